@@ -1,0 +1,1 @@
+"""Own the SageMaker pipeline, its code and, at deletion, what its runs made."""

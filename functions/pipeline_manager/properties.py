@@ -1,0 +1,22 @@
+"""Properties of ``Custom::Pipeline``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pipeline.definition import Environment
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineProperties(Environment):
+    """The pipeline's environment, and the hash of its job scripts instead of their prefix.
+
+    The template gives ``SourceHash``; ``code_prefix`` follows from it and is not a property.
+    """
+
+    source_hash: str
+    code_prefix: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Derive the prefix; the class stays frozen for everybody else."""
+        object.__setattr__(self, "code_prefix", f"code/{self.source_hash}")

@@ -1,0 +1,1 @@
+"""Write a synthetic table where the pipeline reads its input."""

@@ -1,0 +1,1 @@
+"""What every function shares: the boundary that answers CloudFormation, and typed properties."""

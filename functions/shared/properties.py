@@ -1,0 +1,86 @@
+"""Typed properties of a custom resource, one class for the template and for the function.
+
+A properties class is a frozen dataclass whose fields are ``str``, ``int``, ``bool`` or
+``tuple[str, ...]``. The generator names each template property with :func:`property_name`; the
+function reads the same class back with :func:`from_event`. CloudFormation sends every scalar as a
+string ("Custom resource request objects", CloudFormation User Guide), and lists cross as one
+comma-joined string.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PropertiesT = TypeVar("PropertiesT")
+
+_ADDED_BY_CLOUDFORMATION = frozenset({"ServiceToken", "ServiceTimeout"})
+_BOOLEANS = {"true": True, "false": False}
+
+
+def property_name(field: str) -> str:
+    """Return the template's name of a field: ``key_arn`` is ``KeyArn``."""
+    return "".join(word.capitalize() for word in field.split("_"))
+
+
+def field_names(cls: type[object]) -> tuple[str, ...]:
+    """Return the fields of a properties class that a template has to give, in their order.
+
+    A field that the class works out for itself (``init=False``) is not among them.
+    """
+    return tuple(field.name for field in fields(cls) if field.init)  # type: ignore[arg-type]
+
+
+def from_event(cls: type[PropertiesT], properties: Mapping[str, Any]) -> PropertiesT:
+    """Read a properties class from an event's ``ResourceProperties``.
+
+    Raises ``ValueError``, naming property and value, for one that is missing, unknown or malformed.
+    """
+    names = {property_name(field): field for field in field_names(cls)}
+    given = {k: v for k, v in properties.items() if k not in _ADDED_BY_CLOUDFORMATION}
+    if unknown := sorted(given.keys() - names.keys()):
+        raise ValueError(f"property {unknown[0]} is unknown; allowed: {', '.join(sorted(names))}")
+    if missing := sorted(names.keys() - given.keys()):
+        raise ValueError(f"property {missing[0]} is missing")
+    types = get_type_hints(cls)
+    return cls(**{field: _parse(name, given[name], types[field]) for name, field in names.items()})
+
+
+def _parse(name: str, value: object, kind: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError(f"property {name} is {value!r}; CloudFormation sends a string")
+    try:
+        return _PARSERS[kind](value)
+    except ValueError as error:
+        raise ValueError(f"property {name} is {value!r}; it must be {error}") from None
+
+
+def _parse_int(value: str) -> int:
+    if not re.fullmatch(r"-?[0-9]+", value):
+        raise ValueError("a whole number")
+    return int(value)
+
+
+def _parse_bool(value: str) -> bool:
+    if value not in _BOOLEANS:
+        raise ValueError("true or false")
+    return _BOOLEANS[value]
+
+
+def _parse_list(value: str) -> tuple[str, ...]:
+    items = tuple(value.split(",")) if value else ()
+    if any(item != item.strip() or not item for item in items):
+        raise ValueError("a comma-joined list without blanks or empty items")
+    return items
+
+
+_PARSERS: Mapping[object, Callable[[str], object]] = {
+    str: str,
+    int: _parse_int,
+    bool: _parse_bool,
+    tuple[str, ...]: _parse_list,
+}
