@@ -1,0 +1,1 @@
+"""The SageMaker pipeline: its definition, the checker of definitions, and the job scripts."""

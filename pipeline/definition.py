@@ -1,0 +1,505 @@
+"""The SageMaker pipeline: preprocess, train, evaluate, gate, register, deploy.
+
+`build(environment)` gives the definition as plain dicts, in the language that `CreatePipeline`
+takes as `PipelineDefinition`. It is pure and deterministic and uses the standard library only,
+because it runs in three places: in the pipeline manager's function, in the build, which checks
+the result with `pipeline.validate`, and on a developer's machine.
+
+What the deployment decides is in `Environment`; what whoever starts a run decides is a pipeline
+parameter (`Parameters` in the result). What a step makes reaches the next one as an expression
+(`Output.uri`, `get("Steps.Train...")`), so the service orders the steps; its path is written once.
+
+Sources: "Amazon SageMaker pipeline definition JSON schema" and the requests that the SageMaker
+Python SDK 3.27 renders for the same steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+Json = dict[str, Any]
+
+SCRIPTS: Final = ("preprocess.py", "train.py", "evaluate.py", "inference.py")
+"""The job scripts, as they lie under `Environment.code_prefix`."""
+
+OWNER_TAG: Final = "pipeline-owner"
+"""Tag, and metadata key of model packages, whose value is `Environment.owner`."""
+
+INSTANCE_TYPE_PATTERN: Final = (
+    r"^ml\.(t[23]|[mc]4|[mcr]5|c5n|c6in|[mcr][678]i|[mcr][78]i-flex)\.(medium|large|[0-9]*xlarge)$"
+)
+"""Instance types that can run the pipeline, for `re.fullmatch` and CloudFormation alike.
+
+SageMaker refuses a volume key (`VolumeKmsKeyId`; `KmsKeyId` of an endpoint configuration) on
+types with local storage ("API_ProcessingClusterConfig"), and the images are built for x86 without
+GPU: what is left is listed by family.
+"""
+
+INSTANCE_TYPE_RULE: Final = (
+    "an x86 instance type without GPU and without local disks (their volumes cannot take our "
+    "encryption key), such as ml.m5.large, ml.c6i.xlarge or ml.r7i.2xlarge"
+)
+"""`INSTANCE_TYPE_PATTERN` in plain words, for error messages and `ConstraintDescription`."""
+
+METRICS: Final = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "neg_log_loss")
+"""What the gate can ask for. More is better for each: log loss is negated, as scikit-learn does."""
+
+_VOLUME_GB: Final = 30
+_PROCESSING_SECONDS: Final = 2 * 3600
+_TRAINING_SECONDS: Final = 6 * 3600
+_CODE_FOLDER: Final = "/opt/ml/processing/input/code"
+_MODEL_CONTENT_TYPES: Final = ["text/csv", "application/json", "application/x-parquet"]
+_MODEL_ACCEPT_TYPES: Final = ["application/json", "text/csv"]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What a deployment decides about its pipeline.
+
+    Names are as the service will know them, roles and key are ARNs, images are complete URIs.
+    The three instance types are the defaults of pipeline parameters. `code_prefix` is the folder
+    in `bucket` that holds `SCRIPTS`, without a slash at either end. `owner` (the id of the stack)
+    is put as the tag `OWNER_TAG` on everything that a run makes.
+    """
+
+    pipeline_name: str
+    endpoint_name: str
+    model_package_group: str
+    bucket: str
+    key_arn: str
+    pipeline_role_arn: str
+    processing_role_arn: str
+    training_role_arn: str
+    model_role_arn: str
+    subnet_ids: tuple[str, ...]
+    security_group_ids: tuple[str, ...]
+    preprocess_image: str
+    training_image: str
+    inference_image: str
+    processing_instance_type: str
+    training_instance_type: str
+    endpoint_instance_type: str
+    code_prefix: str
+    owner: str
+
+
+@dataclass(frozen=True)
+class Output:
+    """A folder that a processing step uploads to S3 when its job ends."""
+
+    step: str
+    name: str
+
+    @property
+    def uri(self) -> Json:
+        """The expression for the folder's S3 URI, which also makes its reader wait for `step`."""
+        path = f"ProcessingOutputConfig.Outputs['{self.name}'].S3Output.S3Uri"
+        return get(f"Steps.{self.step}.{path}")
+
+
+TRAIN_DATA: Final = Output("Preprocess", "train")
+TEST_DATA: Final = Output("Preprocess", "test")
+DATA_PROFILE: Final = Output("Preprocess", "profile")
+EVALUATION: Final = Output("Evaluate", "evaluation")
+
+
+def build(environment: Environment) -> Json:
+    """The pipeline definition for `environment`, ready for `json.dumps`."""
+    return {
+        "Version": "2020-12-01",
+        "Metadata": {},
+        "Parameters": _parameters(environment),
+        # Without this, runs are entered in an experiment, for which the rights are undocumented.
+        "PipelineExperimentConfig": None,
+        "Steps": [
+            _preprocess(environment),
+            _train(environment),
+            _evaluate(environment),
+            _gate(_deployment(environment), _refusal()),
+        ],
+    }
+
+
+def get(path: str) -> Json:
+    """The expression that the service replaces by the value at `path` when the step starts."""
+    return {"Get": path}
+
+
+def parameter(name: str) -> Json:
+    """The expression for a pipeline parameter."""
+    return get(f"Parameters.{name}")
+
+
+def join(*values: str | Json) -> Json:
+    """The expression for `values` in one string; makes text of a number as well."""
+    return {"Std:Join": {"On": "", "Values": list(values)}}
+
+
+def _parameters(environment: Environment) -> list[Json]:
+    """What can be set for a single run, in the order in which the console shows it."""
+    return [
+        _string("InputData", f"s3://{environment.bucket}/raw/data.csv"),
+        _string("LabelColumn", "label"),
+        _string("PositiveClass", "auto"),
+        _number("TestFraction", "Float", 0.2),
+        _string("Preset", "medium_quality"),
+        _string("ModelFamilies", "GBM,CAT,XGB"),
+        _number("TimeLimitSeconds", "Integer", 600),
+        _string("QualityMetric", "roc_auc", METRICS),
+        _number("QualityThreshold", "Float", 0.7),
+        _string("ApprovalStatus", "Approved", ("Approved", "PendingManualApproval", "Rejected")),
+        _string("ProcessingInstanceType", environment.processing_instance_type),
+        _string("TrainingInstanceType", environment.training_instance_type),
+        _string("EndpointInstanceType", environment.endpoint_instance_type),
+    ]
+
+
+def _string(name: str, default: str, allowed: tuple[str, ...] = ()) -> Json:
+    declaration: Json = {"Name": name, "Type": "String", "DefaultValue": default}
+    return declaration | ({"EnumValues": list(allowed)} if allowed else {})
+
+
+def _number(name: str, kind: str, default: float) -> Json:
+    return {"Name": name, "Type": kind, "DefaultValue": default}
+
+
+def _preprocess(environment: Environment) -> Json:
+    """Splits the user's table into `TRAIN_DATA` and `TEST_DATA` and describes it."""
+    job = _Job(
+        image=environment.preprocess_image,
+        command=[
+            *("--label", parameter("LabelColumn")),
+            *("--test-fraction", join(parameter("TestFraction"))),
+        ],
+        script="preprocess.py",
+        inputs=[_processing_input("data", parameter("InputData"))],
+        outputs=[TRAIN_DATA, TEST_DATA, DATA_PROFILE],
+    )
+    return _step("Preprocess", "Processing", _processing(environment, job), _job_retries())
+
+
+def _train(environment: Environment) -> Json:
+    """Fits the models, in the AutoGluon image's script mode."""
+    arguments = {
+        "AlgorithmSpecification": {
+            "TrainingImage": environment.training_image,
+            "TrainingInputMode": "File",
+        },
+        "RoleArn": environment.training_role_arn,
+        "HyperParameters": _hyperparameters(),
+        "InputDataConfig": [
+            _channel("train", TRAIN_DATA.uri),
+            _channel("code", _code_uri(environment)),
+        ],
+        "OutputDataConfig": {
+            "S3OutputPath": _run_folder(environment, "models"),
+            "KmsKeyId": environment.key_arn,
+        },
+        "ResourceConfig": _machines(environment, "TrainingInstanceType"),
+        "StoppingCondition": {"MaxRuntimeInSeconds": _TRAINING_SECONDS},
+        "VpcConfig": _vpc(environment),
+        "EnableNetworkIsolation": True,
+        "EnableInterContainerTrafficEncryption": True,
+        "ProfilerConfig": {"DisableProfiler": True},
+        "Tags": _tags(environment),
+    }
+    return _step("Train", "Training", arguments, _job_retries())
+
+
+def _hyperparameters() -> Json:
+    """Settings of `train.py`; the first two are the image's own.
+
+    The code comes in through the channel `code`: an S3 archive, the usual way, would be fetched
+    from inside the container, which network isolation forbids.
+    """
+    return {
+        "sagemaker_program": "train.py",
+        "sagemaker_submit_directory": "/opt/ml/input/data/code",
+        "label": _quoted(parameter("LabelColumn")),
+        "positive-class": _quoted(parameter("PositiveClass")),
+        "preset": parameter("Preset"),
+        "families": parameter("ModelFamilies"),
+        "time-limit": join(parameter("TimeLimitSeconds")),
+        "metric": parameter("QualityMetric"),
+    }
+
+
+def _quoted(value: Json) -> Json:
+    """`value` as JSON text, so that the training toolkit, which parses JSON, keeps it as it is.
+
+    Unquoted, a class named `true` or `1.0` would reach the script as `True` or another number.
+    """
+    return join('"', value, '"')
+
+
+def _evaluate(environment: Environment) -> Json:
+    """Scores the model with the code that will serve it, on rows that training never saw."""
+    job = _Job(
+        image=environment.training_image,
+        command=[
+            *("--label", parameter("LabelColumn")),
+            *("--positive-class", parameter("PositiveClass")),
+            *("--metric", parameter("QualityMetric")),
+        ],
+        script="evaluate.py",
+        inputs=[
+            _processing_input("model", get("Steps.Train.ModelArtifacts.S3ModelArtifacts")),
+            _processing_input("test", TEST_DATA.uri),
+        ],
+        outputs=[EVALUATION],
+    )
+    report = {
+        "PropertyFileName": "EvaluationReport",
+        "OutputName": EVALUATION.name,
+        "FilePath": "evaluation.json",
+    }
+    step = _step("Evaluate", "Processing", _processing(environment, job), _job_retries())
+    return step | {"PropertyFiles": [report]}
+
+
+def _gate(on_pass: list[Json], on_refusal: list[Json]) -> Json:
+    """Goes on with `on_pass` if the metric that the run asked for reaches its threshold."""
+    condition = {
+        "Type": "GreaterThanOrEqualTo",
+        "LeftValue": _gate_value(),
+        "RightValue": parameter("QualityThreshold"),
+    }
+    branches = {"Conditions": [condition], "IfSteps": on_pass, "ElseSteps": on_refusal}
+    return {"Name": "QualityGate", "Type": "Condition", "Arguments": branches}
+
+
+def _gate_value() -> Json:
+    """The metric's value, which the service reads from the report with the pipeline's role."""
+    report = get("Steps.Evaluate.PropertyFiles.EvaluationReport")
+    return {"Std:JsonGet": {"PropertyFile": report, "Path": "gate.value"}}
+
+
+def _refusal() -> list[Json]:
+    """Ends the run as failed, and says why."""
+    message = join(
+        "The model was not registered or deployed: its ",
+        parameter("QualityMetric"),
+        " on the test data is ",
+        _gate_value(),
+        ", below the threshold of ",
+        parameter("QualityThreshold"),
+        ". All metrics: ",
+        EVALUATION.uri,
+        "/evaluation.json",
+    )
+    return [{"Name": "RefuseModel", "Type": "Fail", "Arguments": {"ErrorMessage": message}}]
+
+
+def _deployment(environment: Environment) -> list[Json]:
+    """Registers the model and puts it behind the endpoint."""
+    return [
+        _register(environment),
+        _create_model(environment),
+        _endpoint_config(environment),
+        _endpoint(environment),
+    ]
+
+
+def _register(environment: Environment) -> Json:
+    """Enters the model in the registry, with its metrics.
+
+    A model package in a group takes no tags ("API_CreateModelPackage"): it has the group's. The
+    owner stands in its metadata instead.
+    """
+    quality = {
+        "ContentType": "application/json",
+        "S3Uri": join(EVALUATION.uri, "/model_quality.json"),
+    }
+    arguments = {
+        "ModelPackageGroupName": environment.model_package_group,
+        "ModelApprovalStatus": parameter("ApprovalStatus"),
+        "InferenceSpecification": {
+            "Containers": [_serving_container(environment)],
+            "SupportedContentTypes": list(_MODEL_CONTENT_TYPES),
+            "SupportedResponseMIMETypes": list(_MODEL_ACCEPT_TYPES),
+            "SupportedRealtimeInferenceInstanceTypes": [parameter("EndpointInstanceType")],
+            "SupportedTransformInstanceTypes": [parameter("EndpointInstanceType")],
+        },
+        "ModelMetrics": {"ModelQuality": {"Statistics": quality}},
+        "CustomerMetadataProperties": {OWNER_TAG: environment.owner},
+    }
+    return _step("RegisterModel", "RegisterModel", arguments, _call_retries())
+
+
+def _create_model(environment: Environment) -> Json:
+    arguments = {
+        "PrimaryContainer": _serving_container(environment),
+        "ExecutionRoleArn": environment.model_role_arn,
+        "VpcConfig": _vpc(environment),
+        "EnableNetworkIsolation": True,
+        "Tags": _tags(environment),
+    }
+    step = _step("CreateModel", "Model", arguments, _call_retries())
+    return step | {"DependsOn": ["RegisterModel"]}  # nothing serves that is not registered
+
+
+def _serving_container(environment: Environment) -> Json:
+    """The image, the model and the toolkit's settings, for the registry and the endpoint alike."""
+    return {
+        "Image": environment.inference_image,
+        "ModelDataUrl": get("Steps.Train.ModelArtifacts.S3ModelArtifacts"),
+        "Environment": {
+            "SAGEMAKER_PROGRAM": "inference.py",
+            "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+            # One worker takes 245 MB; the default, one a core, is too many for small instances.
+            "SAGEMAKER_MODEL_SERVER_WORKERS": "2",
+        },
+    }
+
+
+def _endpoint_config(environment: Environment) -> Json:
+    arguments = {
+        "EndpointConfigName": environment.endpoint_name,
+        "ProductionVariants": [
+            {
+                "VariantName": "AllTraffic",
+                "ModelName": get("Steps.CreateModel.ModelName"),
+                "InstanceType": parameter("EndpointInstanceType"),
+                "InitialInstanceCount": 1,
+            }
+        ],
+        "KmsKeyId": environment.key_arn,
+        "Tags": _tags(environment),
+    }
+    return _step("CreateEndpointConfig", "EndpointConfig", arguments, _call_retries())
+
+
+def _endpoint(environment: Environment) -> Json:
+    """Creates the endpoint, or updates it where one of that name serves already.
+
+    The configuration is referred to, not named: the service adds a suffix of its own to the name
+    asked for (SageMaker SDK, `test_deployment_steps.py`). This step type takes no retry policy.
+    """
+    arguments = {
+        "EndpointName": environment.endpoint_name,
+        "EndpointConfigName": get("Steps.CreateEndpointConfig.EndpointConfigName"),
+        "Tags": _tags(environment),
+    }
+    return {"Name": "Deploy", "Type": "Endpoint", "Arguments": arguments}
+
+
+def _step(name: str, kind: str, arguments: Json, retries: list[Json]) -> Json:
+    return {"Name": name, "Type": kind, "Arguments": arguments, "RetryPolicies": retries}
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What one processing job has of its own."""
+
+    image: str
+    script: str
+    command: list[str | Json]
+    inputs: list[Json]
+    outputs: list[Output]
+
+
+def _processing(environment: Environment, job: _Job) -> Json:
+    """The request of a processing job that runs its script isolated and encrypted."""
+    return {
+        "ProcessingResources": {"ClusterConfig": _machines(environment, "ProcessingInstanceType")},
+        "AppSpecification": {
+            "ImageUri": job.image,
+            "ContainerEntrypoint": ["python3", f"{_CODE_FOLDER}/{job.script}"],
+            "ContainerArguments": job.command,
+        },
+        "RoleArn": environment.processing_role_arn,
+        "ProcessingInputs": [*job.inputs, _processing_input("code", _code_uri(environment))],
+        "ProcessingOutputConfig": {
+            "Outputs": [_processing_output(environment, output) for output in job.outputs],
+            "KmsKeyId": environment.key_arn,
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": _PROCESSING_SECONDS},
+        "NetworkConfig": {
+            "VpcConfig": _vpc(environment),
+            "EnableNetworkIsolation": True,
+            "EnableInterContainerTrafficEncryption": True,
+        },
+        "Tags": _tags(environment),
+    }
+
+
+def _processing_input(name: str, uri: str | Json) -> Json:
+    return {
+        "InputName": name,
+        "S3Input": {
+            "S3Uri": uri,
+            "LocalPath": f"/opt/ml/processing/input/{name}",
+            "S3DataType": "S3Prefix",
+            "S3InputMode": "File",
+            "S3DataDistributionType": "FullyReplicated",
+        },
+    }
+
+
+def _processing_output(environment: Environment, output: Output) -> Json:
+    return {
+        "OutputName": output.name,
+        "S3Output": {
+            "S3Uri": _run_folder(environment, "processed", f"/{output.name}"),
+            "LocalPath": f"/opt/ml/processing/output/{output.name}",
+            "S3UploadMode": "EndOfJob",
+        },
+    }
+
+
+def _channel(name: str, uri: str | Json) -> Json:
+    source = {
+        "S3DataType": "S3Prefix",
+        "S3Uri": uri,
+        "S3DataDistributionType": "FullyReplicated",
+    }
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
+
+
+def _machines(environment: Environment, type_parameter: str) -> Json:
+    return {
+        "InstanceCount": 1,
+        "InstanceType": parameter(type_parameter),
+        "VolumeSizeInGB": _VOLUME_GB,
+        "VolumeKmsKeyId": environment.key_arn,
+    }
+
+
+def _vpc(environment: Environment) -> Json:
+    return {
+        "SecurityGroupIds": list(environment.security_group_ids),
+        "Subnets": list(environment.subnet_ids),
+    }
+
+
+def _tags(environment: Environment) -> list[Json]:
+    return [{"Key": OWNER_TAG, "Value": environment.owner}]
+
+
+def _code_uri(environment: Environment) -> str:
+    return f"s3://{environment.bucket}/{environment.code_prefix}/"
+
+
+def _run_folder(environment: Environment, prefix: str, rest: str = "") -> Json:
+    """A folder of the run's own, so that no run overwrites what another one made."""
+    return join(f"s3://{environment.bucket}/{prefix}/", get("Execution.PipelineExecutionId"), rest)
+
+
+def _call_retries() -> list[Json]:
+    """Retries of a step that is one call: only what is worth trying again at once."""
+    return [_retry("Step.SERVICE_FAULT", "Step.THROTTLING", seconds=10, attempts=5)]
+
+
+def _job_retries() -> list[Json]:
+    """Retries of a job: instances may be short for a while."""
+    return [*_call_retries(), _retry("SageMaker.CAPACITY_ERROR", seconds=120, attempts=5)]
+
+
+def _retry(*exceptions: str, seconds: int, attempts: int) -> Json:
+    return {
+        "ExceptionType": list(exceptions),
+        "IntervalSeconds": seconds,
+        "BackoffRate": 2.0,
+        "MaxAttempts": attempts,
+    }
