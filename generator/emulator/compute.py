@@ -1,0 +1,110 @@
+"""Functions and roles: what ministack drops in silence, and types that it lacks.
+
+Source: "AWS::Lambda::Function", "AWS::IAM::Role" and "AWS::IAM::RolePolicy", CloudFormation
+Template Reference.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ministack.services import iam, lambda_svc
+from ministack.services.cloudformation import provisioners
+
+Fields = dict[str, Any]
+Made = tuple[str, Fields]
+
+FUNCTION = "AWS::Lambda::Function"
+ROLE = "AWS::IAM::Role"
+KEPT_OF_A_FUNCTION = ("VpcConfig", "KmsKeyArn", "DeadLetterConfig", "CodeSigningConfigArn")
+
+
+def _role_policy_create(_logical_id: str, props: Fields, _stack: str) -> Made:
+    role = iam._roles.get(props["RoleName"])
+    if role is None:
+        raise ValueError(f"The role with name {props['RoleName']} cannot be found.")
+    role["InlinePolicies"][props["PolicyName"]] = json.dumps(props["PolicyDocument"])
+    return f"{props['PolicyName']}|{props['RoleName']}", {}
+
+
+def _role_policy_update(_pid: str, old: Fields, new: Fields, stack: str) -> Made:
+    named = ("RoleName", "PolicyName")
+    made = _role_policy_create("", new, stack)
+    if any(old[name] != new[name] for name in named):
+        provisioners._delete_predecessor(_role_policy_delete, "", old)
+    return made
+
+
+def _role_policy_delete(_pid: str, props: Fields) -> None:
+    role = iam._roles.get(props["RoleName"])
+    if role is not None:
+        role["InlinePolicies"].pop(props["PolicyName"], None)
+
+
+def keep_function_properties() -> None:
+    """Keep the network, key, dead-letter queue and concurrency of a function."""
+    stock = dict(provisioners._RESOURCE_HANDLERS[FUNCTION])
+
+    def keep(name: str, props: Fields) -> None:
+        record = lambda_svc._functions[name]
+        for key in KEPT_OF_A_FUNCTION:
+            record["config"].pop(key, None)
+            if props.get(key):
+                record["config"][key] = props[key]
+        concurrency = props.get("ReservedConcurrentExecutions")
+        record["concurrency"] = None if concurrency is None else int(concurrency)
+        if props.get("VpcConfig", {}).get("SubnetIds") == []:
+            raise ValueError("VpcConfig needs SubnetIds and SecurityGroupIds together")
+
+    def create(logical_id: str, props: Fields, stack: str) -> Made:
+        role = props.get("Role", "").rsplit("/", 1)[-1]
+        if role not in iam._roles:
+            raise ValueError(f"The role defined for the function cannot be assumed: {role}")
+        code = props.get("Code", {})
+        made: Made = stock["create"](logical_id, props, stack)
+        if code.get("S3Key") and not lambda_svc._functions[made[0]].get("code_zip"):
+            del lambda_svc._functions[made[0]]
+            raise ValueError(f"NoSuchKey: {code.get('S3Bucket')}/{code['S3Key']}")
+        keep(made[0], props)
+        return made
+
+    def update(pid: str, old: Fields, new: Fields, stack: str, logical_id: str = "") -> Made:
+        made: Made = stock["update"](pid, old, new, stack, logical_id)
+        keep(made[0], new)
+        lambda_svc.invalidate_worker(made[0])
+        return made
+
+    changed = {"create": create, "update": update, "update_with_logical_id": True}
+    provisioners._RESOURCE_HANDLERS[FUNCTION] = stock | changed
+
+
+def keep_permissions_boundaries() -> None:
+    """Keep a role's permissions boundary, which ministack then enforces."""
+    stock = dict(provisioners._RESOURCE_HANDLERS[ROLE])
+
+    def keep(name: str, props: Fields) -> None:
+        iam._roles[name]["PermissionsBoundary"] = props.get("PermissionsBoundary") or ""
+
+    def create(logical_id: str, props: Fields, stack: str) -> Made:
+        made: Made = stock["create"](logical_id, props, stack)
+        keep(made[0], props)
+        return made
+
+    def update(pid: str, old: Fields, new: Fields, stack: str, logical_id: str = "") -> Made:
+        made: Made = stock["update"](pid, old, new, stack, logical_id)
+        keep(made[0], new)
+        return made
+
+    provisioners._RESOURCE_HANDLERS[ROLE] = stock | {"create": create, "update": update}
+
+
+def register() -> None:
+    """Register the type that is missing and complete the others."""
+    provisioners._RESOURCE_HANDLERS["AWS::IAM::RolePolicy"] = {
+        "create": _role_policy_create,
+        "update": _role_policy_update,
+        "delete": _role_policy_delete,
+    }
+    keep_function_properties()
+    keep_permissions_boundaries()

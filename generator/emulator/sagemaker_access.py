@@ -1,0 +1,115 @@
+"""Which rights a SageMaker request needs: actions, resource ARNs and condition keys.
+
+Source: "Actions, resources, and condition keys for Amazon SageMaker AI", Service Authorization
+Reference. A role that is handed over needs iam:PassRole, tags on creation need AddTags.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ministack.core.iam_evaluator import AuthError, enforce
+
+from generator.emulator.sagemaker_store import KINDS, Fields, Store, arn_of
+
+VERBS = ("Create", "Describe", "Update", "Delete")
+ROLE_FIELDS = ("RoleArn", "ExecutionRoleArn", "ExecutionRole")
+
+Check = tuple[str, str, Fields]
+
+
+def refusal(
+    store: Store, operation: str, request: Fields, access_key: str, region: str
+) -> tuple[str, str, Any] | None:
+    """Return the first refused action with its resource and result, or None if all is allowed."""
+    for action, arn, context in checks(store, operation, request):
+        service = action.partition(":")[0]
+        result = enforce(access_key, action, service, region, arn, context)
+        if result is not None and not isinstance(result, AuthError):
+            return action, arn, result
+    return None
+
+
+def checks(store: Store, operation: str, request: Fields) -> list[Check]:
+    """Return every right that a request needs."""
+    arns = _resources(store, operation, request)
+    context = _context(operation, request)
+    found: list[Check] = []
+    for arn in arns:
+        tags = store.records[arn].tags if arn in store.records else {}
+        keys = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
+        keys |= {f"sagemaker:ResourceTag/{key}": value for key, value in tags.items()}
+        found.append((f"sagemaker:{operation}", arn, {**context, **keys}))
+    if operation.startswith("Create") and request.get("Tags"):
+        tagging = {**context, "sagemaker:TaggingAction": operation}
+        found.append(("sagemaker:AddTags", arns[0], tagging))
+    passed = {"iam:PassedToService": "sagemaker.amazonaws.com"}
+    found += [("iam:PassRole", role, passed) for role in _roles(request)]
+    return found
+
+
+def _roles(request: Fields) -> list[str]:
+    return sorted({request[name] for name in ROLE_FIELDS if name in request})
+
+
+def _resources(store: Store, operation: str, request: Fields) -> list[str]:
+    """Return the ARNs that a request is about; `*` where the action knows no resource."""
+    if "ResourceArn" in request:
+        return [request["ResourceArn"]]
+    if "PipelineExecutionArn" in request:
+        return [request["PipelineExecutionArn"]]
+    if operation in ("ListPipelineExecutions", "StartPipelineExecution"):
+        return [arn_of(f"pipeline/{request.get('PipelineName', '*')}")]
+    if operation in ("CreateEndpoint", "UpdateEndpoint"):
+        config = request.get("EndpointConfigName", "*")
+        return [
+            arn_of(f"endpoint/{request.get('EndpointName', '*')}"),
+            arn_of(f"endpoint-config/{config}"),
+        ]
+    if operation == "CreateModelPackage":
+        group = request.get("ModelPackageGroupName", "*").rsplit("/", 1)[-1]
+        return [arn_of(f"model-package/{group}/*"), arn_of(f"model-package-group/{group}")]
+    for verb in VERBS:
+        kind = operation.removeprefix(verb)
+        if operation.startswith(verb) and kind in KINDS:
+            existing = store.find(kind, request) if verb != "Create" else None
+            if existing:
+                return [existing.arn]
+            owner = request.get("SpaceName") or request.get("UserProfileName") or "*"
+            names = _Names({**request, "owner": owner})
+            return [arn_of(KINDS[kind].arn.format_map(names))]
+    return ["*"]
+
+
+class _Names(dict[str, str]):
+    """The fields of a request, with `*` for those that it does not have."""
+
+    def __missing__(self, _key: str) -> str:
+        return "*"
+
+
+def _context(operation: str, request: Fields) -> Fields:
+    """Return the condition keys that a request carries."""
+    tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags") or [] if "Value" in tag}
+    context: Fields = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    if tags or "TagKeys" in request:
+        context["aws:TagKeys"] = [*tags, *request.get("TagKeys", [])]
+    network = request.get("VpcConfig") or (request.get("NetworkConfig") or {}).get("VpcConfig")
+    if network:
+        context["sagemaker:VpcSubnets"] = network.get("Subnets", [])
+        context["sagemaker:VpcSecurityGroupIds"] = network.get("SecurityGroupIds", [])
+    settings = {**request, **(request.get("NetworkConfig") or {})}
+    for key, name in (
+        ("sagemaker:NetworkIsolation", "EnableNetworkIsolation"),
+        ("sagemaker:InterContainerTrafficEncryption", "EnableInterContainerTrafficEncryption"),
+    ):
+        if name in settings:
+            context[key] = str(settings[name]).lower()
+    owner = (request.get("OwnershipSettings") or {}).get("OwnerUserProfileName")
+    if owner:
+        profile = arn_of(f"user-profile/{request['DomainId']}/{owner}")
+        context["sagemaker:OwnerUserProfileArn"] = profile
+    sharing = (request.get("SpaceSharingSettings") or {}).get("SharingType")
+    if sharing:
+        context["sagemaker:SpaceSharingType"] = sharing
+    return context

@@ -1,0 +1,47 @@
+"""One emulated AWS for the whole session, the real `aws` command, and clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from generator.emulator import process
+from generator.emulator.awscli import AwsCli
+from generator.emulator.process import Emulator
+
+ROOT = Path(__file__).resolve().parents[2]
+EMULATOR_PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
+AWSCLI_PYTHON = ROOT / ".venv-awscli" / "bin" / "python"
+ACCOUNT = "123456789012"
+REGION = "eu-west-1"
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    """Start the emulated AWS; a missing environment fails in one line."""
+    try:
+        running = process.start(EMULATOR_PYTHON, REGION, ACCOUNT)
+    except process.EmulatorError as error:
+        pytest.fail(str(error), pytrace=False)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def aws(emulator: Emulator) -> AwsCli:
+    """Give the real `aws` command, pointed at the emulator."""
+    if not AWSCLI_PYTHON.exists():
+        pytest.fail(f"no aws command at {AWSCLI_PYTHON}: run `make emulator` first", pytrace=False)
+    return AwsCli(AWSCLI_PYTHON, emulator.environment())
+
+
+@pytest.fixture(scope="session")
+def session(emulator: Emulator) -> Iterator[boto3.Session]:
+    """Give a boto3 session that trusts and reaches the emulator."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in emulator.environment().items():
+            patch.setenv(name, value)
+        yield boto3.Session()
