@@ -1,5 +1,179 @@
-"""To come."""
+"""AWS::S3::Bucket: every property of ours kept, and no deletion of a bucket that holds something.
+
+Ministack drops encryption, logging, lifecycle, ownership and tags, and deletes full buckets.
+Source: "AWS::S3::Bucket", CloudFormation Template Reference; "DeleteBucket", S3 API Reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import botocore.loaders
+import botocore.model
+import botocore.serialize
+from ministack.services import s3
+from ministack.services.cloudformation import provisioners
+
+Fields = dict[str, Any]
+Made = tuple[str, Fields]
+
+BUCKET = "AWS::S3::Bucket"
+KNOWN = {
+    "AccessControl",
+    "BucketEncryption",
+    "BucketName",
+    "CorsConfiguration",
+    "LifecycleConfiguration",
+    "LoggingConfiguration",
+    "NotificationConfiguration",
+    "ObjectLockEnabled",
+    "OwnershipControls",
+    "PublicAccessBlockConfiguration",
+    "Tags",
+    "VersioningConfiguration",
+    "WebsiteConfiguration",
+}
+
+
+def _encryption(value: Fields) -> Fields:
+    rules = []
+    for rule in value["ServerSideEncryptionConfiguration"]:
+        default = rule.get("ServerSideEncryptionByDefault")
+        kept = {"BucketKeyEnabled": _true(rule.get("BucketKeyEnabled", False))}
+        rules.append(kept | ({"ApplyServerSideEncryptionByDefault": default} if default else {}))
+    return {"ServerSideEncryptionConfiguration": {"Rules": rules}}
+
+
+def _logging(value: Fields) -> Fields:
+    target = {
+        "TargetBucket": value.get("DestinationBucketName", ""),
+        "TargetPrefix": value.get("LogFilePrefix", ""),
+    }
+    return {"BucketLoggingStatus": {"LoggingEnabled": target}}
+
+
+def _lifecycle(value: Fields) -> Fields:
+    return {"LifecycleConfiguration": {"Rules": [_lifecycle_rule(r) for r in value["Rules"]]}}
+
+
+def _lifecycle_rule(rule: Fields) -> Fields:
+    changed: Fields = {
+        "ID": rule.get("Id", ""),
+        "Status": rule["Status"],
+        "Filter": {"Prefix": rule.get("Prefix", "")},
+    }
+    expiration: Fields = {}
+    if "ExpirationInDays" in rule:
+        expiration["Days"] = int(rule["ExpirationInDays"])
+    if "ExpiredObjectDeleteMarker" in rule:
+        expiration["ExpiredObjectDeleteMarker"] = _true(rule["ExpiredObjectDeleteMarker"])
+    if expiration:
+        changed["Expiration"] = expiration
+    noncurrent = rule.get("NoncurrentVersionExpiration")
+    if noncurrent:
+        changed["NoncurrentVersionExpiration"] = {k: int(v) for k, v in noncurrent.items()}
+    abort = rule.get("AbortIncompleteMultipartUpload")
+    if abort:
+        changed["AbortIncompleteMultipartUpload"] = {k: int(v) for k, v in abort.items()}
+    return changed
+
+
+def _ownership(value: Fields) -> Fields:
+    return {"OwnershipControls": {"Rules": value["Rules"]}}
+
+
+def _true(value: Any) -> bool:
+    return str(value).lower() == "true"
+
+
+# Property: its operation, the change to that operation's input, and how ministack stores it.
+KEPT: dict[str, tuple[str, Callable[[Fields], Fields], Any, Any]] = {
+    "BucketEncryption": (
+        "PutBucketEncryption",
+        _encryption,
+        s3._put_bucket_encryption,
+        s3._delete_bucket_encryption,
+    ),
+    "LoggingConfiguration": (
+        "PutBucketLogging",
+        _logging,
+        s3._put_bucket_logging,
+        lambda name: s3._bucket_logging_config.pop(name, None),
+    ),
+    "LifecycleConfiguration": (
+        "PutBucketLifecycleConfiguration",
+        _lifecycle,
+        s3._put_bucket_lifecycle,
+        s3._delete_bucket_lifecycle,
+    ),
+    "OwnershipControls": (
+        "PutBucketOwnershipControls",
+        _ownership,
+        s3._put_bucket_ownership_controls,
+        s3._delete_bucket_ownership_controls,
+    ),
+}
+
+
+def _load_model() -> botocore.model.ServiceModel:
+    return botocore.model.ServiceModel(
+        botocore.loaders.Loader().load_service_model("s3", "service-2")
+    )
+
+
+MODEL = _load_model()
+
+
+def _body(operation: str, name: str, content: Fields) -> bytes:
+    """Return the XML that the S3 API takes for this content."""
+    serializer = botocore.serialize.create_serializer("rest-xml", include_validation=True)
+    request = serializer.serialize_to_request(
+        {"Bucket": name, **content}, MODEL.operation_model(operation)
+    )
+    body: bytes = request["body"]
+    return body
+
+
+def _check(answer: tuple[int, Any, bytes], what: str) -> None:
+    if answer[0] >= 400:  # noqa: PLR2004 (HTTP)
+        raise ValueError(f"{what}: {answer[2].decode(errors='replace')}")
+
+
+def keep(name: str, old: Fields, new: Fields) -> None:
+    """Store the properties that ministack drops; one that went is taken back."""
+    unknown = set(new) - KNOWN
+    if unknown:
+        raise ValueError(f"the emulated bucket does not know {', '.join(sorted(unknown))}")
+    for prop, (operation, change, put, remove) in KEPT.items():
+        if prop in new:
+            _check(put(name, _body(operation, name, change(new[prop]))), prop)
+        elif prop in old:
+            remove(name)
+    if "VersioningConfiguration" in new:
+        s3._bucket_versioning[name] = new["VersioningConfiguration"]["Status"]
+    s3._bucket_tags[name] = {tag["Key"]: tag["Value"] for tag in new.get("Tags") or []}
+
+
+def _delete(physical_id: str, _props: Fields) -> None:
+    if physical_id in s3._buckets:
+        _check(s3._delete_bucket(physical_id), physical_id)
 
 
 def register() -> None:
-    """Nothing yet."""
+    """Complete ministack's handlers."""
+    stock = dict(provisioners._RESOURCE_HANDLERS[BUCKET])
+
+    def create(logical_id: str, props: Fields, stack: str) -> Made:
+        made: Made = stock["create"](logical_id, props, stack)
+        keep(made[0], {}, props)
+        return made
+
+    def update(pid: str, old: Fields, new: Fields, stack: str) -> Made:
+        made: Made = stock["update"](pid, old, new, stack)
+        keep(made[0], old, new)
+        return made
+
+    changed = {"create": create, "update": update, "delete": _delete}
+    provisioners._RESOURCE_HANDLERS[BUCKET] = stock | changed
+    provisioners._STACK_TAG_PROPERTY[BUCKET] = ("Tags", "list")

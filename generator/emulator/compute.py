@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ministack.services import iam, lambda_svc
+from ministack.services import cloudwatch_logs, iam, lambda_svc
 from ministack.services.cloudformation import provisioners
 
 Fields = dict[str, Any]
@@ -99,8 +99,25 @@ def keep_permissions_boundaries() -> None:
     provisioners._RESOURCE_HANDLERS[ROLE] = stock | {"create": create, "update": update}
 
 
+def write_logs_as_the_role_may() -> None:
+    """Drop the output of a function whose log group is gone, as a role without that right does.
+
+    Otherwise the last words of a function that its stack deletes would bring its group back.
+    """
+    stock = lambda_svc._emit_lambda_logs
+
+    def emit(func: Fields, *args: Any, **options: Any) -> None:
+        config = func.get("config") or func
+        group = (config.get("LoggingConfig") or {}).get("LogGroup")
+        if config["FunctionName"] in lambda_svc._functions and group in cloudwatch_logs._log_groups:
+            stock(func, *args, **options)
+
+    lambda_svc._emit_lambda_logs = emit
+
+
 def register() -> None:
     """Register the type that is missing and complete the others."""
+    write_logs_as_the_role_may()
     provisioners._RESOURCE_HANDLERS["AWS::IAM::RolePolicy"] = {
         "create": _role_policy_create,
         "update": _role_policy_update,

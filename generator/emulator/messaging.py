@@ -1,5 +1,117 @@
-"""To come."""
+"""Events, topics and keys: who may deliver to whom.
+
+EventBridge delivers to a topic only if the topic's policy lets `events.amazonaws.com` publish and,
+where the topic is encrypted with a customer's key, the key's policy lets it use the key. It sends
+no aws:SourceAccount and aws:SourceArn on that way, so a statement that asks for them refuses.
+Source: "Using resource-based policies for Amazon EventBridge"; "Key management", SNS Developer
+Guide.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import eventbridge, kms, sns
+from ministack.services.cloudformation import provisioners
+
+Fields = dict[str, Any]
+Made = tuple[str, Fields]
+
+SERVICE = "events.amazonaws.com"
+TOPIC = "AWS::SNS::Topic"
+KEPT_OF_A_TOPIC = ("KmsMasterKeyId", "SignatureVersion", "TracingConfig")
+KEY_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt")
+
+logger = logging.getLogger("eventbridge")
+
+
+def allows(policy: str, action: str, resource: str) -> bool:
+    """Whether a resource policy lets EventBridge itself do something."""
+    context = EvalContext(
+        principal_arn="service",
+        principal_type="Service",
+        principal_account=get_account_id(),
+        action=action,
+        resource_arn=resource,
+        region=get_region(),
+        secure_transport=True,
+    )
+    decision: str = evaluate_resource_policy(policy, context, service=SERVICE).decision
+    return decision == "Allow"
+
+
+def refusal(topic_arn: str) -> str:
+    """Return why EventBridge may not deliver to a topic, or nothing."""
+    found = sns.topic_policy_for_arn(topic_arn)
+    if found is None:
+        return f"no topic {topic_arn}"
+    if not allows(found[0], "sns:Publish", topic_arn):
+        return f"the policy of {topic_arn} does not let {SERVICE} publish"
+    key = sns._topics[topic_arn]["attributes"].get("KmsMasterKeyId", "")
+    if not key or key == "alias/aws/sns":
+        return f"{topic_arn} uses the key of SNS, which {SERVICE} cannot use" if key else ""
+    record = kms._resolve_key(key)
+    if not record:
+        return f"no key {key}"
+    for action in KEY_ACTIONS:
+        if not allows(record.get("Policy") or "", action, record["Arn"]):
+            return f"the policy of {key} does not let {SERVICE} {action}"
+    return ""
+
+
+def check_deliveries() -> None:
+    """Check the policies before each delivery from EventBridge to a topic."""
+    stock = eventbridge._dispatch_to_sns
+
+    def deliver(arn: str, payload: str) -> None:
+        reason = refusal(arn)
+        if reason:
+            logger.warning("EventBridge does not deliver: %s", reason)
+            return
+        stock(arn, payload)
+
+    eventbridge._dispatch_to_sns = deliver
+
+
+def accept_events_of_aws() -> None:
+    """Let tests put the events that SageMaker would send."""
+    stock = eventbridge._put_events
+
+    def put_events(data: Fields, allow_aws_source: bool = True) -> Any:
+        return stock(data, allow_aws_source=allow_aws_source)
+
+    eventbridge._put_events = put_events
+
+
+def keep_topic_properties() -> None:
+    """Keep a topic's key."""
+    stock = dict(provisioners._RESOURCE_HANDLERS[TOPIC])
+
+    def keep(arn: str, props: Fields) -> None:
+        attributes = sns._topics[arn]["attributes"]
+        for key in KEPT_OF_A_TOPIC:
+            attributes.pop(key, None)
+            if props.get(key):
+                attributes[key] = props[key]
+
+    def create(logical_id: str, props: Fields, stack: str) -> Made:
+        made: Made = stock["create"](logical_id, props, stack)
+        keep(made[0], props)
+        return made
+
+    def update(pid: str, old: Fields, new: Fields, stack: str, logical_id: str = "") -> Made:
+        made: Made = stock["update"](pid, old, new, stack, logical_id)
+        keep(made[0], new)
+        return made
+
+    provisioners._RESOURCE_HANDLERS[TOPIC] = stock | {"create": create, "update": update}
 
 
 def register() -> None:
-    """Nothing yet."""
+    """Add the checks and complete the topic."""
+    check_deliveries()
+    accept_events_of_aws()
+    keep_topic_properties()
