@@ -20,7 +20,7 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 START_SECONDS = 60.0
-STOP_SECONDS = 10.0
+STOP_SECONDS = 2.0
 POLL_SECONDS = 0.1
 LOG_TAIL_LINES = 25
 ROOT = Path(__file__).resolve().parents[2]

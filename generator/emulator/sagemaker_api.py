@@ -13,6 +13,7 @@ import botocore.model
 from ministack import app
 from ministack.core import router
 from ministack.core.iam_actions import access_denied_response
+from ministack.core.responses import get_region
 from ministack.core.router import extract_access_key_id, extract_region
 from ministack.services import s3
 
@@ -158,7 +159,7 @@ def _matches(record: Record, request: Fields) -> bool:
 
 def _domain_fields(_request: Fields) -> Fields:
     domain_id = unique_id("d-", 12)
-    url = f"https://{domain_id}.studio.{app.get_region()}.sagemaker.aws"
+    url = f"https://{domain_id}.studio.{get_region()}.sagemaker.aws"
     return {"DomainId": domain_id, "Url": url}
 
 

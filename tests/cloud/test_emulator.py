@@ -36,11 +36,12 @@ def handler(event, context):
             QueueUrl=properties["Queue"], MessageBody=json.dumps(note))
     except Exception as refusal:
         fails, note["refusal"] = True, str(refusal)
+    padding = "x" * int(properties.get("Size", 0)) if event["RequestType"] == "Create" else ""
     answer = {
         "Status": "FAILED" if fails else "SUCCESS",
         "Reason": note.get("refusal", "as asked"),
         "PhysicalResourceId": properties.get("Id", event["LogicalResourceId"]),
-        "Data": {"Value": properties.get("Value", "") + "x" * int(properties.get("Size", 0))},
+        "Data": {"Value": properties.get("Value", "") + padding},
         **{key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")},
     }
     if properties.get("Silent") != event["RequestType"]:
@@ -135,7 +136,20 @@ def cloud(session: boto3.Session) -> Deployment:
     with zipfile.ZipFile(archive, "w") as code:
         code.writestr("note.py", FUNCTION)
     s3.put_object(Bucket=name, Key="note.zip", Body=archive.getvalue())
-    queue = session.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "sns.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": "*",
+            }
+        ],
+    }
+    queue = session.client("sqs").create_queue(
+        QueueName=name, Attributes={"Policy": json.dumps(policy)}
+    )["QueueUrl"]
     return Deployment(session, name, queue)
 
 
@@ -232,3 +246,382 @@ def test_nested_stacks_are_created_updated_and_deleted(cloud: Deployment) -> Non
         "Delete 2 at DELETE_IN_PROGRESS",
     ]
     assert inventory(cloud.session) == before
+
+
+def test_a_failing_sibling_rolls_an_updated_child_back_with_nothing_lost(
+    cloud: Deployment,
+) -> None:
+    good = template(
+        **noting(cloud),
+        Kept=note(cloud, Value={"Ref": "Value"}, Id={"Fn::Sub": "id-${Value}"}),
+    )
+    bad = template(**noting(cloud), Note=note(cloud, Value={"Ref": "Value"}))
+    broken = template(
+        **noting(cloud), Note=note(cloud, Value={"Fn::Sub": "b${Value}"}, FailOn="Update")
+    )
+    good_url = cloud.url(good)
+    root = template(Good=child(good_url), Bad=child(cloud.url(bad), DependsOn="Good"))
+    assert cloud.deploy("siblings", root) == "CREATE_COMPLETE"
+    cloud.asked()
+    worse = template(Good=child(good_url), Bad=child(cloud.url(broken), DependsOn="Good"))
+
+    assert cloud.deploy("siblings", worse, Value="2") == "UPDATE_ROLLBACK_COMPLETE"
+
+    asked = cloud.asked()
+    assert "Update 2 at UPDATE_IN_PROGRESS" in asked
+    assert "Update 1 at UPDATE_ROLLBACK_IN_PROGRESS" in asked or (
+        "Delete 2 at UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS" in asked
+    )
+    assert not [item for item in asked if item.startswith("Delete 1")]
+    assert cloud.delete("siblings") == "DELETE_COMPLETE"
+
+
+def test_what_an_update_replaces_or_removes_is_deleted_in_its_cleanup(cloud: Deployment) -> None:
+    inner = template(
+        **noting(cloud),
+        Gone=note(cloud, Value="gone"),
+        Replaced=note(cloud, Value={"Ref": "Value"}, Id={"Fn::Sub": "id-${Value}"}),
+    )
+    root = template(Child=child(cloud.url(inner)))
+    assert cloud.deploy("cleanup", root) == "CREATE_COMPLETE"
+    cloud.asked()
+    del inner["Resources"]["Gone"]
+    root = template(Child=child(cloud.url(inner)))
+
+    assert cloud.deploy("cleanup", root, Value="2") == "UPDATE_COMPLETE"
+
+    assert sorted(cloud.asked()) == [
+        "Delete 1 at UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+        "Delete gone at UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+        "Update 2 at UPDATE_IN_PROGRESS",
+    ]
+    assert cloud.delete("cleanup") == "DELETE_COMPLETE"
+
+
+def test_a_failed_create_is_deleted_in_the_rollback(cloud: Deployment) -> None:
+    before = inventory(cloud.session)
+    inner = template(**noting(cloud), Note=note(cloud, Value="x", FailOn="Create"))
+    root = template(
+        Sibling=child(cloud.url(template(**noting(cloud), Note=note(cloud, Value="y")))),
+        Child=child(cloud.url(inner), DependsOn="Sibling"),
+    )
+
+    assert cloud.deploy("failing", root) == "ROLLBACK_COMPLETE"
+
+    assert cloud.asked() == [
+        "Create y at CREATE_IN_PROGRESS",
+        "Create x at CREATE_IN_PROGRESS",
+        "Delete x at ROLLBACK_IN_PROGRESS",
+        "Delete y at DELETE_IN_PROGRESS",
+    ]
+    with pytest.raises(ClientError, match="ROLLBACK_COMPLETE state and can ?not be updated"):
+        cloud.deploy("failing", root, Value="2")
+    assert cloud.delete("failing") == "DELETE_COMPLETE"
+    assert inventory(cloud.session) == before
+
+
+@pytest.mark.parametrize(
+    ("properties", "reason"),
+    [
+        ({"Size": 5000}, "too long"),
+        ({"Silent": "Create", "ServiceTimeout": 2}, "did not receive a response"),
+    ],
+)
+def test_a_bad_answer_fails_the_resource(
+    cloud: Deployment, properties: dict[str, Any], reason: str
+) -> None:
+    name = f"flawed-{uuid.uuid4().hex[:6]}"
+    flawed = template(**noting(cloud), Note=note(cloud, Value="x", **properties))
+    assert cloud.deploy(name, flawed) == "ROLLBACK_COMPLETE"
+    events = cloud.session.client("cloudformation").describe_stack_events(StackName=name)
+    reasons = [event.get("ResourceStatusReason", "") for event in events["StackEvents"]]
+    assert [item for item in reasons if reason in item]
+    assert cloud.delete(name) == "DELETE_COMPLETE"
+
+
+def test_a_role_without_the_right_makes_the_stack_roll_back(cloud: Deployment) -> None:
+    poor = template(
+        **noting(cloud, ["cloudformation:DescribeStacks"]), Note=note(cloud, Value="x")
+    )
+    assert cloud.deploy("poor", poor) == "ROLLBACK_FAILED"
+    events = cloud.session.client("cloudformation").describe_stack_events(StackName="poor")
+    reasons = [event.get("ResourceStatusReason", "") for event in events["StackEvents"]]
+    assert [item for item in reasons if "not authorized to perform: sqs:sendmessage" in item.lower()]
+
+
+def test_a_failed_deletion_keeps_what_the_resource_needs_and_can_be_repeated(
+    cloud: Deployment,
+) -> None:
+    stuck = template(
+        **noting(cloud),
+        Note=note(cloud, Value="x", FailOn="Delete"),
+        Other={"Type": "AWS::SQS::Queue"},
+    )
+    assert cloud.deploy("stuck", stuck) == "CREATE_COMPLETE"
+
+    assert cloud.delete("stuck") == "DELETE_FAILED"
+
+    assert cloud.events("stuck", "DELETE_COMPLETE") == ["Other"]
+    assert cloud.delete("stuck") == "DELETE_FAILED"
+    assert cloud.asked().count("Delete x at DELETE_IN_PROGRESS") == 2
+
+
+def test_deletion_goes_against_the_dependencies(cloud: Deployment) -> None:
+    network = template(
+        Vpc={"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}},
+        Group={
+            "Type": "AWS::EC2::SecurityGroup",
+            "Properties": {"GroupDescription": "group", "VpcId": {"Ref": "Vpc"}},
+        },
+        Rule={
+            "Type": "AWS::EC2::SecurityGroupIngress",
+            "Properties": {
+                "GroupId": {"Ref": "Group"},
+                "IpProtocol": "tcp",
+                "FromPort": 443,
+                "ToPort": 443,
+                "SourceSecurityGroupId": {"Ref": "Group"},
+            },
+        },
+        After={
+            "Type": "AWS::Logs::LogGroup",
+            "DependsOn": "Rule",
+            "Properties": {"LogGroupName": {"Fn::Sub": "/after/${Vpc}"}},
+        },
+    )
+    assert cloud.deploy("ordered", network) == "CREATE_COMPLETE"
+    stacks = cloud.session.client("cloudformation").describe_stacks(StackName="ordered")
+    stack_id = stacks["Stacks"][0]["StackId"]
+    assert cloud.delete("ordered") == "DELETE_COMPLETE"
+    assert cloud.events(stack_id, "DELETE_COMPLETE")[:4] == ["After", "Rule", "Group", "Vpc"]
+
+
+def test_rules_and_patterns_refuse_before_anything_is_made(cloud: Deployment) -> None:
+    ruled = template(Queue={"Type": "AWS::SQS::Queue"})
+    ruled["Parameters"]["Value"]["AllowedPattern"] = "[0-9]+"
+    ruled["Rules"] = {
+        "NotTwo": {
+            "Assertions": [
+                {
+                    "Assert": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Value"}, "2"]}]},
+                    "AssertDescription": "not the number two",
+                }
+            ]
+        }
+    }
+    with pytest.raises(ClientError, match="not the number two"):
+        cloud.deploy("ruled", ruled, Value="2")
+    with pytest.raises(ClientError, match="AllowedPattern|pattern"):
+        cloud.deploy("ruled", ruled, Value="x")
+
+
+def test_a_bucket_that_holds_something_is_not_deleted(cloud: Deployment) -> None:
+    stack = template(
+        Bucket={
+            "Type": "AWS::S3::Bucket",
+            "Properties": {
+                "VersioningConfiguration": {"Status": "Enabled"},
+                "BucketEncryption": {
+                    "ServerSideEncryptionConfiguration": [
+                        {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+                    ]
+                },
+                "LifecycleConfiguration": {
+                    "Rules": [
+                        {
+                            "Id": "old",
+                            "Status": "Enabled",
+                            "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
+                            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+                        }
+                    ]
+                },
+                "Tags": [{"Key": "empty-on-delete", "Value": {"Ref": "AWS::StackId"}}],
+            },
+        }
+    )
+    assert cloud.deploy("full", stack) == "CREATE_COMPLETE"
+    s3 = cloud.session.client("s3")
+    resource = cloud.session.client("cloudformation").describe_stack_resource(
+        StackName="full", LogicalResourceId="Bucket"
+    )
+    bucket = resource["StackResourceDetail"]["PhysicalResourceId"]
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    assert rules[0]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    tags = {tag["Key"]: tag["Value"] for tag in s3.get_bucket_tagging(Bucket=bucket)["TagSet"]}
+    assert tags["empty-on-delete"].startswith("arn:aws:cloudformation:")
+    version = s3.put_object(Bucket=bucket, Key="a", Body=b"a")["VersionId"]
+    s3.delete_object(Bucket=bucket, Key="a")
+
+    assert cloud.delete("full") == "DELETE_FAILED"
+
+    s3.delete_object(Bucket=bucket, Key="a", VersionId=version)
+    for marker in s3.list_object_versions(Bucket=bucket).get("DeleteMarkers", []):
+        s3.delete_object(Bucket=bucket, Key="a", VersionId=marker["VersionId"])
+    assert cloud.delete("full") == "DELETE_COMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("topic_statement", "key_statement", "arrives"),
+    [
+        ({}, {}, True),
+        ({"Effect": "Deny"}, {}, False),
+        ({}, {"Condition": {"StringEquals": {"aws:SourceAccount": "123456789012"}}}, False),
+    ],
+)
+def test_an_event_reaches_a_topic_only_if_its_and_its_keys_policies_let_it(
+    cloud: Deployment,
+    topic_statement: dict[str, Any],
+    key_statement: dict[str, Any],
+    arrives: bool,
+) -> None:
+    name = f"events-{uuid.uuid4().hex[:6]}"
+    service = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}}
+    account = {
+        "Effect": "Allow",
+        "Principal": {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
+    use = {**service, "Action": ["kms:GenerateDataKey*", "kms:Decrypt"], "Resource": "*"}
+    publish = {**service, "Action": "sns:Publish", "Resource": {"Ref": "Topic"}}
+    pattern = {
+        "source": ["aws.sagemaker"],
+        "detail": {"currentPipelineExecutionStatus": ["Failed"]},
+    }
+    queue_arn = cloud.session.client("sqs").get_queue_attributes(
+        QueueUrl=cloud.queue, AttributeNames=["QueueArn"]
+    )["Attributes"]["QueueArn"]
+    stack = template(
+        Key={
+            "Type": "AWS::KMS::Key",
+            "Properties": {
+                "KeyPolicy": {
+                    "Version": "2012-10-17",
+                    "Statement": [account, use | key_statement],
+                }
+            },
+        },
+        Topic={
+            "Type": "AWS::SNS::Topic",
+            "Properties": {"KmsMasterKeyId": {"Fn::GetAtt": ["Key", "Arn"]}},
+        },
+        Policy={
+            "Type": "AWS::SNS::TopicPolicy",
+            "Properties": {
+                "Topics": [{"Ref": "Topic"}],
+                "PolicyDocument": {
+                    "Version": "2012-10-17",
+                    "Statement": [publish | topic_statement],
+                },
+            },
+        },
+        Subscription={
+            "Type": "AWS::SNS::Subscription",
+            "Properties": {
+                "TopicArn": {"Ref": "Topic"},
+                "Protocol": "sqs",
+                "Endpoint": queue_arn,
+            },
+        },
+        Rule={
+            "Type": "AWS::Events::Rule",
+            "Properties": {
+                "EventPattern": pattern,
+                "Targets": [{"Id": "topic", "Arn": {"Ref": "Topic"}}],
+            },
+        },
+    )
+    assert cloud.deploy(name, stack) == "CREATE_COMPLETE"
+    for status in ("Succeeded", "Failed"):
+        put = cloud.session.client("events").put_events(
+            Entries=[
+                {
+                    "Source": "aws.sagemaker",
+                    "DetailType": "SageMaker Model Building Pipeline Execution Status Change",
+                    "Detail": json.dumps({"currentPipelineExecutionStatus": status}),
+                }
+            ]
+        )
+        assert put["FailedEntryCount"] == 0
+    time.sleep(0.5)
+    got = cloud.session.client("sqs").receive_message(QueueUrl=cloud.queue, MaxNumberOfMessages=10)
+    assert len(got.get("Messages", [])) == int(arrives)
+    assert cloud.delete(name) == "DELETE_COMPLETE"
+
+
+def test_sagemaker_refuses_to_delete_what_is_in_use(cloud: Deployment) -> None:
+    sagemaker = cloud.session.client("sagemaker")
+    role = "arn:aws:iam::123456789012:role/any"
+    domain = sagemaker.create_domain(
+        DomainName="used",
+        AuthMode="IAM",
+        DefaultUserSettings={"ExecutionRole": role},
+        SubnetIds=["subnet-12345678"],
+        VpcId="vpc-12345678",
+    )["DomainArn"].rsplit("/", 1)[-1]
+    sagemaker.create_user_profile(DomainId=domain, UserProfileName="a")
+    sagemaker.create_model_package_group(ModelPackageGroupName="group")
+    package = sagemaker.create_model_package(ModelPackageGroupName="group")["ModelPackageArn"]
+
+    with pytest.raises(ClientError, match="ResourceInUse"):
+        sagemaker.delete_domain(DomainId=domain)
+    with pytest.raises(ClientError, match="ConflictException"):
+        sagemaker.delete_model_package_group(ModelPackageGroupName="group")
+
+    sagemaker.delete_model_package(ModelPackageName=package)
+    sagemaker.delete_model_package_group(ModelPackageGroupName="group")
+    sagemaker.delete_user_profile(DomainId=domain, UserProfileName="a")
+    time.sleep(0.4)
+    sagemaker.delete_domain(DomainId=domain)
+    time.sleep(0.4)
+    with pytest.raises(ClientError, match="ResourceNotFound"):
+        sagemaker.describe_domain(DomainId=domain)
+
+
+def test_a_run_makes_what_its_definition_says(cloud: Deployment) -> None:
+    sagemaker = cloud.session.client("sagemaker")
+    definition = {
+        "Version": "2020-12-01",
+        "Parameters": [{"Name": "Place", "Type": "String", "DefaultValue": "s3://b/m.tar.gz"}],
+        "Steps": [
+            {
+                "Name": "MakeModel",
+                "Type": "Model",
+                "Arguments": {
+                    "ExecutionRoleArn": "arn:aws:iam::123456789012:role/any",
+                    "PrimaryContainer": {
+                        "Image": "image",
+                        "ModelDataUrl": {"Get": "Parameters.Place"},
+                    },
+                    "Tags": [{"Key": "pipeline-owner", "Value": "me"}],
+                },
+            }
+        ],
+    }
+    sagemaker.create_pipeline(
+        PipelineName="Runs",
+        PipelineDefinition=json.dumps(definition),
+        ClientRequestToken="x" * 32,
+        RoleArn="arn:aws:iam::123456789012:role/any",
+    )
+    run = sagemaker.start_pipeline_execution(PipelineName="Runs", ClientRequestToken="y" * 32)
+    held = sagemaker.start_pipeline_execution(
+        PipelineName="Runs", PipelineExecutionDisplayName="hold", ClientRequestToken="z" * 32
+    )
+
+    steps = sagemaker.list_pipeline_execution_steps(
+        PipelineExecutionArn=run["PipelineExecutionArn"]
+    )["PipelineExecutionSteps"]
+    model = steps[0]["Metadata"]["Model"]["Arn"]
+    assert sagemaker.list_tags(ResourceArn=model)["Tags"] == [
+        {"Key": "pipeline-owner", "Value": "me"}
+    ]
+    with pytest.raises(ClientError, match="ConflictException"):
+        sagemaker.delete_pipeline(PipelineName="Runs", ClientRequestToken="d" * 32)
+    sagemaker.stop_pipeline_execution(
+        PipelineExecutionArn=held["PipelineExecutionArn"], ClientRequestToken="s" * 32
+    )
+    time.sleep(0.5)
+    sagemaker.delete_model(ModelName=model.rsplit("/", 1)[-1])
+    sagemaker.delete_pipeline(PipelineName="Runs", ClientRequestToken="d" * 32)
