@@ -42,36 +42,49 @@ def _role_policy_delete(_pid: str, props: Fields) -> None:
         role["InlinePolicies"].pop(props["PolicyName"], None)
 
 
+def _keep_function(name: str, props: Fields) -> None:
+    record = lambda_svc._functions[name]
+    for key in KEPT_OF_A_FUNCTION:
+        record["config"].pop(key, None)
+        if props.get(key):
+            record["config"][key] = props[key]
+    concurrency = props.get("ReservedConcurrentExecutions")
+    record["concurrency"] = None if concurrency is None else int(concurrency)
+
+
+def _check_function(props: Fields) -> None:
+    """Refuse what Lambda refuses: no such role, half a network."""
+    role = props.get("Role", "").rsplit("/", 1)[-1]
+    if role not in iam._roles:
+        raise ValueError(f"The role defined for the function cannot be assumed: {role}")
+    network = props.get("VpcConfig") or {}
+    if bool(network.get("SubnetIds")) != bool(network.get("SecurityGroupIds")):
+        raise ValueError("VpcConfig needs SubnetIds and SecurityGroupIds together")
+
+
+def _check_code(name: str, props: Fields) -> None:
+    """Refuse code that is not in the bucket; ministack makes an empty function of it."""
+    code = props.get("Code", {})
+    if code.get("S3Key") and not lambda_svc._functions[name].get("code_zip"):
+        del lambda_svc._functions[name]
+        raise ValueError(f"NoSuchKey: {code.get('S3Bucket')}/{code['S3Key']}")
+
+
 def keep_function_properties() -> None:
     """Keep the network, key, dead-letter queue and concurrency of a function."""
     stock = dict(provisioners._RESOURCE_HANDLERS[FUNCTION])
 
-    def keep(name: str, props: Fields) -> None:
-        record = lambda_svc._functions[name]
-        for key in KEPT_OF_A_FUNCTION:
-            record["config"].pop(key, None)
-            if props.get(key):
-                record["config"][key] = props[key]
-        concurrency = props.get("ReservedConcurrentExecutions")
-        record["concurrency"] = None if concurrency is None else int(concurrency)
-        if props.get("VpcConfig", {}).get("SubnetIds") == []:
-            raise ValueError("VpcConfig needs SubnetIds and SecurityGroupIds together")
-
     def create(logical_id: str, props: Fields, stack: str) -> Made:
-        role = props.get("Role", "").rsplit("/", 1)[-1]
-        if role not in iam._roles:
-            raise ValueError(f"The role defined for the function cannot be assumed: {role}")
-        code = props.get("Code", {})
+        _check_function(props)
         made: Made = stock["create"](logical_id, props, stack)
-        if code.get("S3Key") and not lambda_svc._functions[made[0]].get("code_zip"):
-            del lambda_svc._functions[made[0]]
-            raise ValueError(f"NoSuchKey: {code.get('S3Bucket')}/{code['S3Key']}")
-        keep(made[0], props)
+        _check_code(made[0], props)
+        _keep_function(made[0], props)
         return made
 
     def update(pid: str, old: Fields, new: Fields, stack: str, logical_id: str = "") -> Made:
+        _check_function(new)
         made: Made = stock["update"](pid, old, new, stack, logical_id)
-        keep(made[0], new)
+        _keep_function(made[0], new)
         lambda_svc.invalidate_worker(made[0])
         return made
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import secrets
 import threading
-from dataclasses import dataclass
 from typing import Any
 
 from ministack.core.concurrency import spawn_background
@@ -25,11 +24,8 @@ REPEATED = ("StackId", "RequestId", "LogicalResourceId")
 Answer = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Failure(Exception):
-    """An answer that fails the resource."""
-
-    reason: str
+class AnswerError(Exception):
+    """An answer that fails the resource; its text is the reason."""
 
 
 def invoke(
@@ -60,11 +56,11 @@ def invoke(
     try:
         answer = _exchange(props["ServiceToken"], request, timeout)
         _check(request, answer)
-    except Failure as failure:
+    except AnswerError as failure:
         if request_type != "Create":
-            raise RuntimeError(failure.reason) from None
+            raise RuntimeError(str(failure)) from None
         made = answer.get("PhysicalResourceId") or f"{stack_name}-{logical_id}-{_suffix()}"
-        raise PartlyCreatedError(failure.reason, str(made)) from None
+        raise PartlyCreatedError(str(failure), str(made)) from None
     return answer["PhysicalResourceId"], answer.get("Data") or {}
 
 
@@ -86,7 +82,7 @@ def _exchange(service_token: str, request: dict[str, Any], timeout: int) -> Answ
     with stock._lock:
         entry = stock._pending.pop(token, None)
     if not entry or entry["result"] is None:
-        raise Failure(
+        raise AnswerError(
             "CloudFormation did not receive a response from your Custom Resource. "
             f"Please check your logs for requestId [{request['RequestId']}]. "
             f"(waited {timeout} s)"
@@ -96,18 +92,20 @@ def _exchange(service_token: str, request: dict[str, Any], timeout: int) -> Answ
 
 
 def _check(request: dict[str, Any], answer: Answer) -> None:
-    """Raise Failure for a FAILED answer or one that breaks the contract."""
+    """Raise AnswerError for a FAILED answer or one that breaks the contract."""
     if len(json.dumps(answer)) > LARGEST_ANSWER:
-        raise Failure("Response object is too long.")
+        raise AnswerError("Response object is too long.")
     wrong = [name for name in REPEATED if answer.get(name) != request[name]]
     if wrong:
-        raise Failure(f"Invalid response object: {', '.join(wrong)} not as requested.")
+        raise AnswerError(f"Invalid response object: {', '.join(wrong)} not as requested.")
     if answer.get("Status") != "SUCCESS":
         reason = answer.get("Reason") or "Invalid response object: no Status and Reason."
-        raise Failure(f"Received response status [FAILED] from custom resource. Message: {reason}")
+        raise AnswerError(
+            f"Received response status [FAILED] from custom resource. Message: {reason}"
+        )
     physical_id = answer.get("PhysicalResourceId")
     if not physical_id or len(str(physical_id)) > LONGEST_PHYSICAL_ID:
-        raise Failure("Invalid PhysicalResourceId")
+        raise AnswerError("Invalid PhysicalResourceId")
 
 
 def register() -> None:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import boto3
+    from boto3.session import Session
 
 Page = Mapping[str, Any]
 
 
-def inventory(session: boto3.Session) -> dict[str, list[str]]:
+def inventory(session: Session) -> dict[str, list[str]]:
     """Return names or ARNs by kind, sorted; kinds of which nothing exists are left out."""
     found = {kind: sorted(names(session)) for kind, names in KINDS.items()}
     return {kind: names for kind, names in found.items() if names}
@@ -25,8 +25,8 @@ def inventory(session: boto3.Session) -> dict[str, list[str]]:
 def _listed(service: str, operation: str, member: str, name: str) -> Callable[..., list[str]]:
     """Return a function that lists one kind; `name` is the field to show."""
 
-    def names(session: boto3.Session) -> list[str]:
-        client = session.client(service)  # type: ignore[call-overload]
+    def names(session: Session) -> list[str]:
+        client = session.client(service)
         if client.can_paginate(operation):
             pages = client.get_paginator(operation).paginate()
         else:
@@ -40,41 +40,41 @@ def _text(item: Any, name: str) -> str:
     return str(item[name]) if name else str(item)
 
 
-def _not_default_groups(session: boto3.Session) -> list[str]:
+def _not_default_groups(session: Session) -> list[str]:
     groups = session.client("ec2").describe_security_groups()["SecurityGroups"]
     return [group["GroupId"] for group in groups if group["GroupName"] != "default"]
 
 
-def _own_vpcs(session: boto3.Session) -> list[str]:
+def _own_vpcs(session: Session) -> list[str]:
     vpcs = session.client("ec2").describe_vpcs()["Vpcs"]
     return [vpc["VpcId"] for vpc in vpcs if not vpc.get("IsDefault")]
 
 
-def _keys(session: boto3.Session) -> list[str]:
+def _keys(session: Session) -> list[str]:
     client = session.client("kms")
     keys = [key["KeyId"] for key in client.list_keys()["Keys"]]
     states = {key: client.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] for key in keys}
     return [key for key, state in states.items() if state != "PendingDeletion"]
 
 
-def _own_aliases(session: boto3.Session) -> list[str]:
+def _own_aliases(session: Session) -> list[str]:
     aliases = session.client("kms").list_aliases()["Aliases"]
     names = [alias["AliasName"] for alias in aliases]
     return [name for name in names if not name.startswith("alias/aws/")]
 
 
-def _stacks(session: boto3.Session) -> list[str]:
+def _stacks(session: Session) -> list[str]:
     stacks = session.client("cloudformation").describe_stacks()["Stacks"]
     return [item["StackName"] for item in stacks if item["StackStatus"] != "DELETE_COMPLETE"]
 
 
-def _apps(session: boto3.Session) -> list[str]:
+def _apps(session: Session) -> list[str]:
     pages = session.client("sagemaker").get_paginator("list_apps").paginate()
     apps = [app for page in pages for app in page["Apps"]]
     return [f"{app['AppType']}/{app['AppName']}" for app in apps if app["Status"] != "Deleted"]
 
 
-def _model_packages(session: boto3.Session) -> list[str]:
+def _model_packages(session: Session) -> list[str]:
     client = session.client("sagemaker")
     groups = _listed(
         "sagemaker",
@@ -115,9 +115,7 @@ KINDS: dict[str, Callable[..., list[str]]] = {
         "ec2", "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId"
     ),
     "domains": _listed("sagemaker", "list_domains", "Domains", "DomainId"),
-    "user profiles": _listed(
-        "sagemaker", "list_user_profiles", "UserProfiles", "UserProfileName"
-    ),
+    "user profiles": _listed("sagemaker", "list_user_profiles", "UserProfiles", "UserProfileName"),
     "spaces": _listed("sagemaker", "list_spaces", "Spaces", "SpaceName"),
     "apps": _apps,
     "pipelines": _listed("sagemaker", "list_pipelines", "PipelineSummaries", "PipelineName"),

@@ -32,7 +32,7 @@ def _request(stack_name: str, props: dict[str, Any], parent: str) -> dict[str, l
     for name, value in parameters.items():
         if not isinstance(value, str | int | float | bool):
             message = "Value of property Parameters must be an object with String properties"
-            raise ValueError(f"{message}: {name} is a {type(value).__name__}")  # noqa: TRY004
+            raise ValueError(f"{message}: {name} is a {type(value).__name__}")
     tags = [tag for tag in props.get("Tags") or [] if not tag["Key"].startswith("aws:")]
     for number, (name, value) in enumerate(parameters.items(), 1):
         text = str(value).lower() if isinstance(value, bool) else str(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ministack.core.responses import get_account_id, now_iso
@@ -19,56 +20,63 @@ Fields = dict[str, Any]
 Made = tuple[str, Fields]
 Delete = Callable[[str, Fields], None]
 
+PEERS = ("IpRanges", "Ipv6Ranges", "PrefixListIds", "UserIdGroupPairs")
+
 
 def _identity(prefix: str) -> str:
     return f"{prefix}-{secrets.token_hex(9)[:17]}"
 
 
-def _rule_handlers(store: str, prefix: str) -> dict[str, Any]:
-    """Return the handlers of one direction of security group rules."""
+@dataclass(frozen=True)
+class SecurityGroupRules:
+    """The handlers of one direction of security group rules; `store` is ministack's list."""
 
-    def permission(props: Fields) -> Fields:
-        rule: Fields = provisioners._ec2_sg_permissions([props])[0]
-        targets = ("IpRanges", "Ipv6Ranges", "PrefixListIds", "UserIdGroupPairs")
-        if not any(rule[target] for target in targets):
-            raise ValueError("InvalidParameterValue: a rule needs exactly one peer")
-        return rule
+    store: str
 
-    def group(props: Fields) -> Fields:
-        found: Fields | None = ec2._security_groups.get(props["GroupId"])
-        if found is None:
-            raise ValueError(f"InvalidGroup.NotFound: {props['GroupId']} does not exist")
-        return found
-
-    def create(_logical_id: str, props: Fields, _stack: str) -> Made:
-        rule = permission(props)
+    def create(self, _logical_id: str, props: Fields, _stack: str) -> Made:
+        """Add the rule, unless it exists or a group does not."""
+        rule = self._permission(props)
         for pair in rule["UserIdGroupPairs"]:
-            if pair.get("GroupId") not in ec2._security_groups:
-                raise ValueError(f"InvalidGroup.NotFound: {pair.get('GroupId')} does not exist")
-            pair.setdefault("UserId", get_account_id())
-        rules = group(props)[store]
+            self._group(pair.get("GroupId", ""))
+        rules = self._group(props["GroupId"])[self.store]
         if rule in rules:
             raise ValueError("InvalidPermission.Duplicate: the rule already exists")
         rules.append(rule)
-        identity = _identity(prefix)
+        identity = _identity("sgr")
         return identity, {"Id": identity}
 
-    def update(_pid: str, old: Fields, new: Fields, stack: str) -> Made:
-        made = create("", new, stack)
-        provisioners._delete_predecessor(delete, "", old)
+    def update(self, _pid: str, old: Fields, new: Fields, stack: str) -> Made:
+        """Replace the rule; the old one goes in the cleanup."""
+        made = self.create("", new, stack)
+        provisioners._delete_predecessor(self.delete, "", old)
         return made
 
-    def delete(_pid: str, props: Fields) -> None:
-        found = ec2._security_groups.get(props["GroupId"])
-        if found is None:
-            return
-        rule = permission(props)
+    def delete(self, _pid: str, props: Fields) -> None:
+        """Take the rule back, if its group is still there."""
+        group = ec2._security_groups.get(props["GroupId"])
+        rule = self._permission(props)
+        if group is not None and rule in group[self.store]:
+            group[self.store].remove(rule)
+
+    @staticmethod
+    def _permission(props: Fields) -> Fields:
+        rule: Fields = provisioners._ec2_sg_permissions([props])[0]
+        if not any(rule[peer] for peer in PEERS):
+            raise ValueError("InvalidParameterValue: a rule needs a peer")
         for pair in rule["UserIdGroupPairs"]:
             pair.setdefault("UserId", get_account_id())
-        if rule in found[store]:
-            found[store].remove(rule)
+        return rule
 
-    return {"create": create, "update": update, "delete": delete}
+    @staticmethod
+    def _group(group_id: str) -> Fields:
+        found: Fields | None = ec2._security_groups.get(group_id)
+        if found is None:
+            raise ValueError(f"InvalidGroup.NotFound: {group_id} does not exist")
+        return found
+
+    def handlers(self) -> dict[str, Any]:
+        """Return what ministack registers."""
+        return {"create": self.create, "update": self.update, "delete": self.delete}
 
 
 def _flow_log_create(_logical_id: str, props: Fields, _stack: str) -> Made:
@@ -222,8 +230,8 @@ def _refusing(delete: Delete, users: Callable[[str], list[str]]) -> Delete:
 def register() -> None:
     """Register the missing types and complete the others."""
     handlers = provisioners._RESOURCE_HANDLERS
-    handlers["AWS::EC2::SecurityGroupIngress"] = _rule_handlers("IpPermissions", "sgr")
-    handlers["AWS::EC2::SecurityGroupEgress"] = _rule_handlers("IpPermissionsEgress", "sgr")
+    handlers["AWS::EC2::SecurityGroupIngress"] = SecurityGroupRules("IpPermissions").handlers()
+    handlers["AWS::EC2::SecurityGroupEgress"] = SecurityGroupRules("IpPermissionsEgress").handlers()
     handlers["AWS::EC2::FlowLog"] = {
         "create": _flow_log_create,
         "update": _flow_log_update,

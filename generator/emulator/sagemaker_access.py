@@ -15,6 +15,18 @@ from generator.emulator.sagemaker_store import KINDS, Fields, Store, arn_of
 VERBS = ("Create", "Describe", "Update", "Delete")
 ROLE_FIELDS = ("RoleArn", "ExecutionRoleArn", "ExecutionRole")
 
+# Requests about other resources than the one that their name says.
+PATHS = {
+    "ListPipelineExecutions": ("pipeline/{PipelineName}",),
+    "StartPipelineExecution": ("pipeline/{PipelineName}",),
+    "CreateEndpoint": ("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"),
+    "UpdateEndpoint": ("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"),
+    "CreateModelPackage": (
+        "model-package/{ModelPackageGroupName}/*",
+        "model-package-group/{ModelPackageGroupName}",
+    ),
+}
+
 Check = tuple[str, str, Fields]
 
 
@@ -33,7 +45,7 @@ def refusal(
 def checks(store: Store, operation: str, request: Fields) -> list[Check]:
     """Return every right that a request needs."""
     arns = _resources(store, operation, request)
-    context = _context(operation, request)
+    context = _context(request)
     found: list[Check] = []
     for arn in arns:
         tags = store.records[arn].tags if arn in store.records else {}
@@ -54,31 +66,26 @@ def _roles(request: Fields) -> list[str]:
 
 def _resources(store: Store, operation: str, request: Fields) -> list[str]:
     """Return the ARNs that a request is about; `*` where the action knows no resource."""
-    if "ResourceArn" in request:
-        return [request["ResourceArn"]]
-    if "PipelineExecutionArn" in request:
-        return [request["PipelineExecutionArn"]]
-    if operation in ("ListPipelineExecutions", "StartPipelineExecution"):
-        return [arn_of(f"pipeline/{request.get('PipelineName', '*')}")]
-    if operation in ("CreateEndpoint", "UpdateEndpoint"):
-        config = request.get("EndpointConfigName", "*")
-        return [
-            arn_of(f"endpoint/{request.get('EndpointName', '*')}"),
-            arn_of(f"endpoint-config/{config}"),
-        ]
-    if operation == "CreateModelPackage":
-        group = request.get("ModelPackageGroupName", "*").rsplit("/", 1)[-1]
-        return [arn_of(f"model-package/{group}/*"), arn_of(f"model-package-group/{group}")]
+    for name in ("ResourceArn", "PipelineExecutionArn"):
+        if name in request:
+            return [request[name]]
+    names = _Names(request)
+    paths = PATHS.get(operation)
+    if paths:
+        return [arn_of(path.format_map(names)) for path in paths]
     for verb in VERBS:
         kind = operation.removeprefix(verb)
         if operation.startswith(verb) and kind in KINDS:
-            existing = store.find(kind, request) if verb != "Create" else None
-            if existing:
-                return [existing.arn]
-            owner = request.get("SpaceName") or request.get("UserProfileName") or "*"
-            names = _Names({**request, "owner": owner})
-            return [arn_of(KINDS[kind].arn.format_map(names))]
+            return [_own_arn(store, verb, kind, request)]
     return ["*"]
+
+
+def _own_arn(store: Store, verb: str, kind: str, request: Fields) -> str:
+    existing = store.find(kind, request) if verb != "Create" else None
+    if existing:
+        return existing.arn
+    owner = request.get("SpaceName") or request.get("UserProfileName") or "*"
+    return arn_of(KINDS[kind].arn.format_map(_Names({**request, "owner": owner})))
 
 
 class _Names(dict[str, str]):
@@ -88,7 +95,7 @@ class _Names(dict[str, str]):
         return "*"
 
 
-def _context(operation: str, request: Fields) -> Fields:
+def _context(request: Fields) -> Fields:
     """Return the condition keys that a request carries."""
     tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags") or [] if "Value" in tag}
     context: Fields = {f"aws:RequestTag/{key}": value for key, value in tags.items()}

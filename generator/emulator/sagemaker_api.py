@@ -1,7 +1,4 @@
-"""The emulated SageMaker API: what the service does, over the table in `sagemaker_store.py`.
-
-Operations that no kind of the table covers go to moto's in-process application.
-"""
+"""The emulated SageMaker API: what the service does, over the table in `sagemaker_store.py`."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import botocore.model
 from ministack import app
 from ministack.core import router
 from ministack.core.iam_actions import access_denied_response
@@ -260,9 +256,7 @@ HOLDS: dict[str, tuple[str, Callable[[Record], list[str]]]] = {
     "Space": ("ResourceInUse", lambda record: _within(record, ("App",), "SpaceName")),
     "ModelPackageGroup": (
         "ConflictException",
-        lambda record: [
-            held.arn for held in _packages_of(record.fields["ModelPackageGroupName"])
-        ],
+        lambda record: [held.arn for held in _packages_of(record.fields["ModelPackageGroupName"])],
     ),
     "Pipeline": ("ConflictException", _busy_executions),
 }

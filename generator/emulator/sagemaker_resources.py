@@ -13,7 +13,9 @@ from typing import Any
 from ministack.services.cloudformation import provisioners
 
 from generator.emulator.sagemaker_api import MODEL, STORE, operate
-from generator.emulator.sagemaker_store import ApiError, Fields
+from generator.emulator.sagemaker_store import ApiError, Fields, Record
+
+Made = tuple[str, Fields]
 
 POLL_SECONDS = 0.05
 
@@ -24,34 +26,73 @@ class ResourceType:
 
     kind: str
     ref: str
-    attributes: dict[str, str]
+    attributes: tuple[str, ...]
     create_only: tuple[str, ...]
     keys: tuple[str, ...]
+
+    def create(self, _logical_id: str, props: Fields, _stack: str) -> Made:
+        """Create the resource; a property that the API does not have is refused."""
+        operation = f"Create{self.kind}"
+        unknown = set(props) - set(MODEL.operation_model(operation).input_shape.members)
+        if unknown:
+            raise ValueError(f"extraneous key {sorted(unknown)} is not permitted")
+        made = operate(operation, _request(operation, props))
+        return self._made(STORE.records[made[f"{self.kind}Arn"]])
+
+    def update(self, physical_id: str, old: Fields, new: Fields, stack: str) -> Made:
+        """Update in place, or replace where a create-only property changed."""
+        changed = {name for name in {*old, *new} if old.get(name) != new.get(name)}
+        if changed & set(self.create_only):
+            return self.create("", new, stack)
+        named = self._named(physical_id, new)
+        if changed - {"Tags"}:
+            operation = f"Update{self.kind}"
+            operate(operation, _request(operation, {**new, **named}))
+        found = STORE.find(self.kind, named)
+        if found is None:
+            raise ApiError("ResourceNotFound", f"{self.kind} {physical_id} does not exist")
+        if "Tags" in changed:
+            found.tags = {tag["Key"]: tag["Value"] for tag in new.get("Tags") or []}
+        return self._made(found)
+
+    def delete(self, physical_id: str, props: Fields) -> None:
+        """Delete the resource and wait until it is gone."""
+        named = self._named(physical_id, props)
+        if STORE.find(self.kind, named) is None:
+            return
+        operate(f"Delete{self.kind}", named)
+        while STORE.find(self.kind, named):
+            time.sleep(POLL_SECONDS)
+
+    def _named(self, physical_id: str, props: Fields) -> Fields:
+        if self.kind == "Domain":
+            return {"DomainId": physical_id}
+        return {key: props[key] for key in self.keys if key in props}
+
+    def _made(self, record: Record) -> Made:
+        values = {name: str(record.fields[name]) for name in self.attributes}
+        return record.fields[self.ref], values
 
 
 TYPES = (
     ResourceType(
         "Domain",
         "DomainId",
-        {"DomainArn": "DomainArn", "DomainId": "DomainId", "Url": "Url"},
+        ("DomainArn", "DomainId", "Url"),
         ("AuthMode", "DomainName", "KmsKeyId"),
         ("DomainId",),
     ),
     ResourceType(
         "UserProfile",
         "UserProfileName",
-        {"UserProfileArn": "UserProfileArn"},
+        ("UserProfileArn",),
         ("DomainId", "UserProfileName", "SingleSignOnUserIdentifier", "SingleSignOnUserValue"),
         ("DomainId", "UserProfileName"),
     ),
     ResourceType(
         "ModelPackageGroup",
         "ModelPackageGroupArn",
-        {
-            "ModelPackageGroupArn": "ModelPackageGroupArn",
-            "CreationTime": "CreationTime",
-            "ModelPackageGroupStatus": "ModelPackageGroupStatus",
-        },
+        ("ModelPackageGroupArn", "CreationTime", "ModelPackageGroupStatus"),
         ("ModelPackageGroupName", "ModelPackageGroupDescription"),
         ("ModelPackageGroupName",),
     ),
@@ -79,57 +120,13 @@ def _request(operation: str, props: Fields) -> Fields:
     return request
 
 
-def _handlers(described: ResourceType) -> dict[str, Any]:
-    kind = described.kind
-
-    def record(physical_id: str, props: Fields) -> Fields:
-        keys = {key: props[key] for key in described.keys if key in props}
-        if kind == "Domain":
-            keys = {"DomainId": physical_id}
-        return keys
-
-    def outcome(fields: Fields) -> tuple[str, Fields]:
-        attributes = {name: str(fields[field]) for name, field in described.attributes.items()}
-        return fields[described.ref], attributes
-
-    def create(_logical_id: str, props: Fields, _stack: str) -> tuple[str, Fields]:
-        operation = f"Create{kind}"
-        unknown = set(props) - set(MODEL.operation_model(operation).input_shape.members)
-        if unknown:
-            raise ValueError(f"extraneous key {sorted(unknown)} is not permitted")
-        made = operate(operation, _request(operation, props))
-        arn = made[f"{kind}Arn"]
-        return outcome(STORE.records[arn].fields)
-
-    def update(physical_id: str, old: Fields, new: Fields, stack: str) -> tuple[str, Fields]:
-        changed = {name for name in {*old, *new} if old.get(name) != new.get(name)}
-        if changed & set(described.create_only):
-            return create("", new, stack)
-        named = record(physical_id, new)
-        if changed - {"Tags"}:
-            request = _request(f"Update{kind}", {**new, **named})
-            operate(f"Update{kind}", request)
-        found = STORE.find(kind, named)
-        if found is None:
-            raise ApiError("ResourceNotFound", f"{kind} {physical_id} does not exist")
-        if "Tags" in changed:
-            found.tags = {tag["Key"]: tag["Value"] for tag in new.get("Tags") or []}
-        return outcome(found.fields)
-
-    def delete(physical_id: str, props: Fields) -> None:
-        named = record(physical_id, props)
-        if STORE.find(kind, named) is None:
-            return
-        operate(f"Delete{kind}", named)
-        while STORE.find(kind, named):
-            time.sleep(POLL_SECONDS)
-
-    return {"create": create, "update": update, "delete": delete}
-
-
 def register() -> None:
     """Register the three types; their tags include those of the stack."""
     for described in TYPES:
         name = f"AWS::SageMaker::{described.kind}"
-        provisioners._RESOURCE_HANDLERS[name] = _handlers(described)
+        provisioners._RESOURCE_HANDLERS[name] = {
+            "create": described.create,
+            "update": described.update,
+            "delete": described.delete,
+        }
         provisioners._STACK_TAG_PROPERTY[name] = ("Tags", "list")

@@ -75,9 +75,7 @@ KINDS = {
             "ModelPackageStatus",
             "Completed",
         ),
-        Kind(
-            "Pipeline", ("PipelineName",), "pipeline/{PipelineName}", "PipelineStatus", "Active"
-        ),
+        Kind("Pipeline", ("PipelineName",), "pipeline/{PipelineName}", "PipelineStatus", "Active"),
         Kind("Domain", ("DomainId",), "domain/{DomainId}", "Status", "InService", lingers=True),
         Kind(
             "UserProfile",
@@ -223,7 +221,7 @@ def unique_id(prefix: str, size: int) -> str:
     return prefix + secrets.token_hex(size)[:size]
 
 
-def check_input(shape: botocore.model.Shape, value: Any, path: str = "") -> list[str]:
+def check_input(shape: Any, value: Any, path: str = "") -> list[str]:
     """Return what is wrong with a request: missing or unknown members, enums, patterns, sizes."""
     if shape.type_name == "structure":
         missing = [name for name in shape.required_members if name not in value]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
+from boto3.session import Session
 
 from generator.emulator import process
 from generator.emulator.awscli import AwsCli
@@ -39,9 +39,9 @@ def aws(emulator: Emulator) -> AwsCli:
 
 
 @pytest.fixture(scope="session")
-def session(emulator: Emulator) -> Iterator[boto3.Session]:
+def session(emulator: Emulator) -> Iterator[Session]:
     """Give a boto3 session that trusts and reaches the emulator."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in emulator.environment().items():
             patch.setenv(name, value)
-        yield boto3.Session()
+        yield Session()
