@@ -17,7 +17,12 @@ Made = tuple[str, Fields]
 
 FUNCTION = "AWS::Lambda::Function"
 ROLE = "AWS::IAM::Role"
-KEPT_OF_A_FUNCTION = ("VpcConfig", "KmsKeyArn", "DeadLetterConfig", "CodeSigningConfigArn")
+# Property of the template: member of the API.
+KEPT_OF_A_FUNCTION = {
+    "VpcConfig": "VpcConfig",
+    "KmsKeyArn": "KMSKeyArn",
+    "DeadLetterConfig": "DeadLetterConfig",
+}
 
 
 def _role_policy_create(_logical_id: str, props: Fields, _stack: str) -> Made:
@@ -44,10 +49,10 @@ def _role_policy_delete(_pid: str, props: Fields) -> None:
 
 def _keep_function(name: str, props: Fields) -> None:
     record = lambda_svc._functions[name]
-    for key in KEPT_OF_A_FUNCTION:
-        record["config"].pop(key, None)
-        if props.get(key):
-            record["config"][key] = props[key]
+    for prop, member in KEPT_OF_A_FUNCTION.items():
+        record["config"].pop(member, None)
+        if props.get(prop):
+            record["config"][member] = props[prop]
     concurrency = props.get("ReservedConcurrentExecutions")
     record["concurrency"] = None if concurrency is None else int(concurrency)
 

@@ -115,3 +115,4 @@ def register() -> None:
     check_deliveries()
     accept_events_of_aws()
     keep_topic_properties()
+    provisioners._STACK_TAG_PROPERTY["AWS::Events::Rule"] = ("Tags", "list")

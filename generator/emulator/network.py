@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from xml.sax.saxutils import escape
 
 from ministack.core.responses import get_account_id, now_iso
 from ministack.services import ec2, lambda_svc
@@ -161,6 +162,27 @@ def keep_endpoint_policies() -> None:
     provisioners._RESOURCE_HANDLERS[name] = stock | {"create": create, "update": update}
 
 
+def show_endpoint_details() -> None:
+    """Let DescribeVpcEndpoints show policy, security groups and private DNS names."""
+    stock = ec2._vpce_fields_xml
+
+    def fields(endpoint: Fields, tag: str = "item") -> str:
+        groups = "".join(
+            f"<item><groupId>{group}</groupId></item>" for group in endpoint["SecurityGroupIds"]
+        )
+        policy = endpoint.get("PolicyDocument") or ""
+        private = str(bool(endpoint["PrivateDnsEnabled"])).lower()
+        more = (
+            f"<groupSet>{groups}</groupSet><privateDnsEnabled>{private}</privateDnsEnabled>"
+            f"<policyDocument>{escape(policy)}</policyDocument>"
+        )
+        shown: str = stock(endpoint, tag)
+        end = f"</{tag}>"
+        return shown.strip().removesuffix(end) + more + end
+
+    ec2._vpce_fields_xml = fields
+
+
 def _refuse_second_private_name(props: Fields) -> None:
     """One private DNS name can exist once a VPC."""
     if str(props.get("PrivateDnsEnabled", False)).lower() != "true":
@@ -240,4 +262,5 @@ def register() -> None:
     provisioners._STACK_TAG_PROPERTY["AWS::EC2::FlowLog"] = ("Tags", "list")
     add_vpc_attributes()
     keep_endpoint_policies()
+    show_endpoint_details()
     refuse_deletion_while_used()

@@ -290,6 +290,17 @@ def delete_predecessor(delete: Callable[..., None], *args: Any, **kwargs: Any) -
     queue.append((later, (), {}))
 
 
+def _forget_spent_change_sets(name: str) -> None:
+    """Drop change sets of this name that can no longer be executed.
+
+    The aws command names them by the second, and two deployments here end within one.
+    """
+    for arn, change_set in list(cloudformation._change_sets.items()):
+        spent = change_set["ExecutionStatus"] != "AVAILABLE"
+        if change_set["ChangeSetName"] == name and spent:
+            cloudformation._change_sets.pop(arn, None)
+
+
 def refuse_update_of_failed_creation() -> None:
     """Refuse to update or create over a stack whose creation was rolled back."""
     stock_create_change_set = handlers._ACTION_HANDLERS["CreateChangeSet"]
@@ -305,6 +316,7 @@ def refuse_update_of_failed_creation() -> None:
         if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"):
             text = f"Stack:{stack_id} is in {status} state and can not be updated."
             return changesets._error("ValidationError", text)
+        _forget_spent_change_sets(params["ChangeSetName"][0])
         return stock_create_change_set(params)
 
     def create_stack(params: dict[str, list[str]]) -> Any:

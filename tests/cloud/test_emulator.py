@@ -8,12 +8,14 @@ import time
 import uuid
 import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from boto3.session import Session
 from botocore.exceptions import ClientError
 
+from generator.emulator.awscli import AwsCli
 from generator.emulator.inventory import inventory
 
 Template = dict[str, Any]
@@ -739,3 +741,30 @@ def test_stack_and_network_rights_are_enforced_by_resource(cloud: Deployment) ->
     ec2.delete_security_group(GroupId=group)
     ec2.delete_vpc(VpcId=vpc)
     assert cloud.delete("seen") == "DELETE_COMPLETE"
+
+
+def test_the_real_command_packages_deploys_and_deletes(
+    cloud: Deployment, aws: AwsCli, tmp_path: Path
+) -> None:
+    before = inventory(cloud.session)
+    inner = template(Queue={"Type": "AWS::SQS::Queue"})
+    (tmp_path / "inner.json").write_text(json.dumps(inner))
+    (tmp_path / "root.json").write_text(json.dumps(template(Child=child("inner.json"))))
+    packaged = str(tmp_path / "packaged.yaml")
+    aws.run(
+        *("cloudformation", "package", "--template-file", str(tmp_path / "root.json")),
+        *("--s3-bucket", cloud.bucket, "--output-template-file", packaged),
+    )
+    deploy = ("cloudformation", "deploy", "--template-file", packaged, "--stack-name", "command")
+
+    aws.run(*deploy, "--tags", "team=ml")
+    unchanged = aws.run(*deploy, "--tags", "team=ml", "--no-fail-on-empty-changeset")
+    sqs = cloud.session.client("sqs")
+    urls = sqs.list_queues(QueueNamePrefix="command")["QueueUrls"]
+    tags = sqs.list_queue_tags(QueueUrl=urls[0])["Tags"]
+    aws.run("cloudformation", "delete-stack", "--stack-name", "command")
+    aws.run("cloudformation", "wait", "stack-delete-complete", "--stack-name", "command")
+
+    assert "No changes to deploy" in unchanged.stdout
+    assert tags["team"] == "ml"
+    assert inventory(cloud.session) == before
