@@ -8,23 +8,27 @@ as true. A run whose display name starts with `hold` stays at its first step unt
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from generator.emulator.sagemaker_store import Fields, Record, Store, unique_id
+from generator.emulator.sagemaker_store import ApiError, Fields, Record, Store, unique_id
 
 HOLD = "hold"
 STOPPING_SECONDS = 0.3
-OPERATIONS = {
-    "Processing": ("ProcessingJob", "ProcessingJobName"),
-    "Training": ("TrainingJob", "TrainingJobName"),
-    "Model": ("Model", "ModelName"),
-    "RegisterModel": ("ModelPackage", ""),
-    "EndpointConfig": ("EndpointConfig", "EndpointConfigName"),
-    "Endpoint": ("Endpoint", "EndpointName"),
+# Step type: what it makes, the field with its name, and the name of its metadata.
+MADE_BY = {
+    "Processing": ("ProcessingJob", "ProcessingJobName", "ProcessingJob"),
+    "Training": ("TrainingJob", "TrainingJobName", "TrainingJob"),
+    "Model": ("Model", "ModelName", "Model"),
+    "RegisterModel": ("ModelPackage", "", "RegisterModel"),
+    "EndpointConfig": ("EndpointConfig", "EndpointConfigName", "EndpointConfig"),
+    "Endpoint": ("Endpoint", "", "Endpoint"),
 }
+PART = re.compile(r"\.?(\w+)|\['([^']+)'\]|\[(\d+)\]")
 
 Operate = Callable[[str, Fields], Fields]
 
@@ -100,45 +104,71 @@ class _Values:
         self.known["Execution.PipelineExecutionArn"] = run.arn
         self.known["Execution.StartDateTime"] = run.fields["StartTime"]
 
+        self.made: Fields = {}
+
     def resolve(self, value: Any) -> Any:
         if isinstance(value, list):
             return [self.resolve(item) for item in value]
         if not isinstance(value, dict):
             return value
         if set(value) == {"Get"}:
-            return self.known.get(value["Get"], f"resolved-{value['Get']}")
+            return self._get(value["Get"])
         if set(value) == {"Std:Join"}:
             join = value["Std:Join"]
             return join["On"].join(str(self.resolve(item)) for item in join["Values"])
         return {key: self.resolve(item) for key, item in value.items()}
 
+    def _get(self, path: str) -> Any:
+        if path in self.known:
+            return self.known[path]
+        if not path.startswith("Steps."):
+            raise KeyError(f"nothing is known as {path}")
+        step, _, rest = path.removeprefix("Steps.").partition(".")
+        found = self.made[step]
+        for name, quoted, number in PART.findall(rest):
+            found = found[int(number)] if number else _member(found, name or quoted)
+        return found
+
+
+def _member(found: Any, name: str) -> Any:
+    """Return a field, or the item of a list that has this name."""
+    if isinstance(found, list):
+        named = ("OutputName", "InputName", "ChannelName")
+        return next(item for item in found if name in (item.get(key) for key in named))
+    return found[name]
+
 
 def _run_steps(operate: Operate, run: Record, steps: list[Fields], values: _Values) -> None:
     for step in steps:
-        arguments = values.resolve(step["Arguments"])
         if step["Type"] == "Condition":
             run.fields["steps"].append(_step(step, "Succeeded", {"Condition": {"Outcome": "True"}}))
             _run_steps(operate, run, step["Arguments"]["IfSteps"], values)
-            continue
-        if step["Type"] not in OPERATIONS:
-            continue
-        kind, name_field = OPERATIONS[step["Type"]]
-        metadata = _make(operate, run, step, kind, name_field, arguments)
-        values.known[f"Steps.{step['Name']}.{kind}Arn"] = metadata["Arn"]
-        values.known[f"Steps.{step['Name']}.{kind}Name"] = metadata["Arn"].rsplit("/", 1)[-1]
-        run.fields["steps"].append(_step(step, "Succeeded", {step["Type"]: metadata}))
+        elif step["Type"] in MADE_BY:
+            _run_step(operate, run, step, values)
 
 
-def _make(
-    operate: Operate, run: Record, step: Fields, kind: str, name_field: str, arguments: Fields
-) -> Fields:
-    """Make what a step makes, and return its metadata; an existing endpoint is updated."""
+def _run_step(operate: Operate, run: Record, step: Fields, values: _Values) -> None:
+    kind, name_field, metadata = MADE_BY[step["Type"]]
+    arguments = values.resolve(step["Arguments"])
+    if name_field:
+        base = arguments.get(name_field, f"pipelines-{run.fields['id']}-{step['Name']}")
+        arguments[name_field] = f"{base[:50]}-{unique_id('', 10)}"
+    arn = _make(operate, kind, arguments)
+    name = arn if kind == "ModelPackage" else arn.rsplit("/", 1)[-1]
+    described = operate(f"Describe{kind}", {f"{kind}Name": name})
+    if kind == "TrainingJob":
+        place = described["OutputDataConfig"]["S3OutputPath"].rstrip("/")
+        model = f"{place}/{described['TrainingJobName']}/output/model.tar.gz"
+        described["ModelArtifacts"] = {"S3ModelArtifacts": model}
+    values.made[step["Name"]] = described
+    run.fields["steps"].append(_step(step, "Succeeded", {metadata: {"Arn": arn}}))
+
+
+def _make(operate: Operate, kind: str, arguments: Fields) -> str:
+    """Make what a step makes; an endpoint that exists is updated. Return its ARN."""
     if kind == "Endpoint":
         named = {key: arguments[key] for key in ("EndpointName", "EndpointConfigName")}
-        existing = {item["EndpointName"] for item in operate("ListEndpoints", {})["Endpoints"]}
-        if named["EndpointName"] in existing:
-            return {"Arn": operate("UpdateEndpoint", named)["EndpointArn"]}
-    elif name_field:
-        base = arguments.get(name_field, f"pipelines-{run.fields['id']}-{step['Name']}")
-        arguments = {**arguments, name_field: f"{base}-{unique_id('', 10)}"[-63:].strip("-")}
-    return {"Arn": operate(f"Create{kind}", arguments)[f"{kind}Arn"]}
+        with suppress(ApiError):
+            operate("DescribeEndpoint", {"EndpointName": named["EndpointName"]})
+            return str(operate("UpdateEndpoint", named)["EndpointArn"])
+    return str(operate(f"Create{kind}", arguments)[f"{kind}Arn"])
