@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ministack.core.iam_evaluator import AuthError, enforce
+from ministack.core import iam_evaluator
+from ministack.core.iam_evaluator import AuthError, EvalContext, enforce
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import iam
 
 from generator.emulator.sagemaker_store import KINDS, Fields, Store, arn_of
 
@@ -40,6 +43,31 @@ def refusal(
         if result is not None and not isinstance(result, AuthError):
             return action, arn, result
     return None
+
+
+def refusal_of_role(store: Store, role_arn: str, operation: str, request: Fields) -> str:
+    """Return the first action that a role lacks for what SageMaker does with it, or nothing.
+
+    A role that does not exist here is not checked: small tests name any role.
+    """
+    account, name = get_account_id(), role_arn.rsplit("/", 1)[-1]
+    if name not in iam._roles:
+        return ""
+    policies = iam_evaluator._gather_role_policies(name, account)
+    limits = iam_evaluator._permissions_boundary(iam._roles, name, account)
+    for action, arn, keys in checks(store, operation, request):
+        context = EvalContext(
+            principal_arn=f"arn:aws:sts::{account}:assumed-role/{name}/SageMaker",
+            principal_type="AssumedRole",
+            principal_account=account,
+            action=action,
+            resource_arn=arn,
+            region=get_region(),
+            service_context={key.lower(): value for key, value in keys.items()},
+        )
+        if iam_evaluator.evaluate(context, policies, *limits).decision != "Allow":
+            return f"{role_arn} is not authorized to perform: {action} on resource: {arn}"
+    return ""
 
 
 def checks(store: Store, operation: str, request: Fields) -> list[Check]:

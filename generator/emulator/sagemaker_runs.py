@@ -1,8 +1,9 @@
 """Runs of an emulated pipeline: no job is executed, but what a run makes is made.
 
 A run goes through the definition's steps and makes the jobs, models, endpoint configurations,
-endpoints and model packages of it through the same API, each with its tags. A condition is taken
-as true. A run whose display name starts with `hold` stays at its first step until it is stopped.
+endpoints and model packages of it through the same API, each with its tags, and each call checked
+against the rights of the pipeline's role. A condition is taken as true. A run whose display name
+starts with `hold` stays at its first step until it is stopped.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
+from generator.emulator import sagemaker_access
 from generator.emulator.sagemaker_store import ApiError, Fields, Record, Store, unique_id
 
 HOLD = "hold"
@@ -57,8 +58,16 @@ def start(store: Store, operate: Operate, pipeline: Record, request: Fields) -> 
         run.fields["steps"].append(_step(first, "Executing", {}))
         return run
     values = _Values(run, definition, request)
+
+    def operate_as_role(operation: str, content: Fields) -> Fields:
+        role = run.fields["RoleArn"]
+        refused = sagemaker_access.refusal_of_role(store, role, operation, content)
+        if refused:
+            raise ApiError("AccessDeniedException", refused)
+        return operate(operation, content)
+
     try:
-        _run_steps(operate, run, steps, values)
+        _run_steps(operate_as_role, run, steps, values)
         run.fields["PipelineExecutionStatus"] = "Succeeded"
     except Exception as failure:  # noqa: BLE001 (whatever it is, the run has failed of it)
         run.fields["PipelineExecutionStatus"] = "Failed"
@@ -168,7 +177,17 @@ def _make(operate: Operate, kind: str, arguments: Fields) -> str:
     """Make what a step makes; an endpoint that exists is updated. Return its ARN."""
     if kind == "Endpoint":
         named = {key: arguments[key] for key in ("EndpointName", "EndpointConfigName")}
-        with suppress(ApiError):
-            operate("DescribeEndpoint", {"EndpointName": named["EndpointName"]})
+        if _exists(operate, named["EndpointName"]):
             return str(operate("UpdateEndpoint", named)["EndpointArn"])
     return str(operate(f"Create{kind}", arguments)[f"{kind}Arn"])
+
+
+def _exists(operate: Operate, endpoint: str) -> bool:
+    """Whether an endpoint exists; raises where the role may not look."""
+    try:
+        operate("DescribeEndpoint", {"EndpointName": endpoint})
+    except ApiError as error:
+        if error.code == "ValidationException":
+            return False
+        raise
+    return True

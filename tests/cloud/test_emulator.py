@@ -768,3 +768,38 @@ def test_the_real_command_packages_deploys_and_deletes(
     assert "No changes to deploy" in unchanged.stdout
     assert tags["team"] == "ml"
     assert inventory(cloud.session) == before
+
+
+def test_a_run_fails_where_its_role_lacks_a_right(cloud: Deployment) -> None:
+    iam = cloud.session.client("iam")
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "sagemaker.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+    role = iam.create_role(RoleName="runs", AssumeRolePolicyDocument=json.dumps(trust))["Role"]
+    rights = {"Version": "2012-10-17", "Statement": [allow("sagemaker:CreateModel", "*")]}
+    iam.put_role_policy(RoleName="runs", PolicyName="p", PolicyDocument=json.dumps(rights))
+    model = {"ExecutionRoleArn": "arn:aws:iam::123456789012:role/model"}
+    steps = [{"Name": "MakeModel", "Type": "Model", "Arguments": model}]
+    sagemaker = cloud.session.client("sagemaker")
+    sagemaker.create_pipeline(
+        PipelineName="Poor",
+        PipelineDefinition=json.dumps({"Version": "2020-12-01", "Steps": steps}),
+        ClientRequestToken="x" * 32,
+        RoleArn=role["Arn"],
+    )
+
+    run = sagemaker.start_pipeline_execution(PipelineName="Poor", ClientRequestToken="y" * 32)
+
+    found = sagemaker.describe_pipeline_execution(PipelineExecutionArn=run["PipelineExecutionArn"])
+    assert found["PipelineExecutionStatus"] == "Failed"
+    assert "iam:PassRole" in found["FailureReason"]
+    sagemaker.delete_pipeline(PipelineName="Poor", ClientRequestToken="d" * 32)
+    iam.delete_role_policy(RoleName="runs", PolicyName="p")
+    iam.delete_role(RoleName="runs")
