@@ -6,6 +6,11 @@ Settings come from the environment that `process.py` prepares (port, region, acc
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+import threading
+
 from ministack import app
 
 from generator.emulator import (
@@ -42,8 +47,21 @@ def keep_to_own_port() -> None:
     app._port_is_bindable = lambda *_address: False
 
 
+def end_with_starter() -> None:
+    """End the whole process group once whoever started it is gone: standard input closes then."""
+
+    def wait() -> None:
+        sys.stdin.read()
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def main() -> None:
     """Serve until terminated."""
+    if "--attached" in sys.argv:
+        sys.argv.remove("--attached")
+        end_with_starter()
     register_additions()
     keep_to_own_port()
     app.main()

@@ -75,9 +75,15 @@ class Emulator:
 
 
 def start(
-    python: Path, region: str = "eu-west-1", account: str = "123456789012", port: int = 0
+    python: Path,
+    region: str = "eu-west-1",
+    account: str = "123456789012",
+    port: int = 0,
+    attached: bool = True,
 ) -> Emulator:
     """Start an emulator with the Python of its environment and wait until it is healthy.
+
+    Port 0 takes a free one. An attached emulator ends when this process ends, however it does.
 
     Raises EmulatorError if that environment is missing or the emulator does not come up.
     """
@@ -87,8 +93,14 @@ def start(
     directory = Path(tempfile.mkdtemp(prefix="emulated-aws-"))
     with (directory / "emulator.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 (our own module, our own interpreter)
-            [str(python), "-m", "generator.emulator.launcher"],
+            [
+                str(python),
+                "-m",
+                "generator.emulator.launcher",
+                *(["--attached"] if attached else []),
+            ],
             cwd=ROOT,
+            stdin=subprocess.PIPE if attached else subprocess.DEVNULL,
             env=_server_environment(directory, region, account, port),
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -803,3 +803,35 @@ def test_a_run_fails_where_its_role_lacks_a_right(cloud: Deployment) -> None:
     sagemaker.delete_pipeline(PipelineName="Poor", ClientRequestToken="d" * 32)
     iam.delete_role_policy(RoleName="runs", PolicyName="p")
     iam.delete_role(RoleName="runs")
+
+
+def test_what_is_to_be_retained_survives_in_a_nested_stack(cloud: Deployment) -> None:
+    kept = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+    name = f"kept-{uuid.uuid4().hex[:8]}"
+    queue = {
+        "Type": "AWS::SQS::Queue",
+        **kept,
+        "Properties": {"QueueName": {"Fn::Sub": f"{name}-${{Value}}"}},
+    }
+    root = template(Child=child(cloud.url(template(Queue=queue))))
+    assert cloud.deploy(name, root) == "CREATE_COMPLETE"
+    assert cloud.deploy(name, root, Value="2") == "UPDATE_COMPLETE"
+    assert cloud.delete(name) == "DELETE_COMPLETE"
+
+    sqs = cloud.session.client("sqs")
+    left = sorted(sqs.list_queues(QueueNamePrefix=name)["QueueUrls"])
+    assert [url.rsplit("-", 1)[-1] for url in left] == ["1", "2"]
+    for url in left:
+        sqs.delete_queue(QueueUrl=url)
+
+
+def test_a_nested_stack_that_an_update_removes_is_deleted(cloud: Deployment) -> None:
+    inner = template(**noting(cloud), Note=note(cloud, Value="x"))
+    other = {"Type": "AWS::Logs::LogGroup"}
+    assert cloud.deploy("removed", template(Child=child(cloud.url(inner)), Other=other)) == (
+        "CREATE_COMPLETE"
+    )
+    cloud.asked()
+    assert cloud.deploy("removed", template(Other=other)) == "UPDATE_COMPLETE"
+    assert cloud.asked() == ["Delete x at DELETE_IN_PROGRESS"]
+    assert cloud.delete("removed") == "DELETE_COMPLETE"
