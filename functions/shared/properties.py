@@ -13,6 +13,8 @@ import re
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
+from functions.shared.errors import PropertyError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -38,25 +40,28 @@ def field_names(cls: type[object]) -> tuple[str, ...]:
 def from_event(cls: type[PropertiesT], properties: Mapping[str, Any]) -> PropertiesT:
     """Read a properties class from an event's ``ResourceProperties``.
 
-    Raises ``ValueError``, naming property and value, for one that is missing, unknown or malformed.
+    Raises ``PropertyError`` (a ``ValueError``), naming property and value, for one that is missing,
+    unknown or malformed.
     """
     names = {property_name(field): field for field in field_names(cls)}
     given = {k: v for k, v in properties.items() if k not in _ADDED_BY_CLOUDFORMATION}
     if unknown := sorted(given.keys() - names.keys()):
-        raise ValueError(f"property {unknown[0]} is unknown; allowed: {', '.join(sorted(names))}")
+        raise PropertyError(
+            f"property {unknown[0]} is unknown; allowed: {', '.join(sorted(names))}"
+        )
     if missing := sorted(names.keys() - given.keys()):
-        raise ValueError(f"property {missing[0]} is missing")
+        raise PropertyError(f"property {missing[0]} is missing")
     types = get_type_hints(cls)
     return cls(**{field: _parse(name, given[name], types[field]) for name, field in names.items()})
 
 
 def _parse(name: str, value: object, kind: object) -> object:
     if not isinstance(value, str):
-        raise ValueError(f"property {name} is {value!r}; CloudFormation sends a string")
+        raise PropertyError(f"property {name} is {value!r}; CloudFormation sends a string")
     try:
         return _PARSERS[kind](value)
     except ValueError as error:
-        raise ValueError(f"property {name} is {value!r}; it must be {error}") from None
+        raise PropertyError(f"property {name} is {value!r}; it must be {error}") from None
 
 
 def _parse_int(value: str) -> int:

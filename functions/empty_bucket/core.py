@@ -1,0 +1,152 @@
+"""Empty a bucket for good, if its own tag says that this stack may."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from functions.shared.errors import ResourceError, error_code
+
+if TYPE_CHECKING:
+    from functions.shared.deadline import Deadline
+
+LOG = logging.getLogger(__name__)
+
+PERMISSION_TAG: Final = "empty-on-delete"
+"""Tag of a bucket that may be emptied; its value is the id of the stack that may."""
+
+DENY_SID: Final = "NothingIsWrittenWhileTheBucketIsEmptied"
+
+_BATCH = 1000
+_PASSING = frozenset({"InternalError", "SlowDown", "ServiceUnavailable"})
+_NO_BUCKET = frozenset({"NoSuchBucket", "404"})
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Emptying:
+    """The emptying of one bucket, for one stack. It can stop at any point and be begun again."""
+
+    s3: Any
+    bucket: str
+    stack_id: str
+    deadline: Deadline
+
+    def check_exists(self) -> None:
+        """Raise ``ResourceError`` if there is no such bucket."""
+        try:
+            self.s3.head_bucket(Bucket=self.bucket)
+        except ClientError as error:
+            if error_code(error) not in _NO_BUCKET:
+                raise
+            raise ResourceError(f"Bucket {self.bucket} does not exist. Name another one.") from None
+
+    def run(self) -> int:
+        """Remove everything if the tag permits it; return how many things that were.
+
+        New writes are denied first, to everybody: a log bucket would else fill while it is emptied
+        and go on receiving logs for hours ("Logging requests with server access logging").
+        Raises ``ResourceError`` if time runs out; what was removed stays removed.
+        """
+        try:
+            if not self._is_permitted():
+                LOG.info("%s has no tag %s of this stack: left alone", self.bucket, PERMISSION_TAG)
+                return 0
+            self._deny_writes()
+            return self._remove_all()
+        except ClientError as error:
+            if error_code(error) not in _NO_BUCKET:
+                raise
+            LOG.info("%s is gone", self.bucket)
+            return 0
+
+    def _is_permitted(self) -> bool:
+        try:
+            tags = self.s3.get_bucket_tagging(Bucket=self.bucket)["TagSet"]
+        except ClientError as error:
+            if error_code(error) != "NoSuchTagSet":
+                raise
+            return False
+        return {"Key": PERMISSION_TAG, "Value": self.stack_id} in tags
+
+    def _deny_writes(self) -> None:
+        """Add a Deny to the bucket's policy; the statements that are there stay."""
+        policy = self._policy()
+        others = [one for one in policy["Statement"] if one.get("Sid") != DENY_SID]
+        deny = {
+            "Sid": DENY_SID,
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:PutObject",
+            "Resource": f"arn:{self._partition()}:s3:::{self.bucket}/*",
+        }
+        document = json.dumps({**policy, "Statement": [*others, deny]})
+        self.s3.put_bucket_policy(Bucket=self.bucket, Policy=document)
+
+    def _policy(self) -> Json:
+        try:
+            text = self.s3.get_bucket_policy(Bucket=self.bucket)["Policy"]
+        except ClientError as error:
+            if error_code(error) != "NoSuchBucketPolicy":
+                raise
+            return {"Version": "2012-10-17", "Statement": []}
+        policy: Json = json.loads(text)
+        return policy
+
+    def _partition(self) -> str:
+        return self.stack_id.split(":")[1]
+
+    def _remove_all(self) -> int:
+        """Remove until a look at the whole bucket finds nothing."""
+        total = 0
+        while removed := self._remove_page(total) + self._abort_page(total):
+            total += removed
+        LOG.info("%s is empty: %d versions, markers and uploads removed", self.bucket, total)
+        return total
+
+    def _remove_page(self, so_far: int) -> int:
+        """Remove the first versions and delete markers there are; return how many were found."""
+        page = self.s3.list_object_versions(Bucket=self.bucket, MaxKeys=_BATCH)
+        found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        if not found:
+            return 0
+        self._check_time(so_far)
+        objects = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
+        answer = self.s3.delete_objects(
+            Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True}
+        )
+        for error in answer.get("Errors", []):
+            if error.get("Code") not in _PASSING:
+                raise ResourceError(
+                    f"{self.bucket}: {error.get('Key')} could not be removed "
+                    f"({error.get('Code')}); {so_far} others were. Remove it, then delete the "
+                    "stack again."
+                )
+        return len(found)
+
+    def _abort_page(self, so_far: int) -> int:
+        """Abort the first unfinished uploads there are; return how many were found."""
+        page = self.s3.list_multipart_uploads(Bucket=self.bucket, MaxUploads=_BATCH)
+        uploads = page.get("Uploads", [])
+        for upload in uploads:
+            self._check_time(so_far)
+            self._abort(upload["Key"], upload["UploadId"])
+        return len(uploads)
+
+    def _abort(self, key: str, upload_id: str) -> None:
+        try:
+            self.s3.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
+        except ClientError as error:
+            if error_code(error) != "NoSuchUpload":
+                raise
+
+    def _check_time(self, so_far: int) -> None:
+        self.deadline.check(
+            f"{self.bucket} is not empty yet: {so_far} versions, markers and uploads were removed "
+            "before the time was up. Delete the stack again to go on."
+        )

@@ -1,0 +1,231 @@
+"""The one boundary between CloudFormation's events and the functions.
+
+It wraps crhelper 2.0.12 and sets every default of it (each is a trap, see ``_Responder``). What a
+function does is one callable that takes a :class:`Request` and returns the attributes for
+``Fn::GetAtt``; whatever it raises becomes one answer with a short, readable reason.
+
+**Delete.** CloudFormation sends Delete also when a resource is replaced, renamed, taken out of the
+template, or rolled back in an update; acting on those has emptied live buckets (aws-cdk#16603). So
+a Delete reaches the function only if the stack itself goes; else it is answered with success.
+
+Permission: ``cloudformation:DescribeStacks`` on the function's own stack.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+from crhelper import FAILED, CfnResource
+
+from functions.shared import answer, aws
+from functions.shared.deadline import Deadline
+from functions.shared.errors import ResourceError, error_code
+
+LOG = logging.getLogger(__name__)
+
+Attributes = Mapping[str, str]
+Event = Mapping[str, Any]
+
+_STACK_GOES = frozenset({"DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"})
+_REASON_LENGTH = 256
+_TIMEOUT_MARGIN_SECONDS = 8.0
+_DEADLINE_MARGIN_SECONDS = 20.0
+_TO_CRHELPER = ("RequestType", "StackId", "RequestId", "LogicalResourceId", "PhysicalResourceId")
+
+
+class LambdaContext(Protocol):
+    """What the boundary uses of the Lambda context."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the time until Lambda stops the function."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One event, without what a function has no business with (the response URL)."""
+
+    kind: str
+    """``Create``, ``Update`` or ``Delete``."""
+    stack_id: str
+    logical_id: str
+    request_id: str
+    properties: Mapping[str, Any]
+    deadline: Deadline
+
+    @property
+    def deletes(self) -> bool:
+        """Tell whether the stack goes."""
+        return self.kind == "Delete"
+
+
+Action = Callable[[Request], Attributes]
+
+
+def serve(
+    event: Event, context: LambdaContext, action: Action, acts_on_delete: bool = True
+) -> None:
+    """Run ``action`` for ``event`` and answer CloudFormation exactly once.
+
+    ``acts_on_delete=False`` is for a function that has nothing to remove: its Deletes are answered
+    without asking for the stack's status. Raises ``AnswerError`` if the answer could not be
+    delivered, so that Lambda runs the event again.
+    """
+    responder = _Responder(event, context, action, acts_on_delete)
+    responder({key: event[key] for key in _TO_CRHELPER if key in event} | _NO_URL, context)
+    if not responder.delivered:
+        raise answer.AnswerError(f"CloudFormation waits for {event['LogicalResourceId']}")
+
+
+_NO_URL = {"ResponseURL": ""}
+
+
+def physical_id(stack_id: str, logical_id: str) -> str:
+    """Return the id that a resource has for life, so that no Update becomes a replacement."""
+    digest = hashlib.sha256(f"{stack_id}/{logical_id}".encode()).hexdigest()
+    return f"{logical_id}-{digest[:16]}"
+
+
+class _Responder(CfnResource):
+    """crhelper without its surprises.
+
+    - It gets an event without response URL and properties, so it cannot log them at any level.
+    - It makes no clients for a polling that is not used (``_sam_local``).
+    - Physical ids are deterministic, in answers to failures and timeouts too.
+    - It answers once: a timeout and a result cannot both be sent.
+    - It neither sleeps before the answer to a Delete nor retries the answer for ever.
+    """
+
+    def __init__(
+        self, event: Event, context: LambdaContext, action: Action, acts_on_delete: bool
+    ) -> None:
+        super().__init__(
+            json_logging=False,
+            log_level="INFO",
+            boto_level="ERROR",
+            polling_interval=2,
+            sleep_on_delete=0,
+            ssl_verify=None,
+        )
+        self.delivered = False
+        self._real_event = event
+        self._lambda_context = context
+        self._action = action
+        self._acts_on_delete = acts_on_delete
+        self._claim = threading.Lock()
+        for register in (self.create, self.update, self.delete):
+            register(self._act)
+
+    @property
+    def _sam_local(self) -> bool:
+        """Pretend to be local: the constructor then makes no Lambda, Events and Logs client."""
+        return True
+
+    @_sam_local.setter
+    def _sam_local(self, value: object) -> None:
+        """Ignore what crhelper reads from the environment."""
+
+    def _act(self, _event: object, _context: object) -> str:
+        """Do what the event asks; failures become status and reason, never an exception."""
+        request = _request(self._real_event, self._lambda_context)
+        LOG.info("%s of %s begins", request.kind, request.logical_id)
+        try:
+            if self._reaches_the_action(request):
+                self.Data = dict(self._action(request))
+        except ResourceError as error:
+            LOG.error("%s of %s failed: %s", request.kind, request.logical_id, error)
+            self._fail(str(error))
+        except Exception as error:  # the boundary: every failure must reach CloudFormation
+            LOG.exception("%s of %s failed", request.kind, request.logical_id)
+            self._fail(_unexpected(error))
+        return self._id()
+
+    def _reaches_the_action(self, request: Request) -> bool:
+        if not request.deletes:
+            return True
+        if not self._acts_on_delete:
+            return False
+        status = _stack_status(request.stack_id)
+        if status not in _STACK_GOES:
+            LOG.info("the stack is %s and stays: nothing is removed", status)
+        return status in _STACK_GOES
+
+    def _fail(self, reason: str) -> None:
+        self.Status = FAILED
+        self.Reason = shorten(reason)
+
+    def _id(self) -> str:
+        given = self._real_event.get("PhysicalResourceId")
+        return str(
+            given or physical_id(self._real_event["StackId"], self._real_event["LogicalResourceId"])
+        )
+
+    def _set_timeout(self) -> None:
+        """Leave more than crhelper's half second to answer: a TLS connection can need it."""
+        left = self._lambda_context.get_remaining_time_in_millis() / 1000
+        self._timer = threading.Timer(max(0.0, left - _TIMEOUT_MARGIN_SECONDS), self._timeout)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _timeout(self) -> None:
+        LOG.error("the function's time is up")
+        self._send(FAILED, "The function's time was up before it was done. Repeat the operation.")
+
+    def _send(self, status: str | None = None, reason: str = "", _sender: object = None) -> None:
+        """Answer, unless an answer is under way already."""
+        if not self._claim.acquire(blocking=False):
+            return
+        self.PhysicalResourceId = self._id()
+        super()._send(status, reason, self._deliver)  # type: ignore[misc]  # not in its stubs
+
+    def _deliver(self, _url: str, body: Mapping[str, object], _ssl_verify: object) -> None:
+        answer.deliver(self._real_event["ResponseURL"], body)
+        self.delivered = True
+        LOG.info("answered CloudFormation: %s", body["Status"])
+
+
+def shorten(reason: str) -> str:
+    """Keep the beginning and the end of a long reason; crhelper would keep the end alone."""
+    if len(reason) <= _REASON_LENGTH:
+        return reason
+    half = (_REASON_LENGTH - 5) // 2
+    return f"{reason[:half]} ... {reason[-half:]}"
+
+
+def _request(event: Event, context: LambdaContext) -> Request:
+    def remaining_seconds() -> float:
+        return context.get_remaining_time_in_millis() / 1000 - _DEADLINE_MARGIN_SECONDS
+
+    return Request(
+        kind=event["RequestType"],
+        stack_id=event["StackId"],
+        logical_id=event["LogicalResourceId"],
+        request_id=event["RequestId"],
+        properties=event.get("ResourceProperties", {}),
+        deadline=Deadline(remaining_seconds),
+    )
+
+
+def _stack_status(stack_id: str) -> str:
+    """Return the stack's status; without it nothing is deleted."""
+    try:
+        stacks = aws.client("cloudformation").describe_stacks(StackName=stack_id)["Stacks"]
+        return str(stacks[0]["StackStatus"])
+    except (ClientError, BotoCoreError, LookupError) as error:
+        raise ResourceError(
+            f"Nothing was deleted: the stack's status could not be read ({_brief(error)}). "
+            "Check cloudformation:DescribeStacks and the way to it, then delete again."
+        ) from None
+
+
+def _unexpected(error: Exception) -> str:
+    return str(error) if isinstance(error, ClientError) else f"{type(error).__name__}: {error}"
+
+
+def _brief(error: Exception) -> str:
+    return error_code(error) if isinstance(error, ClientError) else type(error).__name__

@@ -1,0 +1,41 @@
+"""Failures that a user can understand, and how to tell AWS's own errors apart."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
+_NOT_FOUND_CODES = frozenset({"ResourceNotFound", "ResourceNotFoundException"})
+_NOT_FOUND_MESSAGE = re.compile(r"could not find|not found|does not exist", re.IGNORECASE)
+
+
+class ResourceError(Exception):
+    """An expected failure; its message says what happened, to what, and what to do.
+
+    Keep it under 256 characters: that much reaches the person who reads the stack's events.
+    """
+
+
+class PropertyError(ResourceError, ValueError):
+    """A property that is missing, unknown or malformed."""
+
+
+def error_code(error: ClientError) -> str:
+    """Return AWS's error code, such as ``NoSuchBucket``."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def is_not_found(error: ClientError) -> bool:
+    """Tell whether SageMaker said that the thing named is not there.
+
+    Only the newer of its APIs have an error for that ("ResourceNotFound"); the older ones answer
+    ``ValidationException``, as they do for a malformed request, and differ in the message alone
+    ("Could not find endpoint ...").
+    """
+    if error_code(error) in _NOT_FOUND_CODES:
+        return True
+    message = str(error.response.get("Error", {}).get("Message", ""))
+    return error_code(error) == "ValidationException" and bool(_NOT_FOUND_MESSAGE.search(message))

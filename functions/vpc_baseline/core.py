@@ -1,0 +1,45 @@
+"""What CloudFormation can neither look up nor close: a prefix list, the default security group."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from functions.shared.errors import ResourceError
+
+LOG = logging.getLogger(__name__)
+
+
+def find_prefix_list(ec2: Any, service: str) -> str:
+    """Return the id of AWS's own prefix list for a gateway service, such as ``s3``."""
+    name = f"com.amazonaws.{ec2.meta.region_name}.{service}"
+    pages = ec2.get_paginator("describe_managed_prefix_lists").paginate(
+        Filters=[{"Name": "prefix-list-name", "Values": [name]}]
+    )
+    ids = [str(one["PrefixListId"]) for page in pages for one in page["PrefixLists"]]
+    if len(ids) != 1:
+        raise ResourceError(f"Expected one prefix list {name} in this region, found {len(ids)}.")
+    return ids[0]
+
+
+def close_default_group(ec2: Any, vpc_id: str) -> None:
+    """Remove every rule of the VPC's default security group; nothing of ours uses it.
+
+    AWS makes the group with each VPC, open to itself and to everywhere, and it cannot be deleted
+    ("Default security groups for your VPCs").
+    """
+    found = ec2.describe_security_groups(
+        Filters=[
+            {"Name": "vpc-id", "Values": [vpc_id]},
+            {"Name": "group-name", "Values": ["default"]},
+        ]
+    )["SecurityGroups"]
+    if len(found) != 1:
+        raise ResourceError(f"VPC {vpc_id} has {len(found)} default security groups, not one.")
+    group_id, inward = found[0]["GroupId"], found[0].get("IpPermissions", [])
+    outward = found[0].get("IpPermissionsEgress", [])
+    if inward:
+        ec2.revoke_security_group_ingress(GroupId=group_id, IpPermissions=inward)
+    if outward:
+        ec2.revoke_security_group_egress(GroupId=group_id, IpPermissions=outward)
+    LOG.info("%s: %d inward and %d outward rules removed", group_id, len(inward), len(outward))
