@@ -1,1 +1,1 @@
-"""The SageMaker pipeline: its definition, the checker of definitions, and the job scripts."""
+"""The SageMaker pipeline: its definition, its checker and its job scripts."""

@@ -1,0 +1,344 @@
+"""Checks a pipeline definition before SageMaker sees it.
+
+`CreatePipeline` accepts almost anything: a wrong field, a reference to nothing or an input that
+no step makes shows up when a run reaches it, after the instances before it are paid for. Here
+
+- each step's request is held against the API's input, with expressions allowed (`shapes`),
+- each reference against what it names: a parameter, or a value that a step before it describes,
+- each input must be an upstream output, a parameter, or the folder of scripts that ship,
+- outputs are in a folder of the run, and no two in the same one,
+- instance types can run our images and take a volume key,
+- parameters have a type, a fitting default and a use; retry policies name what a step retries.
+
+botocore is needed, and read when `validate` is called, not when this module is imported.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pipeline.definition import INSTANCE_TYPE_PATTERN, INSTANCE_TYPE_RULE, SCRIPTS, Json
+from pipeline.shapes import STEP_KINDS, Api, children, gets, is_expression
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+_PARAMETER_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "String": (str,),
+    "Integer": (int,),
+    "Float": (float, int),
+    "Boolean": (bool,),
+}
+_EXECUTION_VARIABLES: Final = frozenset(
+    {
+        "CurrentDateTime",
+        "PipelineArn",
+        "PipelineExecutionArn",
+        "PipelineExecutionId",
+        "PipelineName",
+        "StartDateTime",
+    }
+)
+_RUN_ID: Final = "Execution.PipelineExecutionId"
+_INPUT_FIELDS: Final = re.compile(r"(S3Input\.S3Uri|S3DataSource\.S3Uri|ModelDataUrl)$")
+_OUTPUT_FIELDS: Final = re.compile(r"(S3Output\.S3Uri|S3OutputPath)$")
+_CHANNELS: Final = "/opt/ml/input/data/"
+
+
+@dataclass(frozen=True, order=True)
+class Fault:
+    """One thing wrong with a definition; for a parameter, `step` is "Parameters"."""
+
+    step: str
+    field: str
+    problem: str
+
+    def __str__(self) -> str:
+        """`step`, `field` and `problem` in one line."""
+        return f"{self.step}: {self.field}: {self.problem}"
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A step, and the branches of conditions that it lies in, outermost first."""
+
+    name: str
+    kind: str
+    body: Json
+    branches: tuple[str, ...]
+
+    @property
+    def arguments(self) -> Json:
+        """The step's own arguments: the steps inside a condition are not a part of it."""
+        arguments = self.body.get("Arguments")
+        if not isinstance(arguments, dict):
+            return {}
+        return {key: item for key, item in arguments.items() if key not in _BRANCHES}
+
+
+_BRANCHES: Final = ("IfSteps", "ElseSteps")
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A definition with its parameters and all its steps by name."""
+
+    parameters: Mapping[str, Json]
+    steps: Mapping[str, _Step]
+
+    @classmethod
+    def of(cls, definition: Json) -> _Plan:
+        parameters = {str(item.get("Name")): item for item in definition.get("Parameters", [])}
+        steps = {step.name: step for step in _flatten(definition.get("Steps", []), ())}
+        return cls(parameters, steps)
+
+    def default(self, value: object) -> object:
+        """`value`, or the default of the parameter that it refers to."""
+        if isinstance(value, dict) and str(value.get("Get", "")).startswith("Parameters."):
+            name = str(value["Get"]).removeprefix("Parameters.")
+            return self.parameters.get(name, {}).get("DefaultValue", value)
+        return value
+
+    def upstream(self, step: _Step) -> set[str]:
+        """The names of all steps that surely end before `step` starts."""
+        found: set[str] = set()
+        waiting = _direct_dependencies(step)
+        while waiting:
+            name = waiting.pop()
+            if name not in found and name in self.steps:
+                found.add(name)
+                waiting |= _direct_dependencies(self.steps[name])
+        return found
+
+
+def validate(definition: Json, scripts: Collection[str] = SCRIPTS) -> list[Fault]:
+    """What is wrong with `definition`, in order of the steps; empty if nothing is.
+
+    `scripts` are the file names that the code folder holds.
+    """
+    plan = _Plan.of(definition)
+    api = Api.load({name: str(item.get("Type")) for name, item in plan.parameters.items()})
+    faults = [*_parameter_faults(definition, plan), *_name_faults(definition)]
+    for step in plan.steps.values():
+        faults += _request_faults(step, api)
+        faults += _reference_faults(step, plan, api)
+        faults += _input_faults(step)
+        faults += _script_faults(step, scripts)
+        faults += _instance_faults(step, plan)
+        faults += _retry_faults(step)
+    return [*faults, *_output_faults(plan)]
+
+
+def _flatten(steps: list[Json], branches: tuple[str, ...]) -> Iterator[_Step]:
+    for body in steps:
+        name = str(body.get("Name"))
+        yield _Step(name, str(body.get("Type")), body, branches)
+        for branch in _BRANCHES:
+            inner = (body.get("Arguments") or {}).get(branch, [])
+            yield from _flatten(inner, (*branches, f"{name}.{branch}"))
+
+
+def _direct_dependencies(step: _Step) -> set[str]:
+    read = {path.split(".")[1] for _, path in gets(step.arguments) if path.startswith("Steps.")}
+    conditions = {branch.split(".")[0] for branch in step.branches}
+    return read | conditions | set(step.body.get("DependsOn", []))
+
+
+def _parameter_faults(definition: Json, plan: _Plan) -> Iterator[Fault]:
+    used = {path for _, path in gets(definition.get("Steps", []))}
+    for name, item in plan.parameters.items():
+        kind, default = str(item.get("Type")), item.get("DefaultValue")
+        if kind not in _PARAMETER_TYPES:
+            yield Fault("Parameters", name, f"Type must be one of {', '.join(_PARAMETER_TYPES)}")
+        elif default is not None and not _fits(default, kind):
+            yield Fault("Parameters", name, f"the default {default!r} is not of type {kind}")
+        if default is not None and default not in item.get("EnumValues", [default]):
+            yield Fault("Parameters", name, f"the default {default!r} is not among EnumValues")
+        if f"Parameters.{name}" not in used:
+            yield Fault("Parameters", name, "no step uses it")
+
+
+def _fits(value: object, kind: str) -> bool:
+    return isinstance(value, _PARAMETER_TYPES[kind]) and isinstance(value, bool) == (
+        kind == "Boolean"
+    )
+
+
+def _name_faults(definition: Json) -> Iterator[Fault]:
+    steps = Counter(step.name for step in _flatten(definition.get("Steps", []), ()))
+    parameters = Counter(str(item.get("Name")) for item in definition.get("Parameters", []))
+    for name, count in steps.items():
+        if count > 1:
+            yield Fault(name, "Name", f"{count} steps have this name")
+    for name, count in parameters.items():
+        if count > 1:
+            yield Fault("Parameters", name, f"{count} parameters have this name")
+
+
+def _request_faults(step: _Step, api: Api) -> Iterator[Fault]:
+    if step.kind in STEP_KINDS:
+        problems = api.request_problems(STEP_KINDS[step.kind], step.body.get("Arguments"))
+        yield from (Fault(step.name, field, problem) for field, problem in problems)
+    elif step.kind not in {"Condition", "Fail"}:
+        known = ", ".join([*STEP_KINDS, "Condition", "Fail"])
+        yield Fault(step.name, "Type", f"{step.kind!r} is none of {known}")
+
+
+def _reference_faults(step: _Step, plan: _Plan, api: Api) -> Iterator[Fault]:
+    for name in step.body.get("DependsOn", []):
+        if name not in plan.steps:
+            yield Fault(step.name, "DependsOn", f"there is no step {name}")
+    if step.name in plan.upstream(step):
+        yield Fault(step.name, "Name", "waits for itself, through the steps that it refers to")
+    for field, path in gets(step.arguments):
+        problem = _reference_problem(step, path, plan, api)
+        if problem:
+            yield Fault(step.name, field, f"{path}: {problem}")
+
+
+def _reference_problem(step: _Step, path: str, plan: _Plan, api: Api) -> str | None:
+    root, _, rest = path.partition(".")
+    if root == "Parameters":
+        return None if rest in plan.parameters else "there is no such parameter"
+    if root == "Execution":
+        return None if rest in _EXECUTION_VARIABLES else "there is no such execution variable"
+    name, _, value = rest.partition(".")
+    if root != "Steps" or name not in plan.steps:
+        return "there is no such step"
+    target = plan.steps[name]
+    if target.branches != step.branches[: len(target.branches)]:
+        return f"{name} may not have run: it is inside {target.branches[-1]}"
+    return _value_problem(target, value, api)
+
+
+def _value_problem(target: _Step, path: str, api: Api) -> str | None:
+    """Why `target` has no value at `path`."""
+    if path.startswith("PropertyFiles."):
+        return _property_file_problem(target, path.removeprefix("PropertyFiles."))
+    if target.kind == "Condition":
+        return None if path == "Outcome" else "a condition has an Outcome only"
+    if target.kind not in STEP_KINDS:
+        return f"a {target.kind} step has no values"
+    output = re.match(r"ProcessingOutputConfig\.Outputs\['([^']*)'\]", path)
+    if output and output[1] not in _output_names(target):
+        return f"{target.name} has no output {output[1]!r}"
+    return api.output_problem(STEP_KINDS[target.kind], path)
+
+
+def _property_file_problem(target: _Step, name: str) -> str | None:
+    for item in target.body.get("PropertyFiles", []):
+        if item.get("PropertyFileName") == name:
+            output = item.get("OutputName")
+            known = output in _output_names(target)
+            return None if known else f"its output {output!r} is none of {target.name}'s"
+    return f"{target.name} has no property file {name!r}"
+
+
+def _output_names(step: _Step) -> list[str]:
+    outputs = step.arguments.get("ProcessingOutputConfig", {}).get("Outputs", [])
+    return [str(item.get("OutputName")) for item in outputs]
+
+
+def _fields(value: object, field: str = "") -> Iterator[tuple[str, Any]]:
+    """Every field of a request down to literals and expressions, each with its path."""
+    yield field, value
+    if not is_expression(value):
+        for path, item in children(value, field):
+            yield from _fields(item, path)
+
+
+def _input_faults(step: _Step) -> Iterator[Fault]:
+    """Inputs that are nobody's output: a path written by hand, which nothing orders or checks."""
+    code = _code_fields(step)
+    for field, value in _fields(step.arguments):
+        if _INPUT_FIELDS.search(field) and field not in code:
+            first = value
+            if isinstance(value, dict) and "Std:Join" in value:
+                first = next(iter(value["Std:Join"].get("Values", [])), None)
+            source = str(first.get("Get", "")) if isinstance(first, dict) else ""
+            if not source.startswith(("Parameters.", "Steps.")):
+                shown = value if isinstance(value, str) else "an expression"
+                wanted = "a parameter or an output of a step before this one"
+                yield Fault(step.name, field, f"{shown} is neither {wanted}")
+
+
+def _code_fields(step: _Step) -> set[str]:
+    """The fields with the S3 folder of the scripts: of the input, or channel, named `code`."""
+    inputs = _fields(step.arguments)
+    folders = {"InputName": "S3Input.S3Uri", "ChannelName": "DataSource.S3DataSource.S3Uri"}
+    return {
+        field.removesuffix(name) + folders[name]
+        for field, value in inputs
+        for name in folders
+        if field.endswith(name) and value == "code"
+    }
+
+
+def _script_faults(step: _Step, scripts: Collection[str]) -> Iterator[Fault]:
+    for field, value in _fields(step.arguments):
+        if field.endswith(("HyperParameters.sagemaker_program", ".SAGEMAKER_PROGRAM")):
+            if value not in scripts:
+                yield Fault(step.name, field, f"{value} is no script that ships")
+        elif field.endswith("AppSpecification.ContainerEntrypoint"):
+            yield from _entrypoint_faults(step, field, str(value[-1]) if value else "", scripts)
+        elif field.endswith("HyperParameters.sagemaker_submit_directory"):
+            channels = [item["ChannelName"] for item in step.arguments.get("InputDataConfig", [])]
+            if value not in [_CHANNELS + channel for channel in channels]:
+                yield Fault(step.name, field, f"{value} is the folder of no input channel")
+
+
+def _entrypoint_faults(
+    step: _Step, field: str, script: str, scripts: Collection[str]
+) -> Iterator[Fault]:
+    folder, name = posixpath.split(script)
+    if name not in scripts:
+        yield Fault(step.name, field, f"{name} is no script that ships")
+    inputs = step.arguments.get("ProcessingInputs", [])
+    if folder not in [item.get("S3Input", {}).get("LocalPath") for item in inputs]:
+        yield Fault(step.name, field, f"{folder} is the folder of no input")
+
+
+def _instance_faults(step: _Step, plan: _Plan) -> Iterator[Fault]:
+    for field, value in _fields(step.arguments):
+        if field.endswith(".InstanceType"):
+            found = plan.default(value)
+            if isinstance(found, str) and not re.fullmatch(INSTANCE_TYPE_PATTERN, found):
+                yield Fault(step.name, field, f"{found} is not {INSTANCE_TYPE_RULE}")
+
+
+def _retry_faults(step: _Step) -> Iterator[Fault]:
+    allowed = STEP_KINDS[step.kind].retried if step.kind in STEP_KINDS else frozenset()
+    for index, policy in enumerate(step.body.get("RetryPolicies", [])):
+        for name in policy.get("ExceptionType", []):
+            if name not in allowed:
+                field = f"RetryPolicies[{index}]"
+                yield Fault(step.name, field, f"a {step.kind} step does not retry {name}")
+
+
+def _output_faults(plan: _Plan) -> Iterator[Fault]:
+    seen: list[tuple[str, str]] = []
+    for step in plan.steps.values():
+        for field, value in _fields(step.arguments):
+            if not _OUTPUT_FIELDS.search(field):
+                continue
+            folder = _text(value).rstrip("/") + "/"
+            if _RUN_ID not in folder:
+                yield Fault(step.name, field, f"{folder} is not in a folder of the run ({_RUN_ID})")
+            for other, owner in seen:
+                if folder.startswith(other) or other.startswith(folder):
+                    yield Fault(step.name, field, f"{folder} is also where {owner} writes")
+            seen.append((folder, f"{step.name}'s {field}"))
+
+
+def _text(value: object) -> str:
+    """An S3 path with its expressions written as `{path}`."""
+    if isinstance(value, dict) and "Get" in value:
+        return f"{{{value['Get']}}}"
+    if isinstance(value, dict) and "Std:Join" in value:
+        parts = value["Std:Join"]
+        return str(parts.get("On", "")).join(_text(item) for item in parts.get("Values", []))
+    return str(value)

@@ -1,0 +1,161 @@
+"""What every run of the pipeline must have, whatever its steps look like."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+import pytest
+
+from pipeline import definition as module
+from pipeline.definition import INSTANCE_TYPE_PATTERN, OWNER_TAG, SCRIPTS, build
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipeline.definition import Environment, Json
+
+JOBS = ("Preprocess", "Train", "Evaluate")
+
+
+def steps(definition: Json) -> dict[str, Json]:
+    """All steps by name, those inside the gate included."""
+    found = {step["Name"]: step for step in definition["Steps"]}
+    gate = found["QualityGate"]["Arguments"]
+    return found | {step["Name"]: step for step in gate["IfSteps"] + gate["ElseSteps"]}
+
+
+def values(value: object, name: str) -> Iterator[Any]:
+    """What stands under the key `name`, anywhere within `value`."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key == name:
+                yield item
+            yield from values(item, name)
+    elif isinstance(value, list):
+        for item in value:
+            yield from values(item, name)
+
+
+def test_the_same_environment_gives_the_same_bytes(environment: Environment) -> None:
+    assert json.dumps(build(environment)) == json.dumps(build(environment))
+
+
+def test_the_definition_uses_the_standard_library_only() -> None:
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    imported |= {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    assert imported <= sys.stdlib_module_names
+
+
+def test_every_script_of_the_code_folder_ships() -> None:
+    folder = Path(module.__file__).parent / "scripts"
+    assert sorted(SCRIPTS) == sorted(path.name for path in folder.glob("*.py"))
+
+
+@pytest.mark.parametrize("name", [*JOBS, "CreateModel"])
+def test_jobs_and_models_run_in_the_vpc_and_isolated(definition: Json, name: str) -> None:
+    arguments = steps(definition)[name]["Arguments"]
+    assert list(values(arguments, "VpcConfig")) == [
+        {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1", "subnet-2"]}
+    ]
+    assert list(values(arguments, "EnableNetworkIsolation")) == [True]
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_jobs_encrypt_volume_output_and_traffic(
+    definition: Json, environment: Environment, name: str
+) -> None:
+    arguments = steps(definition)[name]["Arguments"]
+    assert list(values(arguments, "VolumeKmsKeyId")) == [environment.key_arn]
+    assert list(values(arguments, "KmsKeyId")) == [environment.key_arn]
+    assert list(values(arguments, "EnableInterContainerTrafficEncryption")) == [True]
+
+
+def test_the_endpoint_has_our_key(definition: Json, environment: Environment) -> None:
+    assert steps(definition)["CreateEndpointConfig"]["Arguments"]["KmsKeyId"] == environment.key_arn
+
+
+@pytest.mark.parametrize("name", [*JOBS, "CreateModel", "CreateEndpointConfig", "Deploy"])
+def test_what_a_run_makes_carries_its_owner(
+    definition: Json, environment: Environment, name: str
+) -> None:
+    tags = steps(definition)[name]["Arguments"]["Tags"]
+    assert tags == [{"Key": OWNER_TAG, "Value": environment.owner}]
+
+
+def test_a_model_package_carries_its_owner_as_metadata(
+    definition: Json, environment: Environment
+) -> None:
+    arguments = steps(definition)["RegisterModel"]["Arguments"]
+    assert arguments["CustomerMetadataProperties"] == {OWNER_TAG: environment.owner}
+
+
+def test_each_role_serves_one_purpose(definition: Json, environment: Environment) -> None:
+    roles = {
+        name: next(values(step["Arguments"], "RoleArn"), None)
+        for name, step in steps(definition).items()
+        if name in JOBS
+    }
+    assert roles == {
+        "Preprocess": environment.processing_role_arn,
+        "Train": environment.training_role_arn,
+        "Evaluate": environment.processing_role_arn,
+    }
+    model = steps(definition)["CreateModel"]["Arguments"]
+    assert model["ExecutionRoleArn"] == environment.model_role_arn
+
+
+def test_nothing_serves_before_the_gate(definition: Json) -> None:
+    assert [step["Name"] for step in definition["Steps"]] == [
+        "Preprocess",
+        "Train",
+        "Evaluate",
+        "QualityGate",
+    ]
+
+
+def test_the_refusal_names_metric_value_and_threshold(definition: Json) -> None:
+    message = json.dumps(steps(definition)["RefuseModel"])
+    assert "Parameters.QualityMetric" in message
+    assert "gate.value" in message
+    assert "Parameters.QualityThreshold" in message
+
+
+def test_no_experiment_is_made(definition: Json) -> None:
+    assert definition["PipelineExperimentConfig"] is None
+
+
+def test_training_code_comes_through_a_channel(definition: Json) -> None:
+    train = steps(definition)["Train"]["Arguments"]
+    code = next(item for item in train["InputDataConfig"] if item["ChannelName"] == "code")
+    assert code["DataSource"]["S3DataSource"]["S3Uri"] == "s3://demo-data/code/0123abcd/"
+    assert train["HyperParameters"]["sagemaker_submit_directory"] == "/opt/ml/input/data/code"
+
+
+def _offered() -> set[str]:
+    service = botocore.session.get_session().get_service_model("sagemaker")
+    shapes = ("ProcessingInstanceType", "TrainingInstanceType", "ProductionVariantInstanceType")
+    return {value for shape in shapes for value in service.shape_for(shape).enum}
+
+
+def test_instance_types_with_local_disks_or_another_processor_are_refused() -> None:
+    # Families with an instance store, Graviton and accelerators: EC2 guide, "Instance types".
+    unfit = re.compile(r"ml\.([a-z]+\d+\w*d|[cmr]\dg\w*|[gp]\d\w*|p6\w*-\w+|inf\d|trn\d\w?|dl1)\.")
+    refused = {name for name in _offered() if not re.fullmatch(INSTANCE_TYPE_PATTERN, name)}
+    assert refused == {name for name in _offered() if unfit.match(name)}
+
+
+@pytest.mark.parametrize("name", ["ml.m5.large", "ml.t3.medium", "ml.m7i-flex.2xlarge"])
+def test_common_instance_types_are_allowed(name: str) -> None:
+    assert re.fullmatch(INSTANCE_TYPE_PATTERN, name)
