@@ -1,0 +1,1 @@
+"""One module for each stack: ``Inputs``, ``Outputs``, ``build()`` and private builders."""

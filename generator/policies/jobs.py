@@ -1,0 +1,180 @@
+"""Rights of the roles that SageMaker assumes for jobs and models.
+
+Each role has what the pipeline's definition makes SageMaker do with it, and what SageMaker does
+with it for every job in a VPC. Source, where no other is named: SageMaker developer guide, "How to
+use SageMaker AI execution roles".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from awacs import cloudwatch, ec2, ecr, kms, logs, s3
+from awacs.aws import Bool, Condition, Statement, StringEquals, StringLike
+from troposphere import Sub
+
+from generator.images import Repository
+from generator.policies.statements import (
+    allow,
+    allow_anywhere,
+    arn,
+    bucket_arn,
+    objects_arn,
+)
+from generator.wiring import BucketName, Expression, KeyArn, UniqueName
+
+
+def processing(
+    bucket: BucketName, key: KeyArn, repositories: Sequence[Repository]
+) -> list[Statement]:
+    """Preprocess and evaluate: read everything but other runs' secrets, write ``processed/``."""
+    return [
+        *read_prefixes(bucket, ("raw/", "code/", "processed/", "models/")),
+        write_prefix(bucket, "processed/"),
+        *use_key(key),
+        *grant_key_for_volumes(key),
+        *pull_images(repositories),
+        write_job_logs("/aws/sagemaker/ProcessingJobs"),
+        put_metrics(),
+        *network_interfaces_of_jobs(),
+    ]
+
+
+def training(
+    bucket: BucketName, key: KeyArn, repositories: Sequence[Repository]
+) -> list[Statement]:
+    """Train: read code and prepared data, write ``models/``."""
+    return [
+        *read_prefixes(bucket, ("code/", "processed/")),
+        write_prefix(bucket, "models/"),
+        *use_key(key),
+        *grant_key_for_volumes(key),
+        *pull_images(repositories),
+        write_job_logs("/aws/sagemaker/TrainingJobs"),
+        put_metrics(),
+        *network_interfaces_of_jobs(),
+    ]
+
+
+def model(
+    bucket: BucketName, key: KeyArn, repositories: Sequence[Repository], endpoint: UniqueName
+) -> list[Statement]:
+    """Serve: read ``models/``, write the endpoint's log."""
+    return [
+        *read_prefixes(bucket, ("models/",)),
+        allow("DecryptModels", [kms.Decrypt, kms.DescribeKey], [key]),
+        *grant_key_for_volumes(key),
+        *pull_images(repositories),
+        write_job_logs("/aws/sagemaker/Endpoints/${Endpoint}", Endpoint=endpoint),
+        put_metrics(),
+        *network_interfaces_of_jobs(),
+        allow_anywhere("FindEndpointsOfTheVpc", [ec2.DescribeVpcEndpoints]),
+    ]
+
+
+def read_prefixes(bucket: BucketName, prefixes: Sequence[str]) -> list[Statement]:
+    """Read objects under ``prefixes``, and list them."""
+    return [
+        allow("ReadObjects", [s3.GetObject], [objects_arn(bucket, p) for p in prefixes]),
+        allow(
+            "ListPrefixes",
+            [s3.ListBucket],
+            [bucket_arn(bucket)],
+            Condition(StringLike("s3:prefix", [f"{prefix}*" for prefix in prefixes])),
+        ),
+    ]
+
+
+def write_prefix(bucket: BucketName, prefix: str) -> Statement:
+    """Write objects under ``prefix``."""
+    return allow("WriteObjects", [s3.PutObject], [objects_arn(bucket, prefix)])
+
+
+def use_key(key: KeyArn) -> list[Statement]:
+    """Encrypt and decrypt; data keys only for S3.
+
+    ``Encrypt`` without ``kms:ViaService``: SageMaker checks the output key before a job, and from
+    where is not documented.
+    """
+    return [
+        allow("UseKey", [kms.Decrypt, kms.Encrypt, kms.DescribeKey], [key]),
+        allow(
+            "DataKeysForS3",
+            [kms.GenerateDataKey],
+            [key],
+            Condition(StringEquals("kms:ViaService", Sub("s3.${AWS::Region}.${AWS::URLSuffix}"))),
+        ),
+    ]
+
+
+def grant_key_for_volumes(key: KeyArn) -> list[Statement]:
+    """Let SageMaker encrypt the volumes of the instances."""
+    return [
+        allow(
+            "GrantKeyForVolumes",
+            [kms.CreateGrant],
+            [key],
+            Condition(Bool("kms:GrantIsForAWSResource", "true")),
+        )
+    ]
+
+
+def pull_images(repositories: Sequence[Repository]) -> list[Statement]:
+    """Pull the images; enforced for AWS's own too (sagemaker-python-sdk issue 2002)."""
+    return [
+        allow(
+            "PullImages",
+            [ecr.BatchCheckLayerAvailability, ecr.BatchGetImage, ecr.GetDownloadUrlForLayer],
+            [repository.arn() for repository in repositories],
+        ),
+        allow_anywhere("LogInToRegistry", [ecr.GetAuthorizationToken]),
+    ]
+
+
+def write_job_logs(group: str, **values: Expression) -> Statement:
+    """Write to a log group that SageMaker shares among all jobs of the account.
+
+    Source: SageMaker developer guide, "Log groups and streams".
+    """
+    return allow(
+        "WriteLogs",
+        [logs.CreateLogGroup, logs.CreateLogStream, logs.PutLogEvents, logs.DescribeLogStreams],
+        [
+            arn("logs", f"log-group:{group}:*", **values),
+            arn("logs", f"log-group:{group}", **values),
+        ],
+    )
+
+
+def put_metrics() -> Statement:
+    """Put the instances' metrics."""
+    namespaces = ["/aws/sagemaker/*", "aws/sagemaker/*"]
+    return allow_anywhere(
+        "PutMetrics",
+        [cloudwatch.PutMetricData],
+        Condition(StringLike("cloudwatch:namespace", namespaces)),
+    )
+
+
+def network_interfaces_of_jobs() -> list[Statement]:
+    """Put the jobs' network interfaces into our subnets.
+
+    Unconditioned: "validation fails" for processing jobs otherwise; refused, it shows only as an
+    InternalServerError of the job (sagemaker-python-sdk issue 3026).
+    """
+    return [
+        allow_anywhere(
+            "NetworkInterfacesOfJobs",
+            [
+                ec2.CreateNetworkInterface,
+                ec2.CreateNetworkInterfacePermission,
+                ec2.DeleteNetworkInterface,
+                ec2.DeleteNetworkInterfacePermission,
+                ec2.DescribeDhcpOptions,
+                ec2.DescribeNetworkInterfaces,
+                ec2.DescribeSecurityGroups,
+                ec2.DescribeSubnets,
+                ec2.DescribeVpcs,
+            ],
+        )
+    ]

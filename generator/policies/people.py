@@ -1,0 +1,281 @@
+"""Rights of those who start work: the pipeline service, and people in Studio."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from awacs import ec2, iam, kms, logs, s3, sagemaker
+from awacs.aws import (
+    Condition,
+    Null,
+    Statement,
+    StringEquals,
+    StringLike,
+)
+from troposphere import Sub
+
+from generator.policies.jobs import grant_key_for_volumes, read_prefixes, use_key, write_prefix
+from generator.policies.statements import allow, allow_anywhere, arn, objects_arn, role_arn
+from generator.wiring import BucketName, Expression, KeyArn, RoleName, UniqueName
+
+SAGEMAKER = "sagemaker.amazonaws.com"
+
+
+def pass_role(sid: str, role: RoleName, service: str = SAGEMAKER) -> Statement:
+    """Hand one role to one service."""
+    return allow(
+        sid,
+        [iam.PassRole],
+        [role_arn(role)],
+        Condition(StringEquals("iam:PassedToService", service)),
+    )
+
+
+def pipeline(
+    name: UniqueName, bucket: BucketName, key: KeyArn, roles: Sequence[tuple[str, RoleName]]
+) -> list[Statement]:
+    """What the pipeline service does for the definition's steps.
+
+    Source: SageMaker developer guide, "IAM Access Management" of Pipelines, and the Service
+    Authorization Reference. ``roles`` are (label, role) of jobs and models.
+    """
+    return [
+        *_run_jobs(),
+        *_deploy(name),
+        *_register(name),
+        tag_what_is_made([arn("sagemaker", "*")]),
+        *[pass_role(f"Pass{label}Role", role) for label, role in roles],
+        allow("ReadReportOfTheGate", [s3.GetObject], [objects_arn(bucket, "processed/")]),
+        allow("DecryptReportOfTheGate", [kms.Decrypt, kms.DescribeKey], [key]),
+        *grant_key_for_volumes(key),
+        _processing_in_a_vpc(),
+    ]
+
+
+def _run_jobs() -> list[Statement]:
+    """Jobs of a run are named ``pipelines-<execution id>-...``."""
+    return [
+        allow(
+            "RunJobs",
+            [
+                sagemaker.CreateProcessingJob,
+                sagemaker.DescribeProcessingJob,
+                sagemaker.StopProcessingJob,
+                sagemaker.CreateTrainingJob,
+                sagemaker.DescribeTrainingJob,
+                sagemaker.StopTrainingJob,
+            ],
+            [
+                arn("sagemaker", "processing-job/pipelines-*"),
+                arn("sagemaker", "training-job/pipelines-*"),
+            ],
+        )
+    ]
+
+
+def _deploy(name: UniqueName) -> list[Statement]:
+    """Create the model and its configuration; create or update the one endpoint.
+
+    CreateEndpoint and UpdateEndpoint are checked on the configuration's ARN as well (Service
+    Authorization Reference).
+    """
+    configs = arn("sagemaker", "endpoint-config/*")
+    return [
+        allow(
+            "MakeModels",
+            [sagemaker.CreateModel, sagemaker.DescribeModel],
+            [arn("sagemaker", "model/pipelines-*")],
+        ),
+        allow(
+            "MakeEndpointConfigs",
+            [sagemaker.CreateEndpointConfig, sagemaker.DescribeEndpointConfig],
+            [configs],
+        ),
+        allow(
+            "MakeEndpoint",
+            [sagemaker.CreateEndpoint, sagemaker.UpdateEndpoint, sagemaker.DescribeEndpoint],
+            [arn("sagemaker", "endpoint/${Name}", Name=name), configs],
+        ),
+    ]
+
+
+def _register(name: UniqueName) -> list[Statement]:
+    return [
+        allow(
+            "RegisterModels",
+            [
+                sagemaker.CreateModelPackage,
+                sagemaker.DescribeModelPackage,
+                sagemaker.DescribeModelPackageGroup,
+            ],
+            [
+                arn("sagemaker", "model-package-group/${Name}", Name=name),
+                arn("sagemaker", "model-package/${Name}/*", Name=name),
+            ],
+        )
+    ]
+
+
+def tag_what_is_made(resources: Sequence[Sub]) -> Statement:
+    """Tag resources while they are made, never afterwards."""
+    return allow(
+        "TagWhatIsMade",
+        [sagemaker.AddTags],
+        resources,
+        Condition(Null("sagemaker:TaggingAction", "false")),
+    )
+
+
+def _processing_in_a_vpc() -> Statement:
+    """CreateProcessingJob with a VpcConfig needs it on the caller too.
+
+    Source: SageMaker developer guide, "Amazon SageMaker AI API permissions reference".
+    """
+    return allow_anywhere("ProcessingInAVpc", [ec2.CreateNetworkInterface])
+
+
+def studio(
+    name: UniqueName, domain: Expression, bucket: BucketName, key: KeyArn
+) -> list[Statement]:
+    """What a data scientist does from Studio with the defaults.
+
+    See and open Studio, keep own spaces, read data and results, bring raw data, start the pipeline
+    and follow it, ask the endpoint. Source: SageMaker developer guide, "Configure permissions for
+    JupyterLab" and "execution roles".
+    """
+    return [
+        *_see_studio(domain),
+        *_keep_own_spaces(domain),
+        *_run_pipeline(name),
+        allow(
+            "AskEndpoint",
+            [sagemaker.InvokeEndpoint, sagemaker.DescribeEndpoint],
+            [arn("sagemaker", "endpoint/${Name}", Name=name)],
+        ),
+        *read_prefixes(bucket, ("raw/", "processed/", "models/")),
+        write_prefix(bucket, "raw/"),
+        *use_key(key),
+        *grant_key_for_volumes(key),
+        allow(
+            "WriteStudioLogs",
+            [logs.CreateLogGroup, logs.CreateLogStream, logs.PutLogEvents],
+            [arn("logs", "log-group:/aws/sagemaker/studio:*")],
+        ),
+        allow(
+            "ReadJobLogs",
+            [logs.DescribeLogStreams, logs.GetLogEvents, logs.FilterLogEvents],
+            [arn("logs", "log-group:/aws/sagemaker/*")],
+        ),
+    ]
+
+
+def _see_studio(domain: Expression) -> list[Statement]:
+    return [
+        allow_anywhere(
+            "ListInStudio",
+            [
+                sagemaker.ListApps,
+                sagemaker.ListDomains,
+                sagemaker.ListModelPackageGroups,
+                sagemaker.ListPipelines,
+                sagemaker.ListSpaces,
+                sagemaker.ListUserProfiles,
+                sagemaker.Search,
+            ],
+        ),
+        allow(
+            "DescribeStudio",
+            [
+                sagemaker.DescribeApp,
+                sagemaker.DescribeDomain,
+                sagemaker.DescribeSpace,
+                sagemaker.DescribeUserProfile,
+            ],
+            [
+                arn("sagemaker", f"{kind}/${{Domain}}{rest}", Domain=domain)
+                for kind, rest in (
+                    ("app", "/*"),
+                    ("domain", ""),
+                    ("space", "/*"),
+                    ("user-profile", "/*"),
+                )
+            ],
+        ),
+    ]
+
+
+def _keep_own_spaces(domain: Expression) -> list[Statement]:
+    """Spaces and apps that belong to the profile that asks.
+
+    Source: SageMaker developer guide, "Give your users access to private spaces".
+    """
+    own_profile = arn(
+        "sagemaker",
+        "user-profile/${Domain}/${!sagemaker:UserProfileName}",
+        Domain=domain,
+    )
+    spaces = arn("sagemaker", "space/${Domain}/*", Domain=domain)
+    apps = arn("sagemaker", "app/${Domain}/*", Domain=domain)
+    return [
+        allow(
+            "KeepOwnSpacesAndApps",
+            [
+                sagemaker.CreateApp,
+                sagemaker.CreateSpace,
+                sagemaker.DeleteApp,
+                sagemaker.DeleteSpace,
+                sagemaker.UpdateSpace,
+            ],
+            [spaces, apps],
+            Condition(
+                [
+                    StringLike("sagemaker:OwnerUserProfileArn", own_profile),
+                    StringEquals("sagemaker:SpaceSharingType", ["Private", "Shared"]),
+                ]
+            ),
+        ),
+        tag_what_is_made([spaces, apps]),
+    ]
+
+
+def _run_pipeline(name: UniqueName) -> list[Statement]:
+    own = [
+        arn("sagemaker", "pipeline/${Name}", Name=name),
+        arn("sagemaker", "pipeline/${Name}/*", Name=name),
+    ]
+    return [
+        allow(
+            "RunPipeline",
+            [
+                sagemaker.DescribePipeline,
+                sagemaker.DescribePipelineDefinitionForExecution,
+                sagemaker.DescribePipelineExecution,
+                sagemaker.ListPipelineExecutions,
+                sagemaker.ListPipelineExecutionSteps,
+                sagemaker.ListPipelineParametersForExecution,
+                sagemaker.StartPipelineExecution,
+                sagemaker.StopPipelineExecution,
+            ],
+            own,
+        ),
+        allow(
+            "ReadRegistry",
+            [
+                sagemaker.DescribeModelPackage,
+                sagemaker.DescribeModelPackageGroup,
+                sagemaker.ListModelPackages,
+            ],
+            [
+                arn("sagemaker", "model-package-group/${Name}", Name=name),
+                arn("sagemaker", "model-package/${Name}/*", Name=name),
+            ],
+        ),
+        allow(
+            "DescribeJobs",
+            [sagemaker.DescribeProcessingJob, sagemaker.DescribeTrainingJob],
+            [
+                arn("sagemaker", "processing-job/pipelines-*"),
+                arn("sagemaker", "training-job/pipelines-*"),
+            ],
+        ),
+    ]

@@ -1,0 +1,311 @@
+"""Policies of resources: key, buckets, endpoints, topic, queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from awacs import kms, s3, sns
+from awacs.aws import (
+    Action,
+    ArnEquals,
+    ArnLike,
+    Bool,
+    Condition,
+    Null,
+    NumericLessThan,
+    PolicyDocument,
+    Principal,
+    Statement,
+    StringEquals,
+    StringEqualsIfExists,
+    StringNotEquals,
+)
+from troposphere import Join, Ref, Split, Sub
+
+from generator.policies.statements import (
+    account_root,
+    allow_principal,
+    arn,
+    bucket_and_objects,
+    deny_everybody,
+    document,
+    objects_arn,
+    role_arn,
+)
+from generator.wiring import BucketName, Expression, KeyArn, RoleName, RootStackName
+
+THIS_KEY = "*"
+"""In a key's own policy, ``*`` is that key and nothing else."""
+
+_ADMINISTER_KEY = (
+    kms.CancelKeyDeletion,
+    kms.DescribeKey,
+    kms.DisableKey,
+    kms.DisableKeyRotation,
+    kms.EnableKey,
+    kms.EnableKeyRotation,
+    kms.CreateAlias,
+    kms.DeleteAlias,
+    kms.UpdateAlias,
+    kms.GetKeyPolicy,
+    kms.GetKeyRotationStatus,
+    kms.ListGrants,
+    kms.ListKeyPolicies,
+    kms.ListResourceTags,
+    kms.PutKeyPolicy,
+    kms.RevokeGrant,
+    kms.ScheduleKeyDeletion,
+    kms.TagResource,
+    kms.UntagResource,
+    kms.UpdateKeyDescription,
+)
+_USE_KEY = (
+    kms.Decrypt,
+    kms.DescribeKey,
+    kms.Encrypt,
+    kms.GenerateDataKey,
+    kms.GenerateDataKeyWithoutPlaintext,
+    kms.ReEncryptFrom,
+    kms.ReEncryptTo,
+)
+MINIMUM_TLS = "1.2"
+
+
+def key_policy(root_stack: RootStackName, users: Sequence[RoleName]) -> PolicyDocument:
+    """Return the key's policy: who may administer it, use it, and let AWS services use it.
+
+    Every statement for this account also needs an allowance in the caller's own policy: the key
+    policy only opens the door, by role, by service or for grants to AWS.
+    """
+    account = Principal("AWS", account_root())
+    return document(
+        allow_principal("AccountAdministersKey", account, _ADMINISTER_KEY, [THIS_KEY]),
+        allow_principal(
+            "RolesOfTheStackUseKey",
+            account,
+            _USE_KEY,
+            [THIS_KEY],
+            Condition(ArnEquals("aws:PrincipalArn", [role_arn(user) for user in users])),
+        ),
+        allow_principal(
+            "PeopleUseKeyThroughS3",
+            account,
+            [kms.Decrypt, kms.DescribeKey, kms.GenerateDataKey],
+            [THIS_KEY],
+            Condition(StringEquals("kms:ViaService", _via("s3"))),
+        ),
+        allow_principal(
+            "AwsServicesGetGrants",
+            account,
+            [kms.CreateGrant],
+            [THIS_KEY],
+            Condition(Bool("kms:GrantIsForAWSResource", "true")),
+        ),
+        _logs_use_key(root_stack),
+        _events_use_key(),
+    )
+
+
+def _logs_use_key(root_stack: RootStackName) -> Statement:
+    """Let CloudWatch Logs encrypt the log groups whose names CloudFormation made.
+
+    Source: CloudWatch Logs guide, "Encrypt log data in CloudWatch Logs using AWS KMS".
+    """
+    groups = arn("logs", "log-group:${RootStack}-*", RootStack=root_stack)
+    return allow_principal(
+        "LogGroupsOfTheStackUseKey",
+        Principal("Service", Sub("logs.${AWS::Region}.amazonaws.com")),
+        [
+            kms.Decrypt,
+            kms.DescribeKey,
+            kms.Encrypt,
+            kms.GenerateDataKey,
+            kms.GenerateDataKeyWithoutPlaintext,
+            kms.ReEncryptFrom,
+            kms.ReEncryptTo,
+        ],
+        [THIS_KEY],
+        Condition(ArnLike("kms:EncryptionContext:aws:logs:arn", groups)),
+    )
+
+
+def _events_use_key() -> Statement:
+    """Let EventBridge put messages on the encrypted topic.
+
+    Without conditions: ``aws:SourceAccount`` and ``aws:SourceArn`` are "not supported for
+    EventBridge-to-encrypted topics" and would silently drop every message (EventBridge user
+    guide, "Amazon SNS permissions").
+    """
+    return allow_principal(
+        "EventBridgeUsesKey",
+        Principal("Service", "events.amazonaws.com"),
+        [kms.Decrypt, kms.GenerateDataKey],
+        [THIS_KEY],
+    )
+
+
+def _via(service: str) -> Sub:
+    return Sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}")
+
+
+def data_bucket_policy(bucket: BucketName, key: KeyArn) -> PolicyDocument:
+    """Return the data bucket's policy: TLS only, our key only."""
+    return document(*_deny_insecure(bucket), *_deny_other_encryption(bucket, key))
+
+
+def log_bucket_policy(bucket: BucketName) -> PolicyDocument:
+    """Return the log bucket's policy: TLS only, and S3 may deliver this account's access logs.
+
+    The delivering bucket is not named: it is made after this policy. Source: S3 user guide,
+    "Enabling Amazon S3 server access logging".
+    """
+    return document(
+        allow_principal(
+            "S3DeliversAccessLogs",
+            Principal("Service", "logging.s3.amazonaws.com"),
+            [s3.PutObject],
+            [objects_arn(bucket)],
+            Condition(
+                [
+                    StringEquals("aws:SourceAccount", Ref("AWS::AccountId")),
+                    ArnLike("aws:SourceArn", Sub("arn:${AWS::Partition}:s3:::*")),
+                ]
+            ),
+        ),
+        *_deny_insecure(bucket),
+    )
+
+
+def _deny_insecure(bucket: BucketName) -> list[Statement]:
+    everything = bucket_and_objects(bucket)
+    every_action = [Action("s3", "*")]
+    return [
+        deny_everybody(
+            "DenyPlainHttp",
+            every_action,
+            everything,
+            Condition(Bool("aws:SecureTransport", "false")),
+        ),
+        deny_everybody(
+            "DenyOldTls",
+            every_action,
+            everything,
+            Condition(NumericLessThan("s3:TlsVersion", MINIMUM_TLS)),
+        ),
+    ]
+
+
+def _deny_other_encryption(bucket: BucketName, key: KeyArn) -> list[Statement]:
+    """Deny uploads that ask for other encryption than the bucket's.
+
+    An upload that says nothing gets the bucket's default, so the headers are looked at only where
+    they were sent: ``...IfExists`` would compare, and deny, absent ones too.
+    """
+    algorithm = "s3:x-amz-server-side-encryption"
+    key_id = f"{algorithm}-aws-kms-key-id"
+    return [
+        deny_everybody(
+            sid,
+            [s3.PutObject],
+            [objects_arn(bucket)],
+            Condition([Null(header, "false"), StringNotEquals(header, wanted)]),
+        )
+        for sid, header, wanted in (
+            ("DenyOtherAlgorithms", algorithm, "aws:kms"),
+            ("DenyOtherKeys", key_id, key),
+        )
+    ]
+
+
+def s3_endpoint_policy() -> PolicyDocument:
+    """Return what the S3 gateway lets through: this account's buckets, and two buckets of AWS.
+
+    Functions in the VPC answer CloudFormation by an upload to its response bucket (CloudFormation
+    user guide, "Setting up VPC endpoints"), and images come in layers from ECR's bucket (ECR user
+    guide, "Minimum Amazon S3 bucket permissions").
+    """
+    response = Join("", Split("-", Ref("AWS::Region")))
+    return document(
+        _from_this_account([Action("s3", "*")], StringEquals),
+        allow_principal(
+            "AnswersToCloudFormation",
+            Principal("*"),
+            [s3.PutObject],
+            [
+                Sub(
+                    "arn:${AWS::Partition}:s3:::cloudformation-custom-resource-response-${Name}/*",
+                    Name=response,
+                )
+            ],
+        ),
+        allow_principal(
+            "ImageLayers",
+            Principal("*"),
+            [s3.GetObject],
+            [Sub("arn:${AWS::Partition}:s3:::prod-${AWS::Region}-starport-layer-bucket/*")],
+        ),
+    )
+
+
+def interface_endpoint_policy() -> PolicyDocument:
+    """Return what an interface endpoint lets through: this account's principals and resources.
+
+    Calls that act on no resource may carry no ``aws:ResourceAccount`` (IAM user guide, "AWS global
+    condition context keys"): it is compared where it was sent.
+    """
+    return document(_from_this_account([Action("*")], StringEqualsIfExists))
+
+
+def registry_endpoint_policy() -> PolicyDocument:
+    """Return what the registry's endpoints let through: as above, and pulls of AWS's images."""
+    return document(
+        _from_this_account([Action("*")], StringEqualsIfExists),
+        allow_principal(
+            "PullImagesOfOtherAccounts",
+            Principal("*"),
+            [Action("ecr", name) for name in _PULL],
+            ["*"],
+            Condition(StringEquals("aws:PrincipalAccount", Ref("AWS::AccountId"))),
+        ),
+    )
+
+
+_PULL = ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer")
+
+
+def _from_this_account(actions: list[Action], same_resource_account: type) -> Statement:
+    account = Ref("AWS::AccountId")
+    return allow_principal(
+        "ThisAccount",
+        Principal("*"),
+        actions,
+        ["*"],
+        Condition(
+            [
+                StringEquals("aws:PrincipalAccount", account),
+                same_resource_account("aws:ResourceAccount", account),
+            ]
+        ),
+    )
+
+
+def topic_policy(topic: Expression) -> PolicyDocument:
+    """Return the alert topic's policy: EventBridge publishes, over TLS only.
+
+    EventBridge's statement takes no conditions (EventBridge user guide, "Using resource-based
+    policies": "the use of Condition blocks is not supported").
+    """
+    return document(
+        allow_principal(
+            "EventBridgePublishes",
+            Principal("Service", "events.amazonaws.com"),
+            [sns.Publish],
+            [topic],
+        ),
+        deny_everybody(
+            "DenyPlainHttp",
+            [sns.Publish],
+            [topic],
+            Condition(Bool("aws:SecureTransport", "false")),
+        ),
+    )

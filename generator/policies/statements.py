@@ -1,0 +1,182 @@
+"""Building blocks of policies: ARNs, statements, roles without rights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from awacs import sts
+from awacs.aws import (
+    Action,
+    Allow,
+    ArnLike,
+    Condition,
+    Deny,
+    PolicyDocument,
+    Principal,
+    Statement,
+)
+from troposphere import Sub, iam
+
+from generator.wiring import BucketName, Expression, RoleName
+
+ANYWHERE_REASONS = {
+    "cloudwatch:PutMetricData": "takes no resource; bound by cloudwatch:namespace",
+    "ec2:AssignPrivateIpAddresses": "Lambda's rights in a VPC; AWS states them on *",
+    "ec2:CreateNetworkInterface": "AWS: a condition or resource fails the job's validation",
+    "ec2:CreateNetworkInterfacePermission": "AWS: a condition fails the job's validation",
+    "ec2:DeleteNetworkInterface": "AWS: a condition or resource fails the job's validation",
+    "ec2:DeleteNetworkInterfacePermission": "AWS: a condition fails the job's validation",
+    "ec2:DescribeDhcpOptions": "takes no resource",
+    "ec2:DescribeManagedPrefixLists": "takes no resource",
+    "ec2:DescribeNetworkInterfaces": "takes no resource",
+    "ec2:DescribeSecurityGroupRules": "takes no resource",
+    "ec2:DescribeSecurityGroups": "takes no resource",
+    "ec2:DescribeSubnets": "takes no resource",
+    "ec2:DescribeVpcEndpoints": "takes no resource",
+    "ec2:DescribeVpcs": "takes no resource",
+    "ec2:UnassignPrivateIpAddresses": "Lambda's rights in a VPC; AWS states them on *",
+    "ecr:GetAuthorizationToken": "takes no resource",
+    "sagemaker:ListApps": "takes no resource",
+    "sagemaker:ListDomains": "takes no resource",
+    "sagemaker:ListModelPackageGroups": "takes no resource",
+    "sagemaker:ListPipelines": "takes no resource",
+    "sagemaker:ListSpaces": "takes no resource",
+    "sagemaker:ListUserProfiles": "takes no resource",
+    "sagemaker:Search": "the registry and experiments pages of Studio search across resources",
+}
+"""Every action that a role of ours may call on ``*``, with the reason; a test reads this list."""
+
+
+def arn(service: str, resource: str, **values: Expression) -> Sub:
+    """Return an ARN in this account and region; ``values`` fill the ``${...}`` in ``resource``."""
+    return Sub(
+        f"arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{resource}",
+        dict(values) or None,
+    )
+
+
+def role_arn(name: RoleName) -> Sub:
+    """Return a role's ARN; our roles have no path."""
+    return Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${Role}", Role=name)
+
+
+def account_root() -> Sub:
+    """Return the principal that stands for this account, so that its IAM policies decide."""
+    return Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")
+
+
+def bucket_arn(bucket: Expression) -> Sub:
+    """Return the ARN of a bucket."""
+    return Sub("arn:${AWS::Partition}:s3:::${Bucket}", Bucket=bucket)
+
+
+def objects_arn(bucket: Expression, prefix: str = "") -> Sub:
+    """Return the ARN of all objects under ``prefix``."""
+    return Sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{prefix}*", Bucket=bucket)
+
+
+def allow(
+    sid: str,
+    actions: Sequence[Action],
+    resources: Sequence[Expression],
+    condition: Condition | None = None,
+) -> Statement:
+    """Allow ``actions`` on ``resources``; there is no default of ``*``."""
+    return _statement(Allow, sid, actions, list(resources), condition=condition)
+
+
+def allow_anywhere(
+    sid: str, actions: Sequence[Action], condition: Condition | None = None
+) -> Statement:
+    """Allow actions for which AWS knows no resource.
+
+    Raises:
+        ValueError: an action has no reason in ``ANYWHERE_REASONS``.
+
+    """
+    unexplained = [a.JSONrepr() for a in actions if a.JSONrepr() not in ANYWHERE_REASONS]
+    if unexplained:
+        raise ValueError(f"{sid}: {', '.join(unexplained)} on * needs a reason")
+    return _statement(Allow, sid, actions, ["*"], condition=condition)
+
+
+def allow_principal(
+    sid: str,
+    principal: Principal,
+    actions: Sequence[Action],
+    resources: Sequence[Expression],
+    condition: Condition | None = None,
+) -> Statement:
+    """Allow in a resource's own policy."""
+    return _statement(Allow, sid, actions, list(resources), principal, condition)
+
+
+def deny_everybody(
+    sid: str, actions: Sequence[Action], resources: Sequence[Expression], condition: Condition
+) -> Statement:
+    """Deny in a resource's own policy, whoever asks."""
+    return _statement(Deny, sid, actions, list(resources), Principal("*"), condition)
+
+
+def _statement(
+    effect: str,
+    sid: str,
+    actions: Sequence[Action],
+    resources: list[Expression],
+    principal: Principal | None = None,
+    condition: Condition | None = None,
+) -> Statement:
+    optional = {"Principal": principal, "Condition": condition}
+    return Statement(
+        Sid=sid,
+        Effect=effect,
+        Action=list(actions),
+        Resource=resources,
+        **{key: value for key, value in optional.items() if value is not None},
+    )
+
+
+def document(*statements: Statement) -> PolicyDocument:
+    """Return a policy document."""
+    return PolicyDocument(Version="2012-10-17", Statement=list(statements))
+
+
+def bare_role(title: str, description: str, trust: Statement) -> iam.Role:
+    """Return a role that somebody may assume and that may do nothing yet."""
+    return iam.Role(title, Description=description, AssumeRolePolicyDocument=document(trust))
+
+
+def trust_sagemaker(source: str, **values: Expression) -> Statement:
+    """Trust SageMaker, and only on behalf of ``source`` in this account and region.
+
+    The ARN pins the account too; ``aws:SourceAccount`` is documented for SageMaker only in a
+    generic example, and a condition on a key that is not sent refuses everything.
+    Source: SageMaker developer guide, "Cross-service confused deputy prevention".
+    """
+    return Statement(
+        Effect=Allow,
+        Principal=Principal("Service", "sagemaker.amazonaws.com"),
+        Action=[sts.AssumeRole],
+        Condition=Condition(ArnLike("aws:SourceArn", arn("sagemaker", source, **values))),
+    )
+
+
+def trust_lambda() -> Statement:
+    """Trust Lambda; it documents no condition key for its execution roles."""
+    return Statement(
+        Effect=Allow,
+        Principal=Principal("Service", "lambda.amazonaws.com"),
+        Action=[sts.AssumeRole],
+    )
+
+
+def role_policy(title: str, role: RoleName, statements: Sequence[Statement]) -> iam.RolePolicy:
+    """Return the inline policy that gives a bare role its rights."""
+    return iam.RolePolicy(
+        title, PolicyName=title, RoleName=role, PolicyDocument=document(*statements)
+    )
+
+
+def bucket_and_objects(bucket: BucketName | Expression) -> list[Expression]:
+    """Return the ARNs of a bucket and of all that is in it."""
+    return [bucket_arn(bucket), objects_arn(bucket)]

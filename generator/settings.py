@@ -1,0 +1,210 @@
+"""Settings: what is decided when templates are built.
+
+Structure (how many zones, which endpoints, what survives) is decided here; values (instance
+types, rows, e-mail) are CloudFormation parameters, so that one set of templates serves everyone.
+Read from a TOML file, validated once, immutable afterwards.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from enum import StrEnum
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used; the text is one line for the person who wrote them."""
+
+
+class Mode(StrEnum):
+    """What happens to the data, the key and the logs when the stack is deleted."""
+
+    DEV = "dev"
+    """Everything goes with the stack; the buckets are emptied."""
+    PROD = "prod"
+    """Data, key and logs stay."""
+
+
+class InterfaceEndpoint(StrEnum):
+    """AWS services that can be reached from the subnets (besides S3), by PrivateLink name."""
+
+    SAGEMAKER_API = "sagemaker.api"
+    SAGEMAKER_RUNTIME = "sagemaker.runtime"
+    SAGEMAKER_STUDIO = "sagemaker.studio"
+    ECR_API = "ecr.api"
+    ECR_DKR = "ecr.dkr"
+    LOGS = "logs"
+    STS = "sts"
+    KMS = "kms"
+    MONITORING = "monitoring"
+    EVENTS = "events"
+    SNS = "sns"
+    LAMBDA = "lambda"
+    SSM = "ssm"
+    SECRETS_MANAGER = "secretsmanager"
+    ATHENA = "athena"
+    GLUE = "glue"
+    CODEARTIFACT_API = "codeartifact.api"
+    CODEARTIFACT_REPOSITORIES = "codeartifact.repositories"
+    SERVICE_CATALOG = "servicecatalog"
+
+
+STANDARD_ENDPOINTS = (
+    InterfaceEndpoint.SAGEMAKER_API,
+    InterfaceEndpoint.SAGEMAKER_RUNTIME,
+    InterfaceEndpoint.SAGEMAKER_STUDIO,
+    InterfaceEndpoint.ECR_API,
+    InterfaceEndpoint.ECR_DKR,
+    InterfaceEndpoint.LOGS,
+    InterfaceEndpoint.STS,
+)
+REQUIRED_ENDPOINTS = (InterfaceEndpoint.SAGEMAKER_API, InterfaceEndpoint.SAGEMAKER_RUNTIME)
+"""Studio in VpcOnly mode does not work without them (SageMaker developer guide, "Connect Studio
+in a VPC to external resources")."""
+
+LOG_RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922),
+    *(3288, 3653),
+)
+"""What CloudWatch Logs takes (PutRetentionPolicy)."""
+
+ProfileName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$")]
+TagKey = Annotated[str, Field(pattern=r"^(?!aws:)[\w .:/=+\-@]{1,128}$")]
+TagValue = Annotated[str, Field(pattern=r"^[\w .:/=+\-@]{0,256}$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Network(_Section):
+    """The VPC."""
+
+    cidr: IPv4Network = IPv4Network("10.38.0.0/16")
+    """Address range of the VPC, from /16 to /24."""
+    zones: int = Field(default=2, ge=2, le=3, strict=True)
+    """Number of Availability Zones, one isolated subnet in each."""
+    endpoint_zones: int = Field(default=2, ge=1, le=3, strict=True)
+    """In how many of the zones each interface endpoint has a network interface; each one costs."""
+    interface_endpoints: tuple[InterfaceEndpoint, ...] = STANDARD_ENDPOINTS
+    """AWS services that can be reached from the subnets, besides S3; each one costs. The endpoint
+    that our own functions need (CloudFormation) is added where they run in the VPC."""
+
+    @field_validator("cidr")
+    @classmethod
+    def _fits_a_vpc(cls, cidr: IPv4Network) -> IPv4Network:
+        if not 16 <= cidr.prefixlen <= 24:  # noqa: PLR2004 - said in the message
+            raise ValueError("a range from /16 to /24 is needed, such as 10.38.0.0/16")
+        return cidr
+
+    @field_validator("interface_endpoints")
+    @classmethod
+    def _are_enough(cls, endpoints: tuple[InterfaceEndpoint, ...]) -> tuple[InterfaceEndpoint, ...]:
+        missing = [name for name in REQUIRED_ENDPOINTS if name not in endpoints]
+        if missing:
+            raise ValueError(f"{' and '.join(missing)} must be among them: Studio needs it")
+        if len(set(endpoints)) < len(endpoints):
+            raise ValueError("each endpoint may be named once")
+        return endpoints
+
+    @model_validator(mode="after")
+    def _endpoints_lie_in_zones(self) -> Network:
+        if self.endpoint_zones > self.zones:
+            raise ValueError(
+                f"endpoint_zones is {self.endpoint_zones}, but there are {self.zones} zones; "
+                "at most one interface a zone is allowed"
+            )
+        return self
+
+
+class Storage(_Section):
+    """Buckets and logs."""
+
+    noncurrent_days: int = Field(default=30, ge=1, le=3650, strict=True)
+    """Days after which overwritten or deleted versions in the data bucket expire."""
+    access_log_days: int = Field(default=365, ge=1, le=3650, strict=True)
+    """Days after which S3 access logs expire."""
+    log_retention_days: int = Field(default=365, strict=True)
+    """Days for which the functions' logs are kept; one of the values that CloudWatch Logs takes."""
+
+    @field_validator("log_retention_days")
+    @classmethod
+    def _is_taken_by_cloudwatch(cls, days: int) -> int:
+        if days not in LOG_RETENTION_DAYS:
+            raise ValueError(f"one of {', '.join(map(str, LOG_RETENTION_DAYS))} is needed")
+        return days
+
+
+class Studio(_Section):
+    """SageMaker Studio."""
+
+    user_profiles: tuple[ProfileName, ...] = Field(default=("data-scientist",), min_length=1)
+    """Names of the user profiles, one for each person."""
+    idle_timeout_minutes: int = Field(default=60, ge=60, le=525600, strict=True)
+    """Minutes without activity after which JupyterLab and Code Editor are shut down."""
+
+    @field_validator("user_profiles")
+    @classmethod
+    def _are_different(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len({name.lower() for name in names}) < len(names):
+            raise ValueError("names must differ in more than upper and lower case")
+        return names
+
+
+class Settings(_Section):
+    """Everything that is decided at build time."""
+
+    project: str = Field(default="tabular", pattern=r"^[a-z](-?[a-z0-9]){1,29}$")
+    """Begins every name that must be given; 2 to 30 lower-case letters, digits and hyphens."""
+    modes: tuple[Mode, ...] = Field(default=(Mode.DEV, Mode.PROD), min_length=1)
+    """Which sets of templates are emitted: dev into templates/, prod into templates/prod/."""
+    tags: dict[TagKey, TagValue] = Field(default_factory=dict, max_length=40)
+    """Tags on everything that takes them."""
+    network: Network = Field(default_factory=Network)
+    storage: Storage = Field(default_factory=Storage)
+    studio: Studio = Field(default_factory=Studio)
+
+
+def read(path: Path) -> Settings:
+    """Read and validate the settings in the TOML file ``path``.
+
+    Raises:
+        SettingsError: the file is missing or no TOML, or a setting is unknown or not allowed.
+
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: is no TOML: {error}") from error
+    try:
+        return Settings.model_validate(raw)
+    except ValidationError as error:
+        raise SettingsError(f"{path}: {_one_line(error)}") from error
+
+
+def _one_line(error: ValidationError) -> str:
+    """Say what the first fault is: the setting, the value received, and what is allowed."""
+    first = error.errors(include_url=False)[0]
+    setting = ".".join(str(part) for part in first["loc"]) or "settings"
+    if first["type"] == "extra_forbidden":
+        return f"{setting}: is no setting{_suggestion(first['loc'])}"
+    reason = first["msg"].removeprefix("Value error, ")
+    others = error.error_count() - 1
+    more = f" (and {others} more)" if others else ""
+    return f"{setting}: got {first['input']!r}: {reason}{more}"
+
+
+def _suggestion(location: tuple[int | str, ...]) -> str:
+    section: Any = Settings
+    for part in location[:-1]:
+        section = section.model_fields[part].annotation
+    known = list(section.model_fields)
+    close = difflib.get_close_matches(str(location[-1]), known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"

@@ -1,0 +1,241 @@
+"""Typed seams between nested stacks.
+
+A stack module declares a frozen dataclass ``Inputs`` and one ``Outputs`` whose fields are
+``Value``s. ``declare`` turns the inputs into parameters, ``publish`` the outputs into outputs,
+and ``nest`` (in the root only) hands one stack's outputs to the next. A missing wire is a
+TypeError, a wrong one fails mypy and the build; cfn-lint checks the rendered result again.
+
+Lists cross a border joined to one string, here and nowhere else: a list handed to a nested stack
+passes every linter and fails on AWS ("Value of property Parameters must be an object with String
+(or simple type) properties").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import ClassVar, Generic, TypeVar, get_type_hints
+
+from troposphere import (
+    AWSHelperFn,
+    AWSObject,
+    GetAtt,
+    Join,
+    Output,
+    Parameter,
+    Ref,
+    Split,
+    Tags,
+    Template,
+)
+from troposphere.cloudformation import Stack as NestedStack
+
+from functions.shared.properties import property_name as logical_id
+
+Expression = AWSHelperFn | str
+"""What CloudFormation resolves to one string: a literal, or Ref, GetAtt, Sub, ..."""
+
+
+class Value(AWSHelperFn):
+    """A value that CloudFormation resolves at deployment; its class says what it is."""
+
+    parameter_type: ClassVar[str] = "String"
+    description: ClassVar[str] = ""
+
+    def __init__(self, expression: Expression) -> None:
+        self.data = expression
+
+    def across_border(self) -> Expression:
+        """Return the one string with which the value enters or leaves a stack."""
+        return self.data  # type: ignore[no-any-return]
+
+
+class ListValue(Value):
+    """A list: a list inside a stack, one comma-joined string between stacks."""
+
+    def __init__(self, expression: AWSHelperFn | list[Expression]) -> None:
+        self.data = expression
+
+    def across_border(self) -> Expression:
+        """Return the list as one string."""
+        if isinstance(self.data, Split):  # as it came out of another stack
+            return self.data.data["Fn::Split"][1]  # type: ignore[no-any-return]
+        return Join(",", self.data)
+
+
+class UniqueName(Value):
+    """The name of this copy: project and a short part of the root stack's id."""
+
+    description = "Names what must have a name; unique to this copy of the stacks"
+
+
+class RootStackName(Value):
+    """The root stack's name."""
+
+    description = "Name of the root stack; CloudFormation's own names begin with it"
+
+
+class RoleName(Value):
+    """A role's name; it has no path."""
+
+    description = "Name of an IAM role (made without rights by the security stack)"
+
+
+class KeyArn(Value):
+    """The key's ARN."""
+
+    description = "ARN of the KMS key that encrypts everything at rest"
+
+
+class VpcId(Value):
+    """The VPC's id."""
+
+    parameter_type = "AWS::EC2::VPC::Id"
+    description = "VPC without a way to the internet"
+
+
+class SubnetIds(ListValue):
+    """The subnets' ids."""
+
+    parameter_type = "List<AWS::EC2::Subnet::Id>"
+    description = "Isolated subnets, one in each Availability Zone"
+
+
+class SecurityGroupId(Value):
+    """A security group's id."""
+
+    parameter_type = "AWS::EC2::SecurityGroup::Id"
+    description = "Security group of one kind of network interface"
+
+
+class BucketName(Value):
+    """A bucket's name."""
+
+    description = "Name of an S3 bucket"
+
+
+class YesNo(Value):
+    """A switch."""
+
+    description = "yes or no"
+
+
+class Text(Value):
+    """Any other text."""
+
+    description = "A parameter of the root stack, handed on"
+
+
+class Number(Value):
+    """Any number."""
+
+    parameter_type = "Number"
+    description = "A parameter of the root stack, handed on"
+
+
+class OptionalText(Value):
+    """A text that may be empty."""
+
+    description = "A parameter of the root stack, handed on; may be empty"
+
+
+InputsT = TypeVar("InputsT")
+OutputsT = TypeVar("OutputsT")
+ResourceT = TypeVar("ResourceT", bound=AWSObject)
+
+
+@dataclass(frozen=True)
+class NoOutputs:
+    """For stacks that nothing depends on."""
+
+
+@dataclass(frozen=True)
+class StackTemplate(Generic[InputsT, OutputsT]):
+    """A rendered stack with the types of what goes in and comes out."""
+
+    name: str
+    template: Template
+    inputs: type[InputsT]
+    outputs: type[OutputsT]
+
+
+def add(template: Template, resource: ResourceT) -> ResourceT:
+    """Add one resource and return it, typed."""
+    template.add_resource(resource)
+    return resource
+
+
+def add_all(template: Template, resources: list[ResourceT]) -> list[ResourceT]:
+    """Add resources and return them, typed."""
+    return [add(template, resource) for resource in resources]
+
+
+def declare(inputs: type[InputsT], template: Template) -> InputsT:
+    """Add a parameter for each field of ``inputs``; return the fields as references to them."""
+    values = {}
+    for name, kind in _kinds(inputs).items():
+        parameter = Parameter(
+            logical_id(name), Type=kind.parameter_type, Description=kind.description
+        )
+        values[name] = kind(Ref(template.add_parameter(parameter)))
+    return inputs(**values)
+
+
+def publish(outputs: object, template: Template) -> None:
+    """Add an output for each field of ``outputs``.
+
+    Raises:
+        TypeError: a field does not hold the kind of value that its annotation names.
+
+    """
+    for name, value in _checked(outputs).items():
+        template.add_output(
+            Output(logical_id(name), Value=value.across_border(), Description=value.description)
+        )
+
+
+def nest(
+    root: Template, child: StackTemplate[InputsT, OutputsT], inputs: InputsT, tags: Tags
+) -> OutputsT:
+    """Add ``child`` to ``root`` with its inputs; return its outputs as typed references.
+
+    ``tags`` are put on the nested stack, and by CloudFormation on all that it makes.
+
+    Raises:
+        TypeError: ``inputs`` are another stack's, or a field holds the wrong kind of value.
+
+    """
+    if not isinstance(inputs, child.inputs):
+        raise TypeError(f"{child.name} takes {child.inputs}, got {type(inputs)}")
+    stack = add(
+        root,
+        NestedStack(
+            f"{logical_id(child.name)}Stack",
+            TemplateURL=f"./{child.name}.yaml",
+            Parameters={logical_id(k): v.across_border() for k, v in _checked(inputs).items()},
+            Tags=tags,
+        ),
+    )
+    return child.outputs(
+        **{name: _output(kind, stack, name) for name, kind in _kinds(child.outputs).items()}
+    )
+
+
+def _output(kind: type[Value], stack: NestedStack, name: str) -> Value:
+    joined = GetAtt(stack, f"Outputs.{logical_id(name)}")
+    return kind(Split(",", joined)) if issubclass(kind, ListValue) else kind(joined)
+
+
+def _kinds(borders: type) -> Mapping[str, type[Value]]:
+    hints = get_type_hints(borders)
+    return {field.name: hints[field.name] for field in fields(borders)}
+
+
+def _checked(borders: object) -> dict[str, Value]:
+    values = {}
+    for name, kind in _kinds(type(borders)).items():
+        value = getattr(borders, name)
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} must be a {kind.__name__}, got {type(value).__name__}")
+        values[name] = value
+    return values
