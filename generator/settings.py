@@ -16,8 +16,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from generator.errors import UsageError
 
-class SettingsError(ValueError):
+
+class SettingsError(UsageError, ValueError):
     """The settings cannot be used; the text is one line for the person who wrote them."""
 
 
@@ -74,8 +76,8 @@ LOG_RETENTION_DAYS = (
 """What CloudWatch Logs takes (PutRetentionPolicy)."""
 
 ProfileName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$")]
-TagKey = Annotated[str, Field(pattern=r"^(?!aws:)[\w .:/=+\-@]{1,128}$")]
-TagValue = Annotated[str, Field(pattern=r"^[\w .:/=+\-@]{0,256}$")]
+TagKey = Annotated[str, Field(pattern=r"^[\w .:/=+\-@]+$", max_length=128)]
+TagValue = Annotated[str, Field(pattern=r"^[\w .:/=+\-@]*$", max_length=256)]
 
 
 class _Section(BaseModel):
@@ -168,6 +170,13 @@ class Settings(_Section):
     network: Network = Field(default_factory=Network)
     storage: Storage = Field(default_factory=Storage)
     studio: Studio = Field(default_factory=Studio)
+
+    @field_validator("tags")
+    @classmethod
+    def _are_ours(cls, tags: dict[str, str]) -> dict[str, str]:
+        if any(key.lower().startswith("aws:") for key in tags):
+            raise ValueError("keys that begin with aws: belong to AWS")
+        return tags
 
 
 def read(path: Path) -> Settings:
