@@ -1,0 +1,59 @@
+"""Where the build's files are, and how they are written."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from generator.errors import CommandError
+from generator.settings import Mode
+
+REPOSITORY: Final = Path(__file__).resolve().parent.parent
+
+TEMPLATES: Final = {Mode.DEV: "templates", Mode.PROD: "templates/prod"}
+"""Folder of each mode's templates, from the repository's top."""
+
+DIST: Final = "dist"
+"""Folder of the functions' zips, from the repository's top; not committed."""
+
+
+class FileError(CommandError):
+    """A file of the build cannot be written; the text says which and why."""
+
+
+def write(path: Path, content: bytes) -> bool:
+    """Give ``path`` this content, whole or not at all; tell whether it had another.
+
+    Raises:
+        FileError: the folder or the file cannot be written.
+
+    """
+    try:
+        if path.is_file() and path.read_bytes() == content:
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, content)
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {error.strerror}") from error
+    return True
+
+
+def _replace(path: Path, content: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        os.close(handle)
+        Path(name).write_bytes(content)
+        Path(name).chmod(0o666 & ~_umask())
+        Path(name).replace(path)
+    except BaseException:  # an interruption too
+        Path(name).unlink()
+        raise
+
+
+def _umask() -> int:
+    """Return the umask; it can be read only by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
