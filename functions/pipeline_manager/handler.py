@@ -1,0 +1,66 @@
+"""``Custom::Pipeline``: the SageMaker pipeline, its code and, at deletion, what its runs made.
+
+Event: the fields of :class:`functions.pipeline_manager.properties.PipelineProperties`. Returns
+``PipelineName`` and ``PipelineArn``.
+
+Create and Update upload the job scripts under ``code/<source hash>/`` and create the pipeline, or
+update it where it carries our tag; a pipeline of that name that is not ours fails them. They touch
+no execution and nothing that runs made. Delete of the stack stops running executions, removes the
+endpoint, endpoint configurations, models and model packages that runs made and that are still ours
+by their tag (by their metadata: model packages), and then the pipeline. Sent again, it goes on
+where it stopped.
+
+Permissions:
+
+- ``s3:GetObject``, ``s3:PutObject`` on ``code/*`` of the bucket
+- ``s3:ListBucket`` on the bucket, without a prefix condition (else S3 says "forbidden" of a file
+  that is absent, "API_GetObject")
+- ``kms:GenerateDataKey``, ``kms:Decrypt`` on the bucket's key, through S3
+- ``sagemaker:CreatePipeline``, ``sagemaker:DescribePipeline``, ``sagemaker:UpdatePipeline``,
+  ``sagemaker:DeletePipeline``, ``sagemaker:ListPipelineExecutions`` on ``pipeline/<name>``
+- ``sagemaker:AddTags`` on ``pipeline/<name>``, with the condition ``sagemaker:TaggingAction`` =
+  ``CreatePipeline`` (CreatePipeline with tags asks for it)
+- ``iam:PassRole`` on the pipeline's role, with the condition ``iam:PassedToService`` =
+  ``sagemaker.amazonaws.com`` (CreatePipeline and UpdatePipeline ask for it)
+- ``sagemaker:StopPipelineExecution``, ``sagemaker:ListPipelineExecutionSteps`` on
+  ``pipeline/<name>/execution/*``
+- ``sagemaker:ListTags`` on ``pipeline/<name>``, ``endpoint/<endpoint name>``,
+  ``endpoint-config/<endpoint name>*``, ``model/pipelines-*``
+- ``sagemaker:ListEndpoints``, ``sagemaker:ListEndpointConfigs``, ``sagemaker:ListModels`` on ``*``
+  (they know no narrower resource)
+- ``sagemaker:DescribeEndpoint`` on ``endpoint/<endpoint name>``,
+  ``sagemaker:DescribeEndpointConfig`` on ``endpoint-config/*`` (a configuration that users gave
+  the endpoint has a name of theirs)
+- ``sagemaker:DeleteEndpoint`` on ``endpoint/<endpoint name>``, ``sagemaker:DeleteEndpointConfig``
+  on ``endpoint-config/<endpoint name>*``, ``sagemaker:DeleteModel`` on ``model/pipelines-*``, with
+  the condition ``aws:ResourceTag/pipeline-owner`` = the owner
+- ``sagemaker:ListModelPackages`` on ``model-package-group/<group>`` and
+  ``model-package/<group>/*``, ``sagemaker:DescribeModelPackage``,
+  ``sagemaker:DeleteModelPackage`` on ``model-package/<group>/*``
+- ``cloudformation:DescribeStacks`` on the stack
+"""
+
+from __future__ import annotations
+
+from functions.pipeline_manager.core import Pipeline, read_scripts
+from functions.pipeline_manager.properties import PipelineProperties
+from functions.pipeline_manager.removal import Removal
+from functions.shared import aws
+from functions.shared.custom_resource import Attributes, Event, LambdaContext, Request, serve
+from functions.shared.properties import from_event
+
+
+def handler(event: Event, context: LambdaContext) -> None:
+    """Answer one event of CloudFormation."""
+    serve(event, context, _act)
+
+
+def _act(request: Request) -> Attributes:
+    properties = from_event(PipelineProperties, request.properties)
+    sagemaker = aws.client("sagemaker")
+    pipeline = Pipeline(sagemaker, properties, request.request_id)
+    if request.deletes:
+        Removal(pipeline, request.deadline).run()
+        return {}
+    arn = pipeline.deploy(aws.client("s3"), read_scripts())
+    return {"PipelineName": properties.pipeline_name, "PipelineArn": arn}
