@@ -25,7 +25,7 @@ from crhelper import FAILED, CfnResource
 
 from functions.shared import answer, aws
 from functions.shared.deadline import Deadline
-from functions.shared.errors import ResourceError, error_code
+from functions.shared.errors import PropertyError, ResourceError, error_code
 
 LOG = logging.getLogger(__name__)
 
@@ -137,6 +137,8 @@ class _Responder(CfnResource):
         try:
             if self._reaches_the_action(request):
                 self.Data = dict(self._action(request))
+        except PropertyError as error:
+            self._refuse(request, error)
         except ResourceError as error:
             LOG.error("%s of %s failed: %s", request.kind, request.logical_id, error)
             self._fail(str(error))
@@ -154,6 +156,16 @@ class _Responder(CfnResource):
         if status not in _STACK_GOES:
             LOG.info("the stack is %s and stays: nothing is removed", status)
         return status in _STACK_GOES
+
+    def _refuse(self, request: Request, error: PropertyError) -> None:
+        """Fail for malformed properties; but a Delete with them is of something never made.
+
+        Its Create was refused for the same properties. Were the Delete refused too, the stack could
+        not be deleted any more.
+        """
+        LOG.error("%s of %s: %s", request.kind, request.logical_id, error)
+        if not request.deletes:
+            self._fail(str(error))
 
     def _fail(self, reason: str) -> None:
         self.Status = FAILED
