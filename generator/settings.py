@@ -131,7 +131,9 @@ class Storage(_Section):
     """Days after which overwritten or deleted versions in the data bucket expire."""
     access_log_days: int = Field(default=365, ge=1, le=3650, strict=True)
     """Days after which S3 access logs expire."""
-    log_retention_days: int = Field(default=365, strict=True)
+    log_retention_days: int = Field(
+        default=365, strict=True, json_schema_extra={"enum": list(LOG_RETENTION_DAYS)}
+    )
     """Days for which the functions' logs are kept; one of the values that CloudWatch Logs takes."""
 
     @field_validator("log_retention_days")
@@ -166,7 +168,7 @@ class Settings(_Section):
     modes: tuple[Mode, ...] = Field(default=(Mode.DEV, Mode.PROD), min_length=1)
     """Which sets of templates are emitted: dev into templates/, prod into templates/prod/."""
     tags: dict[TagKey, TagValue] = Field(default_factory=dict, max_length=40)
-    """Tags on everything that takes them."""
+    """Tags on everything that takes them, such as { team = "risk" }."""
     network: Network = Field(default_factory=Network)
     storage: Storage = Field(default_factory=Storage)
     studio: Studio = Field(default_factory=Studio)

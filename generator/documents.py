@@ -1,0 +1,89 @@
+"""The settings' documents, made from the model: an example with every default, and a schema.
+
+Both are written by the build and compared by ``--check``, so they cannot go stale.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from textwrap import wrap
+from typing import Any, Final
+
+from generator.settings import Settings
+
+EXAMPLE: Final = "docs/settings.example.toml"
+SCHEMA: Final = "docs/settings.schema.json"
+
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_WIDTH: Final = 98
+_INTRODUCTION: Final = """\
+#:schema ./settings.schema.json
+# Every setting with its default. Copy the file, uncomment what you change, and build with
+#
+#     python build.py --config FILE.toml
+#
+# Values of one deployment (instance types, rows, e-mail) are not here but parameters of the
+# root template. Generated from generator/settings.py by `python build.py`.
+"""
+
+
+def schema() -> str:
+    """Return the JSON schema of the settings file, for editors."""
+    return json.dumps({"$schema": _DIALECT, **_schema()}, indent=2) + "\n"
+
+
+def example() -> str:
+    """Return a settings file that says all settings and, commented out, their defaults."""
+    return _INTRODUCTION + "\n".join(_lines())
+
+
+def _schema() -> dict[str, Any]:
+    return Settings.model_json_schema()
+
+
+def _lines() -> Iterator[str]:
+    whole = _schema()
+    defaults = Settings().model_dump(mode="json")
+    sections = {name for name, value in whole["properties"].items() if "$ref" in value}
+    yield from _settings(whole, whole, {k: v for k, v in defaults.items() if k not in sections})
+    for name in (name for name in defaults if name in sections):
+        section = _resolve(whole["properties"][name], whole)
+        yield from ("", f"# {section['description']}", f"[{name}]")
+        yield from _settings(section, whole, defaults[name])
+    yield ""
+
+
+def _settings(
+    section: Mapping[str, Any], whole: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> Iterator[str]:
+    for name, default in defaults.items():
+        field = section["properties"][name]
+        prose = " ".join(field["description"].split())
+        yield ""
+        yield from (f"# {line}" for line in wrap(f"{prose}{_allowed(field, whole)}", _WIDTH))
+        yield f"#{name} = {_toml(default)}"
+
+
+def _allowed(field: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
+    """Return what the schema allows, where it says so in few words."""
+    field = _resolve(field, whole)
+    items = _resolve(field.get("items", {}), whole)
+    choices = field.get("enum") or items.get("enum")
+    if choices:
+        return f" Allowed: {', '.join(map(str, choices))}."
+    if "minimum" in field and "maximum" in field:
+        return f" Allowed: {field['minimum']} to {field['maximum']}."
+    return ""
+
+
+def _resolve(field: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "$ref" not in field:
+        return field
+    resolved: Mapping[str, Any] = whole["$defs"][field["$ref"].rpartition("/")[2]]
+    return resolved
+
+
+def _toml(value: object) -> str:
+    """Return a default as TOML; text, numbers and lists of them are written as in JSON."""
+    return json.dumps(value, ensure_ascii=False)
