@@ -1,0 +1,88 @@
+"""The templates through cfn-lint, informational rules included.
+
+The nested stacks are checked with the root: their ``TemplateURL``s are relative, so cfn-lint
+compares each stack's parameters and outputs with what the root hands over and reads (E3043).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from generator.errors import CommandError
+from generator.files import REPOSITORY
+
+EXEMPT: Final = "W3002"
+"""cfn-lint's only exemption: relative TemplateURLs need ``aws cloudformation package``."""
+
+
+class LintError(CommandError):
+    """cfn-lint itself failed; the text is the end of what it said."""
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """One finding: where, which rule, and what it says."""
+
+    path: str
+    line: int
+    rule: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.rule} {self.message}"
+
+    def as_json(self) -> dict[str, str | int]:
+        """Return the finding as plain values."""
+        return asdict(self)
+
+
+def lint(paths: Iterable[str], root: Path = REPOSITORY) -> list[Finding]:
+    """Return what cfn-lint finds in the templates, in order; ``paths`` begin at ``root``.
+
+    The folders of templates are checked at the same time, each in a process of its own.
+
+    Raises:
+        LintError: cfn-lint gave no result.
+
+    """
+    folders: dict[Path, list[str]] = {}
+    for path in paths:
+        folders.setdefault(Path(path).parent, []).append(path)
+    runs = [_start(group, root) for group in folders.values()]
+    return sorted(finding for run in runs for finding in _result(run))
+
+
+def _start(paths: list[str], root: Path) -> subprocess.Popen[str]:
+    options = ("--format", "json", "--include-checks", "I", "--ignore-checks", EXEMPT)
+    command = [sys.executable, "-m", "cfnlint", *options, "--template", *paths]
+    return subprocess.Popen(  # noqa: S603 - our own arguments
+        command, cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def _result(run: subprocess.Popen[str]) -> list[Finding]:
+    try:
+        output, errors = run.communicate()
+    except BaseException:  # an interruption leaves no process behind
+        run.kill()
+        raise
+    try:
+        return [_finding(match) for match in json.loads(output)]
+    except ValueError:
+        last = (errors or output).strip().splitlines()[-1:] or ["no output"]
+        raise LintError(f"cfn-lint ended with status {run.returncode}: {last[0]}") from None
+
+
+def _finding(match: Mapping[str, Any]) -> Finding:
+    return Finding(
+        path=match["Filename"],
+        line=match["Location"]["Start"]["LineNumber"],
+        rule=match["Rule"]["Id"],
+        message=" ".join(match["Message"].split()),
+    )
