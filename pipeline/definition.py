@@ -26,21 +26,35 @@ SCRIPTS: Final = ("preprocess.py", "train.py", "evaluate.py", "inference.py")
 OWNER_TAG: Final = "pipeline-owner"
 """Tag, and metadata key of model packages, whose value is `Environment.owner`."""
 
-INSTANCE_TYPE_PATTERN: Final = (
-    r"^ml\.(t[23]|[mc]4|[mcr]5|c5n|c6in|[mcr][678]i|[mcr][78]i-flex)\.(medium|large|[0-9]*xlarge)$"
+PROCESSING_INSTANCE_TYPE_PATTERN: Final = (
+    r"^ml\.(t3\.(medium|large|2?xlarge)|([mr]5|[mr][678]i|c7i|(m7|[mr]8)i-flex)\.large"
+    r"|([mc]4|[mcr]5|[mcr][678]i|([mc]7|[mcr]8)i-flex)\.[0-9]*xlarge)$"
 )
-"""Instance types that can run the pipeline, for `re.fullmatch` and CloudFormation alike.
+"""Instance types that can run our processing jobs, for `re.fullmatch` and CloudFormation alike.
 
 SageMaker refuses a volume key (`VolumeKmsKeyId`; `KmsKeyId` of an endpoint configuration) on
 types with local storage ("API_ProcessingClusterConfig"), and the images are built for x86 without
-GPU: what is left is listed by family.
+GPU: what is left is listed by family. Which of them there are differs by use ("ProcessingInstance
+Type" and its likes in the API), hence three patterns, without lookahead, which pydantic lacks.
 """
 
-INSTANCE_TYPE_RULE: Final = (
-    "an x86 instance type without GPU and without local disks (their volumes cannot take our "
-    "encryption key), such as ml.m5.large, ml.c6i.xlarge or ml.r7i.2xlarge"
+TRAINING_INSTANCE_TYPE_PATTERN: Final = PROCESSING_INSTANCE_TYPE_PATTERN.replace(
+    "|([mc]4|", "|(c5n|[mc]4|"
 )
-"""`INSTANCE_TYPE_PATTERN` in plain words, for error messages and `ConstraintDescription`."""
+"""Instance types that can train: the API has c5n here, and not for processing."""
+
+ENDPOINT_INSTANCE_TYPE_PATTERN: Final = (
+    r"^ml\.(t2\.(medium|large|2?xlarge)|m4\.[0-9]*xlarge|r5\.(large|(2|4|12|24)?xlarge)"
+    r"|(c4|[cm]5|[cmr][67]i|c6in)\.(large|[0-9]*xlarge))$"
+)
+"""Instance types that can serve: t2 in place of t3, more small ones, no flex, no eighth series."""
+
+INSTANCE_TYPE_RULE: Final = (
+    "an instance type that SageMaker offers for this use, x86, without GPU and without local "
+    "disks (their volumes cannot take our encryption key), such as ml.m5.large, ml.c6i.xlarge or "
+    "ml.r7i.2xlarge"
+)
+"""The three patterns in plain words, for error messages and `ConstraintDescription`."""
 
 METRICS: Final = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "neg_log_loss")
 """What the gate can ask for. More is better for each: log loss is negated, as scikit-learn does."""
@@ -304,6 +318,9 @@ def _deployment(environment: Environment) -> list[Json]:
 def _register(environment: Environment) -> Json:
     """Enters the model in the registry, with its metrics.
 
+    No instance types for batch transform: they are optional for a package in a group, and the API
+    has fewer of them than endpoints have (no ml.t2).
+
     A model package in a group takes no tags ("API_CreateModelPackage"): it has the group's. The
     owner stands in its metadata instead.
     """
@@ -319,7 +336,6 @@ def _register(environment: Environment) -> Json:
             "SupportedContentTypes": list(_MODEL_CONTENT_TYPES),
             "SupportedResponseMIMETypes": list(_MODEL_ACCEPT_TYPES),
             "SupportedRealtimeInferenceInstanceTypes": [parameter("EndpointInstanceType")],
-            "SupportedTransformInstanceTypes": [parameter("EndpointInstanceType")],
         },
         "ModelMetrics": {"ModelQuality": {"Statistics": quality}},
         "CustomerMetadataProperties": {OWNER_TAG: environment.owner},

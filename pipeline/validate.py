@@ -21,7 +21,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeline.definition import INSTANCE_TYPE_PATTERN, INSTANCE_TYPE_RULE, SCRIPTS, Json
+from pipeline.definition import (
+    ENDPOINT_INSTANCE_TYPE_PATTERN,
+    INSTANCE_TYPE_RULE,
+    PROCESSING_INSTANCE_TYPE_PATTERN,
+    SCRIPTS,
+    TRAINING_INSTANCE_TYPE_PATTERN,
+    Json,
+)
 from pipeline.shapes import STEP_KINDS, Api, children, gets, is_expression
 
 if TYPE_CHECKING:
@@ -47,6 +54,11 @@ _RUN_ID: Final = "Execution.PipelineExecutionId"
 _INPUT_FIELDS: Final = re.compile(r"(S3Input\.S3Uri|S3DataSource\.S3Uri|ModelDataUrl)$")
 _OUTPUT_FIELDS: Final = re.compile(r"(S3Output\.S3Uri|S3OutputPath)$")
 _CHANNELS: Final = "/opt/ml/input/data/"
+_INSTANCE_TYPES: Final[Mapping[str, str]] = {
+    "Processing": PROCESSING_INSTANCE_TYPE_PATTERN,
+    "Training": TRAINING_INSTANCE_TYPE_PATTERN,
+    "EndpointConfig": ENDPOINT_INSTANCE_TYPE_PATTERN,
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -262,7 +274,7 @@ def _input_faults(step: _Step) -> Iterator[Fault]:
             source = str(first.get("Get", "")) if isinstance(first, dict) else ""
             if not source.startswith(("Parameters.", "Steps.")):
                 shown = value if isinstance(value, str) else "an expression"
-                wanted = "a parameter or an output of a step before this one"
+                wanted = "a parameter nor an output of a step before this one"
                 yield Fault(step.name, field, f"{shown} is neither {wanted}")
 
 
@@ -303,10 +315,11 @@ def _entrypoint_faults(
 
 
 def _instance_faults(step: _Step, plan: _Plan) -> Iterator[Fault]:
+    pattern = _INSTANCE_TYPES.get(step.kind, ".*")
     for field, value in _fields(step.arguments):
         if field.endswith(".InstanceType"):
             found = plan.default(value)
-            if isinstance(found, str) and not re.fullmatch(INSTANCE_TYPE_PATTERN, found):
+            if isinstance(found, str) and not re.fullmatch(pattern, found):
                 yield Fault(step.name, field, f"{found} is not {INSTANCE_TYPE_RULE}")
 
 

@@ -13,7 +13,15 @@ import botocore.session
 import pytest
 
 from pipeline import definition as module
-from pipeline.definition import INSTANCE_TYPE_PATTERN, OWNER_TAG, SCRIPTS, build
+from pipeline.definition import (
+    ENDPOINT_INSTANCE_TYPE_PATTERN,
+    INSTANCE_TYPE_RULE,
+    OWNER_TAG,
+    PROCESSING_INSTANCE_TYPE_PATTERN,
+    SCRIPTS,
+    TRAINING_INSTANCE_TYPE_PATTERN,
+    build,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,19 +151,39 @@ def test_training_code_comes_through_a_channel(definition: Json) -> None:
     assert train["HyperParameters"]["sagemaker_submit_directory"] == "/opt/ml/input/data/code"
 
 
-def _offered() -> set[str]:
+# Families with an instance store, Graviton and accelerators: EC2 guide, "Instance types".
+UNFIT = re.compile(r"ml\.([a-z]+\d+\w*d|[cmr]\dg\w*|[gp]\d\w*|p6\w*-\w+|inf\d|trn\d\w?|dl1)\.")
+
+USES = {
+    "ProcessingInstanceType": PROCESSING_INSTANCE_TYPE_PATTERN,
+    "TrainingInstanceType": TRAINING_INSTANCE_TYPE_PATTERN,
+    "ProductionVariantInstanceType": ENDPOINT_INSTANCE_TYPE_PATTERN,
+}
+
+
+@pytest.fixture(scope="module")
+def offered() -> dict[str, set[str]]:
+    """The API's instance types, by the name of their shape."""
     service = botocore.session.get_session().get_service_model("sagemaker")
-    shapes = ("ProcessingInstanceType", "TrainingInstanceType", "ProductionVariantInstanceType")
-    return {value for shape in shapes for value in service.shape_for(shape).enum}
+    return {shape: set(service.shape_for(shape).enum) for shape in USES}
 
 
-def test_instance_types_with_local_disks_or_another_processor_are_refused() -> None:
-    # Families with an instance store, Graviton and accelerators: EC2 guide, "Instance types".
-    unfit = re.compile(r"ml\.([a-z]+\d+\w*d|[cmr]\dg\w*|[gp]\d\w*|p6\w*-\w+|inf\d|trn\d\w?|dl1)\.")
-    refused = {name for name in _offered() if not re.fullmatch(INSTANCE_TYPE_PATTERN, name)}
-    assert refused == {name for name in _offered() if unfit.match(name)}
+@pytest.mark.parametrize("use", USES)
+def test_allowed_instance_types_are_all_those_of_the_use_that_fit(
+    offered: dict[str, set[str]], use: str
+) -> None:
+    known = set.union(*offered.values())
+    allowed = {name for name in known if re.fullmatch(USES[use], name)}
+    assert allowed == {name for name in offered[use] if not UNFIT.match(name)}
 
 
-@pytest.mark.parametrize("name", ["ml.m5.large", "ml.t3.medium", "ml.m7i-flex.2xlarge"])
-def test_common_instance_types_are_allowed(name: str) -> None:
-    assert re.fullmatch(INSTANCE_TYPE_PATTERN, name)
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("name", ["ml.m5.large", "ml.c6i.xlarge", "ml.r7i.2xlarge"])
+def test_the_rule_names_instance_types_that_every_use_allows(use: str, name: str) -> None:
+    assert name in INSTANCE_TYPE_RULE
+    assert re.fullmatch(USES[use], name)
+
+
+def test_a_model_can_be_registered_whatever_instance_type_serves_it(definition: Json) -> None:
+    specification = steps(definition)["RegisterModel"]["Arguments"]["InferenceSpecification"]
+    assert "SupportedTransformInstanceTypes" not in specification  # ml.t2 is none of them

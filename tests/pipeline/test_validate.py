@@ -258,7 +258,11 @@ FAULTS: dict[str, tuple[Callable[[Json], object], str]] = {
     ),
     "an instance type that takes no volume key": (
         lambda d: put(parameter(d, "TrainingInstanceType"), "DefaultValue", "ml.g5.xlarge"),
-        "Train: ResourceConfig.InstanceType: ml.g5.xlarge is not an x86 instance type",
+        "Train: ResourceConfig.InstanceType: ml.g5.xlarge is not an instance type that",
+    ),
+    "an instance type of another use": (
+        lambda d: put(parameter(d, "EndpointInstanceType"), "DefaultValue", "ml.t3.medium"),
+        "CreateEndpointConfig: ProductionVariants[0].InstanceType: ml.t3.medium is not an",
     ),
     "a retry policy on the endpoint": (
         lambda d: put(step(d, "Deploy"), "RetryPolicies", step(d, "CreateModel")["RetryPolicies"]),
