@@ -25,6 +25,10 @@ class LintError(CommandError):
     """cfn-lint itself failed; the text is the end of what it said."""
 
 
+_CFN_LINT: Final = "from cfnlint.runner import main; main()"
+"""What its ``cfn-lint`` script does; it has no ``__main__``."""
+
+
 @dataclass(frozen=True, order=True)
 class Finding:
     """One finding: where, which rule, and what it says."""
@@ -60,7 +64,7 @@ def lint(paths: Iterable[str], root: Path = REPOSITORY) -> list[Finding]:
 
 def _start(paths: list[str], root: Path) -> subprocess.Popen[str]:
     options = ("--format", "json", "--include-checks", "I", "--ignore-checks", EXEMPT)
-    command = [sys.executable, "-m", "cfnlint", *options, "--template", *paths]
+    command = [sys.executable, "-c", _CFN_LINT, *options, "--template", *paths]
     return subprocess.Popen(  # noqa: S603 - our own arguments
         command, cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )

@@ -1,0 +1,70 @@
+# `make` builds, `make test` proves; `make help` lists the rest. Needed: GNU make, bash and
+# Python 3.11 or later. Everything else goes into virtual environments in this folder.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+ifeq ($(wildcard build.py),)
+$(error run make in the folder of its Makefile: `make -C FOLDER`)
+endif
+
+# The interpreter to use, if the one found is not the one wanted: make PYTHON=/path/to/python3.11
+export PYTHON ?=
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+run := .venv/bin/python
+install := requirements/install.sh
+
+# Tests that need what the job images hold run in an environment of their own.
+job_tests := $(wildcard tests/scripts tests/local)
+other_tests := $(filter-out tests/unit $(job_tests) %.py %__pycache__,$(wildcard tests/*))
+
+.PHONY: all
+all: venv ## Build: emit the templates, package the functions, lint (the default)
+	@$(run) build.py
+
+.PHONY: check
+check: venv ## The fast checks, for every commit: format, lint, types, unit tests, --check
+	$(run) -m ruff format --check
+	$(run) -m ruff check
+	$(run) -m mypy
+	$(run) -m pytest tests/unit
+	$(run) build.py --check
+
+.PHONY: test
+test: check emulator $(if $(job_tests),local) ## Everything, as CI runs it: also the emulated AWS and the job scripts
+	$(run) build.py
+	$(run) -m pytest $(other_tests)
+	$(if $(job_tests),.venv-local/bin/python -m pytest $(job_tests))
+
+.PHONY: format
+format: venv ## Format the code and mend what ruff can mend
+	$(run) -m ruff check --fix
+	$(run) -m ruff format
+
+.PHONY: venv
+venv: ## Install what builds and tests need into .venv
+	@$(install) main .venv "1 minute" python3.11 python3.12 python3.13
+
+.PHONY: emulator
+emulator: ## Install the emulated AWS and the real aws command (.venv-emulator, .venv-awscli)
+	@$(install) emulator .venv-emulator "1 minute" python3.11 python3.12 python3.13
+	@$(install) awscli .venv-awscli "half a minute" python3.11 python3.12 python3.13
+
+.PHONY: local
+local: ## Install what the job images hold (AutoGluon, the model server) into .venv-local
+	@$(install) local .venv-local "2 minutes" python3.12 \
+	    "$$(pyenv prefix 3.12 2>/dev/null || true)/bin/python3.12" python3.11
+
+.PHONY: clean
+clean: ## Remove what was built or installed; the committed templates stay
+	rm -rf dist .build .mypy_cache .ruff_cache .pytest_cache \
+	    .venv .venv-emulator .venv-awscli .venv-local
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
