@@ -134,8 +134,8 @@ class Api:
         from botocore.loaders import Loader  # noqa: PLC0415
         from botocore.model import ServiceModel  # noqa: PLC0415
 
-        model = Loader().load_service_model("sagemaker", "service-2")  # type: ignore[no-untyped-call]
-        return cls(ServiceModel(model, "sagemaker"), parameter_types)  # type: ignore[no-untyped-call]
+        model = Loader().load_service_model("sagemaker", "service-2")
+        return cls(ServiceModel(model, "sagemaker"), parameter_types)
 
     def request_problems(self, kind: StepKind, request: object) -> Iterator[Problem]:
         """What the service would refuse in a step's `Arguments`."""

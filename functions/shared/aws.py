@@ -14,5 +14,5 @@ def client(service: str) -> Any:
     With botocore's defaults an endpoint that is missing in the VPC costs five minutes.
     """
     retries = {"mode": "standard", "total_max_attempts": 5}
-    config = Config(connect_timeout=5, read_timeout=60, retries=retries)  # type: ignore[no-untyped-call]
-    return boto3.client(service, config=config)  # type: ignore[no-untyped-call]
+    config = Config(connect_timeout=5, read_timeout=60, retries=retries)
+    return boto3.client(service, config=config)
