@@ -1,0 +1,39 @@
+"""Account values for a run on this machine: plausible ones, since nothing leaves it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipeline.definition import Environment
+
+ACCOUNT: Final = "123456789012"
+REGION: Final = "eu-west-1"
+BUCKET: Final = "local-data"
+PIPELINE: Final = "local-pipeline"
+_ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/local"
+_REGISTRY: Final = f"dkr.ecr.{REGION}.amazonaws.com"
+
+
+def environment() -> Environment:
+    """What a deployment in Ireland would decide, but for real names."""
+    return Environment(
+        pipeline_name=PIPELINE,
+        endpoint_name="local-endpoint",
+        model_package_group="local-models",
+        bucket=BUCKET,
+        key_arn=f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555",
+        pipeline_role_arn=f"{_ROLE}-pipeline",
+        processing_role_arn=f"{_ROLE}-processing",
+        training_role_arn=f"{_ROLE}-training",
+        model_role_arn=f"{_ROLE}-model",
+        subnet_ids=("subnet-1", "subnet-2"),
+        security_group_ids=("sg-1",),
+        preprocess_image=f"141502667606.{_REGISTRY}/sagemaker-scikit-learn:1.9-0-cpu-py3",
+        training_image=f"763104351884.{_REGISTRY}/autogluon-training:1.5.0-cpu-py312-ubuntu22.04",
+        inference_image=f"763104351884.{_REGISTRY}/autogluon-inference:1.5.0-cpu-py312-ubuntu22.04",
+        processing_instance_type="ml.m5.large",
+        training_instance_type="ml.m5.large",
+        endpoint_instance_type="ml.m5.large",
+        code_prefix="code/local",
+        owner=f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/local/0",
+    )
