@@ -31,6 +31,7 @@ from troposphere import (
 from troposphere.cloudformation import Stack as NestedStack
 
 from functions.shared.properties import property_name as logical_id
+from generator.lifetime import goes
 
 Expression = AWSHelperFn | str
 """What CloudFormation resolves to one string: a literal, or Ref, GetAtt, Sub, ..."""
@@ -85,6 +86,36 @@ class KeyArn(Value):
     """The key's ARN."""
 
     description = "ARN of the KMS key that encrypts everything at rest"
+
+
+class QueueArn(Value):
+    """The dead-letter queue's ARN."""
+
+    description = "ARN of the queue that receives what nobody could handle"
+
+
+class QueueName(Value):
+    """The dead-letter queue's name."""
+
+    description = "Name of the queue that receives what nobody could handle"
+
+
+class TopicArn(Value):
+    """The alert topic's ARN."""
+
+    description = "ARN of the SNS topic that receives alerts"
+
+
+class DomainId(Value):
+    """The Studio domain's id."""
+
+    description = "Id of the SageMaker Studio domain"
+
+
+class EndpointId(Value):
+    """A VPC endpoint's id."""
+
+    description = "Id of the S3 gateway endpoint"
 
 
 class VpcId(Value):
@@ -214,6 +245,7 @@ def nest(
             TemplateURL=f"./{child.name}.yaml",
             Parameters={logical_id(k): v.across_border() for k, v in _checked(inputs).items()},
             Tags=tags,
+            **goes(),
         ),
     )
     return child.outputs(

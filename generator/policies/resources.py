@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from awacs import kms, s3, sns
+from awacs import kms, s3, sns, sqs
 from awacs.aws import (
     Action,
     ArnEquals,
@@ -32,7 +32,15 @@ from generator.policies.statements import (
     objects_arn,
     role_arn,
 )
-from generator.wiring import BucketName, Expression, KeyArn, RoleName, RootStackName
+from generator.wiring import (
+    BucketName,
+    EndpointId,
+    Expression,
+    KeyArn,
+    RoleName,
+    RootStackName,
+    UniqueName,
+)
 
 THIS_KEY = "*"
 """In a key's own policy, ``*`` is that key and nothing else."""
@@ -103,6 +111,7 @@ def key_policy(root_stack: RootStackName, users: Sequence[RoleName]) -> PolicyDo
         ),
         _logs_use_key(root_stack),
         _events_use_key(),
+        _alarms_use_key(),
     )
 
 
@@ -144,13 +153,64 @@ def _events_use_key() -> Statement:
     )
 
 
+def _alarms_use_key() -> Statement:
+    """Let this account's CloudWatch alarms put messages on the encrypted topic.
+
+    Source: SNS developer guide, "Managing Amazon SNS encryption keys and costs".
+    """
+    return allow_principal(
+        "AlarmsUseKey",
+        Principal("Service", "cloudwatch.amazonaws.com"),
+        [kms.Decrypt, kms.GenerateDataKey],
+        [THIS_KEY],
+        Condition(StringEquals("aws:SourceAccount", Ref("AWS::AccountId"))),
+    )
+
+
 def _via(service: str) -> Sub:
     return Sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}")
 
 
-def data_bucket_policy(bucket: BucketName, key: KeyArn) -> PolicyDocument:
-    """Return the data bucket's policy: TLS only, our key only."""
-    return document(*_deny_insecure(bucket), *_deny_other_encryption(bucket, key))
+def data_bucket_policy(
+    bucket: BucketName,
+    key: KeyArn,
+    s3_endpoint: EndpointId,
+    roles_in_the_vpc: Sequence[Expression],
+) -> PolicyDocument:
+    """Return the data bucket's policy: TLS only, our key only, our roles only from our VPC.
+
+    ``roles_in_the_vpc`` are ARNs.
+    """
+    return document(
+        *_deny_insecure(bucket),
+        *_deny_other_encryption(bucket, key),
+        _deny_outside_the_vpc(bucket, s3_endpoint, roles_in_the_vpc),
+    )
+
+
+def _deny_outside_the_vpc(
+    bucket: BucketName, s3_endpoint: EndpointId, roles: Sequence[Expression]
+) -> Statement:
+    """Make credentials of these roles useless outside the VPC, should they be stolen.
+
+    Object data only, and these roles only: a Deny of ``s3:*`` for everybody would lock out the
+    console and CloudFormation. Calls that an AWS service makes on a role's behalf pass. The roles
+    of model and pipeline are not among them: SageMaker reads the model's archive and the gate's
+    report from outside the VPC. Source: SageMaker developer guide, "Control access to Amazon S3
+    buckets using VPC endpoint policies" and "IAM Access Management" of Pipelines.
+    """
+    return deny_everybody(
+        "DenyOutsideTheVpc",
+        [s3.DeleteObject, s3.DeleteObjectVersion, s3.GetObject, s3.PutObject],
+        [objects_arn(bucket)],
+        Condition(
+            [
+                ArnEquals("aws:PrincipalArn", list(roles)),
+                StringNotEquals("aws:SourceVpce", s3_endpoint),
+                Bool("aws:ViaAWSService", "false"),
+            ]
+        ),
+    )
 
 
 def log_bucket_policy(bucket: BucketName) -> PolicyDocument:
@@ -290,7 +350,7 @@ def _from_this_account(actions: list[Action], same_resource_account: type) -> St
 
 
 def topic_policy(topic: Expression) -> PolicyDocument:
-    """Return the alert topic's policy: EventBridge publishes, over TLS only.
+    """Return the alert topic's policy: EventBridge and our alarms publish, over TLS only.
 
     EventBridge's statement takes no conditions (EventBridge user guide, "Using resource-based
     policies": "the use of Condition blocks is not supported").
@@ -302,10 +362,49 @@ def topic_policy(topic: Expression) -> PolicyDocument:
             [sns.Publish],
             [topic],
         ),
+        allow_principal(
+            "AlarmsPublish",
+            Principal("Service", "cloudwatch.amazonaws.com"),
+            [sns.Publish],
+            [topic],
+            Condition(StringEquals("aws:SourceAccount", Ref("AWS::AccountId"))),
+        ),
         deny_everybody(
             "DenyPlainHttp",
             [sns.Publish],
             [topic],
+            Condition(Bool("aws:SecureTransport", "false")),
+        ),
+    )
+
+
+def failure_rule_name(name: UniqueName) -> Sub:
+    """Return the name of the rule for failed runs; it is given, since the queue names the rule.
+
+    A name that CloudFormation makes is cut to 64 characters, wherever the root stack's name ends.
+    """
+    return Sub("${Name}-run-failed", Name=name)
+
+
+def dead_letter_policy(queue: Expression, name: UniqueName) -> PolicyDocument:
+    """Return the dead-letter queue's policy: EventBridge for our rule, over TLS only.
+
+    The functions send with their own rights. Source: EventBridge user guide, "Using dead-letter
+    queues to process undelivered events".
+    """
+    rule = arn("events", "rule/${Name}-run-failed", Name=name)
+    return document(
+        allow_principal(
+            "EventBridgeHandsOver",
+            Principal("Service", "events.amazonaws.com"),
+            [sqs.SendMessage],
+            [queue],
+            Condition(ArnEquals("aws:SourceArn", rule)),
+        ),
+        deny_everybody(
+            "DenyPlainHttp",
+            [Action("sqs", "*")],
+            [queue],
             Condition(Bool("aws:SecureTransport", "false")),
         ),
     )

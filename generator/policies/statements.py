@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from awacs import sts
+from awacs import logs, sts
 from awacs.aws import (
     Action,
     Allow,
@@ -14,8 +14,9 @@ from awacs.aws import (
     PolicyDocument,
     Principal,
     Statement,
+    StringEquals,
 )
-from troposphere import Sub, iam
+from troposphere import Ref, Sub, iam
 
 from generator.wiring import BucketName, Expression, RoleName
 
@@ -35,8 +36,13 @@ ANYWHERE_REASONS = {
     "ec2:DescribeVpcEndpoints": "takes no resource",
     "ec2:DescribeVpcs": "takes no resource",
     "ec2:UnassignPrivateIpAddresses": "Lambda's rights in a VPC; AWS states them on *",
+    "xray:PutTelemetryRecords": "takes no resource",
+    "xray:PutTraceSegments": "takes no resource",
     "ecr:GetAuthorizationToken": "takes no resource",
     "sagemaker:ListApps": "takes no resource",
+    "sagemaker:ListEndpointConfigs": "takes no resource",
+    "sagemaker:ListEndpoints": "takes no resource",
+    "sagemaker:ListModels": "takes no resource",
     "sagemaker:ListDomains": "takes no resource",
     "sagemaker:ListModelPackageGroups": "takes no resource",
     "sagemaker:ListPipelines": "takes no resource",
@@ -170,10 +176,45 @@ def trust_lambda() -> Statement:
     )
 
 
+def trust_flow_logs() -> Statement:
+    """Trust VPC flow logs of this account and region.
+
+    Source: VPC user guide, "IAM role for publishing flow logs to CloudWatch Logs".
+    """
+    return Statement(
+        Effect=Allow,
+        Principal=Principal("Service", "vpc-flow-logs.amazonaws.com"),
+        Action=[sts.AssumeRole],
+        Condition=Condition(
+            [
+                StringEquals("aws:SourceAccount", Ref("AWS::AccountId")),
+                ArnLike("aws:SourceArn", arn("ec2", "vpc-flow-log/*")),
+            ]
+        ),
+    )
+
+
 def role_policy(title: str, role: RoleName, statements: Sequence[Statement]) -> iam.RolePolicy:
     """Return the inline policy that gives a bare role its rights."""
     return iam.RolePolicy(
-        title, PolicyName=title, RoleName=role, PolicyDocument=document(*statements)
+        title, PolicyName=title, RoleName=role, PolicyDocument=document(*statements).JSONrepr()
+    )
+
+
+def write_flow_logs(group: Expression) -> Statement:
+    """Write to the log group of the flow logs, which exists already.
+
+    Source: VPC user guide, "IAM role for publishing flow logs to CloudWatch Logs".
+    """
+    return allow(
+        "WriteFlowLogs",
+        [
+            logs.CreateLogStream,
+            logs.DescribeLogGroups,
+            logs.DescribeLogStreams,
+            logs.PutLogEvents,
+        ],
+        [group],
     )
 
 

@@ -1,0 +1,201 @@
+"""A function behind a custom resource: its log group, its rights, itself, and the resource.
+
+Used by the stacks. The function's role is made without rights by the security stack, so that the
+policies of key and buckets can name it; here it gets them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from awacs.aws import Statement
+from troposphere import (
+    AWSHelperFn,
+    AWSObject,
+    Equals,
+    GetAtt,
+    If,
+    NoValue,
+    Template,
+    awslambda,
+    iam,
+    logs,
+)
+from troposphere.cloudformation import CustomResource
+
+from functions.shared.properties import field_names, property_name
+from generator import package
+from generator.lifetime import lifetime
+from generator.policies.functions import every_function, function_in_the_vpc
+from generator.policies.statements import role_arn, role_policy
+from generator.settings import Mode, Settings
+from generator.wiring import (
+    Expression,
+    KeyArn,
+    QueueArn,
+    RoleName,
+    SecurityGroupId,
+    SubnetIds,
+    YesNo,
+    add,
+)
+
+RUNTIME = "python3.13"
+IN_THE_VPC = "FunctionsInTheVpc"
+ANSWER_SECONDS = 60
+"""How much longer CloudFormation waits than the function may run: a lost answer costs minutes."""
+
+
+class PackagedCode(AWSHelperFn):
+    """A local zip, which ``aws cloudformation package`` uploads and replaces by its S3 place.
+
+    troposphere takes a plain text for the source of inline code.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.data = path
+
+
+@dataclass(frozen=True)
+class FunctionInputs:
+    """What a stack with functions in the VPC is handed for them, among its other inputs."""
+
+    key_arn: KeyArn
+    dead_letter_queue: QueueArn
+    subnet_ids: SubnetIds
+    functions_security_group_id: SecurityGroupId
+    functions_in_the_vpc: YesNo
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the functions of one stack have in common; without ``vpc_config`` they run outside."""
+
+    mode: Mode
+    log_retention_days: int
+    key_arn: KeyArn
+    dead_letter_queue: QueueArn
+    vpc_config: If | None = None
+
+
+def surroundings(
+    template: Template, inputs: FunctionInputs, settings: Settings, mode: Mode
+) -> Surroundings:
+    """Return what functions run in: the VPC, unless a parameter of the deployment keeps them out.
+
+    Adds the condition for that to the template.
+    """
+    template.add_condition(IN_THE_VPC, Equals(inputs.functions_in_the_vpc, "yes"))
+    network = awslambda.VPCConfig(
+        SecurityGroupIds=[inputs.functions_security_group_id], SubnetIds=inputs.subnet_ids
+    )
+    return Surroundings(
+        mode=mode,
+        log_retention_days=settings.storage.log_retention_days,
+        key_arn=inputs.key_arn,
+        dead_letter_queue=inputs.dead_letter_queue,
+        vpc_config=If(IN_THE_VPC, network, NoValue),
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one function has of its own; ``package`` names its folder and its resources."""
+
+    package: str
+    description: str
+    role: RoleName
+    rights: Sequence[Statement]
+    timeout_seconds: int
+    memory_mb: int = 256
+
+    @property
+    def title(self) -> str:
+        """Return the first part of the logical ids."""
+        return property_name(self.package)
+
+
+def add_function(template: Template, plan: Plan, around: Surroundings) -> awslambda.Function:
+    """Add log group, rights and function; return the function."""
+    log_group = add(template, _log_group(plan, around))
+    policy = add(template, _policy(plan, around, log_group))
+    return add(template, _function(plan, around, log_group, policy))
+
+
+def _log_group(plan: Plan, around: Surroundings) -> logs.LogGroup:
+    return logs.LogGroup(
+        f"{plan.title}LogGroup",
+        KmsKeyId=around.key_arn,
+        RetentionInDays=around.log_retention_days,
+        **lifetime(around.mode),
+    )
+
+
+def _policy(plan: Plan, around: Surroundings, log_group: logs.LogGroup) -> iam.RolePolicy:
+    statements = [
+        *every_function(GetAtt(log_group, "Arn"), around.dead_letter_queue, around.key_arn),
+        *(function_in_the_vpc() if around.vpc_config else []),
+        *plan.rights,
+    ]
+    return role_policy(f"{plan.title}Policy", plan.role, statements)
+
+
+def _function(
+    plan: Plan, around: Surroundings, log_group: logs.LogGroup, policy: iam.RolePolicy
+) -> awslambda.Function:
+    """Return the function; it needs its rights to be made, and to remove its interfaces."""
+    function = awslambda.Function(
+        f"{plan.title}Function",
+        Description=plan.description,
+        Code=PackagedCode(package.code_path(plan.package, around.mode)),
+        Handler=package.handler_of(plan.package),
+        Runtime=RUNTIME,
+        Role=role_arn(plan.role),
+        MemorySize=plan.memory_mb,
+        Timeout=plan.timeout_seconds,
+        LoggingConfig=awslambda.LoggingConfig(LogGroup=log_group.ref()),
+        TracingConfig=awslambda.TracingConfig(Mode="Active"),
+        DeadLetterConfig=awslambda.DeadLetterConfig(TargetArn=around.dead_letter_queue),
+        DependsOn=[policy.title],
+    )
+    if around.vpc_config:
+        function.VpcConfig = around.vpc_config
+    return function
+
+
+def custom_resource(
+    title: str,
+    properties: type[object],
+    values: Mapping[str, Expression],
+    function: awslambda.Function,
+    depends_on: Sequence[AWSObject] = (),
+) -> AWSObject:
+    """Return the custom resource whose function reads ``properties``.
+
+    ``values`` are named as the fields of ``properties``; the resource's type is that class's name.
+
+    Raises:
+        TypeError: a field has no value, or a value no field.
+
+    """
+    fields = field_names(properties)
+    if wrong := sorted(set(fields) ^ values.keys()):
+        raise TypeError(f"{title}: {', '.join(wrong)} missing from, or unknown to, {properties}")
+    names = {property_name(field): values[field] for field in fields}
+    kind = properties.__name__.removesuffix("Properties")
+    own_props = {name: (object, True) for name in names}
+    resource_class = type(
+        kind,
+        (CustomResource,),
+        {"resource_type": f"Custom::{kind}", "props": CustomResource.props | own_props},
+    )
+    resource: AWSObject = resource_class(
+        title,
+        ServiceToken=GetAtt(function, "Arn"),
+        ServiceTimeout=function.Timeout + ANSWER_SECONDS,
+        **names,
+    )
+    if depends_on:
+        resource.DependsOn = [other.title for other in depends_on]
+    return resource

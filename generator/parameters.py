@@ -1,0 +1,285 @@
+"""What the person who deploys decides: parameters, how the console shows them, and rules.
+
+Structure is decided when templates are built (``generator.settings``), values here. Every
+parameter has a default that works, so that a deployment needs none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from troposphere import (
+    And,
+    AWSHelperFn,
+    Equals,
+    If,
+    Join,
+    Not,
+    Or,
+    Parameter,
+    Ref,
+    Template,
+)
+
+from functions.seed_data.core import MAX_ROWS, MIN_ROWS
+from generator import images
+from generator.wiring import Number, OptionalText, Text, YesNo
+from pipeline.definition import (
+    ENDPOINT_INSTANCE_TYPE_PATTERN,
+    INSTANCE_TYPE_RULE,
+    PROCESSING_INSTANCE_TYPE_PATTERN,
+    TRAINING_INSTANCE_TYPE_PATTERN,
+)
+
+ZONES_CHOSEN = "ZonesAreChosen"
+LARGEST_SEED = 2**31 - 1
+ROWS = 10_000
+SMALL_INSTANCE = "ml.m5.large"
+
+ZONE_PATTERN = r"^$|^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$"
+EMAIL_PATTERN = r"^$|^[^@\s]+@[^@\s]+\.[^@\s]+$"
+AUTOGLUON_TAG_PATTERN = r"^[0-9]+\.[0-9]+\.[0-9]+-cpu-py3[0-9]+-ubuntu[0-9.]+(-v[0-9.]+)?$"
+SKLEARN_TAG_PATTERN = r"^[0-9]+\.[0-9]+-[0-9]+-cpu-py3$"
+
+
+@dataclass(frozen=True)
+class Given:
+    """The parameters, as the nested stacks take them."""
+
+    availability_zones: OptionalText
+    functions_in_the_vpc: YesNo
+    home_file_system: YesNo
+    delete_spaces: YesNo
+    rows: Number
+    seed: Number
+    processing_instance_type: Text
+    training_instance_type: Text
+    endpoint_instance_type: Text
+    preprocess_image_tag: Text
+    auto_gluon_image_tag: Text
+    alert_email: OptionalText
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that the console shows together, each with its label."""
+
+    title: str
+    parameters: tuple[tuple[str, Parameter], ...]
+
+
+def add_parameters(root: Template, zones: int) -> Given:
+    """Add the parameters, their groups and labels; return them for the nested stacks."""
+    groups = (_studio(), _pipeline(), _data(), _alerts(), _network(zones))
+    for group in groups:
+        for label, parameter in group.parameters:
+            root.add_parameter(parameter)
+            root.add_parameter_to_group(parameter, group.title)
+            root.set_parameter_label(parameter, label)
+    return Given(
+        availability_zones=_chosen_zones(root, zones),
+        functions_in_the_vpc=YesNo(Ref("FunctionsInTheVpc")),
+        home_file_system=YesNo(Ref("HomeFileSystem")),
+        delete_spaces=YesNo(Ref("DeleteSpaces")),
+        rows=Number(Ref("Rows")),
+        seed=Number(Ref("Seed")),
+        processing_instance_type=Text(Ref("ProcessingInstanceType")),
+        training_instance_type=Text(Ref("TrainingInstanceType")),
+        endpoint_instance_type=Text(Ref("EndpointInstanceType")),
+        preprocess_image_tag=Text(Ref("PreprocessImageTag")),
+        auto_gluon_image_tag=Text(Ref("AutoGluonImageTag")),
+        alert_email=OptionalText(Ref("AlertEmail")),
+    )
+
+
+def _studio() -> Group:
+    home = _yes_no(
+        "HomeFileSystem",
+        "no",
+        "Make a home file system (EFS) that all of a person's spaces share? It outlives the "
+        "domain: delete it by hand before the stack, or the VPC cannot go.",
+    )
+    spaces = _yes_no(
+        "DeleteSpaces",
+        "no",
+        "Delete people's spaces, with the files on their disks, when the stack is deleted? With "
+        "no, the deletion stops and names the spaces.",
+    )
+    return Group(
+        "SageMaker Studio",
+        (("Home file system", home), ("Delete spaces with the stack", spaces)),
+    )
+
+
+def _pipeline() -> Group:
+    return Group(
+        "Pipeline",
+        (
+            ("Instance type of processing jobs", _instance_type("Processing")),
+            ("Instance type of training jobs", _instance_type("Training")),
+            ("Instance type of the endpoint", _instance_type("Endpoint")),
+            ("AutoGluon image tag", _auto_gluon_tag()),
+            ("scikit-learn image tag", _sklearn_tag()),
+        ),
+    )
+
+
+def _instance_type(use: str) -> Parameter:
+    patterns = {
+        "Processing": PROCESSING_INSTANCE_TYPE_PATTERN,
+        "Training": TRAINING_INSTANCE_TYPE_PATTERN,
+        "Endpoint": ENDPOINT_INSTANCE_TYPE_PATTERN,
+    }
+    return Parameter(
+        f"{use}InstanceType",
+        AllowedPattern=patterns[use],
+        ConstraintDescription=f"must be {INSTANCE_TYPE_RULE}",
+        Default=SMALL_INSTANCE,
+        Description=f"{use}: default of the pipeline's parameter; a run can override it",
+        Type="String",
+    )
+
+
+def _auto_gluon_tag() -> Parameter:
+    return Parameter(
+        "AutoGluonImageTag",
+        AllowedPattern=AUTOGLUON_TAG_PATTERN,
+        ConstraintDescription=f"must be a CPU image's tag, such as {images.AUTOGLUON_TAG}",
+        Default=images.AUTOGLUON_TAG,
+        Description="AWS Deep Learning Container of AutoGluon, for training and inference alike",
+        Type="String",
+    )
+
+
+def _sklearn_tag() -> Parameter:
+    return Parameter(
+        "PreprocessImageTag",
+        AllowedPattern=SKLEARN_TAG_PATTERN,
+        ConstraintDescription=f"must be a CPU image's tag, such as {images.SKLEARN_TAG}",
+        Default=images.SKLEARN_TAG,
+        Description="AWS's scikit-learn container, in which the data is prepared",
+        Type="String",
+    )
+
+
+def _data() -> Group:
+    rows = Parameter(
+        "Rows",
+        ConstraintDescription=f"must be a whole number from {MIN_ROWS} to {MAX_ROWS}",
+        Default=ROWS,
+        Description="Rows of synthetic data, written to raw/data.csv unless a file is there",
+        MaxValue=MAX_ROWS,
+        MinValue=MIN_ROWS,
+        Type="Number",
+    )
+    seed = Parameter(
+        "Seed",
+        ConstraintDescription=f"must be a whole number from 0 to {LARGEST_SEED}",
+        Default=0,
+        Description="The same seed and rows give the same synthetic data",
+        MaxValue=LARGEST_SEED,
+        MinValue=0,
+        Type="Number",
+    )
+    return Group("Synthetic data", (("Rows", rows), ("Seed", seed)))
+
+
+def _alerts() -> Group:
+    email = Parameter(
+        "AlertEmail",
+        AllowedPattern=EMAIL_PATTERN,
+        ConstraintDescription="must be an e-mail address, or empty",
+        Default="",
+        Description="Who is told of failed runs; confirms the subscription by e-mail. May be empty",
+        Type="String",
+    )
+    return Group("Alerts", (("E-mail address", email),))
+
+
+def _network(zones: int) -> Group:
+    inside = _yes_no(
+        "FunctionsInTheVpc",
+        "yes",
+        "Run the functions of custom resources in the VPC? With no they reach AWS's APIs only, "
+        "need no CloudFormation endpoint, and the stack's deletion is 20 to 40 minutes shorter.",
+    )
+    chosen = [(f"Availability Zone {number}", _zone(number)) for number in _numbers(zones)]
+    return Group("Network", (("Functions in the VPC", inside), *chosen))
+
+
+def _zone(number: int) -> Parameter:
+    return Parameter(
+        f"AvailabilityZone{number}",
+        AllowedPattern=ZONE_PATTERN,
+        ConstraintDescription="must be the name of a zone, such as eu-west-1a, or empty",
+        Default="",
+        Description=f"Zone of subnet {number}; empty: the region's first ones. Not every zone has "
+        "every endpoint service",
+        Type="String",
+    )
+
+
+def _yes_no(title: str, default: str, description: str) -> Parameter:
+    return Parameter(
+        title,
+        AllowedValues=["yes", "no"],
+        Default=default,
+        Description=description,
+        Type="String",
+    )
+
+
+def _numbers(zones: int) -> range:
+    return range(1, zones + 1)
+
+
+def _chosen_zones(root: Template, zones: int) -> OptionalText:
+    """Return the zones joined, or nothing; a rule sees to it that all are given, or none."""
+    root.add_condition(ZONES_CHOSEN, Not(Equals(Ref("AvailabilityZone1"), "")))
+    names = [Ref(f"AvailabilityZone{number}") for number in _numbers(zones)]
+    return OptionalText(If(ZONES_CHOSEN, Join(",", names), ""))
+
+
+class Contains(AWSHelperFn):
+    """``Fn::Contains``, which only rules know and troposphere does not."""
+
+    def __init__(self, values: list[str], value: AWSHelperFn) -> None:
+        self.data = {"Fn::Contains": [values, value]}
+
+
+def add_rules(root: Template, zones: int) -> None:
+    """Add the rules that refuse a deployment before anything is made."""
+    regions = sorted(images.ACCOUNTS)
+    root.add_rule(
+        "RegionHasImages",
+        _assertion(
+            Contains(regions, Ref("AWS::Region")),
+            "This region has no AWS image of AutoGluon and scikit-learn, or no SageMaker domain in "
+            f"CloudFormation. Deploy in one of: {', '.join(regions)}.",
+        ),
+    )
+    names = [Ref(f"AvailabilityZone{number}") for number in _numbers(zones)]
+    root.add_rule(
+        "ZonesAreGivenTogether",
+        _assertion(
+            Or(_all([Equals(name, "") for name in names]), _all(list(_all_different(names)))),
+            f"Give all {zones} Availability Zones, each another one, or leave all of them empty.",
+        ),
+    )
+
+
+def _assertion(test: AWSHelperFn, description: str) -> dict[str, list[dict[str, object]]]:
+    return {"Assertions": [{"Assert": test, "AssertDescription": description}]}
+
+
+def _all(tests: list[AWSHelperFn]) -> AWSHelperFn:
+    return And(*tests)
+
+
+def _all_different(names: list[Ref]) -> Iterator[AWSHelperFn]:
+    """Yield the tests that no zone is empty, and no two are the same."""
+    for index, name in enumerate(names):
+        yield Not(Equals(name, ""))
+        for other in names[index + 1 :]:
+            yield Not(Equals(name, other))

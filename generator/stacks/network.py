@@ -1,0 +1,354 @@
+"""The network: a VPC without a way to the internet, and private ways to AWS services."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from typing import Any
+
+from troposphere import (
+    AWSHelperFn,
+    AWSObject,
+    Equals,
+    GetAtt,
+    GetAZs,
+    If,
+    Not,
+    Select,
+    Split,
+    Sub,
+    Tags,
+    Template,
+    awslambda,
+    ec2,
+    logs,
+)
+
+from functions.vpc_baseline.properties import VpcBaselineProperties
+from generator.functions import (
+    IN_THE_VPC,
+    Plan,
+    Surroundings,
+    add_function,
+    custom_resource,
+)
+from generator.lifetime import lifetime
+from generator.policies import functions as rights
+from generator.policies.resources import (
+    interface_endpoint_policy,
+    registry_endpoint_policy,
+    s3_endpoint_policy,
+)
+from generator.policies.statements import role_arn, role_policy, write_flow_logs
+from generator.settings import InterfaceEndpoint, Mode, Network, Settings
+from generator.wiring import (
+    EndpointId,
+    Expression,
+    KeyArn,
+    OptionalText,
+    QueueArn,
+    RoleName,
+    SecurityGroupId,
+    StackTemplate,
+    SubnetIds,
+    UniqueName,
+    VpcId,
+    YesNo,
+    add,
+    add_all,
+    declare,
+    publish,
+)
+
+ZONES_CHOSEN = "ZonesAreChosen"
+HTTPS = 443
+NOWHERE = "127.0.0.1/32"
+SUBNET_SIZES = {2: 1, 3: 2, 4: 2}
+"""By how many bits a subnet is longer than the VPC's range."""
+REGISTRIES = (InterfaceEndpoint.ECR_API, InterfaceEndpoint.ECR_DKR)
+CLOUDFORMATION = "cloudformation"
+BASELINE_SECONDS = 60
+FLOW_LOG_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the root hands in."""
+
+    unique_name: UniqueName
+    availability_zones: OptionalText
+    functions_in_the_vpc: YesNo
+    key_arn: KeyArn
+    dead_letter_queue: QueueArn
+    flow_logs_role: RoleName
+    vpc_baseline_role: RoleName
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The VPC, and one security group for each kind of network interface."""
+
+    vpc_id: VpcId
+    subnet_ids: SubnetIds
+    s3_endpoint_id: EndpointId
+    studio_security_group_id: SecurityGroupId
+    jobs_security_group_id: SecurityGroupId
+    functions_security_group_id: SecurityGroupId
+
+
+def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
+    """Return the stack."""
+    template = Template(Description=f"{settings.project}: VPC without internet, private endpoints")
+    inputs = declare(Inputs, template)
+    template.add_condition(ZONES_CHOSEN, Not(Equals(inputs.availability_zones, "")))
+    template.add_condition(IN_THE_VPC, Equals(inputs.functions_in_the_vpc, "yes"))
+    vpc = add(template, _vpc(settings.network.cidr, inputs.unique_name))
+    subnets = add_all(template, _subnets(vpc, settings.network, inputs))
+    s3_endpoint = _add_s3_endpoint(template, vpc, subnets, inputs.unique_name)
+    baseline = _add_baseline(template, vpc, inputs, settings, mode)
+    groups = _add_security_groups(template, vpc, baseline)
+    endpoint_subnets = subnets[: settings.network.endpoint_zones]
+    add_all(template, _interface_endpoints(vpc, endpoint_subnets, groups, settings.network))
+    _add_flow_log(template, vpc, inputs, settings, mode)
+    outputs = Outputs(
+        vpc_id=VpcId(vpc.ref()),
+        subnet_ids=SubnetIds([subnet.ref() for subnet in subnets]),
+        s3_endpoint_id=EndpointId(s3_endpoint.ref()),
+        studio_security_group_id=SecurityGroupId(GetAtt(groups.studio, "GroupId")),
+        jobs_security_group_id=SecurityGroupId(GetAtt(groups.jobs, "GroupId")),
+        functions_security_group_id=SecurityGroupId(GetAtt(groups.functions, "GroupId")),
+    )
+    publish(outputs, template)
+    return StackTemplate("network", template, Inputs, Outputs)
+
+
+def _vpc(cidr: IPv4Network, name: UniqueName) -> ec2.VPC:
+    return ec2.VPC(
+        "Vpc",
+        CidrBlock=str(cidr),
+        EnableDnsHostnames=True,
+        EnableDnsSupport=True,
+        Tags=_named(name, "vpc"),
+    )
+
+
+def _named(name: UniqueName, what: str) -> Tags:
+    """Return the tag that the console shows as the name."""
+    return Tags(Name=Sub(f"${{Name}}-{what}", Name=name))
+
+
+def _subnets(vpc: ec2.VPC, network: Network, inputs: Inputs) -> list[ec2.Subnet]:
+    """Return one isolated subnet in each zone, of a quarter of the range each (half, if two)."""
+    ranges = network.cidr.subnets(prefixlen_diff=SUBNET_SIZES[network.zones])
+    return [
+        ec2.Subnet(
+            f"Subnet{number}",
+            AvailabilityZone=_zone(inputs.availability_zones, number - 1),
+            CidrBlock=str(cidr),
+            MapPublicIpOnLaunch=False,
+            Tags=_named(inputs.unique_name, f"isolated-{number}"),
+            VpcId=vpc.ref(),
+        )
+        for number, cidr in zip(range(1, network.zones + 1), ranges, strict=False)
+    ]
+
+
+def _zone(chosen: OptionalText, index: int) -> If:
+    return If(ZONES_CHOSEN, Select(index, Split(",", chosen)), Select(index, GetAZs("")))
+
+
+def _add_s3_endpoint(
+    template: Template, vpc: ec2.VPC, subnets: list[ec2.Subnet], name: UniqueName
+) -> ec2.VPCEndpoint:
+    """Add the subnets' one route table, whose only route beyond the VPC leads to S3."""
+    table = add(
+        template,
+        ec2.RouteTable("RouteTable", Tags=_named(name, "isolated"), VpcId=vpc.ref()),
+    )
+    for number, subnet in enumerate(subnets, start=1):
+        association = ec2.SubnetRouteTableAssociation(
+            f"Subnet{number}RouteTableAssociation", RouteTableId=table.ref(), SubnetId=subnet.ref()
+        )
+        add(template, association)
+    return add(
+        template,
+        ec2.VPCEndpoint(
+            "S3Endpoint",
+            PolicyDocument=s3_endpoint_policy(),
+            RouteTableIds=[table.ref()],
+            ServiceName=Sub("com.amazonaws.${AWS::Region}.s3"),
+            VpcEndpointType="Gateway",
+            VpcId=vpc.ref(),
+        ),
+    )
+
+
+def _add_baseline(
+    template: Template, vpc: ec2.VPC, inputs: Inputs, settings: Settings, mode: Mode
+) -> AWSObject:
+    """Add the custom resource that closes the default security group and finds the S3 prefixes.
+
+    Its function is outside the VPC, which has no endpoint of EC2.
+    """
+    around = Surroundings(
+        mode=mode,
+        log_retention_days=settings.storage.log_retention_days,
+        key_arn=inputs.key_arn,
+        dead_letter_queue=inputs.dead_letter_queue,
+    )
+    plan = Plan(
+        package="vpc_baseline",
+        description="Closes the VPC's default security group and finds the S3 prefix list",
+        role=inputs.vpc_baseline_role,
+        rights=rights.vpc_baseline(VpcId(vpc.ref())),
+        timeout_seconds=BASELINE_SECONDS,
+    )
+    function: awslambda.Function = add_function(template, plan, around)
+    values: dict[str, Expression] = {"vpc_id": vpc.ref(), "service": "s3"}
+    return add(template, custom_resource("VpcBaseline", VpcBaselineProperties, values, function))
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """The security groups: three of clients, and that of the endpoints that they reach."""
+
+    endpoints: ec2.SecurityGroup
+    studio: ec2.SecurityGroup
+    jobs: ec2.SecurityGroup
+    functions: ec2.SecurityGroup
+
+
+def _add_security_groups(template: Template, vpc: ec2.VPC, baseline: AWSObject) -> _Groups:
+    """Add the groups: clients reach the endpoints and S3 by HTTPS, and nothing else."""
+    groups = _Groups(
+        endpoints=add(template, _group("Endpoints", "Interface endpoints", vpc)),
+        studio=add(template, _group("Studio", "Apps of SageMaker Studio", vpc)),
+        jobs=add(template, _group("Jobs", "SageMaker jobs and models", vpc)),
+        functions=add(template, _group("Functions", "Functions of custom resources", vpc)),
+    )
+    prefix_list = GetAtt(baseline, "S3PrefixListId")
+    for client in (groups.studio, groups.jobs, groups.functions):
+        add_all(template, _ways_out(client, groups.endpoints, prefix_list))
+    return groups
+
+
+def _group(title: str, description: str, vpc: ec2.VPC) -> ec2.SecurityGroup:
+    """Return a group that lets nothing in or out.
+
+    Without an egress rule of its own a group keeps AWS's default, which is everything
+    ("AWS::EC2::SecurityGroup", CloudFormation Template Reference); rules that are resources of
+    their own do not remove it. So there is one that leads nowhere.
+    """
+    nowhere = ec2.SecurityGroupRule(
+        CidrIp=NOWHERE, IpProtocol="-1", Description="Replaces the default of everything"
+    )
+    return ec2.SecurityGroup(
+        f"{title}SecurityGroup",
+        GroupDescription=description,
+        SecurityGroupEgress=[nowhere],
+        VpcId=vpc.ref(),
+    )
+
+
+def _ways_out(
+    client: ec2.SecurityGroup, endpoints: ec2.SecurityGroup, prefix_list: AWSHelperFn
+) -> list[AWSObject]:
+    name = str(client.title).removesuffix("SecurityGroup")
+    https: dict[str, Any] = {"FromPort": HTTPS, "ToPort": HTTPS, "IpProtocol": "tcp"}
+    return [
+        ec2.SecurityGroupEgress(
+            f"{name}ToEndpoints",
+            Description="HTTPS to the interface endpoints",
+            GroupId=GetAtt(client, "GroupId"),
+            DestinationSecurityGroupId=GetAtt(endpoints, "GroupId"),
+            **https,
+        ),
+        ec2.SecurityGroupIngress(
+            f"EndpointsFrom{name}",
+            Description=f"HTTPS from {client.GroupDescription}",
+            GroupId=GetAtt(endpoints, "GroupId"),
+            SourceSecurityGroupId=GetAtt(client, "GroupId"),
+            **https,
+        ),
+        ec2.SecurityGroupEgress(
+            f"{name}ToS3",
+            Description="HTTPS to S3 through the gateway endpoint",
+            GroupId=GetAtt(client, "GroupId"),
+            DestinationPrefixListId=prefix_list,
+            **https,
+        ),
+    ]
+
+
+def _interface_endpoints(
+    vpc: ec2.VPC, subnets: list[ec2.Subnet], groups: _Groups, network: Network
+) -> list[ec2.VPCEndpoint]:
+    """Return the endpoints of the settings, and CloudFormation's where functions need it."""
+    services: dict[str, dict[str, Any]] = {
+        str(service): {} for service in network.interface_endpoints
+    }
+    services[CLOUDFORMATION] = {"Condition": IN_THE_VPC}
+    return [
+        ec2.VPCEndpoint(
+            f"{_title(service)}Endpoint",
+            PolicyDocument=(
+                registry_endpoint_policy() if service in REGISTRIES else interface_endpoint_policy()
+            ),
+            PrivateDnsEnabled=True,
+            SecurityGroupIds=[GetAtt(groups.endpoints, "GroupId")],
+            ServiceName=service_name(service),
+            SubnetIds=[subnet.ref() for subnet in subnets],
+            VpcEndpointType="Interface",
+            VpcId=vpc.ref(),
+            **attributes,
+        )
+        for service, attributes in services.items()
+    ]
+
+
+def service_name(service: str) -> Sub:
+    """Return an endpoint service's name; Studio's alone is not below ``com.amazonaws``.
+
+    Source: SageMaker developer guide, "Connect to Studio through an interface VPC endpoint".
+    """
+    if service == InterfaceEndpoint.SAGEMAKER_STUDIO:
+        return Sub("aws.sagemaker.${AWS::Region}.studio")
+    return Sub(f"com.amazonaws.${{AWS::Region}}.{service}")
+
+
+def _title(service: str) -> str:
+    return "".join(part.capitalize() for part in service.replace("-", ".").split("."))
+
+
+def _add_flow_log(
+    template: Template, vpc: ec2.VPC, inputs: Inputs, settings: Settings, mode: Mode
+) -> None:
+    """Log who talked to whom in the VPC."""
+    group = add(
+        template,
+        logs.LogGroup(
+            "FlowLogsLogGroup",
+            KmsKeyId=inputs.key_arn,
+            RetentionInDays=settings.storage.log_retention_days,
+            **lifetime(mode),
+        ),
+    )
+    policy = role_policy(
+        "FlowLogsPolicy", inputs.flow_logs_role, [write_flow_logs(GetAtt(group, "Arn"))]
+    )
+    add(template, policy)
+    add(
+        template,
+        ec2.FlowLog(
+            "FlowLog",
+            DeliverLogsPermissionArn=role_arn(inputs.flow_logs_role),
+            DependsOn=[policy.title],
+            LogDestination=GetAtt(group, "Arn"),
+            LogDestinationType="cloud-watch-logs",
+            MaxAggregationInterval=FLOW_LOG_SECONDS,
+            ResourceId=vpc.ref(),
+            ResourceType="VPC",
+            Tags=_named(inputs.unique_name, "flow-log"),
+            TrafficType="ALL",
+        ),
+    )

@@ -1,0 +1,320 @@
+"""The pipeline: rights of its roles, first data, the pipeline itself, and who hears of failures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from troposphere import (
+    AWSObject,
+    Equals,
+    GetAtt,
+    Not,
+    Ref,
+    Template,
+    awslambda,
+    cloudwatch,
+    events,
+    iam,
+    sagemaker,
+    sns,
+)
+
+from functions.pipeline_manager.properties import PipelineProperties
+from functions.seed_data.properties import SeedDataProperties
+from generator import images, package
+from generator.functions import (
+    FunctionInputs,
+    Plan,
+    Surroundings,
+    add_function,
+    custom_resource,
+    surroundings,
+)
+from generator.policies import functions as rights
+from generator.policies import jobs, people
+from generator.policies.resources import failure_rule_name, topic_policy
+from generator.policies.statements import role_arn, role_policy
+from generator.settings import Mode, Settings
+from generator.wiring import (
+    BucketName,
+    Expression,
+    Number,
+    OptionalText,
+    QueueName,
+    RoleName,
+    SecurityGroupId,
+    StackTemplate,
+    Text,
+    TopicArn,
+    UniqueName,
+    add,
+    add_all,
+    declare,
+    publish,
+)
+
+EMAIL_GIVEN = "AlertEmailIsGiven"
+DATA_KEY = "raw/data.csv"
+SEEDING_SECONDS = 900
+SEEDING_MEMORY_MB = 1024
+"""Lambda gives processor in proportion to memory; a thousand rows need none of it."""
+MANAGING_SECONDS = 900
+FAILED = "Failed"
+STATUS_CHANGE = "SageMaker Model Building Pipeline Execution Status Change"
+ALARM_SECONDS = 300
+VARIANT = "AllTraffic"
+
+
+@dataclass(frozen=True)
+class Inputs(FunctionInputs):
+    """What the root hands in."""
+
+    unique_name: UniqueName
+    dead_letter_queue_name: QueueName
+    jobs_security_group_id: SecurityGroupId
+    data_bucket: BucketName
+    processing_role: RoleName
+    training_role: RoleName
+    model_role: RoleName
+    pipeline_role: RoleName
+    seed_data_role: RoleName
+    pipeline_manager_role: RoleName
+    rows: Number
+    seed: Number
+    processing_instance_type: Text
+    training_instance_type: Text
+    endpoint_instance_type: Text
+    preprocess_image_tag: Text
+    auto_gluon_image_tag: Text
+    alert_email: OptionalText
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The pipeline, and where failures are told."""
+
+    pipeline_name: Text
+    endpoint_name: Text
+    topic_arn: TopicArn
+
+
+def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
+    """Return the stack."""
+    template = Template(Description=f"{settings.project}: training pipeline, model, alerts")
+    inputs = declare(Inputs, template)
+    template.add_mapping(images.MAPPING_NAME, images.ACCOUNTS)
+    around = surroundings(template, inputs, settings, mode)
+    role_policies = add_all(template, _rights_of_roles(inputs))
+    seed = _add_seeding(template, inputs, around)
+    group = add(template, _model_package_group(inputs))
+    pipeline = _add_pipeline(template, inputs, around, [*role_policies, group, seed])
+    topic = _add_alerts(template, inputs, pipeline)
+    outputs = Outputs(
+        pipeline_name=Text(GetAtt(pipeline, "PipelineName")),
+        endpoint_name=Text(inputs.unique_name.across_border()),
+        topic_arn=TopicArn(topic.ref()),
+    )
+    publish(outputs, template)
+    return StackTemplate("pipeline", template, Inputs, Outputs)
+
+
+def _rights_of_roles(inputs: Inputs) -> list[iam.RolePolicy]:
+    """Return the rights of jobs, model and pipeline; the roles were made without any."""
+    data, key, name = inputs.data_bucket, inputs.key_arn, inputs.unique_name
+    passed = [
+        ("Processing", inputs.processing_role),
+        ("Training", inputs.training_role),
+        ("Model", inputs.model_role),
+    ]
+    statements = {
+        "Processing": jobs.processing(data, key, [images.PREPROCESS, images.TRAINING]),
+        "Training": jobs.training(data, key, [images.TRAINING]),
+        "Model": jobs.model(data, key, [images.INFERENCE], name),
+        "Pipeline": people.pipeline(name, data, key, passed),
+    }
+    roles = dict([*passed, ("Pipeline", inputs.pipeline_role)])
+    return [
+        role_policy(f"{purpose}Policy", roles[purpose], rules)
+        for purpose, rules in statements.items()
+    ]
+
+
+def _add_seeding(template: Template, inputs: Inputs, around: Surroundings) -> AWSObject:
+    """Add the custom resource that puts a synthetic table where no table is yet."""
+    plan = Plan(
+        package="seed_data",
+        description="Writes synthetic data for a first run, never over data of others",
+        role=inputs.seed_data_role,
+        rights=rights.seed_data(inputs.data_bucket, DATA_KEY, inputs.key_arn),
+        timeout_seconds=SEEDING_SECONDS,
+        memory_mb=SEEDING_MEMORY_MB,
+    )
+    values: dict[str, Expression] = {
+        "bucket": inputs.data_bucket.across_border(),
+        "key": DATA_KEY,
+        "rows": inputs.rows.across_border(),
+        "seed": inputs.seed.across_border(),
+    }
+    function = add_function(template, plan, around)
+    return add(template, custom_resource("SeedData", SeedDataProperties, values, function))
+
+
+def _model_package_group(inputs: Inputs) -> sagemaker.ModelPackageGroup:
+    return sagemaker.ModelPackageGroup(
+        "ModelPackageGroup",
+        ModelPackageGroupDescription="Models that passed the pipeline's quality gate",
+        ModelPackageGroupName=inputs.unique_name,
+    )
+
+
+def _add_pipeline(
+    template: Template, inputs: Inputs, around: Surroundings, needs: list[AWSObject]
+) -> AWSObject:
+    """Add the custom resource that owns the pipeline.
+
+    It needs what a run needs, so that at deletion it goes first and stops the runs.
+    """
+    plan = Plan(
+        package="pipeline_manager",
+        description="Owns the pipeline; with the stack, removes what its runs made",
+        role=inputs.pipeline_manager_role,
+        rights=rights.pipeline_manager(
+            inputs.data_bucket, inputs.key_arn, inputs.unique_name, inputs.pipeline_role
+        ),
+        timeout_seconds=MANAGING_SECONDS,
+    )
+    function: awslambda.Function = add_function(template, plan, around)
+    resource = custom_resource(
+        "Pipeline", PipelineProperties, _environment(inputs), function, needs
+    )
+    return add(template, resource)
+
+
+def _environment(inputs: Inputs) -> Mapping[str, Expression]:
+    """Return what the deployment decides about the pipeline, by the definition's names."""
+    name = inputs.unique_name.across_border()
+    return {
+        "pipeline_name": name,
+        "endpoint_name": name,
+        "model_package_group": name,
+        "bucket": inputs.data_bucket.across_border(),
+        "key_arn": inputs.key_arn.across_border(),
+        "pipeline_role_arn": role_arn(inputs.pipeline_role),
+        "processing_role_arn": role_arn(inputs.processing_role),
+        "training_role_arn": role_arn(inputs.training_role),
+        "model_role_arn": role_arn(inputs.model_role),
+        "subnet_ids": inputs.subnet_ids.across_border(),
+        "security_group_ids": inputs.jobs_security_group_id.across_border(),
+        "preprocess_image": images.PREPROCESS.uri(inputs.preprocess_image_tag),
+        "training_image": images.TRAINING.uri(inputs.auto_gluon_image_tag),
+        "inference_image": images.INFERENCE.uri(inputs.auto_gluon_image_tag),
+        "processing_instance_type": inputs.processing_instance_type.across_border(),
+        "training_instance_type": inputs.training_instance_type.across_border(),
+        "endpoint_instance_type": inputs.endpoint_instance_type.across_border(),
+        "source_hash": package.source_hash(),
+        "owner": Ref("AWS::StackId"),
+    }
+
+
+def _add_alerts(template: Template, inputs: Inputs, pipeline: AWSObject) -> sns.Topic:
+    """Add the encrypted topic, the rule for failed runs, and the alarms."""
+    template.add_condition(EMAIL_GIVEN, Not(Equals(inputs.alert_email, "")))
+    topic = add(template, sns.Topic("AlertTopic", KmsMasterKeyId=inputs.key_arn))
+    add(
+        template,
+        sns.TopicPolicy(
+            "AlertTopicPolicy", PolicyDocument=topic_policy(topic.ref()), Topics=[topic.ref()]
+        ),
+    )
+    add(
+        template,
+        sns.SubscriptionResource(
+            "AlertEmailSubscription",
+            Condition=EMAIL_GIVEN,
+            Endpoint=inputs.alert_email,
+            Protocol="email",
+            TopicArn=topic.ref(),
+        ),
+    )
+    add(template, _failure_rule(inputs, pipeline, topic))
+    add_all(template, [_server_error_alarm(inputs, topic), _dead_letter_alarm(inputs, topic)])
+    return topic
+
+
+def _failure_rule(inputs: Inputs, pipeline: AWSObject, topic: sns.Topic) -> events.Rule:
+    """Tell of failed runs; the event names the pipeline by ARN only.
+
+    Source: SageMaker developer guide, "Events that SageMaker AI sends to Amazon EventBridge".
+    """
+    target = events.Target(
+        Arn=topic.ref(),
+        DeadLetterConfig=events.DeadLetterConfig(Arn=inputs.dead_letter_queue),
+        Id="AlertTopic",
+    )
+    return events.Rule(
+        "RunFailedRule",
+        Description="Runs of the pipeline that failed, or whose model was refused",
+        EventPattern={
+            "source": ["aws.sagemaker"],
+            "detail-type": [STATUS_CHANGE],
+            "detail": {
+                "currentPipelineExecutionStatus": [FAILED],
+                "pipelineArn": [GetAtt(pipeline, "PipelineArn")],
+            },
+        },
+        Name=failure_rule_name(inputs.unique_name),
+        Targets=[target],
+    )
+
+
+def _server_error_alarm(inputs: Inputs, topic: sns.Topic) -> cloudwatch.Alarm:
+    """Tell of an endpoint that answers 5xx: a broken model passes SageMaker's own health check."""
+    dimensions = {"EndpointName": inputs.unique_name, "VariantName": VARIANT}
+    return _alarm(
+        "EndpointServerErrorAlarm",
+        "The endpoint answers with server errors (5xx)",
+        topic,
+        "AWS/SageMaker",
+        "Invocation5XXErrors",
+        dimensions,
+    )
+
+
+def _dead_letter_alarm(inputs: Inputs, topic: sns.Topic) -> cloudwatch.Alarm:
+    """Tell of events that a function or the topic did not take."""
+    queue_name = {"QueueName": inputs.dead_letter_queue_name}
+    return _alarm(
+        "DeadLetterAlarm",
+        "An event could not be handled; it waits in the dead-letter queue",
+        topic,
+        "AWS/SQS",
+        "ApproximateNumberOfMessagesVisible",
+        queue_name,
+    )
+
+
+def _alarm(
+    title: str,
+    description: str,
+    topic: sns.Topic,
+    namespace: str,
+    metric: str,
+    dimensions: Mapping[str, object],
+) -> cloudwatch.Alarm:
+    return cloudwatch.Alarm(
+        title,
+        AlarmActions=[topic.ref()],
+        AlarmDescription=description,
+        ComparisonOperator="GreaterThanThreshold",
+        Dimensions=[
+            cloudwatch.MetricDimension(Name=name, Value=value) for name, value in dimensions.items()
+        ],
+        EvaluationPeriods=1,
+        MetricName=metric,
+        Namespace=namespace,
+        Period=ALARM_SECONDS,
+        Statistic="Sum",
+        Threshold=0,
+        TreatMissingData="notBreaching",
+    )

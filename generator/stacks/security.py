@@ -1,0 +1,162 @@
+"""Roles without rights, the key, and the queue for what nobody could handle.
+
+The policies of key and buckets name roles, and the rights of roles name key and buckets: so the
+roles come first and bare, and each gets its rights in the stack whose work it does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from awacs.aws import Statement
+from troposphere import GetAtt, Sub, Template, kms, sqs
+
+from generator.lifetime import goes, lifetime
+from generator.policies.resources import dead_letter_policy, key_policy
+from generator.policies.statements import (
+    bare_role,
+    trust_flow_logs,
+    trust_lambda,
+    trust_sagemaker,
+)
+from generator.settings import Mode, Settings
+from generator.wiring import (
+    KeyArn,
+    QueueArn,
+    QueueName,
+    RoleName,
+    RootStackName,
+    StackTemplate,
+    UniqueName,
+    add,
+    declare,
+    publish,
+)
+
+DAYS_UNTIL_KEY_IS_DELETED = {Mode.DEV: 7, Mode.PROD: 30}
+MESSAGE_SECONDS = 14 * 24 * 3600
+"""SQS's longest retention ("SetQueueAttributes")."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the root hands in."""
+
+    unique_name: UniqueName
+    root_stack: RootStackName
+
+
+@dataclass(frozen=True)
+class RoleNames:
+    """The roles, by purpose; one principal and one purpose each."""
+
+    processing_role: RoleName
+    training_role: RoleName
+    model_role: RoleName
+    pipeline_role: RoleName
+    studio_role: RoleName
+    flow_logs_role: RoleName
+    vpc_baseline_role: RoleName
+    empty_bucket_role: RoleName
+    clear_studio_role: RoleName
+    seed_data_role: RoleName
+    pipeline_manager_role: RoleName
+
+
+@dataclass(frozen=True)
+class Outputs(RoleNames):
+    """The roles' names, the key and the queue."""
+
+    key_arn: KeyArn
+    dead_letter_queue: QueueArn
+    dead_letter_queue_name: QueueName
+
+
+def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
+    """Return the stack."""
+    template = Template(Description=f"{settings.project}: roles without rights, key, queue")
+    inputs = declare(Inputs, template)
+    roles = _add_roles(template, inputs)
+    key = add(template, _key(inputs, roles, mode))
+    add(template, _alias(inputs, key))
+    queue = add(template, _queue(key))
+    add(template, _queue_policy(inputs, queue))
+    outputs = Outputs(
+        **{field.name: getattr(roles, field.name) for field in fields(RoleNames)},
+        key_arn=KeyArn(GetAtt(key, "Arn")),
+        dead_letter_queue=QueueArn(GetAtt(queue, "Arn")),
+        dead_letter_queue_name=QueueName(GetAtt(queue, "QueueName")),
+    )
+    publish(outputs, template)
+    return StackTemplate("security", template, Inputs, Outputs)
+
+
+def _add_roles(template: Template, inputs: Inputs) -> RoleNames:
+    """Add the roles: of SageMaker's jobs and people, of flow logs, of our functions."""
+
+    def role(title: str, description: str, trust: Statement) -> RoleName:
+        return RoleName(add(template, bare_role(title, description, trust)).ref())
+
+    def function_role(title: str, function: str) -> RoleName:
+        return role(f"{title}Role", f"Function {function}", trust_lambda())
+
+    return RoleNames(
+        processing_role=role(
+            "ProcessingRole", "Preprocess and evaluate", trust_sagemaker("processing-job/*")
+        ),
+        training_role=role("TrainingRole", "Train", trust_sagemaker("training-job/*")),
+        model_role=role("ModelRole", "Serve the model", trust_sagemaker("*")),
+        pipeline_role=role(
+            "PipelineRole",
+            "Run the pipeline's steps",
+            trust_sagemaker("pipeline/${Name}/*", Name=inputs.unique_name),
+        ),
+        studio_role=role("StudioRole", "People in Studio", trust_sagemaker("*")),
+        flow_logs_role=role("FlowLogsRole", "Write the VPC's flow logs", trust_flow_logs()),
+        vpc_baseline_role=function_role("VpcBaseline", "that closes the default security group"),
+        empty_bucket_role=function_role("EmptyBucket", "that empties buckets"),
+        clear_studio_role=function_role("ClearStudio", "that deletes Studio's apps"),
+        seed_data_role=function_role("SeedData", "that writes the synthetic table"),
+        pipeline_manager_role=function_role("PipelineManager", "that owns the pipeline"),
+    )
+
+
+def _key(inputs: Inputs, roles: RoleNames, mode: Mode) -> kms.Key:
+    """Return the key; its policy lets every role use it that reads or writes what it encrypts."""
+    users = [
+        getattr(roles, field.name) for field in fields(RoleNames) if field.name != "flow_logs_role"
+    ]
+    return kms.Key(
+        "Key",
+        Description=Sub("Data, models, disks, logs, alerts of ${Name}", Name=inputs.unique_name),
+        EnableKeyRotation=True,
+        KeyPolicy=key_policy(inputs.root_stack, users),
+        PendingWindowInDays=DAYS_UNTIL_KEY_IS_DELETED[mode],
+        **lifetime(mode),
+    )
+
+
+def _alias(inputs: Inputs, key: kms.Key) -> kms.Alias:
+    return kms.Alias(
+        "KeyAlias",
+        AliasName=Sub("alias/${Name}", Name=inputs.unique_name),
+        TargetKeyId=key.ref(),
+    )
+
+
+def _queue(key: kms.Key) -> sqs.Queue:
+    """Return the queue for events that a function, or a target of EventBridge, did not take."""
+    return sqs.Queue(
+        "DeadLetterQueue",
+        KmsMasterKeyId=GetAtt(key, "Arn"),
+        MessageRetentionPeriod=MESSAGE_SECONDS,
+        **goes(),
+    )
+
+
+def _queue_policy(inputs: Inputs, queue: sqs.Queue) -> sqs.QueuePolicy:
+    return sqs.QueuePolicy(
+        "DeadLetterQueuePolicy",
+        Queues=[queue.ref()],
+        PolicyDocument=dead_letter_policy(GetAtt(queue, "Arn"), inputs.unique_name),
+    )

@@ -1,0 +1,221 @@
+"""Buckets: the data, and the log of who read it. In dev they are emptied and go with the stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from troposphere import AWSHelperFn, If, NoValue, Ref, Tags, Template, awslambda, s3
+
+from functions.empty_bucket.core import PERMISSION_TAG
+from functions.empty_bucket.properties import EmptyBucketProperties
+from generator.functions import (
+    IN_THE_VPC,
+    FunctionInputs,
+    Plan,
+    add_function,
+    custom_resource,
+    surroundings,
+)
+from generator.lifetime import lifetime
+from generator.policies import functions as rights
+from generator.policies.resources import data_bucket_policy, log_bucket_policy
+from generator.policies.statements import role_arn
+from generator.settings import Mode, Settings, Storage
+from generator.wiring import (
+    BucketName,
+    EndpointId,
+    KeyArn,
+    RoleName,
+    StackTemplate,
+    add,
+    declare,
+    publish,
+)
+
+EMPTYING_SECONDS = 900
+"""Lambda's longest timeout; a Delete sent again goes on where this one stopped."""
+UPLOAD_DAYS = 7
+LOG_PREFIX = "data/"
+
+
+@dataclass(frozen=True)
+class Inputs(FunctionInputs):
+    """What the root hands in."""
+
+    s3_endpoint_id: EndpointId
+    processing_role: RoleName
+    training_role: RoleName
+    studio_role: RoleName
+    empty_bucket_role: RoleName
+    seed_data_role: RoleName
+    pipeline_manager_role: RoleName
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The buckets."""
+
+    data_bucket: BucketName
+    log_bucket: BucketName
+
+
+def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
+    """Return the stack."""
+    template = Template(Description=f"{settings.project}: data bucket and log bucket")
+    inputs = declare(Inputs, template)
+    logs = add(template, _log_bucket(settings.storage, mode))
+    data = add(template, _data_bucket(logs, inputs.key_arn, settings.storage, mode))
+    outputs = Outputs(data_bucket=BucketName(data.ref()), log_bucket=BucketName(logs.ref()))
+    function = _add_emptying(template, outputs, inputs, settings, mode)
+    data_policy = data_bucket_policy(
+        outputs.data_bucket, inputs.key_arn, inputs.s3_endpoint_id, _roles_in_the_vpc(inputs)
+    )
+    for bucket, policy in ((logs, log_bucket_policy(outputs.log_bucket)), (data, data_policy)):
+        _add_emptying_and_policy(template, bucket, policy, function, mode)
+    publish(outputs, template)
+    return StackTemplate("storage", template, Inputs, Outputs)
+
+
+def _data_bucket(logs: s3.Bucket, key: KeyArn, storage: Storage, mode: Mode) -> s3.Bucket:
+    """Return the bucket for data, code and models; every version is kept for a while."""
+    return s3.Bucket(
+        "DataBucket",
+        BucketEncryption=_encryption(
+            s3.ServerSideEncryptionByDefault(SSEAlgorithm="aws:kms", KMSMasterKeyID=key)
+        ),
+        LifecycleConfiguration=s3.LifecycleConfiguration(
+            Rules=[_expire_old_versions(storage.noncurrent_days), _abort_uploads()]
+        ),
+        LoggingConfiguration=s3.LoggingConfiguration(
+            DestinationBucketName=logs.ref(), LogFilePrefix=LOG_PREFIX
+        ),
+        **_private_and_versioned(),
+        **_deletable(mode),
+    )
+
+
+def _log_bucket(storage: Storage, mode: Mode) -> s3.Bucket:
+    """Return the bucket for S3's access logs.
+
+    Encrypted with S3's own key: the target of access logs takes no other (S3 user guide, "Enabling
+    Amazon S3 server access logging").
+    """
+    return s3.Bucket(
+        "LogBucket",
+        BucketEncryption=_encryption(s3.ServerSideEncryptionByDefault(SSEAlgorithm="AES256")),
+        LifecycleConfiguration=s3.LifecycleConfiguration(
+            Rules=[
+                s3.LifecycleRule(
+                    Id="ExpireLogs",
+                    ExpirationInDays=storage.access_log_days,
+                    Status="Enabled",
+                ),
+                _expire_old_versions(storage.noncurrent_days),
+                _abort_uploads(),
+            ]
+        ),
+        **_private_and_versioned(),
+        **_deletable(mode),
+    )
+
+
+def _encryption(default: s3.ServerSideEncryptionByDefault) -> s3.BucketEncryption:
+    rule = s3.ServerSideEncryptionRule(
+        BucketKeyEnabled=default.SSEAlgorithm == "aws:kms",
+        ServerSideEncryptionByDefault=default,
+    )
+    return s3.BucketEncryption(ServerSideEncryptionConfiguration=[rule])
+
+
+def _expire_old_versions(days: int) -> s3.LifecycleRule:
+    """Expire what was overwritten or deleted, and the markers that then mark nothing."""
+    return s3.LifecycleRule(
+        Id="ExpireOldVersions",
+        ExpiredObjectDeleteMarker=True,
+        NoncurrentVersionExpiration=s3.NoncurrentVersionExpiration(NoncurrentDays=days),
+        Status="Enabled",
+    )
+
+
+def _abort_uploads() -> s3.LifecycleRule:
+    return s3.LifecycleRule(
+        Id="AbortUploads",
+        AbortIncompleteMultipartUpload=s3.AbortIncompleteMultipartUpload(
+            DaysAfterInitiation=UPLOAD_DAYS
+        ),
+        Status="Enabled",
+    )
+
+
+def _private_and_versioned() -> dict[str, Any]:
+    return {
+        "OwnershipControls": s3.OwnershipControls(
+            Rules=[s3.OwnershipControlsRule(ObjectOwnership="BucketOwnerEnforced")]
+        ),
+        "PublicAccessBlockConfiguration": s3.PublicAccessBlockConfiguration(
+            BlockPublicAcls=True,
+            BlockPublicPolicy=True,
+            IgnorePublicAcls=True,
+            RestrictPublicBuckets=True,
+        ),
+        "VersioningConfiguration": s3.VersioningConfiguration(Status="Enabled"),
+    }
+
+
+def _deletable(mode: Mode) -> dict[str, Any]:
+    """Return what lets a bucket go with its stack: in dev, the tag that its emptying asks for."""
+    tags = {"Tags": Tags({PERMISSION_TAG: Ref("AWS::StackId")})} if mode is Mode.DEV else {}
+    return {**lifetime(mode), **tags}
+
+
+def _add_emptying(
+    template: Template, buckets: Outputs, inputs: Inputs, settings: Settings, mode: Mode
+) -> awslambda.Function:
+    plan = Plan(
+        package="empty_bucket",
+        description="Empties a bucket that goes with its stack, if the bucket's tag says so",
+        role=inputs.empty_bucket_role,
+        rights=rights.empty_bucket([buckets.data_bucket, buckets.log_bucket]),
+        timeout_seconds=EMPTYING_SECONDS,
+    )
+    return add_function(template, plan, surroundings(template, inputs, settings, mode))
+
+
+def _add_emptying_and_policy(
+    template: Template,
+    bucket: s3.Bucket,
+    policy: object,
+    function: awslambda.Function,
+    mode: Mode,
+) -> None:
+    """Add a bucket's emptying, which both modes have, and its policy.
+
+    The policy waits for the emptying, so that at deletion it goes first: the emptying then puts a
+    Deny in its place that lasts until the bucket is gone. Where the bucket stays, so does the
+    policy.
+    """
+    emptying = custom_resource(
+        f"Empty{bucket.title}", EmptyBucketProperties, {"bucket": bucket.ref()}, function
+    )
+    add(template, emptying)
+    add(
+        template,
+        s3.BucketPolicy(
+            f"{bucket.title}Policy",
+            Bucket=bucket.ref(),
+            DependsOn=[emptying.title],
+            PolicyDocument=policy,
+            **lifetime(mode),
+        ),
+    )
+
+
+def _roles_in_the_vpc(inputs: Inputs) -> list[AWSHelperFn]:
+    """Return the ARNs of the roles that work with the data from inside the VPC only."""
+    always = (inputs.processing_role, inputs.training_role, inputs.studio_role)
+    functions = (inputs.empty_bucket_role, inputs.seed_data_role, inputs.pipeline_manager_role)
+    return [
+        *[role_arn(role) for role in always],
+        *[If(IN_THE_VPC, role_arn(role), NoValue) for role in functions],
+    ]

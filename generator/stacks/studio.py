@@ -1,0 +1,221 @@
+"""SageMaker Studio: a domain in the VPC, and a profile for each person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from troposphere import AWSObject, Equals, GetAtt, If, Template, awslambda, ec2, sagemaker
+
+from functions.clear_studio.properties import ClearStudioProperties
+from generator.functions import (
+    FunctionInputs,
+    Plan,
+    add_function,
+    custom_resource,
+    surroundings,
+)
+from generator.policies import functions as rights
+from generator.policies import people
+from generator.policies.statements import role_arn, role_policy
+from generator.settings import Mode, Settings
+from generator.wiring import (
+    BucketName,
+    DomainId,
+    Expression,
+    RoleName,
+    SecurityGroupId,
+    StackTemplate,
+    Text,
+    UniqueName,
+    VpcId,
+    YesNo,
+    add,
+    add_all,
+    declare,
+    publish,
+)
+
+HOME_FILE_SYSTEM = "HomeFileSystemIsWanted"
+SPACES_MAY_GO = "SpacesMayGo"
+APP_PORTS = (8192, 65535)
+"""Between Studio's apps ("Connect Studio in a VPC to external resources")."""
+NFS = 2049
+CLEARING_SECONDS = 900
+"""Lambda's longest timeout; deleting an app can take longer, and the deletion is then repeated."""
+
+
+@dataclass(frozen=True)
+class Inputs(FunctionInputs):
+    """What the root hands in."""
+
+    unique_name: UniqueName
+    home_file_system: YesNo
+    delete_spaces: YesNo
+    vpc_id: VpcId
+    studio_security_group_id: SecurityGroupId
+    data_bucket: BucketName
+    studio_role: RoleName
+    clear_studio_role: RoleName
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The domain and its web address."""
+
+    domain_id: DomainId
+    domain_url: Text
+
+
+def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
+    """Return the stack."""
+    template = Template(Description=f"{settings.project}: SageMaker Studio in the VPC")
+    inputs = declare(Inputs, template)
+    template.add_condition(HOME_FILE_SYSTEM, Equals(inputs.home_file_system, "yes"))
+    template.add_condition(SPACES_MAY_GO, Equals(inputs.delete_spaces, "yes"))
+    add_all(template, _between_apps(inputs.studio_security_group_id))
+    domain = add(template, _domain(inputs, settings.studio.idle_timeout_minutes))
+    domain_id = DomainId(domain.ref())
+    add(template, _rights_of_people(inputs, domain_id))
+    profiles = add_all(template, _profiles(domain, settings.studio.user_profiles))
+    _add_clearing(template, profiles, domain_id, inputs, settings, mode)
+    publish(Outputs(domain_id=domain_id, domain_url=Text(GetAtt(domain, "Url"))), template)
+    return StackTemplate("studio", template, Inputs, Outputs)
+
+
+def _between_apps(group: SecurityGroupId) -> list[AWSObject]:
+    """Return the rules that let apps talk to each other, and to a home file system if wanted."""
+    ports = {"Apps": APP_PORTS, "Nfs": (NFS, NFS)}
+    rules: list[AWSObject] = []
+    for name, (first, last) in ports.items():
+        common: dict[str, Any] = {
+            "GroupId": group,
+            "IpProtocol": "tcp",
+            "FromPort": first,
+            "ToPort": last,
+        }
+        if name == "Nfs":
+            common["Condition"] = HOME_FILE_SYSTEM
+        what = "home file system" if name == "Nfs" else "apps of Studio"
+        rules += [
+            ec2.SecurityGroupEgress(
+                f"Studio{name}Egress",
+                Description=f"To the {what}",
+                DestinationSecurityGroupId=group,
+                **common,
+            ),
+            ec2.SecurityGroupIngress(
+                f"Studio{name}Ingress",
+                Description=f"From the {what}",
+                SourceSecurityGroupId=group,
+                **common,
+            ),
+        ]
+    return rules
+
+
+def _domain(inputs: Inputs, idle_minutes: int) -> sagemaker.Domain:
+    """Return the domain: the new Studio only, VPC only, encrypted, apps shut down when idle.
+
+    Without a home file system: it would outlive the domain and keep the VPC from being deleted
+    ("DeleteDomain"). Spaces have disks of their own.
+    """
+    return sagemaker.Domain(
+        "Domain",
+        AppNetworkAccessType="VpcOnly",
+        AuthMode="IAM",
+        DefaultSpaceSettings=_space_settings(inputs, idle_minutes),
+        DefaultUserSettings=_user_settings(inputs, idle_minutes),
+        DomainName=inputs.unique_name,
+        DomainSettings=sagemaker.DomainSettings(
+            ExecutionRoleIdentityConfig="USER_PROFILE_NAME",
+            SecurityGroupIds=[inputs.studio_security_group_id],
+        ),
+        HomeEfsFileSystemCreation=If(HOME_FILE_SYSTEM, "Enabled", "Disabled"),
+        KmsKeyId=inputs.key_arn,
+        SubnetIds=inputs.subnet_ids,
+        TagPropagation="ENABLED",
+        VpcId=inputs.vpc_id,
+    )
+
+
+def _user_settings(inputs: Inputs, idle_minutes: int) -> sagemaker.UserSettings:
+    return sagemaker.UserSettings(
+        AutoMountHomeEFS=If(HOME_FILE_SYSTEM, "Enabled", "Disabled"),
+        CodeEditorAppSettings=sagemaker.CodeEditorAppSettings(
+            AppLifecycleManagement=_shut_down_when_idle(idle_minutes)
+        ),
+        DefaultLandingUri="studio::",
+        ExecutionRole=role_arn(inputs.studio_role),
+        JupyterLabAppSettings=sagemaker.JupyterLabAppSettings(
+            AppLifecycleManagement=_shut_down_when_idle(idle_minutes)
+        ),
+        SecurityGroups=[inputs.studio_security_group_id],
+        SharingSettings=sagemaker.SharingSettings(NotebookOutputOption="Disabled"),
+        StudioWebPortal="ENABLED",
+    )
+
+
+def _space_settings(inputs: Inputs, idle_minutes: int) -> sagemaker.DefaultSpaceSettings:
+    """Return the settings of shared spaces, which have no owner's settings to follow."""
+    return sagemaker.DefaultSpaceSettings(
+        ExecutionRole=role_arn(inputs.studio_role),
+        JupyterLabAppSettings=sagemaker.JupyterLabAppSettings(
+            AppLifecycleManagement=_shut_down_when_idle(idle_minutes)
+        ),
+        SecurityGroups=[inputs.studio_security_group_id],
+    )
+
+
+def _shut_down_when_idle(minutes: int) -> sagemaker.AppLifecycleManagement:
+    idle = sagemaker.IdleSettings(IdleTimeoutInMinutes=minutes, LifecycleManagement="ENABLED")
+    return sagemaker.AppLifecycleManagement(IdleSettings=idle)
+
+
+def _rights_of_people(inputs: Inputs, domain: DomainId) -> AWSObject:
+    statements = people.studio(inputs.unique_name, domain, inputs.data_bucket, inputs.key_arn)
+    return role_policy("StudioPolicy", inputs.studio_role, statements)
+
+
+def _profiles(domain: sagemaker.Domain, names: tuple[str, ...]) -> list[sagemaker.UserProfile]:
+    """Return a profile for each name; a name makes the logical id, so order does not matter."""
+    return [
+        sagemaker.UserProfile(
+            f"{_letters(name)}UserProfile", DomainId=domain.ref(), UserProfileName=name
+        )
+        for name in names
+    ]
+
+
+def _letters(name: str) -> str:
+    """Return a name as a part of a logical id; the settings keep two names from becoming one."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("-"))
+
+
+def _add_clearing(
+    template: Template,
+    profiles: list[sagemaker.UserProfile],
+    domain: DomainId,
+    inputs: Inputs,
+    settings: Settings,
+    mode: Mode,
+) -> None:
+    """Add the custom resource that deletes apps and spaces before the profiles go."""
+    plan = Plan(
+        package="clear_studio",
+        description="Deletes Studio's apps, and spaces if they may go, with the stack",
+        role=inputs.clear_studio_role,
+        rights=rights.clear_studio(domain),
+        timeout_seconds=CLEARING_SECONDS,
+    )
+    function: awslambda.Function = add_function(
+        template, plan, surroundings(template, inputs, settings, mode)
+    )
+    values: dict[str, Expression] = {
+        "domain_id": domain.across_border(),
+        "delete_spaces": If(SPACES_MAY_GO, "true", "false"),
+    }
+    add(
+        template,
+        custom_resource("ClearStudio", ClearStudioProperties, values, function, profiles),
+    )
