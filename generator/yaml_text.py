@@ -20,8 +20,8 @@ _SECTIONS: Final = (
 )
 """CloudFormation user guide, "Template sections", with the parameters before what uses them."""
 _SPACED: Final = frozenset({"Parameters", "Resources"})
-_RESOURCE_LAST: Final = "Properties"
-"""What a resource is, and what becomes of it, is read before its properties."""
+_KEY_ORDER: Final = {"Type": 0, "Properties": 2}
+"""What a parameter or resource is, and what becomes of it, is read before its properties."""
 _SHORT_FORMS: Final = {
     "Ref": "!Ref",
     **{
@@ -56,15 +56,12 @@ def to_yaml(template: Json, header: str) -> str:
 def _section(name: str, body: Any) -> str:
     if name not in _SPACED:
         return _dump({name: body})
-    entries = [
-        _dump({title: _ordered(entry) if name == "Resources" else entry})
-        for title, entry in body.items()
-    ]
+    entries = [_dump({title: _ordered(entry)}) for title, entry in body.items()]
     return f"{name}:\n" + "\n".join(indent(entry, "  ") for entry in entries)
 
 
-def _ordered(resource: Json) -> dict[str, Any]:
-    return dict(sorted(resource.items(), key=lambda item: item[0] == _RESOURCE_LAST))
+def _ordered(entry: Json) -> dict[str, Any]:
+    return dict(sorted(entry.items(), key=lambda item: _KEY_ORDER.get(item[0], 1)))
 
 
 def _dump(value: Json) -> str:
