@@ -184,7 +184,7 @@ def custom_resource(
         raise TypeError(f"{title}: {', '.join(wrong)} missing from, or unknown to, {properties}")
     names = {property_name(field): values[field] for field in fields}
     kind = properties.__name__.removesuffix("Properties")
-    own_props = {name: (object, True) for name in names}
+    own_props = dict.fromkeys(names, (object, True))
     resource_class = type(
         kind,
         (CustomResource,),

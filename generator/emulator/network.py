@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
-from ministack.core.responses import get_account_id, now_iso
+from ministack.core import iam_actions
+from ministack.core.responses import get_account_id, get_region, now_iso
 from ministack.services import ec2, lambda_svc
 from ministack.services.cloudformation import provisioners
 
@@ -183,6 +184,27 @@ def show_endpoint_details() -> None:
     ec2._vpce_fields_xml = fields
 
 
+def know_the_vpc_of_a_group() -> None:
+    """Let policies ask for `ec2:Vpc`, a VPC's ARN, of requests about a security group.
+
+    Source: "Actions, resources, and condition keys for Amazon EC2", Service Authorization
+    Reference.
+    """
+    stock = iam_actions.request_tag_context
+
+    def context(service: str, action: str, body: bytes, params: Fields) -> Fields:
+        found: Fields = stock(service, action, body, params)
+        if service != "ec2":
+            return found
+        group = ec2._security_groups.get(iam_actions._query_param(params, "GroupId"))
+        if not group:
+            return found
+        vpc = f"arn:aws:ec2:{get_region()}:{get_account_id()}:vpc/{group['VpcId']}"
+        return found | {"ec2:Vpc": vpc}
+
+    iam_actions.request_tag_context = context
+
+
 def _refuse_second_private_name(props: Fields) -> None:
     """One private DNS name can exist once a VPC."""
     if str(props.get("PrivateDnsEnabled", False)).lower() != "true":
@@ -261,6 +283,7 @@ def register() -> None:
     }
     provisioners._STACK_TAG_PROPERTY["AWS::EC2::FlowLog"] = ("Tags", "list")
     add_vpc_attributes()
+    know_the_vpc_of_a_group()
     keep_endpoint_policies()
     show_endpoint_details()
     refuse_deletion_while_used()

@@ -20,6 +20,7 @@ ROLE_FIELDS = ("RoleArn", "ExecutionRoleArn", "ExecutionRole")
 
 # Requests about other resources than the one that their name says.
 PATHS = {
+    "ListModelPackages": ("model-package/{ModelPackageGroupName}/*",),
     "ListPipelineExecutions": ("pipeline/{PipelineName}",),
     "StartPipelineExecution": ("pipeline/{PipelineName}",),
     "CreateEndpoint": ("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"),

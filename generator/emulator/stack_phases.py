@@ -102,6 +102,7 @@ async def deploy(
     _loop.set(asyncio.get_running_loop())
     stack = cloudformation._stacks[stack_name]
     stack["_leftovers"] = []
+    stack["_attempted"] = template  # ministack notes the template only once all is well
     await _stock_deploy(
         stack_name,
         stack_id,
@@ -263,7 +264,8 @@ def delete_resource(
 def _refuse_if_needed(stack: Stack, logical_id: str) -> None:
     """Refuse to delete what an undeleted resource still depends on."""
     undeleted = stack.get("_undeleted", set())
-    resources = (stack.get("_template") or {}).get("Resources", {})
+    template = stack.get("_template") or stack.get("_attempted") or {}
+    resources = template.get("Resources", {})
     needed = stacks._with_dependencies(undeleted, resources, set(resources)) - undeleted
     if logical_id in needed:
         message = f"not deleted: needed by {', '.join(sorted(undeleted))}, which still exists"
