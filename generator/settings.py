@@ -75,9 +75,22 @@ LOG_RETENTION_DAYS = (
 )
 """What CloudWatch Logs takes (PutRetentionPolicy)."""
 
-ProfileName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$")]
-TagKey = Annotated[str, Field(pattern=r"^[\w .:/=+\-@]+$", max_length=128)]
-TagValue = Annotated[str, Field(pattern=r"^[\w .:/=+\-@]*$", max_length=256)]
+_PROJECT = r"^[a-z](-?[a-z0-9]){1,29}$"
+_PROFILE = r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$"
+_TAG_KEY = r"^[\w .:/=+\-@]+$"
+_TAG_VALUE = r"^[\w .:/=+\-@]*$"
+_IN_WORDS = {
+    _PROJECT: "a lower-case letter, then 1 to 29 lower-case letters, digits and hyphens between "
+    "them are needed",
+    _PROFILE: "1 to 63 letters, digits and hyphens between them are needed",
+    _TAG_KEY: "letters, digits, spaces and any of .:/=+-@_ are allowed",
+    _TAG_VALUE: "letters, digits, spaces and any of .:/=+-@_ are allowed",
+}
+"""What each pattern allows, for messages."""
+
+ProfileName = Annotated[str, Field(pattern=_PROFILE)]
+TagKey = Annotated[str, Field(pattern=_TAG_KEY, max_length=128)]
+TagValue = Annotated[str, Field(pattern=_TAG_VALUE, max_length=256)]
 
 
 class _Section(BaseModel):
@@ -96,6 +109,14 @@ class Network(_Section):
     interface_endpoints: tuple[InterfaceEndpoint, ...] = STANDARD_ENDPOINTS
     """AWS services that can be reached from the subnets, besides S3; each one costs. The endpoint
     that our own functions need (CloudFormation) is added where they run in the VPC."""
+
+    @field_validator("cidr", mode="before")
+    @classmethod
+    def _is_a_range(cls, value: object) -> object:
+        try:
+            return IPv4Network(value) if isinstance(value, str) else value
+        except ValueError as error:
+            raise ValueError(f"{error}; a range such as 10.38.0.0/16 is needed") from None
 
     @field_validator("cidr")
     @classmethod
@@ -163,7 +184,7 @@ class Studio(_Section):
 class Settings(_Section):
     """Everything that is decided at build time."""
 
-    project: str = Field(default="tabular", pattern=r"^[a-z](-?[a-z0-9]){1,29}$")
+    project: str = Field(default="tabular", pattern=_PROJECT)
     """Begins every name that must be given; 2 to 30 lower-case letters, digits and hyphens."""
     modes: tuple[Mode, ...] = Field(default=(Mode.DEV, Mode.PROD), min_length=1)
     """Which sets of templates are emitted: dev into templates/, prod into templates/prod/."""
@@ -172,6 +193,13 @@ class Settings(_Section):
     network: Network = Field(default_factory=Network)
     storage: Storage = Field(default_factory=Storage)
     studio: Studio = Field(default_factory=Studio)
+
+    @field_validator("modes")
+    @classmethod
+    def _are_named_once(cls, modes: tuple[Mode, ...]) -> tuple[Mode, ...]:
+        if len(set(modes)) < len(modes):
+            raise ValueError("each mode may be named once")
+        return modes
 
     @field_validator("tags")
     @classmethod
@@ -202,14 +230,20 @@ def read(path: Path) -> Settings:
 
 def _one_line(error: ValidationError) -> str:
     """Say what the first fault is: the setting, the value received, and what is allowed."""
-    first = error.errors(include_url=False)[0]
+    errors = error.errors(include_url=False)
+    first = errors[0]
     setting = ".".join(str(part) for part in first["loc"]) or "settings"
     if first["type"] == "extra_forbidden":
         return f"{setting}: is no setting{_suggestion(first['loc'])}"
-    reason = first["msg"].removeprefix("Value error, ")
-    others = error.error_count() - 1
+    reason = _IN_WORDS.get(first.get("ctx", {}).get("pattern", "")) or first["msg"]
+    others = len({_without_indexes(fault["loc"]) for fault in errors}) - 1
     more = f" (and {others} more)" if others else ""
-    return f"{setting}: got {first['input']!r}: {reason}{more}"
+    return f"{setting}: got {first['input']!r}: {reason.removeprefix('Value error, ')}{more}"
+
+
+def _without_indexes(location: tuple[int | str, ...]) -> tuple[str, ...]:
+    """Name the setting: a list with a wrong item may be faulty as a whole, too."""
+    return tuple(part for part in location if isinstance(part, str))
 
 
 def _suggestion(location: tuple[int | str, ...]) -> str:

@@ -1,0 +1,1 @@
+"""The build itself: settings, zips, templates as text, the command line."""

@@ -1,0 +1,160 @@
+"""Settings: what is read, and what a mistake in them says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from generator.settings import (
+    STANDARD_ENDPOINTS,
+    InterfaceEndpoint,
+    Mode,
+    Settings,
+    SettingsError,
+    read,
+)
+
+
+def read_text(folder: Path, text: str) -> Settings:
+    file = folder / "settings.toml"
+    file.write_text(text, encoding="utf-8")
+    return read(file)
+
+
+def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
+    assert read_text(tmp_path, "") == Settings()
+
+
+def test_every_kind_of_setting_is_read(tmp_path: Path) -> None:
+    settings = read_text(
+        tmp_path,
+        """
+        project = "risk-2"
+        modes = ["prod"]
+        tags = { team = "Risk", "cost center" = "12:34" }
+        [network]
+        cidr = "172.20.0.0/20"
+        zones = 3
+        interface_endpoints = ["sagemaker.api", "sagemaker.runtime", "athena"]
+        [storage]
+        log_retention_days = 30
+        [studio]
+        user_profiles = ["ada", "grace-hopper"]
+        """,
+    )
+
+    assert settings.project == "risk-2"
+    assert settings.modes == (Mode.PROD,)
+    assert settings.tags == {"team": "Risk", "cost center": "12:34"}
+    assert str(settings.network.cidr) == "172.20.0.0/20"
+    assert settings.network.zones == 3
+    assert settings.network.interface_endpoints[-1] is InterfaceEndpoint.ATHENA
+    assert settings.storage.log_retention_days == 30
+    assert settings.studio.user_profiles == ("ada", "grace-hopper")
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = Settings()
+
+    with pytest.raises(ValidationError):
+        settings.project = "other"
+
+
+MISTAKES = {
+    "unknown key": ("projcet = 'a'", ["projcet", "no setting", "did you mean project?"]),
+    "unknown key in a section": ("[network]\nzone = 3", ["network.zone", "did you mean zones?"]),
+    "unknown key like no other": ("[studio]\nq = 1", ["studio.q", "known are user_profiles"]),
+    "unknown section": ("[netwrok]\nzones = 2", ["netwrok", "did you mean network?"]),
+    "text for a number": ("[network]\nzones = '3'", ["network.zones", "'3'", "integer"]),
+    "number for a text": ("project = 3", ["project", "3", "string"]),
+    "boolean for a number": ("[network]\nzones = true", ["network.zones", "True"]),
+    "text for a list": ("modes = 'dev'", ["modes", "'dev'"]),
+    "number for a section": ("network = 3", ["network", "3"]),
+    "too many zones": ("[network]\nzones = 4", ["network.zones", "4", "3"]),
+    "more endpoint zones than zones": (
+        "[network]\nendpoint_zones = 3",
+        ["network", "endpoint_zones is 3", "2 zones"],
+    ),
+    "no address": ("[network]\ncidr = 'ten'", ["network.cidr", "'ten'", "10.38.0.0/16"]),
+    "host bits": ("[network]\ncidr = '10.38.0.1/16'", ["network.cidr", "10.38.0.1/16", "host"]),
+    "range too small": ("[network]\ncidr = '10.0.0.0/28'", ["network.cidr", "/28", "/16 to /24"]),
+    "range too large": ("[network]\ncidr = '10.0.0.0/8'", ["network.cidr", "/8", "/16 to /24"]),
+    "IPv6": ("[network]\ncidr = 'fd00::/16'", ["network.cidr", "fd00::/16"]),
+    "unknown endpoint": (
+        "[network]\ninterface_endpoints = ['sagemaker.api', 's4']",
+        ["network.interface_endpoints.1", "'s4'", "'athena'"],
+    ),
+    "endpoint missing": (
+        "[network]\ninterface_endpoints = ['sagemaker.api']",
+        ["network.interface_endpoints", "sagemaker.runtime must be among them"],
+    ),
+    "endpoint twice": (
+        "[network]\ninterface_endpoints = ['sagemaker.api', 'sagemaker.runtime', 'sts', 'sts']",
+        ["network.interface_endpoints", "once"],
+    ),
+    "capital in the project": ("project = 'Risk'", ["project", "'Risk'", "lower-case"]),
+    "project too long": (f"project = '{'a' * 31}'", ["project", "1 to 29"]),
+    "project ends in a hyphen": ("project = 'risk-'", ["project", "'risk-'"]),
+    "project with a line break": ('project = "risk\\n"', ["project", r"'risk\n'"]),
+    "bad profile name": (
+        "[studio]\nuser_profiles = ['ada l']",
+        ["studio.user_profiles.0", "'ada l'", "letters"],
+    ),
+    "no profile": ("[studio]\nuser_profiles = []", ["studio.user_profiles", "[]", "at least 1"]),
+    "profile twice": (
+        "[studio]\nuser_profiles = ['ada', 'Ada']",
+        ["studio.user_profiles", "upper and lower case"],
+    ),
+    "AWS's tag": ("tags = { 'aws:x' = 'y' }", ["tags", "aws:"]),
+    "tag value of another kind": ("tags = { x = 3 }", ["tags.x", "3", "string"]),
+    "retention of no kind": (
+        "[storage]\nlog_retention_days = 31",
+        ["storage.log_retention_days", "31", "30, 60"],
+    ),
+    "no mode": ("modes = []", ["modes", "at least 1"]),
+    "unknown mode": ("modes = ['test']", ["modes.0", "'test'", "'dev' or 'prod'"]),
+    "mode twice": ("modes = ['dev', 'dev']", ["modes", "once"]),
+    "no TOML": ("project = 'a'\nzones = = 3", ["is no TOML", "line 2"]),
+    "key twice": ("project = 'a'\nproject = 'b'\n", ["is no TOML", "line 2"]),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_is_named_in_one_line(tmp_path: Path, text: str, said: list[str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_text(tmp_path, text)
+
+    message = str(caught.value)
+    assert [part for part in ["settings.toml: ", *said] if part not in message] == []
+    assert "\n" not in message
+    assert "more)" not in message
+    assert len(message) < 600
+
+
+def test_of_several_mistakes_the_first_is_named_and_the_others_are_counted(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"network\.zones: .*\(and 2 more\)$"):
+        read_text(tmp_path, "[network]\nzones = 9\nendpoint_zones = 9\n[storage]\nx = 1")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"project = '\xe4'"])
+def test_a_file_in_another_encoding_is_no_toml(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_bytes(content)
+
+    with pytest.raises(SettingsError, match="is no TOML"):
+        read(file)
+
+
+def test_a_missing_file_and_a_folder_are_said_to_be_that(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read: No such file"):
+        read(tmp_path / "none.toml")
+    with pytest.raises(SettingsError, match="cannot be read: Is a directory"):
+        read(tmp_path)
+
+
+def test_studio_can_be_reached_with_the_standard_endpoints() -> None:
+    needed = {"sagemaker.api", "sagemaker.runtime", "sagemaker.studio", "sts", "logs"}
+
+    assert needed <= set(STANDARD_ENDPOINTS)
