@@ -128,7 +128,7 @@ def _represent_text(dumper: _Dumper, value: str) -> yaml.Node:
 def _style(value: str) -> str | None:
     if "\n" in value:
         return "|"
-    return "'" if _NUMBER_LIKE.fullmatch(value) else None
+    return "'" if not value or _NUMBER_LIKE.fullmatch(value) else None
 
 
 _Dumper.add_representer(dict, _represent_mapping)
