@@ -58,16 +58,16 @@ def _put(url: str, content: bytes, connection: Connect) -> int:
 
     The content type is empty because the URL was signed so ("Custom resource response objects").
     """
-    parts = urlsplit(url)
-    target = urlunsplit(("", "", parts.path, parts.query, ""))
     headers = {"content-type": "", "content-length": str(len(content))}
     try:
+        parts = urlsplit(url)
+        target = urlunsplit(("", "", parts.path, parts.query, ""))
         link = connection(parts.netloc)
         try:
             link.request("PUT", target, body=content, headers=headers)
             return link.getresponse().status
         finally:
             link.close()
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, ValueError) as error:
         LOG.warning("no connection for the answer: %s", type(error).__name__)
         return 0

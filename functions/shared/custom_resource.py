@@ -78,6 +78,7 @@ def serve(
     """
     responder = _Responder(event, context, action, acts_on_delete)
     responder({key: event[key] for key in _TO_CRHELPER if key in event} | _NO_URL, context)
+    responder.wait_for_answer()
     if not responder.delivered:
         raise answer.AnswerError(f"CloudFormation waits for {event['LogicalResourceId']}")
 
@@ -120,6 +121,10 @@ class _Responder(CfnResource):
         self._claim = threading.Lock()
         for register in (self.create, self.update, self.delete):
             register(self._act)
+
+    def wait_for_answer(self) -> None:
+        """Wait for an answer that the timer began to send when the function was nearly done."""
+        self._timer.join()
 
     @property
     def _sam_local(self) -> bool:
@@ -186,7 +191,10 @@ class _Responder(CfnResource):
 
     def _timeout(self) -> None:
         LOG.error("the function's time is up")
-        self._send(FAILED, "The function's time was up before it was done. Repeat the operation.")
+        try:
+            self._send(FAILED, "The function's time was up before it was done. Repeat it.")
+        except answer.AnswerError as error:  # ``serve`` sees that nothing was delivered
+            LOG.error("%s", error)
 
     def _send(self, status: str | None = None, reason: str = "", _sender: object = None) -> None:
         """Answer, unless an answer is under way already."""
@@ -202,7 +210,11 @@ class _Responder(CfnResource):
 
 
 def shorten(reason: str) -> str:
-    """Keep the beginning and the end of a long reason; crhelper would keep the end alone."""
+    """Put a reason on one line and keep the beginning and the end of a long one.
+
+    crhelper would keep the end alone.
+    """
+    reason = " ".join(reason.split())
     if len(reason) <= _REASON_LENGTH:
         return reason
     half = (_REASON_LENGTH - 5) // 2

@@ -1,0 +1,73 @@
+"""Each test gets a world of its own; the calls of all tests are recorded by function."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from functions.shared import answer, aws, custom_resource
+from functions.shared.deadline import Deadline
+from tests.functions.fakes.clock import Clock
+from tests.functions.fakes.cloudformation import FakeCloudFormation
+from tests.functions.fakes.wire import Wire
+from tests.functions.recorder import Recorder
+from tests.functions.world import STACK_ID, ResponseBucket, World
+
+RECORD_TO = "RECORD_CALLS"
+FUNCTIONS = ("clear_studio", "empty_bucket", "pipeline_manager", "seed_data", "vpc_baseline")
+
+
+@pytest.fixture(scope="session")
+def recorder() -> Iterator[Recorder]:
+    """Collect every call; write them to the file named by `RECORD_CALLS`, if it is set."""
+    recorder = Recorder()
+    yield recorder
+    if RECORD_TO in os.environ:
+        recorder.save(Path(os.environ[RECORD_TO]))
+
+
+@pytest.fixture(scope="session")
+def wire() -> Wire:
+    """Make clients once: botocore's model of SageMaker takes half a second to read."""
+    return Wire()
+
+
+@pytest.fixture
+def world(
+    request: pytest.FixtureRequest,
+    wire: Wire,
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> World:
+    """Surround the function that the test's module is named after."""
+    module = request.module.__name__.rpartition(".test_")[2]
+    function = next((name for name in FUNCTIONS if module.startswith(name)), "")
+    clock, responses = Clock(), ResponseBucket()
+    cloudformation = FakeCloudFormation(STACK_ID, "DELETE_IN_PROGRESS")
+    wire.backends = {"cloudformation": cloudformation}
+    wire.listener = partial(recorder.record, function) if function else lambda *_: None
+    monkeypatch.setattr(aws, "client", wire.client)
+    monkeypatch.setattr(answer, "HTTPSConnection", responses.connect)
+    monkeypatch.setattr(answer, "deliver", partial(answer.deliver, sleep=clock.sleep))
+    monkeypatch.setattr(custom_resource, "Deadline", partial(Deadline, sleep=clock.sleep))
+    return World(function, wire, clock, responses, cloudformation)
+
+
+@pytest.fixture(autouse=True)
+def log_levels() -> Iterator[None]:
+    """Undo what crhelper does to the levels of everybody's loggers."""
+    loggers = [logging.root, *map(logging.getLogger, ("boto", "boto3", "botocore", "urllib3"))]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Hold rights against calls when all calls were made."""
+    items.sort(key=lambda item: item.path.name == "test_rights.py")

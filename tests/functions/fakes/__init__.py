@@ -1,0 +1,1 @@
+"""AWS in memory: real boto3 clients whose requests end in a small backend."""

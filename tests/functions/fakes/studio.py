@@ -1,0 +1,82 @@
+"""A Studio domain in memory: its spaces and apps, which take their time to go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.functions.fakes.clock import Clock
+from tests.functions.fakes.wire import ApiError, Backend, Fields
+
+DOMAIN = "d-abcdefghijkl"
+PAGE = 2
+_APP_SECONDS = 300
+_SPACE_SECONDS = 60
+
+
+@dataclass
+class App:
+    """An app of a space or of a user profile; its deletion leaves it in the list for a day."""
+
+    name: str
+    kind: str = "JupyterLab"
+    space: str = ""
+    profile: str = ""
+    status: str = "InService"
+
+
+class FakeStudio(Backend):
+    """One domain."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.apps: list[App] = []
+        self.spaces: dict[str, str] = {}
+
+    def list_apps(self, p: Fields) -> Fields:
+        shown = [
+            {
+                "DomainId": DOMAIN,
+                "AppName": app.name,
+                "AppType": app.kind,
+                "Status": app.status,
+                **({"SpaceName": app.space} if app.space else {"UserProfileName": app.profile}),
+            }
+            for app in self.apps
+        ]
+        return self._page(p, "Apps", shown)
+
+    def list_spaces(self, p: Fields) -> Fields:
+        shown = [
+            {"DomainId": DOMAIN, "SpaceName": name, "Status": status}
+            for name, status in self.spaces.items()
+        ]
+        return self._page(p, "Spaces", shown)
+
+    def _page(self, p: Fields, key: str, items: list[Fields]) -> Fields:
+        if p["DomainIdEquals"] != DOMAIN:
+            raise ApiError("ResourceNotFound", f"Domain {p['DomainIdEquals']} does not exist")
+        start = int(p.get("NextToken", 0))
+        more = {"NextToken": str(start + PAGE)} if start + PAGE < len(items) else {}
+        return {key: items[start : start + PAGE], **more}
+
+    def delete_app(self, p: Fields) -> None:
+        owner = (p.get("SpaceName", ""), p.get("UserProfileName", ""))
+        found = [
+            app
+            for app in self.apps
+            if (app.name, app.kind, app.space, app.profile) == (p["AppName"], p["AppType"], *owner)
+        ]
+        if not found or found[0].status == "Deleted":
+            raise ApiError("ResourceNotFound", f"App {p['AppName']} does not exist")
+        found[0].status = "Deleting"
+        self.clock.after(_APP_SECONDS, lambda: setattr(found[0], "status", "Deleted"))
+
+    def delete_space(self, p: Fields) -> None:
+        name = p["SpaceName"]
+        if name not in self.spaces:
+            raise ApiError("ResourceNotFound", f"Space {name} does not exist")
+        if any(app.space == name and app.status != "Deleted" for app in self.apps):
+            raise ApiError("ResourceInUse", f"Space {name} has apps")
+        self.spaces[name] = "Deleting"
+        self.clock.after(_SPACE_SECONDS, lambda: self.spaces.pop(name))

@@ -1,0 +1,246 @@
+"""Which calls the functions make, and which rights those calls need on AWS.
+
+The fakes hand every call here. A call becomes rights: actions on resource ARNs, with the condition
+keys that a policy may ask for. `tests/iam` reads them from a file: run
+
+    RECORD_CALLS=calls.json pytest tests/functions
+
+and `load(path)` gives, for each function, what it needs. Sources, where no other is named: Service
+Authorization Reference, "Actions, resources, and condition keys" of the service.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+PARTITION = "aws"
+REGION = "eu-west-1"
+ACCOUNT = "123456789012"
+KEY_ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
+
+Parameters = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Right:
+    """One action on one resource; `context` holds condition keys of the request."""
+
+    action: str
+    resource: str
+    context: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request of a function, such as `s3:PutObject`, and the rights that it needs."""
+
+    operation: str
+    rights: tuple[Right, ...]
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """The identifiers of what the call is about."""
+        return tuple(dict.fromkeys(right.resource for right in self.rights))
+
+
+@dataclass
+class Recorder:
+    """The calls of each function, in the order in which they were made."""
+
+    calls: dict[str, list[Call]] = field(default_factory=lambda: defaultdict(list))
+
+    def record(self, function: str, service: str, operation: str, parameters: Parameters) -> None:
+        """Note one call of a function."""
+        rights = tuple(rights_of(service, operation, parameters))
+        self.calls[function].append(Call(f"{service}:{operation}", rights))
+
+    def rights(self, function: str) -> list[Right]:
+        """Return each right that a function's calls needed, once."""
+        return [*dict.fromkeys(right for call in self.calls[function] for right in call.rights)]
+
+    def save(self, path: Path) -> None:
+        """Write what `load` reads."""
+        content = {
+            function: [asdict(right) for right in self.rights(function)]
+            for function in sorted(self.calls)
+        }
+        path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def load(path: Path) -> dict[str, list[Right]]:
+    """Return the rights of each function from a file that `Recorder.save` wrote."""
+    content = json.loads(path.read_text())
+    return {
+        function: [
+            Right(one["action"], one["resource"], tuple((k, v) for k, v in one["context"]))
+            for one in rights
+        ]
+        for function, rights in content.items()
+    }
+
+
+def rights_of(service: str, operation: str, parameters: Parameters) -> list[Right]:
+    """Return the rights that a request needs; raises `KeyError` for one that is not listed here."""
+    return _RIGHTS[f"{service}:{operation}"](parameters)
+
+
+def arn(service: str, resource: str) -> str:
+    """Return the ARN of something in the account of the tests."""
+    return f"arn:{PARTITION}:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+
+Rights = Callable[[Parameters], list[Right]]
+
+
+def _on_bucket(action: str) -> Rights:
+    return lambda p: [Right(action, _bucket(p))]
+
+
+def _on_object(*actions: str, reads: bool = False, key: tuple[str, ...] = ()) -> Rights:
+    """Rights on an object; who reads also asks whether it is there ("API_HeadObject")."""
+
+    def rights(p: Parameters) -> list[Right]:
+        found = [Right(action, f"{_bucket(p)}/{p['Key']}") for action in actions]
+        found += [Right("s3:ListBucket", _bucket(p))] if reads else []
+        through = (("kms:ViaService", f"s3.{REGION}.amazonaws.com"),)
+        return found + [Right(action, KEY_ARN, through) for action in key]
+
+    return rights
+
+
+def _put_object(p: Parameters) -> list[Right]:
+    """`If-Match` asks for `s3:GetObject` as well ("API_PutObject")."""
+    actions = ("s3:PutObject", *(["s3:GetObject"] if "IfMatch" in p else []))
+    return _on_object(*actions, key=("kms:GenerateDataKey",))(p)
+
+
+def _delete_objects(p: Parameters) -> list[Right]:
+    """Both actions for a version ("API_DeleteObjects")."""
+    return [
+        Right(action, f"{_bucket(p)}/{one['Key']}")
+        for one in p["Delete"]["Objects"]
+        for action in (
+            "s3:DeleteObject",
+            *(["s3:DeleteObjectVersion"] if "VersionId" in one else []),
+        )
+    ]
+
+
+def _bucket(p: Parameters) -> str:
+    return f"arn:{PARTITION}:s3:::{p['Bucket']}"
+
+
+def _anywhere(action: str) -> Rights:
+    return lambda _p: [Right(action, "*")]
+
+
+def _revoke(action: str) -> Rights:
+    return lambda p: [Right(action, arn("ec2", f"security-group/{p['GroupId']}"))]
+
+
+def _sagemaker(operation: str, pattern: str) -> Rights:
+    """One right of the operation's name; `pattern` holds fields of the request."""
+    return lambda p: [Right(f"sagemaker:{operation}", _filled(pattern, p))]
+
+
+def _filled(pattern: str, p: Parameters) -> str:
+    """Names are in lower case in SageMaker's ARNs, and an ARN may be given for a name."""
+    name = pattern.format_map(p)
+    return name if name.startswith("arn:") else arn("sagemaker", name.lower())
+
+
+def _of_arn(operation: str, parameter: str) -> Rights:
+    return lambda p: [Right(f"sagemaker:{operation}", p[parameter])]
+
+
+def _write_pipeline(operation: str) -> Rights:
+    """A pipeline is given a role, and tags ask for a right of their own (IAM user guide)."""
+
+    def rights(p: Parameters) -> list[Right]:
+        pipeline = _filled("pipeline/{PipelineName}", p)
+        found = [Right(f"sagemaker:{operation}", pipeline)]
+        if "RoleArn" in p:
+            service = (("iam:PassedToService", "sagemaker.amazonaws.com"),)
+            found.append(Right("iam:PassRole", p["RoleArn"], service))
+        if p.get("Tags"):
+            found.append(
+                Right("sagemaker:AddTags", pipeline, (("sagemaker:TaggingAction", operation),))
+            )
+        return found
+
+    return rights
+
+
+_UPLOAD = _on_object("s3:PutObject", key=("kms:GenerateDataKey", "kms:Decrypt"))
+
+_RIGHTS: dict[str, Rights] = {
+    "cloudformation:DescribeStacks": lambda p: [
+        Right("cloudformation:DescribeStacks", p["StackName"])
+    ],
+    "ec2:DescribeManagedPrefixLists": _anywhere("ec2:DescribeManagedPrefixLists"),
+    "ec2:DescribeSecurityGroups": _anywhere("ec2:DescribeSecurityGroups"),
+    "ec2:RevokeSecurityGroupEgress": _revoke("ec2:RevokeSecurityGroupEgress"),
+    "ec2:RevokeSecurityGroupIngress": _revoke("ec2:RevokeSecurityGroupIngress"),
+    "s3:AbortMultipartUpload": _on_object("s3:AbortMultipartUpload"),
+    "s3:CompleteMultipartUpload": lambda p: _UPLOAD(p) + _put_object(p),
+    "s3:CreateMultipartUpload": _UPLOAD,
+    "s3:DeleteObject": _on_object("s3:DeleteObject"),
+    "s3:DeleteObjects": _delete_objects,
+    "s3:GetBucketPolicy": _on_bucket("s3:GetBucketPolicy"),
+    "s3:GetBucketTagging": _on_bucket("s3:GetBucketTagging"),
+    "s3:GetObject": _on_object("s3:GetObject", reads=True, key=("kms:Decrypt",)),
+    "s3:HeadBucket": _on_bucket("s3:ListBucket"),
+    "s3:HeadObject": _on_object("s3:GetObject", reads=True),
+    "s3:ListMultipartUploads": _on_bucket("s3:ListBucketMultipartUploads"),
+    "s3:ListObjectVersions": _on_bucket("s3:ListBucketVersions"),
+    "s3:PutBucketPolicy": _on_bucket("s3:PutBucketPolicy"),
+    "s3:PutObject": _put_object,
+    "s3:UploadPart": _UPLOAD,
+    "sagemaker:CreatePipeline": _write_pipeline("CreatePipeline"),
+    "sagemaker:DeleteApp": lambda p: [
+        Right(
+            "sagemaker:DeleteApp",
+            arn(
+                "sagemaker",
+                f"app/{p['DomainId']}/{p.get('UserProfileName') or p.get('SpaceName')}"
+                f"/{p['AppType'].lower()}/{p['AppName']}",
+            ),
+        )
+    ],
+    "sagemaker:DeleteEndpoint": _sagemaker("DeleteEndpoint", "endpoint/{EndpointName}"),
+    "sagemaker:DeleteEndpointConfig": _sagemaker(
+        "DeleteEndpointConfig", "endpoint-config/{EndpointConfigName}"
+    ),
+    "sagemaker:DeleteModel": _sagemaker("DeleteModel", "model/{ModelName}"),
+    "sagemaker:DeleteModelPackage": _sagemaker("DeleteModelPackage", "{ModelPackageName}"),
+    "sagemaker:DeletePipeline": _sagemaker("DeletePipeline", "pipeline/{PipelineName}"),
+    "sagemaker:DeleteSpace": _sagemaker("DeleteSpace", "space/{DomainId}/{SpaceName}"),
+    "sagemaker:DescribeEndpoint": _sagemaker("DescribeEndpoint", "endpoint/{EndpointName}"),
+    "sagemaker:DescribeEndpointConfig": _sagemaker(
+        "DescribeEndpointConfig", "endpoint-config/{EndpointConfigName}"
+    ),
+    "sagemaker:DescribeModelPackage": _sagemaker("DescribeModelPackage", "{ModelPackageName}"),
+    "sagemaker:DescribePipeline": _sagemaker("DescribePipeline", "pipeline/{PipelineName}"),
+    "sagemaker:ListApps": _anywhere("sagemaker:ListApps"),
+    "sagemaker:ListEndpointConfigs": _anywhere("sagemaker:ListEndpointConfigs"),
+    "sagemaker:ListEndpoints": _anywhere("sagemaker:ListEndpoints"),
+    "sagemaker:ListModelPackages": _sagemaker(
+        "ListModelPackages", "model-package/{ModelPackageGroupName}/*"
+    ),
+    "sagemaker:ListModels": _anywhere("sagemaker:ListModels"),
+    "sagemaker:ListPipelineExecutionSteps": _of_arn(
+        "ListPipelineExecutionSteps", "PipelineExecutionArn"
+    ),
+    "sagemaker:ListPipelineExecutions": _sagemaker(
+        "ListPipelineExecutions", "pipeline/{PipelineName}"
+    ),
+    "sagemaker:ListSpaces": _anywhere("sagemaker:ListSpaces"),
+    "sagemaker:ListTags": _of_arn("ListTags", "ResourceArn"),
+    "sagemaker:StopPipelineExecution": _of_arn("StopPipelineExecution", "PipelineExecutionArn"),
+    "sagemaker:UpdatePipeline": _write_pipeline("UpdatePipeline"),
+}
