@@ -20,8 +20,8 @@ from typing import Any, Final
 
 Json = dict[str, Any]
 
-SCRIPTS: Final = ("preprocess.py", "train.py", "evaluate.py", "inference.py")
-"""The job scripts, as they lie under `Environment.code_prefix`."""
+SCRIPTS: Final = ("preprocess.py", "train.py", "evaluate.py", "inference.py", "jobs.py")
+"""The job scripts, and what they share, as they lie under `Environment.code_prefix`."""
 
 OWNER_TAG: Final = "pipeline-owner"
 """Tag, and metadata key of model packages, whose value is `Environment.owner`."""
@@ -184,6 +184,7 @@ def _preprocess(environment: Environment) -> Json:
         image=environment.preprocess_image,
         command=[
             *("--label", parameter("LabelColumn")),
+            *("--positive-class", parameter("PositiveClass")),
             *("--test-fraction", join(parameter("TestFraction"))),
         ],
         script="preprocess.py",
@@ -248,14 +249,13 @@ def _quoted(value: Json) -> Json:
 
 
 def _evaluate(environment: Environment) -> Json:
-    """Scores the model with the code that will serve it, on rows that training never saw."""
+    """Scores the model with the code that will serve it, on rows that training never saw.
+
+    Label and positive class are in the model: only the gate's metric is asked for.
+    """
     job = _Job(
         image=environment.training_image,
-        command=[
-            *("--label", parameter("LabelColumn")),
-            *("--positive-class", parameter("PositiveClass")),
-            *("--metric", parameter("QualityMetric")),
-        ],
+        command=["--metric", parameter("QualityMetric")],
         script="evaluate.py",
         inputs=[
             _processing_input("model", get("Steps.Train.ModelArtifacts.S3ModelArtifacts")),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pipeline.definition import SCRIPTS
 from pipeline.validate import validate
 
 if TYPE_CHECKING:
@@ -287,7 +288,7 @@ def test_a_planted_fault_is_found(definition: Json, name: str) -> None:
 
 
 def test_a_script_that_is_taken_away_is_missed_by_its_steps(definition: Json) -> None:
-    faults = validate(definition, scripts=("preprocess.py", "train.py", "evaluate.py"))
+    faults = validate(definition, scripts=set(SCRIPTS) - {"inference.py"})
     assert {fault.step for fault in faults} == {"RegisterModel", "CreateModel"}
 
 

@@ -1,0 +1,140 @@
+"""What the three jobs share: taking arguments, failing with one clear sentence, whole results.
+
+A job is a function of its arguments. `run` calls it and, where it fails, leaves the reason in the
+file that SageMaker shows as the job's failure reason, and gives the process's exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+REASON_CHARACTERS: Final = 1000
+"""SageMaker shows the first kilobyte of a job's reason ("API_DescribeProcessingJob")."""
+
+MISSING: Final = frozenset(
+    {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"}
+    | {"<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
+)
+"""What means "no value" in a cell: the list of `pandas.read_csv`, which training reads with."""
+
+AUTO: Final = "auto"
+
+
+class JobError(Exception):
+    """Something that whoever started the job can put right; its text is one sentence for them."""
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """A parser of `--name value` pairs that raises `JobError`, in place of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `JobError` with what argparse found."""
+        raise JobError(message)
+
+    def parse_pairs(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Parse `argv`; a value may begin with a dash, such as a class named -1 or a column -x."""
+        names, values = argv[::2], argv[1::2]
+        pairs = [f"{name}={value}" for name, value in zip(names, values, strict=False)]
+        return self.parse_args([*pairs, *names[len(values) :]])
+
+
+def base_folder() -> Path:
+    """`/opt/ml`, or where the environment says that it is, as SageMaker's toolkits read it."""
+    return Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+
+
+def run(job: Callable[[Sequence[str]], None], argv: Sequence[str], reason: Path) -> int:
+    """Do `job` and give the exit code: 0, 2 for a `JobError`, 1 for a fault of ours.
+
+    Unless it is 0, the file `reason` holds the sentence that explains it.
+    """
+    try:
+        job(argv)
+    except JobError as error:
+        return _fail(reason, str(error), 2)
+    except Exception as error:  # noqa: BLE001 - whatever happened must reach the reason file
+        traceback.print_exc()
+        return _fail(reason, f"{type(error).__name__}: {error}", 1)
+    return 0
+
+
+def _fail(reason: Path, sentence: str, code: int) -> int:
+    text = " ".join(sentence.split())
+    sys.stdout.flush()
+    print(f"error: {text}", file=sys.stderr)
+    reason.parent.mkdir(parents=True, exist_ok=True)
+    reason.write_text(text[:REASON_CHARACTERS], encoding="utf-8")
+    return code
+
+
+@contextmanager
+def whole(*paths: Path) -> Iterator[list[Path]]:
+    """Give a path to write to for each of `paths`; at the end they take their names, all or none.
+
+    If the block raises, what it wrote is removed: no reader ever finds half a file.
+    """
+    drafts = [path.with_name(f".{path.name}.draft") for path in paths]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield drafts
+        for draft, path in zip(drafts, paths, strict=True):
+            draft.replace(path)
+    finally:
+        for draft in drafts:
+            draft.unlink(missing_ok=True)
+
+
+def number(text: str) -> float | None:
+    """The number that `text` says, as pandas reads it, or None; it may be infinite or NaN."""
+    try:
+        return None if "_" in text else float(text)
+    except ValueError:
+        return None
+
+
+def in_order(classes: Iterable[str]) -> list[str]:
+    """`classes` by value if all are numbers, by their text otherwise."""
+    found = sorted(classes)
+    values = {name: number(name) for name in found}
+    if any(value is None or value != value for value in values.values()):  # noqa: PLR0124 - NaN
+        return found
+    return sorted(found, key=lambda name: (values[name], name))
+
+
+def positive_class(classes: Iterable[str], wanted: str) -> str | None:
+    """The class that counts as positive: `wanted`, or by rule if that is `AUTO`.
+
+    The rule is scikit-learn's: of two classes, the later one in order (1 and not 0, yes and not
+    no, true and not false). With three classes or more there is none.
+
+    Raises:
+        JobError: `wanted` is no class, or there are more than two.
+    """
+    found = in_order(classes)
+    two = len(found) == 2  # noqa: PLR2004
+    if wanted == AUTO:
+        return found[1] if two else None
+    if wanted not in found:
+        raise JobError(f"positive class: {wanted!r} does not occur; there are {listing(found)}")
+    if not two:
+        raise JobError(
+            f"positive class: {wanted!r} was given, but the label has {len(found)} classes and "
+            f"only one of two can be the positive one; give {AUTO!r}"
+        )
+    return wanted
+
+
+def listing(names: Sequence[str], most: int = 20) -> str:
+    """The first of `names` for an error message, and how many there are beyond."""
+    shown = ", ".join(repr(name[:60]) for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
