@@ -67,14 +67,22 @@ def _settings(
 
 def _allowed(field: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
     """Return what the schema allows, where it says so in few words."""
-    field = _resolve(field, whole)
-    items = _resolve(field.get("items", {}), whole)
-    choices = field.get("enum") or items.get("enum")
+    forms = [_resolve(form, whole) for form in field.get("anyOf", [field])]
+    choices = [", ".join(map(str, choices)) for choices in _choices(forms, whole)]
     if choices:
-        return f" Allowed: {', '.join(map(str, choices))}."
+        return f" Allowed: {'; or a list of '.join(choices)}."
+    field = forms[0]
     if "minimum" in field and "maximum" in field:
         return f" Allowed: {field['minimum']} to {field['maximum']}."
     return ""
+
+
+def _choices(forms: list[Mapping[str, Any]], whole: Mapping[str, Any]) -> Iterator[list[Any]]:
+    """Yield what may be chosen, of a value itself or of the items of a list."""
+    for form in forms:
+        items = _resolve(form.get("items", {}), whole)
+        if choices := form.get("enum") or items.get("enum"):
+            yield choices
 
 
 def _resolve(field: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -69,6 +69,24 @@ REQUIRED_ENDPOINTS = (InterfaceEndpoint.SAGEMAKER_API, InterfaceEndpoint.SAGEMAK
 """Studio in VpcOnly mode does not work without them (SageMaker developer guide, "Connect Studio
 in a VPC to external resources")."""
 
+
+class EndpointProfile(StrEnum):
+    """Sets of interface endpoints that have a name; `build.py cost` prices them."""
+
+    MINIMAL = "minimal"
+    """What Studio cannot do without."""
+    STANDARD = "standard"
+    """Seven: Studio's private address, container images, logs and the caller's identity, too."""
+    FULL = "full"
+    """Every service that can be named."""
+
+
+ENDPOINT_PROFILES: dict[EndpointProfile, tuple[InterfaceEndpoint, ...]] = {
+    EndpointProfile.MINIMAL: REQUIRED_ENDPOINTS,
+    EndpointProfile.STANDARD: STANDARD_ENDPOINTS,
+    EndpointProfile.FULL: tuple(InterfaceEndpoint),
+}
+
 LOG_RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922),
     *(3288, 3653),
@@ -107,8 +125,9 @@ class Network(_Section):
     endpoint_zones: int = Field(default=2, ge=1, le=3, strict=True)
     """In how many of the zones each interface endpoint has a network interface; each one costs."""
     interface_endpoints: tuple[InterfaceEndpoint, ...] = STANDARD_ENDPOINTS
-    """AWS services that can be reached from the subnets, besides S3; each one costs. The endpoint
-    that our own functions need (CloudFormation) is added where they run in the VPC."""
+    """AWS services that can be reached from the subnets, besides S3: the name of a profile or a
+    list; each one costs (`python build.py cost` says what). The endpoint that our own functions
+    need (CloudFormation) is added where they run in the VPC."""
 
     @field_validator("cidr", mode="before")
     @classmethod
@@ -124,6 +143,19 @@ class Network(_Section):
         if not 16 <= cidr.prefixlen <= 24:  # noqa: PLR2004 - said in the message
             raise ValueError("a range from /16 to /24 is needed, such as 10.38.0.0/16")
         return cidr
+
+    @field_validator(
+        "interface_endpoints",
+        mode="before",
+        json_schema_input_type=EndpointProfile | tuple[InterfaceEndpoint, ...],
+    )
+    @classmethod
+    def _profile_is_its_endpoints(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if value not in tuple(EndpointProfile):
+            raise ValueError(f"{', '.join(EndpointProfile)} or a list of services is needed")
+        return ENDPOINT_PROFILES[EndpointProfile(value)]
 
     @field_validator("interface_endpoints")
     @classmethod
