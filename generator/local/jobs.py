@@ -167,16 +167,15 @@ def _training_command(job: Job, request: Json) -> Command:
         "SAGEMAKER_TRAINING_MODULE": _TRAINING_MODULE,
         **request.get("Environment", {}),
     }
-    if not job.place.runtime.abilities.mounts:
-        variables["SAGEMAKER_BASE_DIR"] = str(job.ml)
     return _command(job, ["train"], variables, bool(request.get("EnableNetworkIsolation")))
 
 
 def _command(job: Job, words: list[str], variables: Mapping[str, str], offline: bool) -> Command:
     runtime = job.place.runtime
+    base = {} if runtime.abilities.mounts else {"SAGEMAKER_BASE_DIR": str(job.ml)}
     return Command(
         arguments=[runtime.translate(word, job.ml) for word in words],
-        environment=image_environment(runtime, job.scratch) | dict(variables),
+        environment=image_environment(runtime, job.scratch) | base | dict(variables),
         folder=job.ml,
         scratch=job.scratch,
         log=job.log,

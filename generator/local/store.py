@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_SCHEME: Final = "s3://"
 
 
 class StoreError(Exception):
@@ -106,7 +107,7 @@ class FolderStore:
 
 
 def _split(uri: str) -> tuple[str, str]:
-    parts = urlsplit(uri)
-    if parts.scheme != "s3" or not parts.netloc:
+    bucket, _, key = uri.removeprefix(_SCHEME).partition("/")
+    if not uri.startswith(_SCHEME) or not bucket:
         raise StoreError(f"{uri!r} is no S3 URI (s3://bucket/key)")
-    return parts.netloc, parts.path.lstrip("/")
+    return bucket, key

@@ -1,0 +1,158 @@
+"""``python build.py local``: the pipeline, on this machine, without an account or docker."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from generator.commands.console import print_json
+from generator.commands.options import json_option
+from generator.errors import UsageError
+
+if TYPE_CHECKING:
+    from generator.local.runs import Run, Wanted
+
+ENVIRONMENT: Final = Path(__file__).parents[2] / ".venv-local"
+WORK: Final = Path(".build") / "local"
+_REPORT: Final = "report.html"
+_LEFT: Final = "endpoint.json"
+
+
+@click.command(
+    epilog="""\b
+python build.py local                                  a synthetic table
+python build.py local --data mine.csv --label churned  a table of your own
+python build.py local --set QualityThreshold=0.99      see the gate refuse
+python build.py local --keep                           leave the endpoint up
+python build.py local --stop                           and take it down
+"""
+)
+@click.option(
+    "--data", type=click.Path(path_type=Path), metavar="FILE.csv|FOLDER", help="The table."
+)
+@click.option("--label", metavar="COLUMN", help="The column to predict.")
+@click.option(
+    "--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a pipeline parameter."
+)
+@click.option("--keep", is_flag=True, help="Leave the endpoint running.")
+@click.option("--stop", is_flag=True, help="Stop an endpoint that was left running; do no more.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="FILE.html",
+    help="Write the report there too.",
+)
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    default=WORK,
+    show_default=True,
+    metavar="FOLDER",
+    help="Keep the runs' files there.",
+)
+@json_option
+def command(
+    data: Path | None,
+    label: str | None,
+    pairs: tuple[str, ...],
+    keep: bool,
+    stop: bool,
+    report: Path | None,
+    work: Path,
+    as_json: bool,
+) -> int:
+    """Run the compiled pipeline here, with the toolkits of AWS's images.
+
+    Preprocess, train, evaluate, gate, register, deploy; then ask the endpoint for predictions and
+    write a report. Ends with 1 if the gate refuses the model or a step fails.
+    """
+    if stop:
+        return _stop(work, as_json)
+    return _run(_wanted(data, label, pairs, keep, work), report, as_json)
+
+
+def _wanted(
+    data: Path | None, label: str | None, pairs: tuple[str, ...], keep: bool, work: Path
+) -> Wanted:
+    from generator.local import account  # noqa: PLC0415 - heavy; for this command alone
+    from generator.local.inputs import parse_settings  # noqa: PLC0415
+    from generator.local.runs import Wanted  # noqa: PLC0415
+    from pipeline.definition import build  # noqa: PLC0415
+
+    parameters = parse_settings(pairs, build(account.environment())["Parameters"])
+    if "InputData" in parameters:
+        raise UsageError("--set: got InputData: give the table with --data")
+    if label is not None:
+        if parameters.get("LabelColumn", label) != label:
+            raise UsageError("--label and --set LabelColumn differ: give one of them")
+        parameters["LabelColumn"] = label
+    return Wanted(data, parameters, work, keep)
+
+
+def _run(wanted: Wanted, report: Path | None, as_json: bool) -> int:
+    from generator.commands import local_view  # noqa: PLC0415 - rich, for this command alone
+    from generator.local import runs, sandbox  # noqa: PLC0415
+    from generator.local.report.page import render  # noqa: PLC0415
+
+    runs.check(wanted)
+    _check_report(report)
+    try:
+        runtime = sandbox.find(ENVIRONMENT)
+    except sandbox.SandboxError as error:
+        raise UsageError(str(error)) from error
+    run = runs.prepare(wanted, runtime)
+    try:
+        with local_view.progress(run, runtime, quiet=as_json) as observe:
+            runs.run(run, observe)
+        file = run.folder / _REPORT
+        file.write_text(render(run), encoding="utf-8")
+        if report is not None:
+            report.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, report)
+        kept = _keep(run) if wanted.keep else None
+    finally:
+        if not (wanted.keep and run.succeeded):
+            run.service.stop()
+    if as_json:
+        print_json(runs.as_json(run) | {"Report": str(report or file), "Endpoint": kept})
+    else:
+        local_view.summary(run, report or file, kept)
+    return 0 if run.succeeded else 1
+
+
+def _check_report(report: Path | None) -> None:
+    if report is not None and report.is_dir():
+        raise UsageError(f"--report: got {str(report)!r}: this is a folder; a file is needed")
+
+
+def _keep(run: Run) -> str | None:
+    """Note the endpoint for ``--stop``; it takes the place of one that was left before."""
+    from generator.local.serving import Left  # noqa: PLC0415
+
+    if run.endpoint is None or not run.succeeded:
+        return None
+    note = run.wanted.work / _LEFT
+    before = Left.read(note)
+    if before is not None:
+        before.stop()
+    process = run.endpoint.process
+    Left(run.endpoint.url, process.pid, str(run.folder)).write(note)
+    return run.endpoint.url
+
+
+def _stop(work: Path, as_json: bool) -> int:
+    from generator.local.serving import Left  # noqa: PLC0415
+
+    note = work / _LEFT
+    left = Left.read(note)
+    if left is not None:
+        left.stop()
+    note.unlink(missing_ok=True)
+    if as_json:
+        print_json({"Stopped": left.url if left else None})
+    else:
+        print(f"stopped {left.url}" if left else "no endpoint was left running")
+    return 0

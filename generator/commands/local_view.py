@@ -1,0 +1,244 @@
+"""How ``python build.py local`` shows a run: live on a terminal, line by line elsewhere."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.live import Live
+from rich.markup import escape
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from generator.commands.console import console
+from generator.local import plan, runs
+from generator.local.jobs import plain_reason
+from generator.local.record import Status
+from generator.local.sandbox import tail
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from generator.local.execution import Observer
+    from generator.local.record import Execution, Gate, StepRecord
+    from generator.local.runs import Run
+    from generator.local.sandbox import Runtime
+
+_SYMBOLS: Final = {
+    Status.SUCCEEDED: ("ok", "green"),
+    Status.FAILED: ("failed", "red"),
+    Status.STOPPED: ("stopped", "yellow"),
+}
+_SIGNS: Final = {
+    "Equals": ("=", "is not"),
+    "GreaterThan": (">", "is not above"),
+    "GreaterThanOrEqualTo": (">=", "is below"),
+    "LessThan": ("<", "is not below"),
+    "LessThanOrEqualTo": ("<=", "is above"),
+}
+_LOG_LINES: Final = 20
+_NOTE_CHARACTERS: Final = 100
+_REFRESHES_A_SECOND: Final = 8
+
+
+@contextmanager
+def progress(run: Run, runtime: Runtime, quiet: bool) -> Iterator[Observer]:
+    """Give an observer that shows how the run goes; with `quiet`, one that shows nothing."""
+    if quiet:
+        yield lambda _execution, _step: None
+        return
+    out = console()
+    _introduce(out, run, runtime)
+    if not out.is_terminal:
+        yield lambda execution, step: _print_line(out, execution, step)
+        return
+    view = _View(run)
+    with Live(get_renderable=view.table, console=out, refresh_per_second=_REFRESHES_A_SECOND):
+        yield view.observe
+
+
+def summary(run: Run, report: Path, kept: str | None) -> None:
+    """Show metrics, the gate's decision, what failed, the latency, and where to read on."""
+    out = console()
+    out.print()
+    _show_failure(out, run)
+    _show_metrics(out, run.evaluation)
+    _show_gate(out, run)
+    _show_latency(out, run)
+    _show_places(out, run, report, kept)
+
+
+def _introduce(out: Console, run: Run, runtime: Runtime) -> None:
+    out.print(f"Run {run.execution.id} of the pipeline on {escape(run.data_name)}", style="bold")
+    label = run.execution.parameters["LabelColumn"]
+    out.print(f"to predict {label!r}; files in {run.folder}", style="dim", markup=False)
+    able = runtime.abilities
+    if not able.mounts:
+        out.print("This user may not mount: jobs see their folder by its own path, not /opt/ml.")
+    if not able.network:
+        out.print("This user may not cut the network: isolated jobs have it here.", style="yellow")
+
+
+def _print_line(out: Console, execution: Execution, step: StepRecord) -> None:
+    """One line for a step's start, one for its end."""
+    clock = f"{execution.seconds:7.1f} s"
+    if step.ended is None:
+        out.print(f"{clock}  {step.name}: started", markup=False)
+        return
+    word, style = _outcome(step)
+    note = _note(execution, step)
+    text = f"{clock}  {step.name}: {word} in {step.seconds:.1f} s" + (f" ({note})" if note else "")
+    out.print(text, style=style, markup=False)
+
+
+class _View:
+    """The live table of a run's steps."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._steps: list[StepRecord] = []
+        self._planned = [*_main_path(run.definition["Steps"]), runs.INVOKE]
+        self._spinner = Spinner("dots")
+
+    def observe(self, _execution: Execution, step: StepRecord) -> None:
+        if step not in self._steps:
+            self._steps.append(step)
+
+    def table(self) -> Table:
+        """The steps that were started, then those to come."""
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for step in self._steps:
+            table.add_row(*self._row(step))
+        started = {step.name for step in self._steps}
+        if self._run.execution.ended is None or self._run.execution.status is Status.SUCCEEDED:
+            for name in self._planned:
+                if name not in started:
+                    table.add_row("", Text(name, style="dim"), "", "")
+        return table
+
+    def _row(self, step: StepRecord) -> tuple[Any, ...]:
+        seconds = Text(f"{step.seconds:.1f} s", justify="right")
+        if step.ended is None:
+            last = next(iter(tail(step.log, 1)), "") if step.log else ""
+            return self._spinner, Text(step.name, style="bold"), seconds, _short(last, "dim")
+        word, style = _outcome(step)
+        note = _note(self._run.execution, step)
+        return Text(word, style=style), Text(step.name), seconds, _short(note, "")
+
+
+def _main_path(steps: list[dict[str, Any]]) -> Iterator[str]:
+    """The names of the steps of a run in which every condition holds."""
+    for step in plan.order(steps):
+        yield step.name
+        yield from _main_path((step.body.get("Arguments") or {}).get("IfSteps", []))
+
+
+def _outcome(step: StepRecord) -> tuple[str, str]:
+    if step.kind == "Fail":
+        return "refused", "yellow"
+    return _SYMBOLS[step.status]
+
+
+def _note(execution: Execution, step: StepRecord) -> str:
+    """What is worth knowing of a step that has ended."""
+    if step.kind == "Condition":
+        return "; ".join(_decision(execution, gate) for gate in step.gates)
+    if step.kind == "Fail":
+        return "the model was not registered or deployed"
+    if step.status is Status.FAILED:
+        return plain_reason(step.failure_reason)
+    if step.kind == "Processing" and step.log:
+        return next(iter(tail(step.log, 1)), "")
+    return ""
+
+
+def _decision(execution: Execution, gate: Gate) -> str:
+    sign, _ = _SIGNS[gate.comparison]
+    metric = execution.parameters.get("QualityMetric", "value")
+    return f"{metric} {_number(gate.left)} {sign} {_number(gate.right)}: {_yes(gate.outcome)}"
+
+
+def _show_failure(out: Console, run: Run) -> None:
+    steps = [*run.execution.steps, *([run.invocation] if run.invocation else [])]
+    failed = next((step for step in steps if step.status is Status.FAILED), None)
+    if failed is None or failed.kind == "Fail":
+        return
+    out.print(f"{failed.name} failed: {plain_reason(failed.failure_reason)}", style="red")
+    if failed.log and failed.log.exists():
+        out.print(f"The end of its log, {failed.log}:", style="dim", markup=False)
+        for line in tail(failed.log, _LOG_LINES):
+            out.print(f"  {line}", style="dim", markup=False)
+    out.print()
+
+
+def _show_metrics(out: Console, evaluation: dict[str, Any]) -> None:
+    metrics = evaluation.get("metrics", {})
+    if not metrics:
+        return
+    baseline = evaluation.get("baseline", {})
+    table = Table("metric", box=None, pad_edge=False)
+    table.add_column("test data", justify="right")
+    table.add_column("majority class", justify="right", style="dim")
+    for name, value in metrics.items():
+        if isinstance(value, int | float):
+            table.add_row(name, _number(value), _number(baseline.get(name)))
+    out.print(table)
+    out.print()
+
+
+def _show_gate(out: Console, run: Run) -> None:
+    for step in run.execution.steps:
+        for gate in step.gates:
+            metric = run.execution.parameters.get("QualityMetric", "value")
+            left, right = _number(gate.left), _number(gate.right)
+            sign, contrary = _SIGNS[gate.comparison]
+            if gate.outcome:
+                out.print(f"The gate let the model pass: {metric} {left} {sign} {right}.")
+            else:
+                text = f"The gate refused the model: {metric} {left} {contrary} {right}."
+                out.print(text, style="yellow")
+
+
+def _show_latency(out: Console, run: Run) -> None:
+    if run.smoke is None:
+        return
+    for latency in run.smoke.latencies:
+        rows = "1 row" if latency.rows == 1 else f"{latency.rows:,} rows"
+        out.print(
+            f"The endpoint answered {latency.requests} requests of {rows}: "
+            f"p50 {latency.p50_ms:.1f} ms, p95 {latency.p95_ms:.1f} ms."
+        )
+
+
+def _show_places(out: Console, run: Run, report: Path, kept: str | None) -> None:
+    out.print(f"Report: {report}", markup=False, soft_wrap=True)
+    if kept is None or run.smoke is None:
+        return
+    data = run.smoke.sent.replace("\n", "\\n")
+    request = f"curl {kept} -H 'Content-Type: text/csv' --data-binary $'{data}'"
+    out.print(f"The endpoint stays up: {kept}", markup=False, soft_wrap=True)
+    out.print(f"  {request}", markup=False, soft_wrap=True, style="dim")
+    work = run.wanted.work
+    option = "" if str(work) == ".build/local" else f" --work {shlex.quote(str(work))}"
+    out.print(f"Stop it with: python build.py local --stop{option}", markup=False)
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "" if value is None else str(value)
+    return f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+
+
+def _yes(outcome: bool) -> str:
+    return "passed" if outcome else "refused"
+
+
+def _short(text: str, style: str) -> Text:
+    shown = Text(text[:_NOTE_CHARACTERS], style=style, no_wrap=True, overflow="ellipsis")
+    shown.truncate(_NOTE_CHARACTERS)
+    return shown

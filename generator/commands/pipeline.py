@@ -1,0 +1,87 @@
+"""``python build.py pipeline``: the pipeline's graph, and what is wrong with its definition."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from generator.commands.options import json_option
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.tree import Tree
+
+    from generator.local.outline import Node
+
+
+@click.command
+@json_option
+def command(as_json: bool) -> int:
+    """Draw the pipeline, list each step's inputs and outputs, and check the definition.
+
+    With --json: the compiled definition, as a deployment would create it but for the names of its
+    account. Ends with 1 if the definition has faults.
+    """
+    from generator.local import account  # noqa: PLC0415 - heavy; for this command alone
+    from pipeline.definition import build  # noqa: PLC0415
+    from pipeline.validate import validate  # noqa: PLC0415
+
+    definition = build(account.environment())
+    faults = validate(definition)
+    if as_json:
+        click.echo(json.dumps(definition, indent=2))
+        for fault in faults:
+            click.echo(str(fault), err=True)
+    else:
+        _show(definition)
+        click.echo("\n".join(map(str, faults)) or "No faults: it fits the SageMaker API.")
+    return 1 if faults else 0
+
+
+def _show(definition: dict[str, object]) -> None:
+    from generator.commands.console import console  # noqa: PLC0415
+    from generator.local.outline import everything, outline  # noqa: PLC0415
+
+    steps: list[dict[str, object]] = definition["Steps"]  # type: ignore[assignment] # JSON
+    nodes = outline(steps)
+    out = console()
+    out.print(_tree(nodes))
+    out.print()
+    for node in everything(nodes):
+        _show_flows(out, node)
+
+
+def _tree(nodes: list[Node]) -> Tree:
+    """The graph as a tree: each step hangs on the last of those that it waits for."""
+    from rich.tree import Tree  # noqa: PLC0415
+
+    root = Tree("Start", guide_style="dim")
+    _grow(root, nodes)
+    return root
+
+
+def _grow(root: Tree, nodes: list[Node]) -> None:
+    places: dict[str, Tree] = {}
+    for node in nodes:
+        waits = [name for name in places if name in node.after]
+        above = places[waits[-1]] if waits else root
+        others = f" [dim](also after {', '.join(waits[:-1])})[/dim]" if waits[:-1] else ""
+        places[node.name] = above.add(f"[bold]{node.name}[/bold] [dim]{node.kind}[/dim]{others}")
+        for answer, inner in node.branches.items():
+            conditions = " and ".join(item.place for item in node.inputs)
+            title = f"{conditions}: [bold]{answer}[/bold]" if answer == "yes" else f"[bold]{answer}"
+            _grow(places[node.name].add(title), inner)
+
+
+def _show_flows(out: Console, node: Node) -> None:
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    out.print(f"{node.name} ({node.kind})", style="bold")
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 1, 0, 1))
+    for direction, flows in (("in", node.inputs), ("out", node.outputs)):
+        for flow in flows:
+            table.add_row(Text(direction, style="dim"), Text(flow.name), Text(flow.place))
+    out.print(table)

@@ -1,0 +1,162 @@
+"""Checks what the user gave before anything starts; the jobs check the rest of the table."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import gzip
+import zlib
+from itertools import islice
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from generator.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+Json = dict[str, Any]
+
+_GZIP: Final = b"\x1f\x8b"
+_DELIMITERS: Final = (",", ";", "\t", "|")
+_SHOWN_NAMES: Final = 20
+_TRUTHS: Final = {"true": True, "false": False}
+
+
+class InputError(UsageError):
+    """The user's data or a parameter cannot be used; the text is one line for them."""
+
+
+def data_files(data: Path) -> list[Path]:
+    """The files of the user's table: one file, or all in a folder but hidden ones.
+
+    Raises:
+        InputError: there is none.
+
+    """
+    if data.is_file():
+        return [data]
+    if not data.is_dir():
+        raise InputError(f"--data: got {str(data)!r}: there is no such file or folder")
+    files = [path for path in sorted(data.rglob("*")) if path.is_file() and not _hidden(path, data)]
+    if not files:
+        raise InputError(f"--data: got {str(data)!r}: the folder holds no file")
+    return files
+
+
+def check_label(files: Sequence[Path], label: str) -> None:
+    """Raise `InputError` unless the table's header has the column `label`."""
+    columns = header(files[0])
+    if label not in columns:
+        close = difflib.get_close_matches(label, columns, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise InputError(
+            f"--label: got {label!r}: {files[0].name} has no such column; it has "
+            f"{_names(columns)}{hint}"
+        )
+
+
+def header(file: Path) -> list[str]:
+    """The names of a CSV file's columns; raises `InputError` if it has none."""
+    rows = sample(file, 0)
+    if not rows or not any(rows[0]):
+        raise InputError(f"--data: got {str(file)!r}: the file is empty; a header line is needed")
+    return rows[0]
+
+
+def sample(file: Path, rows: int) -> list[list[str]]:
+    """The header and the first `rows` rows of a CSV file, gzip or not, as the jobs would read it.
+
+    Raises:
+        InputError: it cannot be read, or is no UTF-8 text.
+
+    """
+    try:
+        with _open(file) as text:
+            delimiter = _delimiter(text.readline())
+            text.seek(0)
+            found = list(islice(csv.reader(text, delimiter=delimiter), rows + 1))
+    except UnicodeDecodeError as error:
+        raise InputError(f"--data: got {str(file)!r}: the file is not UTF-8 text") from error
+    except (OSError, EOFError, zlib.error, csv.Error) as error:
+        raise InputError(f"--data: got {str(file)!r}: cannot be read: {error}") from error
+    return [[name.strip() for name in row] for row in found[:1]] + [row for row in found[1:] if row]
+
+
+def parse_settings(pairs: Iterable[str], declarations: Sequence[Json]) -> Json:
+    """Parameters from `Name=Value` texts, each with the type that its declaration gives.
+
+    Raises:
+        InputError: a pair has no `=`, a name is unknown, or a value is of the wrong kind.
+
+    """
+    known = {item["Name"]: item for item in declarations}
+    given: Json = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise InputError(f"--set: got {pair!r}: Name=Value is needed, such as Preset=best")
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+            raise InputError(f"--set: got {name!r}: there is no such parameter; {hint}")
+        given[name] = _typed(known[name], text)
+    return given
+
+
+def with_defaults(definition: Json, given: Mapping[str, Any]) -> Json:
+    """`definition` with `given` as the defaults, so that `pipeline.validate` checks them too."""
+    parameters = [
+        item | ({"DefaultValue": given[item["Name"]]} if item["Name"] in given else {})
+        for item in definition["Parameters"]
+    ]
+    return definition | {"Parameters": parameters}
+
+
+def _typed(declaration: Json, text: str) -> Any:
+    name, kind = declaration["Name"], declaration["Type"]
+    value = _converted(kind, text)
+    if value is None:
+        wanted = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+        raise InputError(f"--set: got {name}={text}: {wanted[kind]} is needed")
+    allowed = declaration.get("EnumValues")
+    if allowed and value not in allowed:
+        raise InputError(f"--set: got {name}={text}: one of {', '.join(allowed)} is needed")
+    return value
+
+
+def _converted(kind: str, text: str) -> Any:
+    """`text` as a value of a parameter type, or None."""
+    try:
+        if kind == "Integer":
+            return int(text)
+        if kind == "Float":
+            number = float(text)
+            return number if number - number == 0 else None  # neither infinite nor NaN
+    except ValueError:
+        return None
+    return _TRUTHS.get(text.lower()) if kind == "Boolean" else text
+
+
+def _hidden(path: Path, folder: Path) -> bool:
+    parts = path.relative_to(folder).parts
+    return any(part.startswith((".", "_")) for part in parts)
+
+
+def _open(file: Path) -> IO[str]:
+    with file.open("rb") as opened:
+        packed = opened.read(2) == _GZIP
+    if packed:
+        return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
+    return file.open(encoding="utf-8-sig", newline="")
+
+
+def _delimiter(line: str) -> str:
+    bare = "".join(line.split('"')[::2])
+    return max(_DELIMITERS, key=bare.count)
+
+
+def _names(columns: Sequence[str]) -> str:
+    more = len(columns) - _SHOWN_NAMES
+    shown = ", ".join(repr(name) for name in columns[:_SHOWN_NAMES])
+    return shown + (f" and {more} more" if more > 0 else "")

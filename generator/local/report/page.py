@@ -1,0 +1,417 @@
+"""The page about a run, from what the jobs left in S3's place and what the run recorded."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from generator.local.jobs import plain_reason
+from generator.local.record import Status
+from generator.local.report import charts
+from generator.local.sandbox import tail
+from pipeline.definition import EVALUATION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from generator.local.record import Execution, StepRecord
+    from generator.local.runs import Run
+
+Json = dict[str, Any]
+
+_STYLE: Final = Path(__file__).with_name("style.css")
+_FIGURES: Final = (
+    ("roc_auc", "ROC AUC"),
+    ("accuracy", "Accuracy"),
+    ("balanced_accuracy", "Balanced accuracy"),
+    ("f1", "F1"),
+    ("log_loss", "Log loss"),
+)
+_MOST_SERIES: Final = charts.SERIES_COLOURS
+_MOST_CLASSES: Final = 20
+_MOST_BARS: Final = 20
+_MOST_COLUMNS: Final = 60
+_LOG_LINES: Final = 25
+_NOTHING: Final = "\N{EN DASH}"
+
+
+def render(run: Run) -> str:
+    """The whole page as HTML text. What a run did not get to is left out."""
+    sections = [
+        _head(run),
+        _verdict(run),
+        _failure(run),
+        _figures(run),
+        _section("How well it predicts", _quality(run)),
+        _section("What was trained", _training(run)),
+        _section("How fast it answers", _latency(run)),
+        _section("The data", _data(run)),
+        _section("The run", _steps(run)),
+        _foot(run),
+    ]
+    title = f"Run {run.execution.id}"
+    style = _STYLE.read_text(encoding="utf-8")
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{style}</style></head>\n<body><main>"
+        f"{chr(10).join(part for part in sections if part)}</main></body></html>\n"
+    )
+
+
+# --- Top -------------------------------------------------------------------------------------
+
+
+def _head(run: Run) -> str:
+    label = run.execution.parameters["LabelColumn"]
+    data = run.data_name
+    started = run.execution.started.strftime("%Y-%m-%d %H:%M UTC")
+    return (
+        f"<header><h1>Predicting <em>{escape(str(label))}</em></h1>"
+        f'<p class="meta">{escape(data)} · run {run.execution.id} · {started} · '
+        f"{run.execution.seconds:.0f} s on this machine</p></header>"
+    )
+
+
+def _verdict(run: Run) -> str:
+    """Passed, refused or failed, with the numbers that decided."""
+    execution = run.execution
+    if execution.refused:
+        return _banner("refused", "!", "Refused by the gate", _decision(execution))
+    if run.succeeded:
+        text = _decision(execution) + " The endpoint answered over HTTP."
+        return _banner("passed", "✓", "Passed the gate, deployed", text)
+    failed = _failed_step(run)
+    name = failed.name if failed else "The run"
+    reason = plain_reason(failed.failure_reason) if failed else str(execution.status)
+    return _banner("failed", "\N{MULTIPLICATION SIGN}", f"{name} failed", reason)
+
+
+def _banner(kind: str, mark: str, title: str, text: str) -> str:
+    return (
+        f'<div class="verdict {kind}" role="status"><i class="mark" aria-hidden="true">{mark}</i>'
+        f"<div><b>{escape(title)}</b><br><span>{escape(text)}</span></div></div>"
+    )
+
+
+def _decision(execution: Execution) -> str:
+    words = {True: "reaches", False: "is below"}
+    metric = execution.parameters.get("QualityMetric", "value")
+    gates = [gate for step in execution.steps for gate in step.gates]
+    return " ".join(
+        f"{metric} {_number(gate.left)} {words[gate.outcome]} the threshold {_number(gate.right)}."
+        for gate in gates
+    )
+
+
+def _failed_step(run: Run) -> StepRecord | None:
+    steps = [*run.execution.steps, *([run.invocation] if run.invocation else [])]
+    return next((step for step in steps if step.status is Status.FAILED), None)
+
+
+def _failure(run: Run) -> str:
+    """The end of the log of a step that failed."""
+    failed = _failed_step(run)
+    if failed is None or failed.log is None or run.execution.refused:
+        return ""
+    lines = "\n".join(tail(failed.log, _LOG_LINES))
+    title = f'<p class="soft">The end of its log, {escape(str(failed.log))}:</p>'
+    return f"{title}<pre>{escape(lines)}</pre>"
+
+
+def _figures(run: Run) -> str:
+    """The metrics, each beside what always answering the most frequent class would reach."""
+    evaluation = run.evaluation
+    found, baseline = evaluation.get("metrics", {}), evaluation.get("baseline", {})
+    gate = evaluation.get("gate", {}).get("metric", "").replace("neg_log_loss", "log_loss")
+    cards = [
+        _figure(title, found[name], baseline.get(name), name == gate)
+        for name, title in _FIGURES
+        if name in found
+    ]
+    if run.smoke:
+        p50 = f"{run.smoke.latencies[0].p50_ms:.1f} ms"
+        cards.append(f'<div class="figure"><b>{p50}</b><span>one prediction, p50</span></div>')
+    return f'<div class="figures">{"".join(cards)}</div>' if cards else ""
+
+
+def _figure(title: str, value: float, baseline: float | None, gated: bool) -> str:
+    note = "" if baseline is None else f"<span>majority class {_number(baseline, 3)}</span>"
+    kind, suffix = ("figure gate", " · gate") if gated else ("figure", "")
+    return f'<div class="{kind}"><b>{_number(value, 3)}</b><span>{title}{suffix}</span>{note}</div>'
+
+
+# --- Quality ---------------------------------------------------------------------------------
+
+
+def _quality(run: Run) -> Iterator[str]:
+    found = run.json_output(EVALUATION, "curves.json").get("curves", [])[:_MOST_SERIES]
+    if found:
+        yield _roc(found)
+        yield _precision_recall(found, run.evaluation)
+    matrix = run.evaluation.get("confusion_matrix", [])
+    if matrix:
+        rows = run.evaluation["rows"]
+        yield _card(
+            "Confusion matrix",
+            f"{rows:,} rows of test data; shares of the actual class",
+            _confusion(run.evaluation["classes"], matrix),
+        )
+    if found:
+        yield _calibration(found)
+
+
+def _roc(curves: Sequence[Json]) -> str:
+    series = [
+        charts.Series(
+            f"{item['class']} ({_number(item['roc_auc'], 3)})",
+            _pairs(item["roc"], "false_positive_rate", "true_positive_rate"),
+        )
+        for item in curves
+    ]
+    axes = charts.Axes("False positive rate", "True positive rate")
+    chart = charts.lines("ROC curve", axes, series, [(0, 0), (1, 1)])
+    return _card("ROC curve", _areas("Area", curves, "roc_auc"), chart)
+
+
+def _precision_recall(curves: Sequence[Json], evaluation: Json) -> str:
+    series = [
+        charts.Series(
+            f"{item['class']} ({_number(item['average_precision'], 3)})",
+            _pairs(item["precision_recall"], "recall", "precision"),
+        )
+        for item in curves
+    ]
+    share = _share(curves, evaluation)
+    reference = [(0.0, share), (1.0, share)] if share is not None else []
+    axes = charts.Axes("Recall", "Precision")
+    chart = charts.lines("Precision and recall", axes, series, reference)
+    note = _areas("Average precision", curves, "average_precision")
+    return _card("Precision and recall", note, chart)
+
+
+def _share(curves: Sequence[Json], evaluation: Json) -> float | None:
+    """The share of the positive class in the test data: the precision of guessing."""
+    if len(curves) != 1:
+        return None
+    place = evaluation["classes"].index(curves[0]["class"])
+    return float(sum(evaluation["confusion_matrix"][place]) / evaluation["rows"])
+
+
+def _calibration(curves: Sequence[Json]) -> str:
+    series = [
+        charts.Series(
+            str(item["class"]),
+            [(bin_["predicted"], bin_["observed"]) for bin_ in item["calibration"]],
+            dots=True,
+        )
+        for item in curves
+    ]
+    axes = charts.Axes("Predicted probability", "Observed share")
+    chart = charts.lines("Calibration", axes, series, [(0, 0), (1, 1)])
+    return _card("Calibration", "On the dashed line, 30 % means 3 times in 10", chart)
+
+
+def _areas(title: str, curves: Sequence[Json], name: str) -> str:
+    if len(curves) == 1:
+        return f"{title} {_number(curves[0][name], 3)}, for class {curves[0]['class']}"
+    return f"Each class against all others; {title.lower()} in brackets"
+
+
+def _confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
+    if len(classes) > _MOST_CLASSES:
+        return f"<p>{len(classes)} classes: too many to draw.</p>"
+    return charts.confusion(classes, matrix)
+
+
+def _pairs(curve: Json, x: str, y: str) -> list[charts.Point]:
+    return list(zip(curve[x], curve[y], strict=True))
+
+
+# --- Training --------------------------------------------------------------------------------
+
+
+def _training(run: Run) -> Iterator[str]:
+    found = run.json_output(EVALUATION, "training.json")
+    if found.get("leaderboard"):
+        rows = found["leaderboard"]
+        metric = rows[0]["metric"]
+        note = f"Validation score: {metric}, more is better; the best one serves"
+        yield _card("Leaderboard", note, _leaderboard(rows), wide=True)
+    if found.get("feature_importance"):
+        yield _importance(found["feature_importance"])
+
+
+def _leaderboard(rows: Sequence[Json]) -> str:
+    body = []
+    for row in rows:
+        best = ' class="best"' if row["best"] else ""
+        tag = ' <span class="tag">serves</span>' if row["best"] else ""
+        cells = (_number(row["score_val"], 4), _time(row["fit_time"]), _time(row["pred_time_val"]))
+        numbers = "".join(f'<td class="number">{cell}</td>' for cell in cells)
+        body.append(f"<tr{best}><td>{escape(row['model'])}{tag}</td>{numbers}</tr>")
+    return _table(("Model", "*Validation score", "*Fit", "*Predict"), body)
+
+
+def _importance(rows: Sequence[Json]) -> str:
+    shown = [row for row in rows if row["importance"] is not None][:_MOST_BARS]
+    bars = [
+        (row["column"], row["importance"], f"{row['importance']:.4f} ± {row['stddev'] or 0:.4f}")
+        for row in shown
+    ]
+    more = len(rows) - len(shown)
+    note = "How much the validation score loses when a column is shuffled"
+    note += f"; {more} columns more are not shown" if more > 0 else ""
+    return _card("Feature importance", note, charts.bars(bars), wide=True)
+
+
+# --- Latency ---------------------------------------------------------------------------------
+
+
+def _latency(run: Run) -> Iterator[str]:
+    if run.smoke is None:
+        return
+    single = run.smoke.latencies[0]
+    marks = [("p50", single.p50_ms), ("p95", single.p95_ms)]
+    chart = charts.histogram("Latency of one row", "Milliseconds", single.all_ms, marks)
+    note = f"{single.requests} requests of one row, one after the other, through the serving stack"
+    yield _card("Latency over HTTP", note, chart)
+    rows = []
+    for item in run.smoke.latencies:
+        numbers = (item.rows, item.requests, item.p50_ms, item.p95_ms, item.slowest_ms)
+        rows.append(_row([f"{number:,}" for number in numbers]))
+    table = _table(("*Rows", "*Requests", "*p50 ms", "*p95 ms", "*slowest ms"), rows)
+    example = (
+        f"<h3>One row sent</h3><pre>{escape(run.smoke.sent)}</pre>"
+        f"<h3>The answer</h3><pre>{escape(run.smoke.answered)}</pre>"
+    )
+    first = f"The first request took {run.smoke.first_ms:.0f} ms"
+    yield _card("Requests", first, table + example)
+
+
+# --- Data ------------------------------------------------------------------------------------
+
+
+def _data(run: Run) -> Iterator[str]:
+    profile = run.profile
+    if not profile:
+        return
+    label, split = profile["label"], profile["split"]
+    classes = [
+        (str(item["value"]), item["rows"], f"{item['rows']:,} · {item['share']:.1%}")
+        for item in label["classes"][:_MOST_CLASSES]
+    ]
+    sides = f"{split['train']:,} to train with, {split['test']:,} to test with"
+    note = f"{profile['rows']:,} rows: {sides}"
+    yield _card(f"Classes of {label['column']}", note, charts.bars(classes), wide=True)
+    columns = profile["columns"]
+    body = [_column(column) for column in columns[:_MOST_COLUMNS]]
+    more = len(columns) - len(body)
+    note = f"{len(columns)} columns" + (f", the first {len(body)} shown" if more > 0 else "")
+    heads = ("Column", "Type", "*Missing", "*Distinct", "Values")
+    yield _card("Columns", note, _table(heads, body), wide=True)
+
+
+def _column(column: Json) -> str:
+    share = column["missing_share"]
+    meter = f'<span class="meter"><i style="width:{share:.1%}"></i></span>{share:.1%}'
+    distinct = "over 1,000" if column["distinct"] is None else f"{column['distinct']:,}"
+    return (
+        f"<tr><td>{escape(column['name'])}</td><td>{column['type']}</td>"
+        f'<td class="number">{meter if share else "0%"}</td>'
+        f'<td class="number">{distinct}</td><td>{escape(_values(column))}</td></tr>'
+    )
+
+
+def _values(column: Json) -> str:
+    if "min" in column:
+        least, most = _number(column["min"]), _number(column["max"])
+        return (
+            f"{least} to {most}, mean {_number(column['mean'], 3)}, sd {_number(column['std'], 3)}"
+        )
+    shown = [str(item["value"])[:24] for item in column.get("top", [])[:5]]
+    more = (column["distinct"] or len(shown) + 1) - len(shown)
+    return ", ".join(shown) + (", …" if more > 0 else "")
+
+
+# --- The run ---------------------------------------------------------------------------------
+
+
+def _steps(run: Run) -> Iterator[str]:
+    steps = [*run.execution.steps, *([run.invocation] if run.invocation else [])]
+    began = run.execution.started
+    total = max(((step.ended or began) - began).total_seconds() for step in steps) or 1.0
+    rows = []
+    for step in steps:
+        start = (step.started - began).total_seconds()
+        rows.append((step.name, start, step.seconds, f"{step.seconds:.1f} s", _kind(run, step)))
+    note = f"{total:.1f} s in all; jobs run one after the other"
+    yield _card("Steps", note, charts.timeline(rows, total), wide=True)
+    values = run.execution.parameters.items()
+    body = [_row([name, str(value)], numbers=False) for name, value in values]
+    yield _card(
+        "Parameters", "What the run was started with", _table(("Name", "Value"), body), wide=True
+    )
+
+
+def _kind(run: Run, step: StepRecord) -> str:
+    if step.status is not Status.FAILED:
+        return ""
+    return "refused" if run.execution.refused else "failed"
+
+
+def _foot(run: Run) -> str:
+    able = run.service.place.runtime.abilities
+    isolated = "without network" if able.network else "with this machine's network"
+    return (
+        f"<footer>Jobs ran {isolated}, with the toolkits of AWS's images, from the compiled "
+        f"pipeline definition. Times are this machine's. Files: {escape(str(run.folder))}</footer>"
+    )
+
+
+# --- Markup ----------------------------------------------------------------------------------
+
+
+def _section(title: str, cards: Iterator[str]) -> str:
+    content = "".join(cards)
+    return (
+        f'<section><h2>{title}</h2><div class="grid">{content}</div></section>' if content else ""
+    )
+
+
+def _card(title: str, note: str, content: str, wide: bool = False) -> str:
+    kind = "card wide" if wide else "card"
+    return (
+        f'<figure class="{kind}"><h3>{escape(title)}</h3>'
+        f"<figcaption>{escape(note)}</figcaption>{content}</figure>"
+    )
+
+
+def _table(heads: Sequence[str], rows: Sequence[str]) -> str:
+    """A table; a head with a star stands over numbers."""
+    cells = "".join(
+        f'<th scope="col"{" class=number" if head[0] == "*" else ""}>{head.lstrip("*")}</th>'
+        for head in heads
+    )
+    head, body = f"<thead><tr>{cells}</tr></thead>", f"<tbody>{''.join(rows)}</tbody>"
+    return f'<div class="scroll"><table>{head}{body}</table></div>'
+
+
+def _row(cells: Sequence[str], numbers: bool = True) -> str:
+    kind = ' class="number"' if numbers else ""
+    return "<tr>" + "".join(f"<td{kind}>{escape(cell)}</td>" for cell in cells) + "</tr>"
+
+
+def _number(value: Any, places: int = 4) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return _NOTHING if value is None else str(value)
+    if isinstance(value, int) or float(value).is_integer():
+        return f"{value:,.0f}"
+    return f"{value:,.{places}f}"
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return _NOTHING
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"

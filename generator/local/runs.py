@@ -1,0 +1,195 @@
+"""A whole local run: its folder, the user's or a synthetic table, the pipeline, the endpoint."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from functions.seed_data import table
+from generator.local import account, execution, requests, smoke
+from generator.local.inputs import InputError, check_label, data_files, with_defaults
+from generator.local.jobs import JobError, Place
+from generator.local.record import Execution, Status, StepRecord, now
+from generator.local.service import LocalService
+from generator.local.store import FolderStore, StoreError
+from pipeline.definition import DATA_PROFILE, EVALUATION, SCRIPTS, TEST_DATA, build
+from pipeline.validate import validate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from generator.local.sandbox import Runtime
+    from generator.local.serving import Endpoint
+    from pipeline.definition import Output
+
+Json = dict[str, Any]
+
+SCRIPTS_FOLDER: Final = Path(__file__).parents[2] / "pipeline" / "scripts"
+SYNTHETIC_ROWS: Final = 4_000
+SYNTHETIC_SEED: Final = 1
+INVOKE: Final = "Invoke"
+"""The name of what follows the pipeline's steps: predictions asked for over HTTP."""
+
+_SIZES: Final = ((1, 60), (100, 10))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to run: a table (None for the synthetic one), parameters, and where to work."""
+
+    data: Path | None
+    parameters: Mapping[str, Any]
+    work: Path
+    keep: bool = False
+    scripts: Path = SCRIPTS_FOLDER
+
+
+@dataclass
+class Run:
+    """A run with everything that is known of it; `folder` holds its files."""
+
+    wanted: Wanted
+    definition: Json
+    execution: Execution
+    folder: Path
+    store: FolderStore
+    service: LocalService
+    smoke: smoke.Smoke | None = None
+    invocation: StepRecord | None = None
+    data_name: str = ""
+    extras: Json = field(default_factory=dict)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the pipeline ended well and its endpoint answered."""
+        invoked = self.invocation is not None and self.invocation.status is Status.SUCCEEDED
+        return self.execution.status is Status.SUCCEEDED and invoked
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """The endpoint, while it runs."""
+        return next(iter(self.service.endpoints.values()), None)
+
+    def output(self, output: Output, name: str) -> Path | None:
+        """The file `name` of a processing step's output, if it was stored."""
+        record = self.execution.step(output.step)
+        if record is None or not record.description:
+            return None
+        outputs = record.description["ProcessingOutputConfig"]["Outputs"]
+        uri = next(item for item in outputs if item["OutputName"] == output.name)
+        path = self.store.path(f"{uri['S3Output']['S3Uri']}/{name}")
+        return path if path.is_file() else None
+
+    def json_output(self, output: Output, name: str) -> Json:
+        """The content of a JSON file of an output, or nothing."""
+        path = self.output(output, name)
+        content: Json = json.loads(path.read_text(encoding="utf-8")) if path else {}
+        return content
+
+    @property
+    def evaluation(self) -> Json:
+        """What `evaluate.py` found, or nothing."""
+        return self.json_output(EVALUATION, "evaluation.json")
+
+    @property
+    def profile(self) -> Json:
+        """What `preprocess.py` said of the table, or nothing."""
+        return self.json_output(DATA_PROFILE, "profile.json")
+
+
+def check(wanted: Wanted) -> Json:
+    """Return the definition to run; raises `InputError` for what the user can mend."""
+    definition = with_defaults(build(account.environment()), wanted.parameters)
+    faults = validate(definition)
+    if faults:
+        raise InputError(f"the pipeline cannot run with these parameters: {faults[0]}")
+    if wanted.data is not None:
+        values = {item["Name"]: item["DefaultValue"] for item in definition["Parameters"]}
+        check_label(data_files(wanted.data), values["LabelColumn"])
+    return definition
+
+
+def prepare(wanted: Wanted, runtime: Runtime) -> Run:
+    """Check what is wanted, make the run's folder, and put table and scripts where S3 would be.
+
+    Raises:
+        InputError: the table or a parameter cannot be used.
+
+    """
+    definition = check(wanted)
+    new = execution.new_execution(definition, {}, account.PIPELINE)
+    folder = (wanted.work / new.id).resolve()
+    store = FolderStore(folder / "s3")
+    for name in SCRIPTS:
+        prefix = account.environment().code_prefix
+        store.put_file(wanted.scripts / name, f"s3://{account.BUCKET}/{prefix}/{name}")
+    new.parameters["InputData"] = _put_data(wanted.data, store, folder)
+    service = LocalService(Place(runtime, store, folder / "jobs"), attached=not wanted.keep)
+    name = wanted.data.name if wanted.data else f"synthetic, {SYNTHETIC_ROWS:,} rows"
+    _write(folder / "definition.json", definition)
+    return Run(wanted, definition, new, folder, store, service, data_name=name)
+
+
+def run(prepared: Run, observe: execution.Observer) -> None:
+    """Run the pipeline, then ask its endpoint for predictions; what happened is in `prepared`."""
+    service = prepared.service
+    host = execution.Host(service.runners(), prepared.store.read, requests.checker(), observe)
+    try:
+        execution.run(prepared.definition, prepared.execution, host)
+        if prepared.endpoint is not None:
+            _invoke(prepared, prepared.endpoint, observe)
+    except BaseException:
+        service.stop()
+        raise
+    finally:
+        _write(prepared.folder / "execution.json", as_json(prepared))
+
+
+def as_json(done: Run) -> Json:
+    """Everything about a run, for programs."""
+    return done.execution.as_json() | {
+        "Folder": str(done.folder),
+        "Metrics": done.evaluation.get("metrics", {}),
+        "Invocation": done.smoke.as_json() if done.smoke else None,
+        "InvocationFailure": done.invocation.failure_reason or None if done.invocation else None,
+    }
+
+
+def _put_data(data: Path | None, store: FolderStore, folder: Path) -> str:
+    """Store the table under `raw/`, as the deployment does; returns the value of `InputData`."""
+    base = f"s3://{account.BUCKET}/raw/"
+    if data is None:
+        file = folder / "data.csv"
+        file.write_bytes(b"".join(table.blocks(SYNTHETIC_ROWS, SYNTHETIC_SEED)))
+        store.link(file, base + file.name)
+        return base + file.name
+    for file in data_files(data):
+        name = file.name if data.is_file() else file.relative_to(data).as_posix()
+        store.link(file, base + name)
+    return base + data.name if data.is_file() else base
+
+
+def _invoke(done: Run, endpoint: Endpoint, observe: execution.Observer) -> None:
+    """Send rows that training never saw."""
+    record = StepRecord(INVOKE, "InvokeEndpoint", now(), log=endpoint.process.log)
+    done.invocation = record
+    observe(done.execution, record)
+    label = done.execution.parameters["LabelColumn"]
+    try:
+        test = done.output(TEST_DATA, "test.csv")
+        if test is None:
+            raise JobError(f"{TEST_DATA.step} left no test.csv to take rows from")
+        done.smoke = smoke.probe(endpoint, test, label, _SIZES)
+        record.status = Status.SUCCEEDED
+    except (JobError, StoreError, InputError) as error:
+        record.status, record.failure_reason = Status.FAILED, str(error)
+    finally:
+        record.ended = now()
+        observe(done.execution, record)
+
+
+def _write(file: Path, content: Json) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(content, indent=2), encoding="utf-8")
