@@ -1,4 +1,4 @@
-"""The templates through cfn-lint, informational rules included.
+"""The templates through cfn-lint, informational rules included, and the pipeline's definition.
 
 The nested stacks are checked with the root: their ``TemplateURL``s are relative, so cfn-lint
 compares each stack's parameters and outputs with what the root hands over and reads (E3043).
@@ -16,6 +16,8 @@ from typing import Any, Final
 
 from generator.errors import CommandError
 from generator.files import REPOSITORY
+from generator.local import account
+from pipeline import definition
 
 EXEMPT: Final = "W3002"
 """cfn-lint's only exemption: relative TemplateURLs need ``aws cloudformation package``."""
@@ -35,11 +37,13 @@ class Finding:
 
     path: str
     line: int
+    """From 1; 0 where there is none."""
     rule: str
     message: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.rule} {self.message}"
+        place = f"{self.path}:{self.line}" if self.line else self.path
+        return f"{place}: {self.rule} {self.message}"
 
     def as_json(self) -> dict[str, str | int]:
         """Return the finding as plain values."""
@@ -60,6 +64,14 @@ def lint(paths: Iterable[str], root: Path = REPOSITORY) -> list[Finding]:
         folders.setdefault(Path(path).parent, []).append(path)
     runs = [_start(group, root) for group in folders.values()]
     return sorted(finding for run in runs for finding in _result(run))
+
+
+def lint_pipeline() -> list[Finding]:
+    """Return what would be wrong with the pipeline's definition in SageMaker's eyes."""
+    from pipeline.validate import validate  # noqa: PLC0415 - needs botocore, which is slow
+
+    faults = validate(definition.build(account.environment()))
+    return [Finding("pipeline/definition.py", 0, "SageMaker", str(fault)) for fault in faults]
 
 
 def _start(paths: list[str], root: Path) -> subprocess.Popen[str]:

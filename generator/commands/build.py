@@ -12,7 +12,7 @@ from generator import emit, package
 from generator.commands.console import console, print_json
 from generator.commands.options import read_settings
 from generator.files import DIST
-from generator.lint import Finding, lint
+from generator.lint import Finding, lint, lint_pipeline
 from generator.yaml_text import from_yaml
 
 
@@ -35,7 +35,9 @@ def build(config: Path | None, with_lint: bool, as_json: bool) -> int:
     sizes = [_size(name, text) for name, text in texts.items() if emit.is_template(name)]
     if not as_json:
         _show(sizes, zips, changed)
-    findings = lint(size.template for size in sizes) if with_lint else None
+    findings = None
+    if with_lint:
+        findings = lint(size.template for size in sizes) + lint_pipeline()
     if as_json:
         print_json(_as_json(sizes, zips, changed, findings))
     elif findings is not None:
@@ -103,4 +105,4 @@ def _show(sizes: list[_Size], zips: Mapping[str, int], changed: list[str]) -> No
 def _show_findings(findings: list[Finding]) -> None:
     for finding in findings:
         print(finding)
-    print(f"cfn-lint: {len(findings)} findings" if findings else "cfn-lint: nothing found")
+    print(f"lint: {len(findings)} findings" if findings else "lint: nothing found")

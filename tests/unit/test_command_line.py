@@ -47,7 +47,7 @@ class TestBuild:
         assert (ran.status, ran.errors) == (0, "")
         row = r"templates/root\.yaml +\d+ +\d+\.\d% +[\d,]+ +\d+\.\d%"
         assert re.search(row, ran.output)
-        assert ran.output.endswith("cfn-lint: nothing found\n")
+        assert ran.output.endswith("lint: nothing found\n")
         assert (sources / "templates/prod/root.yaml").is_file()
         assert {path.stem for path in sources.glob("dist/*.zip")} == set(FUNCTIONS)
 
@@ -59,13 +59,24 @@ class TestBuild:
 
         assert ran.status == 1
         assert re.search(r"^templates/root\.yaml:\d+: E\d{4} ", ran.output, re.MULTILINE)
-        assert re.search(r"^cfn-lint: \d+ findings$", ran.output, re.MULTILINE)
+        assert re.search(r"^lint: \d+ findings$", ran.output, re.MULTILINE)
+
+    def test_a_fault_in_the_pipeline_s_definition_fails_the_build(self, sources: Path) -> None:
+        definition = sources / "pipeline/definition.py"
+        text = definition.read_text()
+        definition.write_text(text.replace('"TrainingImage"', '"TrainingImag"'))
+        assert definition.read_text() != text
+
+        ran = run_build(sources)
+
+        assert ran.status == 1
+        assert re.search(r"^pipeline/definition\.py: SageMaker .*TrainingImag", ran.output, re.M)
 
     def test_without_lint_it_emits_and_packages_only(self, built: Path) -> None:
         ran = run_build(built, "--no-lint")
 
         assert ran.status == 0
-        assert "cfn-lint" not in ran.output
+        assert "lint" not in ran.output
         assert "nothing changed" in ran.output
 
     def test_json_says_the_same_and_nothing_else(self, built: Path) -> None:
