@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ministack.core import lambda_runtime
 from ministack.services import cloudwatch_logs, iam, lambda_svc
 from ministack.services.cloudformation import provisioners
 
@@ -133,9 +134,28 @@ def write_logs_as_the_role_may() -> None:
     lambda_svc._emit_lambda_logs = emit
 
 
+def log_as_lambda_does() -> None:
+    """Give the functions a root logger with a handler, as Lambda's runtime does.
+
+    Source: Lambda developer guide, "Log and monitor Python Lambda functions".
+    """
+    begin = "    sys.stdout = sys.stderr\n"
+    handler = (
+        "    import logging\n"
+        "    logging.root.addHandler(logging.StreamHandler(sys.stderr))\n"
+        "    logging.root.handlers[0].setFormatter(\n"
+        "        logging.Formatter('[%(levelname)s]\\t%(name)s\\t%(message)s'))\n"
+    )
+    script = lambda_runtime._PYTHON_WORKER_SCRIPT
+    if begin not in script:
+        raise RuntimeError("ministack's worker has changed: no place for a root logger")
+    lambda_runtime._PYTHON_WORKER_SCRIPT = script.replace(begin, begin + handler)
+
+
 def register() -> None:
     """Register the type that is missing and complete the others."""
     write_logs_as_the_role_may()
+    log_as_lambda_does()
     provisioners._RESOURCE_HANDLERS["AWS::IAM::RolePolicy"] = {
         "create": _role_policy_create,
         "update": _role_policy_update,

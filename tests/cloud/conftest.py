@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from boto3.session import Session
 
+from generator import package
 from generator.emulator import process
 from generator.emulator.awscli import AwsCli
 from generator.emulator.process import Emulator
+from tests.cloud.account import Account, open_account
 
 ROOT = Path(__file__).resolve().parents[2]
 EMULATOR_PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
@@ -45,3 +47,14 @@ def session(emulator: Emulator) -> Iterator[Session]:
         for name, value in emulator.environment().items():
             patch.setenv(name, value)
         yield Session()
+
+
+@pytest.fixture(scope="session")
+def account(
+    aws: AwsCli, session: Session, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Account]:
+    """Give the emulated account, with a bucket for packaged templates and zips."""
+    package.build_all()
+    bucket = "artifacts-of-the-tests"
+    yield open_account(aws, session, bucket, tmp_path_factory.mktemp("templates"))
+    aws.run("s3", "rb", "--force", f"s3://{bucket}")

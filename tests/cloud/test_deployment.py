@@ -1,0 +1,238 @@
+"""The templates as emitted, deployed with the real `aws` command: what stands there afterwards."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.pipeline_manager.properties import PipelineProperties
+from functions.shared.properties import from_event
+from pipeline.definition import SCRIPTS, build
+from tests.cloud.account import FAST, Account
+
+STACK = "lasting"
+
+
+@pytest.fixture(scope="module")
+def packaged(account: Account) -> Path:
+    """Give the packaged root template."""
+    return account.package()
+
+
+@pytest.fixture(scope="module")
+def outputs(account: Account, packaged: Path) -> Iterator[dict[str, str]]:
+    """Give the outputs of a deployment that the tests of this file share and do not change."""
+    account.deploy(packaged, STACK)
+    yield account.outputs(STACK)
+    assert account.delete(STACK) == "DELETE_COMPLETE", account.failures(STACK)
+
+
+def test_the_outputs_name_what_was_made(account: Account, outputs: dict[str, str]) -> None:
+    assert account.exists(outputs["DataBucket"])
+    assert account.exists(outputs["LogBucket"])
+    domain = account.client("sagemaker").describe_domain(DomainId=outputs["DomainId"])
+    assert domain["Url"] == outputs["DomainUrl"]
+    profiles = account.client("sagemaker").list_user_profiles(DomainIdEquals=outputs["DomainId"])
+    names = [profile["UserProfileName"] for profile in profiles["UserProfiles"]]
+    assert names == outputs["UserProfiles"].split(",")
+    topics = account.client("sns").list_topics()["Topics"]
+    assert {"TopicArn": outputs["AlertTopic"]} in topics
+    assert account.client("ec2").describe_vpcs(VpcIds=[outputs["VpcId"]])["Vpcs"]
+    assert outputs["EndpointName"]
+
+
+def test_the_command_among_the_outputs_starts_the_pipeline(
+    account: Account, outputs: dict[str, str]
+) -> None:
+    command = outputs["StartPipelineCommand"].split()
+    assert command[0] == "aws"
+    started = account.aws.run(*command[1:], "--pipeline-execution-display-name", "hold-it")
+    arn = json.loads(started.stdout)["PipelineExecutionArn"]
+    sagemaker = account.client("sagemaker")
+    found = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+    assert found["PipelineExecutionStatus"] == "Executing"
+    sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=uuid.uuid4().hex)
+
+
+def test_the_synthetic_table_is_in_the_bucket(account: Account, outputs: dict[str, str]) -> None:
+    found = account.client("s3").get_object(Bucket=outputs["DataBucket"], Key="raw/data.csv")
+    rows = list(csv.reader(io.StringIO(found["Body"].read().decode())))
+    assert len(rows) == int(FAST["Rows"]) + 1
+    assert rows[0][-1] == "label"
+    assert {row[-1] for row in rows[1:]} == {"0", "1"}
+
+
+def test_the_pipeline_is_our_definition(account: Account, outputs: dict[str, str]) -> None:
+    described = account.client("sagemaker").describe_pipeline(PipelineName=outputs["PipelineName"])
+    properties = _expected_properties(account)
+    assert json.loads(described["PipelineDefinition"]) == json.loads(json.dumps(build(properties)))
+    assert described["RoleArn"] == properties.pipeline_role_arn
+
+
+def _expected_properties(account: Account) -> PipelineProperties:
+    """Return the custom resource's properties, from what the account holds."""
+    stack = account.nested(STACK, "pipeline")
+    parameters = {
+        p["ParameterKey"]: p["ParameterValue"] for p in account.stack(stack)["Parameters"]
+    }
+    role = "arn:aws:iam::123456789012:role/"
+    registry = "763104351884.dkr.ecr.eu-west-1.amazonaws.com/autogluon-"
+    sklearn = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-scikit-learn"
+    tag = parameters["AutoGluonImageTag"]
+    code = account.client("s3").list_objects_v2(Bucket=parameters["DataBucket"], Prefix="code/")
+    name = parameters["UniqueName"]
+    return from_event(
+        PipelineProperties,
+        {
+            "PipelineName": name,
+            "EndpointName": name,
+            "ModelPackageGroup": name,
+            "Bucket": parameters["DataBucket"],
+            "KeyArn": parameters["KeyArn"],
+            "PipelineRoleArn": role + parameters["PipelineRole"],
+            "ProcessingRoleArn": role + parameters["ProcessingRole"],
+            "TrainingRoleArn": role + parameters["TrainingRole"],
+            "ModelRoleArn": role + parameters["ModelRole"],
+            "SubnetIds": parameters["SubnetIds"],
+            "SecurityGroupIds": parameters["JobsSecurityGroupId"],
+            "PreprocessImage": f"{sklearn}:{parameters['PreprocessImageTag']}",
+            "TrainingImage": f"{registry}training:{tag}",
+            "InferenceImage": f"{registry}inference:{tag}",
+            "ProcessingInstanceType": parameters["ProcessingInstanceType"],
+            "TrainingInstanceType": parameters["TrainingInstanceType"],
+            "EndpointInstanceType": parameters["EndpointInstanceType"],
+            "SourceHash": code["Contents"][0]["Key"].split("/")[1],
+            "Owner": stack,
+        },
+    )
+
+
+def test_the_job_scripts_are_where_the_definition_says(
+    account: Account, outputs: dict[str, str]
+) -> None:
+    found = account.client("s3").list_objects_v2(Bucket=outputs["DataBucket"], Prefix="code/")
+    keys = [one["Key"] for one in found["Contents"]]
+    folder = keys[0].rsplit("/", 1)[0]
+    assert sorted(keys) == sorted(f"{folder}/{script}" for script in SCRIPTS)
+    described = account.client("sagemaker").describe_pipeline(PipelineName=outputs["PipelineName"])
+    assert f"s3://{outputs['DataBucket']}/{folder}/" in described["PipelineDefinition"]
+
+
+def test_a_deployment_without_a_change_ends_well_and_changes_nothing(
+    account: Account, packaged: Path, outputs: dict[str, str]
+) -> None:
+    before = account.client("cloudformation").describe_stack_events(StackName=STACK)
+    assert account.deploy(packaged, STACK) == 0
+    after = account.client("cloudformation").describe_stack_events(StackName=STACK)
+    assert after["StackEvents"] == before["StackEvents"]
+    assert account.outputs(STACK) == outputs
+
+
+def test_packaging_again_uploads_nothing(account: Account, packaged: Path) -> None:
+    def uploaded() -> dict[str, Any]:
+        listed = account.client("s3").list_objects_v2(Bucket=account.artifacts)
+        return {one["Key"]: one["LastModified"] for one in listed["Contents"]}
+
+    before = uploaded()
+    assert account.package().read_bytes() == packaged.read_bytes()
+    assert uploaded() == before
+
+
+@pytest.mark.parametrize(("status", "arrives"), [("Failed", True), ("Succeeded", False)])
+def test_only_a_failed_run_is_told(
+    account: Account, outputs: dict[str, str], status: str, arrives: bool
+) -> None:
+    queue = _subscribed_queue(account, outputs["AlertTopic"])
+    _put_run_event(account, outputs["PipelineName"], status)
+    time.sleep(0.5)
+    messages = account.client("sqs").receive_message(QueueUrl=queue).get("Messages", [])
+    assert bool(messages) == arrives
+    account.client("sqs").delete_queue(QueueUrl=queue)
+
+
+def test_a_failed_run_of_another_pipeline_is_not_told(
+    account: Account, outputs: dict[str, str]
+) -> None:
+    queue = _subscribed_queue(account, outputs["AlertTopic"])
+    _put_run_event(account, "somebody-elses", "Failed")
+    time.sleep(0.5)
+    assert "Messages" not in account.client("sqs").receive_message(QueueUrl=queue)
+    account.client("sqs").delete_queue(QueueUrl=queue)
+
+
+def _subscribed_queue(account: Account, topic: str) -> str:
+    """Return a queue to which the topic delivers."""
+    sqs = account.client("sqs")
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": "*",
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    name = f"alerts-{uuid.uuid4().hex[:8]}"
+    url = sqs.create_queue(QueueName=name, Attributes={"Policy": policy})["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    account.client("sns").subscribe(
+        TopicArn=topic, Protocol="sqs", Endpoint=attributes["Attributes"]["QueueArn"]
+    )
+    return str(url)
+
+
+def _put_run_event(account: Account, pipeline: str, status: str) -> None:
+    """Put the event that SageMaker sends when a run changes its status."""
+    arn = f"arn:aws:sagemaker:eu-west-1:123456789012:pipeline/{pipeline}"
+    detail = {
+        "pipelineArn": arn,
+        "pipelineExecutionArn": f"{arn}/execution/abcdefghijkl",
+        "currentPipelineExecutionStatus": status,
+        "previousPipelineExecutionStatus": "Executing",
+        "executionStartTime": "2026-11-24T10:00:00Z",
+        "executionEndTime": "2026-11-24T11:00:00Z",
+    }
+    put = account.client("events").put_events(
+        Entries=[
+            {
+                "Source": "aws.sagemaker",
+                "DetailType": "SageMaker Model Building Pipeline Execution Status Change",
+                "Detail": json.dumps(detail),
+            }
+        ]
+    )
+    assert put["FailedEntryCount"] == 0
+
+
+def test_the_default_security_group_is_closed(account: Account, outputs: dict[str, str]) -> None:
+    found = account.client("ec2").describe_security_groups(
+        Filters=[
+            {"Name": "vpc-id", "Values": [outputs["VpcId"]]},
+            {"Name": "group-name", "Values": ["default"]},
+        ]
+    )["SecurityGroups"]
+    assert [(one["IpPermissions"], one["IpPermissionsEgress"]) for one in found] == [([], [])]
+
+
+@pytest.mark.usefixtures("outputs")
+def test_the_functions_wrote_no_response_url_and_no_event_to_their_logs(account: Account) -> None:
+    logs = account.client("logs")
+    groups = [
+        group["logGroupName"]
+        for group in logs.describe_log_groups()["logGroups"]
+        if STACK in group["logGroupName"]
+    ]
+    text = ""
+    for group in groups:
+        for event in logs.filter_log_events(logGroupName=group)["events"]:
+            text += event["message"]
+    assert "answered CloudFormation: SUCCESS" in text
+    for secret in ("ResponseURL", "X-Amz-", "Signature", "https://", "ResourceProperties"):
+        assert secret not in text
+    assert "Create of SeedData begins" in text
