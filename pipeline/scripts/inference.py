@@ -309,53 +309,65 @@ def typed(
     return pd.DataFrame({item.name: _KINDS[item.kind](item, cells[item.name]) for item in features})
 
 
-def _numbers(feature: Feature, cells: Sequence[Any] | pd.Series) -> pd.Series:
-    series = _series(cells)
-    if not pd.api.types.is_numeric_dtype(series):
-        values = pd.to_numeric(series, errors="coerce")
-        _check_cells(feature, series, values.isna())
-        series = values
-    return series.astype("float64").replace([math.inf, -math.inf], math.nan)
+def _numbers(feature: Feature, cells: Sequence[Any] | pd.Series) -> np.ndarray:
+    if isinstance(cells, pd.Series) and cells.dtype.kind in "iuf":
+        values = cells.to_numpy("float64", na_value=math.nan)
+    else:
+        values = _converted(feature, cells, _number, "float64")
+    return np.where(np.isfinite(values), values, math.nan)
 
 
-def _booleans(feature: Feature, cells: Sequence[Any] | pd.Series) -> pd.Series:
-    series = _series(cells)
-    values = series.map(lambda value: _BOOLEANS.get(str(value).strip().lower(), math.nan))
-    _check_cells(feature, series, values.isna())
-    return values.astype("float64")
+def _number(value: Any) -> float:
+    if isinstance(value, bool | np.bool_) or (isinstance(value, str) and "_" in value):
+        raise ValueError(value)  # Python would read True and 1_000, pandas does not
+    return float(value)
 
 
-def _texts(feature: Feature, cells: Sequence[Any] | pd.Series) -> pd.Series:
-    series = _series(cells)
-    nested = series.map(lambda value: isinstance(value, dict | list | np.ndarray))
-    _check_cells(feature, series, nested)
-    return series.map(lambda value: math.nan if _is_missing(value) else str(value)).astype(object)
+def _booleans(feature: Feature, cells: Sequence[Any] | pd.Series) -> np.ndarray:
+    return _converted(
+        feature, cells, lambda value: _BOOLEANS[str(value).strip().lower()], "float64"
+    )
 
 
-def _nothing(feature: Feature, cells: Sequence[Any] | pd.Series) -> pd.Series:  # noqa: ARG001
-    return pd.Series(math.nan, index=range(len(cells)))
+def _texts(feature: Feature, cells: Sequence[Any] | pd.Series) -> np.ndarray:
+    return _converted(feature, cells, _text, "object")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict | list | np.ndarray):
+        raise TypeError(value)
+    return str(value)
+
+
+def _nothing(feature: Feature, cells: Sequence[Any] | pd.Series) -> np.ndarray:  # noqa: ARG001
+    return np.full(len(cells), math.nan)
 
 
 _KINDS: Final = {"number": _numbers, "boolean": _booleans, "text": _texts, "empty": _nothing}
 
 
-def _series(cells: Sequence[Any] | pd.Series) -> pd.Series:
-    if isinstance(cells, pd.Series):
-        return cells.reset_index(drop=True)
-    return pd.Series(list(cells), dtype=object)
-
-
-def _check_cells(feature: Feature, series: pd.Series, suspects: pd.Series) -> None:
-    """Raise for the first of the suspects that holds a value."""
-    for row in np.flatnonzero(suspects):
-        if not _is_missing(series[row]):
-            raise CellError(feature, int(row), series[row])
+def _converted(
+    feature: Feature,
+    cells: Sequence[Any] | pd.Series,
+    convert: Callable[[Any], float | str],
+    kind: str,
+) -> np.ndarray:
+    """Each cell converted, or NaN: for one row or a thousand, quicker than pandas is."""
+    found = []
+    for row, cell in enumerate(cells):
+        try:
+            found.append(math.nan if _is_missing(cell) else convert(cell))
+        except (KeyError, OverflowError, TypeError, ValueError):
+            raise CellError(feature, row, cell) from None
+    return np.array(found, dtype=kind)
 
 
 def _is_missing(value: Any) -> bool:
     if isinstance(value, str):
         return value.strip() in MISSING
-    return value is None or value is pd.NA or value is pd.NaT or value != value  # noqa: PLR0124
+    if isinstance(value, float | np.floating):
+        return math.isnan(value)
+    return value is None or value is pd.NA or value is pd.NaT
 
 
 # --- Answers ---------------------------------------------------------------------------------

@@ -104,8 +104,9 @@ def _fraction(text: str) -> float:
 
 @dataclass(frozen=True)
 class Table:
-    """The files of one table; `columns` in the order of the first one."""
+    """The files of one table, within `folder`; `columns` in the order of the first one."""
 
+    folder: Path
     files: tuple[Path, ...]
     columns: tuple[str, ...]
 
@@ -126,7 +127,11 @@ class Table:
                     f"{path.name} has other columns than {files[0].name}: "
                     f"{listing(_header(path))} and not {listing(columns)}"
                 )
-        return cls(files, tuple(columns))
+        return cls(folder, files, tuple(columns))
+
+    def name(self, path: Path) -> str:
+        """The name of one of the files, as people know it."""
+        return path.relative_to(self.folder).as_posix()
 
     def chunks(self) -> Iterator[tuple[Path, list[Row]]]:
         """The rows, some thousands at a time, each with the cells in the order of `columns`.
@@ -388,13 +393,18 @@ def survey(table: Table, label: str, seed: int, hashes: IO[bytes]) -> Survey:
         JobError: the label has too many values to be classes.
     """
     at = table.columns.index(label)
-    found = Survey([Column(name) for name in table.columns], defaultdict(Hashes), *_counters())
+    found = Survey(
+        columns=[Column(name) for name in table.columns],
+        classes=defaultdict(Hashes),
+        files=Counter({table.name(path): 0 for path in table.files}),
+        unlabelled=Counter(),
+    )
     for path, rows in table.chunks():
-        found.files[path.name] += len(rows)
+        found.files[table.name(path)] += len(rows)
         cells = list(zip(*rows, strict=True))
         for column, part in zip(found.columns, cells, strict=True):
             column.add(part)
-        found.unlabelled[path.name] += sum(map(MISSING.__contains__, cells[at]))
+        found.unlabelled[table.name(path)] += sum(map(MISSING.__contains__, cells[at]))
         values = row_hashes(rows, seed)
         values.tofile(hashes)
         _add_by_class(found.classes, cells[at], values)
@@ -404,10 +414,6 @@ def survey(table: Table, label: str, seed: int, hashes: IO[bytes]) -> Survey:
                 "quantity or an identifier, not a class to predict"
             )
     return found
-
-
-def _counters() -> tuple[Counter[str], Counter[str]]:
-    return Counter(), Counter()
 
 
 def row_hashes(rows: Iterable[Row], seed: int) -> array[int]:
@@ -439,7 +445,7 @@ def check(found: Survey, label: str) -> None:
         JobError: it has no rows, or its label or its columns tell nothing.
     """
     if not found.rows:
-        raise JobError(f"{listing(list(found.files)) or 'the input'} has a header and no rows")
+        raise JobError(f"no rows below the header in {listing(list(found.files))}")
     if found.unlabelled.total():
         first = next(name for name, rows in found.unlabelled.items() if rows)
         raise JobError(

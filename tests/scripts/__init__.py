@@ -1,0 +1,1 @@
+"""Tests of the job scripts; they need what the job images hold (`make local`)."""
