@@ -36,6 +36,7 @@ _STACK_GOES = frozenset({"DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"})
 _REASON_LENGTH = 256
 _TIMEOUT_MARGIN_SECONDS = 8.0
 _DEADLINE_MARGIN_SECONDS = 20.0
+_TIME_IS_UP = "The function's time was up before it was done. Repeat the operation."
 _TO_CRHELPER = ("RequestType", "StackId", "RequestId", "LogicalResourceId", "PhysicalResourceId")
 
 
@@ -192,7 +193,7 @@ class _Responder(CfnResource):
     def _timeout(self) -> None:
         LOG.error("the function's time is up")
         try:
-            self._send(FAILED, "The function's time was up before it was done. Repeat it.")
+            self._send(FAILED, _TIME_IS_UP)
         except answer.AnswerError as error:  # ``serve`` sees that nothing was delivered
             LOG.error("%s", error)
 

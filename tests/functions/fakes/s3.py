@@ -55,7 +55,7 @@ class Bucket:
         newest = next((one for one in reversed(self.versions) if one.key == key), None)
         return newest if newest and newest.body is not None else None
 
-    def keys(self) -> set[str]:
+    def readable(self) -> set[str]:
         """Return the keys that a reader sees."""
         return {one.key for one in self.versions if self.current(one.key)}
 

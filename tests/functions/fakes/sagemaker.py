@@ -221,7 +221,8 @@ class FakeSageMaker(Backend):
             "EndpointConfigArn": found.arn,
             "CreationTime": _WHEN,
             "ProductionVariants": [
-                {"VariantName": model, "ModelName": model} for model in found.fields["models"]
+                {"VariantName": model, "ModelName": model}
+                for model in found.fields.get("models") or ["unknown-model"]
             ],
         }
 

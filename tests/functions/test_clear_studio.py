@@ -1,0 +1,118 @@
+"""Apps and spaces go with the stack; people's spaces only where that was allowed."""
+
+from __future__ import annotations
+
+import pytest
+
+from functions.clear_studio.handler import handler
+from tests.functions.fakes.studio import DOMAIN, App, FakeStudio
+from tests.functions.fakes.wire import ApiError
+from tests.functions.world import World
+
+PROPERTIES = {"DomainId": DOMAIN, "DeleteSpaces": "true"}
+KEEP_SPACES = PROPERTIES | {"DeleteSpaces": "false"}
+
+
+@pytest.fixture
+def studio(world: World) -> FakeStudio:
+    studio = FakeStudio(world.clock)
+    studio.apps = [App(f"app{number}", space=f"space{number}") for number in range(3)]
+    studio.apps += [App("default", kind="JupyterServer", profile="ana")]
+    studio.spaces = {f"space{number}": "InService" for number in range(5)}
+    world.backed_by(sagemaker=studio)
+    return studio
+
+
+def alive(studio: FakeStudio) -> list[str]:
+    return [app.name for app in studio.apps if app.status != "Deleted"]
+
+
+def test_apps_and_spaces_are_gone_when_it_is_answered(world: World, studio: FakeStudio) -> None:
+    assert world.send(handler, "Delete", PROPERTIES).succeeded
+    assert (alive(studio), studio.spaces) == ([], {})
+
+
+def test_spaces_that_must_stay_are_named_and_nothing_is_touched(
+    world: World, studio: FakeStudio
+) -> None:
+    put = world.send(handler, "Delete", KEEP_SPACES)
+    assert "spaces space0, space1, space2 and 2 more in domain d-abcdefghijkl" in put.reason
+    assert len(alive(studio)) == 4
+    assert studio.requested("DeleteApp") == []
+
+
+def test_one_space_is_named_in_the_singular(world: World, studio: FakeStudio) -> None:
+    studio.spaces = {"mine": "InService"}
+    assert "Nothing was deleted: space mine in" in world.send(handler, "Delete", KEEP_SPACES).reason
+
+
+def test_apps_of_a_domain_without_spaces_go(world: World, studio: FakeStudio) -> None:
+    studio.spaces = {}
+    assert world.send(handler, "Delete", KEEP_SPACES).succeeded
+    assert alive(studio) == []
+
+
+def test_each_deletion_is_asked_for_once(world: World, studio: FakeStudio) -> None:
+    world.send(handler, "Delete", PROPERTIES)
+    assert len(studio.requested("DeleteApp")) == 4
+    assert len(studio.requested("DeleteSpace")) == 5
+
+
+def test_deleted_apps_in_the_list_are_not_waited_for(world: World, studio: FakeStudio) -> None:
+    studio.apps = [App("old", space="gone", status="Deleted")]
+    studio.spaces = {}
+    assert world.send(handler, "Delete", PROPERTIES).succeeded
+    assert world.clock.slept == []
+
+
+def test_a_deletion_without_time_says_so_and_the_next_goes_on(
+    world: World, studio: FakeStudio
+) -> None:
+    put = world.send(handler, "Delete", PROPERTIES, seconds=120)
+    assert "still has apps" in put.reason
+    assert "Delete the stack again" in put.reason
+    assert world.send(handler, "Delete", PROPERTIES).succeeded
+    assert (alive(studio), studio.spaces) == ([], {})
+    assert len(studio.requested("DeleteApp")) == 4
+
+
+@pytest.mark.parametrize(
+    ("operation", "error"),
+    [
+        ("DeleteApp", ApiError("ResourceNotFound", "App does not exist")),
+        ("DeleteSpace", ApiError("ResourceNotFound", "Space does not exist")),
+        ("DeleteSpace", ApiError("ResourceInUse", "Space has apps")),
+    ],
+)
+def test_what_vanishes_or_is_busy_is_looked_at_again(
+    world: World, studio: FakeStudio, operation: str, error: ApiError
+) -> None:
+    studio.failures[operation] = [error]
+    assert world.send(handler, "Delete", PROPERTIES).succeeded
+    assert (alive(studio), studio.spaces) == ([], {})
+
+
+def test_a_missing_right_is_said(world: World, studio: FakeStudio) -> None:
+    studio.failures["DeleteApp"] = [ApiError("AccessDeniedException", "not authorized")]
+    put = world.send(handler, "Delete", PROPERTIES)
+    assert not put.succeeded
+    assert "AccessDeniedException" in put.reason
+
+
+def test_a_domain_that_is_gone_is_cleared(world: World, studio: FakeStudio) -> None:
+    """As after a creation that failed, or a second delivery."""
+    put = world.send(handler, "Delete", PROPERTIES | {"DomainId": "d-gone"})
+    assert put.succeeded
+    assert len(alive(studio)) == 4
+
+
+@pytest.mark.parametrize("kind", ["Create", "Update"])
+def test_creation_and_update_touch_nothing(world: World, studio: FakeStudio, kind: str) -> None:
+    assert world.send(handler, kind, PROPERTIES).succeeded
+    assert studio.requests == []
+
+
+def test_a_replacement_touches_nothing(world: World, studio: FakeStudio) -> None:
+    world.cloudformation.status = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
+    assert world.send(handler, "Delete", PROPERTIES).succeeded
+    assert studio.requests == []
