@@ -4,7 +4,7 @@
 #   requirements/install.sh NAME VENV MINUTES [PYTHON...]
 #
 # Does nothing if it does already: the list that was installed is kept in the environment. The
-# first PYTHON that is 3.11 or later and can make environments is used; $PYTHON goes before all.
+# first PYTHON that is 3.11 or later and can make environments is used, or $PYTHON and no other.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -19,25 +19,26 @@ usable() {
 
 find_python() {
     local candidate
-    for candidate in ${PYTHON:+"$PYTHON"} "$@" python3; do
+    for candidate in "$@"; do
         if usable "$candidate"; then
             echo "$candidate"
             return
         fi
     done
     echo "make: Python 3.11 or later with its venv module is needed (on Debian and Ubuntu:" \
-        "python3-venv); \`make PYTHON=/path/to/python3.11\` names one. $(found)" >&2
+        "python3-venv); \`make PYTHON=/path/to/python3.11\` names one." \
+        "${!#} is $("${!#}" --version 2>&1 | head -n 1 || true)" >&2
     return 1
-}
-
-found() {
-    echo "python3 here is $(python3 --version 2>&1 | head -n 1 || true)"
 }
 
 if cmp -s "$list" "$installed" && "$venv/bin/python" -c '' 2>/dev/null; then
     exit 0
 fi
-python=$(find_python "$@")
+if [[ -n ${PYTHON:-} ]]; then
+    python=$(find_python "$PYTHON")
+else
+    python=$(find_python "$@" python3)
+fi
 echo "installing $list into $venv (about $minutes)"
 "$python" -m venv --clear "$venv"
 # -qq keeps pip's errors and drops its warnings. The list is complete: nothing is resolved anew.
