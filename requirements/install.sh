@@ -27,7 +27,7 @@ find_python() {
     done
     echo "make: Python 3.11 or later with its venv module is needed (on Debian and Ubuntu:" \
         "python3-venv); \`make PYTHON=/path/to/python3.11\` names one." \
-        "${!#} is $("${!#}" --version 2>&1 | head -n 1 || true)" >&2
+        "${!#} is $("${!#}" --version 2>/dev/null || echo none)" >&2
     return 1
 }
 
