@@ -101,22 +101,26 @@ class CellError(ValueError):
 
 def model_fn(model_dir: str) -> Model:
     """Load the model from an unpacked `model.tar.gz`, ready to answer at once."""
+    model = load(Path(model_dir))
+    predict(model, typed({feature.name: [None] for feature in model.features}, model.features))
+    _receive_bytes()
+    return model
+
+
+def load(folder: Path) -> Model:
+    """The model in `folder`, held in memory."""
     from autogluon.tabular import TabularPredictor  # noqa: PLC0415 - slow, and not for typed()
 
-    folder = Path(model_dir)
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     predictor = TabularPredictor.load(str(folder / PREDICTOR), verbosity=0)
     predictor.persist()
-    model = Model(
+    return Model(
         predictor,
         manifest["label"],
         tuple(manifest["classes"]),
         manifest["positive_class"],
         tuple(Feature(**feature) for feature in manifest["features"]),
     )
-    predict(model, typed({feature.name: [None] for feature in model.features}, model.features))
-    _receive_bytes()
-    return model
 
 
 def _receive_bytes() -> None:

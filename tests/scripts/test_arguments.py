@@ -1,0 +1,123 @@
+"""The command lines that the definition writes are those that the scripts read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any, get_type_hints
+
+import evaluate
+import preprocess
+import pytest
+import train
+from sagemaker_training import environment as toolkit
+from sagemaker_training import mapping
+
+from pipeline.definition import METRICS, Environment, Json, build
+
+CODE = ("sagemaker_program", "sagemaker_submit_directory")
+
+
+@pytest.fixture
+def definition() -> Json:
+    """A definition; what a deployment decides is of no matter to the scripts."""
+    hints = get_type_hints(Environment)
+    names = [field.name for field in dataclasses.fields(Environment)]
+    texts: dict[str, Any] = {name: "x" if hints[name] is str else ("x",) for name in names}
+    return build(Environment(**texts))
+
+
+def arguments(definition: Json, name: str) -> Json:
+    """The request of one of the steps before the gate."""
+    found: Json = next(step["Arguments"] for step in definition["Steps"] if step["Name"] == name)
+    return found
+
+
+def resolved(value: Any, definition: Json, given: dict[str, str]) -> str:
+    """`value` as the service hands it to a job, with parameters as `given` or by default."""
+    if isinstance(value, str):
+        return value
+    if "Std:Join" in value:
+        parts = value["Std:Join"]["Values"]
+        return "".join(resolved(part, definition, given) for part in parts)
+    name = value["Get"].removeprefix("Parameters.")
+    default = next(item for item in definition["Parameters"] if item["Name"] == name)
+    return given.get(name, str(default["DefaultValue"]))
+
+
+def command_line(definition: Json, name: str, given: dict[str, str]) -> list[str]:
+    """What follows the script's name in a processing job."""
+    parts = arguments(definition, name)["AppSpecification"]["ContainerArguments"]
+    return [resolved(part, definition, given) for part in parts]
+
+
+def hyperparameters(
+    definition: Json, given: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> list[str]:
+    """What the training toolkit makes of the definition's hyperparameters."""
+    values = arguments(definition, "Train")["HyperParameters"]
+    texts = {key: resolved(value, definition, given) for key, value in values.items()}
+    path = tmp_path / "hyperparameters.json"
+    path.write_text(json.dumps(texts))
+    monkeypatch.setattr(toolkit, "hyperparameters_file_dir", str(path))
+    parsed = toolkit.read_hyperparameters()
+    for key in CODE:
+        del parsed[key]
+    found: list[str] = mapping.to_cmd_args(parsed)
+    return found
+
+
+def test_preprocess_reads_the_definitions_arguments(definition: Json) -> None:
+    found = preprocess.settings(command_line(definition, "Preprocess", {}))
+    assert (found.label, found.positive_class, found.test_fraction) == ("label", "auto", 0.2)
+
+
+def test_evaluate_reads_the_definitions_arguments(definition: Json) -> None:
+    found = evaluate.settings(command_line(definition, "Evaluate", {"QualityMetric": "f1"}))
+    assert found.metric == "f1"
+
+
+def test_train_reads_the_definitions_hyperparameters(
+    definition: Json, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    found = train.settings(hyperparameters(definition, {}, monkeypatch, tmp_path))
+    assert (found.label, found.positive_class) == ("label", "auto")
+    assert (found.preset, found.families) == ("medium_quality", ("GBM", "CAT", "XGB"))
+    assert (found.time_limit, found.metric) == (600, "roc_auc")
+
+
+@pytest.mark.parametrize("name", ["true", "1.0", "01", "-1", "null", 'say "no"', "a b", "ü", "[1]"])
+def test_names_reach_every_script_as_they_are(
+    definition: Json, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, name: str
+) -> None:
+    given = {"LabelColumn": name, "PositiveClass": name}
+    first = preprocess.settings(command_line(definition, "Preprocess", given))
+    second = train.settings(hyperparameters(definition, given, monkeypatch, tmp_path))
+    assert (first.label, first.positive_class) == (name, name)
+    assert (second.label, second.positive_class) == (name, name)
+
+
+def folders(definition: Json, step: str) -> set[str]:
+    """Where a processing step puts its inputs and takes its outputs, the code's aside."""
+    request = arguments(definition, step)
+    inputs = [item["S3Input"]["LocalPath"] for item in request["ProcessingInputs"]]
+    outputs = request["ProcessingOutputConfig"]["Outputs"]
+    found = {*inputs, *(item["S3Output"]["LocalPath"] for item in outputs)}
+    return found - {"/opt/ml/processing/input/code"}
+
+
+def test_the_scripts_folders_are_the_definitions(
+    definition: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SAGEMAKER_BASE_DIR", raising=False)
+    first = preprocess.settings(["--label", "x"])
+    places = {first.data, first.train, first.test, first.profile}
+    assert {str(place) for place in places} == folders(definition, "Preprocess")
+    last = evaluate.settings(["--metric", "f1"])
+    places = {last.model, last.test, last.evaluation}
+    assert {str(place) for place in places} == folders(definition, "Evaluate")
+    assert str(train.settings(["--label", "x"]).train) == "/opt/ml/input/data/train"
+
+
+def test_every_metric_of_the_gate_is_known_to_training_and_evaluation() -> None:
+    assert tuple(train.METRICS) == evaluate.METRICS == METRICS
