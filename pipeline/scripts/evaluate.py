@@ -151,14 +151,22 @@ def score(code: ModuleType, model: Any, test: Path) -> Scores:
     places = {name: place for place, name in enumerate(model.classes)}
     truth, predicted, probabilities = [], [], []
     for labels, body in _requests(test, model):
-        answer, _ = code.transform_fn(model, body, "text/csv; header=present", "application/json")
-        for row in json.loads(answer)["predictions"]:
+        for row in _answered(code, model, body):
             predicted.append(places[row["label"]])
             probabilities.append([row["probabilities"][name] for name in model.classes])
         truth += [places[label] for label in labels]
     positive = None if model.positive_class is None else places[model.positive_class]
     arrays = np.array(truth), np.array(predicted), np.array(probabilities)
     return Scores(tuple(model.classes), positive, *arrays)
+
+
+def _answered(code: ModuleType, model: Any, body: bytes) -> list[Json]:
+    try:
+        answer, _ = code.transform_fn(model, body, "text/csv; header=present", "application/json")
+    except code.BaseInferenceToolkitError as error:
+        raise JobError(f"the test data does not fit the model: {error.message}") from error
+    found: list[Json] = json.loads(answer)["predictions"]
+    return found
 
 
 def _requests(test: Path, model: Any) -> Iterator[tuple[list[str], bytes]]:
@@ -180,11 +188,11 @@ def _requests(test: Path, model: Any) -> Iterator[tuple[list[str], bytes]]:
             unknown = sorted(set(labels).difference(model.classes))
             if unknown:
                 raise JobError(f"test.csv: the model does not know the class {listing(unknown)}")
-            yield from _bodies(header[:at] + header[at + 1 :], labels, rows)
+            yield from bodies(header[:at] + header[at + 1 :], labels, rows)
             rows = list(islice(reader, REQUEST_ROWS))
 
 
-def _bodies(
+def bodies(
     header: list[str], labels: list[str], rows: list[list[str]]
 ) -> Iterator[tuple[list[str], bytes]]:
     """One request with all rows, or halves of them while that is too large for the endpoint."""
@@ -195,8 +203,8 @@ def _bodies(
         yield labels, body
         return
     middle = len(rows) // 2
-    yield from _bodies(header, labels[:middle], rows[:middle])
-    yield from _bodies(header, labels[middle:], rows[middle:])
+    yield from bodies(header, labels[:middle], rows[:middle])
+    yield from bodies(header, labels[middle:], rows[middle:])
 
 
 # --- Metrics ---------------------------------------------------------------------------------
