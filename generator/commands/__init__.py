@@ -35,7 +35,9 @@ from generator.errors import CommandError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS: Final[dict[str, str]] = {}
+COMMANDS: Final[dict[str, str]] = {
+    "cost": "Say what the templates and a run would cost, and what would be cheaper.",
+}
 """Each command's summary, in the order of ``--help``."""
 
 _INTERRUPTED: Final = 130

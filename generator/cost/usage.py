@@ -1,0 +1,157 @@
+"""How much of the environment is used: assumptions, low, typical and high, each with its reason.
+
+They are assumptions of ours, not measurements. Whoever knows better changes one with
+``build.py cost --assume NAME=VALUE``; what is counted (endpoints, keys, alarms, ...) comes from the
+templates and is not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+from generator.errors import UsageError
+
+
+class Levels(NamedTuple):
+    """A number for little, usual and heavy use."""
+
+    low: float
+    typical: float
+    high: float
+
+    def map(self, change: Callable[[float], float]) -> Levels:
+        """Return the three numbers, each changed."""
+        return Levels(*(change(value) for value in self))
+
+    def times(self, other: Levels | float) -> Levels:
+        """Return the product with a number, or level by level."""
+        if isinstance(other, Levels):
+            return Levels(*(mine * theirs for mine, theirs in zip(self, other, strict=True)))
+        return self.map(lambda value: value * other)
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """One assumption: three numbers, their unit, and why."""
+
+    name: str
+    levels: Levels
+    unit: str
+    reason: str
+
+
+def _assumption(
+    name: str, low: float, typical: float, high: float, unit: str, why: str
+) -> Assumption:
+    return Assumption(name, Levels(low, typical, high), unit, why)
+
+
+ASSUMPTIONS: Final = (
+    _assumption(
+        *("endpoint-gb", 0.1, 1, 20, "GB a month through the interface endpoints"),
+        "API calls and logs; data goes to S3, through the gateway endpoint, which is free",
+    ),
+    _assumption(
+        *("key-versions", 1, 1, 3, "priced versions of the key"),
+        "the first and the second yearly rotation each add a key's price; later ones are free",
+    ),
+    _assumption(
+        *("key-requests", 2_000, 20_000, 500_000, "requests a month to the key"),
+        "the bucket key spares most; logs, queue, topic and volumes ask for the rest",
+    ),
+    _assumption(
+        *("data-gb", 0.1, 5, 200, "GB in the data bucket, old versions included"),
+        "10,000 rows are 1 MB; every run keeps its own splits and model",
+    ),
+    _assumption(
+        *("access-log-gb", 0.01, 0.1, 5, "GB in the log bucket"), "about 500 bytes a request"
+    ),
+    _assumption(
+        *("put-requests", 1_000, 20_000, 500_000, "PUT and LIST requests a month"),
+        "jobs, notebooks and the delivery of access logs",
+    ),
+    _assumption(
+        *("get-requests", 5_000, 100_000, 5_000_000, "GET requests a month"), "jobs and notebooks"
+    ),
+    _assumption(
+        *("flow-log-gb", 0.05, 0.5, 10, "GB of flow logs a month"),
+        "about 100 bytes for each connection and minute; idle network interfaces log little",
+    ),
+    _assumption(
+        *("function-log-gb", 0.0001, 0.001, 0.1, "GB of logs a month and function"),
+        "a few lines for each event of CloudFormation",
+    ),
+    _assumption(
+        *("log-months", 1, 6, 12, "months of logs that are kept"),
+        "up to the retention of the settings; counted uncompressed, which is too much",
+    ),
+    _assumption(
+        *("function-calls", 1, 5, 50, "calls a month and function"),
+        "one for each deployment that changes the custom resource",
+    ),
+    _assumption(
+        *("function-seconds", 5, 10, 60, "seconds a call"),
+        "measured in an emulated deployment: < 10",
+    ),
+    _assumption(*("alerts", 0, 5, 200, "alerts a month"), "failed runs and alarms"),
+    _assumption(
+        *("dead-letters", 0, 10, 1_000, "requests a month to the dead-letter queue"),
+        "it is empty unless something fails",
+    ),
+    _assumption(
+        *("studio-hours", 20, 80, 160, "hours a month and person that a space runs"),
+        "idle spaces are shut down; a working month has 160 hours",
+    ),
+    _assumption(*("space-gb", 5, 5, 100, "GB of disk of each person's space"), "5 GB is the least"),
+    _assumption(
+        *("home-gb", 1, 10, 100, "GB in the home file system"),
+        "only if the deployment asks for one",
+    ),
+    _assumption(*("runs", 1, 4, 30, "runs of the pipeline a month"), "by hand, weekly, daily"),
+    _assumption(
+        *("processing-minutes", 3, 5, 20, "minutes of each processing job"),
+        "AWS bills from the start of the container's download; 1 minute of work",
+    ),
+    _assumption(
+        *("training-minutes", 5, 14, 70, "minutes of the training job"),
+        "the default time limit is 10 minutes of fitting; 60 is an hour of it",
+    ),
+    _assumption(
+        *("endpoint-hours", 730, 730, 730, "hours a month that the endpoint serves"),
+        "it serves until somebody deletes it",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """The assumptions, by name."""
+
+    assumptions: Mapping[str, Assumption]
+
+    def __getitem__(self, name: str) -> Levels:
+        return self.assumptions[name].levels
+
+    def assuming(self, changes: Mapping[str, float]) -> Usage:
+        """Return the same with single values in place of the three levels.
+
+        Raises:
+            UsageError: there is no assumption of that name, or the value is negative.
+
+        """
+        changed = dict(self.assumptions)
+        for name, value in changes.items():
+            if name not in changed:
+                raise UsageError(f"{name}: is no assumption; known are {', '.join(changed)}")
+            if not 0 <= value < float("inf"):
+                raise UsageError(f"{name}: got {value}: a number from 0 up is needed")
+            levels = Levels(value, value, value)
+            changed[name] = replace(changed[name], levels=levels, reason="given")
+        return Usage(changed)
+
+
+def usage() -> Usage:
+    """Return the assumptions of ours."""
+    return Usage({assumption.name: assumption for assumption in ASSUMPTIONS})
