@@ -35,10 +35,14 @@ check: venv ## The fast checks, for every commit: format, lint, types, unit test
 	$(run) build.py --check
 
 .PHONY: test
-test: check emulator $(if $(job_tests),local) ## Everything, as CI runs it: also the emulated AWS and the job scripts
+test: check emulator checkers $(if $(job_tests),local) ## Everything, as CI runs it: also the emulated AWS and the job scripts
 	$(run) build.py
 	$(run) -m pytest $(other_tests)
 	$(if $(job_tests),.venv-local/bin/python -m pytest $(job_tests))
+
+.PHONY: audit
+audit: venv checkers ## Run the independent checkers over the templates; fail on what is not exempt
+	@$(run) build.py audit
 
 .PHONY: format
 format: venv ## Format the code and mend what ruff can mend
@@ -59,10 +63,15 @@ local: ## Install what the job images hold (AutoGluon, the model server) into .v
 	@$(install) local .venv-local "2 minutes" python3.12 \
 	    "$$(pyenv prefix 3.12 2>/dev/null || true)/bin/python3.12" python3.11
 
+.PHONY: checkers
+checkers: ## Install the independent checkers (.venv-audit, .venv-node)
+	@$(install) audit .venv-audit "1 minute" python3.11 python3.12 python3.13
+	@requirements/install-node.sh
+
 .PHONY: clean
 clean: ## Remove what was built or installed; the committed templates stay
 	rm -rf dist .build .mypy_cache .ruff_cache .pytest_cache \
-	    .venv .venv-emulator .venv-awscli .venv-local
+	    .venv .venv-emulator .venv-awscli .venv-local .venv-audit .venv-node
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help

@@ -1,0 +1,39 @@
+"""Runs checkov over templates, in the environment of the checkers.
+
+    .venv-audit/bin/python checks.py TEMPLATE...
+
+Prints ``{"rules": number, "findings": [{"rule", "resource", "message"}]}``; ``resource`` is a
+logical id. Its own command would load every framework that it knows, and does the same.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+
+from checkov.cloudformation.checks.resource.registry import cfn_registry
+from checkov.cloudformation.runner import Runner
+from checkov.runner_filter import RunnerFilter
+
+
+def main(templates: Sequence[str]) -> None:
+    """Run all checks of CloudFormation and print what they find."""
+    only = RunnerFilter(framework=["cloudformation"])
+    report = Runner().run(root_folder=None, files=list(templates), runner_filter=only)
+    if report.parsing_errors:
+        sys.exit(f"checkov cannot read {', '.join(report.parsing_errors)}")
+    rules = {check.id for checks in cfn_registry.checks.values() for check in checks}
+    found = [
+        {
+            "rule": check.check_id,
+            "resource": check.resource.rpartition(".")[2],
+            "message": check.check_name,
+        }
+        for check in report.failed_checks
+    ]
+    print(json.dumps({"rules": len(rules), "findings": found}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
