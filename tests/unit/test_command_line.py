@@ -51,26 +51,19 @@ class TestBuild:
         assert (sources / "templates/prod/root.yaml").is_file()
         assert {path.stem for path in sources.glob("dist/*.zip")} == set(FUNCTIONS)
 
-    def test_a_finding_of_cfn_lint_fails_the_build(self, sources: Path) -> None:
+    def test_findings_in_templates_and_pipeline_fail_the_build(self, sources: Path) -> None:
         root = sources / "generator/stacks/root.py"
         root.write_text(root.read_text() + BREAK_THE_ROOT)
-
-        ran = run_build(sources)
-
-        assert ran.status == 1
-        assert re.search(r"^templates/root\.yaml:\d+: E\d{4} ", ran.output, re.MULTILINE)
-        assert re.search(r"^lint: \d+ findings$", ran.output, re.MULTILINE)
-
-    def test_a_fault_in_the_pipeline_s_definition_fails_the_build(self, sources: Path) -> None:
         definition = sources / "pipeline/definition.py"
-        text = definition.read_text()
-        definition.write_text(text.replace('"TrainingImage"', '"TrainingImag"'))
-        assert definition.read_text() != text
+        definition.write_text(definition.read_text().replace('"TrainingImage"', '"TrainingImag"'))
+        (sources.parent / "dev.toml").write_text("modes = ['dev']\n")
 
-        ran = run_build(sources)
+        ran = run_build(sources, "--config", "dev.toml")
 
         assert ran.status == 1
-        assert re.search(r"^pipeline/definition\.py: SageMaker .*TrainingImag", ran.output, re.M)
+        assert re.search(r"^templates/root\.yaml:\d+: E3043 .*NoSuchParameter", ran.output, re.M)
+        assert re.search(r"^pipeline/definition\.py: SageMaker .*TrainingImag\b", ran.output, re.M)
+        assert re.search(r"^lint: \d+ findings$", ran.output, re.MULTILINE)
 
     def test_without_lint_it_emits_and_packages_only(self, built: Path) -> None:
         ran = run_build(built, "--no-lint")
