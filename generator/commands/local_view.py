@@ -141,6 +141,8 @@ def _main_path(steps: list[dict[str, Any]]) -> Iterator[str]:
 def _outcome(step: StepRecord) -> tuple[str, str]:
     if step.kind == "Fail":
         return "refused", "yellow"
+    if step.kind == "Condition" and not all(gate.outcome for gate in step.gates):
+        return "no", "yellow"
     return _SYMBOLS[step.status]
 
 
@@ -152,15 +154,14 @@ def _note(execution: Execution, step: StepRecord) -> str:
         return "the model was not registered or deployed"
     if step.status is Status.FAILED:
         return plain_reason(step.failure_reason)
-    if step.kind == "Processing" and step.log:
-        return next(iter(tail(step.log, 1)), "")
-    return ""
+    last = next(iter(tail(step.log, 1)), "") if step.kind == "Processing" and step.log else ""
+    return "" if last.startswith("{") else last
 
 
 def _decision(execution: Execution, gate: Gate) -> str:
     sign, _ = _SIGNS[gate.comparison]
     metric = execution.parameters.get("QualityMetric", "value")
-    return f"{metric} {_number(gate.left)} {sign} {_number(gate.right)}: {_yes(gate.outcome)}"
+    return f"{metric} {_number(gate.left)} {sign} {_number(gate.right)}? {_yes(gate.outcome)}"
 
 
 def _show_failure(out: Console, run: Run) -> None:
@@ -184,8 +185,9 @@ def _show_metrics(out: Console, evaluation: dict[str, Any]) -> None:
     table = Table("metric", box=None, pad_edge=False)
     table.add_column("test data", justify="right")
     table.add_column("majority class", justify="right", style="dim")
+    gated = evaluation.get("gate", {}).get("metric")
     for name, value in metrics.items():
-        if isinstance(value, int | float):
+        if isinstance(value, int | float) and name in {gated, name.removeprefix("neg_")}:
             table.add_row(name, _number(value), _number(baseline.get(name)))
     out.print(table)
     out.print()
@@ -219,7 +221,7 @@ def _show_places(out: Console, run: Run, report: Path, kept: str | None) -> None
     out.print(f"Report: {report}", markup=False, soft_wrap=True)
     if kept is None or run.smoke is None:
         return
-    data = run.smoke.sent.replace("\n", "\\n")
+    data = run.smoke.sent.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
     request = f"curl {kept} -H 'Content-Type: text/csv' --data-binary $'{data}'"
     out.print(f"The endpoint stays up: {kept}", markup=False, soft_wrap=True)
     out.print(f"  {request}", markup=False, soft_wrap=True, style="dim")
@@ -235,7 +237,7 @@ def _number(value: Any) -> str:
 
 
 def _yes(outcome: bool) -> str:
-    return "passed" if outcome else "refused"
+    return "yes" if outcome else "no"
 
 
 def _short(text: str, style: str) -> Text:

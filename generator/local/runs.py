@@ -107,7 +107,8 @@ def check(wanted: Wanted) -> Json:
         raise InputError(f"the pipeline cannot run with these parameters: {faults[0]}")
     if wanted.data is not None:
         values = {item["Name"]: item["DefaultValue"] for item in definition["Parameters"]}
-        check_label(data_files(wanted.data), values["LabelColumn"])
+        given = "LabelColumn" in wanted.parameters
+        check_label(data_files(wanted.data), values["LabelColumn"], given)
     return definition
 
 

@@ -5,6 +5,7 @@ Every function returns markup whose texts are escaped. Lengths are in the units 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Final
@@ -22,16 +23,18 @@ _HEIGHT: Final = 340.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 14.0, 14.0, 46.0
 _TICKS: Final = 5
 _BINS: Final = 24
-_DOT: Final = 3.5
+_SMALLEST_DOT: Final = 2.0
+_LARGEST_DOT: Final = 8.0
+_ROOMY_CLASSES: Final = 4
 
 
 @dataclass(frozen=True)
 class Series:
-    """A line: its points in data units, in order; `dots` marks each point."""
+    """A line: its points in data units, in order; with `weights`, each is a dot of that area."""
 
     name: str
     points: Sequence[Point]
-    dots: bool = False
+    weights: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def lines(title: str, axes: Axes, series: Sequence[Series], reference: Sequence[
     parts = [_frame(axes)]
     if reference:
         parts.append(f'<path class="reference" d="{_path(axes, reference)}"/>')
-    if len(series) == 1:
+    if len(series) == 1 and not series[0].weights:
         parts.append(_area(axes, series[0].points))
     for number, item in enumerate(series):
         parts.append(_line(axes, item, number))
@@ -68,15 +71,13 @@ def histogram(
     title: str, axis: str, values: Sequence[float], marks: Sequence[tuple[str, float]]
 ) -> str:
     """How often values occur; `marks` are vertical lines with a name."""
-    least, most = 0.0, max(*values, *(value for _, value in marks)) * 1.05 or 1.0
+    most = _round_up(max(*values, *(value for _, value in marks)))
+    width = most / _BINS
     counts = [0] * _BINS
     for value in values:
-        counts[min(int((value - least) / (most - least) * _BINS), _BINS - 1)] += 1
-    axes = Axes(axis, "requests", (least, most), (0.0, max(counts) * 1.1))
-    width = (most - least) / _BINS
-    bars = [
-        _bar(axes, least + at * width, width, count) for at, count in enumerate(counts) if count
-    ]
+        counts[min(int(value / width), _BINS - 1)] += 1
+    axes = Axes(axis, "Requests", (0.0, most), (0.0, _round_up(max(counts), whole=True)))
+    bars = [_bar(axes, at * width, width, count) for at, count in enumerate(counts) if count]
     marked = [_mark(axes, name, value, level) for level, (name, value) in enumerate(marks)]
     return _svg(title, _frame(axes) + "".join(bars + marked))
 
@@ -112,6 +113,7 @@ def timeline(rows: Sequence[tuple[str, float, float, str, str]], total: float) -
 
 def confusion(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
     """A confusion matrix, rows the true class; the shade is the share of the row."""
+    kind = "confusion" if len(classes) <= _ROOMY_CLASSES else "confusion compact"
     head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in classes)
     body = []
     for name, row in zip(classes, counts, strict=True):
@@ -119,7 +121,7 @@ def confusion(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
         cells = "".join(_cell(count, count / total) for count in row)
         body.append(f"<tr><th scope='row'>{escape(name)}</th>{cells}</tr>")
     return (
-        '<div class="scroll"><table class="confusion"><thead>'
+        f'<div class="scroll"><table class="{kind}"><thead>'
         f"<tr><td></td><th class='axis' colspan='{len(classes)}'>predicted</th></tr>"
         f"<tr><th class='axis'>actual</th>{head}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table></div>"
@@ -127,9 +129,9 @@ def confusion(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
 
 
 def _cell(count: int, share: float) -> str:
-    strong = " strong" if share > 0.55 else ""  # noqa: PLR2004 - where dark text stops being legible
+    kind = " strong" if share > 0.55 else " none" if count == 0 else ""  # noqa: PLR2004 - contrast
     return (
-        f'<td class="cell{strong}" style="--share:{share * 100:.0f}%">'
+        f'<td class="cell{kind}" style="--share:{share * 100:.0f}%" title="{share:.1%}">'
         f"<b>{count:,}</b><small>{share:.1%}</small></td>"
     )
 
@@ -167,14 +169,14 @@ def _frame(axes: Axes) -> str:
 def _line(axes: Axes, series: Series, number: int) -> str:
     colour = f"s{number % SERIES_COLOURS + 1}"
     line = f'<path class="line {colour}" d="{_path(axes, series.points)}"/>'
-    if not series.dots:
-        return line
+    most = max(series.weights, default=1)
     dots = []
-    for point in series.points:
+    for point, weight in zip(series.points, series.weights, strict=bool(series.weights)):
         x, y = axes.at(point)
-        said = f"{axes.x} {_number(point[0])}, {axes.y} {_number(point[1])}"
+        said = f"{axes.x} {_number(point[0])}, {axes.y} {_number(point[1])}: {weight:,} rows"
+        radius = _SMALLEST_DOT + (_LARGEST_DOT - _SMALLEST_DOT) * math.sqrt(weight / most)
         dots.append(
-            f'<circle class="dot {colour}" cx="{x:.1f}" cy="{y:.1f}" r="{_DOT}">'
+            f'<circle class="dot {colour}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}">'
             f"<title>{escape(said)}</title></circle>"
         )
     return line + "".join(dots)
@@ -221,6 +223,15 @@ def _legend(names: Sequence[str]) -> str:
         for number, name in enumerate(names)
     )
     return f'<ul class="legend">{"".join(items)}</ul>'
+
+
+def _round_up(value: float, whole: bool = False) -> float:
+    """The least round end of an axis above `value`, whose ticks are round as well."""
+    step = 10.0 ** math.floor(math.log10(value)) / 10 if value > 0 else 1.0
+    step = max(step, 1.0) if whole else step
+    wanted = value * 1.02 / _TICKS
+    steps = (factor * step for factor in (1, 2, 4, 5, 6, 8, 10, 12, 15, 20, 40))
+    return _TICKS * next(step for step in steps if step >= wanted)
 
 
 def _number(value: float) -> str:

@@ -30,9 +30,12 @@ _FIGURES: Final = (
 )
 _MOST_SERIES: Final = charts.SERIES_COLOURS
 _MOST_CLASSES: Final = 20
+_ROOMY_CLASSES: Final = 8
 _MOST_BARS: Final = 20
 _MOST_COLUMNS: Final = 60
 _LOG_LINES: Final = 25
+_BINS: Final = 10
+_CALIBRATION: Final = ("predicted", "observed")
 _NOTHING: Final = "\N{EN DASH}"
 
 
@@ -69,8 +72,9 @@ def _head(run: Run) -> str:
     started = run.execution.started.strftime("%Y-%m-%d %H:%M UTC")
     return (
         f"<header><h1>Predicting <em>{escape(str(label))}</em></h1>"
-        f'<p class="meta">{escape(data)} · run {run.execution.id} · {started} · '
-        f"{run.execution.seconds:.0f} s on this machine</p></header>"
+        f'<p class="meta"><span>{escape(data)}</span> · <span>run {run.execution.id}</span> · '
+        f"<span>{started}</span> · <span>{run.execution.seconds:.0f} s on this machine</span></p>"
+        "</header>"
     )
 
 
@@ -100,7 +104,7 @@ def _decision(execution: Execution) -> str:
     metric = execution.parameters.get("QualityMetric", "value")
     gates = [gate for step in execution.steps for gate in step.gates]
     return " ".join(
-        f"{metric} {_number(gate.left)} {words[gate.outcome]} the threshold {_number(gate.right)}."
+        f"{metric} {_short(gate.left)} {words[gate.outcome]} the threshold {_short(gate.right)}."
         for gate in gates
     )
 
@@ -137,19 +141,20 @@ def _figures(run: Run) -> str:
 
 
 def _figure(title: str, value: float, baseline: float | None, gated: bool) -> str:
-    note = "" if baseline is None else f"<span>majority class {_number(baseline, 3)}</span>"
+    note = "" if baseline is None else f"<span>majority class {baseline:.3f}</span>"
     kind, suffix = ("figure gate", " · gate") if gated else ("figure", "")
-    return f'<div class="{kind}"><b>{_number(value, 3)}</b><span>{title}{suffix}</span>{note}</div>'
+    return f'<div class="{kind}"><b>{value:.3f}</b><span>{title}{suffix}</span>{note}</div>'
 
 
 # --- Quality ---------------------------------------------------------------------------------
 
 
 def _quality(run: Run) -> Iterator[str]:
-    found = run.json_output(EVALUATION, "curves.json").get("curves", [])[:_MOST_SERIES]
+    found = run.json_output(EVALUATION, "curves.json").get("curves", [])
     if found:
-        yield _roc(found)
-        yield _precision_recall(found, run.evaluation)
+        yield _roc(found[:_MOST_SERIES])
+        yield _precision_recall(found[:_MOST_SERIES], run.evaluation)
+        yield _calibration(found)
     matrix = run.evaluation.get("confusion_matrix", [])
     if matrix:
         rows = run.evaluation["rows"]
@@ -157,15 +162,14 @@ def _quality(run: Run) -> Iterator[str]:
             "Confusion matrix",
             f"{rows:,} rows of test data; shares of the actual class",
             _confusion(run.evaluation["classes"], matrix),
+            wide=len(matrix) > _ROOMY_CLASSES,
         )
-    if found:
-        yield _calibration(found)
 
 
 def _roc(curves: Sequence[Json]) -> str:
     series = [
         charts.Series(
-            f"{item['class']} ({_number(item['roc_auc'], 3)})",
+            f"{item['class']} ({item['roc_auc']:.3f})",
             _pairs(item["roc"], "false_positive_rate", "true_positive_rate"),
         )
         for item in curves
@@ -178,7 +182,7 @@ def _roc(curves: Sequence[Json]) -> str:
 def _precision_recall(curves: Sequence[Json], evaluation: Json) -> str:
     series = [
         charts.Series(
-            f"{item['class']} ({_number(item['average_precision'], 3)})",
+            f"{item['class']} ({item['average_precision']:.3f})",
             _pairs(item["precision_recall"], "recall", "precision"),
         )
         for item in curves
@@ -200,22 +204,25 @@ def _share(curves: Sequence[Json], evaluation: Json) -> float | None:
 
 
 def _calibration(curves: Sequence[Json]) -> str:
-    series = [
-        charts.Series(
-            str(item["class"]),
-            [(bin_["predicted"], bin_["observed"]) for bin_ in item["calibration"]],
-            dots=True,
-        )
-        for item in curves
-    ]
+    """Predicted against observed, all classes together: of many, each alone has too few rows."""
+    bins: dict[int, list[Json]] = {}
+    for item in (part for curve in curves for part in curve["calibration"]):
+        bins.setdefault(int(item["predicted"] * _BINS), []).append(item)
+    points, rows = [], []
+    for _, items in sorted(bins.items()):
+        rows.append(sum(item["rows"] for item in items))
+        sums = [sum(item[name] * item["rows"] for item in items) for name in _CALIBRATION]
+        points.append((sums[0] / rows[-1], sums[1] / rows[-1]))
     axes = charts.Axes("Predicted probability", "Observed share")
+    series = [charts.Series("calibration", points, rows)]
     chart = charts.lines("Calibration", axes, series, [(0, 0), (1, 1)])
-    return _card("Calibration", "On the dashed line, 30 % means 3 times in 10", chart)
+    note = "On the dashed line, 30 % means 3 times in 10; larger dots stand for more rows"
+    return _card("Calibration", note, chart)
 
 
 def _areas(title: str, curves: Sequence[Json], name: str) -> str:
     if len(curves) == 1:
-        return f"{title} {_number(curves[0][name], 3)}, for class {curves[0]['class']}"
+        return f"{title} {curves[0][name]:.3f}, for class {curves[0]['class']}"
     return f"Each class against all others; {title.lower()} in brackets"
 
 
@@ -279,14 +286,15 @@ def _latency(run: Run) -> Iterator[str]:
     yield _card("Latency over HTTP", note, chart)
     rows = []
     for item in run.smoke.latencies:
-        numbers = (item.rows, item.requests, item.p50_ms, item.p95_ms, item.slowest_ms)
-        rows.append(_row([f"{number:,}" for number in numbers]))
+        times = (item.p50_ms, item.p95_ms, item.slowest_ms)
+        cells = [f"{item.rows:,}", f"{item.requests:,}", *(f"{time:,.1f}" for time in times)]
+        rows.append(_row(cells))
     table = _table(("*Rows", "*Requests", "*p50 ms", "*p95 ms", "*slowest ms"), rows)
     example = (
         f"<h3>One row sent</h3><pre>{escape(run.smoke.sent)}</pre>"
         f"<h3>The answer</h3><pre>{escape(run.smoke.answered)}</pre>"
     )
-    first = f"The first request took {run.smoke.first_ms:.0f} ms"
+    first = f"The first request, which loads the model, took {run.smoke.first_ms / 1000:.1f} s"
     yield _card("Requests", first, table + example)
 
 
@@ -310,7 +318,7 @@ def _data(run: Run) -> Iterator[str]:
     more = len(columns) - len(body)
     note = f"{len(columns)} columns" + (f", the first {len(body)} shown" if more > 0 else "")
     heads = ("Column", "Type", "*Missing", "*Distinct", "Values")
-    yield _card("Columns", note, _table(heads, body), wide=True)
+    yield _card("Columns", note, _table(heads, body, "columns"), wide=True)
 
 
 def _column(column: Json) -> str:
@@ -326,10 +334,9 @@ def _column(column: Json) -> str:
 
 def _values(column: Json) -> str:
     if "min" in column:
-        least, most = _number(column["min"]), _number(column["max"])
-        return (
-            f"{least} to {most}, mean {_number(column['mean'], 3)}, sd {_number(column['std'], 3)}"
-        )
+        least, most = _short(column["min"]), _short(column["max"])
+        mean, deviation = _short(column["mean"]), _short(column["std"])
+        return f"{least} to {most}, mean {mean}, sd {deviation}"
     shown = [str(item["value"])[:24] for item in column.get("top", [])[:5]]
     more = (column["distinct"] or len(shown) + 1) - len(shown)
     return ", ".join(shown) + (", …" if more > 0 else "")
@@ -388,14 +395,14 @@ def _card(title: str, note: str, content: str, wide: bool = False) -> str:
     )
 
 
-def _table(heads: Sequence[str], rows: Sequence[str]) -> str:
+def _table(heads: Sequence[str], rows: Sequence[str], kind: str = "") -> str:
     """A table; a head with a star stands over numbers."""
     cells = "".join(
         f'<th scope="col"{" class=number" if head[0] == "*" else ""}>{head.lstrip("*")}</th>'
         for head in heads
     )
     head, body = f"<thead><tr>{cells}</tr></thead>", f"<tbody>{''.join(rows)}</tbody>"
-    return f'<div class="scroll"><table>{head}{body}</table></div>'
+    return f'<div class="scroll"><table class="{kind}">{head}{body}</table></div>'
 
 
 def _row(cells: Sequence[str], numbers: bool = True) -> str:
@@ -409,6 +416,11 @@ def _number(value: Any, places: int = 4) -> str:
     if isinstance(value, int) or float(value).is_integer():
         return f"{value:,.0f}"
     return f"{value:,.{places}f}"
+
+
+def _short(value: Any) -> str:
+    """A number without digits that say nothing."""
+    return f"{value:,.5g}" if isinstance(value, float) else _number(value)
 
 
 def _time(seconds: float | None) -> str:
