@@ -36,7 +36,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS: Final[dict[str, str]] = {
+    "deploy": "Create or update the stack, and follow it live.",
+    "status": "Show the stack, those nested in it, the pipeline and the endpoint.",
+    "outputs": "Show what the stack gives: names, addresses, commands.",
+    "destroy": "Delete the stack and all that its pipeline made; list what stays.",
+    "pipeline": "Draw the pipeline, list what each step takes and makes, check its definition.",
+    "local": "Run the pipeline on this machine: data to report and endpoint, without an account.",
     "cost": "Say what the templates and a run would cost, and what would be cheaper.",
+    "diagram": "Draw the architecture, each stack and the pipeline from the templates.",
+    "audit": "Run independent checkers over the templates; fail on what is not exempt.",
+    "site": "Write one page for reviewers: picture, resources, rights, cost, checks.",
 }
 """Each command's summary, in the order of ``--help``."""
 
@@ -69,7 +78,9 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, invoke_without_command=True, epilog=_EXAMPLES)
 @config_option
-@click.option("--lint/--no-lint", default=True, help="Check the templates with cfn-lint.")
+@click.option(
+    "--lint/--no-lint", default=True, help="Check the templates with cfn-lint, and the pipeline."
+)
 @click.option("--check", is_flag=True, help="Write nothing; fail if a committed file is stale.")
 @json_option
 @click.pass_context
