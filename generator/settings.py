@@ -87,6 +87,9 @@ ENDPOINT_PROFILES: dict[EndpointProfile, tuple[InterfaceEndpoint, ...]] = {
     EndpointProfile.FULL: tuple(InterfaceEndpoint),
 }
 
+POLICED_ENDPOINTS = ("s3", "cloudformation", *InterfaceEndpoint)
+"""Every endpoint that there can be; each has a policy unless the settings say otherwise."""
+
 LOG_RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922),
     *(3288, 3653),
@@ -97,7 +100,25 @@ _PROJECT = r"^[a-z](-?[a-z0-9]){1,29}$"
 _PROFILE = r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$"
 _TAG_KEY = r"^[\w .:/=+\-@]+$"
 _TAG_VALUE = r"^[\w .:/=+\-@]*$"
+_PRINCIPAL = r"^arn:aws[a-z-]*:iam::[0-9]{12}:(root|(role|user)/[\w+=,.@/-]+)$"
+_POLICY = r"^$|^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[\w+=,.@/-]+$"
+_KEY = r"^$|^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$"
+_BUCKET = r"^$|^arn:aws[a-z-]*:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
+_CODE_SIGNING = (
+    r"^$|^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:code-signing-config:csc-[a-z0-9]{17}$"
+)
 _IN_WORDS = {
+    _KEY: "the ARN of a KMS key is needed, such as "
+    "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab, or nothing",
+    _BUCKET: "the ARN of a bucket is needed, such as arn:aws:s3:::my-replica, or nothing",
+    _CODE_SIGNING: "the ARN of a code signing configuration is needed, such as arn:aws:lambda:"
+    "eu-west-1:111122223333:code-signing-config:csc-0a1b2c3d4e5f60718, or nothing",
+    _PRINCIPAL: "the ARN of a role, a user or an account's root is needed, such as "
+    "arn:aws:iam::111122223333:role/Audit",
+    f"^$|{_PRINCIPAL}": "the ARN of a role, a user or an account's root is needed, such as "
+    "arn:aws:iam::111122223333:role/BreakGlass, or nothing",
+    _POLICY: "the ARN of a managed policy is needed, such as "
+    "arn:aws:iam::111122223333:policy/Boundary, or nothing",
     _PROJECT: "a lower-case letter, then 1 to 29 lower-case letters, digits and hyphens between "
     "them are needed",
     _PROFILE: "1 to 63 letters, digits and hyphens between them are needed",
@@ -107,6 +128,7 @@ _IN_WORDS = {
 """What each pattern allows, for messages."""
 
 ProfileName = Annotated[str, Field(pattern=_PROFILE)]
+PrincipalArn = Annotated[str, Field(pattern=_PRINCIPAL)]
 TagKey = Annotated[str, Field(pattern=_TAG_KEY, max_length=128)]
 TagValue = Annotated[str, Field(pattern=_TAG_VALUE, max_length=256)]
 
@@ -128,6 +150,11 @@ class Network(_Section):
     """AWS services that can be reached from the subnets, besides S3: the name of a profile or a
     list; each one costs (`python build.py cost` says what). The endpoint that our own functions
     need (CloudFormation) is added where they run in the VPC."""
+    endpoints_without_policy: tuple[str, ...] = Field(
+        default=(), json_schema_extra={"items": {"enum": list(map(str, POLICED_ENDPOINTS))}}
+    )
+    """Endpoints that let everything through, for services that an organisation shares between
+    accounts. All others let through this account's principals and resources only."""
 
     @field_validator("cidr", mode="before")
     @classmethod
@@ -156,6 +183,13 @@ class Network(_Section):
         if value not in tuple(EndpointProfile):
             raise ValueError(f"{', '.join(EndpointProfile)} or a list of services is needed")
         return ENDPOINT_PROFILES[EndpointProfile(value)]
+
+    @field_validator("endpoints_without_policy")
+    @classmethod
+    def _are_endpoints(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in names if name not in POLICED_ENDPOINTS]:
+            raise ValueError(f"{unknown[0]} is none of {', '.join(POLICED_ENDPOINTS)}")
+        return names
 
     @field_validator("interface_endpoints")
     @classmethod
@@ -189,6 +223,24 @@ class Storage(_Section):
     )
     """Days for which the functions' logs are kept; one of the values that CloudWatch Logs takes."""
 
+    object_lock_days: int = Field(default=0, ge=0, le=36500, strict=True)
+    """Days for which nobody may overwrite or delete a version in the data bucket (Object Lock,
+    governance mode; who has s3:BypassGovernanceRetention still may); 0: no lock. In prod only: a
+    dev bucket is emptied with its stack. Cannot be taken back once deployed."""
+    replica_bucket: str = Field(default="", pattern=_BUCKET)
+    """ARN of a versioned bucket, of this account, to which every new version in the data bucket is
+    copied; empty: none. Its policies and lifecycle are yours."""
+    replica_key: str = Field(default="", pattern=_KEY)
+    """ARN of the KMS key, in the replica bucket's region, that encrypts the copies."""
+
+    @model_validator(mode="after")
+    def _replica_is_whole(self) -> Storage:
+        if bool(self.replica_bucket) is not bool(self.replica_key):
+            given = "replica_bucket" if self.replica_bucket else "replica_key"
+            other = "replica_key" if self.replica_bucket else "replica_bucket"
+            raise ValueError(f"{given} is given, {other} is not; both or none are needed")
+        return self
+
     @field_validator("log_retention_days")
     @classmethod
     def _is_taken_by_cloudwatch(cls, days: int) -> int:
@@ -213,6 +265,43 @@ class Studio(_Section):
         return names
 
 
+class Security(_Section):
+    """What an organisation's rules ask for."""
+
+    key: str = Field(default="", pattern=_KEY)
+    """ARN of an existing KMS key to use instead of one of the stack's own; docs/security.md says
+    what its policy must allow. Empty: the stack makes its key."""
+    permissions_boundary: str = Field(default="", pattern=_POLICY)
+    """ARN of the managed policy that bounds every role of the stacks; empty: none."""
+    break_glass: str = Field(default="", pattern=f"^$|{_PRINCIPAL}")
+    """ARN of a principal that may always administer the key, decrypt with it, and delete access
+    logs: where policies would lock everybody out. Empty: nobody."""
+    log_readers: tuple[PrincipalArn, ...] = ()
+    """ARNs of principals that may read the bucket with the access logs, such as an audit
+    account's role."""
+
+
+class Functions(_Section):
+    """The functions behind the custom resources."""
+
+    reserved_concurrency: int = Field(default=0, ge=0, le=1000, strict=True)
+    """How many copies of each function may run at once, taken from the account's limit; 0: no
+    reservation. A new account's limit is too low for any. Two are needed: both buckets are emptied
+    at the same time."""
+    code_signing_config: str = Field(default="", pattern=_CODE_SIGNING)
+    """ARN of the Lambda code signing configuration that every function must pass; then sign the
+    zips in dist/ (AWS Signer) before they are uploaded. Empty: no signatures."""
+    tracing: bool = Field(default=True, strict=True)
+    """Trace the functions with X-Ray."""
+
+    @field_validator("reserved_concurrency")
+    @classmethod
+    def _is_enough(cls, copies: int) -> int:
+        if copies == 1:
+            raise ValueError("0 (no reservation) or at least 2 are needed")
+        return copies
+
+
 class Settings(_Section):
     """Everything that is decided at build time."""
 
@@ -225,6 +314,8 @@ class Settings(_Section):
     network: Network = Field(default_factory=Network)
     storage: Storage = Field(default_factory=Storage)
     studio: Studio = Field(default_factory=Studio)
+    security: Security = Field(default_factory=Security)
+    functions: Functions = Field(default_factory=Functions)
 
     @field_validator("modes")
     @classmethod

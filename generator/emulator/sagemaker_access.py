@@ -141,6 +141,7 @@ def _context(request: Fields) -> Fields:
     ):
         if name in settings:
             context[key] = str(settings[name]).lower()
+    context |= _keys(request)
     owner = (request.get("OwnershipSettings") or {}).get("OwnerUserProfileName")
     if owner:
         profile = arn_of(f"user-profile/{request['DomainId']}/{owner}")
@@ -149,3 +150,16 @@ def _context(request: Fields) -> Fields:
     if sharing:
         context["sagemaker:SpaceSharingType"] = sharing
     return context
+
+
+def _keys(request: Fields) -> Fields:
+    """Return the condition keys for the encryption of volumes and outputs."""
+    machines = request.get("ResourceConfig") or (request.get("ProcessingResources") or {}).get(
+        "ClusterConfig", {}
+    )
+    output = request.get("OutputDataConfig") or request.get("ProcessingOutputConfig") or {}
+    found = {
+        "sagemaker:VolumeKmsKeyArn": machines.get("VolumeKmsKeyId") or request.get("KmsKeyId"),
+        "sagemaker:OutputKmsKeyArn": output.get("KmsKeyId"),
+    }
+    return {key: value for key, value in found.items() if value}

@@ -206,7 +206,8 @@ def _own_pipeline(name: UniqueName, pipeline_role: RoleName) -> list[Statement]:
 
 
 def _find_what_runs_made(name: UniqueName) -> list[Statement]:
-    endpoint = arn("sagemaker", "endpoint/${Name}", Name=name)
+    """Listings find every name that contains ours; whose each is, its tags say."""
+    endpoint = arn("sagemaker", "endpoint/*${Name}*", Name=name)
     return [
         allow_anywhere(
             "ListEndpointsAndModels",
@@ -256,6 +257,6 @@ def _remove_what_runs_made(name: UniqueName) -> list[Statement]:
 def _configs_and_models(name: UniqueName) -> list[Sub]:
     """Return the ARNs of what runs make; the service adds a suffix of its own to the names."""
     return [
-        arn("sagemaker", "endpoint-config/${Name}*", Name=name),
+        arn("sagemaker", "endpoint-config/*${Name}*", Name=name),
         arn("sagemaker", "model/pipelines-*"),
     ]

@@ -30,7 +30,7 @@ def processing(
     """Preprocess and evaluate: read everything but other runs' secrets, write ``processed/``."""
     return [
         *read_prefixes(bucket, ("raw/", "code/", "processed/", "models/")),
-        write_prefix(bucket, "processed/"),
+        write_prefixes(bucket, ("processed/",)),
         *use_key(key),
         *grant_key_for_volumes(key),
         *pull_images(repositories),
@@ -46,11 +46,32 @@ def training(
     """Train: read code and prepared data, write ``models/``."""
     return [
         *read_prefixes(bucket, ("code/", "processed/")),
-        write_prefix(bucket, "models/"),
+        write_prefixes(bucket, ("models/",)),
         *use_key(key),
         *grant_key_for_volumes(key),
         *pull_images(repositories),
         write_job_logs("/aws/sagemaker/TrainingJobs"),
+        put_metrics(),
+        *network_interfaces_of_jobs(),
+    ]
+
+
+def notebook_jobs(
+    bucket: BucketName, key: KeyArn, repositories: Sequence[Repository]
+) -> list[Statement]:
+    """Jobs that people start from notebooks: read data, write ``studio/`` and nothing else.
+
+    A role of its own: with the pipeline's roles a person could replace the data or the model of a
+    run between its steps.
+    """
+    return [
+        *read_prefixes(bucket, ("raw/", "processed/", "studio/")),
+        write_prefixes(bucket, ("studio/",)),
+        *use_key(key),
+        *grant_key_for_volumes(key),
+        *pull_images(repositories),
+        write_job_logs("/aws/sagemaker/ProcessingJobs"),
+        write_job_logs("/aws/sagemaker/TrainingJobs", sid="WriteTrainingLogs"),
         put_metrics(),
         *network_interfaces_of_jobs(),
     ]
@@ -85,9 +106,9 @@ def read_prefixes(bucket: BucketName, prefixes: Sequence[str]) -> list[Statement
     ]
 
 
-def write_prefix(bucket: BucketName, prefix: str) -> Statement:
-    """Write objects under ``prefix``."""
-    return allow("WriteObjects", [s3.PutObject], [objects_arn(bucket, prefix)])
+def write_prefixes(bucket: BucketName, prefixes: Sequence[str]) -> Statement:
+    """Write objects under ``prefixes``."""
+    return allow("WriteObjects", [s3.PutObject], [objects_arn(bucket, one) for one in prefixes])
 
 
 def use_key(key: KeyArn) -> list[Statement]:
@@ -131,13 +152,13 @@ def pull_images(repositories: Sequence[Repository]) -> list[Statement]:
     ]
 
 
-def write_job_logs(group: str, **values: Expression) -> Statement:
+def write_job_logs(group: str, sid: str = "WriteLogs", **values: Expression) -> Statement:
     """Write to a log group that SageMaker shares among all jobs of the account.
 
     Source: SageMaker developer guide, "Log groups and streams".
     """
     return allow(
-        "WriteLogs",
+        sid,
         [logs.CreateLogGroup, logs.CreateLogStream, logs.PutLogEvents, logs.DescribeLogStreams],
         [
             arn("logs", f"log-group:{group}:*", **values),

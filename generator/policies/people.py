@@ -14,7 +14,7 @@ from awacs.aws import (
 )
 from troposphere import Sub
 
-from generator.policies.jobs import grant_key_for_volumes, read_prefixes, use_key, write_prefix
+from generator.policies.jobs import grant_key_for_volumes, read_prefixes, use_key, write_prefixes
 from generator.policies.statements import allow, allow_anywhere, arn, objects_arn, role_arn
 from generator.wiring import BucketName, Expression, KeyArn, RoleName, UniqueName
 
@@ -116,10 +116,10 @@ def _register(name: UniqueName) -> list[Statement]:
     ]
 
 
-def tag_what_is_made(resources: Sequence[Sub]) -> Statement:
+def tag_what_is_made(resources: Sequence[Sub], sid: str = "TagWhatIsMade") -> Statement:
     """Tag resources while they are made, never afterwards."""
     return allow(
-        "TagWhatIsMade",
+        sid,
         [sagemaker.AddTags],
         resources,
         Condition(Null("sagemaker:TaggingAction", "false")),
@@ -135,12 +135,17 @@ def _processing_in_a_vpc() -> Statement:
 
 
 def studio(
-    name: UniqueName, domain: Expression, bucket: BucketName, key: KeyArn
+    name: UniqueName,
+    domain: Expression,
+    bucket: BucketName,
+    key: KeyArn,
+    notebook_jobs_role: RoleName,
 ) -> list[Statement]:
-    """What a data scientist does from Studio with the defaults.
+    """What a data scientist does from Studio with the defaults (`docs/studio-walkthrough.md`).
 
     See and open Studio, keep own spaces, read data and results, bring raw data, start the pipeline
-    and follow it, ask the endpoint. Source: SageMaker developer guide, "Configure permissions for
+    and follow it, run jobs of one's own, ask the endpoint. Models are deployed by the pipeline
+    alone, behind its gate. Source: SageMaker developer guide, "Configure permissions for
     JupyterLab" and "execution roles".
     """
     return [
@@ -152,8 +157,9 @@ def studio(
             [sagemaker.InvokeEndpoint, sagemaker.DescribeEndpoint],
             [arn("sagemaker", "endpoint/${Name}", Name=name)],
         ),
-        *read_prefixes(bucket, ("raw/", "processed/", "models/")),
-        write_prefix(bucket, "raw/"),
+        *_run_own_jobs(name, notebook_jobs_role),
+        *read_prefixes(bucket, ("raw/", "processed/", "models/", "studio/")),
+        write_prefixes(bucket, ("raw/", "studio/")),
         *use_key(key),
         *grant_key_for_volumes(key),
         allow(
@@ -166,6 +172,34 @@ def studio(
             [logs.DescribeLogStreams, logs.GetLogEvents, logs.FilterLogEvents],
             [arn("logs", "log-group:/aws/sagemaker/*")],
         ),
+    ]
+
+
+def _run_own_jobs(name: UniqueName, role: RoleName) -> list[Statement]:
+    """Run jobs from a notebook, with a role that writes to ``studio/`` only.
+
+    Their names begin with the pipeline's, so that copies of the stacks stay apart.
+    """
+    jobs = [
+        arn("sagemaker", "processing-job/${Name}-*", Name=name),
+        arn("sagemaker", "training-job/${Name}-*", Name=name),
+    ]
+    return [
+        allow(
+            "RunOwnJobs",
+            [
+                sagemaker.CreateProcessingJob,
+                sagemaker.CreateTrainingJob,
+                sagemaker.DescribeProcessingJob,
+                sagemaker.DescribeTrainingJob,
+                sagemaker.StopProcessingJob,
+                sagemaker.StopTrainingJob,
+            ],
+            jobs,
+        ),
+        tag_what_is_made(jobs, "TagOwnJobs"),
+        pass_role("PassNotebookJobsRole", role),
+        _processing_in_a_vpc(),
     ]
 
 

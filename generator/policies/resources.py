@@ -9,7 +9,9 @@ from awacs.aws import (
     Action,
     ArnEquals,
     ArnLike,
+    ArnNotLike,
     Bool,
+    BoolIfExists,
     Condition,
     Null,
     NumericLessThan,
@@ -27,6 +29,7 @@ from generator.policies.statements import (
     allow_principal,
     arn,
     bucket_and_objects,
+    bucket_arn,
     deny_everybody,
     document,
     objects_arn,
@@ -77,16 +80,22 @@ _USE_KEY = (
     kms.ReEncryptTo,
 )
 MINIMUM_TLS = "1.2"
+_CUSTOMER_ALGORITHM = "s3:x-amz-server-side-encryption-customer-algorithm"
+"""Sent with an upload under a key that only the uploader has (SSE-C)."""
 
 
-def key_policy(root_stack: RootStackName, users: Sequence[RoleName]) -> PolicyDocument:
+def key_policy(
+    root_stack: RootStackName, users: Sequence[RoleName], break_glass: str
+) -> PolicyDocument:
     """Return the key's policy: who may administer it, use it, and let AWS services use it.
 
     Every statement for this account also needs an allowance in the caller's own policy: the key
-    policy only opens the door, by role, by service or for grants to AWS.
+    policy only opens the door, by role, by service or for grants to AWS. ``break_glass`` is the ARN
+    of a principal that may always do all of that, or empty.
     """
     account = Principal("AWS", account_root())
     return document(
+        *_break_glass_uses_key(break_glass),
         allow_principal("AccountAdministersKey", account, _ADMINISTER_KEY, [THIS_KEY]),
         allow_principal(
             "RolesOfTheStackUseKey",
@@ -109,9 +118,37 @@ def key_policy(root_stack: RootStackName, users: Sequence[RoleName]) -> PolicyDo
             [THIS_KEY],
             Condition(Bool("kms:GrantIsForAWSResource", "true")),
         ),
+        _deny_grants_to_others(),
         _logs_use_key(root_stack),
         _events_use_key(),
         _alarms_use_key(),
+    )
+
+
+def _break_glass_uses_key(break_glass: str) -> list[Statement]:
+    """The principal itself, not the account: it needs no other policy to administer and read."""
+    if not break_glass:
+        return []
+    actions = [*_ADMINISTER_KEY, kms.Decrypt]
+    return [
+        allow_principal("BreakGlass", Principal("AWS", break_glass), actions, [THIS_KEY]),
+    ]
+
+
+def _deny_grants_to_others() -> Statement:
+    """Deny grants on the key but to AWS services, and by them.
+
+    Source: AWS Control Tower control catalog, CT.KMS.PR.3, whose operator this is.
+    """
+    return deny_everybody(
+        "DenyGrantsToOthers",
+        [kms.CreateGrant],
+        [THIS_KEY],
+        Condition(
+            BoolIfExists(
+                {"kms:GrantIsForAWSResource": "false", "aws:PrincipalIsAWSService": "false"}
+            )
+        ),
     )
 
 
@@ -213,11 +250,16 @@ def _deny_outside_the_vpc(
     )
 
 
-def log_bucket_policy(bucket: BucketName) -> PolicyDocument:
-    """Return the log bucket's policy: TLS only, and S3 may deliver this account's access logs.
+def log_bucket_policy(
+    bucket: BucketName, may_delete: Sequence[Expression], readers: Sequence[str]
+) -> PolicyDocument:
+    """Return the log bucket's policy: S3 delivers, nobody deletes, ``readers`` read, TLS only.
 
-    The delivering bucket is not named: it is made after this policy. Source: S3 user guide,
-    "Enabling Amazon S3 server access logging".
+    Any bucket of this account may deliver: the data bucket is made after this policy. Source: S3
+    user guide, "Enabling Amazon S3 server access logging". ``may_delete`` are ARNs of roles that
+    the Deny leaves alone: what empties the bucket with its stack, and whoever breaks the glass.
+    Logs expire all the same, and who may write bucket policies can take the Deny away, seen in
+    CloudTrail.
     """
     return document(
         allow_principal(
@@ -232,8 +274,25 @@ def log_bucket_policy(bucket: BucketName) -> PolicyDocument:
                 ]
             ),
         ),
+        *_readers_read(bucket, readers),
+        deny_everybody(
+            "DenyDeletingLogs",
+            [s3.DeleteObject, s3.DeleteObjectVersion],
+            [objects_arn(bucket)],
+            Condition(ArnNotLike("aws:PrincipalArn", list(may_delete))),
+        ),
         *_deny_insecure(bucket),
     )
+
+
+def _readers_read(bucket: BucketName, readers: Sequence[str]) -> list[Statement]:
+    if not readers:
+        return []
+    principals = Principal("AWS", list(readers))
+    return [
+        allow_principal("ReadersReadLogs", principals, [s3.GetObject], [objects_arn(bucket)]),
+        allow_principal("ReadersListLogs", principals, [s3.ListBucket], [bucket_arn(bucket)]),
+    ]
 
 
 def _deny_insecure(bucket: BucketName) -> list[Statement]:
@@ -273,6 +332,13 @@ def _deny_other_encryption(bucket: BucketName, key: KeyArn) -> list[Statement]:
         for sid, header, wanted in (
             ("DenyOtherAlgorithms", algorithm, "aws:kms"),
             ("DenyOtherKeys", key_id, key),
+        )
+    ] + [
+        deny_everybody(
+            "DenyKeysOfCustomers",
+            [s3.PutObject],
+            [objects_arn(bucket)],
+            Condition(Null(_CUSTOMER_ALGORITHM, "false")),
         )
     ]
 
@@ -335,18 +401,14 @@ _PULL = ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer
 
 def _from_this_account(actions: list[Action], same_resource_account: type) -> Statement:
     account = Ref("AWS::AccountId")
-    return allow_principal(
-        "ThisAccount",
-        Principal("*"),
-        actions,
-        ["*"],
-        Condition(
-            [
-                StringEquals("aws:PrincipalAccount", account),
-                same_resource_account("aws:ResourceAccount", account),
-            ]
-        ),
-    )
+    principal, resource = "aws:PrincipalAccount", "aws:ResourceAccount"
+    if same_resource_account is StringEquals:
+        condition = Condition(StringEquals({principal: account, resource: account}))
+    else:
+        condition = Condition(
+            [StringEquals(principal, account), same_resource_account(resource, account)]
+        )
+    return allow_principal("ThisAccount", Principal("*"), actions, ["*"], condition)
 
 
 def topic_policy(topic: Expression) -> PolicyDocument:

@@ -106,6 +106,11 @@ def allow_anywhere(
     return _statement(Allow, sid, actions, ["*"], condition=condition)
 
 
+def deny(sid: str, actions: Sequence[Action], condition: Condition) -> Statement:
+    """Deny in a role's own policy, on every resource."""
+    return _statement(Deny, sid, actions, ["*"], condition=condition)
+
+
 def allow_principal(
     sid: str,
     principal: Principal,
@@ -132,6 +137,8 @@ def _statement(
     principal: Principal | None = None,
     condition: Condition | None = None,
 ) -> Statement:
+    if condition is not None:
+        _check_operators(sid, condition)
     optional = {"Principal": principal, "Condition": condition}
     return Statement(
         Sid=sid,
@@ -142,18 +149,31 @@ def _statement(
     )
 
 
+def _check_operators(sid: str, condition: Condition) -> None:
+    """Refuse an operator that stands twice: awacs would render the last one and drop the rest."""
+    operators = [element.condition for element in condition.conditions]
+    if len(set(operators)) < len(operators):
+        raise ValueError(f"{sid}: one {operators} each; give several keys to one operator")
+
+
 def document(*statements: Statement) -> PolicyDocument:
     """Return a policy document."""
     return PolicyDocument(Version="2012-10-17", Statement=list(statements))
 
 
-def bare_role(title: str, description: str, trust: Statement) -> iam.Role:
-    """Return a role that somebody may assume and that may do nothing yet."""
-    return iam.Role(title, Description=description, AssumeRolePolicyDocument=document(trust))
+def bare_role(title: str, description: str, trust: Statement, boundary: str) -> iam.Role:
+    """Return a role that somebody may assume and that may do nothing yet.
+
+    ``boundary`` is the ARN of the organisation's permissions boundary, or empty.
+    """
+    role = iam.Role(title, Description=description, AssumeRolePolicyDocument=document(trust))
+    if boundary:
+        role.PermissionsBoundary = boundary
+    return role
 
 
-def trust_sagemaker(source: str, **values: Expression) -> Statement:
-    """Trust SageMaker, and only on behalf of ``source`` in this account and region.
+def trust_sagemaker(*sources: str, **values: Expression) -> Statement:
+    """Trust SageMaker, and only on behalf of ``sources`` in this account and region.
 
     The ARN pins the account too; ``aws:SourceAccount`` is documented for SageMaker only in a
     generic example, and a condition on a key that is not sent refuses everything.
@@ -163,7 +183,9 @@ def trust_sagemaker(source: str, **values: Expression) -> Statement:
         Effect=Allow,
         Principal=Principal("Service", "sagemaker.amazonaws.com"),
         Action=[sts.AssumeRole],
-        Condition=Condition(ArnLike("aws:SourceArn", arn("sagemaker", source, **values))),
+        Condition=Condition(
+            ArnLike("aws:SourceArn", [arn("sagemaker", source, **values) for source in sources])
+        ),
     )
 
 
@@ -198,6 +220,18 @@ def role_policy(title: str, role: RoleName, statements: Sequence[Statement]) -> 
     """Return the inline policy that gives a bare role its rights."""
     return iam.RolePolicy(
         title, PolicyName=title, RoleName=role, PolicyDocument=document(*statements).JSONrepr()
+    )
+
+
+def managed_policy(
+    title: str, description: str, roles: Sequence[RoleName], statements: Sequence[Statement]
+) -> iam.ManagedPolicy:
+    """Return a policy that several bare roles have in common."""
+    return iam.ManagedPolicy(
+        title,
+        Description=description,
+        PolicyDocument=document(*statements).JSONrepr(),
+        Roles=list(roles),
     )
 
 

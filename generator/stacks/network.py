@@ -34,12 +34,13 @@ from generator.functions import (
 )
 from generator.lifetime import lifetime
 from generator.policies import functions as rights
+from generator.policies.guards import Inside, keep_jobs_inside
 from generator.policies.resources import (
     interface_endpoint_policy,
     registry_endpoint_policy,
     s3_endpoint_policy,
 )
-from generator.policies.statements import role_arn, role_policy, write_flow_logs
+from generator.policies.statements import managed_policy, role_arn, role_policy, write_flow_logs
 from generator.settings import InterfaceEndpoint, Mode, Network, Settings
 from generator.wiring import (
     EndpointId,
@@ -67,6 +68,7 @@ SUBNET_SIZES = {2: 1, 3: 2, 4: 2}
 """By how many bits a subnet is longer than the VPC's range."""
 REGISTRIES = (InterfaceEndpoint.ECR_API, InterfaceEndpoint.ECR_DKR)
 CLOUDFORMATION = "cloudformation"
+S3 = "s3"
 BASELINE_SECONDS = 60
 FLOW_LOG_SECONDS = 60
 
@@ -82,6 +84,8 @@ class Inputs:
     dead_letter_queue: QueueArn
     flow_logs_role: RoleName
     vpc_baseline_role: RoleName
+    pipeline_role: RoleName
+    studio_role: RoleName
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     template.add_condition(IN_THE_VPC, Equals(inputs.functions_in_the_vpc, "yes"))
     vpc = add(template, _vpc(settings.network.cidr, inputs.unique_name))
     subnets = add_all(template, _subnets(vpc, settings.network, inputs))
-    s3_endpoint = _add_s3_endpoint(template, vpc, subnets, inputs.unique_name)
+    s3_endpoint = _add_s3_endpoint(template, vpc, subnets, inputs.unique_name, settings.network)
     baseline = _add_baseline(template, vpc, inputs, settings, mode)
     groups = _add_security_groups(template, vpc, baseline)
     endpoint_subnets = subnets[: settings.network.endpoint_zones]
@@ -118,8 +122,20 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         jobs_security_group_id=SecurityGroupId(GetAtt(groups.jobs, "GroupId")),
         functions_security_group_id=SecurityGroupId(GetAtt(groups.functions, "GroupId")),
     )
+    add(template, _guards(inputs, outputs))
     publish(outputs, template)
     return StackTemplate("network", template, Inputs, Outputs)
+
+
+def _guards(inputs: Inputs, network: Outputs) -> AWSObject:
+    """Return what keeps jobs in this network; the roles get their rights in later stacks."""
+    inside = Inside(network.subnet_ids, network.jobs_security_group_id, inputs.key_arn)
+    return managed_policy(
+        "JobsStayInsidePolicy",
+        "No job or model outside the VPC, without our key, unisolated, or with plain traffic",
+        [inputs.pipeline_role, inputs.studio_role],
+        keep_jobs_inside(inside),
+    )
 
 
 def _vpc(cidr: IPv4Network, name: UniqueName) -> ec2.VPC:
@@ -158,7 +174,11 @@ def _zone(chosen: OptionalText, index: int) -> If:
 
 
 def _add_s3_endpoint(
-    template: Template, vpc: ec2.VPC, subnets: list[ec2.Subnet], name: UniqueName
+    template: Template,
+    vpc: ec2.VPC,
+    subnets: list[ec2.Subnet],
+    name: UniqueName,
+    network: Network,
 ) -> ec2.VPCEndpoint:
     """Add the subnets' one route table, whose only route beyond the VPC leads to S3."""
     table = add(
@@ -174,7 +194,7 @@ def _add_s3_endpoint(
         template,
         ec2.VPCEndpoint(
             "S3Endpoint",
-            PolicyDocument=s3_endpoint_policy(),
+            **_endpoint_policy(S3, network),
             RouteTableIds=[table.ref()],
             ServiceName=Sub("com.amazonaws.${AWS::Region}.s3"),
             VpcEndpointType="Gateway",
@@ -192,7 +212,7 @@ def _add_baseline(
     """
     around = Surroundings(
         mode=mode,
-        log_retention_days=settings.storage.log_retention_days,
+        settings=settings,
         key_arn=inputs.key_arn,
         dead_letter_queue=inputs.dead_letter_queue,
     )
@@ -291,9 +311,7 @@ def _interface_endpoints(
     return [
         ec2.VPCEndpoint(
             f"{_title(service)}Endpoint",
-            PolicyDocument=(
-                registry_endpoint_policy() if service in REGISTRIES else interface_endpoint_policy()
-            ),
+            **_endpoint_policy(service, network),
             PrivateDnsEnabled=True,
             SecurityGroupIds=[GetAtt(groups.endpoints, "GroupId")],
             ServiceName=service_name(service),
@@ -304,6 +322,18 @@ def _interface_endpoints(
         )
         for service, attributes in services.items()
     ]
+
+
+def _endpoint_policy(service: str, network: Network) -> dict[str, Any]:
+    """Return what an endpoint lets through; without a policy of ours, AWS's default: everything."""
+    if service in network.endpoints_without_policy:
+        return {}
+    if service == S3:
+        return {"PolicyDocument": s3_endpoint_policy()}
+    registry = service in REGISTRIES
+    return {
+        "PolicyDocument": registry_endpoint_policy() if registry else interface_endpoint_policy()
+    }
 
 
 def service_name(service: str) -> Sub:

@@ -31,6 +31,7 @@ from generator.functions import (
     custom_resource,
     surroundings,
 )
+from generator.lifetime import lifetime
 from generator.policies import functions as rights
 from generator.policies import jobs, people
 from generator.policies.resources import failure_rule_name, topic_policy
@@ -78,6 +79,7 @@ class Inputs(FunctionInputs):
     training_role: RoleName
     model_role: RoleName
     pipeline_role: RoleName
+    notebook_jobs_role: RoleName
     seed_data_role: RoleName
     pipeline_manager_role: RoleName
     rows: Number
@@ -131,9 +133,11 @@ def _rights_of_roles(inputs: Inputs) -> list[iam.RolePolicy]:
         "Processing": jobs.processing(data, key, [images.PREPROCESS, images.TRAINING]),
         "Training": jobs.training(data, key, [images.TRAINING]),
         "Model": jobs.model(data, key, [images.INFERENCE], name),
+        "NotebookJobs": jobs.notebook_jobs(data, key, [images.PREPROCESS, images.TRAINING]),
         "Pipeline": people.pipeline(name, data, key, passed),
     }
-    roles = dict([*passed, ("Pipeline", inputs.pipeline_role)])
+    own = [("NotebookJobs", inputs.notebook_jobs_role), ("Pipeline", inputs.pipeline_role)]
+    roles = dict([*passed, *own])
     return [
         role_policy(f"{purpose}Policy", roles[purpose], rules)
         for purpose, rules in statements.items()
@@ -141,7 +145,10 @@ def _rights_of_roles(inputs: Inputs) -> list[iam.RolePolicy]:
 
 
 def _add_seeding(template: Template, inputs: Inputs, around: Surroundings) -> AWSObject:
-    """Add the custom resource that puts a synthetic table where no table is yet."""
+    """Add the custom resource that puts a synthetic table where no table is yet.
+
+    It would take its table back at deletion: where data stays, it is not told to.
+    """
     plan = Plan(
         package="seed_data",
         description="Writes synthetic data for a first run, never over data of others",
@@ -157,7 +164,10 @@ def _add_seeding(template: Template, inputs: Inputs, around: Surroundings) -> AW
         "seed": inputs.seed.across_border(),
     }
     function = add_function(template, plan, around)
-    return add(template, custom_resource("SeedData", SeedDataProperties, values, function))
+    seed = custom_resource(
+        "SeedData", SeedDataProperties, values, function, attributes=lifetime(around.mode)
+    )
+    return add(template, seed)
 
 
 def _model_package_group(inputs: Inputs) -> sagemaker.ModelPackageGroup:

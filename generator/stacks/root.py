@@ -62,6 +62,8 @@ def _network_inputs(name: UniqueName, given: Given, secured: security.Outputs) -
         dead_letter_queue=secured.dead_letter_queue,
         flow_logs_role=secured.flow_logs_role,
         vpc_baseline_role=secured.vpc_baseline_role,
+        pipeline_role=secured.pipeline_role,
+        studio_role=secured.studio_role,
     )
 
 
@@ -78,6 +80,7 @@ def _storage_inputs(
         processing_role=secured.processing_role,
         training_role=secured.training_role,
         studio_role=secured.studio_role,
+        notebook_jobs_role=secured.notebook_jobs_role,
         empty_bucket_role=secured.empty_bucket_role,
         seed_data_role=secured.seed_data_role,
         pipeline_manager_role=secured.pipeline_manager_role,
@@ -104,6 +107,7 @@ def _studio_inputs(
         functions_in_the_vpc=given.functions_in_the_vpc,
         data_bucket=stored.data_bucket,
         studio_role=secured.studio_role,
+        notebook_jobs_role=secured.notebook_jobs_role,
         clear_studio_role=secured.clear_studio_role,
     )
 
@@ -129,6 +133,7 @@ def _pipeline_inputs(
         training_role=secured.training_role,
         model_role=secured.model_role,
         pipeline_role=secured.pipeline_role,
+        notebook_jobs_role=secured.notebook_jobs_role,
         seed_data_role=secured.seed_data_role,
         pipeline_manager_role=secured.pipeline_manager_role,
         rows=given.rows,

@@ -55,6 +55,7 @@ class RoleNames:
     model_role: RoleName
     pipeline_role: RoleName
     studio_role: RoleName
+    notebook_jobs_role: RoleName
     flow_logs_role: RoleName
     vpc_baseline_role: RoleName
     empty_bucket_role: RoleName
@@ -76,8 +77,8 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack."""
     template = Template(Description=f"{settings.project}: roles without rights, key, queue")
     inputs = declare(Inputs, template)
-    roles = _add_roles(template, inputs)
-    key = add(template, _key(inputs, roles, mode))
+    roles = _add_roles(template, inputs, settings.security.permissions_boundary)
+    key = add(template, _key(inputs, roles, mode, settings.security.break_glass))
     add(template, _alias(inputs, key))
     queue = add(template, _queue(key))
     add(template, _queue_policy(inputs, queue))
@@ -91,11 +92,11 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     return StackTemplate("security", template, Inputs, Outputs)
 
 
-def _add_roles(template: Template, inputs: Inputs) -> RoleNames:
+def _add_roles(template: Template, inputs: Inputs, boundary: str) -> RoleNames:
     """Add the roles: of SageMaker's jobs and people, of flow logs, of our functions."""
 
     def role(title: str, description: str, trust: Statement) -> RoleName:
-        return RoleName(add(template, bare_role(title, description, trust)).ref())
+        return RoleName(add(template, bare_role(title, description, trust, boundary)).ref())
 
     def function_role(title: str, function: str) -> RoleName:
         return role(f"{title}Role", f"Function {function}", trust_lambda())
@@ -112,6 +113,11 @@ def _add_roles(template: Template, inputs: Inputs) -> RoleNames:
             trust_sagemaker("pipeline/${Name}/*", Name=inputs.unique_name),
         ),
         studio_role=role("StudioRole", "People in Studio", trust_sagemaker("*")),
+        notebook_jobs_role=role(
+            "NotebookJobsRole",
+            "Jobs that people start from notebooks",
+            trust_sagemaker("processing-job/*", "training-job/*"),
+        ),
         flow_logs_role=role("FlowLogsRole", "Write the VPC's flow logs", trust_flow_logs()),
         vpc_baseline_role=function_role("VpcBaseline", "that closes the default security group"),
         empty_bucket_role=function_role("EmptyBucket", "that empties buckets"),
@@ -121,7 +127,7 @@ def _add_roles(template: Template, inputs: Inputs) -> RoleNames:
     )
 
 
-def _key(inputs: Inputs, roles: RoleNames, mode: Mode) -> kms.Key:
+def _key(inputs: Inputs, roles: RoleNames, mode: Mode, break_glass: str) -> kms.Key:
     """Return the key; its policy lets every role use it that reads or writes what it encrypts."""
     users = [
         getattr(roles, field.name) for field in fields(RoleNames) if field.name != "flow_logs_role"
@@ -130,7 +136,7 @@ def _key(inputs: Inputs, roles: RoleNames, mode: Mode) -> kms.Key:
         "Key",
         Description=Sub("Data, models, disks, logs, alerts of ${Name}", Name=inputs.unique_name),
         EnableKeyRotation=True,
-        KeyPolicy=key_policy(inputs.root_stack, users),
+        KeyPolicy=key_policy(inputs.root_stack, users, break_glass),
         PendingWindowInDays=DAYS_UNTIL_KEY_IS_DELETED[mode],
         **lifetime(mode),
     )

@@ -25,6 +25,7 @@ from generator.settings import Mode, Settings, Storage
 from generator.wiring import (
     BucketName,
     EndpointId,
+    Expression,
     KeyArn,
     RoleName,
     StackTemplate,
@@ -47,6 +48,7 @@ class Inputs(FunctionInputs):
     processing_role: RoleName
     training_role: RoleName
     studio_role: RoleName
+    notebook_jobs_role: RoleName
     empty_bucket_role: RoleName
     seed_data_role: RoleName
     pipeline_manager_role: RoleName
@@ -71,7 +73,12 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     data_policy = data_bucket_policy(
         outputs.data_bucket, inputs.key_arn, inputs.s3_endpoint_id, _roles_in_the_vpc(inputs)
     )
-    for bucket, policy in ((logs, log_bucket_policy(outputs.log_bucket)), (data, data_policy)):
+    log_policy = log_bucket_policy(
+        outputs.log_bucket,
+        _may_delete_logs(inputs, settings.security.break_glass),
+        settings.security.log_readers,
+    )
+    for bucket, policy in ((logs, log_policy), (data, data_policy)):
         _add_emptying_and_policy(template, bucket, policy, function, mode)
     publish(outputs, template)
     return StackTemplate("storage", template, Inputs, Outputs)
@@ -211,9 +218,18 @@ def _add_emptying_and_policy(
     )
 
 
+def _may_delete_logs(inputs: Inputs, break_glass: str) -> list[Expression]:
+    return [role_arn(inputs.empty_bucket_role), *([break_glass] if break_glass else [])]
+
+
 def _roles_in_the_vpc(inputs: Inputs) -> list[AWSHelperFn]:
     """Return the ARNs of the roles that work with the data from inside the VPC only."""
-    always = (inputs.processing_role, inputs.training_role, inputs.studio_role)
+    always = (
+        inputs.processing_role,
+        inputs.training_role,
+        inputs.studio_role,
+        inputs.notebook_jobs_role,
+    )
     functions = (inputs.empty_bucket_role, inputs.seed_data_role, inputs.pipeline_manager_role)
     return [
         *[role_arn(role) for role in always],

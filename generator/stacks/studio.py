@@ -56,6 +56,7 @@ class Inputs(FunctionInputs):
     studio_security_group_id: SecurityGroupId
     data_bucket: BucketName
     studio_role: RoleName
+    notebook_jobs_role: RoleName
     clear_studio_role: RoleName
 
 
@@ -173,7 +174,9 @@ def _shut_down_when_idle(minutes: int) -> sagemaker.AppLifecycleManagement:
 
 
 def _rights_of_people(inputs: Inputs, domain: DomainId) -> AWSObject:
-    statements = people.studio(inputs.unique_name, domain, inputs.data_bucket, inputs.key_arn)
+    statements = people.studio(
+        inputs.unique_name, domain, inputs.data_bucket, inputs.key_arn, inputs.notebook_jobs_role
+    )
     return role_policy("StudioPolicy", inputs.studio_role, statements)
 
 
