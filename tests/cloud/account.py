@@ -105,17 +105,19 @@ class Account:
         return str(found["StackResourceDetail"]["PhysicalResourceId"])
 
     def failures(self, stack: str) -> str:
-        """Return the reasons of everything that failed, nested stacks included."""
+        """Return the reasons of everything that failed, in deleted nested stacks too."""
         client = self.client("cloudformation")
-        lines = []
-        for one in client.describe_stacks()["Stacks"]:
-            if one["StackName"].startswith(stack):
-                events = client.describe_stack_events(StackName=one["StackId"])["StackEvents"]
-                lines += [
-                    f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}"
-                    for event in events
-                    if event["ResourceStatus"].endswith("_FAILED")
-                ]
+        waiting, lines = [stack], []
+        for one in waiting:
+            events = client.describe_stack_events(StackName=one)["StackEvents"]
+            for event in events:
+                child = event.get("PhysicalResourceId", "")
+                if ":stack/" in child and child not in (*waiting, event["StackId"]):
+                    waiting.append(child)
+                if event["ResourceStatus"].endswith("_FAILED"):
+                    lines.append(
+                        f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}"
+                    )
         return "\n".join(lines)
 
     def exists(self, bucket: str) -> bool:
