@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from generator.errors import CommandError
 from generator.files import REPOSITORY
+from generator.images import ACCOUNTS
 from generator.local import account
 from pipeline import definition
 
@@ -53,7 +54,8 @@ class Finding:
 def lint(paths: Iterable[str], root: Path = REPOSITORY) -> list[Finding]:
     """Return what cfn-lint finds in the templates, in order; ``paths`` begin at ``root``.
 
-    The folders of templates are checked at the same time, each in a process of its own.
+    They are held against every region in which they can be deployed. The folders of templates are
+    checked at the same time, each in a process of its own.
 
     Raises:
         LintError: cfn-lint gave no result.
@@ -76,7 +78,8 @@ def lint_pipeline() -> list[Finding]:
 
 def _start(paths: list[str], root: Path) -> subprocess.Popen[str]:
     options = ("--format", "json", "--include-checks", "I", "--ignore-checks", EXEMPT)
-    command = [sys.executable, "-c", _CFN_LINT, *options, "--template", *paths]
+    inputs = ("--regions", *ACCOUNTS, "--template", *paths)
+    command = [sys.executable, "-c", _CFN_LINT, *options, *inputs]
     return subprocess.Popen(  # noqa: S603 - our own arguments
         command, cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )

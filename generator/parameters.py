@@ -255,8 +255,8 @@ def add_rules(root: Template, zones: int) -> None:
         "RegionHasImages",
         _assertion(
             Contains(regions, Ref("AWS::Region")),
-            "This region has no AWS image of AutoGluon and scikit-learn, or no SageMaker domain in "
-            f"CloudFormation. Deploy in one of: {', '.join(regions)}.",
+            "In this region AWS has no image of AutoGluon or scikit-learn, or CloudFormation lacks "
+            f"a SageMaker resource. Deploy in one of: {', '.join(regions)}.",
         ),
     )
     names = [Ref(f"AvailabilityZone{number}") for number in _numbers(zones)]

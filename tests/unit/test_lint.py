@@ -74,6 +74,17 @@ def test_informational_rules_count(tmp_path: Path) -> None:
     assert rules(lint(save(tmp_path, table=TABLE), tmp_path)) == {"I3011"}
 
 
+def test_a_resource_that_one_region_lacks_is_found(tmp_path: Path) -> None:
+    space = (
+        "Resources:\n  Space:\n    Type: AWS::SageMaker::Space\n"
+        "    Properties: {DomainId: d-123456789012, SpaceName: x}\n"
+    )
+
+    (found,) = lint(save(tmp_path, space=space), tmp_path)
+
+    assert (found.rule, "us-gov-west-1" in found.message) == ("E3006", True)
+
+
 def test_a_finding_is_one_line_that_begins_with_the_place(tmp_path: Path) -> None:
     (tmp_path / "a folder").mkdir()
     wrong = "Resources:\n  Topic:\n    Type: AWS::SNS::Topic\n    Properties:\n      Nmae: x\n"
