@@ -1,18 +1,23 @@
 """Options that commands share; each adds one argument to the command's function.
 
 ``--config`` gives ``config: Path | None`` (see ``read_settings``), ``--json`` gives
-``as_json: bool``.
+``as_json: bool``, and ``target_options`` gives ``profile: str | None``, ``region: str | None`` and
+``stack_name: str`` (see ``generator.life.target.open_target``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 if TYPE_CHECKING:
     from generator.settings import Settings
+
+DEFAULT_STACK: Final = "tabular"
+"""Name of the stack where none is given."""
 
 config_option = click.option(
     "--config",
@@ -21,6 +26,27 @@ config_option = click.option(
     help="Settings; docs/settings.example.toml says which there are.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+yes_option = click.option("--yes", is_flag=True, help="Ask nothing: the answer is yes.")
+
+_TARGET: Final = (
+    click.option("--profile", metavar="NAME", help="Profile of the AWS configuration."),
+    click.option("--region", metavar="REGION", help="AWS region, such as eu-west-1."),
+    click.option(
+        "--stack-name",
+        metavar="NAME",
+        default=DEFAULT_STACK,
+        show_default=True,
+        help="The root stack.",
+    ),
+)
+
+
+def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--profile``, ``--region`` and ``--stack-name``."""
+    for option in reversed(_TARGET):
+        function = option(function)
+    return function
 
 
 def read_settings(config: Path | None) -> Settings:

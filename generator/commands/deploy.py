@@ -1,0 +1,79 @@
+"""``python build.py deploy``: package, upload, ask, create or update, and follow it live."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from generator.commands.options import (
+    config_option,
+    json_option,
+    target_options,
+    yes_option,
+)
+
+_MODES: Final = ("dev", "prod")
+
+
+@click.command(
+    epilog="""\b
+python build.py deploy                               what was built, in mode dev
+python build.py deploy --guided                      ask for the parameters first
+python build.py deploy --set Rows=500 --yes          without questions, as in CI
+python build.py deploy --mode prod --parameters prod.json
+python build.py deploy --mend                        after a creation that failed
+"""
+)
+@config_option
+@click.option(
+    "--mode",
+    type=click.Choice(_MODES),
+    default="dev",
+    show_default=True,
+    help="dev: everything goes with the stack; prod: data, key and logs stay.",
+)
+@click.option(
+    "--parameters",
+    type=click.Path(path_type=Path),
+    metavar="FILE.json",
+    help="Values of parameters; also where --guided writes them.",
+)
+@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a parameter.")
+@click.option("--guided", is_flag=True, help="Ask for each parameter, and write the answers.")
+@click.option("--bucket", metavar="NAME", help="Upload to this bucket instead of our own.")
+@click.option("--mend", is_flag=True, help="Mend a stack that is stuck, then deploy.")
+@click.option("--verbose", is_flag=True, help="Show every resource, not only the stacks.")
+@yes_option
+@target_options
+@json_option
+def command(
+    config: Path | None,
+    mode: str,
+    parameters: Path | None,
+    pairs: tuple[str, ...],
+    guided: bool,
+    bucket: str | None,
+    mend: bool,
+    verbose: bool,
+    yes: bool,
+    profile: str | None,
+    region: str | None,
+    stack_name: str,
+    as_json: bool,
+) -> int:
+    """Create or update the stack, and follow it until it rests.
+
+    Asks before anything is replaced and before rights are widened. Nothing to change is a success.
+    When it fails, the first cause is shown, with the log of the function behind it.
+    """
+    click.echo(f"Deploying {stack_name} in mode {mode}", err=as_json)
+    from generator.commands import deploy_flow  # noqa: PLC0415 - boto3, after the first line
+    from generator.life.target import open_target, told_in_one_line  # noqa: PLC0415
+
+    options = deploy_flow.Options(
+        config, mode, parameters, pairs, guided, bucket, mend, yes, as_json, verbose
+    )
+    with told_in_one_line():
+        return deploy_flow.run(open_target(profile, region, stack_name), options)

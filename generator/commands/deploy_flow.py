@@ -1,0 +1,398 @@
+"""The steps of ``python build.py deploy``; see ``generator.life.deployment`` for what they do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from rich.text import Text
+
+from generator.commands.console import print_json
+from generator.commands.questions import confirm
+from generator.errors import CommandError
+from generator.life import (
+    artifacts,
+    change_view,
+    deployment,
+    function_logs,
+    parameters,
+    source,
+    stacks,
+    view,
+)
+from generator.life.changes import NoChangesError
+from generator.life.operation import Operation, first_cause
+from generator.settings import Mode
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from generator.life.artifacts import Package, Uploaded
+    from generator.life.changes import Change, ChangeSet, Wanted
+    from generator.life.operation import Cause, Event
+    from generator.life.parameters import Definitions
+    from generator.life.rights import RightsChange
+    from generator.life.stacks import Node, Stack
+    from generator.life.target import Target
+
+_LOG_LINES: Final = 15
+_LOG_LOOKS: Final = 15
+_GOOD: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
+_GUIDED_FILE: Final = "parameters.json"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for on the command line."""
+
+    config: Path | None
+    mode: str
+    parameters: Path | None
+    pairs: tuple[str, ...]
+    guided: bool
+    bucket: str | None
+    mend: bool
+    yes: bool
+    as_json: bool
+    verbose: bool
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """How a deployment ended, for ``--json`` and for people."""
+
+    stack: Stack
+    changed: bool
+    seconds: float
+    uploaded: Uploaded
+    cause: Cause | None = None
+    log: tuple[str, ...] = ()
+
+    @property
+    def succeeded(self) -> bool:
+        return self.stack.status in _GOOD or not self.changed
+
+
+def run(target: Target, options: Options) -> int:
+    """Deploy; return the exit status."""
+    began = time.monotonic()
+    out = view.console(to_stderr=options.as_json)
+    built = source.load(options.config, Mode(options.mode))
+    out.print(f"to {target.region} of account {target.account}", style="dim")
+    stack, node = _existing(target, out, options)
+    bucket = options.bucket or artifacts.bucket_name(target)
+    package = artifacts.assemble(target, bucket, built.folder, built.texts, built.zips)
+    known = parameters.definitions(package.root_template)
+    current = stack.parameters if stack else {}
+    given = _given(options, known, current)
+    if stack is None:
+        _ask_to_create(out, options, package)
+    uploaded = _upload(target, out, options, package)
+    request = deployment.wanted(
+        target, bucket, package, parameters.as_request(known, given, current)
+    )
+    if stack is None or node is None:
+        outcome = _create(target, out, options, package, request, uploaded)
+    else:
+        values = parameters.effective(known, given, current)
+        comparison = deployment.Comparison(target, node, package, values)
+        outcome = _update(target, out, options, comparison, request, uploaded)
+    outcome = replace(outcome, seconds=time.monotonic() - began)
+    return _tell(target, out, options, outcome)
+
+
+def _existing(target: Target, out: Console, options: Options) -> tuple[Stack | None, Node | None]:
+    """Return the stack that is to be updated, mended if asked; None if it is to be made."""
+    stack = stacks.find(target)
+    if stack is None or stack.status == "DELETE_COMPLETE":
+        return None, None
+    node = stacks.tree(target, stack)
+    stacks.refuse_strangers(stack, node)
+    problem = deployment.blocked(stack)
+    if problem is None:
+        return stack, node
+    _explain(target, out, stack, problem)
+    if not problem.mend:
+        raise CommandError(
+            f"{stack.name} is in {stack.status}: wait for the operation to end "
+            f"(`python build.py status --watch{target.options()}`), then deploy again"
+        )
+    if not options.mend:
+        raise CommandError(
+            f"{stack.name} is in {stack.status}: `python build.py deploy --mend"
+            f"{target.options()}` would {problem.mend}"
+        )
+    confirm(f"{stack.name}: {problem.mend}?", options.yes)
+    return _mended(target, out, stack, node, problem)
+
+
+def _explain(target: Target, out: Console, stack: Stack, problem: deployment.Blocked) -> None:
+    from generator.life.operation import past_events  # noqa: PLC0415 - needed seldom
+
+    out.print(f"{stack.name} is in {stack.status}: {problem.reason}.", markup=False)
+    cause = first_cause(past_events(target, stack.id)) if problem.mend else None
+    if cause is not None:
+        out.print(f"The first cause was {cause.place}: {cause.reason}", markup=False)
+
+
+def _mended(
+    target: Target, out: Console, stack: Stack, node: Node, problem: deployment.Blocked
+) -> tuple[Stack | None, Node | None]:
+    operation = Operation.after_now(target, node)
+    if problem.mend == deployment.DELETE_AND_CREATE:
+        deployment.start_deletion(target, stack)
+    else:
+        deployment.continue_rollback(target, stack)
+    with view.following(out, {}) as observe:
+        after = operation.follow(stack.id, observe)
+    if after.status == "DELETE_COMPLETE":
+        return None, None
+    if deployment.blocked(after) is None:
+        return after, stacks.tree(target, after)
+    cause = first_cause(operation.events)
+    reason = f"{cause.place}: {cause.reason}" if cause else after.reason
+    raise CommandError(f"{stack.name} could not be mended, it is in {after.status}: {reason}")
+
+
+def _given(options: Options, known: Definitions, current: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters' values of this deployment: of the file, the options, the answers."""
+    reads = options.parameters is not None and (not options.guided or options.parameters.exists())
+    from_file = (
+        parameters.read_file(options.parameters, known) if reads and options.parameters else {}
+    )
+    given = from_file | parameters.parse_pairs(options.pairs, known)
+    if not options.guided:
+        return given
+    answers = _ask_for_parameters(known, parameters.effective(known, given, current))
+    path = options.parameters or Path(_GUIDED_FILE)
+    parameters.write_file(path, answers)
+    click.echo(f"Written to {path}; next time: --parameters {path}", err=True)
+    return answers
+
+
+def _ask_for_parameters(known: Definitions, offered: Mapping[str, str]) -> dict[str, str]:
+    """Ask for each value, group by group, until it is one that the parameter takes."""
+    answers: dict[str, str] = {}
+    group = ""
+    for name, definition in known.items():
+        if definition.group != group:
+            group = definition.group
+            click.secho(f"\n{group}", bold=True, err=True)
+        click.secho(f"  {definition.description}", dim=True, err=True)
+        while True:
+            answer = click.prompt(
+                f"  {definition.label}",
+                default=offered[name],
+                show_default=bool(offered[name]),
+                err=True,
+            )
+            problem = definition.problem(str(answer).strip())
+            if problem is None:
+                answers[name] = str(answer).strip()
+                break
+            click.echo(f"  got {answer!r}: {problem}", err=True)
+    return answers
+
+
+def _ask_to_create(out: Console, options: Options, package: Package) -> None:
+    changes = deployment.creation(package)
+    found = deployment.package_rights(package)
+    roles = {one.principal for one in found if one.effect == "Allow"}
+    out.print(
+        f"The stack does not exist yet: {change_view.counts(changes)}, in {len(changes)} nested "
+        f"stacks; {len(roles)} principals get rights "
+        "(`python build.py diff` shows which)."
+    )
+    confirm("Create it?", options.yes)
+
+
+def _upload(target: Target, out: Console, options: Options, package: Package) -> Uploaded:
+    bucket, made = artifacts.ensure_bucket(target, options.bucket)
+    if made:
+        out.print(f"made the artifact bucket {bucket}")
+    uploaded = artifacts.upload(target, bucket, package)
+    out.print(f"uploaded {uploaded.sent} of {uploaded.total} artifacts, {uploaded.bytes:,} bytes")
+    return uploaded
+
+
+def _create(
+    target: Target,
+    out: Console,
+    options: Options,
+    package: Package,
+    request: Wanted,
+    uploaded: Uploaded,
+) -> _Outcome:
+    operation = Operation.after_now(target, None)
+    stack_id = deployment.create(target, request)
+    return _follow(target, out, options, operation, stack_id, package, uploaded)
+
+
+def _update(
+    target: Target,
+    out: Console,
+    options: Options,
+    comparison: deployment.Comparison,
+    request: Wanted,
+    uploaded: Uploaded,
+) -> _Outcome:
+    stack = comparison.node.stack
+    operation = Operation.after_now(target, comparison.node)
+    try:
+        with deployment.open_change_set(target, request) as change_set:
+            changes = comparison.changes(change_set)
+            found = comparison.rights()
+            change_view.show(out, changes, found, f"{target.stack} would change")
+            _note_forecast(out, change_set)
+            _ask_to_update(options, changes, found)
+            deployment.execute(target, change_set)
+    except NoChangesError:
+        return _Outcome(stack, False, 0, uploaded)
+    return _follow(target, out, options, operation, stack.id, comparison.package, uploaded)
+
+
+def _note_forecast(out: Console, change_set: ChangeSet) -> None:
+    if not change_set.nested:
+        out.print(
+            "CloudFormation could not make a change set of the nested stacks "
+            f"({change_set.note}); what is shown of them was read from the templates.",
+            style="dim",
+            markup=False,
+        )
+
+
+def _ask_to_update(
+    options: Options, changes: tuple[Change, ...], found: list[RightsChange]
+) -> None:
+    """Ask before something is replaced or removed, and before more becomes possible."""
+    lost = change_view.replacements(changes)
+    wider = sum(one.widens for one in found)
+    if not lost and not wider:
+        return
+    reasons = []
+    if lost:
+        reasons.append(f"{', '.join(lost)} will be replaced or removed")
+    if wider:
+        reasons.append(f"{wider} changes of rights allow more than before")
+    confirm(f"{' and '.join(reasons)}. Deploy?", options.yes)
+
+
+class _Evidence:
+    """The log of the function behind the first failure, read while it is still there.
+
+    A rollback deletes the function and, in mode dev, its log; lines reach the log seconds late.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._events: list[Event] = []
+        self._looks = 0
+        self.lines: list[str] = []
+
+    def look(self, events: list[Event]) -> None:
+        """Take new events in; read the log if there is a failure."""
+        self._events += events
+        if self._looks >= _LOG_LOOKS or not any(one.failed for one in self._events):
+            return
+        cause = first_cause(self._events)
+        if cause is not None:
+            self._looks += 1
+            found = function_logs.behind(self._target, cause, _LOG_LINES)
+            self.lines = found if len(found) >= len(self.lines) else self.lines
+
+
+def _follow(
+    target: Target,
+    out: Console,
+    options: Options,
+    operation: Operation,
+    stack_id: str,
+    package: Package,
+    uploaded: Uploaded,
+) -> _Outcome:
+    evidence = _Evidence(target)
+
+    def observe(events: list[Event]) -> None:
+        show(events)
+        evidence.look(events)
+
+    try:
+        with view.following(out, deployment.totals(package), options.verbose) as show:
+            stack = operation.follow(stack_id, observe)
+    except KeyboardInterrupt:
+        _say_how_to_go_on(target)
+        raise
+    cause = None if stack.status in _GOOD else first_cause(operation.events)
+    return _Outcome(stack, True, 0, uploaded, cause, tuple(evidence.lines))
+
+
+def _say_how_to_go_on(target: Target) -> None:
+    options = target.options()
+    view.say(
+        "CloudFormation goes on by itself. "
+        f"`python build.py status --watch{options}` follows it; "
+        f"`aws cloudformation cancel-update-stack --stack-name {target.stack}` takes an update "
+        f"back; `python build.py destroy{options}` removes the stack once it rests."
+    )
+
+
+def _tell(target: Target, out: Console, options: Options, outcome: _Outcome) -> int:
+    if options.as_json:
+        print_json(_as_json(outcome))
+    if outcome.succeeded:
+        if not options.as_json:
+            _tell_success(target, out, outcome)
+        return 0
+    _tell_failure(target, out, outcome)
+    return 1
+
+
+def _as_json(outcome: _Outcome) -> dict[str, Any]:
+    cause = outcome.cause
+    return {
+        "stack": outcome.stack.name,
+        "status": outcome.stack.status,
+        "changed": outcome.changed,
+        "seconds": round(outcome.seconds, 1),
+        "uploaded": {"sent": outcome.uploaded.sent, "of": outcome.uploaded.total},
+        "outputs": dict(outcome.stack.outputs),
+        "cause": cause
+        and {
+            "place": cause.place,
+            "type": cause.type,
+            "reason": cause.reason,
+            "log": list(outcome.log),
+        },
+    }
+
+
+def _tell_success(target: Target, out: Console, outcome: _Outcome) -> None:
+    if not outcome.changed:
+        out.print(f"{target.stack} is up to date: nothing changed.", style="green")
+        return
+    took = view.duration(outcome.seconds)
+    out.print(f"{target.stack} is in {outcome.stack.status} after {took}.", style="green")
+    for name, value in outcome.stack.outputs.items():
+        out.print(Text(f"  {name} = {value}"), soft_wrap=True)
+
+
+def _tell_failure(target: Target, out: Console, outcome: _Outcome) -> None:
+    cause = outcome.cause
+    if cause is not None:
+        out.print(Text(f"First cause: {cause.place} ({cause.type}): {cause.reason}", style="red"))
+    if outcome.log:
+        out.print("The end of its function's log:", style="dim")
+        for line in outcome.log:
+            out.print(Text(f"  {line}", style="dim"), soft_wrap=True)
+    problem = deployment.blocked(outcome.stack)
+    after = (
+        f"once the reason is gone, `python build.py deploy --mend{target.options()}` would "
+        f"{problem.mend}"
+        if problem and problem.mend
+        else "the stack is as it was before"
+    )
+    raise CommandError(f"{target.stack} was not deployed, it is in {outcome.stack.status}; {after}")

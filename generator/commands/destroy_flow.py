@@ -1,0 +1,283 @@
+"""The steps of ``python build.py destroy``; see ``generator.life.destruction``."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rich.table import Table
+from rich.text import Text
+
+from generator.commands.console import print_json
+from generator.commands.questions import confirm, confirm_by_name
+from generator.errors import CommandError
+from generator.life import artifacts, deployment, destruction, stacks, view
+from generator.life.inventory import Doomed, Leftover, left_of
+from generator.life.operation import Operation, first_cause
+from generator.life.workload import Workload
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from generator.life.destruction import Fate
+    from generator.life.operation import Cause
+    from generator.life.stacks import Node, Stack
+    from generator.life.target import Target
+
+_TRIES: Final = 3
+_LISTED: Final = 12
+_DATA: Final = {
+    "AWS::S3::Bucket": "bucket, with all objects and their versions",
+    "AWS::KMS::Key": "key; what it encrypts cannot be read any more",
+    "AWS::Logs::LogGroup": "log group",
+    "AWS::SageMaker::Domain": "Studio's domain, with its user profiles",
+    "AWS::SageMaker::ModelPackageGroup": "model registry, with the registered models",
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for on the command line."""
+
+    delete_spaces: bool
+    delete_artifacts: bool
+    verbose: bool
+    yes: bool
+    as_json: bool
+
+
+def run(target: Target, options: Options) -> int:
+    """Delete the stack; return the exit status."""
+    out = view.console(to_stderr=options.as_json)
+    stack = stacks.find(target)
+    if stack is None or stack.status == "DELETE_COMPLETE":
+        return _nothing_to_do(target, out, options)
+    node = stacks.tree(target, stack)
+    stacks.refuse_strangers(stack, node)
+    _refuse_if_protected(target, stack)
+    workload = Workload.of(target, node)
+    fate = destruction.fate(target, node, workload)
+    home = (workload.domain_status() or {}).get("HomeEfsFileSystemId")
+    _announce(out, target, fate, workload, home)
+    spaces = [str(one["SpaceName"]) for one in workload.spaces()]
+    _ask(target, options, spaces)
+    try:
+        cause, after = _delete(target, out, options, node, workload, fate, bool(spaces))
+    except KeyboardInterrupt:
+        _say_how_to_go_on(target)
+        raise
+    return _tell(target, out, options, fate, home, after, cause)
+
+
+def _nothing_to_do(target: Target, out: Console, options: Options) -> int:
+    out.print(f"There is no stack {target.stack} in {target.region}: nothing to delete.")
+    _delete_artifacts(target, out, options)
+    if options.as_json:
+        print_json({"stack": target.stack, "status": None, "left": [], "stays": []})
+    return 0
+
+
+def _refuse_if_protected(target: Target, stack: Stack) -> None:
+    if stack.protected:
+        raise CommandError(
+            f"{stack.name} is protected against deletion; `aws cloudformation "
+            f"update-termination-protection --no-enable-termination-protection --stack-name "
+            f"{stack.name} --region {target.region}` lifts that"
+        )
+
+
+def _announce(
+    out: Console, target: Target, fate: Fate, workload: Workload, home: str | None
+) -> None:
+    """Say what goes, what of it is data, what runs, and what stays."""
+    out.print(f"Stack {target.stack} in {target.region} of account {target.account}", style="bold")
+    out.print(f"Goes: {len(fate.goes)} resources, among them")
+    for one in fate.goes:
+        if one.type in _DATA:
+            out.print(Text(f"  {one.place}: {_DATA[one.type]} ({one.physical_id})"), soft_wrap=True)
+    made = Counter(one.type for one in fate.goes if one.place == "made by runs")
+    if made:
+        out.print(f"  made by the pipeline's runs: {_counted(made)}")
+    running = workload.running()
+    if running:
+        out.print(f"  {len(running)} running executions of the pipeline are stopped", style="red")
+    out.print("Stays:" if fate.stays or home else "Stays: nothing of the stack")
+    for one in fate.stays:
+        out.print(Text(f"  {one.place}: {one.type} ({one.physical_id})"), soft_wrap=True)
+    if home:
+        out.print(
+            f"  home file system {home}: it blocks the VPC's deletion; see the list at the end"
+        )
+    out.print("  the jobs' log groups /aws/sagemaker/..., which the whole account shares")
+    bucket = artifacts.bucket_name(target)
+    out.print(f"  the artifact bucket {bucket}, if it is there (--delete-artifacts)")
+
+
+def _counted(kinds: Counter[str]) -> str:
+    return ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in kinds.items())
+
+
+def _ask(target: Target, options: Options, spaces: Sequence[str]) -> None:
+    """Ask for the stack, and apart from it for the spaces, which hold people's files."""
+    confirm_by_name("This cannot be undone.", target.stack, options.yes)
+    if not spaces or options.delete_spaces:
+        return
+    named = ", ".join(spaces[:_LISTED])
+    if options.yes:
+        raise CommandError(
+            f"nothing was deleted: {len(spaces)} spaces hold people's files ({named}); "
+            "--delete-spaces deletes them, too"
+        )
+    confirm(f"{len(spaces)} spaces hold people's files ({named}). Delete them, too?", False)
+
+
+def _delete(
+    target: Target,
+    out: Console,
+    options: Options,
+    node: Node,
+    workload: Workload,
+    fate: Fate,
+    with_spaces: bool,
+) -> tuple[Cause | None, Stack]:
+    """Delete until it is done, or until trying again does not help."""
+    if with_spaces:
+        out.print("deleting apps and spaces")
+        workload.delete_people_s_things(time.sleep)
+    for _ in range(_TRIES):
+        cause, after = _delete_once(target, out, options, node, fate)
+        if after.status == "DELETE_COMPLETE":
+            return None, after
+        vpc = fate.vpc()
+        if vpc is None or not destruction.interfaces(target, vpc):
+            return cause, after
+        left = destruction.wait_for_interfaces(target, vpc, out.print, time.sleep)
+        if left:
+            return cause, after
+        node = stacks.tree(target, after)
+    return cause, after
+
+
+def _delete_once(
+    target: Target, out: Console, options: Options, node: Node, fate: Fate
+) -> tuple[Cause | None, Stack]:
+    operation = Operation.after_now(target, node)
+    if node.stack.status != "DELETE_IN_PROGRESS":
+        deployment.start_deletion(target, node.stack)
+    totals = Counter(one.place.rpartition("/")[0] for one in fate.goes + fate.stays)
+    totals[""] = len(node.children)
+    with view.following(out, totals, options.verbose) as observe:
+        after = operation.follow(node.stack.id, observe)
+    return first_cause(operation.events), after
+
+
+def _say_how_to_go_on(target: Target) -> None:
+    view.say(
+        "A deletion that was begun goes on by itself; "
+        f"`python build.py destroy{target.options()}` goes on from where it is."
+    )
+
+
+def _tell(
+    target: Target,
+    out: Console,
+    options: Options,
+    fate: Fate,
+    home: str | None,
+    after: Stack,
+    cause: Cause | None,
+) -> int:
+    """Look for everything that should be gone; say what is left, and what stays by intention."""
+    left = left_of(target, fate.goes, _reasons(cause))
+    if home and after.status == "DELETE_COMPLETE":
+        left.append(_home(target, home))
+    stays = left_of(target, fate.stays, lambda _: "its DeletionPolicy keeps it")
+    gone = after.status == "DELETE_COMPLETE" and not left
+    if options.as_json:
+        print_json(
+            {
+                "stack": target.stack,
+                "status": after.status,
+                "left": [one.as_json() for one in left],
+                "stays": [one.as_json() for one in stays],
+                "cause": cause and {"place": cause.place, "reason": cause.reason},
+            }
+        )
+    else:
+        _show(out, after, left, stays, cause)
+    if not gone:
+        raise CommandError(
+            f"{target.stack} is not gone, it is in {after.status}; once the reason is gone, run "
+            f"`python build.py destroy{target.options()}` again"
+            if after.status != "DELETE_COMPLETE"
+            else "the stack is gone, but not all that it had made"
+        )
+    _delete_artifacts(target, out, options)
+    return 0
+
+
+def _reasons(cause: Cause | None) -> Callable[[Doomed], str]:
+    def reason(doomed: Doomed) -> str:
+        if cause is None:
+            return "CloudFormation reported it deleted"
+        if doomed.physical_id == cause.physical_id:
+            return cause.reason
+        return f"the deletion stopped at {cause.place}"
+
+    return reason
+
+
+def _home(target: Target, file_system: str) -> Leftover:
+    return Leftover(
+        "StudioStack/Domain",
+        "home file system",
+        file_system,
+        "it outlives the domain; its mount targets go first",
+        f"aws efs delete-file-system --file-system-id {file_system} --region {target.region}",
+    )
+
+
+def _show(
+    out: Console,
+    after: Stack,
+    left: Sequence[Leftover],
+    stays: Sequence[Leftover],
+    cause: Cause | None,
+) -> None:
+    if cause is not None and after.status != "DELETE_COMPLETE":
+        out.print(Text(f"First cause: {cause.place} ({cause.type}): {cause.reason}", style="red"))
+    if stays:
+        out.print("Stays, as its DeletionPolicy says:")
+        _table(out, stays)
+    if left:
+        out.print("Left:", style="red")
+        _table(out, left)
+    elif after.status == "DELETE_COMPLETE":
+        out.print("Nothing is left of what was to go.", style="green")
+
+
+def _table(out: Console, rows: Sequence[Leftover]) -> None:
+    table = Table("what", "id", "why", "removes it", box=None, pad_edge=False)
+    for one in rows:
+        table.add_row(
+            Text(f"{one.place}\n{one.type}"),
+            Text(one.physical_id, overflow="fold"),
+            Text(one.reason),
+            Text(one.command, overflow="fold"),
+        )
+    out.print(table)
+
+
+def _delete_artifacts(target: Target, out: Console, options: Options) -> None:
+    bucket = artifacts.bucket_name(target)
+    if not options.delete_artifacts:
+        return
+    if not artifacts.is_our_bucket(target, bucket):
+        out.print(f"There is no artifact bucket {bucket} that was made here.")
+        return
+    confirm(f"Delete the bucket {bucket} with all that was uploaded?", options.yes)
+    artifacts.delete_bucket(target, bucket)
+    out.print(f"deleted the artifact bucket {bucket}")

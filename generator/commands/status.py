@@ -1,0 +1,173 @@
+"""``python build.py status``: the stacks, the pipeline, the endpoint and Studio at one glance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from generator.commands.console import print_json
+from generator.commands.options import json_option, target_options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.tree import Tree
+
+    from generator.life.stacks import Node
+    from generator.life.target import Target
+    from generator.life.workload import Workload
+
+
+@click.command(
+    epilog="""\b
+python build.py status
+python build.py status --watch               follow an operation that runs
+python build.py status --json
+"""
+)
+@click.option("--watch", is_flag=True, help="Follow the operation that runs until it ends.")
+@target_options
+@json_option
+def command(
+    watch: bool, profile: str | None, region: str | None, stack_name: str, as_json: bool
+) -> int:
+    """Show the stack, those nested in it, the last run, the endpoint and Studio.
+
+    Ends with 1 if the stack is stuck: it takes no update before it is mended.
+    """
+    from generator.life import stacks  # noqa: PLC0415 - boto3, for commands that need AWS
+    from generator.life.target import open_target, told_in_one_line  # noqa: PLC0415
+    from generator.life.workload import Workload  # noqa: PLC0415
+
+    with told_in_one_line():
+        target = open_target(profile, region, stack_name)
+        node = stacks.tree(target, stacks.need(target))
+        if watch and node.stack.busy:
+            node = _watch(target, node, as_json)
+        found = _read(target, node, Workload.of(target, node))
+        if as_json:
+            print_json(found)
+        else:
+            _show(target, node, found)
+    return 1 if found["problem"] else 0
+
+
+def _watch(target: Target, node: Node, as_json: bool) -> Node:
+    from generator.life import stacks, view  # noqa: PLC0415
+    from generator.life.operation import Operation  # noqa: PLC0415
+
+    operation = Operation(target)
+    out = view.console(to_stderr=as_json)
+    totals = {child.title: len(child.resources) for child in node.children}
+    with view.following(out, totals) as observe:
+        after = operation.follow(node.stack.id, observe)
+    return stacks.tree(target, after)
+
+
+def _read(target: Target, node: Node, workload: Workload) -> dict[str, Any]:
+    """Return everything that is shown, as plain values."""
+    execution = next(iter(workload.executions(1)), None)
+    endpoint = workload.endpoint_status()
+    return {
+        "stack": _stack(node),
+        "problem": _problem(target, node),
+        "pipeline": workload.pipeline,
+        "last_execution": execution
+        and {
+            "name": execution["PipelineExecutionArn"].rpartition("/")[2],
+            "status": execution["PipelineExecutionStatus"],
+            "started": str(execution.get("StartTime", "")),
+        },
+        "endpoint": {
+            "name": workload.endpoint,
+            "status": endpoint["EndpointStatus"] if endpoint else None,
+        },
+        "studio": {
+            "domain": workload.domain,
+            "apps": len(workload.apps()),
+            "spaces": len(workload.spaces()),
+        },
+    }
+
+
+def _stack(node: Node) -> dict[str, Any]:
+    changed = node.stack.updated or node.stack.created
+    return {
+        "title": node.title,
+        "status": node.stack.status,
+        "changed": changed.isoformat(),
+        "resources": dict(Counter(one.status for one in node.resources)),
+        "nested": [_stack(child) for child in node.children],
+    }
+
+
+def _problem(target: Target, node: Node) -> dict[str, str] | None:
+    """Return why a stack is stuck, and what mends it."""
+    from generator.life import deployment  # noqa: PLC0415
+    from generator.life.operation import first_cause, past_events  # noqa: PLC0415
+
+    problem = deployment.blocked(node.stack)
+    if problem is None or not problem.mend:
+        return None
+    cause = first_cause(past_events(target, node.stack.id))
+    return {
+        "reason": problem.reason,
+        "cause": f"{cause.place}: {cause.reason}" if cause else "",
+        "command": f"python build.py deploy --mend{target.options()}",
+    }
+
+
+def _show(target: Target, node: Node, found: dict[str, Any]) -> None:
+    from generator.commands.console import console  # noqa: PLC0415
+
+    out = console()
+    out.print(_tree(node))
+    _show_problem(out, found["problem"])
+    execution = found["last_execution"]
+    last = f"{execution['status']} (started {execution['started']})" if execution else "none yet"
+    endpoint, studio = found["endpoint"], found["studio"]
+    there = endpoint["status"] or "not there; a run that passes the gate makes it"
+    out.print(f"pipeline  {found['pipeline'] or 'none'}; last run: {last}", markup=False)
+    out.print(f"endpoint  {endpoint['name'] or 'none'}: {there}", markup=False)
+    out.print(
+        f"Studio    {studio['domain'] or 'none'}: {studio['apps']} apps run, "
+        f"{studio['spaces']} spaces",
+        markup=False,
+    )
+    if node.stack.busy:
+        out.print(f"An operation runs: `python build.py status --watch{target.options()}`")
+
+
+def _tree(node: Node) -> Tree:
+    from rich.tree import Tree  # noqa: PLC0415
+
+    branch = Tree(_line(node), guide_style="dim")
+    for child in node.children:
+        branch.children.append(_tree(child))
+    return branch
+
+
+def _line(node: Node) -> Any:
+    from rich.text import Text  # noqa: PLC0415
+
+    from generator.life.view import style_of  # noqa: PLC0415
+
+    text = Text(node.title, style="bold")
+    text.append(f"  {node.stack.status}", style=style_of(node.stack.status))
+    changed = node.stack.updated or node.stack.created
+    text.append(f"  {len(node.resources)} resources, {changed:%Y-%m-%d %H:%M %Z}", style="dim")
+    for resource in node.resources:
+        if resource.status.endswith("_FAILED"):
+            reason = " ".join(resource.reason.split())
+            text.append(f"\n  {resource.logical_id} {resource.status}: {reason}", style="red")
+    return text
+
+
+def _show_problem(out: Console, problem: dict[str, str] | None) -> None:
+    if problem is None:
+        return
+    out.print(f"It is stuck: {problem['reason']}.", style="red", markup=False)
+    if problem["cause"]:
+        out.print(f"First cause: {problem['cause']}", style="red", markup=False)
+    out.print(f"Once the reason is gone: {problem['command']}", markup=False)

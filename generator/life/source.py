@@ -1,0 +1,48 @@
+"""What is deployed: the templates that were built, or those that settings give, and the zips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from generator import emit, package
+from generator.errors import CommandError
+from generator.files import DIST, REPOSITORY, TEMPLATES
+from generator.settings import Mode, Settings, read
+
+
+@dataclass(frozen=True)
+class Source:
+    """Templates and zips by their paths from the repository's top, and the templates' folder."""
+
+    folder: str
+    texts: Mapping[str, str]
+    zips: Mapping[str, bytes]
+
+
+def load(config: Path | None, mode: Mode, root: Path = REPOSITORY) -> Source:
+    """Return what to deploy in a mode: with settings what they give, else what was built.
+
+    The zips are made anew: they are reproducible, so that they are the ones that were built.
+
+    Raises:
+        SettingsError: the settings cannot be used.
+        CommandError: nothing was built.
+
+    """
+    folder = TEMPLATES[mode]
+    texts = _rendered(read(config), mode) if config else _built(root, folder)
+    zips = {f"{DIST}/{name}.zip": package.build(name, root) for name in package.FUNCTIONS}
+    return Source(folder, texts, zips)
+
+
+def _rendered(settings: Settings, mode: Mode) -> dict[str, str]:
+    return dict(emit.render(settings.model_copy(update={"modes": (mode,)})))
+
+
+def _built(root: Path, folder: str) -> dict[str, str]:
+    paths = sorted((root / folder).glob("*.yaml"))
+    if not paths:
+        raise CommandError(f"{folder}/ has no templates: run `python build.py` first")
+    return {f"{folder}/{path.name}": path.read_text(encoding="utf-8") for path in paths}
