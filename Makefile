@@ -18,8 +18,9 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 run := .venv/bin/python
 install := requirements/install.sh
 
-# Tests that need what the job images hold run in an environment of their own.
-job_tests := $(wildcard tests/scripts tests/local)
+# Tests that import what the job images hold run in an environment of their own. Those in
+# tests/local do not: they start it, as the command line does.
+job_tests := $(wildcard tests/scripts)
 other_tests := $(filter-out tests/unit $(job_tests) %.py %__pycache__,$(wildcard tests/*))
 
 .PHONY: all

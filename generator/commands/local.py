@@ -98,7 +98,7 @@ def _run(wanted: Wanted, report: Path | None, as_json: bool) -> int:
     from generator.local.report.page import render  # noqa: PLC0415
 
     runs.check(wanted)
-    _check_report(report)
+    _check_places(report, wanted.work)
     try:
         runtime = sandbox.find(ENVIRONMENT)
     except sandbox.SandboxError as error:
@@ -123,9 +123,11 @@ def _run(wanted: Wanted, report: Path | None, as_json: bool) -> int:
     return 0 if run.succeeded else 1
 
 
-def _check_report(report: Path | None) -> None:
+def _check_places(report: Path | None, work: Path) -> None:
     if report is not None and report.is_dir():
         raise UsageError(f"--report: got {str(report)!r}: this is a folder; a file is needed")
+    if work.exists() and not work.is_dir():
+        raise UsageError(f"--work: got {str(work)!r}: this is a file; a folder is needed")
 
 
 def _keep(run: Run) -> str | None:

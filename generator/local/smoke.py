@@ -7,7 +7,7 @@ import io
 import json
 from dataclasses import asdict, dataclass
 from statistics import median, quantiles
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from generator.local.inputs import sample
 from generator.local.jobs import JobError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from generator.local.serving import Answer, Endpoint
+    from generator.local.serving import Answer
 
 Json = dict[str, Any]
 
@@ -61,14 +61,21 @@ class Smoke:
         }
 
 
-def probe(endpoint: Endpoint, table: Path, label: str, sizes: Sequence[tuple[int, int]]) -> Smoke:
+class Invokable(Protocol):
+    """What answers predictions."""
+
+    def invoke(self, body: bytes, content_type: str, accept: str) -> Answer:
+        """Answer one request."""
+
+
+def probe(endpoint: Invokable, table: Path, label: str, sizes: Sequence[tuple[int, int]]) -> Smoke:
     """Send rows of the CSV file `table`, without its label, as CSV; `sizes` are (rows, requests).
 
     Raises:
         JobError: an answer is not 200, or is no JSON.
 
     """
-    rows = sample(table, max(size for size, _ in sizes))
+    rows = sample(table, max(size + requests for size, requests in sizes))
     body = _csv(rows[:2], label)
     first = _checked(endpoint.invoke(body, "text/csv", "application/json"))
     for _ in range(_WARM_UP):  # each of the server's workers loads the model's libraries once
@@ -79,13 +86,13 @@ def probe(endpoint: Endpoint, table: Path, label: str, sizes: Sequence[tuple[int
 
 
 def _latency(
-    endpoint: Endpoint, rows: list[list[str]], label: str, size: int, requests: int
+    endpoint: Invokable, rows: list[list[str]], label: str, size: int, requests: int
 ) -> Latency:
     header, *table = rows
     size = min(size, len(table))
     times = []
     for number in range(requests):
-        start = number * size % (len(table) - size + 1)
+        start = number % (len(table) - size + 1)
         body = _csv([header, *table[start : start + size]], label)
         answer = _checked(endpoint.invoke(body, "text/csv", "application/json"))
         times.append(_ms(answer.seconds))

@@ -1,0 +1,1 @@
+"""Tests of the local run; with the Python of `.venv`, and `.venv-local` for the jobs."""

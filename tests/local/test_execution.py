@@ -1,0 +1,180 @@
+"""Runs of definitions, with fakes in the place of jobs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from generator.local.account import environment
+from generator.local.execution import Host, new_execution, run
+from generator.local.jobs import JobError
+from generator.local.record import Execution, Status, StepRecord
+from generator.local.requests import RequestError, checker
+from generator.local.service import Call
+from pipeline.definition import build
+
+Json = dict[str, Any]
+
+
+class Jobs:
+    """Every step's request, answered as the service would; `broken` names a step that fails."""
+
+    def __init__(self, auc: Any = 0.9, broken: str = "", report: Json | None = None) -> None:
+        self.requests: dict[str, Json] = {}
+        self.report = {"gate": {"metric": "roc_auc", "value": auc}} if report is None else report
+        self.broken = broken
+
+    def __call__(self, call: Call) -> Json:
+        self.requests[call.record.name] = call.request
+        if call.record.name == self.broken:
+            raise JobError("AlgorithmError: the label has one class")
+        return call.request | {
+            "ModelArtifacts": {"S3ModelArtifacts": "s3://local-data/models/model.tar.gz"},
+            "ModelName": "the-model",
+            "EndpointConfigName": "the-config",
+        }
+
+    def read(self, uri: str) -> bytes:
+        assert uri.endswith("/evaluation/evaluation.json")
+        return json.dumps(self.report).encode()
+
+    def host(self, events: list[str] | None = None) -> Host:
+        def observe(_execution: Execution, step: StepRecord) -> None:
+            if events is not None:
+                events.append(f"{step.name} {step.status}")
+
+        kinds = ("Processing", "Training", "Model", "RegisterModel", "EndpointConfig", "Endpoint")
+        return Host(dict.fromkeys(kinds, self), self.read, checker(), observe)
+
+
+def execute(jobs: Jobs, events: list[str] | None = None, **parameters: Any) -> Execution:
+    definition = build(environment())
+    return run(definition, new_execution(definition, parameters, "local"), jobs.host(events))
+
+
+def steps(execution: Execution) -> list[str]:
+    return [step.name for step in execution.steps]
+
+
+def test_a_good_model_goes_all_the_way() -> None:
+    execution = execute(Jobs(auc=0.9))
+    assert execution.status is Status.SUCCEEDED
+    assert steps(execution)[3:] == [
+        *("QualityGate", "RegisterModel", "CreateModel", "CreateEndpointConfig", "Deploy")
+    ]
+
+
+def test_a_bad_model_is_refused_with_its_numbers() -> None:
+    execution = execute(Jobs(auc=0.61), QualityThreshold=0.8)
+    assert (execution.status, execution.refused) == (Status.FAILED, True)
+    assert steps(execution)[3:] == ["QualityGate", "RefuseModel"]
+    assert (
+        "roc_auc on the test data is 0.61, below the threshold of 0.8" in execution.failure_reason
+    )
+
+
+def test_the_gate_records_what_it_compared() -> None:
+    gate = execute(Jobs(auc=0.61)).steps[3].gates[0]
+    assert (gate.left, gate.right, gate.outcome) == (0.61, 0.7, False)
+
+
+def test_a_value_at_the_threshold_passes() -> None:
+    assert execute(Jobs(auc=0.7)).status is Status.SUCCEEDED
+
+
+def test_a_step_that_fails_ends_the_run_with_its_reason() -> None:
+    execution = execute(Jobs(broken="Train"))
+    assert (execution.status, execution.refused) == (Status.FAILED, False)
+    assert steps(execution) == ["Preprocess", "Train"]
+    assert execution.failure_reason == "AlgorithmError: the label has one class"
+
+
+def test_what_a_step_makes_reaches_the_next_one() -> None:
+    jobs = Jobs()
+    execution = execute(jobs)
+    channel = jobs.requests["Train"]["InputDataConfig"][0]["DataSource"]["S3DataSource"]
+    assert channel["S3Uri"] == f"s3://local-data/processed/{execution.id}/train"
+    assert jobs.requests["Deploy"]["EndpointConfigName"] == "the-config"
+
+
+def test_parameters_replace_defaults() -> None:
+    jobs = Jobs()
+    execute(jobs, LabelColumn="churned", TimeLimitSeconds=5)
+    settings = jobs.requests["Train"]["HyperParameters"]
+    assert (settings["label"], settings["time-limit"]) == ('"churned"', "5")
+
+
+def test_the_observer_hears_of_each_start_and_end() -> None:
+    events: list[str] = []
+    execute(Jobs(broken="Train"), events)
+    assert events == [
+        *("Preprocess Executing", "Preprocess Succeeded", "Train Executing", "Train Failed")
+    ]
+
+
+def test_a_request_that_the_service_would_refuse_is_not_run() -> None:
+    jobs = Jobs()
+    execution = execute(jobs, TrainingInstanceType="ml.nothing.large")
+    assert "Train" not in jobs.requests
+    assert "CreateTrainingJob would be refused" in execution.failure_reason
+    assert "ResourceConfig.InstanceType" in execution.failure_reason
+
+
+def test_a_report_without_the_gates_value_fails_the_gate() -> None:
+    execution = execute(Jobs(report={}))
+    assert steps(execution)[-1] == "QualityGate"
+    assert "gate.value" in execution.failure_reason
+
+
+@pytest.mark.parametrize("value", ["0.9", None])
+def test_a_value_that_is_no_number_is_not_compared(value: Any) -> None:
+    execution = execute(Jobs(auc=value))
+    assert "cannot be compared" in execution.failure_reason
+
+
+def test_an_interrupt_marks_the_run_as_stopped() -> None:
+    class Interrupted(Jobs):
+        def __call__(self, call: Call) -> Json:
+            raise KeyboardInterrupt(call)
+
+    definition = build(environment())
+    execution = new_execution(definition, {}, "local")
+    with pytest.raises(KeyboardInterrupt):
+        run(definition, execution, Interrupted().host())
+    assert (execution.status, execution.steps[0].status) == (Status.STOPPED, Status.STOPPED)
+
+
+@pytest.mark.parametrize(
+    ("condition", "outcome"),
+    [
+        ({"Type": "Equals", "LeftValue": "a", "RightValue": "a"}, True),
+        ({"Type": "LessThan", "LeftValue": 1, "RightValue": 1.5}, True),
+        ({"Type": "In", "QueryValue": "a", "Values": ["b", "c"]}, False),
+        ({"Type": "Not", "Expression": {"Type": "In", "QueryValue": 1, "Values": [2]}}, True),
+        (
+            {
+                "Type": "Or",
+                "Conditions": [
+                    {"Type": "GreaterThan", "LeftValue": 1, "RightValue": 2},
+                    {"Type": "LessThanOrEqualTo", "LeftValue": 2, "RightValue": 2},
+                ],
+            },
+            True,
+        ),
+    ],
+)
+def test_every_kind_of_condition_is_decided(condition: Json, outcome: bool) -> None:
+    gate = {"Conditions": [condition], "IfSteps": [], "ElseSteps": []}
+    definition = {
+        "Parameters": [],
+        "Steps": [{"Name": "Gate", "Type": "Condition", "Arguments": gate}],
+    }
+    execution = run(definition, new_execution(definition, {}, "local"), Jobs().host())
+    assert execution.steps[0].metadata == {"Condition": {"Outcome": str(outcome)}}
+
+
+def test_a_name_of_the_services_own_is_not_asked_for() -> None:
+    with pytest.raises(RequestError, match="ModelName"):
+        checker()("Model", {"ModelName": "mine", "ExecutionRoleArn": "arn:aws:iam::1:role/x"})

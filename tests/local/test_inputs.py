@@ -1,0 +1,135 @@
+"""What the user gives is checked before anything starts, in one line that names the setting."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from generator.local import runs
+from generator.local.account import environment
+from generator.local.inputs import InputError, data_files, header, parse_settings, sample
+from generator.local.runs import Wanted
+from pipeline.definition import build
+
+PARAMETERS = build(environment())["Parameters"]
+
+
+def table(folder: Path, content: bytes = b"age,label\n1,0\n2,1\n", name: str = "data.csv") -> Path:
+    file = folder / name
+    file.write_bytes(content)
+    return file
+
+
+def wanted(data: Path, **parameters: Any) -> Wanted:
+    return Wanted(data, parameters, Path("unused"))
+
+
+@pytest.mark.parametrize(
+    ("pair", "value"),
+    [
+        ("TimeLimitSeconds=30", 30),
+        ("QualityThreshold=.9", 0.9),
+        ("QualityThreshold=1", 1.0),
+        ("QualityMetric=f1", "f1"),
+        ("LabelColumn=a=b", "a=b"),
+        ("PositiveClass=", ""),
+    ],
+)
+def test_a_setting_has_the_type_of_its_parameter(pair: str, value: Any) -> None:
+    (found,) = parse_settings([pair], PARAMETERS).values()
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        ("TimeLimitSeconds", "Name=Value is needed"),
+        ("TimeLimitSecond=3", "did you mean TimeLimitSeconds"),
+        ("Zzz=3", "there are InputData, LabelColumn"),
+        ("TimeLimitSeconds=1.5", "TimeLimitSeconds=1.5: a whole number is needed"),
+        ("QualityThreshold=high", "a number is needed"),
+        ("QualityThreshold=nan", "a number is needed"),
+        ("QualityThreshold=inf", "a number is needed"),
+        ("QualityMetric=auc", "one of accuracy, balanced_accuracy"),
+        ("ApprovalStatus=approved", "one of Approved, PendingManualApproval"),
+    ],
+)
+def test_a_bad_setting_is_named_with_what_is_allowed(pair: str, said: str) -> None:
+    with pytest.raises(InputError, match=r"^--set: got ") as caught:
+        parse_settings([pair], PARAMETERS)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_truth_is_read_from_its_word() -> None:
+    declaration = [{"Name": "Fast", "Type": "Boolean", "DefaultValue": False}]
+    assert parse_settings(["Fast=True"], declaration) == {"Fast": True}
+    with pytest.raises(InputError, match="true or false"):
+        parse_settings(["Fast=1"], declaration)
+
+
+def test_an_instance_type_that_cannot_run_the_images_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"ml\.p3\.2xlarge"):
+        runs.check(wanted(table(tmp_path), EndpointInstanceType="ml.p3.2xlarge"))
+
+
+def test_a_good_table_is_taken(tmp_path: Path) -> None:
+    assert runs.check(wanted(table(tmp_path)))["Steps"]
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"--data: got '.*/no\.csv': there is no such"):
+        runs.check(wanted(tmp_path / "no.csv"))
+
+
+def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
+    table(tmp_path, name=".hidden.csv")
+    with pytest.raises(InputError, match="the folder holds no file"):
+        data_files(tmp_path)
+
+
+def test_a_folder_gives_its_files_at_any_depth(tmp_path: Path) -> None:
+    (tmp_path / "2026").mkdir()
+    files = [table(tmp_path / "2026", name="b.csv"), table(tmp_path, name="c.csv")]
+    assert data_files(tmp_path) == files
+
+
+def test_a_label_that_is_no_column_is_named_beside_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"got 'lable'.*'age', 'label'; did you mean 'label'\?"):
+        runs.check(wanted(table(tmp_path), LabelColumn="lable"))
+
+
+def test_a_table_without_the_default_label_asks_for_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--label: not given, and 'label' is the default"):
+        runs.check(wanted(table(tmp_path, b"age,churned\n1,0\n")))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"\xff\xfe,x\n", "not UTF-8"),
+        (b"\x1f\x8bx", "read"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        header(table(tmp_path, content))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"age,label\n1,0\n",
+        b"\xef\xbb\xbfage,label\n1,0\n",
+        b'"age";"label"\n"1";"0"\n',
+        b"age\tlabel\r\n1\t0\r\n",
+        gzip.compress(b"age|label\n\n1|0\n"),
+    ],
+)
+def test_a_table_is_read_as_the_jobs_read_it(tmp_path: Path, content: bytes) -> None:
+    assert sample(table(tmp_path, content), 5) == [["age", "label"], ["1", "0"]]
