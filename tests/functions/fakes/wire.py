@@ -46,11 +46,13 @@ class Backend:
     before: dict[str, list[Callable[[], object]]] = field(default_factory=lambda: defaultdict(list))
     failures: dict[str, list[ApiError]] = field(default_factory=lambda: defaultdict(list))
     requests: list[tuple[str, Fields]] = field(default_factory=list)
+    remembers: bool = True
 
     def answer(self, operation: OperationModel, parameters: Fields) -> Fields:
         """Do one operation; raises `ApiError`."""
         name = operation.name
-        self.requests.append((name, parameters))
+        if self.remembers:
+            self.requests.append((name, parameters))
         if self.before[name]:
             self.before[name].pop(0)()
         if self.failures[name]:
