@@ -1,0 +1,47 @@
+"""cfn-lint, informational rules included, over the templates of unusual settings.
+
+Those of the defaults are linted by every build.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from generator import emit
+from generator.files import DIST
+from generator.lint import lint
+from generator.package import FUNCTIONS
+from generator.settings import InterfaceEndpoint, Settings
+
+VARIANTS = {
+    "the largest": {
+        "project": "a" * 30,
+        "tags": {"team": "risk", "cost-center": "42"},
+        "network": {
+            "cidr": "10.0.0.0/24",
+            "zones": 3,
+            "endpoint_zones": 3,
+            "interface_endpoints": list(InterfaceEndpoint),
+        },
+        "studio": {"user_profiles": [f"person-{number}" for number in range(30)]},
+    },
+    "the smallest": {
+        "network": {
+            "endpoint_zones": 1,
+            "interface_endpoints": ["sagemaker.api", "sagemaker.runtime"],
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_templates_of_unusual_settings_are_clean(name: str, tmp_path: Path) -> None:
+    texts = emit.render(Settings.model_validate(VARIANTS[name] | {"modes": ["dev"]}))
+    (tmp_path / DIST).mkdir()
+    for function in FUNCTIONS:
+        (tmp_path / DIST / f"{function}.zip").touch()
+    emit.emit(texts, tmp_path)
+
+    assert lint([path for path in texts if emit.is_template(path)], tmp_path) == []
