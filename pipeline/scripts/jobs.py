@@ -28,6 +28,9 @@ MISSING: Final = frozenset(
 
 AUTO: Final = "auto"
 
+LEAST_ROWS: Final = 10
+"""Rows to train with below which AutoGluon cannot set any aside to validate with (tried out)."""
+
 
 class JobError(Exception):
     """Something that whoever started the job can put right; its text is one sentence for them."""
@@ -132,6 +135,16 @@ def positive_class(classes: Iterable[str], wanted: str) -> str | None:
             f"only one of two can be the positive one; give {AUTO!r}"
         )
     return wanted
+
+
+def check_training_rows(rows: int) -> None:
+    """Refuse a table that is too small to train with.
+
+    Raises:
+        JobError: there are less than `LEAST_ROWS` rows.
+    """
+    if rows < LEAST_ROWS:
+        raise JobError(f"{rows} rows to train with are too few: at least {LEAST_ROWS} are needed")
 
 
 def listing(names: Sequence[str], most: int = 20) -> str:

@@ -43,12 +43,15 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 Row = list[str]
 
-CHUNK_ROWS: Final = 10_000
+CHUNK_CELLS: Final = 100_000
+"""Cells that are in memory at a time: rows are many, or columns are."""
+
 MOST_CLASSES: Final = 1_000
 """A label with more values than this is a quantity, not a class."""
 
 MOST_VALUES: Final = 1_000
-"""Distinct values that are counted for one column of the profile."""
+"""Distinct values that are counted for one column of the profile, and for all of them together
+two hundred times as many."""
 
 _TOP_VALUES: Final = 10
 _EXACT_HASHES: Final = 1_024
@@ -144,7 +147,8 @@ class Table:
                 header = _names(next(reader))
                 order = [header.index(name) for name in self.columns]
                 in_order = order == list(range(len(order)))
-                while chunk := list(islice(reader, CHUNK_ROWS)):
+                size = max(1, CHUNK_CELLS // len(order))
+                while chunk := list(islice(reader, size)):
                     rows = _checked(path, chunk, len(header))
                     yield path, rows if in_order else [[row[at] for at in order] for row in rows]
 
@@ -270,9 +274,10 @@ class Moments:
 
 @dataclass
 class Column:
-    """What is known of one column; `counts` ends with more than `MOST_VALUES` distinct values."""
+    """What is known of one column; `counts` ends beyond `most_values` distinct values."""
 
     name: str
+    most_values: int = MOST_VALUES
     rows: int = 0
     missing: int = 0
     counts: Counter[str] | None = field(default_factory=Counter)
@@ -287,7 +292,7 @@ class Column:
             self._add_numbers(counts)
         if self.counts is not None:
             self.counts.update(counts)
-            if len(self.counts) > MOST_VALUES:
+            if len(self.counts) > self.most_values:
                 self.counts = None
 
     def _add_numbers(self, counts: Mapping[str, int]) -> None:
@@ -393,8 +398,9 @@ def survey(table: Table, label: str, seed: int, hashes: IO[bytes]) -> Survey:
         JobError: the label has too many values to be classes.
     """
     at = table.columns.index(label)
+    most = min(MOST_VALUES, 200 * MOST_VALUES // len(table.columns))
     found = Survey(
-        columns=[Column(name) for name in table.columns],
+        columns=[Column(name, most) for name in table.columns],
         classes=defaultdict(Hashes),
         files=Counter({table.name(path): 0 for path in table.files}),
         unlabelled=Counter(),
@@ -563,6 +569,7 @@ def preprocess(argv: Sequence[str]) -> None:
         cuts = {name: group.cut(wanted.test_fraction) or 0 for name, group in found.classes.items()}
         hashes.seek(0)
         counts = split(table, wanted.label, cuts, hashes, train, test)
+        jobs.check_training_rows(counts["train"].total())
         text = json.dumps(profile(found, wanted, counts), indent=1, allow_nan=False)
         described.write_text(text, encoding="utf-8")
     print(f"{counts['train'].total()} rows to train with, {counts['test'].total()} to test with")

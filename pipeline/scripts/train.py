@@ -47,10 +47,22 @@ METRICS: Final = {
     "accuracy": ("accuracy", "accuracy"),
     "balanced_accuracy": ("balanced_accuracy", "balanced_accuracy"),
     "f1": ("f1", "f1_macro"),
-    "roc_auc": ("roc_auc", "roc_auc_ovr"),
+    "roc_auc": ("roc_auc", "log_loss"),
     "neg_log_loss": ("log_loss", "log_loss"),
 }
-"""AutoGluon's name of each of the gate's metrics: for two classes, and for more."""
+"""What AutoGluon optimizes for each of the gate's metrics: with two classes, and with more.
+
+Its `roc_auc_ovr` fails where the rows to validate with lack a class, as those of a rare one may.
+"""
+
+_BAGGING: Final = {
+    "dynamic_stacking": False,
+    "num_stack_levels": 0,
+    "ag_args_ensemble": {"fold_fitting_strategy": "sequential_local"},
+}
+"""For the presets that bag: no ray, which would start servers in a container without network, and
+no stacking, whose cure for overfitting needs ray and half the time. Small instances gain nothing
+from either."""
 
 _IMPORTANCE_ROWS: Final = 1_000
 _IMPORTANCE_SECONDS: Final = 60
@@ -142,6 +154,7 @@ def read_table(folder: Path, label: str) -> pd.DataFrame:
         raise JobError(f"label column {label!r} has no value in {table[label].isna().sum()} rows")
     if table[label].nunique() < 2:  # noqa: PLR2004
         raise JobError(f"label column {label!r} has less than two classes: nothing to learn")
+    jobs.check_training_rows(len(table))
     return table
 
 
@@ -194,6 +207,7 @@ def fit(table: pd.DataFrame, wanted: Settings, path: Path) -> TabularPredictor:
             hyperparameters={family: {} for family in wanted.families},
             time_limit=wanted.time_limit,
             num_gpus=0,
+            **_BAGGING,
         )
     except RuntimeError as error:
         if "No models were trained" not in str(error):

@@ -197,8 +197,8 @@ def test_a_file_without_rows_among_others_is_no_mistake(split: Split) -> None:
 
 
 def profiled(split: Split, cells: list[str]) -> dict[str, object]:
-    """The profile of one column with `cells`."""
-    rows = [[cell, str(at), "ab"[at % 2]] for at, cell in enumerate(cells)]
+    """The profile of one column with `cells`, three times over: a few rows are refused."""
+    rows = [[cell, str(at), "ab"[at % 2]] for at, cell in enumerate(cells * 3)]
     result = split({"data.csv": csv_text(["x", "id", "label"], rows)})
     found: dict[str, object] = result.profile["columns"][0]
     return found
@@ -207,14 +207,14 @@ def profiled(split: Split, cells: list[str]) -> dict[str, object]:
 def test_numbers_are_described_by_their_moments(split: Split) -> None:
     found = profiled(split, ["1", "2", "", "3", "4", "NA"])
     assert found["type"] == "integer"
-    assert (found["missing"], found["missing_share"]) == (2, pytest.approx(1 / 3))
+    assert (found["missing"], found["missing_share"]) == (6, pytest.approx(1 / 3))
     assert (found["min"], found["max"], found["mean"]) == (1, 4, 2.5)
     assert found["std"] == pytest.approx(1.25**0.5)
 
 
 def test_moments_are_right_across_chunks(split: Split) -> None:
     draw = RANDOM(3)
-    values = [draw.gauss(5, 2) for _ in range(25_000)]
+    values = [draw.gauss(5, 2) for _ in range(25_001)]
     found = profiled(split, [repr(value) for value in values])
     assert found["mean"] == pytest.approx(statistics.fmean(values), rel=1e-9)
     assert found["std"] == pytest.approx(statistics.pstdev(values), rel=1e-9)
@@ -242,9 +242,9 @@ def test_the_commonest_values_are_counted(split: Split) -> None:
     found = profiled(split, ["b", "a", "b", "", "c", "a"])
     assert (found["distinct"], found["constant"]) == (3, False)
     assert found["top"] == [
-        {"value": "a", "rows": 2},
-        {"value": "b", "rows": 2},
-        {"value": "c", "rows": 1},
+        {"value": "a", "rows": 6},
+        {"value": "b", "rows": 6},
+        {"value": "c", "rows": 3},
     ]
 
 
@@ -348,6 +348,7 @@ BAD: dict[str, tuple[dict[str, str | bytes], str]] = {
         {"data.csv": "age,plan,label\n" + "1,x,no\n" * 5 + "1,x,yes\n" * 5},
         "label column 'label': all rows of 'no', 'yes' are duplicates of one row",
     ),
+    "too few rows": ({"data.csv": with_labels(list("ababab"))}, "4 rows to train with are too few"),
     "half a gzip file": (
         {"data.csv": gzip.compress(GOOD.encode())[:-20]},
         "data.csv is no complete gzip file",

@@ -249,9 +249,10 @@ REFUSED = {
     "no label": ("x,y\n1,2\n", [], "label column 'label' is not in train.csv: it has 'x', 'y'"),
     "one class": ("x,label\n1,a\n2,a\n", [], "label column 'label' has less than two classes"),
     "no label in a row": ("x,label\n1,a\n2,\n3,b\n", [], "label column 'label' has no value in 1"),
-    "a label only": ("label\na\nb\n", [], "the table has no column but the label"),
+    "too few rows": ("x,label\n1,a\n2,b\n", [], "2 rows to train with are too few: at least 10"),
+    "a label only": ("label\n" + "a\nb\n" * 5, [], "the table has no column but the label"),
     "no positive class": (
-        "x,label\n1,a\n2,b\n",
+        "x,label\n" + "1,a\n2,b\n" * 5,
         ["--positive-class", "c"],
         "positive class: 'c' does not occur; there are 'a', 'b'",
     ),
