@@ -168,7 +168,8 @@ def _frame(axes: Axes) -> str:
 
 def _line(axes: Axes, series: Series, number: int) -> str:
     colour = f"s{number % SERIES_COLOURS + 1}"
-    line = f'<path class="line {colour}" d="{_path(axes, series.points)}"/>'
+    kind = "line faint" if series.weights else "line"
+    line = f'<path class="{kind} {colour}" d="{_path(axes, series.points)}"/>'
     most = max(series.weights, default=1)
     dots = []
     for point, weight in zip(series.points, series.weights, strict=bool(series.weights)):

@@ -30,7 +30,7 @@ _FIGURES: Final = (
 )
 _MOST_SERIES: Final = charts.SERIES_COLOURS
 _MOST_CLASSES: Final = 20
-_ROOMY_CLASSES: Final = 8
+_ROOMY_CLASSES: Final = 10
 _MOST_BARS: Final = 20
 _MOST_COLUMNS: Final = 60
 _LOG_LINES: Final = 25
@@ -152,8 +152,8 @@ def _figure(title: str, value: float, baseline: float | None, gated: bool) -> st
 def _quality(run: Run) -> Iterator[str]:
     found = run.json_output(EVALUATION, "curves.json").get("curves", [])
     if found:
-        yield _roc(found[:_MOST_SERIES])
-        yield _precision_recall(found[:_MOST_SERIES], run.evaluation)
+        yield _roc(found)
+        yield _precision_recall(found, run.evaluation)
         yield _calibration(found)
     matrix = run.evaluation.get("confusion_matrix", [])
     if matrix:
@@ -172,7 +172,7 @@ def _roc(curves: Sequence[Json]) -> str:
             f"{item['class']} ({item['roc_auc']:.3f})",
             _pairs(item["roc"], "false_positive_rate", "true_positive_rate"),
         )
-        for item in curves
+        for item in curves[:_MOST_SERIES]
     ]
     axes = charts.Axes("False positive rate", "True positive rate")
     chart = charts.lines("ROC curve", axes, series, [(0, 0), (1, 1)])
@@ -185,7 +185,7 @@ def _precision_recall(curves: Sequence[Json], evaluation: Json) -> str:
             f"{item['class']} ({item['average_precision']:.3f})",
             _pairs(item["precision_recall"], "recall", "precision"),
         )
-        for item in curves
+        for item in curves[:_MOST_SERIES]
     ]
     share = _share(curves, evaluation)
     reference = [(0.0, share), (1.0, share)] if share is not None else []
@@ -223,7 +223,10 @@ def _calibration(curves: Sequence[Json]) -> str:
 def _areas(title: str, curves: Sequence[Json], name: str) -> str:
     if len(curves) == 1:
         return f"{title} {curves[0][name]:.3f}, for class {curves[0]['class']}"
-    return f"Each class against all others; {title.lower()} in brackets"
+    which = "Each class"
+    if len(curves) > _MOST_SERIES:
+        which = f"Each of the {_MOST_SERIES} most frequent classes"
+    return f"{which} against all others; {title.lower()} in brackets"
 
 
 def _confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:

@@ -1,0 +1,257 @@
+"""The report about a run. Its looks were judged by eye, in a browser; here is what can be counted.
+
+No browser runs here: what these tests say of the page is read from its markup.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from datetime import timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from generator.local.account import environment
+from generator.local.execution import new_execution
+from generator.local.jobs import Place
+from generator.local.record import Gate, Status, StepRecord
+from generator.local.report import charts
+from generator.local.report.page import render
+from generator.local.runs import Run, Wanted
+from generator.local.sandbox import Abilities, Runtime
+from generator.local.service import LocalService
+from generator.local.smoke import Latency, Smoke
+from generator.local.store import FolderStore
+from pipeline.definition import build
+
+VOID = {"meta", "br"}
+NASTY = "<script>alert(1)</script>"
+
+
+class Page(HTMLParser):
+    """A page's elements; raises if they are not nested well."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.titles: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] in {"h2", "h3"}:
+            self.titles.append(data)
+
+
+def reports(classes: list[str]) -> dict[str, dict[str, Any]]:
+    """What the jobs leave, for a model of these classes."""
+    curve = {
+        "roc_auc": 0.875,
+        "average_precision": 0.8,
+        "roc": {"false_positive_rate": [0, 0.25, 1], "true_positive_rate": [0, 1, 1]},
+        "precision_recall": {"recall": [1, 0.5, 0], "precision": [0.5, 1, 1]},
+        "calibration": [
+            {"predicted": 0.1, "observed": 0.0, "rows": 30},
+            {"predicted": 0.9, "observed": 1.0, "rows": 10},
+        ],
+    }
+    scored = classes[1:] if len(classes) == 2 else classes
+    found = {"roc_auc": 0.875, "accuracy": 0.9, "log_loss": 0.3, "neg_log_loss": -0.3}
+    model = {"score_val": 0.9, "fit_time": 2.5, "pred_time_val": 0.01, "metric": "roc_auc"}
+    return {
+        "evaluation/evaluation.json": {
+            "gate": {"metric": "roc_auc", "value": 0.875},
+            "rows": 20 * len(classes),
+            "classes": classes,
+            "metrics": found,
+            "baseline": dict.fromkeys(found, 0.5),
+            "confusion_matrix": [[18 if a == b else 2 for a in classes] for b in classes],
+        },
+        "evaluation/curves.json": {"curves": [curve | {"class": name} for name in scored]},
+        "evaluation/training.json": {
+            "leaderboard": [model | {"model": NASTY, "best": True}],
+            "feature_importance": [
+                {"column": NASTY, "importance": 0.2, "stddev": 0.01},
+                {"column": "age", "importance": -0.1, "stddev": None},
+            ],
+        },
+        "profile/profile.json": {
+            "rows": 100,
+            "label": {
+                "column": NASTY,
+                "classes": [{"value": name, "rows": 50, "share": 0.5} for name in classes],
+            },
+            "split": {"train": 80, "test": 20},
+            "columns": [
+                {
+                    **{"name": NASTY, "type": "text", "missing_share": 0.25, "distinct": None},
+                    "top": [{"value": NASTY, "rows": 3}],
+                },
+                {
+                    **{"name": "age", "type": "integer", "missing_share": 0.0, "distinct": 40},
+                    **{"min": 18, "max": 90, "mean": 40.5, "std": 3.25},
+                },
+            ],
+        },
+    }
+
+
+def finished(folder: Path, classes: list[str], auc: float = 0.875) -> Run:
+    """A run that went all the way, or was refused by the gate."""
+    definition = build(environment())
+    execution = new_execution(definition, {"LabelColumn": NASTY}, "local")
+    store = FolderStore(folder / "s3")
+    for name, content in reports(classes).items():
+        (folder / "x.json").write_text(json.dumps(content))
+        store.put_file(folder / "x.json", f"s3://bucket/1/{name}")
+    for name in ("Preprocess", "Evaluate"):
+        outputs = [
+            {"OutputName": output, "S3Output": {"S3Uri": f"s3://bucket/1/{output}"}}
+            for output in ("profile", "evaluation")
+        ]
+        description = {"ProcessingOutputConfig": {"Outputs": outputs}}
+        step = StepRecord(name, "Processing", execution.started, description=description)
+        execution.steps.append(_ended(step))
+    gate = StepRecord("QualityGate", "Condition", execution.started)
+    gate.gates.append(Gate("GreaterThanOrEqualTo", auc, 0.7, auc >= 0.7))
+    execution.steps.append(_ended(gate))
+    execution.status, execution.ended = Status.SUCCEEDED, execution.started + timedelta(seconds=9)
+    runtime = Runtime(Path("python"), Path("java"), Abilities(True, True, False))
+    service = LocalService(Place(runtime, store, folder))
+    run = Run(Wanted(None, {}, folder), definition, execution, folder, store, service)
+    run.invocation = _ended(StepRecord("Invoke", "InvokeEndpoint", execution.started))
+    times = tuple(float(number) for number in range(4, 24))
+    run.smoke = Smoke(NASTY, NASTY, 900.0, (Latency(1, 20, 12.5, 22.1, 23.0, times),))
+    if auc < 0.7:
+        execution.refused, execution.status = True, Status.FAILED
+        run.smoke = run.invocation = None
+    return run
+
+
+def _ended(step: StepRecord) -> StepRecord:
+    return replace(step, status=Status.SUCCEEDED, ended=step.started + timedelta(seconds=2))
+
+
+def test_every_part_that_was_promised_is_there(tmp_path: Path) -> None:
+    page = Page(render(finished(tmp_path, ["no", "yes"])))
+    assert {
+        *("ROC curve", "Precision and recall", "Confusion matrix", "Calibration", "Leaderboard"),
+        *("Feature importance", "Latency over HTTP", "Columns", "Steps", "Parameters"),
+    } <= set(page.titles)
+
+
+@pytest.mark.parametrize(
+    "classes", [["no", "yes"], ["a", "b", "c"], list("abcdefghijklmnopqrstuv")]
+)
+def test_the_page_needs_nothing_but_itself(tmp_path: Path, classes: list[str]) -> None:
+    text = render(finished(tmp_path, classes))
+    page = Page(text)
+    assert not {"script", "link", "img", "iframe"} & set(page.tags)
+    assert not [value for name, value in page.attributes if name in {"src", "href"}]
+    assert not re.search(r"url\(|@import|https?:", text)
+
+
+def test_what_the_users_table_says_is_shown_and_never_run(tmp_path: Path) -> None:
+    text = render(finished(tmp_path, [NASTY, "yes"]))
+    assert NASTY not in text
+    assert text.count("&lt;script&gt;") >= 6
+
+
+def test_the_page_follows_the_readers_light_and_width(tmp_path: Path) -> None:
+    text = render(finished(tmp_path, ["no", "yes"]))
+    assert "@media (prefers-color-scheme: dark)" in text
+    assert "@media (max-width: 760px)" in text
+    assert ("content", "width=device-width, initial-scale=1") in Page(text).attributes
+
+
+def test_every_colour_is_defined_for_light_and_for_dark(tmp_path: Path) -> None:
+    text = render(finished(tmp_path, ["no", "yes"]))
+    light, dark = re.findall(r":root \{(.*?)\}", text, re.DOTALL)[:2]
+    defined = [set(re.findall(r"(--[\w-]+):", block)) for block in (light, dark)]
+    used = set(re.findall(r"var\((--[\w-]+)\)", text)) - {"--share"}
+    assert used <= defined[0]
+    assert defined[0] == defined[1]
+
+
+def test_metrics_stand_beside_the_majority_class(tmp_path: Path) -> None:
+    text = render(finished(tmp_path, ["no", "yes"]))
+    card = "<b>0.875</b><span>ROC AUC · gate</span><span>majority class 0.500</span>"
+    assert card in text
+
+
+def test_a_refusal_is_told_from_a_crash(tmp_path: Path) -> None:
+    text = render(finished(tmp_path, ["no", "yes"], auc=0.61))
+    assert "Refused by the gate" in text
+    assert "roc_auc 0.61 is below the threshold 0.7." in text
+    assert "failed</b>" not in text
+    assert "Latency over HTTP" not in text
+
+
+def test_a_failure_shows_its_reason_and_the_end_of_its_log(tmp_path: Path) -> None:
+    run = finished(tmp_path, ["no", "yes"])
+    log = tmp_path / "log.txt"
+    log.write_text("".join(f"line {number}\n" for number in range(100)))
+    first = run.execution.steps[0]
+    first.status, first.failure_reason, first.log = Status.FAILED, "AlgorithmError: no rows", log
+    first.description = {}
+    run.execution.status = Status.FAILED
+    run.execution.steps, run.smoke, run.invocation = [first], None, None
+    text = render(run)
+    assert "<b>Preprocess failed</b><br><span>no rows</span>" in text
+    assert "line 99" in text
+    assert "line 50\n" not in text
+    Page(text)
+
+
+def test_calibration_of_many_classes_is_pooled_by_rows(tmp_path: Path) -> None:
+    text = render(finished(tmp_path, ["a", "b", "c"]))
+    assert "Predicted probability 0.9, Observed share 1: 30 rows" in text
+
+
+@pytest.mark.parametrize("points", [[(0.0, 0.0), (1.0, 1.0)], [(0.5, 0.25)]])
+def test_a_line_stays_in_its_picture(points: list[charts.Point]) -> None:
+    picture = charts.lines("t", charts.Axes("x", "y"), [charts.Series("s", points)])
+    width, height = map(float, re.findall(r'viewBox="0 0 (\d+) (\d+)"', picture)[0])
+    (line,) = re.findall(r'class="line s1" d="([^"]+)"', picture)
+    for pair in re.findall(r"[ML]([\d.]+) ([\d.]+)", line):
+        assert 0 <= float(pair[0]) <= width
+        assert 0 <= float(pair[1]) <= height
+
+
+@pytest.mark.parametrize("values", [[0.0], [3.0, 3.0], [0.2, 1500.0], [*map(float, range(99))]])
+def test_a_histogram_counts_every_value(values: list[float]) -> None:
+    picture = charts.histogram("t", "ms", values, [("p50", values[0])])
+    counts = re.findall(r"<title>[\d.]+ to [\d.]+: (\d+)</title>", picture)
+    assert sum(map(int, counts)) == len(values)
+
+
+def test_bars_are_as_long_as_their_share_of_the_largest() -> None:
+    text = charts.bars([("a", 2.0, "2"), ("b", -1.0, "-1"), ("c", 0.0, "0")])
+    assert re.findall(r'class="fill( negative)?" style="width:([\d.]+)%', text) == [
+        ("", "100.0"),
+        (" negative", "50.0"),
+        ("", "0.0"),
+    ]
+
+
+def test_no_bars_at_all_are_no_error() -> None:
+    assert charts.bars([("a", 0.0, "0")]).count("width:0.0%") == 1
