@@ -36,9 +36,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS: Final[dict[str, str]] = {
+    "diff": "Show what a deployment would change, in which resources and rights.",
     "deploy": "Create or update the stack, and follow it live.",
     "status": "Show the stack, those nested in it, the pipeline and the endpoint.",
     "outputs": "Show what the stack gives: names, addresses, commands.",
+    "logs": "Show the logs of functions, jobs and endpoint, merged by time.",
+    "drift": "Show what was changed behind CloudFormation's back.",
     "destroy": "Delete the stack and all that its pipeline made; list what stays.",
     "pipeline": "Draw the pipeline, list what each step takes and makes, check its definition.",
     "local": "Run the pipeline on this machine: data to report and endpoint, without an account.",

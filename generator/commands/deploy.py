@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 import click
 
 from generator.commands.options import (
     config_option,
     json_option,
+    source_options,
     target_options,
     yes_option,
 )
-
-_MODES: Final = ("dev", "prod")
 
 
 @click.command(
@@ -27,22 +25,12 @@ python build.py deploy --mend                        after a creation that faile
 """
 )
 @config_option
+@source_options
 @click.option(
-    "--mode",
-    type=click.Choice(_MODES),
-    default="dev",
-    show_default=True,
-    help="dev: everything goes with the stack; prod: data, key and logs stay.",
+    "--guided",
+    is_flag=True,
+    help="Ask for each parameter; write the answers to --parameters, or parameters.json.",
 )
-@click.option(
-    "--parameters",
-    type=click.Path(path_type=Path),
-    metavar="FILE.json",
-    help="Values of parameters; also where --guided writes them.",
-)
-@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a parameter.")
-@click.option("--guided", is_flag=True, help="Ask for each parameter, and write the answers.")
-@click.option("--bucket", metavar="NAME", help="Upload to this bucket instead of our own.")
 @click.option("--mend", is_flag=True, help="Mend a stack that is stuck, then deploy.")
 @click.option("--verbose", is_flag=True, help="Show every resource, not only the stacks.")
 @yes_option

@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from generator.life.artifacts import Package, Uploaded
-    from generator.life.changes import Change, ChangeSet, Wanted
+    from generator.life.changes import Change, Wanted
     from generator.life.operation import Cause, Event
     from generator.life.parameters import Definitions
     from generator.life.rights import RightsChange
+    from generator.life.source import Source
     from generator.life.stacks import Node, Stack
     from generator.life.target import Target
 
@@ -77,11 +78,11 @@ class _Outcome:
         return self.stack.status in _GOOD or not self.changed
 
 
-def run(target: Target, options: Options) -> int:
-    """Deploy; return the exit status."""
+def run(target: Target, options: Options, built: Source | None = None) -> int:
+    """Deploy what was built, by default what ``source.load`` gives; return the exit status."""
     began = time.monotonic()
     out = view.console(to_stderr=options.as_json)
-    built = source.load(options.config, Mode(options.mode))
+    built = built or source.load(options.config, Mode(options.mode))
     out.print(f"to {target.region} of account {target.account}", style="dim")
     stack, node = _existing(target, out, options)
     bucket = options.bucket or artifacts.bucket_name(target)
@@ -160,15 +161,13 @@ def _mended(
 
 def _given(options: Options, known: Definitions, current: Mapping[str, str]) -> dict[str, str]:
     """Return the parameters' values of this deployment: of the file, the options, the answers."""
-    reads = options.parameters is not None and (not options.guided or options.parameters.exists())
-    from_file = (
-        parameters.read_file(options.parameters, known) if reads and options.parameters else {}
-    )
-    given = from_file | parameters.parse_pairs(options.pairs, known)
+    path = options.parameters
+    reads = path is not None and (not options.guided or path.exists())
+    given = parameters.given(path if reads else None, options.pairs, known)
     if not options.guided:
         return given
     answers = _ask_for_parameters(known, parameters.effective(known, given, current))
-    path = options.parameters or Path(_GUIDED_FILE)
+    path = path or Path(_GUIDED_FILE)
     parameters.write_file(path, answers)
     click.echo(f"Written to {path}; next time: --parameters {path}", err=True)
     return answers
@@ -247,22 +246,13 @@ def _update(
             changes = comparison.changes(change_set)
             found = comparison.rights()
             change_view.show(out, changes, found, f"{target.stack} would change")
-            _note_forecast(out, change_set)
+            if not change_set.nested:
+                out.print(change_view.forecast_note(change_set.note), style="dim")
             _ask_to_update(options, changes, found)
             deployment.execute(target, change_set)
     except NoChangesError:
         return _Outcome(stack, False, 0, uploaded)
     return _follow(target, out, options, operation, stack.id, comparison.package, uploaded)
-
-
-def _note_forecast(out: Console, change_set: ChangeSet) -> None:
-    if not change_set.nested:
-        out.print(
-            "CloudFormation could not make a change set of the nested stacks "
-            f"({change_set.note}); what is shown of them was read from the templates.",
-            style="dim",
-            markup=False,
-        )
 
 
 def _ask_to_update(

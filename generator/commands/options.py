@@ -41,6 +41,32 @@ _TARGET: Final = (
     ),
 )
 
+_MODES: Final = ("dev", "prod")
+_SOURCE: Final = (
+    click.option(
+        "--mode",
+        type=click.Choice(_MODES),
+        default="dev",
+        show_default=True,
+        help="dev: everything goes with the stack; prod: data, key and logs stay.",
+    ),
+    click.option(
+        "--parameters",
+        type=click.Path(path_type=Path),
+        metavar="FILE.json",
+        help="Values of the root template's parameters.",
+    ),
+    click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a parameter."),
+    click.option("--bucket", metavar="NAME", help="Upload to this bucket instead of our own."),
+)
+
+
+def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--mode``, ``--parameters``, ``--set`` (as ``pairs``) and ``--bucket``."""
+    for option in reversed(_SOURCE):
+        function = option(function)
+    return function
+
 
 def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--profile``, ``--region`` and ``--stack-name``."""

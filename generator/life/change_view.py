@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
@@ -100,7 +102,7 @@ def rights_table(found: Sequence[RightsChange]) -> Table:
             Text(one.effect, style=style),
             Text(_by_service(one.actions), overflow="fold"),
             Text("\n".join(one.resources), overflow="fold"),
-            Text(one.condition, style="dim", overflow="fold"),
+            Text(_condition(one.condition), style="dim", overflow="fold"),
         )
     return table
 
@@ -114,6 +116,17 @@ def _by_service(actions: Iterable[str]) -> str:
     return "\n".join(
         f"{service}: {', '.join(names)}" if service else ", ".join(names)
         for service, names in services.items()
+    )
+
+
+def _condition(condition: str) -> str:
+    """Write a condition one test a line: ``StringEquals aws:SourceVpce = ${S3EndpointId}``."""
+    if not condition:
+        return ""
+    return "\n".join(
+        f"{operator} {key} = {', '.join(value) if isinstance(value, list) else value}"
+        for operator, tests in json.loads(condition).items()
+        for key, value in (tests.items() if isinstance(tests, dict) else [("", tests)])
     )
 
 
@@ -138,3 +151,11 @@ def replacements(changes: Iterable[Change]) -> list[str]:
         for path, change in top.walk()
         if change.action in sure
     ]
+
+
+def forecast_note(reason: str) -> str:
+    """Say why what is shown of nested stacks is no word of CloudFormation's."""
+    return (
+        "CloudFormation could not make a change set of the nested stacks "
+        f"({escape(reason)}); what is shown of them was read from the templates."
+    )

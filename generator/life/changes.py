@@ -29,9 +29,8 @@ _NOTHING: Final = ("didn't contain changes", "No updates are to be performed", "
 _LATER: Final = "changeSet:KNOWN_AFTER_APPLY"
 """Stands for a value that is known only when another stack was updated (roadmap#2113)."""
 _PENDING: Final = frozenset({"CREATE_PENDING", "CREATE_IN_PROGRESS"})
-_SPENT: Final = frozenset(
-    {"ChangeSetNotFound", "ChangeSetNotFoundException", "InvalidChangeSetStatus"}
-)
+_ABSENT: Final = frozenset({"ChangeSetNotFound", "ChangeSetNotFoundException"})
+_DISCARD_LOOKS: Final = 30
 _UNDECIDED: Final = frozenset({"Automatic", "NoModification"})
 
 Json = Mapping[str, Any]
@@ -130,8 +129,8 @@ def change_set(
     try:
         yield _ready(target, wanted, name, made, sleep)
     finally:
-        for arn in made:
-            _discard(target, arn)
+        for each in made:
+            _discard(target, each, sleep)
 
 
 def _ready(
@@ -152,6 +151,7 @@ def _ready(
 def _create(
     target: Target, wanted: Wanted, name: str, made: list[str], nested: bool
 ) -> tuple[str, str]:
+    made.append(name)  # before it is: an interruption may come in between
     answer = target.client("cloudformation").create_change_set(
         StackName=target.stack,
         ChangeSetName=name,
@@ -162,7 +162,6 @@ def _create(
         IncludeNestedStacks=nested,
         **({"Tags": list(wanted.tags)} if wanted.tags else {}),
     )
-    made.append(answer["Id"])
     return answer["Id"], answer["StackId"]
 
 
@@ -180,13 +179,23 @@ def _wait(target: Target, arn: str, sleep: Callable[[float], None]) -> str | Non
         sleep(target.poll_seconds)
 
 
-def _discard(target: Target, arn: str) -> None:
-    """Delete a change set; one that was executed is gone already."""
-    try:
-        target.client("cloudformation").delete_change_set(ChangeSetName=arn)
-    except ClientError as error:
-        if code_of(error) not in _SPENT and "does not exist" not in message_of(error):
-            raise
+def _discard(target: Target, name: str, sleep: Callable[[float], None]) -> None:
+    """Delete a change set; one that was executed, or never came to be, needs no deletion."""
+    client, names = target.client("cloudformation"), {"StackName": target.stack}
+    for _ in range(_DISCARD_LOOKS):
+        try:
+            client.delete_change_set(ChangeSetName=name, **names)
+        except ClientError as error:
+            if code_of(error) in _ABSENT or "does not exist" in message_of(error):
+                return
+            if code_of(error) != "InvalidChangeSetStatus":
+                raise
+            found = client.describe_change_set(ChangeSetName=name, **names)
+            if found["Status"] not in _PENDING:
+                return
+            sleep(target.poll_seconds)
+        else:
+            return
 
 
 def read(target: Target, arn: str, forecast: Forecast) -> tuple[Change, ...]:
@@ -280,14 +289,12 @@ def _recreates(detail: Json) -> bool:
 
 def _is_certain(detail: Json, later: set[str]) -> bool:
     """Tell a change that is sure from one whose value is not known before the update."""
-    always: bool = detail.get("Target", {}).get("RequiresRecreation") == "Always"
-    return always and detail.get("Evaluation") == "Static" and not _is_later(detail, later)
+    if _is_later(detail, later) or detail.get("Evaluation") != "Static":
+        return False
+    return str(detail.get("Target", {}).get("RequiresRecreation")) == "Always"
 
 
 def _is_later(detail: Json, later: set[str]) -> bool:
-    value = str(detail.get("Target", {}).get("AfterValue", ""))
-    return (
-        detail.get("Evaluation") == "Dynamic"
-        or _LATER in value
-        or detail.get("CausingEntity", "") in later
-    )
+    if detail.get("Evaluation") == "Dynamic" or str(detail.get("CausingEntity", "")) in later:
+        return True
+    return _LATER in str(detail.get("Target", {}).get("AfterValue", ""))

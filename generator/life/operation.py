@@ -298,17 +298,24 @@ class Operation:
 
 
 def past_events(target: Target, stack_id: str) -> list[Event]:
-    """Return the events of a tree's last operation, found by the nested stacks that they name."""
+    """Return the events of a tree's last operation, those of nested stacks that are gone too."""
     operation = Operation(target)
-    events: list[Event] = []
-    waiting = [stack_id]
+    events = _last_operation(operation._new(stack_id))
+    if not events:
+        return []
+    began, waiting, known = events[0].time, _nested(events), {stack_id}
     while waiting:
         one = waiting.pop(0)
-        events += _last_operation(operation._new(one))
-        nested = {event.physical_id for event in events if event.of_nested_stack}
-        waiting += [each for each in nested if each and each not in {e.stack_id for e in events}]
-        waiting = [each for each in dict.fromkeys(waiting) if each not in operation.seen]
+        if one not in known:
+            known.add(one)
+            found = [event for event in operation._new(one) if event.time >= began]
+            events += found
+            waiting += _nested(found)
     return sorted(events, key=lambda event: event.time)
+
+
+def _nested(events: Iterable[Event]) -> list[str]:
+    return [event.physical_id for event in events if event.of_nested_stack and event.physical_id]
 
 
 _BEGINS: Final = frozenset(

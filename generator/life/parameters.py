@@ -101,6 +101,17 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def given(path: Path | None, pairs: Iterable[str], known: Definitions) -> dict[str, str]:
+    """Return the values of a file, and of pairs, which go before.
+
+    Raises:
+        UsageError: as ``read_file`` and ``parse_pairs``.
+
+    """
+    values = {} if path is None else read_file(path, known)
+    return values | parse_pairs(pairs, known)
+
+
 def parse_pairs(pairs: Iterable[str], known: Definitions) -> dict[str, str]:
     """Return the values given as ``Name=Value``.
 

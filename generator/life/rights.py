@@ -162,7 +162,16 @@ def _flat(value: Any) -> list[Any]:
 
 
 def _condition(value: Any) -> str:
-    return json.dumps(value, sort_keys=True) if value else ""
+    return json.dumps(_readable(value), sort_keys=True) if value else ""
+
+
+def _readable(value: Any) -> Any:
+    """Return a condition with its computed values written for people."""
+    if isinstance(value, Mapping):
+        if _is_function(value):
+            return _render(value)
+        return {key: _readable(one) for key, one in value.items()}
+    return [_readable(one) for one in value] if isinstance(value, list) else value
 
 
 def _is_function(value: Json) -> bool:
@@ -181,6 +190,8 @@ def _render(value: Any) -> str:
             return f"${{{'.'.join(argument)}}}"
         if name == "Fn::Sub":
             return _substituted(argument)
+        if name == "Fn::Join" and isinstance(argument[1], list):
+            return str(argument[0]).join(map(_render, argument[1]))
     return json.dumps(value, sort_keys=True)
 
 

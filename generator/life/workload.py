@@ -72,6 +72,14 @@ class Workload:
         )
         return [one for _, one in zip(range(limit or _LOOKS), found, strict=False)]
 
+    def steps(self, execution: str) -> Iterator[Json]:
+        """Yield the steps of an execution, named by its ARN."""
+        yield from self._list(
+            "list_pipeline_execution_steps",
+            "PipelineExecutionSteps",
+            PipelineExecutionArn=execution,
+        )
+
     def running(self) -> list[Json]:
         """Return the executions that run."""
         return [one for one in self.executions() if one["PipelineExecutionStatus"] in _RUNNING]

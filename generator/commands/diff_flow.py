@@ -1,0 +1,128 @@
+"""The steps of ``python build.py diff``; see ``generator.life.changes``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from generator.commands.console import print_json
+from generator.errors import CommandError
+from generator.life import (
+    artifacts,
+    change_view,
+    deployment,
+    parameters,
+    rights,
+    source,
+    stacks,
+    view,
+)
+from generator.life.changes import NoChangesError
+from generator.settings import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from generator.life.artifacts import Package
+    from generator.life.changes import Change
+    from generator.life.rights import RightsChange
+    from generator.life.stacks import Node
+    from generator.life.target import Target
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for on the command line."""
+
+    config: Path | None
+    mode: str
+    parameters: Path | None
+    pairs: tuple[str, ...]
+    bucket: str | None
+    exit_code: bool
+    as_json: bool
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What would change; ``note`` says where the forecast is from the templates alone."""
+
+    exists: bool
+    changes: tuple[Change, ...] = ()
+    rights: Sequence[RightsChange] = ()
+    note: str = ""
+
+
+def run(target: Target, options: Options) -> int:
+    """Show the difference; return the exit status."""
+    built = source.load(options.config, Mode(options.mode))
+    bucket = options.bucket or artifacts.bucket_name(target)
+    package = artifacts.assemble(target, bucket, built.folder, built.texts, built.zips)
+    known = parameters.definitions(package.root_template)
+    given = parameters.given(options.parameters, options.pairs, known)
+    stack = stacks.find(target)
+    if stack is None or stack.status in {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS"}:
+        new = rights.compare((), deployment.package_rights(package))
+        difference = Difference(False, deployment.creation(package), new)
+    else:
+        node = stacks.tree(target, stack)
+        stacks.refuse_strangers(stack, node)
+        _refuse_if_blocked(target, node)
+        request = parameters.as_request(known, given, stack.parameters)
+        values = parameters.effective(known, given, stack.parameters)
+        comparison = deployment.Comparison(target, node, package, values)
+        difference = _compare(target, options, package, comparison, request)
+    return _tell(target, options, difference)
+
+
+def _refuse_if_blocked(target: Target, node: Node) -> None:
+    problem = deployment.blocked(node.stack)
+    if problem is not None:
+        raise CommandError(
+            f"{target.stack} is in {problem.status}: {problem.reason}; "
+            f"`python build.py status{target.options()}` says more"
+        )
+
+
+def _compare(
+    target: Target,
+    options: Options,
+    package: Package,
+    comparison: deployment.Comparison,
+    request: list[dict[str, object]],
+) -> Difference:
+    """Upload, make the change set, read it; it is gone when this returns."""
+    bucket, _ = artifacts.ensure_bucket(target, options.bucket)
+    artifacts.upload(target, bucket, package)
+    wanted = deployment.wanted(target, bucket, package, request)
+    try:
+        with deployment.open_change_set(target, wanted) as change_set:
+            found = comparison.changes(change_set)
+            note = "" if change_set.nested else change_set.note
+            return Difference(True, found, comparison.rights(), note)
+    except NoChangesError:
+        return Difference(True)
+
+
+def _tell(target: Target, options: Options, difference: Difference) -> int:
+    if options.as_json:
+        print_json(
+            {
+                "stack": target.stack,
+                "exists": difference.exists,
+                "changes": [one.as_json() for one in difference.changes],
+                "rights": [one.as_json() for one in difference.rights],
+                "note": difference.note,
+            }
+        )
+    elif not difference.changes:
+        view.console().print(f"{target.stack} is as the templates say: nothing would change.")
+    else:
+        would = "would change" if difference.exists else "does not exist; it would be made"
+        change_view.show(
+            view.console(), difference.changes, difference.rights, f"{target.stack} {would}"
+        )
+        if difference.note:
+            view.console().print(change_view.forecast_note(difference.note), style="dim")
+    return 1 if options.exit_code and difference.changes else 0
