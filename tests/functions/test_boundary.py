@@ -9,13 +9,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from http.client import InvalidURL
+from typing import Any
 
 import boto3
 import crhelper.resource_helper
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from functions.shared import aws, custom_resource
+from functions.shared import answer, aws
 from functions.shared.answer import AnswerError
 from functions.shared.custom_resource import Attributes, Event, LambdaContext, Request, serve
 from functions.shared.errors import PropertyError, ResourceError
@@ -102,7 +103,7 @@ def test_a_created_resource_has_the_same_id_at_every_delivery(world: World) -> N
 
 
 def test_resources_have_different_ids(world: World) -> None:
-    changes: list[Mapping[str, str]] = [
+    changes: list[dict[str, Any]] = [
         {},
         {"LogicalResourceId": "Other"},
         {"StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/other/1"},
@@ -246,7 +247,7 @@ def test_an_answer_that_the_timer_sends_is_waited_for(
 ) -> None:
     """Else the environment is frozen with the answer half sent, and the event comes again."""
     sending, done = threading.Event(), threading.Event()
-    deliver = custom_resource.answer.deliver
+    deliver = answer.deliver
 
     def slow(url: str, body: Mapping[str, object]) -> None:
         sending.set()
@@ -259,7 +260,7 @@ def test_an_answer_that_the_timer_sends_is_waited_for(
         done.set()
         return {}
 
-    monkeypatch.setattr(custom_resource.answer, "deliver", slow)
+    monkeypatch.setattr(answer, "deliver", slow)
     assert not world.send(handler_of(nearly_too_long), "Create", {}, seconds=8.01).succeeded
 
 
@@ -366,7 +367,7 @@ def test_crhelper_makes_no_clients_for_polling(
     def no_client(*_: object, **__: object) -> object:
         raise AssertionError("a client was made")
 
-    monkeypatch.setattr(crhelper.resource_helper.boto3, "client", no_client)
+    monkeypatch.setattr("crhelper.resource_helper.boto3.client", no_client)
     assert world.send(handler_of(Spy()), "Create", {}).succeeded
 
 

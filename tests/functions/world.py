@@ -53,7 +53,7 @@ class Put:
 
     @property
     def succeeded(self) -> bool:
-        return self.body["Status"] == "SUCCESS"
+        return bool(self.body["Status"] == "SUCCESS")
 
     @property
     def reason(self) -> str:
@@ -75,8 +75,8 @@ class ResponseBucket:
     outcomes: list[int | Exception] = field(default_factory=list)
     attempts: int = 0
 
-    def connect(self, host: str, **_: object) -> _Connection:
-        """Stand in for `HTTPSConnection`."""
+    def connect(self, host: str, **_: object) -> Any:
+        """Stand in for `HTTPSConnection`, of which it has what is used."""
         return _Connection(self, host)
 
 
