@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from awacs.aws import Statement
 from troposphere import (
@@ -73,7 +75,7 @@ class Surroundings:
     """What the functions of one stack have in common; without ``vpc_config`` they run outside."""
 
     mode: Mode
-    log_retention_days: int
+    settings: Settings
     key_arn: KeyArn
     dead_letter_queue: QueueArn
     vpc_config: If | None = None
@@ -92,7 +94,7 @@ def surroundings(
     )
     return Surroundings(
         mode=mode,
-        log_retention_days=settings.storage.log_retention_days,
+        settings=settings,
         key_arn=inputs.key_arn,
         dead_letter_queue=inputs.dead_letter_queue,
         vpc_config=If(IN_THE_VPC, network, NoValue),
@@ -127,14 +129,19 @@ def _log_group(plan: Plan, around: Surroundings) -> logs.LogGroup:
     return logs.LogGroup(
         f"{plan.title}LogGroup",
         KmsKeyId=around.key_arn,
-        RetentionInDays=around.log_retention_days,
+        RetentionInDays=around.settings.storage.log_retention_days,
         **lifetime(around.mode),
     )
 
 
 def _policy(plan: Plan, around: Surroundings, log_group: logs.LogGroup) -> iam.RolePolicy:
     statements = [
-        *every_function(GetAtt(log_group, "Arn"), around.dead_letter_queue, around.key_arn),
+        *every_function(
+            GetAtt(log_group, "Arn"),
+            around.dead_letter_queue,
+            around.key_arn,
+            around.settings.functions.tracing,
+        ),
         *(function_in_the_vpc() if around.vpc_config else []),
         *plan.rights,
     ]
@@ -145,7 +152,7 @@ def _function(
     plan: Plan, around: Surroundings, log_group: logs.LogGroup, policy: iam.RolePolicy
 ) -> awslambda.Function:
     """Return the function; it needs its rights to be made, and to remove its interfaces."""
-    function = awslambda.Function(
+    return awslambda.Function(
         f"{plan.title}Function",
         Description=plan.description,
         Code=PackagedCode(package.code_path(plan.package, around.mode)),
@@ -155,13 +162,24 @@ def _function(
         MemorySize=plan.memory_mb,
         Timeout=plan.timeout_seconds,
         LoggingConfig=awslambda.LoggingConfig(LogGroup=log_group.ref()),
-        TracingConfig=awslambda.TracingConfig(Mode="Active"),
         DeadLetterConfig=awslambda.DeadLetterConfig(TargetArn=around.dead_letter_queue),
+        KmsKeyArn=around.key_arn,
         DependsOn=[policy.title],
+        **_as_the_settings_say(around),
     )
-    if around.vpc_config:
-        function.VpcConfig = around.vpc_config
-    return function
+
+
+def _as_the_settings_say(around: Surroundings) -> dict[str, Any]:
+    """Return the properties that organisations decide."""
+    functions = around.settings.functions
+    tracing = "Active" if functions.tracing else "PassThrough"
+    optional = {
+        "CodeSigningConfigArn": functions.code_signing_config,
+        "ReservedConcurrentExecutions": functions.reserved_concurrency,
+        "VpcConfig": around.vpc_config,
+    }
+    given = {name: value for name, value in optional.items() if value}
+    return {"TracingConfig": awslambda.TracingConfig(Mode=tracing), **given}
 
 
 def custom_resource(
@@ -170,10 +188,12 @@ def custom_resource(
     values: Mapping[str, Expression],
     function: awslambda.Function,
     depends_on: Sequence[AWSObject] = (),
+    attributes: Mapping[str, Any] = MappingProxyType({}),
 ) -> AWSObject:
     """Return the custom resource whose function reads ``properties``.
 
     ``values`` are named as the fields of ``properties``; the resource's type is that class's name.
+    ``attributes`` are CloudFormation's own, such as ``DeletionPolicy``.
 
     Raises:
         TypeError: a field has no value, or a value no field.
@@ -195,6 +215,7 @@ def custom_resource(
         ServiceToken=GetAtt(function, "Arn"),
         ServiceTimeout=function.Timeout + ANSWER_SECONDS,
         **names,
+        **attributes,
     )
     if depends_on:
         resource.DependsOn = [other.title for other in depends_on]

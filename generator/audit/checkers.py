@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
@@ -23,7 +23,7 @@ from generator import emit
 from generator.audit.whole import Stacks, Whole, whole
 from generator.errors import CommandError
 from generator.files import REPOSITORY, TEMPLATES
-from generator.lint import lint
+from generator.lint import EXEMPT, lint
 from generator.settings import Mode, Settings
 from generator.stacks import root
 
@@ -94,7 +94,7 @@ def run(settings: Settings) -> list[Result]:
     with tempfile.TemporaryDirectory(prefix="audit-") as folder:
         paths = [_write(Path(folder), index, each) for index, each in enumerate(wholes)]
         programs = _start_all(paths)
-        results = [_cfn_lint(settings), *_collect(programs, wholes[0].stack_of)]
+        results = [_cfn_lint(settings, wholes), *_collect(programs, wholes[0].stack_of)]
     order = list(CHECKERS)
     return sorted(results, key=lambda result: order.index(result.checker))
 
@@ -198,11 +198,22 @@ def _result(
     return Result(checker, rules, tuple(sorted(kept)))
 
 
-def _cfn_lint(settings: Settings) -> Result:
-    """Return what cfn-lint says of the templates as they are committed."""
+def _cfn_lint(settings: Settings, wholes: Sequence[Whole]) -> Result:
+    """Return what cfn-lint says of the templates as they are committed, or is told not to say."""
     folders = [REPOSITORY / TEMPLATES[mode] for mode in settings.modes]
     paths = [path for folder in folders for path in sorted(folder.glob("*.yaml"))]
     found = lint(str(path.relative_to(REPOSITORY)) for path in paths)
     findings = {Finding("cfn-lint", each.rule, each.path, each.message) for each in found}
+    findings |= {Finding("cfn-lint", EXEMPT, EVERYTHING, "ignored in generator/lint.py")}
+    findings |= {finding for each in wholes for finding in _ignored(each)}
     rules = len(list(get_rules([], [], ["I"])))
     return Result("cfn-lint", rules, tuple(sorted(findings)))
+
+
+def _ignored(each: Whole) -> Iterator[Finding]:
+    """Yield what the templates themselves tell cfn-lint to ignore."""
+    for title, resource in each.template["Resources"].items():
+        config = resource.get("Metadata", {}).get("cfn-lint", {}).get("config", {})
+        for rule in config.get("ignore_checks", []):
+            resource_name = f"{each.stack_of[title]}.{title}"
+            yield Finding("cfn-lint", rule, resource_name, "ignored in the resource's metadata")

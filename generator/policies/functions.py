@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from awacs import cloudformation, ec2, kms, logs, s3, sagemaker, sqs, xray
+from awacs import cloudformation, ec2, logs, s3, sagemaker, sqs, xray
 from awacs.aws import (
     ArnEquals,
     ArnLike,
@@ -26,6 +26,7 @@ from generator.policies.statements import (
     arn,
     bucket_arn,
     objects_arn,
+    use_key_through,
 )
 from generator.wiring import (
     BucketName,
@@ -49,17 +50,22 @@ _INTERFACES = (
 )
 
 
-def every_function(log_group: Expression, queue: QueueArn, key: KeyArn) -> list[Statement]:
-    """Write the log and the trace, and hand over events that failed.
+def every_function(
+    log_group: Expression, queue: QueueArn, key: KeyArn, tracing: bool
+) -> list[Statement]:
+    """Write the log and, with ``tracing``, the trace; hand over events that failed.
+
+    Log and queue are encrypted.
 
     Source: Lambda developer guide, "Defining Lambda function permissions with an execution role"
     and "Adding a dead-letter queue".
     """
+    traces = allow_anywhere("WriteTraces", [xray.PutTelemetryRecords, xray.PutTraceSegments])
     return [
         allow("WriteLog", [logs.CreateLogStream, logs.PutLogEvents], [log_group]),
-        allow_anywhere("WriteTraces", [xray.PutTelemetryRecords, xray.PutTraceSegments]),
+        *([traces] if tracing else []),
         allow("HandOverFailedEvents", [sqs.SendMessage], [queue]),
-        _use_key_through("sqs", key),
+        use_key_through(["logs", "sqs"], key),
     ]
 
 
@@ -150,20 +156,9 @@ def seed_data(bucket: BucketName, data_key: str, key: KeyArn) -> list[Statement]
             [table],
         ),
         allow("TellAbsentFromForbidden", [s3.ListBucket], [bucket_arn(bucket)]),
-        _use_key_through("s3", key),
+        use_key_through(["s3"], key),
         read_own_stack(),
     ]
-
-
-def _use_key_through(service: str, key: KeyArn) -> Statement:
-    return allow(
-        f"UseKeyThrough{service.capitalize()}",
-        [kms.Decrypt, kms.GenerateDataKey],
-        [key],
-        Condition(
-            StringEquals("kms:ViaService", Sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}"))
-        ),
-    )
 
 
 def pipeline_manager(
@@ -173,7 +168,7 @@ def pipeline_manager(
     return [
         allow("KeepCode", [s3.GetObject, s3.PutObject], [objects_arn(bucket, "code/")]),
         allow("TellAbsentFromForbidden", [s3.ListBucket], [bucket_arn(bucket)]),
-        _use_key_through("s3", key),
+        use_key_through(["s3"], key),
         *_own_pipeline(name, pipeline_role),
         *_find_what_runs_made(name),
         *_remove_what_runs_made(name),

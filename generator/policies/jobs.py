@@ -84,6 +84,7 @@ def model(
     return [
         *read_prefixes(bucket, ("models/",)),
         allow("DecryptModels", [kms.Decrypt, kms.DescribeKey], [key]),
+        data_keys(key, ["logs"]),
         *grant_key_for_volumes(key),
         *pull_images(repositories),
         write_job_logs("/aws/sagemaker/Endpoints/${Endpoint}", Endpoint=endpoint),
@@ -112,20 +113,23 @@ def write_prefixes(bucket: BucketName, prefixes: Sequence[str]) -> Statement:
 
 
 def use_key(key: KeyArn) -> list[Statement]:
-    """Encrypt and decrypt; data keys only for S3.
+    """Encrypt and decrypt; data keys only for S3, and for logs where an organisation encrypts them.
 
     ``Encrypt`` without ``kms:ViaService``: SageMaker checks the output key before a job, and from
     where is not documented.
     """
     return [
         allow("UseKey", [kms.Decrypt, kms.Encrypt, kms.DescribeKey], [key]),
-        allow(
-            "DataKeysForS3",
-            [kms.GenerateDataKey],
-            [key],
-            Condition(StringEquals("kms:ViaService", Sub("s3.${AWS::Region}.${AWS::URLSuffix}"))),
-        ),
+        data_keys(key, ["logs", "s3"]),
     ]
+
+
+def data_keys(key: KeyArn, services: Sequence[str]) -> Statement:
+    """Encrypt data, when ``services`` do it for the job."""
+    via = [Sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}") for service in services]
+    return allow(
+        "DataKeys", [kms.GenerateDataKey], [key], Condition(StringEquals("kms:ViaService", via))
+    )
 
 
 def grant_key_for_volumes(key: KeyArn) -> list[Statement]:
@@ -135,7 +139,14 @@ def grant_key_for_volumes(key: KeyArn) -> list[Statement]:
             "GrantKeyForVolumes",
             [kms.CreateGrant],
             [key],
-            Condition(Bool("kms:GrantIsForAWSResource", "true")),
+            Condition(
+                [
+                    Bool("kms:GrantIsForAWSResource", "true"),
+                    StringEquals(
+                        "kms:ViaService", Sub("sagemaker.${AWS::Region}.${AWS::URLSuffix}")
+                    ),
+                ]
+            ),
         )
     ]
 

@@ -14,8 +14,15 @@ from awacs.aws import (
 )
 from troposphere import Sub
 
-from generator.policies.jobs import grant_key_for_volumes, read_prefixes, use_key, write_prefixes
-from generator.policies.statements import allow, allow_anywhere, arn, objects_arn, role_arn
+from generator.policies.jobs import grant_key_for_volumes, read_prefixes, write_prefixes
+from generator.policies.statements import (
+    allow,
+    allow_anywhere,
+    arn,
+    objects_arn,
+    role_arn,
+    use_key_through,
+)
 from generator.wiring import BucketName, Expression, KeyArn, RoleName, UniqueName
 
 SAGEMAKER = "sagemaker.amazonaws.com"
@@ -46,7 +53,7 @@ def pipeline(
         tag_what_is_made([arn("sagemaker", "*")]),
         *[pass_role(f"Pass{label}Role", role) for label, role in roles],
         allow("ReadReportOfTheGate", [s3.GetObject], [objects_arn(bucket, "processed/")]),
-        allow("DecryptReportOfTheGate", [kms.Decrypt, kms.DescribeKey], [key]),
+        allow("DecryptReportOfTheGate", [kms.Decrypt], [key]),
         *grant_key_for_volumes(key),
         _processing_in_a_vpc(),
     ]
@@ -160,7 +167,8 @@ def studio(
         *_run_own_jobs(name, notebook_jobs_role),
         *read_prefixes(bucket, ("raw/", "processed/", "models/", "studio/")),
         write_prefixes(bucket, ("raw/", "studio/")),
-        *use_key(key),
+        use_key_through(["logs", "s3"], key),
+        allow("LookAtKey", [kms.DescribeKey], [key]),
         *grant_key_for_volumes(key),
         allow(
             "WriteStudioLogs",

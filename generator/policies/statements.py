@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from awacs import logs, sts
+from awacs import kms, logs, sts
 from awacs.aws import (
     Action,
     Allow,
@@ -18,7 +18,7 @@ from awacs.aws import (
 )
 from troposphere import Ref, Sub, iam
 
-from generator.wiring import BucketName, Expression, RoleName
+from generator.wiring import Expression, KeyArn, RoleName
 
 ANYWHERE_REASONS = {
     "cloudwatch:PutMetricData": "takes no resource; bound by cloudwatch:namespace",
@@ -235,23 +235,32 @@ def managed_policy(
     )
 
 
-def write_flow_logs(group: Expression) -> Statement:
-    """Write to the log group of the flow logs, which exists already.
-
-    Source: VPC user guide, "IAM role for publishing flow logs to CloudWatch Logs".
-    """
+def use_key_through(services: Sequence[str], key: KeyArn) -> Statement:
+    """Decrypt and encrypt with the key, when ``services`` do it for the caller."""
+    names = [Sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}") for service in services]
     return allow(
-        "WriteFlowLogs",
-        [
-            logs.CreateLogStream,
-            logs.DescribeLogGroups,
-            logs.DescribeLogStreams,
-            logs.PutLogEvents,
-        ],
-        [group],
+        f"UseKeyThrough{''.join(service.capitalize() for service in services)}",
+        [kms.Decrypt, kms.GenerateDataKey],
+        [key],
+        Condition(StringEquals("kms:ViaService", names)),
     )
 
 
-def bucket_and_objects(bucket: BucketName | Expression) -> list[Expression]:
-    """Return the ARNs of a bucket and of all that is in it."""
-    return [bucket_arn(bucket), objects_arn(bucket)]
+def write_flow_logs(group: Expression, key: KeyArn) -> list[Statement]:
+    """Write to the log group of the flow logs, which exists already and is encrypted.
+
+    Source: VPC user guide, "IAM role for publishing flow logs to CloudWatch Logs".
+    """
+    return [
+        allow(
+            "WriteFlowLogs",
+            [
+                logs.CreateLogStream,
+                logs.DescribeLogStreams,
+                logs.PutLogEvents,
+            ],
+            [group],
+        ),
+        allow("FindLogGroup", [logs.DescribeLogGroups], [arn("logs", "log-group:*")]),
+        use_key_through(["logs"], key),
+    ]

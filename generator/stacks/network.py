@@ -364,7 +364,9 @@ def _add_flow_log(
         ),
     )
     policy = role_policy(
-        "FlowLogsPolicy", inputs.flow_logs_role, [write_flow_logs(GetAtt(group, "Arn"))]
+        "FlowLogsPolicy",
+        inputs.flow_logs_role,
+        write_flow_logs(GetAtt(group, "Arn"), inputs.key_arn),
     )
     add(template, policy)
     add(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from troposphere import Output, Ref, Select, Split, Sub, Tags, Template
 
 from generator.parameters import Given, add_parameters, add_rules
+from generator.policies.statements import role_arn
 from generator.settings import Mode, Settings
 from generator.stacks import network, pipeline, security, storage, studio
-from generator.wiring import Expression, RootStackName, UniqueName, nest
+from generator.wiring import Expression, RoleName, RootStackName, UniqueName, nest
 
 DESCRIPTIONS = {
     Mode.DEV: "everything goes with the stack, the data included",
@@ -37,7 +38,7 @@ def build(settings: Settings, mode: Mode) -> dict[str, Template]:
     running = nest(
         root, pipeline_stack, _pipeline_inputs(name, given, secured, connected, stored), tags
     )
-    _add_outputs(root, settings, connected, stored, opened, running)
+    _add_outputs(root, settings, secured.notebook_jobs_role, connected, stored, opened, running)
     stacks = (security_stack, network_stack, storage_stack, studio_stack, pipeline_stack)
     return {"root": root} | {stack.name: stack.template for stack in stacks}
 
@@ -150,6 +151,7 @@ def _pipeline_inputs(
 def _add_outputs(
     root: Template,
     settings: Settings,
+    notebook_jobs_role: RoleName,
     connected: network.Outputs,
     stored: storage.Outputs,
     opened: studio.Outputs,
@@ -166,6 +168,10 @@ def _add_outputs(
         "UserProfiles": ("Studio's user profiles", ",".join(settings.studio.user_profiles)),
         "PipelineName": ("The pipeline", running.pipeline_name),
         "EndpointName": ("The endpoint, once a run has passed the gate", running.endpoint_name),
+        "NotebookJobsRole": (
+            "Role of jobs that people start from notebooks (docs/studio-walkthrough.md)",
+            role_arn(notebook_jobs_role),
+        ),
         "AlertTopic": ("Topic that tells of failed runs", running.topic_arn),
         "VpcId": ("The VPC", connected.vpc_id),
         "StartPipelineCommand": (

@@ -78,13 +78,12 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     template = Template(Description=f"{settings.project}: roles without rights, key, queue")
     inputs = declare(Inputs, template)
     roles = _add_roles(template, inputs, settings.security.permissions_boundary)
-    key = add(template, _key(inputs, roles, mode, settings.security.break_glass))
-    add(template, _alias(inputs, key))
+    key = KeyArn(settings.security.key or _add_key(template, inputs, roles, settings, mode))
     queue = add(template, _queue(key))
     add(template, _queue_policy(inputs, queue))
     outputs = Outputs(
         **{field.name: getattr(roles, field.name) for field in fields(RoleNames)},
-        key_arn=KeyArn(GetAtt(key, "Arn")),
+        key_arn=key,
         dead_letter_queue=QueueArn(GetAtt(queue, "Arn")),
         dead_letter_queue_name=QueueName(GetAtt(queue, "QueueName")),
     )
@@ -127,11 +126,18 @@ def _add_roles(template: Template, inputs: Inputs, boundary: str) -> RoleNames:
     )
 
 
+def _add_key(
+    template: Template, inputs: Inputs, roles: RoleNames, settings: Settings, mode: Mode
+) -> GetAtt:
+    """Add the key and its alias; return its ARN."""
+    key = add(template, _key(inputs, roles, mode, settings.security.break_glass))
+    add(template, _alias(inputs, key))
+    return GetAtt(key, "Arn")
+
+
 def _key(inputs: Inputs, roles: RoleNames, mode: Mode, break_glass: str) -> kms.Key:
-    """Return the key; its policy lets every role use it that reads or writes what it encrypts."""
-    users = [
-        getattr(roles, field.name) for field in fields(RoleNames) if field.name != "flow_logs_role"
-    ]
+    """Return the key; its policy lets every role use it: each reads or writes what it encrypts."""
+    users = [getattr(roles, field.name) for field in fields(RoleNames)]
     return kms.Key(
         "Key",
         Description=Sub("Data, models, disks, logs, alerts of ${Name}", Name=inputs.unique_name),
@@ -150,11 +156,11 @@ def _alias(inputs: Inputs, key: kms.Key) -> kms.Alias:
     )
 
 
-def _queue(key: kms.Key) -> sqs.Queue:
+def _queue(key: KeyArn) -> sqs.Queue:
     """Return the queue for events that a function, or a target of EventBridge, did not take."""
     return sqs.Queue(
         "DeadLetterQueue",
-        KmsMasterKeyId=GetAtt(key, "Arn"),
+        KmsMasterKeyId=key,
         MessageRetentionPeriod=MESSAGE_SECONDS,
         **goes(),
     )

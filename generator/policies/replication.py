@@ -1,0 +1,58 @@
+"""Rights of the role with which S3 copies the data bucket, where the settings ask for a replica.
+
+Source: S3 user guide, "Setting up permissions for live replication" and "Replicating encrypted
+objects".
+"""
+
+from __future__ import annotations
+
+from awacs import kms, s3, sts
+from awacs.aws import Allow, Condition, Principal, Statement, StringEquals
+from troposphere import Sub
+
+from generator.policies.statements import allow, bucket_arn, objects_arn
+from generator.wiring import BucketName, KeyArn
+
+
+def trust_s3() -> Statement:
+    """Trust S3; for replication it documents no condition key."""
+    return Statement(
+        Effect=Allow, Principal=Principal("Service", "s3.amazonaws.com"), Action=[sts.AssumeRole]
+    )
+
+
+def replicate(
+    bucket: BucketName, key: KeyArn, replica_bucket: str, replica_key: str
+) -> list[Statement]:
+    """Read every version of ``bucket``, and write copies under the replica's key.
+
+    ``replica_bucket`` and ``replica_key`` are ARNs.
+    """
+    region = replica_key.split(":")[3]
+    return [
+        allow(
+            "ReadSource",
+            [s3.GetReplicationConfiguration, s3.ListBucket],
+            [bucket_arn(bucket)],
+        ),
+        allow(
+            "ReadVersions",
+            [
+                s3.GetObjectVersionAcl,
+                s3.GetObjectVersionForReplication,
+                s3.GetObjectVersionTagging,
+            ],
+            [objects_arn(bucket)],
+        ),
+        allow(
+            "WriteCopies",
+            [s3.ReplicateDelete, s3.ReplicateObject, s3.ReplicateTags],
+            [f"{replica_bucket}/*"],
+        ),
+        allow("DecryptSource", [kms.Decrypt], [key], _only_through_s3("${AWS::Region}")),
+        allow("EncryptCopies", [kms.Encrypt], [replica_key], _only_through_s3(region)),
+    ]
+
+
+def _only_through_s3(region: str) -> Condition:
+    return Condition(StringEquals("kms:ViaService", Sub(f"s3.{region}.${{AWS::URLSuffix}}")))
