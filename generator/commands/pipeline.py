@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from generator.commands.options import json_option
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.table import Table
     from rich.tree import Tree
 
     from generator.local.outline import Node
@@ -40,17 +40,18 @@ def command(as_json: bool) -> int:
     return 1 if faults else 0
 
 
-def _show(definition: dict[str, object]) -> None:
+def _show(definition: dict[str, Any]) -> None:
     from generator.commands.console import console  # noqa: PLC0415
     from generator.local.outline import everything, outline  # noqa: PLC0415
 
-    steps: list[dict[str, object]] = definition["Steps"]  # type: ignore[assignment] # JSON
-    nodes = outline(steps)
+    nodes = outline(definition["Steps"])
     out = console()
     out.print(_tree(nodes))
     out.print()
-    for node in everything(nodes):
-        _show_flows(out, node)
+    out.print(_parameters(definition["Parameters"]))
+    out.print()
+    out.print(_flows(list(everything(nodes))))
+    out.print()
 
 
 def _tree(nodes: list[Node]) -> Tree:
@@ -63,6 +64,8 @@ def _tree(nodes: list[Node]) -> Tree:
 
 
 def _grow(root: Tree, nodes: list[Node]) -> None:
+    from rich.markup import escape  # noqa: PLC0415
+
     places: dict[str, Tree] = {}
     for node in nodes:
         waits = [name for name in places if name in node.after]
@@ -70,18 +73,30 @@ def _grow(root: Tree, nodes: list[Node]) -> None:
         others = f" [dim](also after {', '.join(waits[:-1])})[/dim]" if waits[:-1] else ""
         places[node.name] = above.add(f"[bold]{node.name}[/bold] [dim]{node.kind}[/dim]{others}")
         for answer, inner in node.branches.items():
-            conditions = " and ".join(item.place for item in node.inputs)
-            title = f"{conditions}: [bold]{answer}[/bold]" if answer == "yes" else f"[bold]{answer}"
+            asked = escape(" and ".join(item.place for item in node.inputs))
+            title = f"{asked}: [bold]yes[/bold]" if answer == "yes" else "[bold]no[/bold]"
             _grow(places[node.name].add(title), inner)
 
 
-def _show_flows(out: Console, node: Node) -> None:
+def _parameters(declarations: list[dict[str, Any]]) -> Table:
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table("parameter", "type", "default", "allowed", box=None, pad_edge=False)
+    for item in declarations:
+        allowed = ", ".join(map(str, item.get("EnumValues", [])))
+        table.add_row(item["Name"], item["Type"], str(item.get("DefaultValue", "")), allowed)
+    return table
+
+
+def _flows(nodes: list[Node]) -> Table:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    out.print(f"{node.name} ({node.kind})", style="bold")
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 1, 0, 1))
-    for direction, flows in (("in", node.inputs), ("out", node.outputs)):
-        for flow in flows:
-            table.add_row(Text(direction, style="dim"), Text(flow.name), Text(flow.place))
-    out.print(table)
+    table = Table("step", "", "name", "from or to", box=None, pad_edge=False)
+    for node in nodes:
+        flows = [("in", flow) for flow in node.inputs] + [("out", flow) for flow in node.outputs]
+        for number, (direction, flow) in enumerate(flows):
+            name = "" if number else node.name
+            arrow = Text(direction, style="dim")
+            table.add_row(Text(name, style="bold"), arrow, Text(flow.name), Text(flow.place))
+    return table

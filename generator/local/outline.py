@@ -60,9 +60,12 @@ def everything(nodes: list[Node]) -> Iterator[Node]:
 def text(value: Any) -> str:
     """A value in plain words: a parameter by its name, a step's output as `Step: output`."""
     if isinstance(value, dict) and "Get" in value:
-        return _reference(str(value["Get"]))
+        path = str(value["Get"])
+        return ("parameter " if path.startswith("Parameters.") else "") + _reference(path)
     if isinstance(value, dict) and "Std:Join" in value:
         parts = value["Std:Join"]
+        if len(parts["Values"]) == 1:
+            return text(parts["Values"][0])
         return str(parts["On"]).join(_braced(item) for item in parts["Values"])
     if isinstance(value, dict) and "Std:JsonGet" in value:
         query = value["Std:JsonGet"]
@@ -130,6 +133,8 @@ def _outputs(step: plan.Step, arguments: Json) -> Iterator[Flow]:
         yield Flow("model.tar.gz", text(arguments["OutputDataConfig"]["S3OutputPath"]))
     for item in step.body.get("PropertyFiles", []):
         yield Flow(item["PropertyFileName"], f"{item['FilePath']} in {item['OutputName']}")
+    if step.kind == "Model":
+        yield Flow("ModelName", "named by the service")
     for kind, field in (
         ("RegisterModel", "ModelPackageGroupName"),
         ("EndpointConfig", "EndpointConfigName"),
@@ -149,7 +154,8 @@ def condition(item: Json) -> str:
     if kind == "In":
         values = ", ".join(text(value) for value in item["Values"])
         return f"{text(item['QueryValue'])} in {values}"
-    return f"{text(item['LeftValue'])} {_SIGNS.get(kind, kind)} {text(item['RightValue'])}"
+    left, right = _braced(item["LeftValue"]), _braced(item["RightValue"])
+    return f"{left} {_SIGNS.get(kind, kind)} {right}"
 
 
 def _reference(path: str) -> str:
@@ -161,4 +167,8 @@ def _reference(path: str) -> str:
 
 
 def _braced(value: Any) -> str:
-    return value if isinstance(value, str) else f"{{{text(value)}}}"
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, dict):
+        return str(value)
+    return f"{{{text(value).removeprefix('parameter ')}}}"

@@ -30,6 +30,7 @@ SERVE: Final = _INSIDE / "serve.py"
 _STAND_IN: Final = _INSIDE / "stand_in"
 _POLITE_SECONDS: Final = 3.0
 _POLL_SECONDS: Final = 0.05
+_TAIL_BYTES: Final = 1 << 16
 
 
 class SandboxError(Exception):
@@ -185,7 +186,9 @@ def tail(log: Path, lines: int = 25) -> list[str]:
     """The last lines of a log, which may not exist."""
     if not log.exists():
         return []
-    return log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+    with log.open("rb") as file:
+        file.seek(max(log.stat().st_size - _TAIL_BYTES, 0))
+        return file.read().decode("utf-8", errors="replace").splitlines()[-lines:]
 
 
 def image_environment(runtime: Runtime, scratch: Path, with_torch: bool = False) -> dict[str, str]:
