@@ -197,7 +197,7 @@ def bodies(
 ) -> Iterator[tuple[list[str], bytes]]:
     """One request with all rows, or halves of them while that is too large for the endpoint."""
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    csv.writer(text).writerows([header, *rows])
     body = text.getvalue().encode()
     if len(body) <= _BYTES_OF_A_REQUEST or len(rows) == 1:
         yield labels, body

@@ -60,6 +60,7 @@ _DELIMITERS: Final = (",", ";", "\t", "|")
 _MAGIC: Final = {b"PAR1": "a Parquet file", b"PK\x03\x04": "a zip archive or an Excel file"}
 _GZIP: Final = b"\x1f\x8b"
 _LARGEST_FIELD: Final = 1 << 24
+_LARGEST_NUMBER: Final = 1e140  # the square of a larger one is not finite, times its rows
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,12 @@ class Table:
                 size = max(1, CHUNK_CELLS // len(order))
                 while chunk := list(islice(reader, size)):
                     rows = _checked(path, chunk, len(header))
-                    yield path, rows if in_order else [[row[at] for at in order] for row in rows]
+                    if rows:
+                        yield path, rows if in_order else _ordered(rows, order)
+
+
+def _ordered(rows: list[Row], order: Sequence[int]) -> list[Row]:
+    return [[row[at] for at in order] for row in rows]
 
 
 def _is_data(path: Path, folder: Path) -> bool:
@@ -302,7 +308,7 @@ class Column:
             if value is None:
                 self.moments = None
                 return
-            if math.isfinite(value):
+            if abs(value) < _LARGEST_NUMBER:
                 pairs.append((value, times))
         if self.moments:
             self.moments.add(pairs)
@@ -511,8 +517,9 @@ def split(
 
 @contextmanager
 def _written(path: Path) -> Iterator[Any]:
+    """A writer of CSV with lines that end in CRLF: with LF, it would not quote a cell with CR."""
     with path.open("w", encoding="utf-8", newline="") as text:
-        yield csv.writer(text, lineterminator="\n")
+        yield csv.writer(text)
 
 
 def profile(found: Survey, wanted: Settings, counts: Mapping[str, Counter[str]]) -> Json:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import preprocess
 import pytest
 
@@ -176,9 +177,22 @@ def test_csv_comes_in_many_forms(split: Split, change: Callable[[str], str | byt
     assert counted(result.train) + counted(result.test) == counted(rows)
 
 
+AWKWARD = ['a "b"', "c,d", "e\nf", "g\rh", "i\r\nj", " k ", "l\x1fm", "\U0001f40d"]
+
+
 def test_cells_can_hold_lines_quotes_and_delimiters(split: Split) -> None:
-    rows = [[f"{at}", 'a "b",\nc', "xy"[at % 2]] for at in range(20)]
-    result = split({"data.csv": csv_text(COLUMNS, rows)})
+    rows = [[f"{at}", cell, "xy"[at % 2]] for at, cell in enumerate(AWKWARD * 5)]
+    quoted = ['"{}","{}",{}'.format(at, cell.replace('"', '""'), y) for at, cell, y in rows]
+    result = split({"data.csv": "\n".join([",".join(COLUMNS), *quoted])})
+    assert counted(result.train) + counted(result.test) == counted(rows)
+    again = pd.read_csv(result.folder / "train/train.csv", dtype=str)  # as training reads it
+    assert again.values.tolist() == result.train
+
+
+def test_a_great_many_blank_lines_are_passed_over(split: Split) -> None:
+    rows = customers(50)
+    text = csv_text(COLUMNS, rows).replace("\n", "\n" * 2_000)
+    result = split({"data.csv": text})
     assert counted(result.train) + counted(result.test) == counted(rows)
 
 
@@ -230,6 +244,7 @@ def test_moments_are_right_across_chunks(split: Split) -> None:
         (["1_000", "2", "3", "4"], "text"),
         (["", "NA", "null", ""], "empty"),
         (["inf", "-inf", "nan", "inf"], "text"),
+        (["1e300", "-1e300", "1e300", "2"], "integer"),
     ],
 )
 def test_a_column_has_the_type_that_all_its_values_have(
