@@ -50,6 +50,8 @@ class Deployment:
     stacks: Mapping[str, Mapping[str, Resource]]
     parameters: Mapping[str, Mapping[str, Any]]
     outputs: Mapping[str, Mapping[str, Any]]
+    stack_ids: Mapping[str, str]
+    """What ``AWS::StackId`` is in each stack."""
 
     def __iter__(self) -> Iterator[Resource]:
         for resources in self.stacks.values():
@@ -101,6 +103,7 @@ def resolve_templates(
         stacks={stack.name: stack.resources() for stack in stacks},
         parameters={stack.name: stack.given for stack in stacks},
         outputs={stack.name: stack.outputs() for stack in stacks},
+        stack_ids={stack.name: stack.identity.pseudo("AWS::StackId") for stack in stacks},
     )
 
 

@@ -173,7 +173,10 @@ def studio(
         allow(
             "WriteStudioLogs",
             [logs.CreateLogGroup, logs.CreateLogStream, logs.PutLogEvents],
-            [arn("logs", "log-group:/aws/sagemaker/studio:*")],
+            [
+                arn("logs", "log-group:/aws/sagemaker/studio"),
+                arn("logs", "log-group:/aws/sagemaker/studio:*"),
+            ],
         ),
         allow(
             "ReadJobLogs",

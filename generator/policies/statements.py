@@ -39,6 +39,7 @@ ANYWHERE_REASONS = {
     "xray:PutTelemetryRecords": "takes no resource",
     "xray:PutTraceSegments": "takes no resource",
     "ecr:GetAuthorizationToken": "takes no resource",
+    "logs:DescribeLogGroups": "takes no resource",
     "sagemaker:ListApps": "takes no resource",
     "sagemaker:ListEndpointConfigs": "takes no resource",
     "sagemaker:ListEndpoints": "takes no resource",
@@ -261,6 +262,6 @@ def write_flow_logs(group: Expression, key: KeyArn) -> list[Statement]:
             ],
             [group],
         ),
-        allow("FindLogGroup", [logs.DescribeLogGroups], [arn("logs", "log-group:*")]),
+        allow_anywhere("FindLogGroup", [logs.DescribeLogGroups]),
         use_key_through(["logs"], key),
     ]

@@ -31,6 +31,23 @@ ALL: Final[Json] = {
 }
 """What AdministratorAccess says."""
 
+PUBLIC_REPOSITORY: Final[Json] = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": [
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:GetDownloadUrlForLayer",
+            ],
+            "Resource": "*",
+        }
+    ],
+}
+"""What AWS's own repositories let every account do."""
+
 Context = Mapping[str, str | list[str]]
 
 
@@ -50,7 +67,9 @@ class Request:
     via: str = ""
     extra: tuple[Json, ...] = ()
     bare: bool = False
-    """Without the caller's own policies, key and bucket policies: what `extra` alone permits."""
+    """Without all policies of the deployment: what `extra` alone permits."""
+    guard: Json | None = None
+    """The policy of a resource that is not ours."""
 
     def but(self, **changes: Any) -> Request:
         """Return the request with other fields; `context` is added to the one that is there."""
@@ -204,6 +223,10 @@ class Account:
         """Return the policy of the resource, of whichever kind it has."""
         if request.bare:
             return None
+        if request.guard is not None:
+            return request.guard
+        if ":repository/" in request.resource and self.place.account not in request.resource:
+            return PUBLIC_REPOSITORY
         for kind, owner in _guards(self.deployment, request):
             if document := self.documents.get(f"{kind}/{owner}"):
                 return document.policy
