@@ -277,8 +277,9 @@ class _Evidence:
     A rollback deletes the function and, in mode dev, its log; lines reach the log seconds late.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, package: Package) -> None:
         self._target = target
+        self._templates = package.nested()
         self._events: list[Event] = []
         self._looks = 0
         self.lines: list[str] = []
@@ -291,7 +292,8 @@ class _Evidence:
         cause = first_cause(self._events)
         if cause is not None:
             self._looks += 1
-            found = function_logs.behind(self._target, cause, _LOG_LINES)
+            template = self._templates.get(cause.path[-1] if cause.path else "", {})
+            found = function_logs.behind(self._target, cause, self._events, template, _LOG_LINES)
             self.lines = found if len(found) >= len(self.lines) else self.lines
 
 
@@ -304,7 +306,7 @@ def _follow(
     package: Package,
     uploaded: Uploaded,
 ) -> _Outcome:
-    evidence = _Evidence(target)
+    evidence = _Evidence(target, package)
 
     def observe(events: list[Event]) -> None:
         show(events)

@@ -98,6 +98,9 @@ def create(logical_id: str, props: dict[str, Any], parent: str) -> tuple[str, di
     request["DisableRollback"] = [str(stack_named(parent).get("DisableRollback", False)).lower()]
     _call("CreateStack", request, parent)
     stack_id = stack_named(name)["StackId"]
+    resource = (logical_id, stack_phases.STACK_TYPE)
+    begun = "Resource creation Initiated"  # the event that names the child, as CloudFormation does
+    stack_phases.event(stack_named(parent), resource, "CREATE_IN_PROGRESS", begun, stack_id)
     if _settled(name) != "CREATE_COMPLETE":
         reason = f"Embedded stack {stack_id} was not successfully created: "
         raise PartlyCreatedError(reason + _failed_resources(name, "create"), stack_id)

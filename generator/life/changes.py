@@ -284,7 +284,7 @@ def _action(resource: Json, details: Iterable[Json], later: set[str]) -> tuple[A
 
 
 def _recreates(detail: Json) -> bool:
-    return detail.get("Target", {}).get("RequiresRecreation", "Never") != "Never"
+    return str(detail.get("Target", {}).get("RequiresRecreation", "Never")) != "Never"
 
 
 def _is_certain(detail: Json, later: set[str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -14,11 +14,14 @@ from generator.life import stacks
 from generator.life.target import code_of, is_denied
 
 if TYPE_CHECKING:
-    from generator.life.operation import Cause
+    from generator.life.operation import Cause, Event
     from generator.life.target import Target
 
 _NOISE: Final = re.compile(r"^(START|END|INIT_START|REPORT) (?!.*Status: )")
 """Lines of the Lambda service; a REPORT with a Status tells of a timeout or a crash."""
+_START: Final = "START RequestId:"
+_ANSWERED_FAILED: Final = "answered CloudFormation: FAILED"
+"""What our functions write last when they fail (functions/shared/custom_resource.py)."""
 _EARLIER: Final = timedelta(minutes=16)
 """A little more than a function may run."""
 _LATER: Final = timedelta(seconds=2)
@@ -35,40 +38,72 @@ class Line:
     text: str
 
 
-def behind(target: Target, cause: Cause, limit: int) -> list[str]:
+def behind(
+    target: Target,
+    cause: Cause,
+    events: Iterable[Event],
+    template: Mapping[str, Any],
+    limit: int,
+) -> list[str]:
     """Return the last lines that the function behind a failed custom resource wrote.
 
-    Nothing if the resource has no function, or its log is gone with the rollback already.
+    ``template`` is the one of the resource's stack, ``events`` tell the function's name. Nothing is
+    returned if the resource has no function, or its log is gone with the rollback already.
     """
+    function = _function_of(target, cause, events, template)
+    if function is None:
+        return []
     try:
-        function = _function_of(target, cause)
-        if function is None:
-            return []
-        since = cause.time - _EARLIER
-        group = log_group(target, function)
-        lines = [
-            line.text
-            for line in read(target, group, cause.logical_id, since)
-            if line.time <= cause.time + _LATER
-        ]
+        lines = list(_until(target, log_group(target, function), cause))
     except ClientError as error:
         if code_of(error) in _ABSENT or is_denied(error):
             return []
         raise
-    return lines[-limit:]
+    return _failed_invocation(lines)[-limit:]
 
 
-def _function_of(target: Target, cause: Cause) -> str | None:
+def _until(target: Target, group: str, cause: Cause) -> Iterator[str]:
+    """Yield what a function wrote until the failure, the Lambda service's lines included."""
+    since = cause.time - _EARLIER
+    for line in read(target, group, cause.logical_id, since, keep_noise=True):
+        if line.time <= cause.time + _LATER:
+            yield line.text
+
+
+def _failed_invocation(lines: Iterable[str]) -> list[str]:
+    """Return the lines of the last invocation that failed, or else of the last one.
+
+    The rollback's Delete comes soon after the failure.
+    """
+    invocations: list[list[str]] = [[]]
+    for line in lines:
+        if line.startswith(_START):
+            invocations.append([])
+        if not _NOISE.match(line):
+            invocations[-1].append(line)
+    spoken = [invocation for invocation in invocations if invocation]
+    failed = [one for one in spoken if any(_ANSWERED_FAILED in line for line in one)]
+    return next(reversed(failed or spoken), [])
+
+
+def _function_of(
+    target: Target, cause: Cause, events: Iterable[Event], template: Mapping[str, Any]
+) -> str | None:
     """Return the name of the function that serves a custom resource."""
-    body = stacks.template(target, cause.stack_id)["Resources"].get(cause.logical_id, {})
+    body = template.get("Resources", {}).get(cause.logical_id, {})
     token = body.get("Properties", {}).get("ServiceToken")
     if not isinstance(token, Mapping) or "Fn::GetAtt" not in token:
         return None
     logical_id = token["Fn::GetAtt"][0]
-    for resource in stacks.resources_of(target, cause.stack_id):
-        if resource.logical_id == logical_id and resource.physical_id:
-            return resource.physical_id
-    return None
+    named = [
+        event.physical_id
+        for event in events
+        if (event.stack_id, event.logical_id) == (cause.stack_id, logical_id) and event.physical_id
+    ]
+    if named:
+        return named[-1]
+    resources = stacks.resources_of(target, cause.stack_id)  # of an earlier deployment
+    return next((one.physical_id for one in resources if one.logical_id == logical_id), None)
 
 
 def log_group(target: Target, function: str) -> str:
@@ -78,9 +113,14 @@ def log_group(target: Target, function: str) -> str:
 
 
 def read(
-    target: Target, group: str, source: str, since: datetime, **filters: Any
+    target: Target,
+    group: str,
+    source: str,
+    since: datetime,
+    keep_noise: bool = False,
+    **filters: Any,
 ) -> Iterator[Line]:
-    """Yield the lines of a log group since a time, without those of the Lambda service.
+    """Yield the lines of a log group since a time, by default without the Lambda service's.
 
     ``filters`` are further arguments of FilterLogEvents.
     """
@@ -92,6 +132,6 @@ def read(
     for page in pages:
         for event in page.get("events", []):
             text = str(event["message"]).rstrip()
-            if text and not _NOISE.match(text):
+            if text and (keep_noise or not _NOISE.match(text)):
                 when = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
                 yield Line(when, source, text)
