@@ -45,6 +45,13 @@ test: check emulator checkers $(if $(job_tests),local) ## Everything, as CI runs
 audit: venv checkers ## Run the independent checkers over the templates; fail on what is not exempt
 	@$(run) build.py audit
 
+.PHONY: bench
+bench: venv ## Measure, and write docs/benchmarks.md
+	@for program in tests/bench/bench_*.py; do \
+	    echo "measuring: $$program"; \
+	    $(run) -m "tests.bench.$$(basename "$$program" .py)"; \
+	done
+
 .PHONY: format
 format: venv ## Format the code and mend what ruff can mend
 	$(run) -m ruff check --fix
