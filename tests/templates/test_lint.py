@@ -6,6 +6,7 @@ Those of the defaults are linted by every build.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from generator.lint import lint
 from generator.package import FUNCTIONS
 from generator.settings import InterfaceEndpoint, Settings
 
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "the largest": {
         "project": "a" * 30,
         "tags": {"team": "risk", "cost-center": "42"},
