@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import reduce
 
+from generator import images
 from generator.cost import meters, runs
 from generator.cost.given import checked
 from generator.cost.meters import Meter
@@ -14,7 +15,7 @@ from generator.cost.prices import Basis, Price, Prices
 from generator.cost.usage import Levels, Usage
 from generator.errors import UsageError
 from generator.identifiers import Place
-from generator.resolve import Deployment, ResolveError, resolve
+from generator.resolve import Deployment, resolve
 from generator.settings import Mode, Settings
 
 NOTHING = Levels(0, 0, 0)
@@ -98,14 +99,15 @@ def deployment(choices: Choices, region: str) -> Deployment:
     """Return what the templates would make there.
 
     Raises:
-        UsageError: there is no such root parameter, or it does not take the value.
+        UsageError: the templates refuse the region, there is no such root parameter, or it does
+            not take the value.
 
     """
+    if region not in images.ACCOUNTS:
+        known = ", ".join(sorted(images.ACCOUNTS))
+        raise UsageError(f"--region: got {region!r}: the templates can be deployed in {known}")
     parameters = checked(choices.settings, choices.mode, choices.parameters)
-    try:
-        return resolve(choices.settings, choices.mode, parameters, _place(region))
-    except ResolveError as error:
-        raise UsageError(f"region: got {region!r}: {error}") from error
+    return resolve(choices.settings, choices.mode, parameters, _place(region))
 
 
 def estimate(choices: Choices, prices: Prices) -> Estimate:

@@ -28,6 +28,7 @@ FREE: Final = frozenset(
         "AWS::EC2::Subnet",
         "AWS::EC2::SubnetRouteTableAssociation",
         "AWS::EC2::VPC",
+        "AWS::IAM::ManagedPolicy",
         "AWS::IAM::Role",
         "AWS::IAM::RolePolicy",
         "AWS::KMS::Alias",
@@ -158,6 +159,13 @@ def _buckets(found: list[Resource], usage: Usage) -> Iterator[Meter]:
         yield Meter(
             f"S3 storage, {bucket.logical_id}", "s3_standard_gb_month", size, f"{span(size)} GB"
         )
+        if "ReplicationConfiguration" in bucket.properties:
+            copied = f"{span(size)} GB, in the replica's region"
+            yield Meter(f"Replica of {bucket.logical_id}", "s3_replica_gb_month", size, copied)
+    if any("NotificationConfiguration" in bucket.properties for bucket in found):
+        events = usage["put-requests"].times(1e-6)
+        basis = f"{span(usage['put-requests'])} events"
+        yield Meter("S3 events to EventBridge", "s3_events_1m", events, basis)
     for what, name, meter in (
         ("S3 PUT and LIST", "put-requests", "s3_put_1k"),
         ("S3 GET", "get-requests", "s3_get_1k"),

@@ -162,4 +162,4 @@ def test_every_meter_of_the_estimate_has_a_query_but_for_those_known_not_to() ->
         name.partition(".")[0] for name in needed(Choices(Settings(), {}, usage()), "us-east-1")
     }
 
-    assert names - QUERIES.keys() == {"xray_traces_1m"}
+    assert names - QUERIES.keys() == {"s3_events_1m", "xray_traces_1m"}

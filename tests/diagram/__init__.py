@@ -1,0 +1,1 @@
+"""The pictures: what they show, and that the committed ones are current."""
