@@ -1,5 +1,5 @@
-"""Measurements that ``make bench`` writes into ``docs/benchmarks.md``; nothing here is a test.
+"""Measurements, run by `make bench`: each beside something to compare it with, in one run.
 
-A ``bench_*.py`` is a program: it measures, and puts its section into the page with
-``page.replace_section``. What takes long or needs another environment gets a program of its own.
+Not tests: nothing here asserts, and `make test` does not run it. The figures are kept in
+`docs/benchmarks.md`, with the machine they were measured on.
 """
