@@ -86,7 +86,8 @@ def _as_json(
 
 def _show(sizes: list[_Size], zips: Mapping[str, int], changed: list[str]) -> None:
     out = console()
-    table = Table("template", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("template", overflow="fold")
     for heading in ("resources", "of 500", "bytes", "of 1,000,000"):
         table.add_column(heading, justify="right")
     for size in sizes:
