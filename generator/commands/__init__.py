@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS: Final[dict[str, str]] = {
+    "doctor": "Check account, region, quotas and rights before money is spent.",
     "diff": "Show what a deployment would change, in which resources and rights.",
     "deploy": "Create or update the stack, and follow it live.",
     "status": "Show the stack, those nested in it, the pipeline and the endpoint.",
@@ -49,6 +50,7 @@ COMMANDS: Final[dict[str, str]] = {
     "diagram": "Draw the architecture, each stack and the pipeline from the templates.",
     "audit": "Run independent checkers over the templates; fail on what is not exempt.",
     "site": "Write one page for reviewers: picture, resources, rights, cost, checks.",
+    "completion": "Print a script that completes commands in a shell.",
 }
 """Each command's summary, in the order of ``--help``."""
 

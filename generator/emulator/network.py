@@ -271,6 +271,30 @@ def _refusing(delete: Delete, users: Callable[[str], list[str]]) -> Delete:
     return handle
 
 
+SERVICES = (
+    *("sagemaker.api", "sagemaker.runtime", "cloudformation", "athena", "glue"),
+    *("codeartifact.api", "codeartifact.repositories", "servicecatalog"),
+)
+STUDIO = "studio"
+
+
+def offer_more_endpoint_services() -> None:
+    """List the endpoint services that the templates can use and ministack does not know.
+
+    Studio's has a name of its own: ``aws.sagemaker.<region>.studio``.
+    """
+    ec2._VPCE_INTERFACE_SERVICES = (*ec2._VPCE_INTERFACE_SERVICES, *SERVICES, STUDIO)
+    stock = ec2._ACTION_MAP["DescribeVpcEndpointServices"]
+
+    def describe(params: dict[str, list[str]]) -> tuple[int, dict[str, str], bytes]:
+        status, headers, body = stock(params)
+        region = get_region()
+        given = f"com.amazonaws.{region}.{STUDIO}<".encode()
+        return status, headers, body.replace(given, f"aws.sagemaker.{region}.{STUDIO}<".encode())
+
+    ec2._ACTION_MAP["DescribeVpcEndpointServices"] = describe
+
+
 def register() -> None:
     """Register the missing types and complete the others."""
     handlers = provisioners._RESOURCE_HANDLERS
@@ -287,3 +311,4 @@ def register() -> None:
     keep_endpoint_policies()
     show_endpoint_details()
     refuse_deletion_while_used()
+    offer_more_endpoint_services()

@@ -117,17 +117,18 @@ def read(
     group: str,
     source: str,
     since: datetime,
+    prefix: str = "",
     keep_noise: bool = False,
-    **filters: Any,
 ) -> Iterator[Line]:
     """Yield the lines of a log group since a time, by default without the Lambda service's.
 
-    ``filters`` are further arguments of FilterLogEvents.
+    ``prefix`` limits them to the streams whose names begin with it.
     """
+    streams = {"logStreamNamePrefix": prefix} if prefix else {}
     pages = (
         target.client("logs")
         .get_paginator("filter_log_events")
-        .paginate(logGroupName=group, startTime=int(since.timestamp() * 1000), **filters)
+        .paginate(logGroupName=group, startTime=int(since.timestamp() * 1000), **streams)
     )
     for page in pages:
         for event in page.get("events", []):
