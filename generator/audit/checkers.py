@@ -89,14 +89,23 @@ def run(settings: Settings) -> list[Result]:
         CheckerError: an environment is missing, or a checker failed.
 
     """
-    _check_installed()
     wholes = [whole(plain_stacks(settings, mode)) for mode in settings.modes]
-    with tempfile.TemporaryDirectory(prefix="audit-") as folder:
-        paths = [_write(Path(folder), index, each) for index, each in enumerate(wholes)]
-        programs = _start_all(paths)
-        results = [_cfn_lint(settings, wholes), *_collect(programs, wholes[0].stack_of)]
+    results = [_cfn_lint(settings, wholes), *over(wholes)]
     order = list(CHECKERS)
     return sorted(results, key=lambda result: order.index(result.checker))
+
+
+def over(wholes: Sequence[Whole]) -> list[Result]:
+    """Return what every checker but cfn-lint says of templates of the same resources.
+
+    Raises:
+        CheckerError: as ``run``.
+
+    """
+    _check_installed()
+    with tempfile.TemporaryDirectory(prefix="audit-") as folder:
+        paths = [_write(Path(folder), index, each) for index, each in enumerate(wholes)]
+        return _collect(_start_all(paths), wholes[0].stack_of)
 
 
 def _check_installed() -> None:
@@ -115,8 +124,10 @@ def plain_stacks(settings: Settings, mode: Mode) -> Stacks:
 
 
 def _write(folder: Path, index: int, each: Whole) -> str:
+    """Write a template for checkers; in order, because cdk-nag finds some rights in that only."""
     path = folder / f"whole-{index}.json"
-    path.write_text(json.dumps(with_visible_rights(each.template)), encoding="utf-8")
+    text = json.dumps(with_visible_rights(each.template), sort_keys=True)
+    path.write_text(text, encoding="utf-8")
     return str(path)
 
 

@@ -1,7 +1,8 @@
 """What the checkers object to and we accept: one file, each entry with its reason and source.
 
-An entry names rules (``checker:rule``) and resources (``stack.LogicalId``), and stands for each
-rule with each resource: one that no checker objects to any more is stale, and fails the gate.
+An entry is a decision. What it accepts are rules (``checker:rule``) with resources
+(``stack.LogicalId``), each rule with each resource: what no checker objects to any more is stale,
+and fails the gate.
 """
 
 from __future__ import annotations
@@ -32,15 +33,9 @@ class Exemption:
     """One decision: what is accepted, why, and who says so."""
 
     title: str
-    rules: tuple[str, ...]
-    resources: tuple[str, ...]
     reason: str
     source: str
-
-    @property
-    def keys(self) -> list[Key]:
-        """Return each rule with each resource."""
-        return list(product(self.rules, self.resources))
+    accepts: tuple[Key, ...]
 
 
 @dataclass(frozen=True)
@@ -54,7 +49,7 @@ class Judgement:
 
 def judge(findings: Iterable[Finding], exemptions: Sequence[Exemption]) -> Judgement:
     """Compare what was found with what is accepted."""
-    accepted = {key for exemption in exemptions for key in exemption.keys}
+    accepted = {key for exemption in exemptions for key in exemption.accepts}
     found = sorted(findings)
     return Judgement(
         open=tuple(finding for finding in found if finding.key not in accepted),
@@ -81,28 +76,30 @@ def read(path: Path = FILE) -> list[Exemption]:
 
 
 def _exemption(entry: Mapping[str, Any]) -> Exemption:
-    expected = {field.name for field in fields(Exemption)}
-    title = entry.get("title", "an entry without title")
-    if wrong := sorted(expected ^ entry.keys()):
-        raise ExemptionError(f"{title}: {', '.join(wrong)} missing or unknown")
-    if empty := sorted(name for name, value in entry.items() if not value):
-        raise ExemptionError(f"{title}: {', '.join(empty)} empty")
-    for rule in entry["rules"]:
+    title = str(entry.get("title", "an entry without title"))
+    _check_fields(title, entry, {field.name for field in fields(Exemption)})
+    accepts: list[Key] = []
+    for pairs in entry["accepts"]:
+        _check_fields(title, pairs, {"rules", "resources"})
+        accepts += product(pairs["rules"], pairs["resources"])
+    for rule, _ in accepts:
         if rule.partition(":")[0] not in CHECKERS:
             raise ExemptionError(f"{title}: {rule} must begin with one of {', '.join(CHECKERS)}")
-    return Exemption(
-        title=title,
-        rules=tuple(entry["rules"]),
-        resources=tuple(entry["resources"]),
-        reason=" ".join(entry["reason"].split()),
-        source=" ".join(entry["source"].split()),
-    )
+    reason, source = (" ".join(entry[name].split()) for name in ("reason", "source"))
+    return Exemption(title, reason, source, tuple(accepts))
+
+
+def _check_fields(title: str, table: Mapping[str, Any], expected: set[str]) -> None:
+    if wrong := sorted(expected ^ table.keys()):
+        raise ExemptionError(f"{title}: {', '.join(wrong)} missing or unknown")
+    if empty := sorted(name for name, value in table.items() if not value):
+        raise ExemptionError(f"{title}: {', '.join(empty)} empty")
 
 
 def _check_disjoint(exemptions: Iterable[Exemption]) -> None:
     seen: dict[Key, str] = {}
     for exemption in exemptions:
-        for key in exemption.keys:
+        for key in exemption.accepts:
             if key in seen:
                 raise ExemptionError(f"{exemption.title}: {key} is in {seen[key]} already")
             seen[key] = exemption.title

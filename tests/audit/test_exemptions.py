@@ -11,15 +11,14 @@ from generator.audit.exemptions import Exemption, ExemptionError, judge, read
 from generator.audit.gate import audit
 
 FOUND = Finding("checkov", "CKV_1", "storage.LogBucket", "has no log")
-ACCEPTED = Exemption("The log bucket", ("checkov:CKV_1",), ("storage.LogBucket",), "why", "who")
+ACCEPTED = Exemption("The log bucket", "why", "who", (FOUND.key,))
 
 ENTRY = """
 [[exemption]]
 title = "The log bucket"
-rules = ["checkov:CKV_1"]
-resources = ["storage.LogBucket"]
 reason = "It would log itself."
 source = "S3 user guide"
+accepts = [{ rules = ["checkov:CKV_1", "checkov:CKV_2"], resources = ["storage.LogBucket"] }]
 """
 
 
@@ -56,7 +55,7 @@ def test_an_exemption_that_nothing_asks_for_is_stale() -> None:
 
 
 def test_an_exemption_that_is_half_needed_is_stale_in_the_other_half() -> None:
-    wider = Exemption("x", ("checkov:CKV_1",), ("storage.LogBucket", "storage.Old"), "why", "who")
+    wider = Exemption("x", "why", "who", (FOUND.key, ("checkov:CKV_1", "storage.Old")))
     assert judge([FOUND], [wider]).stale == (("checkov:CKV_1", "storage.Old"),)
 
 
@@ -83,7 +82,7 @@ def test_the_gate_counts_by_checker() -> None:
 
 def test_an_entry_is_read_whole(tmp_path: Path) -> None:
     (exemption,) = read_text(tmp_path, ENTRY)
-    assert exemption.keys == ACCEPTED.keys
+    assert exemption.accepts == (FOUND.key, ("checkov:CKV_2", "storage.LogBucket"))
     assert (exemption.reason, exemption.source) == ("It would log itself.", "S3 user guide")
 
 
@@ -94,6 +93,8 @@ def test_an_entry_is_read_whole(tmp_path: Path) -> None:
         ("[[exemption", "cannot be read"),
         (ENTRY.replace('source = "S3 user guide"\n', ""), "source missing"),
         (ENTRY.replace("S3 user guide", ""), "source empty"),
+        (ENTRY.replace('["storage.LogBucket"]', "[]"), "resources empty"),
+        (ENTRY.replace("rules =", "rule ="), "rule, rules missing or unknown"),
         (ENTRY + 'until = "2027"', "until missing or unknown"),
         (ENTRY.replace("checkov:", "chekov:"), "chekov:CKV_1 must begin with one of"),
         (ENTRY + ENTRY, "is in The log bucket already"),
