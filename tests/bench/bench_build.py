@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import time
-from dataclasses import dataclass
 from statistics import median
 from typing import Any, Final
 
 from generator.files import REPOSITORY
+from tests.bench.measure import Cost, run
 from tests.bench.page import circumstances, replace_section, table
 
 RUNS: Final = 5
-MIB: Final = 1024
+BUILD: Final = (sys.executable, "build.py")
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What a command took: seconds, seconds of CPU, and MiB of its largest process."""
-
-    wall: float
-    cpu: float
-    peak: float
-
-
-EXAMPLE: Final = Cost(wall=13, cpu=11, peak=675)
+EXAMPLE: Final = Cost(wall=13, cpu=11, peak_mib=675)
 """``cdk synth`` of the CDK example: 11 to 15 s, 11 s of CPU, 675 MiB."""
 EXAMPLE_RESOURCES: Final = 66
 EXAMPLE_LAYER: Final = 20_000_000
@@ -41,22 +30,12 @@ COMMANDS: Final = {
 
 def measure(arguments: list[str]) -> Cost:
     """Return the medians of several runs, the first one (with cold caches) not counted."""
-    costs = [_run(arguments) for _ in range(RUNS + 1)][1:]
+    costs = [run([*BUILD, *arguments]) for _ in range(RUNS + 1)][1:]
     return Cost(
         wall=median(cost.wall for cost in costs),
         cpu=median(cost.cpu for cost in costs),
-        peak=max(cost.peak for cost in costs),
+        peak_mib=max(cost.peak_mib for cost in costs),
     )
-
-
-def _run(arguments: list[str]) -> Cost:
-    command = [sys.executable, str(REPOSITORY / "build.py"), *arguments]
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / MIB)
 
 
 def section() -> str:
@@ -84,8 +63,8 @@ def section() -> str:
 
 
 def _row(name: str, cost: Cost) -> list[str]:
-    ratios = [f"{cost.cpu / EXAMPLE.cpu:.3f}", f"{cost.peak / EXAMPLE.peak:.2f}"]
-    return [name, f"{cost.wall:.2f} s", f"{cost.cpu:.2f} s", f"{cost.peak:.0f} MiB", *ratios]
+    ratios = [f"{cost.cpu / EXAMPLE.cpu:.3f}", f"{cost.peak_mib / EXAMPLE.peak_mib:.2f}"]
+    return [name, f"{cost.wall:.2f} s", f"{cost.cpu:.2f} s", f"{cost.peak_mib:.0f} MiB", *ratios]
 
 
 def _zips(sizes: dict[str, int]) -> str:

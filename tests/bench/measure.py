@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -56,40 +55,3 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
 def best(times: int, measure: Callable[[], Cost]) -> Cost:
     """Return the cheapest of several runs: what disturbs a run only ever makes it dearer."""
     return min((measure() for _ in range(times)), key=lambda cost: cost.wall)
-
-
-def machine() -> str:
-    """Say in a line what was measured on."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{cores} cores, {platform.machine()}, {platform.system()}, Python " + ".".join(
-        map(str, sys.version_info[:3])
-    )
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page: a title, what was done, and a table."""
-
-    title: str
-    text: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: str = ""
-
-    def markdown(self) -> str:
-        """Return the section as Markdown."""
-        lines = [f"## {self.title}", "", self.text, ""]
-        lines += [_row(self.header), _row(["---", *["---:"] * (len(self.header) - 1)])]
-        lines += [_row(row) for row in self.rows]
-        return "\n".join([*lines, *(["", self.notes] if self.notes else []), ""])
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def ratio(ours: float, theirs: float) -> str:
-    """Say how many times less ours is than theirs, or more."""
-    if ours <= theirs:
-        return f"{theirs / ours:.1f} times less" if ours else "nothing"
-    return f"{ours / theirs:.1f} times more"

@@ -13,7 +13,8 @@ from boto3.session import Session
 from generator import package
 from generator.emulator import process
 from generator.emulator.awscli import AwsCli
-from tests.bench.measure import ROOT, Section
+from tests.bench.measure import ROOT
+from tests.bench.page import circumstances, replace_section, table
 from tests.cloud.account import Account, open_account
 
 STACK = "bench"
@@ -21,8 +22,8 @@ ROWS = 100_000
 REPORT = re.compile(r"Duration: (\d+) ms")
 
 
-def sections() -> list[Section]:
-    """Return the time of each command, and time and memory of each function."""
+def section() -> str:
+    """Deploy, and return the time of each command and function in Markdown."""
     package.build_all()
     with (
         process.running(ROOT / ".venv-emulator/bin/python") as emulator,
@@ -33,7 +34,7 @@ def sections() -> list[Section]:
         session = _trusting(session, environment)
         aws = AwsCli(ROOT / ".venv-awscli/bin/python", environment)
         account = open_account(aws, session, "bench-artifacts", Path(folder))
-        return [_commands(account), _functions(account)]
+        return "\n\n".join([*_commands(account), *_functions(account)])
 
 
 def _trusting(session: Session, environment: dict[str, str]) -> Session:
@@ -43,11 +44,11 @@ def _trusting(session: Session, environment: dict[str, str]) -> Session:
     return session
 
 
-def _commands(account: Account) -> Section:
-    def timed(name: str, act: Any) -> tuple[str, str]:
+def _commands(account: Account) -> list[str]:
+    def timed(name: str, act: Any) -> list[str]:
         began = time.perf_counter()
         act()
-        return name, f"{time.perf_counter() - began:.1f} s"
+        return [name, f"{time.perf_counter() - began:.1f} s"]
 
     packaged = account.package()
     rows = (
@@ -61,17 +62,16 @@ def _commands(account: Account) -> Section:
             ),
         ),
     )
-    return Section(
-        "Deploying into the emulated AWS",
-        "The real `aws cloudformation` command, its waiting between polls cut short; "
-        f"{ROWS:,} rows of synthetic data. Real AWS takes minutes: most of them for interface "
-        "endpoints, the domain, and the functions' network interfaces.",
-        ("", "time"),
-        rows,
-    )
+    return [
+        "## Deploying into the emulated AWS",
+        f"{circumstances()} The real `aws cloudformation` command, its waiting between polls cut "
+        f"short; {ROWS:,} rows of synthetic data. Real AWS takes minutes: most of them for "
+        "interface endpoints, the domain, and the functions' network interfaces.",
+        table(["", "time"], rows),
+    ]
 
 
-def _functions(account: Account) -> Section:
+def _functions(account: Account) -> list[str]:
     logs = account.client("logs")
     rows = []
     for group in logs.describe_log_groups()["logGroups"]:
@@ -82,12 +82,13 @@ def _functions(account: Account) -> Section:
         durations = [int(found[1]) for e in events if (found := REPORT.search(e))]
         if durations:
             function = name.rsplit("/", 1)[-1].removesuffix("LogGroup")
-            rows.append((function, str(len(durations)), f"{max(durations)} ms"))
+            rows.append([function, str(len(durations)), f"{max(durations)} ms"])
     account.delete(STACK)
-    return Section(
-        "The functions",
-        "In that deployment, on this machine's processor; the start of Python is part of the first "
-        "request.",
-        ("", "requests", "longest"),
-        tuple(sorted(rows)),
-    )
+    return [
+        "The functions in that deployment; the start of Python is part of the first request.",
+        table(["function", "requests", "longest"], sorted(rows)),
+    ]
+
+
+if __name__ == "__main__":
+    replace_section("deployment", section())
