@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from crhelper import CfnResource
 
 from functions.shared import answer, aws, custom_resource
 from functions.shared.deadline import Deadline
@@ -51,6 +52,7 @@ def world(
     cloudformation = FakeCloudFormation(STACK_ID, "DELETE_IN_PROGRESS")
     wire.backends = {"cloudformation": cloudformation}
     wire.listener = partial(recorder.record, function) if function else lambda *_: None
+    monkeypatch.setattr(CfnResource._wait_for_cwlogs, "__defaults__", (_never,))
     monkeypatch.setattr(aws, "client", wire.client)
     monkeypatch.setattr(answer, "HTTPSConnection", responses.connect)
     monkeypatch.setattr(answer, "deliver", partial(answer.deliver, sleep=clock.sleep))
@@ -66,6 +68,10 @@ def log_levels() -> Iterator[None]:
     yield
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)
+
+
+def _never(_seconds: float) -> None:
+    raise AssertionError("crhelper slept before an answer")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
