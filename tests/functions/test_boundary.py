@@ -12,7 +12,6 @@ from http.client import InvalidURL
 from typing import Any
 
 import boto3
-import crhelper.resource_helper
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
