@@ -24,15 +24,15 @@ Permissions:
   ``sagemaker.amazonaws.com`` (CreatePipeline and UpdatePipeline ask for it)
 - ``sagemaker:StopPipelineExecution``, ``sagemaker:ListPipelineExecutionSteps`` on
   ``pipeline/<name>/execution/*``
-- ``sagemaker:ListTags`` on ``pipeline/<name>``, ``endpoint/*``, ``endpoint-config/*``, ``model/*``
-  (whose a thing is stands in its tags only)
+- ``sagemaker:ListTags`` on ``pipeline/<name>``, ``endpoint/<endpoint name>``,
+  ``endpoint-config/*<endpoint name>*``, ``model/pipelines-*`` (whose a thing is stands in its tags)
 - ``sagemaker:ListEndpoints``, ``sagemaker:ListEndpointConfigs``, ``sagemaker:ListModels`` on ``*``
   (they know no narrower resource)
-- ``sagemaker:DescribeEndpoint`` on ``endpoint/*``, ``sagemaker:DescribeEndpointConfig`` on
-  ``endpoint-config/*``
-- ``sagemaker:DeleteEndpoint`` on ``endpoint/*``, ``sagemaker:DeleteEndpointConfig`` on
-  ``endpoint-config/*``, ``sagemaker:DeleteModel`` on ``model/*``, all with the condition
-  ``aws:ResourceTag/pipeline-owner`` = the owner
+- ``sagemaker:DescribeEndpoint`` on ``endpoint/<endpoint name>``,
+  ``sagemaker:DescribeEndpointConfig`` on ``endpoint-config/*`` (one that users gave the endpoint)
+- ``sagemaker:DeleteEndpoint`` on ``endpoint/<endpoint name>``, ``sagemaker:DeleteEndpointConfig``
+  on ``endpoint-config/*<endpoint name>*``, ``sagemaker:DeleteModel`` on ``model/pipelines-*``, all
+  with the condition ``aws:ResourceTag/pipeline-owner`` = the owner
 - ``sagemaker:ListModelPackages``, ``sagemaker:DescribeModelPackage``,
   ``sagemaker:DeleteModelPackage`` on ``model-package/<group>/*``
 - ``cloudformation:DescribeStacks`` on the stack

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 MODEL_NAMES: Final = "pipelines-"
-"""What the names have in common that SageMaker gives to the models of pipelines."""
+"""How the names begin that SageMaker gives to the models of pipelines."""
 
 _POLL_SECONDS = 10
 _RUNNING = frozenset({"Executing", "Stopping"})
@@ -55,8 +55,9 @@ class Removal:
     """The removal of one pipeline. It can stop at any point and be begun again.
 
     What runs made is looked for twice: in the steps of the pipeline's executions, and among all
-    things whose names could be theirs, since the pipeline may be gone. Neither decides: a thing is
-    ours by its own owner tag, a model package (it takes no tags) by its metadata.
+    things there are, since the pipeline may be gone. Neither decides: a thing is ours by its own
+    owner tag, a model package (it takes no tags) by its metadata. Things whose names cannot be ours
+    are not even asked for their tags: the function has no right to.
     """
 
     pipeline: Pipeline
@@ -124,8 +125,21 @@ class Removal:
             *(self._made_in_steps() if pipeline_is_ours else ()),
             *self._made_by_name(),
         ):
-            found[kind][thing.arn.lower()] = thing
+            if self._could_be_ours(kind, thing):
+                found[kind][thing.arn.lower()] = thing
         return defaultdict(list, {kind: [*things.values()] for kind, things in found.items()})
+
+    def _could_be_ours(self, kind: Kind, thing: Thing) -> bool:
+        """Tell by the name; SageMaker adds a suffix of its own to that of a configuration."""
+        endpoint = self.pipeline.properties.endpoint_name.lower()
+        group = self.pipeline.properties.model_package_group.lower()
+        name = thing.name.lower()
+        return {
+            ENDPOINT: name == endpoint,
+            CONFIG: endpoint in name,
+            MODEL: name.startswith(MODEL_NAMES),
+            PACKAGE: thing.arn.lower().endswith(f":model-package/{group}/{name}"),
+        }[kind]
 
     def _made_in_steps(self) -> Iterator[tuple[Kind, Thing]]:
         kinds = (ENDPOINT, CONFIG, MODEL, PACKAGE)
@@ -138,7 +152,7 @@ class Removal:
             for kind in kinds:
                 for step in steps:
                     if made := step.get("Metadata", {}).get(kind.name, {}).get("Arn"):
-                        yield kind, Thing(made.rpartition("/")[2], made)
+                        yield kind, _thing(made)
 
     def _made_by_name(self) -> Iterator[tuple[Kind, Thing]]:
         endpoint = self.pipeline.properties.endpoint_name
@@ -150,7 +164,7 @@ class Removal:
         for one in self._list(
             "list_model_packages", "ModelPackageSummaryList", ModelPackageGroupName=group
         ):
-            yield PACKAGE, Thing(one["ModelPackageArn"], one["ModelPackageArn"])
+            yield PACKAGE, _thing(one["ModelPackageArn"])
 
     def _list(self, operation: str, key: str, **filters: str) -> list[Json]:
         pages = self.pipeline.sagemaker.get_paginator(operation).paginate(**filters)
@@ -247,3 +261,7 @@ class Removal:
                 f"Pipeline {name} cannot be deleted now: an execution was started meanwhile, or "
                 "its deletion is under way. Delete the stack again."
             ) from None
+
+
+def _thing(arn: str) -> Thing:
+    return Thing(arn.rpartition("/")[2], arn)

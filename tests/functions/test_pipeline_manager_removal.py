@@ -216,21 +216,38 @@ def test_things_with_our_tag_go_though_no_step_names_them(deployed: Deployment) 
     assert deployed.is_clean
 
 
-def test_things_with_other_names_go_if_a_step_made_them(deployed: Deployment) -> None:
-    """As after an update that renamed the endpoint or the registry's group."""
+def test_what_a_step_made_goes_though_no_listing_shows_it(
+    deployed: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Listings lag behind."""
+    for name in ("list_endpoints", "list_endpoint_configs", "list_models", "list_model_packages"):
+        key = {"list_model_packages": "ModelPackageSummaryList"}.get(name)
+        empty = {key or f"{name.removeprefix('list_').title().replace('_', '')}": []}
+        monkeypatch.setattr(deployed.sagemaker, name, lambda _p, empty=empty: empty)
+    assert delete(deployed).succeeded
+    assert deployed.is_clean
+
+
+def test_things_whose_names_cannot_be_ours_are_not_looked_at(deployed: Deployment) -> None:
+    """The function has no right to, and would fail: its deletion could never end."""
     sagemaker = deployed.sagemaker
-    config = sagemaker.make("EndpointConfig", "former-Sfx", OWNER, models=[])
+    model = sagemaker.make("Model", "my-pipelines-model", OWNER)
+    config = sagemaker.make("EndpointConfig", "former-Sfx", OWNER)
     endpoint = sagemaker.make("Endpoint", "former", OWNER, config=config.name, status="InService")
     package = sagemaker.register("former-group", OWNER)
     sagemaker.run(
         NAME,
         "Succeeded",
+        ("Model", model.arn),
         ("Endpoint", endpoint.arn),
         ("EndpointConfig", config.arn),
         ("RegisterModel", package),
     )
     assert delete(deployed).succeeded
-    assert deployed.is_clean
+    assert NAME not in sagemaker.pipelines
+    asked = str([p for name, p in sagemaker.requests if name != "ListPipelineExecutionSteps"])
+    assert "former" not in asked
+    assert "my-pipelines" not in asked
 
 
 def test_leftovers_go_though_the_pipeline_is_gone(deployed: Deployment) -> None:
