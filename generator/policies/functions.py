@@ -239,7 +239,7 @@ def _remove_what_runs_made(name: UniqueName) -> list[Statement]:
         allow(
             "ListModelPackages",
             [sagemaker.ListModelPackages],
-            [arn("sagemaker", "model-package-group/${Name}", Name=name), packages],
+            [packages],
         ),
         allow(
             "DeleteModelPackages",

@@ -71,7 +71,6 @@ _ADMINISTER_KEY = (
 )
 _USE_KEY = (
     kms.Decrypt,
-    kms.DescribeKey,
     kms.Encrypt,
     kms.GenerateDataKey,
 )

@@ -66,6 +66,7 @@ class Request:
     context: Context = field(default_factory=dict)
     via: str = ""
     extra: tuple[Json, ...] = ()
+    """Policies of the caller besides its own."""
     bare: bool = False
     """Without all policies of the deployment: what `extra` alone permits."""
     guard: Json | None = None
@@ -139,7 +140,7 @@ class Account:
 
     def simulation(self, request: Request) -> Json:
         """Return what the simulator takes for a request."""
-        guard = self._guard(request)
+        guard = self.guard(request)
         endpoint = self.documents.get(f"endpoint/{request.via}")
         account = self._account_of(request)
         simulation: Json = {
@@ -219,12 +220,12 @@ class Account:
         given = {STAND_INS.get(key, key): value for key, value in request.context.items()}
         return {**context, **given}
 
-    def _guard(self, request: Request) -> Json | None:
+    def guard(self, request: Request) -> Json | None:
         """Return the policy of the resource, of whichever kind it has."""
-        if request.bare:
-            return None
         if request.guard is not None:
             return request.guard
+        if request.bare:
+            return None
         if ":repository/" in request.resource and self.place.account not in request.resource:
             return PUBLIC_REPOSITORY
         for kind, owner in _guards(self.deployment, request):

@@ -93,6 +93,7 @@ _ROLES: Final = {
     "seed_data": ("SeedDataRole", "pipeline"),
     "vpc_baseline": ("VpcBaselineRole", "network"),
 }
+_BUCKETS: Final = {"empty_bucket": ("DataBucket", "LogBucket")}
 _OUTSIDE: Final = ("vpc_baseline",)
 _NOT_HERE: Final = ("former", "missing", "new-pipeline", "aws-us-gov", "other")
 """Parts of names in tests of what cannot be in a deployment: its names never change."""
@@ -104,18 +105,19 @@ def _recorded(account: Account, path: Path) -> Iterator[Required]:
         for right in rights:
             if any(part in right.resource for part in _NOT_HERE):
                 continue
-            resource = _renamed(account, function, stack, right.resource)
-            context = {**dict(right.context), **_tags_of(account, right.action, stack)}
-            via = "" if function in _OUTSIDE else through(account, right.action)
-            request = Request(role, right.action, resource, context, via)
-            yield Required(RECORDED, request, f"functions/{function}")
+            for bucket in _BUCKETS.get(function, ("DataBucket",)):
+                resource = _renamed(account, function, stack, bucket, right.resource)
+                context = {**dict(right.context), **_tags_of(account, right.action, stack)}
+                via = "" if function in _OUTSIDE else through(account, right.action)
+                request = Request(role, right.action, resource, context, via)
+                yield Required(RECORDED, request, f"functions/{function}")
 
 
-def _renamed(account: Account, function: str, stack: str, resource: str) -> str:
+def _renamed(account: Account, function: str, stack: str, bucket_title: str, resource: str) -> str:
     """Return the resource of a test as the one of the deployment that it stands for."""
     deployment, place = account.deployment, account.place
     name = deployment.parameters["pipeline"]["UniqueName"]
-    bucket = deployment.get("storage", "DataBucket").reference
+    bucket = deployment.get("storage", bucket_title).reference
     if ":cloudformation:" in resource:
         return deployment.stack_ids[stack]
     if resource == recorder.KEY_ARN:
