@@ -98,16 +98,16 @@ def unpacked(folder: Path) -> Iterator[Path]:
         yield Path(target)
 
 
-def serving_code(model: Path) -> ModuleType:
-    """The module `inference` that the model brings along.
+def serving_code(model: Path, script: str = "code/inference.py") -> ModuleType:
+    """The module `inference` that the model brings along, at `script`.
 
     Raises:
         JobError: it brings none that can be loaded.
     """
-    path = model / "code/inference.py"
+    path = model / script
     spec = importlib.util.spec_from_file_location("inference", path)
     if not path.is_file() or spec is None or spec.loader is None:
-        raise JobError("model.tar.gz is broken: it holds no code/inference.py")
+        raise JobError(f"model.tar.gz is broken: it holds no {script}")
     module = importlib.util.module_from_spec(spec)
     sys.modules["inference"] = module
     spec.loader.exec_module(module)
@@ -120,9 +120,11 @@ def load(model: Path) -> tuple[ModuleType, Any]:
     Raises:
         JobError: the model does not load; then it would not serve either.
     """
-    code = serving_code(model)
     try:
+        code = serving_code(model)
         return code, code.model_fn(str(model))
+    except JobError:
+        raise
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise JobError(f"model.tar.gz is broken: its model does not load: {reason}") from error

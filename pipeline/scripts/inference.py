@@ -30,6 +30,7 @@ import pandas as pd
 try:
     from sagemaker_inference import content_types
     from sagemaker_inference.errors import BaseInferenceToolkitError
+    from sagemaker_inference.transformer import Transformer
 except ImportError:  # the training image, where evaluate.py calls this file, has no such package
     content_types = None
 
@@ -103,7 +104,7 @@ def model_fn(model_dir: str) -> Model:
     """Load the model from an unpacked `model.tar.gz`, ready to answer at once."""
     model = load(Path(model_dir))
     predict(model, typed({feature.name: [None] for feature in model.features}, model.features))
-    _receive_bytes()
+    _adapt_toolkit()
     return model
 
 
@@ -123,10 +124,26 @@ def load(folder: Path) -> Model:
     )
 
 
-def _receive_bytes() -> None:
-    """Keep the toolkit from decoding bodies itself: it answers 500 to one that is not UTF-8."""
-    if content_types:
+def _adapt_toolkit() -> None:
+    """Two changes to the toolkit, which has no settings for them.
+
+    It decodes bodies before it asks us, and answers 500 to one that is not UTF-8; and it appends
+    a traceback to the sentence that tells clients of their mistake.
+    """
+    if content_types and content_types.UTF8_TYPES:
         content_types.UTF8_TYPES = []
+        Transformer.handle_error = staticmethod(_told(Transformer.handle_error))
+
+
+def _told(handle_error: Callable[[Any, Any, str], list[str]]) -> Callable[..., list[str]]:
+    def handle(context: Any, error: Any, trace: str) -> list[str]:
+        answer = handle_error(context, error, trace)
+        if error.status_code >= 500:  # noqa: PLR2004
+            return answer
+        context.set_response_content_type(0, "text/plain")
+        return [f"{error.message}\n"]
+
+    return handle
 
 
 def transform_fn(

@@ -6,8 +6,11 @@ import csv
 import io
 import json
 import math
+import sys
+from pathlib import Path
 from typing import Any
 
+import evaluate
 import inference
 import pandas as pd
 import pytest
@@ -344,14 +347,26 @@ def test_a_bad_cell_is_named_in_training_too() -> None:
         inference.typed({"age": ["1", "x"]}, FEATURES[:1])
 
 
+def test_the_training_image_needs_no_serving_toolkit(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sagemaker_inference", None)
+    monkeypatch.setitem(sys.modules, "inference", inference)  # and back again at the end
+    code = evaluate.serving_code(Path(inference.__file__).parents[1], "scripts/inference.py")
+    with pytest.raises(code.BaseInferenceToolkitError) as caught:
+        code.transform_fn(model, b"", CSV, JSON)
+    assert caught.value.status_code == 400
+
+
 # --- The toolkit -----------------------------------------------------------------------------
 
 
 class Context:
     """What the model server hands to the toolkit with a request."""
 
-    def __init__(self, content_type: str, accept: str) -> None:
-        self.headers = {"Content-Type": content_type, "Accept": accept}
+    def __init__(self, content_type: str | None, accept: str | None) -> None:
+        headers = {"Content-Type": content_type, "Accept": accept}
+        self.headers = {name: value for name, value in headers.items() if value}
         self.system_properties = {"model_dir": "/nowhere"}
         self.request_processor = [self]
         self.status = 200
@@ -370,7 +385,9 @@ class Context:
 @pytest.fixture
 def served(model: Model, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The toolkit's transformer, with our functions and the model of a few lines."""
-    monkeypatch.setattr(content_types, "UTF8_TYPES", list(content_types.UTF8_TYPES))
+    monkeypatch.setattr(content_types, "UTF8_TYPES", content_types.UTF8_TYPES)
+    handle_error = staticmethod(transformer.Transformer.handle_error)
+    monkeypatch.setattr(transformer.Transformer, "handle_error", handle_error)
     monkeypatch.setattr(inference, "load", lambda _: model)
     monkeypatch.setenv("SAGEMAKER_PROGRAM", "inference.py")
     return transformer.Transformer()
@@ -386,7 +403,16 @@ def test_the_toolkit_finds_our_functions(served: Any) -> None:
 @pytest.mark.parametrize("name", REFUSED)
 def test_the_toolkit_answers_no_request_with_500(served: Any, name: str) -> None:
     body, content_type, accept, status, message = REFUSED[name]
-    context = Context(content_type or "", accept or "")
+    context = Context(content_type, accept)
     [answer] = served.transform([{"body": body}], context)
     assert context.status == status
-    assert answer.startswith(message.replace("None", "''"))
+    assert answer.startswith(message)
+    assert (answer.count("\n"), context.answered) == (1, (0, "text/plain"))
+
+
+def test_a_fault_of_ours_is_answered_with_its_traceback(served: Any, model: Model) -> None:
+    model.predictor.predict_proba = None
+    context = Context(CSV, JSON)
+    [answer] = served.transform([{"body": ROWS}], context)
+    assert context.status == 500
+    assert "Traceback" in answer
