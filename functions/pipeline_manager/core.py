@@ -126,6 +126,13 @@ class Pipeline:
         """Return the token by which SageMaker knows a request that is sent twice."""
         return hashlib.sha256(f"{self.request_id}/{purpose}".encode()).hexdigest()
 
+    def unfinished(self, what: str) -> str:
+        """Return what to say when a deletion runs out of time."""
+        return (
+            f"Pipeline {self.properties.pipeline_name} still has {what}; the time was up. "
+            "Delete the stack again to go on."
+        )
+
     def _tags(self, arn: str) -> Iterator[tuple[str, str]]:
         pages = self.sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn)
         try:

@@ -191,6 +191,18 @@ def test_an_endpoint_that_a_user_took_over_keeps_serving(deployed: Deployment) -
     assert NAME not in deployed.sagemaker.pipelines
 
 
+def test_an_endpoint_that_goes_keeps_nothing(deployed: Deployment) -> None:
+    """Its tags may be gone before it."""
+    endpoint = deployed.sagemaker.resources["Endpoint"][ENDPOINT]
+    deployed.sagemaker.tags[endpoint.arn] = {}
+    endpoint.fields["status"] = "Deleting"
+    deployed.sagemaker.before["DeleteEndpointConfig"] = [
+        deployed.sagemaker.resources["Endpoint"].clear
+    ]
+    assert delete(deployed).succeeded
+    assert deployed.is_clean
+
+
 @pytest.mark.parametrize("tags", [{}, OTHER])
 def test_things_of_others_with_similar_names_stay(
     deployed: Deployment, tags: dict[str, str]
