@@ -31,6 +31,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import compress, islice, pairwise
+from operator import mul
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -38,7 +39,7 @@ import jobs
 from jobs import MISSING, JobError, listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 Json = dict[str, Any]
 Row = list[str]
@@ -257,20 +258,21 @@ class Moments:
     most: float = -math.inf
     integers: bool = True
 
-    def add(self, pairs: Sequence[tuple[float, int]]) -> None:
-        """Take values with how often each occurs (Chan, Golub and LeVeque, 1979)."""
-        count = sum(times for _, times in pairs)
-        if not count:
+    def add(self, values: Sequence[float], times: Sequence[int]) -> None:
+        """Take finite values and how often each occurs (Chan, Golub and LeVeque, 1979)."""
+        if not values:
             return
-        mean = math.fsum(value * times for value, times in pairs) / count
+        count = sum(times)
+        mean = math.fsum(map(mul, values, times)) / count
+        shifts = [value - mean for value in values]
         shift, total = mean - self.mean, self.count + count
-        self.squares += math.fsum((value - mean) ** 2 * times for value, times in pairs)
+        self.squares += math.fsum(map(mul, map(mul, shifts, shifts), times))
         self.squares += shift**2 * self.count * count / total
         self.mean += shift * count / total
         self.count = total
-        self.least = min(self.least, *(value for value, _ in pairs))
-        self.most = max(self.most, *(value for value, _ in pairs))
-        self.integers = self.integers and all(value.is_integer() for value, _ in pairs)
+        self.least = min(self.least, *values)
+        self.most = max(self.most, *values)
+        self.integers = self.integers and all(map(float.is_integer, values))
 
     def summary(self) -> Json:
         """Range, mean and (population) standard deviation."""
@@ -302,16 +304,16 @@ class Column:
                 self.counts = None
 
     def _add_numbers(self, counts: Mapping[str, int]) -> None:
-        pairs = []
-        for text, times in counts.items():
-            value = jobs.number(text)
-            if value is None:
-                self.moments = None
-                return
-            if abs(value) < _LARGEST_NUMBER:
-                pairs.append((value, times))
-        if self.moments:
-            self.moments.add(pairs)
+        """Add to the moments, or give them up: one value that is no number makes a text column."""
+        values = _numbers(counts)
+        if values is None or self.moments is None:
+            self.moments = None
+            return
+        times = list(counts.values())
+        kept = [abs(value) < _LARGEST_NUMBER for value in values]  # NaN is not
+        if not all(kept):
+            values, times = list(compress(values, kept)), list(compress(times, kept))
+        self.moments.add(values, times)
 
     @property
     def constant(self) -> bool:
@@ -344,6 +346,16 @@ class Column:
             top = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_TOP_VALUES]
             found["top"] = [{"value": value, "rows": rows} for value, rows in top]
         return found
+
+
+def _numbers(texts: Collection[str]) -> list[float] | None:
+    """`jobs.number` of each of `texts`, or None if one is no number; quick, for whole columns."""
+    if "_" in "".join(texts):
+        return None
+    try:
+        return list(map(float, texts))
+    except ValueError:
+        return None
 
 
 @dataclass
