@@ -117,7 +117,11 @@ def estimate(choices: Choices, prices: Prices) -> Estimate:
         UsageError: as ``deployment`` does.
 
     """
-    made = deployment(choices, prices.region)
+    return of_deployment(deployment(choices, prices.region), choices, prices)
+
+
+def of_deployment(made: Deployment, choices: Choices, prices: Prices) -> Estimate:
+    """Return the estimate of a deployment at hand; what is counted is the same in each region."""
     return Estimate(
         region=prices.region,
         lines=tuple(_lines(choices, made, prices)),

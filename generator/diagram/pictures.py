@@ -33,9 +33,9 @@ class Picture:
     height: float
     mermaid: str
 
-    def svg(self, theme: Theme, *, page: bool = True) -> str:
+    def svg(self, theme: Theme) -> str:
         """Return the drawing in a theme."""
-        return self.drawing.to_svg(self.width, self.height, theme, page=page)
+        return self.drawing.to_svg(self.width, self.height, theme)
 
 
 def pictures(settings: Settings, mode: Mode = Mode.DEV) -> list[Picture]:

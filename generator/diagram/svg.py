@@ -142,23 +142,32 @@ class Drawing:
         if head:
             self.elements.append(f'<path class="d-{style}-head" d="{_head(path[-2], path[-1])}"/>')
 
-    def to_svg(self, width: float, height: float, theme: Theme, *, page: bool = True) -> str:
-        """Return the document; ``page`` paints the ground."""
-        symbols = "".join(_symbol(name) for name in sorted(self.icons))
+    def to_svg(self, width: float, height: float, theme: Theme) -> str:
+        """Return the document on its own, in a theme."""
         ground = f'<rect class="d-page" width="{_n(width)}" height="{_n(height)}" rx="8"/>'
+        head = [f"<style>{style(theme)}</style>", f"<defs>{symbols(self.icons)}</defs>", ground]
+        return self._document(width, height, [*head, *self.elements])
+
+    def inside_a_page(self, width: float, height: float) -> str:
+        """Return it for a page that has ``style`` and ``symbols`` itself, once for all drawings."""
+        return self._document(width, height, self.elements)
+
+    def _document(self, width: float, height: float, elements: list[str]) -> str:
         lines = [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_n(width)} {_n(height)}" '
             f'width="{_n(width)}" height="{_n(height)}" role="img" aria-label='
             f"{quoteattr(self.title)} font-family={quoteattr(FONTS)}>",
             f"<title>{escape(self.title)}</title>",
             f"<desc>{escape(self.description)}</desc>",
-            f"<style>{_style(theme)}</style>",
-            f"<defs>{symbols}</defs>",
-            *([ground] if page else []),
-            *self.elements,
+            *elements,
             "</svg>",
         ]
         return "\n".join(lines) + "\n"
+
+
+def symbols(names: Iterable[str]) -> str:
+    """Return the icons that drawings refer to."""
+    return "".join(_symbol(name) for name in sorted(names))
 
 
 def width_of(text: str, size: float = NORMAL, *, bold: bool = False) -> float:
@@ -204,7 +213,8 @@ def _symbol(name: str) -> str:
     return f'<symbol id="icon-{name}" viewBox="{view}">{body}</symbol>'
 
 
-def _style(theme: Theme) -> str:
+def style(theme: Theme) -> str:
+    """Return the style sheet of the classes that drawings use."""
     fills = {name: f".d-{name}{{fill:{theme[name]}}}" for name in ("page", "ink", "soft", "plate")}
     fills |= {
         f"{name}-ink": f".d-{name}-ink{{fill:{theme[name]}}}"
