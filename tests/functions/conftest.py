@@ -55,6 +55,8 @@ def world(
     monkeypatch.setattr(CfnResource._wait_for_cwlogs, "__defaults__", (_never,))
     monkeypatch.setattr(aws, "client", wire.client)
     monkeypatch.setattr(answer, "HTTPSConnection", responses.connect)
+    # Reading the machine's certificates takes 0.1 s each time.
+    monkeypatch.setattr(answer.ssl, "create_default_context", lambda _purpose: None)
     monkeypatch.setattr(answer, "deliver", partial(answer.deliver, sleep=clock.sleep))
     monkeypatch.setattr(custom_resource, "Deadline", partial(Deadline, sleep=clock.sleep))
     return World(function, wire, clock, responses, cloudformation)

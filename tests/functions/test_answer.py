@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import ssl
 
 import pytest
 
-from functions.shared.answer import AnswerError, deliver
+from functions.shared.answer import AnswerError, connect, deliver
 from tests.functions.fakes.clock import Clock
 from tests.functions.world import ResponseBucket
 
@@ -17,6 +18,12 @@ def sent(*outcomes: int | Exception) -> tuple[ResponseBucket, Clock]:
     bucket, clock = ResponseBucket(outcomes=[*outcomes]), Clock()
     deliver(URL, {"Status": "SUCCESS", "Reason": "naïve"}, bucket.connect, clock.sleep)
     return bucket, clock
+
+
+def test_the_receiver_is_verified() -> None:
+    context = connect("bucket.s3.eu-west-1.amazonaws.com")._context  # type: ignore[attr-defined]
+    assert context.check_hostname
+    assert context.verify_mode == ssl.CERT_REQUIRED
 
 
 def test_the_url_is_used_as_it_was_signed() -> None:
