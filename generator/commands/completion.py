@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-_BASH: Final = r"""# Completion of `python build.py` and `./build.py` in bash.
+_BASH: Final = r"""# Completion of `python build.py` in bash.
 _build_py_completion() {
     local IFS=$'\n' line kind value
     local -a words=("${COMP_WORDS[@]}") program=("${COMP_WORDS[0]}")
@@ -29,11 +29,10 @@ _build_py_completion() {
         "${program[@]}" 2>/dev/null)
     return 0
 }
-complete -o default -o bashdefault -F _build_py_completion build.py python python3
+complete -o default -o bashdefault -F _build_py_completion python python3
 """
 
-_ZSH: Final = r"""#compdef build.py python python3
-# Completion of `python build.py` and `./build.py` in zsh.
+_ZSH: Final = r"""# Completion of `python build.py` in zsh.
 _build_py_completion() {
     local -a program plain described response
     local kind key text
@@ -60,10 +59,10 @@ _build_py_completion() {
     [[ -n $described ]] && _describe -V unsorted described -U
     [[ -n $plain ]] && compadd -U -V unsorted -a plain
 }
-compdef _build_py_completion build.py python python3
+compdef _build_py_completion python python3
 """
 
-_FISH: Final = r"""# Completion of `python build.py` and `./build.py` in fish.
+_FISH: Final = r"""# Completion of `python build.py` in fish.
 function _build_py_completion
     set -l words (commandline -opc)
     set -l program $words[1]
@@ -87,7 +86,6 @@ end
 function _build_py_is_meant
     string match -q '*build.py' -- (commandline -opc)[2]
 end
-complete --no-files --command build.py --arguments '(_build_py_completion)'
 for python in python python3
     complete --no-files --command $python --condition _build_py_is_meant \
         --arguments '(_build_py_completion)'
@@ -107,6 +105,6 @@ python build.py completion bash >> ~/.bashrc
 def command(shell: str) -> None:
     """Print a script that completes commands and options in SHELL.
 
-    It completes `python build.py` and `./build.py`; other uses of python complete file names.
+    It completes `python build.py`, whatever the path of either; elsewhere python gets file names.
     """
     click.echo(_SCRIPTS[shell], nl=False)

@@ -116,6 +116,9 @@ def update(
     if child["StackStatus"] == CLEANUP:
         undo = stack_phases.roll_back(name, child["StackId"], child, child["_undo"])
         stack_phases.on_loop(undo)
+    elif child["StackStatus"] == "UPDATE_ROLLBACK_FAILED" and _rolling_back(parent):
+        _call("ContinueUpdateRollback", {"StackName": [name]})  # the root's goes down the tree
+        time.sleep(POLL_SECONDS)
     else:
         try:
             _call("UpdateStack", _request(name, props, parent))
@@ -147,8 +150,28 @@ def delete(physical_id: str, _props: dict[str, Any]) -> None:
         raise RuntimeError(reason + _failed_resources(name, "delete"))
 
 
+def name_parents() -> None:
+    """Let DescribeStacks say of a nested stack in which one it is, and under which root."""
+    stock = handlers._ACTION_HANDLERS["DescribeStacks"]
+
+    def describe(params: dict[str, list[str]]) -> tuple[int, Any, Any]:
+        status, headers, body = stock(params)
+        text = body if isinstance(body, str) else body.decode()
+        for stack in cloudformation._stacks.values():
+            if stack.get("ParentId"):
+                own = f"<StackId>{stack['StackId']}</StackId>"
+                above = (
+                    f"<ParentId>{stack['ParentId']}</ParentId><RootId>{stack['RootId']}</RootId>"
+                )
+                text = text.replace(own, own + above)
+        return status, headers, text if isinstance(body, str) else text.encode()
+
+    handlers._ACTION_HANDLERS["DescribeStacks"] = describe
+
+
 def register() -> None:
     """Put these handlers in the place of ministack's."""
+    name_parents()
     provisioners._RESOURCE_HANDLERS["AWS::CloudFormation::Stack"] = {
         "create": create,
         "update": update,

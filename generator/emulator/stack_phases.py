@@ -33,6 +33,7 @@ _loop: ContextVar[asyncio.AbstractEventLoop] = ContextVar("event loop of the gat
 
 _stock_deploy = stacks._deploy_stack_async
 _stock_roll_back = stacks._roll_back_operation
+_stock_continue = stacks._continue_update_rollback_async
 _stock_delete_stack = stacks._delete_stack_async
 _stock_delete_resource = stacks._delete_resource
 _stock_provision = stacks._provision_resource
@@ -200,6 +201,13 @@ async def roll_back(
             stack["_resources"][logical_id] = before[logical_id]
 
 
+async def continue_rollback(stack_name: str, stack_id: str, resources_to_skip: Any) -> None:
+    """Continue a rollback; the nested stacks among its resources need to know the loop."""
+    _running.set(stack_name)
+    _loop.set(asyncio.get_running_loop())
+    await _stock_continue(stack_name, stack_id, resources_to_skip)
+
+
 async def delete_stack(
     stack_name: str, stack_id: str, retain_resources: tuple[str, ...] = (), force: bool = False
 ) -> None:
@@ -338,6 +346,7 @@ def register() -> None:
     for module in (stacks, handlers):
         module._roll_back_operation = roll_back
         module._delete_stack_async = delete_stack
+        module._continue_update_rollback_async = continue_rollback
     stacks._provision_resource = provision
     stacks._delete_resource = delete_resource
     provisioners._delete_predecessor = delete_predecessor

@@ -93,11 +93,6 @@ def _alarm(client: Any, name: str) -> bool:
     return bool(client.describe_alarms(AlarmNames=[name])["MetricAlarms"])
 
 
-def _user_profile(client: Any, name: str) -> bool:
-    pages = client.get_paginator("list_user_profiles").paginate(UserProfileNameContains=name)
-    return any(one["UserProfileName"] == name for page in pages for one in page["UserProfiles"])
-
-
 _KINDS: Final[dict[str, _Kind]] = {
     "AWS::S3::Bucket": _Kind("s3", _call("head_bucket", "Bucket"), "aws s3 rb --force s3://{}"),
     "AWS::KMS::Key": _Kind("kms", _key, "aws kms schedule-key-deletion --key-id {}"),
@@ -154,9 +149,6 @@ _KINDS: Final[dict[str, _Kind]] = {
         "sagemaker",
         _call("describe_domain", "DomainId"),
         "aws sagemaker delete-domain --retention-policy HomeEfsFileSystem=Delete --domain-id {}",
-    ),
-    "AWS::SageMaker::UserProfile": _Kind(
-        "sagemaker", _user_profile, "aws sagemaker delete-user-profile --user-profile-name {}"
     ),
     "AWS::SageMaker::ModelPackageGroup": _Kind(
         "sagemaker",
