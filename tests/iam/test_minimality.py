@@ -6,6 +6,7 @@ import json
 
 from tests.iam.account import Account
 from tests.iam.attacks import Attack
+from tests.iam.figures import FIGURES, NOT_TESTABLE, figures, render
 from tests.iam.minimality import (
     allowances,
     last_layer,
@@ -17,10 +18,6 @@ from tests.iam.minimality import (
 from tests.iam.required import Required
 
 INLINE, MANAGED = 10240, 6144
-NOT_TESTABLE = {
-    "endpoint/StsEndpoint/ThisAccount: action *": "what people ask through it, who they are, "
-    "the simulator allows whatever policies say"
-}
 
 
 def test_every_allowance_is_needed_by_a_required_call(
@@ -41,6 +38,13 @@ def test_every_limit_stops_an_attack(account: Account, attempts: list[Attack]) -
     assert [str(part) for part in idle if part not in behind] == [], "no attack needs them"
     for part in idle:
         assert last_layer(account, part, behind[part], requests), f"{part} is there for show"
+
+
+def test_the_figures_in_the_documents_are_these(
+    account: Account, calls: list[Required], attempts: list[Attack]
+) -> None:
+    found = render(figures(account, calls, attempts))
+    assert FIGURES.read_bytes() == found, "`python -m tests.iam.figures` writes them"
 
 
 def test_a_right_too_many_is_found(account: Account, calls: list[Required]) -> None:
