@@ -191,6 +191,19 @@ def test_an_endpoint_that_a_user_took_over_keeps_serving(deployed: Deployment) -
     assert NAME not in deployed.sagemaker.pipelines
 
 
+def test_an_endpoint_taken_over_with_a_configuration_of_its_own_keeps_none_of_ours(
+    deployed: Deployment,
+) -> None:
+    latest = deployed.names("Model") & {"pipelines-x2-CreateModel-Abc"}
+    deployed.sagemaker.make("EndpointConfig", "users-config", {}, models=[*latest])
+    endpoint = deployed.sagemaker.resources["Endpoint"][ENDPOINT]
+    endpoint.fields["config"] = "users-config"
+    deployed.sagemaker.tags[endpoint.arn] = {}
+    assert delete(deployed).succeeded
+    assert deployed.names("EndpointConfig") == {"users-config"}
+    assert deployed.names("Model") == latest
+
+
 def test_an_endpoint_that_goes_keeps_nothing(deployed: Deployment) -> None:
     """Its tags may be gone before it."""
     endpoint = deployed.sagemaker.resources["Endpoint"][ENDPOINT]
