@@ -36,7 +36,7 @@ check: venv ## The fast checks, for every commit: format, lint, types, unit test
 	$(run) build.py --check
 
 .PHONY: test
-test: check emulator checkers $(if $(job_tests),local) ## Everything, as CI runs it: also the emulated AWS and the job scripts
+test: check emulator checkers browser $(if $(job_tests),local) ## Everything, as CI runs it: also the emulated AWS and the job scripts
 	$(run) build.py
 	$(run) -m pytest $(other_tests)
 	$(if $(job_tests),.venv-local/bin/python -m pytest $(job_tests))
@@ -76,10 +76,16 @@ checkers: ## Install the independent checkers (.venv-audit, .venv-node)
 	@$(install) audit .venv-audit "1 minute" python3.11 python3.12 python3.13
 	@requirements/install-node.sh
 
+.PHONY: browser
+browser: ## Install a headless browser for the tests of pages (.venv-browser)
+	@$(install) audit .venv-audit "1 minute" python3.11 python3.12 python3.13
+	@requirements/install-node.sh browser
+
 .PHONY: clean
 clean: ## Remove what was built or installed; the committed templates stay
 	rm -rf dist .build .mypy_cache .ruff_cache .pytest_cache \
-	    .venv .venv-emulator .venv-awscli .venv-local .venv-audit .venv-node
+	    .venv .venv-emulator .venv-awscli .venv-local .venv-audit .venv-node \
+	    .venv-browser
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help

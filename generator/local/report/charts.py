@@ -26,6 +26,7 @@ _BINS: Final = 24
 _SMALLEST_DOT: Final = 2.0
 _LARGEST_DOT: Final = 8.0
 _ROOMY_CLASSES: Final = 4
+_HALF: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -129,9 +130,12 @@ def confusion(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
 
 
 def _cell(count: int, share: float) -> str:
-    kind = " strong" if share > 0.55 else " none" if count == 0 else ""  # noqa: PLR2004 - contrast
+    """Up to half of its row a cell is pale, beyond it is dark: the text on it can be read."""
+    strong = share > _HALF
+    kind = " strong" if strong else " none" if count == 0 else ""
+    shade = 86 + 28 * (share - _HALF) if strong else 70 * share
     return (
-        f'<td class="cell{kind}" style="--share:{share * 100:.0f}%" title="{share:.1%}">'
+        f'<td class="cell{kind}" style="--share:{shade:.0f}%" title="{share:.1%}">'
         f"<b>{count:,}</b><small>{share:.1%}</small></td>"
     )
 
