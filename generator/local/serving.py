@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import socket
+import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,9 +103,7 @@ class Left:
         if not file.exists():
             return None
         left = cls(**json.loads(file.read_text(encoding="utf-8")))
-        command = Path(f"/proc/{left.pid}/cmdline")
-        ours = command.exists() and left.folder.encode() in command.read_bytes()
-        return left if ours else None
+        return left if left.folder in _command_line(left.pid) else None
 
     def stop(self) -> None:
         """End it, and every process of it."""
@@ -131,6 +131,20 @@ def deploy(job: Job, container: Mapping[str, Any], isolated: bool, attached: boo
         process.end()
         raise
     return Endpoint(port, process)
+
+
+def _command_line(pid: int) -> str:
+    """How a process was started; empty if there is none of this id."""
+    file = Path(f"/proc/{pid}/cmdline")
+    if file.exists():
+        return file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    ps = shutil.which("ps")
+    if ps is None or Path("/proc/self").exists():
+        return ""
+    shown = subprocess.run(  # noqa: S603 - where there is no /proc, as on macOS
+        [ps, "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return shown.stdout
 
 
 def free_port() -> int:

@@ -96,6 +96,7 @@ function measure() {
     pictures: pictures.map((svg) => svg.getBoundingClientRect().width),
     outside,
     spilled,
+    invisible: texts.filter((element) => element.getBoundingClientRect().width < 1).length,
   };
 }
 

@@ -73,4 +73,6 @@ def unpack(scratch: Path) -> Path:
         with tarfile.open(folder / name) as archive:
             archive.extractall(folder, filter="data")
     (folder / "chromium").chmod(0o755)
+    fonts = f"<fontconfig><dir>{folder / 'fonts'}</dir><cachedir>{folder}</cachedir></fontconfig>"
+    (folder / "fonts.conf").write_text(fonts)
     return folder

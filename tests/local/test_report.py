@@ -137,7 +137,8 @@ def finished(folder: Path, classes: list[str], auc: float = 0.875) -> Run:
     execution.status, execution.ended = Status.SUCCEEDED, execution.started + timedelta(seconds=9)
     runtime = Runtime(Path("python"), Path("java"), Abilities(True, True, False))
     service = LocalService(Place(runtime, store, folder))
-    run = Run(Wanted(None, {}, folder), definition, execution, folder, store, service)
+    wanted = Wanted(None, {}, folder)
+    run = Run(wanted, definition, execution, folder, store, service, data_name="mine.csv")
     run.invocation = _ended(StepRecord("Invoke", "InvokeEndpoint", execution.started))
     times = tuple(float(number) for number in range(4, 24))
     run.smoke = Smoke(NASTY, NASTY, 900.0, (Latency(1, 20, 12.5, 22.1, 23.0, times),))
@@ -225,6 +226,11 @@ def test_a_failure_shows_its_reason_and_the_end_of_its_log(tmp_path: Path) -> No
 def test_calibration_of_many_classes_is_pooled_by_rows(tmp_path: Path) -> None:
     text = render(finished(tmp_path, ["a", "b", "c"]))
     assert "Predicted probability 0.9, Observed share 1: 30 rows" in text
+
+
+def test_a_long_name_is_cut_where_there_is_no_room_and_whole_on_hovering() -> None:
+    text = charts.confusion(["a" * 30, "b"], [[1, 0], [0, 1]])
+    assert f'title="{"a" * 30}">aaaaaaaaaaa…<' in text
 
 
 @pytest.mark.parametrize("points", [[(0.0, 0.0), (1.0, 1.0)], [(0.5, 0.25)]])

@@ -60,6 +60,7 @@ def test_the_page_is_no_wider_than_the_window(view: dict[str, Any]) -> None:
 
 
 def test_every_text_can_be_read(view: dict[str, Any]) -> None:
+    assert view["invisible"] == 0, "the browser found no font"
     contrast, text = view["contrast"]
     assert contrast >= READABLE, text
 

@@ -18,9 +18,12 @@ Point = tuple[float, float]
 SERIES_COLOURS: Final = 8
 """How many series the page's style has colours for; more begin again."""
 
+NAME_CHARACTERS: Final = 12
+"""How much of a class's name there is room for beside a confusion matrix."""
+
 _WIDTH: Final = 440.0
 _HEIGHT: Final = 340.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 14.0, 14.0, 46.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 16.0, 14.0, 46.0
 _TICKS: Final = 5
 _BINS: Final = 24
 _SMALLEST_DOT: Final = 2.0
@@ -115,18 +118,25 @@ def timeline(rows: Sequence[tuple[str, float, float, str, str]], total: float) -
 def confusion(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
     """A confusion matrix, rows the true class; the shade is the share of the row."""
     kind = "confusion" if len(classes) <= _ROOMY_CLASSES else "confusion compact"
-    head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in classes)
+    head = "".join(f"<th scope='col'>{clipped(name)}</th>" for name in classes)
     body = []
     for name, row in zip(classes, counts, strict=True):
         total = sum(row) or 1
         cells = "".join(_cell(count, count / total) for count in row)
-        body.append(f"<tr><th scope='row'>{escape(name)}</th>{cells}</tr>")
+        body.append(f"<tr><th scope='row'>{clipped(name)}</th>{cells}</tr>")
     return (
         f'<div class="scroll"><table class="{kind}"><thead>'
         f"<tr><td></td><th class='axis' colspan='{len(classes)}'>predicted</th></tr>"
         f"<tr><th class='axis'>actual</th>{head}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table></div>"
     )
+
+
+def clipped(name: str) -> str:
+    """A name for a place with little room: its beginning, and all of it on hovering."""
+    if len(name) <= NAME_CHARACTERS:
+        return escape(name)
+    return f'<span title="{escape(name)}">{escape(name[: NAME_CHARACTERS - 1])}…</span>'
 
 
 def _cell(count: int, share: float) -> str:
@@ -164,7 +174,7 @@ def _frame(axes: Axes) -> str:
     parts.append(
         f'<text class="axis" x="{middle_x:.1f}" y="{_HEIGHT - 8:.1f}" text-anchor="middle">'
         f"{escape(axes.x)}</text>"
-        f'<text class="axis" transform="translate(13 {middle_y:.1f}) rotate(-90)" '
+        f'<text class="axis" transform="translate(17 {middle_y:.1f}) rotate(-90)" '
         f'text-anchor="middle">{escape(axes.y)}</text>'
     )
     return "".join(parts)

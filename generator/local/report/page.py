@@ -30,7 +30,8 @@ _FIGURES: Final = (
 )
 _MOST_SERIES: Final = charts.SERIES_COLOURS
 _MOST_CLASSES: Final = 20
-_ROOMY_CLASSES: Final = 10
+_ROOMY_CHARACTERS: Final = 45
+_CELL_CHARACTERS: Final = 4
 _MOST_BARS: Final = 20
 _MOST_COLUMNS: Final = 60
 _LOG_LINES: Final = 25
@@ -162,7 +163,7 @@ def _quality(run: Run) -> Iterator[str]:
             "Confusion matrix",
             f"{rows:,} rows of test data; shares of the actual class",
             _confusion(run.evaluation["classes"], matrix),
-            wide=len(matrix) > _ROOMY_CLASSES,
+            wide=_characters(run.evaluation["classes"]) > _ROOMY_CHARACTERS,
         )
 
 
@@ -233,6 +234,14 @@ def _confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
     if len(classes) > _MOST_CLASSES:
         return f"<p>{len(classes)} classes: too many to draw.</p>"
     return charts.confusion(classes, matrix)
+
+
+def _characters(classes: Sequence[str]) -> int:
+    """How wide a confusion matrix is, in characters."""
+    return sum(
+        max(min(len(name), charts.NAME_CHARACTERS), _CELL_CHARACTERS)
+        for name in [max(classes, key=len), *classes]
+    )
 
 
 def _pairs(curve: Json, x: str, y: str) -> list[charts.Point]:
