@@ -70,7 +70,10 @@ def _row(name: str, cost: Cost) -> list[str]:
 def _zips(sizes: dict[str, int]) -> str:
     total = sum(sizes.values())
     rows = [[f"`{name}`", f"{size:,}"] for name, size in sizes.items()]
-    rows += [["together", f"{total:,}"], ["the example's layer", f"{EXAMPLE_LAYER:,}"]]
+    rows += [
+        [f"together ({total / KIB:.1f} KiB)", f"{total:,}"],
+        ["the example's layer", f"{EXAMPLE_LAYER:,}"],
+    ]
     return table(["zip", "bytes"], rows)
 
 
