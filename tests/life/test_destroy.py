@@ -1,0 +1,165 @@
+"""Destroying in the emulated AWS: what goes, what stays, what is asked, what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from boto3.session import Session
+
+from generator.emulator.inventory import inventory
+from generator.life import artifacts, destruction, stacks
+from generator.life import inventory as remains
+from generator.life.inventory import Doomed
+from generator.life.target import Target
+from tests.life import canned
+from tests.life.conftest import Run
+
+
+@dataclass(frozen=True)
+class Made:
+    """A stack of its own for one test, and what the account had before it."""
+
+    target: Target
+    before: Mapping[str, list[str]]
+
+    @property
+    def name(self) -> str:
+        return self.target.stack
+
+
+@pytest.fixture
+def made(deployed: Target, aws: Session, run: Run) -> Iterator[Made]:
+    """Deploy a stack of its own; remove what the test leaves of it."""
+    target, before = replace(deployed, stack="doomed"), inventory(aws)
+    assert run("deploy", "--stack-name", "doomed", "--yes").status == 0
+    yield Made(target, before)
+    if stacks.find(target) is not None:
+        run("destroy", "--stack-name", "doomed", "--yes", "--delete-spaces")
+
+
+def test_nothing_is_left_and_a_second_time_is_fine(made: Made, aws: Session, run: Run) -> None:
+    sagemaker = aws.client("sagemaker")
+    outputs = stacks.need(made.target).outputs
+    sagemaker.start_pipeline_execution(PipelineName=outputs["PipelineName"])
+    done = run("destroy", "--stack-name", made.name, "--yes")
+    assert done.status == 0, done
+    assert "StorageStack/DataBucket: bucket, with all objects" in done.out
+    assert "Nothing is left of what was to go." in done.out
+    assert inventory(aws) == made.before
+    again = run("destroy", "--stack-name", made.name, "--yes", "--json")
+    assert (again.status, again.json["left"]) == (0, [])
+
+
+def test_spaces_stop_it_until_they_may_go(made: Made, aws: Session, run: Run) -> None:
+    sagemaker = aws.client("sagemaker")
+    domain = stacks.need(made.target).outputs["DomainId"]
+    sagemaker.create_space(DomainId=domain, SpaceName="thesis")
+    sagemaker.create_app(
+        DomainId=domain, SpaceName="thesis", AppType="JupyterLab", AppName="default"
+    )
+    refused = run("destroy", "--stack-name", made.name, "--yes")
+    assert (refused.status, refused.err.count("\n")) == (1, 1)
+    assert "1 spaces hold people's files (thesis)" in refused.err
+    assert stacks.need(made.target).status == "CREATE_COMPLETE"
+
+    done = run("destroy", "--stack-name", made.name, "--yes", "--delete-spaces")
+    assert done.status == 0, done
+    assert inventory(aws) == made.before
+
+
+def test_in_mode_prod_data_key_and_logs_stay(deployed: Target, run: Run) -> None:
+    target = replace(deployed, stack="kept")
+    assert run("deploy", "--stack-name", "kept", "--mode", "prod", "--yes").status == 0
+    bucket = stacks.need(target).outputs["DataBucket"]
+    done = run("destroy", "--stack-name", "kept", "--yes", "--json")
+    assert done.status == 0, done
+    kept = {one["place"]: one for one in done.json["stays"]}
+    assert kept["StorageStack/DataBucket"]["physical_id"] == bucket
+    assert {"SecurityStack/Key", "StorageStack/LogBucket"} <= set(kept)
+    assert kept["StorageStack/DataBucket"]["command"].startswith("aws s3 rb --force s3://")
+    assert done.json["left"] == []
+
+
+def test_without_a_person_nothing_is_destroyed(deployed: Target, run: Run) -> None:
+    done = run("destroy", "--stack-name", "life")
+    assert done.status == 2
+    assert "--yes is needed" in done.err
+    assert stacks.need(deployed).status.endswith("_COMPLETE")
+
+
+def test_a_protected_stack_is_told_with_the_command_that_lifts_it(
+    deployed: Target, run: Run
+) -> None:
+    client = deployed.client("cloudformation")
+    client.update_termination_protection(StackName="life", EnableTerminationProtection=True)
+    done = run("destroy", "--stack-name", "life", "--yes")
+    client.update_termination_protection(StackName="life", EnableTerminationProtection=False)
+    assert done.status == 1
+    assert "update-termination-protection --no-enable-termination-protection" in done.err
+
+
+def test_the_artifact_bucket_goes_only_if_it_was_made_here(aws: Session, run: Run) -> None:
+    target = Target(aws, "never")
+    name = artifacts.bucket_name(target)
+    ours = artifacts.is_our_bucket(target, name)
+    if not ours:
+        artifacts.ensure_bucket(target, None)
+    aws.client("s3").put_object(Bucket=name, Key="templates/1.yaml", Body=b"1")
+    aws.client("s3").put_object(Bucket=name, Key="templates/1.yaml", Body=b"2")
+    done = run("destroy", "--stack-name", "never", "--yes", "--delete-artifacts")
+    assert done.status == 0
+    assert artifacts.bucket_problem(target, name) == "there is no such bucket"
+
+    aws.client("s3").create_bucket(
+        Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+    kept = run("destroy", "--stack-name", "never", "--yes", "--delete-artifacts")
+    assert "no artifact bucket" in kept.out
+    assert artifacts.bucket_problem(target, name) is None
+    aws.client("s3").delete_bucket(Bucket=name)
+
+
+def interface(name: str, status: str, description: str) -> dict[str, Any]:
+    return {"NetworkInterfaceId": name, "Status": status, "Description": description}
+
+
+def test_interfaces_are_waited_out_and_those_that_lambda_let_go_of_are_deleted() -> None:
+    lambda_s = "AWS Lambda VPC ENI-seed-1"
+    looks = [
+        [interface("eni-1", "in-use", lambda_s), interface("eni-2", "available", "mine")],
+        [interface("eni-1", "available", lambda_s), interface("eni-2", "available", "mine")],
+        [],
+    ]
+    deleted: list[str] = []
+
+    def describe(_body: Mapping[str, Any]) -> dict[str, Any]:
+        return {"NetworkInterfaces": looks.pop(0)}
+
+    def delete(body: Mapping[str, Any]) -> dict[str, Any]:
+        deleted.append(body["NetworkInterfaceId"])
+        return {}
+
+    session = canned.session(
+        {"ec2.DescribeNetworkInterfaces": describe, "ec2.DeleteNetworkInterface": delete}
+    )
+    said: list[str] = []
+    left = destruction.wait_for_interfaces(
+        Target(session, "life"), "vpc-1", said.append, lambda _: None
+    )
+    assert (left, deleted) == ([], ["eni-1"])
+    assert said == [f"waiting for 2 network interfaces to go: eni-1 ({lambda_s}), …"]
+
+
+def test_what_is_left_is_listed_with_reason_and_command(deployed: Target) -> None:
+    bucket = stacks.need(deployed).outputs["DataBucket"]
+    doomed = [
+        Doomed("StorageStack/DataBucket", "AWS::S3::Bucket", bucket),
+        Doomed("StorageStack/Gone", "AWS::S3::Bucket", "gone-and-forgotten"),
+        Doomed("NetworkStack/Rule", "AWS::EC2::SecurityGroupIngress", "lives in its group"),
+    ]
+    (left,) = remains.left_of(deployed, doomed, lambda _: "it is not empty")
+    assert (left.place, left.reason) == ("StorageStack/DataBucket", "it is not empty")
+    assert left.command == f"aws s3 rb --force s3://{bucket} --region eu-west-1"
