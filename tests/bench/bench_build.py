@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any, Final
 
 from generator.files import REPOSITORY
-from tests.bench.measure import Cost, run
+from tests.bench.measure import KIB, Cost, run
 from tests.bench.page import circumstances, replace_section, table
 
 RUNS: Final = 5
