@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -104,17 +105,17 @@ def _run(wanted: Wanted, report: Path | None, as_json: bool) -> int:
     except sandbox.SandboxError as error:
         raise UsageError(str(error)) from error
     run = runs.prepare(wanted, runtime)
+    kept = None
     try:
         with local_view.progress(run, runtime, quiet=as_json) as observe:
             runs.run(run, observe)
         file = run.folder / _REPORT
         file.write_text(render(run), encoding="utf-8")
         if report is not None:
-            report.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, report)
         kept = _keep(run) if wanted.keep else None
     finally:
-        if not (wanted.keep and run.succeeded):
+        if kept is None:
             run.service.stop()
     if as_json:
         print_json(runs.as_json(run) | {"Report": str(report or file), "Endpoint": kept})
@@ -124,10 +125,23 @@ def _run(wanted: Wanted, report: Path | None, as_json: bool) -> int:
 
 
 def _check_places(report: Path | None, work: Path) -> None:
+    """Refuse places that cannot be written to now, and not after minutes of training."""
     if report is not None and report.is_dir():
         raise UsageError(f"--report: got {str(report)!r}: this is a folder; a file is needed")
-    if work.exists() and not work.is_dir():
-        raise UsageError(f"--work: got {str(work)!r}: this is a file; a folder is needed")
+    for option, folder in (("--work", work), ("--report", report and report.parent)):
+        if folder is not None:
+            _make(option, folder)
+
+
+def _make(option: str, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise UsageError(f"{option}: got {str(folder)!r}: this is a file, not a folder") from error
+    except OSError as error:
+        raise UsageError(f"{option}: {str(folder)!r} cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"{option}: {str(folder)!r} is a folder that you may not write to")
 
 
 def _keep(run: Run) -> str | None:

@@ -98,7 +98,9 @@ def parse_settings(pairs: Iterable[str], declarations: Sequence[Json]) -> Json:
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals:
-            raise InputError(f"--set: got {pair!r}: Name=Value is needed, such as Preset=best")
+            raise InputError(
+                f"--set: got {pair!r}: Name=Value is needed, such as Preset=good_quality"
+            )
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"

@@ -167,9 +167,15 @@ def _put_data(data: Path | None, store: FolderStore, folder: Path) -> str:
         store.link(file, base + file.name)
         return base + file.name
     for file in data_files(data):
-        name = file.name if data.is_file() else file.relative_to(data).as_posix()
-        store.link(file, base + name)
-    return base + data.name if data.is_file() else base
+        store.link(file, base + _key(file, data))
+    return base + _key(data, data) if data.is_file() else base
+
+
+def _key(file: Path, data: Path) -> str:
+    """Where under `raw/` a file goes; jobs pass over names that begin with `.` or `_`."""
+    if data.is_file():
+        return file.name.lstrip("._") or "data"
+    return file.relative_to(data).as_posix()
 
 
 def _invoke(done: Run, endpoint: Endpoint, observe: execution.Observer) -> None:

@@ -130,6 +130,8 @@ def test_ctrl_c_ends_every_process_and_the_command_with_130(seeded: Path, tmp_pa
         (("--label", "a", "--set", "LabelColumn=b"), "--label and --set LabelColumn differ"),
         (("--report", "."), "--report: got '.': this is a folder"),
         (("--work", "build.py"), "--work: got 'build.py': this is a file"),
+        (("--work", "build.py/x"), "--work: 'build.py/x' cannot be made: Not a directory"),
+        (("--report", "/proc/x/y.html"), "--report: '/proc/x' cannot be made: "),
     ],
 )
 def test_bad_input_is_one_line_and_exit_status_2(

@@ -12,7 +12,8 @@ from generator.local import runs
 from generator.local.account import environment
 from generator.local.inputs import InputError, data_files, header, parse_settings, sample
 from generator.local.runs import Wanted
-from pipeline.definition import build
+from generator.local.sandbox import Abilities, Runtime
+from pipeline.definition import SCRIPTS, build
 
 PARAMETERS = build(environment())["Parameters"]
 
@@ -133,3 +134,23 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes, said
 )
 def test_a_table_is_read_as_the_jobs_read_it(tmp_path: Path, content: bytes) -> None:
     assert sample(table(tmp_path, content), 5) == [["age", "label"], ["1", "0"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("mine #1.csv", "mine #1.csv"), ("._hidden.csv", "hidden.csv"), ("_", "data")]
+)
+def test_the_table_lies_where_the_jobs_find_it(tmp_path: Path, name: str, key: str) -> None:
+    runtime = Runtime(Path("python"), Path("java"), Abilities(False, False, False))
+    data = table(tmp_path, name=name)
+    run = runs.prepare(Wanted(data, {}, tmp_path / "work"), runtime)
+    uri = run.execution.parameters["InputData"]
+    assert uri == f"s3://local-data/raw/{key}"
+    assert run.store.read(uri) == data.read_bytes()
+
+
+def test_the_scripts_that_ship_are_those_that_run(tmp_path: Path) -> None:
+    runtime = Runtime(Path("python"), Path("java"), Abilities(False, False, False))
+    run = runs.prepare(Wanted(None, {}, tmp_path), runtime)
+    for name in SCRIPTS:
+        shipped = (runs.SCRIPTS_FOLDER / name).read_bytes()
+        assert run.store.read(f"s3://local-data/code/local/{name}") == shipped
