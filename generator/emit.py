@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from generator import deployer
 from generator.documents import EXAMPLE, SCHEMA, example, schema
 from generator.files import REPOSITORY, TEMPLATES, FileError, write
 from generator.settings import Mode, Settings
@@ -32,11 +33,13 @@ Texts = Mapping[str, str]
 
 
 def render(settings: Settings) -> dict[str, str]:
-    """Return every generated file: the templates of each mode, and the settings' documents."""
-    texts = {}
+    """Return every generated file: templates, the deployer's rights, the settings' documents."""
+    texts, templates = {}, []
     for mode in settings.modes:
-        for name, template in _stacks(settings, mode).items():
-            texts[f"{TEMPLATES[mode]}/{name}.yaml"] = _text(name, mode, as_dict(template))
+        for name, stack in _stacks(settings, mode).items():
+            templates.append(as_dict(stack))
+            texts[f"{TEMPLATES[mode]}/{name}.yaml"] = _text(name, mode, templates[-1])
+    texts |= deployer.policies(settings, templates)
     return texts | {EXAMPLE: example(), SCHEMA: schema()}
 
 
@@ -95,3 +98,6 @@ def _stale(texts: Texts, root: Path) -> Iterator[str]:
             name = f"{folder}/{path.name}"
             if name not in texts and _MARK.encode() in path.read_bytes()[:200]:
                 yield name
+    for path in sorted((root / deployer.FOLDER).glob(f"{deployer.NAME}*.json")):
+        if f"{deployer.FOLDER}/{path.name}" not in texts:
+            yield f"{deployer.FOLDER}/{path.name}"

@@ -1,0 +1,449 @@
+"""Rights of whoever deploys, so that nobody needs AdministratorAccess.
+
+AWS says in each resource type's schema which actions its handlers call ("Resource type schema",
+CloudFormation CLI user guide); cfn-lint brings the schemas along. From them, for the types and
+properties that the templates have, comes what CloudFormation does with the caller's rights, or with
+those of a service role. Corrected where the schemas are known to be wrong, and scoped to names that
+begin with the project's: so has the root stack's name to. Documented, not proved on AWS.
+
+``policies`` gives three kinds of document: for whoever deploys alone, in as many managed policies
+as it takes; and, where CloudFormation has a service role with those, for the person who then only
+talks to CloudFormation, and the role's trust.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from generator.settings import Settings
+
+FOLDER: Final = "templates"
+NAME: Final = "deployer-policy"
+MANAGED_POLICY_CHARACTERS: Final = 6144
+"""Without white space (IAM user guide, "IAM and AWS STS quotas")."""
+ARTIFACT_BUCKETS: Final = "tabular-artifacts-*"
+"""What `python build.py deploy` names its bucket (``generator.life.artifacts``)."""
+
+Json = dict[str, Any]
+Resources = Mapping[str, Sequence[Mapping[str, Any]]]
+"""The properties of all resources by type."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where actions are allowed: the first scope with a matching pattern takes an action."""
+
+    sid: str
+    patterns: tuple[str, ...]
+    resources: tuple[str, ...]
+    condition: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Actions that a handler calls only for resources with one of these properties."""
+
+    kind: str
+    properties: tuple[str, ...]
+    actions: tuple[str, ...]
+
+
+FEATURES: Final = (
+    Feature("EC2::Subnet", ("Ipv6CidrBlock",), ("ec2:*SubnetCidrBlock",)),
+    Feature("EC2::VPC", ("InstanceTenancy",), ("ec2:ModifyVpcTenancy",)),
+    Feature("EC2::VPC", ("VpcEncryptionControl",), ("ec2:CreateVpcEncryptionControl",)),
+    Feature("EC2::VPCEndpoint", ("ServiceNetworkArn",), ("vpc-lattice:*",)),
+    Feature("EC2::VPCEndpoint", ("ServiceRegion",), ("vpce:*",)),
+    Feature("EC2::FlowLog", ("DestinationOptions",), ("logs:*LogDelivery", "autoscaling:*")),
+    Feature("IAM::ManagedPolicy", ("Groups",), ("iam:*GroupPolicy",)),
+    Feature("IAM::ManagedPolicy", ("Users",), ("iam:*UserPolicy",)),
+    Feature("IAM::Role", ("PermissionsBoundary",), ("iam:*RolePermissionsBoundary",)),
+    Feature("KMS::Key", ("Enabled",), ("kms:EnableKey", "kms:DisableKey")),
+    Feature("Lambda::Function", ("CapacityProviderConfig",), ("lambda:PassCapacityProvider",)),
+    Feature("Lambda::Function", ("CodeSigningConfigArn",), ("lambda:*FunctionCodeSigningConfig",)),
+    Feature("Lambda::Function", ("FunctionScalingConfig",), ("lambda:PutFunctionScalingConfig",)),
+    Feature("Lambda::Function", ("FileSystemConfigs",), ("elasticfilesystem:*", "s3files:*")),
+    Feature("Lambda::Function", ("Layers",), ("lambda:GetLayerVersion",)),
+    Feature("Lambda::Function", ("RecursiveLoop",), ("lambda:PutFunctionRecursionConfig",)),
+    Feature(
+        "Lambda::Function", ("ReservedConcurrentExecutions",), ("lambda:*FunctionConcurrency",)
+    ),
+    Feature(
+        "Lambda::Function",
+        ("RuntimeManagementConfig",),
+        ("lambda:PutRuntimeManagementConfig", "lambda:AssociateRuntimeAlias"),
+    ),
+    Feature("Lambda::Function", ("PublishToLatestPublished",), ("lambda:PublishVersion",)),
+    Feature("Logs::LogGroup", ("BearerTokenAuthenticationEnabled",), ("logs:PutBearer*",)),
+    Feature("Logs::LogGroup", ("DataProtectionPolicy",), ("logs:*DataProtectionPolicy",)),
+    Feature("Logs::LogGroup", ("DeletionProtectionEnabled",), ("logs:*DeletionProtection",)),
+    Feature("Logs::LogGroup", ("FieldIndexPolicies",), ("logs:*IndexPolicy",)),
+    Feature(
+        "Logs::LogGroup",
+        ("ResourcePolicyDocument",),
+        ("logs:*ResourcePolicy", "logs:*LogDelivery", "firehose:*"),
+    ),
+    Feature("S3::Bucket", ("AbacStatus",), ("s3:PutBucketAbac",)),
+    Feature("S3::Bucket", ("AccelerateConfiguration",), ("s3:PutAccelerateConfiguration",)),
+    Feature("S3::Bucket", ("AccessControl",), ("s3:PutBucketAcl", "s3:PutObjectAcl")),
+    Feature("S3::Bucket", ("AnalyticsConfigurations",), ("s3:*AnalyticsConfiguration",)),
+    Feature("S3::Bucket", ("CorsConfiguration",), ("s3:PutBucketCORS", "s3:DeleteBucketCors")),
+    Feature("S3::Bucket", ("IntelligentTieringConfigurations",), ("s3:PutIntelligentTiering*",)),
+    Feature("S3::Bucket", ("InventoryConfigurations",), ("s3:PutInventoryConfiguration",)),
+    Feature(
+        "S3::Bucket",
+        ("MetadataConfiguration", "MetadataTableConfiguration"),
+        ("s3:*Metadata*Table*", "s3tables:*"),
+    ),
+    Feature("S3::Bucket", ("MetricsConfigurations",), ("s3:*MetricsConfiguration",)),
+    Feature("S3::Bucket", ("NotificationConfiguration",), ("s3:PutBucketNotification",)),
+    Feature(
+        "S3::Bucket", ("ObjectLockEnabled", "ObjectLockConfiguration"), ("s3:Put*ObjectLock*",)
+    ),
+    Feature(
+        "S3::Bucket",
+        ("ReplicationConfiguration",),
+        ("s3:PutReplicationConfiguration", "s3:*BucketReplication"),
+    ),
+    Feature(
+        "S3::Bucket", ("WebsiteConfiguration",), ("s3:PutBucketWebsite", "s3:DeleteBucketWebsite")
+    ),
+    Feature("SNS::Subscription", ("SubscriptionRoleArn",), ("iam:GetRole",)),
+    Feature("SNS::Topic", ("DeliveryStatusLogging",), ("iam:GetRole",)),
+    Feature("SNS::Topic", ("DataProtectionPolicy",), ("sns:PutDataProtectionPolicy",)),
+    Feature(
+        "SageMaker::ModelPackageGroup",
+        ("ModelPackageGroupPolicy",),
+        ("sagemaker:PutModelPackageGroupPolicy", "sagemaker:DeleteModelPackageGroupPolicy"),
+    ),
+    Feature("SageMaker::UserProfile", ("SingleSignOnUserValue",), ("identitystore:*", "sso:*")),
+    Feature("CloudFormation::Stack", ("EnableTerminationProtection",), ("*:UpdateTermination*",)),
+    Feature("CloudFormation::Stack", ("StackPolicyBody",), ("cloudformation:SetStackPolicy",)),
+)
+
+WRONG_IN_SCHEMAS: Final = {
+    "s3:REST.PUT.OBJECT": "is no action",
+    "s3:DeleteBucketEncryption": "is no action; PutEncryptionConfiguration permits it",
+    "s3:DeleteBucketLifecycle": "is no action; PutLifecycleConfiguration permits it",
+    "s3:DeleteObject": "our own function empties buckets",
+    "s3:ListTagsForResource": "reads tags of S3 Tables and access points",
+    "sagemaker:CreateApp": "RStudio's, which the domain does not have",
+    "sagemaker:DeleteApp": "RStudio's, which the domain does not have",
+    "sagemaker:DescribeApp": "RStudio's, which the domain does not have",
+    "sagemaker:DescribeImage": "the domain has no images of its own",
+    "sagemaker:DescribeImageVersion": "the domain has no images of its own",
+}
+"""Actions in schemas that our resources do not need, with the reason."""
+
+MISSING_IN_SCHEMAS: Final = {
+    "cloudformation:CreateChangeSet": "aws cloudformation deploy",
+    "cloudformation:DeleteChangeSet": "aws cloudformation deploy",
+    "cloudformation:DescribeChangeSet": "aws cloudformation deploy",
+    "cloudformation:DescribeStackEvents": "aws cloudformation deploy, and its progress",
+    "cloudformation:DescribeStackResource": "looking at the stacks",
+    "cloudformation:DescribeStackResources": "looking at the stacks",
+    "cloudformation:ExecuteChangeSet": "aws cloudformation deploy",
+    "cloudformation:GetTemplateSummary": "aws cloudformation deploy",
+    "cloudformation:ListStackResources": "looking at the stacks",
+    "cloudformation:TagResource": "stacks are tagged",
+    "cloudformation:UntagResource": "stacks are tagged",
+    "ec2:GetSecurityGroupsForVpc": "endpoints in a VPC",
+    "lambda:InvokeFunction": "custom resources (inferred)",
+    "s3:PutObject": "templates and functions are uploaded",
+}
+"""Actions that no schema lists, with what needs them."""
+
+
+def policies(settings: Settings, templates: Iterable[Json]) -> dict[str, str]:
+    """Return the documents by path, for templates as CloudFormation reads them.
+
+    Raises:
+        ValueError: an action has no scope here: a new type of resource asks for a decision.
+
+    """
+    statements = [*_statements(settings, actions(resources_of(templates)))]
+    documents = _split(statements)
+    names = [NAME, *(f"{NAME}-{number}" for number in range(2, len(documents) + 1))]
+    named = dict(zip(names, documents, strict=True))
+    named["deployer-with-service-role"] = _document(_of_person(settings))
+    named["deployer-service-role-trust"] = _document(_trust())
+    return {
+        f"{FOLDER}/{name}.json": json.dumps(document, indent=2) + "\n"
+        for name, document in named.items()
+    }
+
+
+def resources_of(templates: Iterable[Json]) -> Resources:
+    """Return the properties of each resource, by type without its ``AWS::``."""
+    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for template in templates:
+        for resource in template["Resources"].values():
+            kind = resource["Type"]
+            if kind.startswith("AWS::"):
+                found[kind.removeprefix("AWS::")].append(resource.get("Properties", {}))
+    return found
+
+
+def actions(resources: Resources) -> list[str]:
+    """Return what CloudFormation calls to make, change and delete the resources."""
+    found = {
+        _corrected(action)
+        for kind in resources
+        for action in _of_handlers(f"AWS::{kind}")
+        if not _is_of_unused_feature(kind, action, resources[kind])
+    }
+    return sorted((found - WRONG_IN_SCHEMAS.keys()) | MISSING_IN_SCHEMAS.keys())
+
+
+@cache
+def _of_handlers(kind: str) -> frozenset[str]:
+    """Return the actions that a type's handlers call, by cfn-lint's copy of its schema.
+
+    Many schemas name other types as well, so the whole of a candidate decides.
+    """
+    name = f'"{kind}"'.encode()
+    for text in _schema_texts():
+        if name in text and (schema := json.loads(text)).get("typeName") == kind:
+            handlers = schema.get("handlers", {}).values()
+            return frozenset(action for one in handlers for action in one.get("permissions", []))
+    raise ValueError(f"cfn-lint has no schema of {kind}")
+
+
+@cache
+def _schema_texts() -> list[bytes]:
+    """Return cfn-lint's schemas, unparsed; importing cfn-lint would take seconds."""
+    package = find_spec("cfnlint")
+    if package is None or package.origin is None:
+        raise ValueError("cfn-lint is not installed; its schemas say what deploying needs")
+    folder = Path(package.origin).parent / "data/schemas/resources"
+    return [path.read_bytes() for path in sorted(folder.glob("*.json"))]
+
+
+def _corrected(action: str) -> str:
+    """Write ``efs:`` as IAM does, and names in the case that the reference has."""
+    service, _, name = action.partition(":")
+    names = {"GenerateDataKeyWithoutPlainText": "GenerateDataKeyWithoutPlaintext"}
+    return f"{'elasticfilesystem' if service == 'efs' else service}:{names.get(name, name)}"
+
+
+def _is_of_unused_feature(kind: str, action: str, all_properties: Sequence[Any]) -> bool:
+    features = [
+        feature
+        for feature in FEATURES
+        if feature.kind == kind and any(fnmatchcase(action, one) for one in feature.actions)
+    ]
+    used = {name for properties in all_properties for name in properties}
+    return bool(features) and not any(used.intersection(one.properties) for one in features)
+
+
+def _scopes(settings: Settings) -> tuple[Scope, ...]:
+    """Return where each action is allowed. Names of ours begin with the project's."""
+    name = settings.project
+    ours = {"StringEquals": {"aws:ResourceTag/project": name}}
+    passed = {
+        "StringEquals": {
+            "iam:PassedToService": [
+                "lambda.amazonaws.com",
+                "sagemaker.amazonaws.com",
+                "vpc-flow-logs.amazonaws.com",
+            ]
+        }
+    }
+    roles = (f"arn:aws:iam::*:role/{name}*",)
+    return (
+        Scope("Artifacts", ("s3:*Object", "s3:GetObjectVersion"), _objects(ARTIFACT_BUCKETS)),
+        Scope("Anywhere", _ANYWHERE, ("*",)),
+        Scope(
+            "Stacks",
+            ("cloudformation:*",),
+            (f"arn:aws:cloudformation:*:*:stack/{name}*/*",),
+        ),
+        Scope("Network", _EC2_CREATES, ("*",)),
+        Scope("NetworkOfTheProject", ("ec2:*",), ("*",), ours),
+        Scope("PassRoles", ("iam:PassRole",), roles, passed),
+        Scope(
+            "SageMakersOwnRole",
+            ("iam:CreateServiceLinkedRole",),
+            ("arn:aws:iam::*:role/aws-service-role/sagemaker.amazonaws.com/*",),
+            {"StringEquals": {"iam:AWSServiceName": "sagemaker.amazonaws.com"}},
+        ),
+        Scope("Policies", _IAM_POLICIES, (f"arn:aws:iam::*:policy/{name}*",)),
+        Scope("Roles", _IAM_ROLES, roles, _bounded(settings)),
+        Scope("ChangeRoles", ("iam:*",), roles),
+        Scope(
+            "MakeKey",
+            ("kms:CreateKey", "kms:TagResource"),
+            ("*",),
+            {"StringEquals": {"aws:RequestTag/project": name}},
+        ),
+        Scope(
+            "Aliases", ("kms:*Alias",), (f"arn:aws:kms:*:*:alias/{name}*", "arn:aws:kms:*:*:key/*")
+        ),
+        Scope("Key", ("kms:*",), ("arn:aws:kms:*:*:key/*",), ours),
+        Scope("Functions", ("lambda:*",), (f"arn:aws:lambda:*:*:function:{name}*",)),
+        Scope(
+            "LogGroups",
+            ("logs:*",),
+            (f"arn:aws:logs:*:*:log-group:{name}*", f"arn:aws:logs:*:*:log-group:{name}*:*"),
+        ),
+        Scope("Buckets", ("s3:*",), (f"arn:aws:s3:::{name}*", f"arn:aws:s3:::{ARTIFACT_BUCKETS}")),
+        Scope("Studio", _STUDIO, _sagemaker("domain/*", "user-profile/*", "image/*")),
+        Scope("Registry", ("sagemaker:*Group*",), _sagemaker(f"model-package-group/{name}*")),
+        Scope(
+            "SageMakerTags",
+            ("sagemaker:*Tags",),
+            _sagemaker("domain/*", "user-profile/*", f"model-package-group/{name}*"),
+        ),
+        Scope(
+            "HomeFileSystem",
+            ("elasticfilesystem:*",),
+            ("arn:aws:elasticfilesystem:*:*:file-system/*",),
+        ),
+        Scope("Rules", ("events:*",), (f"arn:aws:events:*:*:rule/{name}*",)),
+        Scope("Alarms", ("cloudwatch:*",), (f"arn:aws:cloudwatch:*:*:alarm:{name}*",)),
+        Scope("Topics", ("sns:*",), (f"arn:aws:sns:*:*:{name}*",)),
+        Scope("Queues", ("sqs:*",), (f"arn:aws:sqs:*:*:{name}*",)),
+    )
+
+
+_ANYWHERE: Final = (
+    "cloudformation:ListStacks",
+    "ec2:Describe*",
+    "ec2:GetSecurityGroupsForVpc",
+    "elasticfilesystem:CreateFileSystem",
+    "events:ListRules",
+    "iam:ListPolicies",
+    "iam:ListRoles",
+    "kms:ListAliases",
+    "kms:ListKeys",
+    "lambda:GetCodeSigningConfig",
+    "lambda:ListFunctions",
+    "logs:*LogDelivery",
+    "logs:DescribeIndexPolicies",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "s3:ListAllMyBuckets",
+    "sagemaker:ListDomains",
+    "sagemaker:ListModelPackageGroups",
+    "sagemaker:ListUserProfiles",
+    "sns:ListSubscriptions",
+    "sns:ListTopics",
+    "sns:Unsubscribe",
+    "sns:*SubscriptionAttributes",
+    "sqs:ListQueues",
+)
+"""Actions for which AWS knows no resource, or none that has our name in it."""
+_EC2_CREATES: Final = ("ec2:Create*",)
+_IAM_POLICIES: Final = (
+    "iam:*PolicyVersion*",
+    "iam:CreatePolicy",
+    "iam:DeletePolicy",
+    "iam:GetPolicy",
+    "iam:ListEntitiesForPolicy",
+)
+_IAM_ROLES: Final = ("iam:AttachRolePolicy", "iam:CreateRole", "iam:*RolePermissionsBoundary")
+_STUDIO: Final = ("sagemaker:*Domain", "sagemaker:*UserProfile")
+
+
+def _bounded(settings: Settings) -> Json:
+    """Let only bounded roles be made, where the organisation has a boundary."""
+    boundary = settings.security.permissions_boundary
+    return {"StringEquals": {"iam:PermissionsBoundary": boundary}} if boundary else {}
+
+
+def _sagemaker(*resources: str) -> tuple[str, ...]:
+    return tuple(f"arn:aws:sagemaker:*:*:{resource}" for resource in resources)
+
+
+def _objects(bucket: str) -> tuple[str, ...]:
+    return (f"arn:aws:s3:::{bucket}/*",)
+
+
+def _statements(settings: Settings, names: Iterable[str]) -> Iterator[Json]:
+    """Yield a statement for each scope that has actions."""
+    scopes = _scopes(settings)
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        found[_scope_of(name, scopes).sid].append(name)
+    for scope in scopes:
+        if found[scope.sid]:
+            yield _statement(scope.sid, found[scope.sid], scope.resources, scope.condition)
+
+
+def _scope_of(action: str, scopes: Iterable[Scope]) -> Scope:
+    for scope in scopes:
+        if any(fnmatchcase(action, pattern) for pattern in scope.patterns):
+            return scope
+    raise ValueError(f"{action} is needed to deploy, and has no scope in generator/deployer.py")
+
+
+def _statement(
+    sid: str, names: Iterable[str], resources: Sequence[str], condition: Json | None = None
+) -> Json:
+    statement = {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": list(names),
+        "Resource": list(resources) if len(resources) > 1 else resources[0],
+    }
+    return {**statement, **({"Condition": condition} if condition else {})}
+
+
+def _document(statements: Sequence[Json]) -> Json:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def size(document: Json) -> int:
+    """Return how many characters IAM counts."""
+    return len(json.dumps(document, separators=(",", ":")))
+
+
+def _split(statements: Sequence[Json]) -> list[Json]:
+    """Return as few documents as hold the statements in their order."""
+    documents: list[list[Json]] = [[]]
+    for statement in statements:
+        if size(_document([*documents[-1], statement])) > MANAGED_POLICY_CHARACTERS:
+            documents.append([])
+        documents[-1].append(statement)
+    return [_document(document) for document in documents]
+
+
+def _of_person(settings: Settings) -> list[Json]:
+    """What is left for a person where CloudFormation has a service role: no right to resources."""
+    names = [name for name in MISSING_IN_SCHEMAS if name.startswith("cloudformation:")]
+    own = [
+        "cloudformation:CreateStack",
+        "cloudformation:DeleteStack",
+        "cloudformation:DescribeStacks",
+        "cloudformation:GetTemplate",
+        "cloudformation:UpdateStack",
+    ]
+    stacks = f"arn:aws:cloudformation:*:*:stack/{settings.project}*/*"
+    role = f"arn:aws:iam::*:role/{settings.project}-deployer"
+    to_cloudformation = {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}
+    artifacts = ["s3:GetObject", "s3:ListBucket", "s3:PutObject"]
+    bucket = f"arn:aws:s3:::{ARTIFACT_BUCKETS}"
+    return [
+        _statement("Stacks", sorted([*names, *own]), [stacks]),
+        _statement("PassServiceRole", ["iam:PassRole"], [role], to_cloudformation),
+        _statement("Artifacts", artifacts, [bucket, f"{bucket}/*"]),
+    ]
+
+
+def _trust() -> list[Json]:
+    return [
+        {
+            "Sid": "CloudFormation",
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudformation.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ]
