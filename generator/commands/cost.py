@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,8 @@ python build.py cost --assume runs=20 --assume endpoint-hours=160
 @click.option(
     "--endpoint-zones",
     type=click.IntRange(1, 3),
-    help="Zones in which each endpoint has an interface, instead of the settings'.",
+    help="Zones in which each endpoint has an interface, instead of the settings'; a third one "
+    "adds a subnet.",
 )
 @click.option(
     "--set",
@@ -92,7 +94,7 @@ def command(
         return
     chosen = EndpointProfile(endpoints) if endpoints else None
     settings = with_endpoints(read_settings(config), chosen, endpoint_zones)
-    choices = Choices(settings, _pairs(parameters), use, studio_instance)
+    choices = Choices(settings, _pairs(parameters), use, _instance_type(studio_instance))
     prices = _prices(choices, region, profile, live=live)
     found, options = estimate(choices, prices), savings(choices, prices)
     (_print_json if as_json else _show)(found, options, prices)
@@ -106,6 +108,12 @@ def _pairs(given: tuple[str, ...]) -> dict[str, str]:
             raise UsageError(f"got {text!r}: NAME=VALUE is needed")
         pairs[name] = value
     return pairs
+
+
+def _instance_type(name: str) -> str:
+    if not re.fullmatch(r"ml\.[a-z0-9-]+\.[a-z0-9]+", name):
+        raise UsageError(f"--studio-instance: got {name!r}: a type such as ml.t3.medium is needed")
+    return name
 
 
 def _number(name: str, text: str) -> float:

@@ -45,9 +45,15 @@ _SERVICE_ICONS: Final = (
 PLATED: Final = frozenset({"user", "email", "flowlog", "gateway"})
 """Icons that are dark outlines without a ground of their own."""
 SPELLINGS: Final = {
+    "api": "API",
+    "cloudformation": "CloudFormation",
+    "dkr": "Docker",
+    "ecr": "ECR",
     "email": "e-mail",
     "id": "ID",
     "nfs": "NFS",
+    "sagemaker": "SageMaker",
+    "sts": "STS",
     "studio": "Studio",
     "vpc": "VPC",
 }
@@ -149,7 +155,7 @@ def words(name: str) -> str:
     """Return a logical id as words: ``RunFailedRule`` is ``Run failed rule``."""
     parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]+|[a-z]+|[0-9]+", name)
     small = [part if part.isupper() else part.lower() for part in parts]
-    text = " ".join(SPELLINGS.get(part, part) for part in small)
+    text = " ".join(SPELLINGS.get(part, part) for part in small).replace("S 3", "S3")
     return text[0].upper() + text[1:]
 
 

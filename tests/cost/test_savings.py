@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,10 @@ from generator.cost.savings import (
     with_endpoints,
 )
 from generator.cost.usage import usage
+from generator.files import REPOSITORY
+from generator.resolve import resolve
 from generator.settings import (
+    ENDPOINT_PROFILES,
     REQUIRED_ENDPOINTS,
     EndpointProfile,
     InterfaceEndpoint,
@@ -25,7 +29,15 @@ from generator.settings import (
     SettingsError,
     read,
 )
+from tests.templates.test_reachability import (
+    BY_LAMBDA_ITSELF,
+    endpoint_of,
+    functions_in_the_vpc,
+    rights,
+)
 
+CLIENTS = {"sagemaker": "sagemaker.api", "sagemaker-runtime": "sagemaker.runtime"}
+"""PrivateLink name of the clients whose name is another one."""
 PRICES = Prices(read_table(), "us-east-1")
 OPTIONS = savings(Choices(Settings(), {}, usage()), PRICES)
 
@@ -99,6 +111,32 @@ def test_a_profile_can_be_named_in_the_settings_file(
     path.write_text(f'[network]\ninterface_endpoints = "{profile}"\n')
 
     assert profile_of(read(path)) == profile
+
+
+def test_what_a_day_in_studio_calls_is_there_or_said_to_be_given_up() -> None:
+    walkthrough = (REPOSITORY / "docs/studio-walkthrough.md").read_text()
+    clients = set(re.findall(r'boto3\.client\("([a-z0-9-]+)"\)', walkthrough))
+    services = {CLIENTS.get(client, client) for client in clients} - {"s3"}
+
+    missing = services - set(map(str, ENDPOINT_PROFILES[EndpointProfile.MINIMAL]))
+
+    assert {"sagemaker.api", "sagemaker.runtime", "logs"} <= services
+    assert missing == {"logs"}
+    assert missing <= set(map(str, GIVEN_UP))
+
+
+def test_functions_in_the_vpc_reach_all_that_they_call_with_the_minimal_profile() -> None:
+    settings = with_endpoints(Settings(), EndpointProfile.MINIMAL, 1)
+    inside = resolve(settings, parameters={"FunctionsInTheVpc": "yes"})
+
+    called = {
+        action.partition(":")[0]
+        for function in functions_in_the_vpc(inside)
+        for action, _ in rights(inside, function)
+    } - BY_LAMBDA_ITSELF
+
+    assert called
+    assert all(endpoint_of(inside, service) for service in called)
 
 
 def test_a_profile_that_does_not_exist_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -255,6 +255,8 @@ def test_every_icon_is_a_small_drawing_without_names_that_could_clash() -> None:
         ("VpcBaseline", "VPC baseline"),
         ("AlertEmailSubscription", "Alert e-mail subscription"),
         ("Subnet1", "Subnet 1"),
+        ("S3Endpoint", "S3 endpoint"),
+        ("EcrDkrEndpoint", "ECR Docker endpoint"),
     ],
 )
 def test_logical_ids_are_read_as_words(name: str, said: str) -> None:

@@ -1,6 +1,6 @@
-"""A headless Chromium for tests, spoken to over a pipe (Chrome DevTools Protocol); no packages.
+"""A headless Chromium for tests, spoken to over a pipe (Chrome DevTools Protocol).
 
-The browser is the machine's own; ``find`` tells whether there is one.
+The browser is that of ``make browser``, or the machine's own; ``find`` tells whether there is one.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from tests.local.browser import PACKED, unpack
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SECONDS: Final = 60
@@ -28,9 +31,32 @@ class BrowserError(RuntimeError):
     """The browser did not answer, or a script failed."""
 
 
-def find() -> str | None:
-    """Return the path of a Chromium, if the machine has one."""
-    return next((path for name in NAMES if (path := shutil.which(name))), None)
+@dataclass(frozen=True)
+class Chromium:
+    """How to start a browser."""
+
+    path: str
+    options: tuple[str, ...]
+    environment: dict[str, str]
+
+
+def find(scratch: Path) -> Chromium | None:
+    """Return the browser, unpacked below ``scratch`` if it comes packed, or ``None``."""
+    if PACKED.is_dir():
+        folder = unpack(scratch)
+        environment = {
+            **{"PATH": os.environ["PATH"], "HOME": str(scratch)},
+            **{"LD_LIBRARY_PATH": str(folder / "lib"), "FONTCONFIG_PATH": str(folder)},
+        }
+        options = (
+            "--headless=shell",
+            "--no-zygote",
+            "--single-process",
+            "--font-render-hinting=none",
+        )
+        return Chromium(str(folder / "chromium"), options, environment)
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    return Chromium(found, ("--headless=new",), dict(os.environ)) if found else None
 
 
 class Page:
@@ -96,6 +122,7 @@ class Page:
         """Let the system prefer ``light`` or ``dark``."""
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.call("Emulation.setEmulatedMedia", features=features)
+        self._paint()
 
     def resize(self, width: int, height: int) -> None:
         """Give the window a size."""
@@ -111,6 +138,13 @@ class Page:
         """Return what is seen, or the whole page, as PNG."""
         answer = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         return base64.b64decode(answer["data"])
+
+    def _paint(self) -> None:
+        """Wait until the page is drawn anew: what listens to the system hears of it then."""
+        frames = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        late = "new Promise(done => setTimeout(done, 1000))"
+        script = f"Promise.race([{frames}, {late}]).then(() => true)"
+        self.call("Runtime.evaluate", expression=script, awaitPromise=True)
 
     def _messages(self) -> Iterator[dict[str, Any]]:
         end = time.monotonic() + SECONDS
@@ -137,21 +171,21 @@ class Page:
 
 
 @contextmanager
-def browser(folder: Path) -> Iterator[Page]:
-    """Start Chromium with a profile of its own in ``folder``; end it afterwards."""
-    path = find()
-    if path is None:
-        raise BrowserError("there is no Chromium")
+def browser(chromium: Chromium, profile: Path) -> Iterator[Page]:
+    """Start Chromium with a profile of its own; end it afterwards."""
     theirs, write = os.pipe()
     read, their_write = os.pipe()
     options = (
-        *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
-        *("--no-first-run", "--disable-extensions", "--disable-background-networking"),
-        *("--remote-debugging-pipe", f"--user-data-dir={folder}", "about:blank"),
+        *("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
+        *("--disable-extensions", "--disable-background-networking", "--remote-debugging-pipe"),
+        *(f"--user-data-dir={profile}", *chromium.options, "about:blank"),
     )
+    # The protocol's pipe is descriptors 3 and 4, wherever ours are.
+    redirected = f'exec "$@" 3<&{theirs} 4>&{their_write}'
     process = subprocess.Popen(
-        ["bash", "-c", f'exec "$@" 3<&{theirs} 4>&{their_write}', "bash", path, *options],
+        ["bash", "-c", redirected, "bash", chromium.path, *options],
         pass_fds=(theirs, their_write),
+        env=chromium.environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -32,11 +32,13 @@ def site(html: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    if find() is None:
+    scratch = tmp_path_factory.mktemp("browser")
+    found = find(scratch)
+    if found is None:
         pytest.skip(
-            "no Chromium on this machine: the page's structure is tested, not its behaviour"
+            "no Chromium (`make browser`): the page's structure is tested, not its behaviour"
         )
-    with browser(tmp_path_factory.mktemp("profile")) as opened:
+    with browser(found, scratch / "profile") as opened:
         yield opened
 
 
