@@ -21,7 +21,8 @@ install := requirements/install.sh
 # Tests that import what the job images hold run in an environment of their own. Those in
 # tests/local do not: they start it, as the command line does.
 job_tests := $(wildcard tests/scripts)
-other_tests := $(filter-out tests/unit $(job_tests) %.py %__pycache__,$(wildcard tests/*))
+# The SDK's tests need 1 GB more: they run by themselves, with `make referee`.
+other_tests := $(filter-out tests/unit tests/sdk $(job_tests) %.py %__pycache__,$(wildcard tests/*))
 
 .PHONY: all
 all: venv ## Build: emit the templates, package the functions, lint (the default)
@@ -51,6 +52,11 @@ bench: venv emulator local ## Measure side by side, and write docs/benchmarks.md
 	    echo "measuring: $$program"; \
 	    $(run) -m "tests.bench.$$(basename "$$program" .py)"; \
 	done
+
+.PHONY: referee
+referee: ## Compare the pipeline's definition with what SageMaker's Python SDK makes of it (1 GB)
+	@$(install) sdk .venv-sdk "3 minutes" python3.11 python3.12
+	.venv-sdk/bin/python -m pytest tests/sdk
 
 .PHONY: format
 format: venv ## Format the code and mend what ruff can mend
@@ -84,7 +90,7 @@ browser: ## Install a headless browser for the tests of pages (.venv-browser)
 .PHONY: clean
 clean: ## Remove what was built or installed; the committed templates stay
 	rm -rf dist .build .mypy_cache .ruff_cache .pytest_cache \
-	    .venv .venv-emulator .venv-awscli .venv-local .venv-audit .venv-node \
+	    .venv .venv-emulator .venv-awscli .venv-local .venv-sdk .venv-audit .venv-node \
 	    .venv-browser
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,0 +1,389 @@
+"""Our pipeline, built once more: of the SageMaker Python SDK's own steps (version 3).
+
+It is written from the SDK's side: every value is handed to the class or session method that the
+SDK has for it. Nothing is taken from `pipeline.definition` but `Environment`, the names of the
+parameters' defaults and the limits in numbers, so that a wrong field there shows up as a
+difference. Compiling it needs no account and no network.
+"""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+from boto3.session import Session
+from sagemaker.core.model_registry import create_model_package_from_containers
+from sagemaker.core.network import NetworkConfig
+from sagemaker.core.processing import Processor
+from sagemaker.core.shapes import (
+    Channel,
+    DataSource,
+    OutputDataConfig,
+    ProcessingInput,
+    ProcessingOutput,
+    ProcessingS3Input,
+    ProcessingS3Output,
+    S3DataSource,
+    StoppingCondition,
+    Tag,
+)
+from sagemaker.core.training.configs import Compute, Networking
+from sagemaker.core.workflow.conditions import ConditionGreaterThanOrEqualTo
+from sagemaker.core.workflow.execution_variables import ExecutionVariables
+from sagemaker.core.workflow.functions import Join, JsonGet
+from sagemaker.core.workflow.parameters import ParameterFloat, ParameterInteger, ParameterString
+from sagemaker.core.workflow.pipeline_context import PipelineSession
+from sagemaker.core.workflow.properties import PropertyFile
+from sagemaker.mlops.workflow.condition_step import ConditionStep
+from sagemaker.mlops.workflow.endpoint_step import EndpointConfigStep, EndpointStep
+from sagemaker.mlops.workflow.fail_step import FailStep
+from sagemaker.mlops.workflow.model_step import ModelStep
+from sagemaker.mlops.workflow.pipeline import Pipeline
+from sagemaker.mlops.workflow.retry import (
+    SageMakerJobExceptionTypeEnum,
+    SageMakerJobStepRetryPolicy,
+    StepExceptionTypeEnum,
+    StepRetryPolicy,
+)
+from sagemaker.mlops.workflow.steps import ProcessingStep, TrainingStep
+from sagemaker.train.model_trainer import ModelTrainer
+
+from pipeline.definition import METRICS, OWNER_TAG, Environment
+
+Json = dict[str, Any]
+
+CODE_FOLDER = "/opt/ml/processing/input/code"
+OFFLINE = {
+    "SchemaVersion": "1.0",
+    "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}},
+}
+
+
+class Builder:
+    """The steps of one pipeline, each a method; `definition` compiles them."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        keys = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
+        self.session = PipelineSession(
+            boto_session=Session(region_name="eu-west-1", **keys),
+            default_bucket=environment.bucket,
+            sagemaker_config=OFFLINE,
+        )
+        self.parameters = self._parameters()
+        self.tags = [{"Key": OWNER_TAG, "Value": environment.owner}]
+        self.code = f"s3://{environment.bucket}/{environment.code_prefix}/"
+
+    def definition(self) -> Json:
+        """What the SDK would hand to `CreatePipeline`."""
+        pipeline = Pipeline(
+            name=self.environment.pipeline_name,
+            parameters=list(self.parameters.values()),
+            steps=self._steps(),
+            sagemaker_session=self.session,
+            pipeline_experiment_config=None,
+        )
+        found: Json = json.loads(pipeline.definition())
+        return found
+
+    def _parameters(self) -> dict[str, Any]:
+        given = self.environment
+        found = [
+            ParameterString("InputData", default_value=f"s3://{given.bucket}/raw/data.csv"),
+            ParameterString("LabelColumn", default_value="label"),
+            ParameterString("PositiveClass", default_value="auto"),
+            ParameterFloat("TestFraction", default_value=0.2),
+            ParameterString("Preset", default_value="medium_quality"),
+            ParameterString("ModelFamilies", default_value="GBM,CAT,XGB"),
+            ParameterInteger("TimeLimitSeconds", default_value=600),
+            ParameterString("QualityMetric", default_value="roc_auc", enum_values=list(METRICS)),
+            ParameterFloat("QualityThreshold", default_value=0.7),
+            ParameterString(
+                "ApprovalStatus",
+                default_value="Approved",
+                enum_values=["Approved", "PendingManualApproval", "Rejected"],
+            ),
+            ParameterString("ProcessingInstanceType", default_value=given.processing_instance_type),
+            ParameterString("TrainingInstanceType", default_value=given.training_instance_type),
+            ParameterString("EndpointInstanceType", default_value=given.endpoint_instance_type),
+        ]
+        return {parameter.name: parameter for parameter in found}
+
+    def _steps(self) -> list[Any]:
+        preprocess = self._preprocess()
+        self.train_data = self._output_of(preprocess, "train")
+        self.test_data = self._output_of(preprocess, "test")
+        self.train = self._train()
+        self.model_data = self.train.properties.ModelArtifacts.S3ModelArtifacts
+        report = PropertyFile("EvaluationReport", "evaluation", "evaluation.json")
+        evaluate = self._evaluate(report)
+        self.evaluation = self._output_of(evaluate, "evaluation")
+        value = JsonGet(step_name="Evaluate", property_file=report, json_path="gate.value")
+        return [preprocess, self.train, evaluate, self._gate(value)]
+
+    @staticmethod
+    def _output_of(step: Any, name: str) -> Any:
+        return step.properties.ProcessingOutputConfig.Outputs[name].S3Output.S3Uri
+
+    def _preprocess(self) -> Any:
+        arguments = [
+            "--label",
+            self.parameters["LabelColumn"],
+            "--positive-class",
+            self.parameters["PositiveClass"],
+            "--test-fraction",
+            self.parameters["TestFraction"].to_string(),
+        ]
+        processor = self._processor(self.environment.preprocess_image, "preprocess.py")
+        run = processor.run(
+            inputs=[
+                self._input("data", self.parameters["InputData"]),
+                self._input("code", self.code),
+            ],
+            outputs=[self._output(name) for name in ("train", "test", "profile")],
+            arguments=arguments,
+        )
+        return ProcessingStep("Preprocess", step_args=run, retry_policies=job_retries())
+
+    def _evaluate(self, report: Any) -> Any:
+        processor = self._processor(self.environment.training_image, "evaluate.py")
+        run = processor.run(
+            inputs=[
+                self._input("model", self.model_data),
+                self._input("test", self.test_data),
+                self._input("code", self.code),
+            ],
+            outputs=[self._output("evaluation")],
+            arguments=["--metric", self.parameters["QualityMetric"]],
+        )
+        return ProcessingStep(
+            "Evaluate", step_args=run, property_files=[report], retry_policies=job_retries()
+        )
+
+    def _processor(self, image: str, script: str) -> Any:
+        given = self.environment
+        return Processor(
+            role=given.processing_role_arn,
+            image_uri=image,
+            instance_count=1,
+            instance_type=self.parameters["ProcessingInstanceType"],
+            entrypoint=["python3", f"{CODE_FOLDER}/{script}"],
+            volume_size_in_gb=30,
+            volume_kms_key=given.key_arn,
+            output_kms_key=given.key_arn,
+            max_runtime_in_seconds=7200,
+            sagemaker_session=self.session,
+            tags=self.tags,
+            network_config=NetworkConfig(
+                enable_network_isolation=True,
+                security_group_ids=list(given.security_group_ids),
+                subnets=list(given.subnet_ids),
+                encrypt_inter_container_traffic=True,
+            ),
+        )
+
+    @staticmethod
+    def _input(name: str, uri: Any) -> Any:
+        source = ProcessingS3Input(
+            s3_uri=uri,
+            local_path=f"/opt/ml/processing/input/{name}",
+            s3_data_type="S3Prefix",
+            s3_input_mode="File",
+            s3_data_distribution_type="FullyReplicated",
+        )
+        return ProcessingInput(input_name=name, s3_input=source)
+
+    def _output(self, name: str) -> Any:
+        target = ProcessingS3Output(
+            s3_uri=self._run_folder("processed", f"/{name}"),
+            local_path=f"/opt/ml/processing/output/{name}",
+            s3_upload_mode="EndOfJob",
+        )
+        return ProcessingOutput(output_name=name, s3_output=target)
+
+    def _run_folder(self, prefix: str, rest: str = "") -> Any:
+        start = f"s3://{self.environment.bucket}/{prefix}/"
+        return Join(on="", values=[start, ExecutionVariables.PIPELINE_EXECUTION_ID, rest])
+
+    def _train(self) -> Any:
+        given = self.environment
+        trainer = ModelTrainer(
+            sagemaker_session=self.session,
+            role=given.training_role_arn,
+            base_job_name="train",
+            training_image=given.training_image,
+            hyperparameters=self._hyperparameters(),
+            compute=Compute(
+                instance_type=self.parameters["TrainingInstanceType"],
+                instance_count=1,
+                volume_size_in_gb=30,
+                volume_kms_key_id=given.key_arn,
+            ),
+            networking=Networking(
+                subnets=list(given.subnet_ids),
+                security_group_ids=list(given.security_group_ids),
+                enable_network_isolation=True,
+                enable_inter_container_traffic_encryption=True,
+            ),
+            stopping_condition=StoppingCondition(max_runtime_in_seconds=21600),
+            output_data_config=OutputDataConfig(
+                s3_output_path=self._run_folder("models"), kms_key_id=given.key_arn
+            ),
+            tags=[Tag(key=tag["Key"], value=tag["Value"]) for tag in self.tags],
+        )
+        channels = [self._channel("train", self.train_data), self._channel("code", self.code)]
+        run = trainer.train(input_data_config=channels)
+        return TrainingStep("Train", step_args=run, retry_policies=job_retries())
+
+    def _hyperparameters(self) -> Json:
+        def quoted(name: str) -> Any:
+            return Join(on="", values=['"', self.parameters[name], '"'])
+
+        return {
+            "sagemaker_program": "train.py",
+            "sagemaker_submit_directory": "/opt/ml/input/data/code",
+            "label": quoted("LabelColumn"),
+            "positive-class": quoted("PositiveClass"),
+            "preset": self.parameters["Preset"],
+            "families": self.parameters["ModelFamilies"],
+            "time-limit": self.parameters["TimeLimitSeconds"].to_string(),
+            "metric": self.parameters["QualityMetric"],
+        }
+
+    @staticmethod
+    def _channel(name: str, uri: Any) -> Any:
+        source = S3DataSource(
+            s3_data_type="S3Prefix", s3_uri=uri, s3_data_distribution_type="FullyReplicated"
+        )
+        return Channel(channel_name=name, data_source=DataSource(s3_data_source=source))
+
+    def _gate(self, value: Any) -> Any:
+        condition = ConditionGreaterThanOrEqualTo(
+            left=value, right=self.parameters["QualityThreshold"]
+        )
+        return ConditionStep(
+            "QualityGate",
+            conditions=[condition],
+            if_steps=self._deployment(),
+            else_steps=[self._refusal(value)],
+        )
+
+    def _refusal(self, value: Any) -> Any:
+        message = Join(
+            on="",
+            values=[
+                "The model was not registered or deployed: its ",
+                self.parameters["QualityMetric"],
+                " on the test data is ",
+                value,
+                ", below the threshold of ",
+                self.parameters["QualityThreshold"],
+                ". All metrics: ",
+                self.evaluation,
+                "/evaluation.json",
+            ],
+        )
+        return FailStep("RefuseModel", error_message=message)
+
+    def _container(self) -> Json:
+        return {
+            "Image": self.environment.inference_image,
+            "ModelDataUrl": self.model_data,
+            "Environment": {
+                "SAGEMAKER_PROGRAM": "inference.py",
+                "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+                "SAGEMAKER_MODEL_SERVER_WORKERS": "2",
+                "OMP_NUM_THREADS": "1",
+            },
+        }
+
+    def _deployment(self) -> list[Any]:
+        register = self._register()
+        model = self._model(register)
+        config = self._endpoint_config(model)
+        return [register, model, config, self._endpoint(config)]
+
+    def _register(self) -> Any:
+        self._start_model_step()
+        statistics = {
+            "ContentType": "application/json",
+            "S3Uri": Join(on="", values=[self.evaluation, "/model_quality.json"]),
+        }
+        create_model_package_from_containers(
+            self.session,
+            containers=[self._container()],
+            content_types=["text/csv", "application/json", "application/x-parquet"],
+            response_types=["application/json", "text/csv"],
+            inference_instances=[self.parameters["EndpointInstanceType"]],
+            model_package_group_name=self.environment.model_package_group,
+            model_metrics={"ModelQuality": {"Statistics": statistics}},
+            approval_status=self.parameters["ApprovalStatus"],
+            customer_metadata_properties={OWNER_TAG: self.environment.owner},
+        )
+        return self._end_model_step("RegisterModel")
+
+    def _model(self, register: Any) -> Any:
+        self._start_model_step()
+        given = self.environment
+        self.session.create_model(
+            name="named-by-the-service",
+            role=given.model_role_arn,
+            container_defs=self._container(),
+            vpc_config={
+                "SecurityGroupIds": list(given.security_group_ids),
+                "Subnets": list(given.subnet_ids),
+            },
+            enable_network_isolation=True,
+            tags=self.tags,
+        )
+        return self._end_model_step("CreateModel", depends_on=[register])
+
+    def _start_model_step(self) -> None:
+        """Let the session collect a model step's request, as `ModelBuilder` does."""
+        self.session.init_model_step_arguments(SimpleNamespace(sagemaker_session=self.session))
+
+    def _end_model_step(self, name: str, **more: Any) -> Any:
+        collected, self.session.context = self.session.context, None
+        return ModelStep(name, step_args=collected, retry_policies=call_retries(), **more)
+
+    def _endpoint_config(self, model: Any) -> Any:
+        variant = {
+            "VariantName": "AllTraffic",
+            "ModelName": model.properties.ModelName,
+            "InstanceType": self.parameters["EndpointInstanceType"],
+            "InitialInstanceCount": 1,
+        }
+        arguments = self.session.create_endpoint_config(
+            name=self.environment.endpoint_name,
+            production_variants=[variant],
+            tags=self.tags,
+            kms_key=self.environment.key_arn,
+        )
+        return EndpointConfigStep(
+            "CreateEndpointConfig", step_args=arguments, retry_policies=call_retries()
+        )
+
+    def _endpoint(self, config: Any) -> Any:
+        arguments = self.session.create_endpoint(
+            endpoint_name=self.environment.endpoint_name,
+            config_name=config.properties.EndpointConfigName,
+            tags=self.tags,
+        )
+        return EndpointStep("Deploy", step_args=arguments)
+
+
+def call_retries() -> list[Any]:
+    """Retries of a step that is one call."""
+    types = [StepExceptionTypeEnum.SERVICE_FAULT, StepExceptionTypeEnum.THROTTLING]
+    return [StepRetryPolicy(exception_types=types, interval_seconds=10, max_attempts=5)]
+
+
+def job_retries() -> list[Any]:
+    """Retries of a job."""
+    short = SageMakerJobStepRetryPolicy(
+        exception_types=[SageMakerJobExceptionTypeEnum.CAPACITY_ERROR],
+        interval_seconds=120,
+        max_attempts=5,
+    )
+    return [*call_retries(), short]
