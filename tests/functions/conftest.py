@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import ssl
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -52,11 +53,12 @@ def world(
     cloudformation = FakeCloudFormation(STACK_ID, "DELETE_IN_PROGRESS")
     wire.backends = {"cloudformation": cloudformation}
     wire.listener = partial(recorder.record, function) if function else lambda *_: None
-    monkeypatch.setattr(CfnResource._wait_for_cwlogs, "__defaults__", (_never,))
+    wait = CfnResource._wait_for_cwlogs  # type: ignore[attr-defined]  # not in its stubs
+    monkeypatch.setattr(wait, "__defaults__", (_never,))
     monkeypatch.setattr(aws, "client", wire.client)
     monkeypatch.setattr(answer, "HTTPSConnection", responses.connect)
     # Reading the machine's certificates takes 0.1 s each time.
-    monkeypatch.setattr(answer.ssl, "create_default_context", lambda _purpose: None)
+    monkeypatch.setattr(ssl, "create_default_context", lambda _purpose: None)
     monkeypatch.setattr(answer, "deliver", partial(answer.deliver, sleep=clock.sleep))
     monkeypatch.setattr(custom_resource, "Deadline", partial(Deadline, sleep=clock.sleep))
     return World(function, wire, clock, responses, cloudformation)

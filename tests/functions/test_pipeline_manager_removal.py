@@ -247,7 +247,9 @@ def test_what_a_step_made_goes_though_no_listing_shows_it(
     """Listings lag behind."""
     for name in ("list_endpoints", "list_endpoint_configs", "list_models", "list_model_packages"):
         key = {"list_model_packages": "ModelPackageSummaryList"}.get(name)
-        empty = {key or f"{name.removeprefix('list_').title().replace('_', '')}": []}
+        empty: dict[str, list[str]] = {
+            key or f"{name.removeprefix('list_').title().replace('_', '')}": []
+        }
         monkeypatch.setattr(deployed.sagemaker, name, lambda _p, empty=empty: empty)
     assert delete(deployed).succeeded
     assert deployed.is_clean

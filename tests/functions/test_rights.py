@@ -48,3 +48,12 @@ def test_documented_rights_are_the_rights_that_calls_need(
     documented = documented_actions(function)
     assert needed - documented == set(), "calls without a documented right"
     assert documented - needed == set(), "documented rights that no call needs"
+
+
+@pytest.mark.parametrize("function", [name for name in FUNCTIONS if name != "vpc_baseline"])
+def test_a_function_in_the_vpc_calls_what_has_an_endpoint_there(
+    function: str, recorder: Recorder
+) -> None:
+    """`vpc_baseline` runs outside."""
+    services = {call.operation.partition(":")[0] for call in recorder.calls[function]}
+    assert services <= {"cloudformation", "s3", "sagemaker"}
