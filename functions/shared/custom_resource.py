@@ -125,7 +125,8 @@ class _Responder(CfnResource):
 
     def wait_for_answer(self) -> None:
         """Wait for an answer that the timer began to send when the function was nearly done."""
-        self._timer.join()
+        if self._timer:
+            self._timer.join()
 
     @property
     def _sam_local(self) -> bool:
