@@ -49,6 +49,10 @@ CHECKERS: Final = {
 """Each checker's title, by the name that exemptions use."""
 
 
+_Output = dict[str, Any]
+"""What a program in ``inside`` prints: ``rules`` by set, and ``findings``."""
+
+
 class CheckerError(CommandError):
     """A checker could not run; the text says which and why."""
 
@@ -96,16 +100,35 @@ def run(settings: Settings) -> list[Result]:
 
 
 def over(wholes: Sequence[Whole]) -> list[Result]:
-    """Return what every checker but cfn-lint says of templates of the same resources.
+    """Return what every checker but cfn-lint says of templates of the same resources, together.
 
     Raises:
         CheckerError: as ``run``.
 
     """
+    outputs = _run_over(wholes)
+    return [result for output in outputs for result in _results(output, None, wholes[0].stack_of)]
+
+
+def each_over(wholes: Sequence[Whole]) -> list[list[Result]]:
+    """Return the same for each template apart.
+
+    Raises:
+        CheckerError: as ``run``.
+
+    """
+    outputs = _run_over(wholes)
+    return [
+        [result for output in outputs for result in _results(output, number, each.stack_of)]
+        for number, each in enumerate(wholes)
+    ]
+
+
+def _run_over(wholes: Sequence[Whole]) -> list[_Output]:
     _check_installed()
     with tempfile.TemporaryDirectory(prefix="audit-") as folder:
-        paths = [_write(Path(folder), index, each) for index, each in enumerate(wholes)]
-        return _collect(_start_all(paths), wholes[0].stack_of)
+        paths = [_write(Path(folder), number, each) for number, each in enumerate(wholes)]
+        return [_output(program) for program in _start_all(paths)]
 
 
 def _check_installed() -> None:
@@ -166,31 +189,27 @@ def _start_all(paths: Sequence[str]) -> list[subprocess.Popen[str]]:
     ]
 
 
-def _collect(
-    programs: Iterable[subprocess.Popen[str]], stack_of: Mapping[str, str]
-) -> list[Result]:
-    checks, guard, nag = (_output(program) for program in programs)
-    checks = {
-        "rules": {"checkov": checks["rules"]},
-        "findings": [{"set": "checkov", **finding} for finding in checks["findings"]],
-    }
-    results = []
-    for output in (checks, guard, nag):
-        for name, rules in output["rules"].items():
-            found = [finding for finding in output["findings"] if finding["set"] == name]
-            checker = "validate" if name == "linter" else name
-            results.append(_result(checker, rules, found, stack_of))
-    return results
-
-
-def _output(program: subprocess.Popen[str]) -> Any:
+def _output(program: subprocess.Popen[str]) -> _Output:
     output, errors = program.communicate()
     try:
-        return json.loads(output)
+        found: _Output = json.loads(output)
     except ValueError:
-        last = (errors or output).strip().splitlines()[-1:] or ["it said nothing"]
+        said = (errors or output).strip().splitlines() or ["it said nothing"]
+        fault = next((line for line in reversed(said) if "Error" in line), said[-1])
         name = Path(str(program.args[1])).name  # type: ignore[index] # a list, see _start_all
-        raise CheckerError(f"{name} ended with status {program.returncode}: {last[0]}") from None
+        raise CheckerError(f"{name} ended with status {program.returncode}: {fault}") from None
+    return found
+
+
+def _results(output: _Output, number: int | None, stack_of: Mapping[str, str]) -> Iterator[Result]:
+    """Yield the results of one program, of all templates or of that with ``number``."""
+    for name, rules in output["rules"].items():
+        found = [
+            finding
+            for finding in output["findings"]
+            if finding["set"] == name and number in (None, finding["template"])
+        ]
+        yield _result("validate" if name == "linter" else name, rules, found, stack_of)
 
 
 def _result(

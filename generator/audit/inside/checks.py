@@ -2,8 +2,9 @@
 
     .venv-audit/bin/python checks.py TEMPLATE...
 
-Prints ``{"rules": number, "findings": [{"rule", "resource", "message"}]}``; ``resource`` is a
-logical id. Its own command would load every framework that it knows, and does the same.
+Prints ``{"rules": {"checkov": number}, "findings": [{"template", "set", "rule", "resource",
+"message"}]}``: ``template`` counts from 0, ``resource`` is a logical id. Its own command would load
+every framework that it knows, and does the same.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from checkov.cloudformation.checks.resource.registry import cfn_registry
 from checkov.cloudformation.runner import Runner
@@ -24,15 +26,18 @@ def main(templates: Sequence[str]) -> None:
     if report.parsing_errors:
         sys.exit(f"checkov cannot read {', '.join(report.parsing_errors)}")
     rules = {check.id for checks in cfn_registry.checks.values() for check in checks}
+    numbers = {Path(template).resolve(): number for number, template in enumerate(templates)}
     found = [
         {
+            "template": numbers[Path(check.file_abs_path).resolve()],
+            "set": "checkov",
             "rule": check.check_id,
             "resource": check.resource.rpartition(".")[2],
             "message": check.check_name,
         }
         for check in report.failed_checks
     ]
-    print(json.dumps({"rules": len(rules), "findings": found}))
+    print(json.dumps({"rules": {"checkov": len(rules)}, "findings": found}))
 
 
 if __name__ == "__main__":

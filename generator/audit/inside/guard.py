@@ -2,7 +2,8 @@
 
     .venv-audit/bin/python guard.py CONTROL_TOWER_FOLDER TEMPLATE...
 
-Prints ``{"rules": {set: number}, "findings": [{"set", "rule", "resource", "message"}]}``; the sets
+Prints ``{"rules": {set: number}, "findings": [{"template", "set", "rule", "resource",
+"message"}]}``: ``template`` counts from 0, the sets
 are ``linter`` (its own rules, from warnings on), ``control-tower`` and ``foundational-security``
 (both in cfn-guard's language). ``resource`` is a logical id, or empty for the template.
 """
@@ -47,8 +48,8 @@ def main(control_tower: Path, templates: Sequence[str]) -> None:
         "foundational-security": len(RULE.findall(security.content)),
     }
     found = [
-        finding
-        for template in templates
+        {"template": number, **finding}
+        for number, template in enumerate(templates)
         for name, engine in engines.items()
         for finding in _found(name, engine, template)
     ]

@@ -2,8 +2,8 @@
 //
 //   NODE_PATH=.venv-node/node_modules .venv-node/node nag.cjs TEMPLATE...
 //
-// Prints {rules: {pack: number}, findings: [{set, rule, resource, message}]}, where a set is a pack
-// and a resource is a logical id. A rule that finds several things in one resource tells them
+// Prints {rules: {pack: number}, findings: [{template, set, rule, resource, message}]}: a template is
+// its place in the list, a set is a pack, a resource is a logical id. A rule that finds several things in one resource tells them
 // apart in brackets; they are left out, a resource is exempt or not.
 'use strict';
 
@@ -21,14 +21,14 @@ const PACKS = {
 function main(templates) {
   const rules = {};
   const findings = [];
-  for (const templateFile of templates) {
+  for (const [template, templateFile] of templates.entries()) {
     const stack = new Stack(new App(), 'Whole');
     new CfnInclude(stack, 'Template', { templateFile });
     for (const [set, Checks] of Object.entries(PACKS)) {
       const checks = new Checks();
       const applied = countRules(checks);
       const found = checks.validateScope(stack).violations.flatMap(asFindings);
-      findings.push(...found.map((finding) => ({ set, ...finding })));
+      findings.push(...found.map((finding) => ({ template, set, ...finding })));
       rules[set] = applied.size;
     }
   }
