@@ -125,8 +125,7 @@ class _Responder(CfnResource):
 
     def wait_for_answer(self) -> None:
         """Wait for an answer that the timer began to send when the function was nearly done."""
-        if self._timer:
-            self._timer.join()
+        self._timer.join()
 
     @property
     def _sam_local(self) -> bool:
