@@ -93,7 +93,7 @@ ASSUMPTIONS: Final = (
     ),
     _assumption(
         *("function-seconds", 5, 10, 60, "seconds a call"),
-        "measured in an emulated deployment: < 10",
+        "a few for most; filling and emptying buckets takes longer",
     ),
     _assumption(*("alerts", 0, 5, 200, "alerts a month"), "failed runs and alarms"),
     _assumption(
@@ -112,7 +112,7 @@ ASSUMPTIONS: Final = (
     _assumption(*("runs", 1, 4, 30, "runs of the pipeline a month"), "by hand, weekly, daily"),
     _assumption(
         *("processing-minutes", 3, 5, 20, "minutes of each processing job"),
-        "AWS bills from the start of the container's download; 1 minute of work",
+        "the image's download included; the work itself takes less than one",
     ),
     _assumption(
         *("training-minutes", 5, 14, 70, "minutes of the training job"),
