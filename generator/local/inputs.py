@@ -44,18 +44,17 @@ def data_files(data: Path) -> list[Path]:
     return files
 
 
-def check_label(files: Sequence[Path], label: str, given: bool) -> None:
-    """Raise `InputError` unless the table's header has the column `label`.
+def check_label(name: str, columns: Sequence[str], label: str, given: bool) -> None:
+    """Raise `InputError` unless the table `name` has the column `label`.
 
     `given` says whether the user asked for this column, or it is the default.
     """
-    columns = header(files[0])
     if label not in columns:
         close = difflib.get_close_matches(label, columns, n=1)
         hint = f"; did you mean {close[0]!r}?" if close and given else ""
         got = f"got {label!r}" if given else f"not given, and {label!r} is the default"
         raise InputError(
-            f"--label: {got}: {files[0].name} has no such column; it has {_names(columns)}{hint}"
+            f"--label: {got}: {name} has no such column; it has {_names(columns)}{hint}"
         )
 
 

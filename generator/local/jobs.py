@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import tarfile
 from dataclasses import dataclass
@@ -78,6 +79,11 @@ class Job:
         """Everything that the process wrote."""
         return self.folder / "log.txt"
 
+    def clear(self) -> None:
+        """Remove all but the log, as the service does: what counts is stored by now."""
+        shutil.rmtree(self.ml)
+        shutil.rmtree(self.scratch)
+
     def inner(self, path: str) -> Path:
         """The folder of this machine that the process sees as `path`, below /opt/ml."""
         if not path.startswith(OPT_ML + "/") or ".." in path:
@@ -105,7 +111,9 @@ def run_processing(job: Job, request: Json) -> str:
     for item in outputs:
         target = item["S3Output"]
         job.place.store.put_folder(job.inner(target["LocalPath"]), target["S3Uri"])
-    return _text(job.ml / "output" / "message")
+    message = _text(job.ml / "output" / "message")
+    job.clear()
+    return message
 
 
 def run_training(job: Job, request: Json) -> str:
@@ -129,6 +137,8 @@ def run_training(job: Job, request: Json) -> str:
     archive = job.folder / "model.tar.gz"
     _pack(job.ml / "model", archive)
     job.place.store.put_file(archive, uri)
+    archive.unlink()
+    job.clear()
     return uri
 
 

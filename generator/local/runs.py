@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from functions.seed_data import table
 from generator.local import account, execution, requests, smoke
-from generator.local.inputs import InputError, check_label, data_files, with_defaults
+from generator.local.inputs import InputError, check_label, data_files, header, with_defaults
 from generator.local.jobs import JobError, Place
 from generator.local.record import Execution, Status, StepRecord, now
 from generator.local.service import LocalService
@@ -18,7 +18,7 @@ from pipeline.definition import DATA_PROFILE, EVALUATION, SCRIPTS, TEST_DATA, bu
 from pipeline.validate import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from generator.local.sandbox import Runtime
     from generator.local.serving import Endpoint
@@ -105,11 +105,18 @@ def check(wanted: Wanted) -> Json:
     faults = validate(definition)
     if faults:
         raise InputError(f"the pipeline cannot run with these parameters: {faults[0]}")
-    if wanted.data is not None:
-        values = {item["Name"]: item["DefaultValue"] for item in definition["Parameters"]}
-        given = "LabelColumn" in wanted.parameters
-        check_label(data_files(wanted.data), values["LabelColumn"], given)
+    values = {item["Name"]: item["DefaultValue"] for item in definition["Parameters"]}
+    given = "LabelColumn" in wanted.parameters
+    check_label(*_columns(wanted.data), values["LabelColumn"], given)
     return definition
+
+
+def _columns(data: Path | None) -> tuple[str, Sequence[str]]:
+    """The table's name and its columns."""
+    if data is None:
+        return "the synthetic table", table.header()
+    first = data_files(data)[0]
+    return first.name, header(first)
 
 
 def prepare(wanted: Wanted, runtime: Runtime) -> Run:

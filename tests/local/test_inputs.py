@@ -103,6 +103,11 @@ def test_a_label_that_is_no_column_is_named_beside_those_that_are(tmp_path: Path
         runs.check(wanted(table(tmp_path), LabelColumn="lable"))
 
 
+def test_the_synthetic_table_has_a_label_of_its_own() -> None:
+    with pytest.raises(InputError, match="--label: got 'churned': the synthetic table has no"):
+        runs.check(Wanted(None, {"LabelColumn": "churned"}, Path("unused")))
+
+
 def test_a_table_without_the_default_label_asks_for_one(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--label: not given, and 'label' is the default"):
         runs.check(wanted(table(tmp_path, b"age,churned\n1,0\n")))

@@ -189,6 +189,14 @@ raise SystemExit(1)
     assert not (tmp_path / "s3/bucket/processed").exists()
 
 
+def test_of_a_job_that_ends_well_its_log_and_outputs_are_left(
+    place: Place, tmp_path: Path, listener: int
+) -> None:
+    look(with_script(place, tmp_path, LOOK), listener, isolated=True)
+    left = {path.name for path in (tmp_path / "jobs" / "look").iterdir()}
+    assert left == {"hosts", "log.txt"}
+
+
 def test_a_job_that_takes_too_long_is_ended(place: Place, tmp_path: Path) -> None:
     with_script(place, tmp_path, "import time; time.sleep(600)")
     with pytest.raises(JobError, match="MaxRuntimeInSeconds, 1 s"):
