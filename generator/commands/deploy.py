@@ -38,7 +38,7 @@ python build.py deploy --mend                        after a creation that faile
 @json_option
 def command(
     config: Path | None,
-    mode: str,
+    mode: str | None,
     parameters: Path | None,
     pairs: tuple[str, ...],
     guided: bool,
@@ -56,7 +56,7 @@ def command(
     Asks before anything is replaced and before rights are widened. Nothing to change is a success.
     When it fails, the first cause is shown, with the log of the function behind it.
     """
-    click.echo(f"Deploying {stack_name} in mode {mode}", err=as_json)
+    click.echo(f"Deploying {stack_name}", err=as_json)
     from generator.commands import deploy_flow  # noqa: PLC0415 - boto3, after the first line
     from generator.life.target import open_target, told_in_one_line  # noqa: PLC0415
 

@@ -51,7 +51,7 @@ class Options:
     """What was asked for on the command line."""
 
     config: Path | None
-    mode: str
+    mode: str | None
     parameters: Path | None
     pairs: tuple[str, ...]
     guided: bool
@@ -82,9 +82,11 @@ def run(target: Target, options: Options, built: Source | None = None) -> int:
     """Deploy what was built, by default what ``source.load`` gives; return the exit status."""
     began = time.monotonic()
     out = view.console(to_stderr=options.as_json)
-    built = built or source.load(options.config, Mode(options.mode))
     out.print(f"to {target.region} of account {target.account}", style="dim")
     stack, node = _existing(target, out, options)
+    mode = _mode(target, options, node)
+    out.print(f"in mode {mode}", style="dim")
+    built = built or source.load(options.config, mode)
     bucket = options.bucket or artifacts.bucket_name(target)
     package = artifacts.assemble(target, bucket, built.folder, built.texts, built.zips)
     known = parameters.definitions(package.root_template)
@@ -104,6 +106,19 @@ def run(target: Target, options: Options, built: Source | None = None) -> int:
         outcome = _update(target, out, options, comparison, request, uploaded)
     outcome = replace(outcome, seconds=time.monotonic() - began)
     return _tell(target, out, options, outcome)
+
+
+def _mode(target: Target, options: Options, node: Node | None) -> Mode:
+    """Return the mode that was asked for, or the stack's own; ask before data loses its shelter."""
+    own = stacks.mode_of(target, node) if node else None
+    wanted = Mode(options.mode or own or Mode.DEV)
+    if own == Mode.PROD and wanted is Mode.DEV:
+        confirm(
+            f"{target.stack} was deployed in mode prod. In mode dev its data, key and logs go when "
+            "the stack is deleted. Change it?",
+            options.yes,
+        )
+    return wanted
 
 
 def _existing(target: Target, out: Console, options: Options) -> tuple[Stack | None, Node | None]:

@@ -24,7 +24,7 @@ python build.py diff --exit-code             for CI: ends with 1 if something wo
 @json_option
 def command(
     config: Path | None,
-    mode: str,
+    mode: str | None,
     parameters: Path | None,
     pairs: tuple[str, ...],
     bucket: str | None,

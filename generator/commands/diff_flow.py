@@ -36,7 +36,7 @@ class Options:
     """What was asked for on the command line."""
 
     config: Path | None
-    mode: str
+    mode: str | None
     parameters: Path | None
     pairs: tuple[str, ...]
     bucket: str | None
@@ -56,24 +56,31 @@ class Difference:
 
 def run(target: Target, options: Options) -> int:
     """Show the difference; return the exit status."""
-    built = source.load(options.config, Mode(options.mode))
+    stack = stacks.find(target)
+    exists = stack is not None and stack.status not in {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS"}
+    node = stacks.tree(target, stack) if stack and exists else None
+    if node is not None:
+        stacks.refuse_strangers(node.stack, node)
+        _refuse_if_blocked(target, node)
+    difference = _difference(target, options, node)
+    return _tell(target, options, difference)
+
+
+def _difference(target: Target, options: Options, node: Node | None) -> Difference:
+    own = stacks.mode_of(target, node) if node else None
+    built = source.load(options.config, Mode(options.mode or own or Mode.DEV))
     bucket = options.bucket or artifacts.bucket_name(target)
     package = artifacts.assemble(target, bucket, built.folder, built.texts, built.zips)
     known = parameters.definitions(package.root_template)
     given = parameters.given(options.parameters, options.pairs, known)
-    stack = stacks.find(target)
-    if stack is None or stack.status in {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS"}:
+    if node is None:
         new = rights.compare((), deployment.package_rights(package))
-        difference = Difference(False, deployment.creation(package), new)
-    else:
-        node = stacks.tree(target, stack)
-        stacks.refuse_strangers(stack, node)
-        _refuse_if_blocked(target, node)
-        request = parameters.as_request(known, given, stack.parameters)
-        values = parameters.effective(known, given, stack.parameters)
-        comparison = deployment.Comparison(target, node, package, values)
-        difference = _compare(target, options, package, comparison, request)
-    return _tell(target, options, difference)
+        return Difference(False, deployment.creation(package), new)
+    current = node.stack.parameters
+    values = parameters.effective(known, given, current)
+    comparison = deployment.Comparison(target, node, package, values)
+    request = parameters.as_request(known, given, current)
+    return _compare(target, options, package, comparison, request)
 
 
 def _refuse_if_blocked(target: Target, node: Node) -> None:

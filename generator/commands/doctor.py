@@ -36,7 +36,7 @@ python build.py doctor --json
 @json_option
 def command(
     config: Path | None,
-    mode: str,
+    mode: str | None,
     parameters: Path | None,
     pairs: tuple[str, ...],
     bucket: str | None,
@@ -72,7 +72,7 @@ def command(
 
 def _patient(
     config: Path | None,
-    mode: str,
+    mode: str | None,
     file: Path | None,
     pairs: tuple[str, ...],
     bucket: str | None,
@@ -88,7 +88,7 @@ def _patient(
     from generator.yaml_text import from_yaml  # noqa: PLC0415
 
     target = open_target(profile, region, stack_name)
-    built = source.load(config, Mode(mode))
+    built = source.load(config, Mode(mode or Mode.DEV))
     templates = {Path(name).stem: from_yaml(text) for name, text in built.texts.items()}
     known = parameters.definitions(templates["root"])
     values = parameters.effective(known, parameters.given(file, pairs, known), {})

@@ -46,9 +46,8 @@ _SOURCE: Final = (
     click.option(
         "--mode",
         type=click.Choice(_MODES),
-        default="dev",
-        show_default=True,
-        help="dev: everything goes with the stack; prod: data, key and logs stay.",
+        help="dev: everything goes with the stack; prod: data, key and logs stay. By default the "
+        "stack's own, dev for a new one.",
     ),
     click.option(
         "--parameters",
@@ -62,7 +61,7 @@ _SOURCE: Final = (
 
 
 def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--mode``, ``--parameters``, ``--set`` (as ``pairs``) and ``--bucket``."""
+    """Add ``--mode`` (or None), ``--parameters``, ``--set`` (as ``pairs``) and ``--bucket``."""
     for option in reversed(_SOURCE):
         function = option(function)
     return function

@@ -149,6 +149,18 @@ def template(target: Target, stack: str) -> dict[str, Any]:
     return dict(body) if isinstance(body, Mapping) else from_yaml(body)
 
 
+def mode_of(target: Target, node: Node) -> str | None:
+    """Return the mode in which a stack was deployed, by what its templates note; None if none do.
+
+    The resources that hold data carry it in their metadata (generator/lifetime.py).
+    """
+    for child in node.children:
+        for body in template(target, child.stack.id).get("Resources", {}).values():
+            if mode := body.get("Metadata", {}).get("Mode"):
+                return str(mode)
+    return None
+
+
 def refuse_strangers(stack: Stack, node: Node) -> None:
     """Refuse a stack that this project did not make.
 

@@ -19,7 +19,7 @@ from tests.life.conftest import Run, changed
 
 OPTIONS = deploy_flow.Options(
     config=None,
-    mode="dev",
+    mode=None,
     parameters=None,
     pairs=(),
     guided=False,

@@ -74,6 +74,9 @@ def test_in_mode_prod_data_key_and_logs_stay(deployed: Target, run: Run) -> None
     target = replace(deployed, stack="kept")
     assert run("deploy", "--stack-name", "kept", "--mode", "prod", "--yes").status == 0
     bucket = stacks.need(target).outputs["DataBucket"]
+    assert run("deploy", "--stack-name", "kept", "--yes", "--json").json["changed"] is False
+    back = run("deploy", "--stack-name", "kept", "--mode", "dev")
+    assert (back.status, "was deployed in mode prod" in back.err) == (2, True)
     done = run("destroy", "--stack-name", "kept", "--yes", "--json")
     assert done.status == 0, done
     kept = {one["place"]: one for one in done.json["stays"]}
