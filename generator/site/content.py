@@ -82,6 +82,8 @@ class Rights:
     trusted: tuple[str, ...]
     """Services that may assume the role; empty for a resource's policy."""
     statements: tuple[Statement, ...]
+    managed: tuple[str, ...] = ()
+    """Policies of AWS's that the role has."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,14 @@ def _roles(made: Deployment) -> Iterator[Rights]:
         ]
         trust = role.properties["AssumeRolePolicyDocument"]["Statement"]
         trusted = [who for one in trust for who in _principals(one)]
-        yield Rights(role.logical_id, role.stack, tuple(dict.fromkeys(trusted)), tuple(statements))
+        attached = [str(arn) for arn in role.properties.get("ManagedPolicyArns", [])]
+        yield Rights(
+            name=role.logical_id,
+            stack=role.stack,
+            trusted=tuple(dict.fromkeys(trusted)),
+            statements=tuple(statements),
+            managed=tuple(arn for arn in attached if ":aws:policy/" in arn),
+        )
 
 
 def _bearers(policy: Resource) -> list[str]:

@@ -166,7 +166,7 @@ def _resources(content: Content) -> str:
 def _rights(content: Content) -> str:
     anywhere = [(f"<code>{action}</code>", escape(reason)) for action, reason in content.anywhere]
     return (
-        "<p>One role for each purpose; no AWS managed policy, no action with a wildcard.</p>"
+        f"<p>{_summary(content)}</p>"
         + _filter("rights")
         + '<div id="rights-list">'
         + "".join(_role(role) for role in content.roles)
@@ -174,6 +174,18 @@ def _rights(content: Content) -> str:
         + "".join(_role(policy) for policy in content.policies)
         + "</div><h3>Actions allowed on every resource</h3>"
         + _table("Actions allowed on every resource", ("Action", "Reason"), anywhere)
+    )
+
+
+def _summary(content: Content) -> str:
+    """Return in one sentence what a reviewer would count first."""
+    statements = [one for role in content.roles for one in role.statements]
+    allowed = {action for one in statements if one.effect == "Allow" for action in one.actions}
+    wild = sum("*" in action for action in allowed)
+    managed = sum(len(role.managed) for role in content.roles)
+    return (
+        f"{len(content.roles)} roles with {len(statements)} statements allow {len(allowed)} "
+        f"different actions, {wild} of them with a wildcard. AWS managed policies: {managed}."
     )
 
 

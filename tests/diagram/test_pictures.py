@@ -240,6 +240,15 @@ def test_the_architectures_mermaid_has_the_ways_of_the_rules() -> None:
     assert "functions" not in architecture_mermaid(made({"FunctionsInTheVpc": "no"}))
 
 
+def test_every_icon_is_drawn_somewhere() -> None:
+    everything = made(
+        {"FunctionsInTheVpc": "yes", "AlertEmail": "a@example.org"}, interface_endpoints="full"
+    )
+    drawing, _, _ = architecture(everything)
+
+    assert {path.stem for path in ICONS.glob("*.svg")} == set(drawing.icons)
+
+
 def test_every_icon_is_a_small_drawing_without_names_that_could_clash() -> None:
     for path in ICONS.glob("*.svg"):
         text = path.read_text()

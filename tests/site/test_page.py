@@ -137,6 +137,17 @@ def test_every_role_has_its_statements(contents: Content) -> None:
     assert roles["SeedDataRole"].trusted == ("lambda.amazonaws.com",)
 
 
+def test_wildcards_and_managed_policies_are_counted(contents: Content, html: str) -> None:
+    role = contents.roles[0]
+    wild = replace(role.statements[0], effect="Allow", actions=("s3:*",))
+    loose = replace(role, statements=(wild,), managed=("arn:aws:iam::aws:policy/Admin",))
+
+    text = page(replace(contents, roles=(loose, *contents.roles[1:])))
+
+    assert ", 0 of them with a wildcard. AWS managed policies: 0." in html
+    assert ", 1 of them with a wildcard. AWS managed policies: 1." in text
+
+
 def test_resources_with_a_policy_of_their_own_are_there(contents: Content) -> None:
     names = {policy.name for policy in contents.policies}
 
