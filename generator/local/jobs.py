@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from generator.local.sandbox import (
     HOST_NAME,
     OPT_ML,
+    USAGE,
     Command,
     Mount,
     Runtime,
@@ -27,9 +28,10 @@ from generator.local.sandbox import (
 from generator.local.store import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from generator.local.sandbox import Process
     from generator.local.store import ObjectStore
 
 Json = dict[str, Any]
@@ -51,6 +53,8 @@ class Place:
     runtime: Runtime
     store: ObjectStore
     root: Path
+    started: Callable[[Process], None] = lambda _process: None
+    """Told of each job's process, so that others can end it."""
 
     def job(self, name: str) -> Job:
         """The folders of a job."""
@@ -78,6 +82,13 @@ class Job:
     def log(self) -> Path:
         """Everything that the process wrote."""
         return self.folder / "log.txt"
+
+    @property
+    def usage(self) -> dict[str, float]:
+        """What the ended process took: `cpu_seconds`, and `peak_bytes` of its largest process."""
+        text = _text(self.folder / USAGE)
+        found: dict[str, float] = json.loads(text) if text else {}
+        return found
 
     def clear(self) -> None:
         """Remove all but the log, as the service does: what counts is stored by now."""
@@ -197,6 +208,7 @@ def _command(job: Job, words: list[str], variables: Mapping[str, str], offline: 
 def _run(job: Job, command: Command, seconds: int) -> None:
     process = start(job.place.runtime, command)
     try:
+        job.place.started(process)
         code = process.wait(seconds)
     except subprocess.TimeoutExpired as error:
         raise JobError(f"the job took longer than MaxRuntimeInSeconds, {seconds} s") from error

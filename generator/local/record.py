@@ -43,6 +43,8 @@ class StepRecord:
     metadata: Json = field(default_factory=dict)
     description: Json = field(default_factory=dict)
     gates: list[Gate] = field(default_factory=list)
+    metrics: dict[str, float] = field(default_factory=dict)
+    """What a job took: `cpu_seconds`, and `peak_bytes` of its largest process."""
     log: Path | None = None
 
     @property
@@ -61,6 +63,7 @@ class StepRecord:
             "Seconds": round(self.seconds, 3),
             "FailureReason": self.failure_reason or None,
             "Metadata": self.metadata,
+            "Metrics": self.metrics,
             "Log": str(self.log) if self.log else None,
         }
 

@@ -26,6 +26,9 @@ HOST_NAME: Final = "algo-1"
 
 _INSIDE: Final = Path(__file__).parent / "inside"
 _CONTAINER: Final = _INSIDE / "container.py"
+USAGE: Final = "usage.json"
+"""The file beside a log that says what the process took: CPU seconds, bytes of memory."""
+
 SERVE: Final = _INSIDE / "serve.py"
 _STAND_IN: Final = _INSIDE / "stand_in"
 _POLITE_SECONDS: Final = 3.0
@@ -221,6 +224,7 @@ def _spec(runtime: Runtime, command: Command) -> dict[str, Any]:
             for item in mounts
         ],
         "offline": command.offline and able.network,
+        "usage": str(command.log.with_name(USAGE)),
         "user": able.user,
     }
 

@@ -80,7 +80,7 @@ class LocalService:
         request = call.request | {"ProcessingJobName": name}
         arn = self._arn(f"processing-job/{name}")
         call.record.metadata = {"ProcessingJob": {"Arn": arn}}
-        message = run_processing(job, request)
+        message = _measured(call, job, lambda: run_processing(job, request))
         return request | {
             "ProcessingJobArn": arn,
             "ProcessingJobStatus": "Completed",
@@ -93,7 +93,7 @@ class LocalService:
         request = call.request | {"TrainingJobName": name}
         arn = self._arn(f"training-job/{name}")
         call.record.metadata = {"TrainingJob": {"Arn": arn}}
-        model = run_training(job, request)
+        model = _measured(call, job, lambda: run_training(job, request))
         return request | {
             "TrainingJobArn": arn,
             "TrainingJobStatus": "Completed",
@@ -156,3 +156,11 @@ class LocalService:
 
     def _arn(self, resource: str) -> str:
         return f"arn:aws:sagemaker:{self.region}:{self.account}:{resource}"
+
+
+def _measured(call: Call, job: Job, run: Callable[[], str]) -> str:
+    """Run a job, and enter into the record what it took, however it ended."""
+    try:
+        return run()
+    finally:
+        call.record.metrics = job.usage

@@ -194,7 +194,15 @@ def test_of_a_job_that_ends_well_its_log_and_outputs_are_left(
 ) -> None:
     look(with_script(place, tmp_path, LOOK), listener, isolated=True)
     left = {path.name for path in (tmp_path / "jobs" / "look").iterdir()}
-    assert left == {"hosts", "log.txt"}
+    assert left == {"hosts", "log.txt", "usage.json"}
+
+
+def test_what_a_job_takes_is_measured(place: Place, tmp_path: Path) -> None:
+    with_script(place, tmp_path, "kept = b'x' * 200_000_000")
+    job = place.job("large")
+    run_processing(job, request())
+    assert 200e6 < job.usage["peak_bytes"] < 400e6
+    assert job.usage["cpu_seconds"] > 0
 
 
 def test_a_job_that_takes_too_long_is_ended(place: Place, tmp_path: Path) -> None:

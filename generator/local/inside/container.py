@@ -14,6 +14,7 @@ import ctypes
 import fcntl
 import json
 import os
+import resource
 import signal
 import socket
 import struct
@@ -63,6 +64,7 @@ def main(argv: list[str]) -> int:
         listener = socket.socket(fileno=spec["listener"])
         threading.Thread(target=forward, args=(listener, spec["port"]), daemon=True).start()
     code = process.wait()
+    _note_usage(Path(spec["usage"]))
     return code if code >= 0 else 128 - code
 
 
@@ -167,6 +169,13 @@ def _raise_loopback() -> None:
         request = struct.pack("16sh14x", b"lo", 0)
         flags = struct.unpack("16sh14x", fcntl.ioctl(control, _SIOCGIFFLAGS, request))[1]
         fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
+
+
+def _note_usage(file: Path) -> None:
+    """Write what the command and its children took: seconds of CPU, and the largest one's bytes."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    found = {"cpu_seconds": used.ru_utime + used.ru_stime, "peak_bytes": used.ru_maxrss * 1024}
+    file.write_text(json.dumps(found), encoding="utf-8")
 
 
 def _end_with_starter() -> None:

@@ -364,14 +364,18 @@ def _steps(run: Run) -> Iterator[str]:
     rows = []
     for step in steps:
         start = (step.started - began).total_seconds()
-        rows.append((step.name, start, step.seconds, f"{step.seconds:.1f} s", _kind(run, step)))
-    note = f"{total:.1f} s in all; jobs run one after the other"
+        rows.append((step.name, start, step.seconds, _step_text(step), _kind(run, step)))
+    note = f"{total:.1f} s in all, one after the other; for jobs, the memory of the largest process"
     yield _card("Steps", note, charts.timeline(rows, total), wide=True)
     values = run.execution.parameters.items()
     body = [_row([name, str(value)], numbers=False) for name, value in values]
-    yield _card(
-        "Parameters", "What the run was started with", _table(("Name", "Value"), body), wide=True
-    )
+    table = _table(("Name", "Value"), body)
+    yield _card("Parameters", "What the run was started with", table, wide=True)
+
+
+def _step_text(step: StepRecord) -> str:
+    memory = step.metrics.get("peak_bytes")
+    return f"{step.seconds:.1f} s" + (f" · {memory / 1e6:,.0f} MB" if memory else "")
 
 
 def _kind(run: Run, step: StepRecord) -> str:
