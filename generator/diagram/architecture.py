@@ -25,9 +25,9 @@ ACCOUNT: Final = 112
 MARGIN: Final = 14
 VPC_WIDTH: Final = 540
 GAP: Final = 18
-STUDIO: Final = ACCOUNT + MARGIN + 12 + 94
-"""Where Studio's column begins in the VPC."""
 CARD: Final = 58
+S3_BELOW: Final = 60
+"""Least space for S3 below the services of the interface endpoints."""
 ALERTS: Final = 372
 IN_THE_VPC: Final = ("AWS::EC2::VPC", "AWS::EC2::Subnet", GROUP, ENDPOINT)
 """Types that the drawing of the VPC shows."""
@@ -67,7 +67,7 @@ def architecture(deployment: Deployment) -> tuple[Drawing, float, float]:
         out = ways.endpoints[1]
         drawing.arrow([(ways.endpoints[0], out), (right, out)], style="accent")
     _draw_buckets(drawing, deployment, Box(right, top + services + GAP, width, 0), ways.gateway)
-    _draw_people(drawing, ways.endpoints[1] + 28)
+    _draw_people(drawing, *ways.clients)
     _draw_pipeline(drawing, deployment, Box(left, strip, account.right - MARGIN - left, 106))
     _draw_alerts(drawing, deployment, Box(left, lower, ALERTS, 148))
     x = left + ALERTS + GAP
@@ -83,7 +83,7 @@ def network(deployment: Deployment, graph: Graph) -> tuple[Drawing, float, float
     found = vpc(deployment)
     left, top, width = MARGIN, 46.0, 600.0
     services = services_height(len(found.services))
-    upper = max(vpc_height(found), services)
+    upper = max(vpc_height(found), services + S3_BELOW)
     ways = draw_vpc(drawing, found, Box(left, top, width, upper))
     right = left + width + 40
     box = Box(right, top, WIDTH - MARGIN - right, services)
@@ -99,12 +99,13 @@ def network(deployment: Deployment, graph: Graph) -> tuple[Drawing, float, float
     return drawing, WIDTH, bottom + MARGIN
 
 
-def _draw_people(drawing: Drawing, y: float) -> None:
-    drawing.icon("user", 32, y - 50, 44, plate=True)
-    drawing.text(54, y + 14, "Data scientist", size=SMALL, bold=True, anchor="middle")
-    drawing.text(54, y + 29, "browser, signed", size=SMALL, style="soft", anchor="middle")
-    drawing.text(54, y + 43, "in to AWS", size=SMALL, style="soft", anchor="middle")
-    drawing.arrow([(84, y - 28), (STUDIO, y - 28)], style="accent")
+def _draw_people(drawing: Drawing, x: float, y: float) -> None:
+    """Draw who works here, and the way into the VPC that ends at ``x``, ``y``."""
+    drawing.icon("user", 32, y - 22, 44, plate=True)
+    drawing.text(54, y + 42, "Data scientist", size=SMALL, bold=True, anchor="middle")
+    drawing.text(54, y + 57, "browser, signed", size=SMALL, style="soft", anchor="middle")
+    drawing.text(54, y + 71, "in to AWS", size=SMALL, style="soft", anchor="middle")
+    drawing.arrow([(84, y), (x, y)], style="accent")
 
 
 def _draw_buckets(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from generator.diagram.model import PLATED, SERVICES, Client, Vpc
-from generator.diagram.svg import NORMAL, SMALL, Box, Drawing, wrapped
+from generator.diagram.svg import NORMAL, SMALL, Box, Drawing, width_of, wrapped
 
 ICON: Final = 34
 LINE: Final = 15
@@ -17,8 +17,8 @@ ROW: Final = 104
 BUS: Final = 48
 SERVICE: Final = 36
 """Height of a row of services."""
-GUTTER: Final = 94
-"""Where a subnet's name stands."""
+GUTTER: Final = 18
+"""Space beside a subnet's name and addresses."""
 
 
 def card(
@@ -81,13 +81,15 @@ def draw_vpc(drawing: Drawing, vpc: Vpc, box: Box) -> Ways:
         _draw_client(drawing, client, column, rows)
     _draw_endpoints(drawing, vpc, columns[-1], rows)
     bus = _draw_ways(drawing, vpc, columns, box)
-    return Ways((columns[-1].right, rows[0].middle[1]), (box.right + 20, bus))
+    middle = rows[0].middle[1]
+    return Ways((columns[0].x, middle), (columns[-1].right, middle), (box.right + 20, bus))
 
 
 @dataclass(frozen=True)
 class Ways:
-    """Where ways lead out of the VPC: from the interface endpoints, from the S3 gateway."""
+    """Where ways lead in and out: to the first clients, from the endpoints, from S3's gateway."""
 
+    clients: tuple[float, float]
     endpoints: tuple[float, float]
     gateway: tuple[float, float]
 
@@ -119,7 +121,8 @@ def services_height(count: int) -> float:
 def _columns(vpc: Vpc, rows: list[Box]) -> list[Box]:
     """Return a column for each kind of client, and one for the endpoints."""
     count, gap = len(vpc.clients) + 1, 14
-    left, width = rows[0].x + GUTTER, rows[0].width - GUTTER - 8
+    gutter = GUTTER + max(width_of(subnet.cidr, SMALL) for subnet in vpc.subnets)
+    left, width = rows[0].x + gutter, rows[0].width - gutter - 8
     each = (width - gap * (count - 1)) / count
     top, bottom = rows[0].y - 22, rows[-1].bottom + 6
     return [Box(left + index * (each + gap), top, each, bottom - top) for index in range(count)]

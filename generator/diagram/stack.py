@@ -28,7 +28,8 @@ def draw_graph(graph: Graph, title: str, explanation: str) -> tuple[Drawing, flo
     """Return the picture, its width and height."""
     drawing = Drawing(title, explanation)
     drawing.text(MARGIN, 30, title, size=LARGE, bold=True)
-    drawing.text(MARGIN, 50, explanation, size=SMALL, style="soft")
+    if explanation:
+        drawing.text(MARGIN, 50, explanation, size=SMALL, style="soft")
     boxes = _places(graph)
     ends = list(dict.fromkeys(end for _, end in graph.edges))
     for start, end in graph.edges:

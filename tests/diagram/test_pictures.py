@@ -92,19 +92,43 @@ def test_a_picture_needs_nothing_from_elsewhere(drawn: list[Picture]) -> None:
         assert "<script" not in text, path
 
 
-def test_every_text_stays_within_its_picture(drawn: list[Picture]) -> None:
-    for picture in drawn:
-        for text in ET.fromstring(picture.svg(LIGHT)).iter(f"{SVG}text"):  # noqa: S314
-            size, x = float(text.attrib["font-size"]), float(text.attrib["x"])
-            width = width_of(text.text or "", size, bold="font-weight" in text.attrib)
-            start = x - {"start": 0, "middle": 0.5, "end": 1}[text.attrib["text-anchor"]] * width
-            assert start >= 0, (picture.name, text.text)
-            assert start + width <= picture.width, (picture.name, text.text)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"network": {"zones": 3, "interface_endpoints": "full", "cidr": "10.200.200.0/24"}},
+        {"network": {"interface_endpoints": "minimal", "endpoint_zones": 1}},
+        {"studio": {"user_profiles": ["a" * 63, *(f"person-{n}" for n in range(12))]}},
+        {"project": "a" * 30, "security": {"key": "arn:aws:kms:eu-west-1:111122223333:key/1"}},
+    ],
+)
+def test_nothing_is_written_over_anything_or_beyond_the_edge(settings: dict[str, Any]) -> None:
+    for picture in pictures(Settings.model_validate(settings)):
+        boxes = [box_of(text) for text in texts_of(picture)]
+        for index, (left, top, right, bottom, text) in enumerate(boxes):
+            assert left >= 0, (picture.name, text)
+            assert right <= picture.width, (picture.name, text)
+            for x, y, to_x, to_y, other in boxes[index + 1 :]:
+                apart = right <= x or to_x <= left or bottom <= y or to_y <= top
+                assert apart, (picture.name, text, other)
+
+
+def texts_of(picture: Picture) -> list[ET.Element]:
+    return list(ET.fromstring(picture.svg(LIGHT)).iter(f"{SVG}text"))  # noqa: S314
+
+
+def box_of(text: ET.Element) -> tuple[float, float, float, float, str]:
+    """The space that a line of text takes: left, top, right, bottom; and what it says."""
+    size, x, y = (float(text.attrib[name]) for name in ("font-size", "x", "y"))
+    said = text.text or ""
+    width = width_of(said, size, bold="font-weight" in text.attrib)
+    start = x - {"start": 0, "middle": 0.5, "end": 1}[text.attrib["text-anchor"]] * width
+    return start, y - size * 0.75, start + width, y + size * 0.1, said
 
 
 def test_letters_are_large_enough_at_a_readmes_width(drawn: list[Picture]) -> None:
     for picture in drawn:
-        for text in ET.fromstring(picture.svg(LIGHT)).iter(f"{SVG}text"):  # noqa: S314
+        for text in texts_of(picture):
             assert float(text.attrib["font-size"]) * 900 / picture.width >= 10.5, picture.name
 
 
