@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import click
@@ -12,12 +13,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from generator.audit.gate import Audit
+    from generator.settings import Settings
 
 
 @click.command
 @config_option
 @json_option
-def command(config: Path | None, as_json: bool) -> int:
+@click.option("--write", is_flag=True, help="Bring docs/security.md and its figures up to date.")
+@click.option(
+    "--confirm",
+    is_flag=True,
+    help="With --write: also try which checkers miss each control once it is gone (minutes).",
+)
+def command(config: Path | None, as_json: bool, write: bool, confirm: bool) -> int:
     """Run independent checkers over the templates; fail on what is not exempt.
 
     Exemptions, each with its reason, are in tests/audit/exemptions.toml. Ends with 1 for a finding
@@ -27,13 +35,34 @@ def command(config: Path | None, as_json: bool) -> int:
     from generator.audit import checkers, exemptions, gate  # noqa: PLC0415 - for this command alone
     from generator.commands.console import print_json  # noqa: PLC0415
 
-    results = checkers.run(read_settings(config))
-    audit = gate.audit(results, exemptions.read())
+    if confirm and not write:
+        raise click.UsageError("--confirm needs --write")
+    settings = read_settings(config)
+    audit = gate.audit(checkers.run(settings), exemptions.read())
+    if write:
+        _write(audit, settings if confirm else None)
     if as_json:
         print_json(audit.as_json())
     else:
         _show(audit)
     return 0 if audit.passed else 1
+
+
+def _write(audit: Audit, confirm_with: Settings | None) -> None:
+    """Write the figures and the page; what confirms each control stays unless it is tried again."""
+    from generator.audit import page  # noqa: PLC0415
+    from generator.audit.checkers import plain_stacks  # noqa: PLC0415
+    from generator.audit.confirm import confirmations  # noqa: PLC0415
+    from generator.audit.whole import whole  # noqa: PLC0415
+    from generator.files import write as write_file  # noqa: PLC0415
+
+    if confirm_with is None:
+        confirmed = page.load(page.FIGURES)["confirmed_by"]
+    else:
+        confirmed = confirmations(whole(plain_stacks(confirm_with, confirm_with.modes[0])))
+    text = json.dumps(page.figures(audit, confirmed), indent=2) + "\n"
+    write_file(page.FIGURES, text.encode())
+    write_file(page.PAGE, page.page(page.PAGE.read_text(encoding="utf-8")).encode())
 
 
 def _show(audit: Audit) -> None:

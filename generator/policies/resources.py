@@ -106,6 +106,7 @@ def key_policy(
             [THIS_KEY],
             Condition(StringEquals("kms:ViaService", _via("s3"))),
         ),
+        _deployers_use_key(account),
         allow_principal(
             "AwsServicesGetGrants",
             account,
@@ -117,6 +118,21 @@ def key_policy(
         _logs_use_key(root_stack),
         _events_use_key(),
         _alarms_use_key(),
+    )
+
+
+def _deployers_use_key(account: Principal) -> Statement:
+    """Let whoever deploys make what Lambda and SageMaker encrypt at once with their rights.
+
+    Source: handler permissions of AWS::Lambda::Function and AWS::SageMaker::Domain; Lambda
+    developer guide, "Securing Lambda environment variables".
+    """
+    return allow_principal(
+        "DeployersUseKeyThroughServices",
+        account,
+        [kms.Decrypt, kms.Encrypt, kms.GenerateDataKey, kms.GenerateDataKeyWithoutPlaintext],
+        [THIS_KEY],
+        Condition(StringEquals("kms:ViaService", [_via("lambda"), _via("sagemaker")])),
     )
 
 

@@ -21,7 +21,7 @@ from troposphere import Ref, Sub, iam
 from generator.wiring import Expression, KeyArn, RoleName
 
 ANYWHERE_REASONS = {
-    "cloudwatch:PutMetricData": "takes no resource; bound by cloudwatch:namespace",
+    "cloudwatch:PutMetricData": "a metric has no ARN; bound by cloudwatch:namespace",
     "ec2:AssignPrivateIpAddresses": "Lambda's rights in a VPC; AWS states them on *",
     "ec2:CreateNetworkInterface": "AWS: a condition or resource fails the job's validation",
     "ec2:CreateNetworkInterfacePermission": "AWS: a condition fails the job's validation",
@@ -30,7 +30,6 @@ ANYWHERE_REASONS = {
     "ec2:DescribeDhcpOptions": "takes no resource",
     "ec2:DescribeManagedPrefixLists": "takes no resource",
     "ec2:DescribeNetworkInterfaces": "takes no resource",
-    "ec2:DescribeSecurityGroupRules": "takes no resource",
     "ec2:DescribeSecurityGroups": "takes no resource",
     "ec2:DescribeSubnets": "takes no resource",
     "ec2:DescribeVpcEndpoints": "takes no resource",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from awacs.aws import Statement
-from troposphere import GetAtt, Sub, Template, kms, sqs
+from troposphere import GetAtt, Sub, Tags, Template, kms, sqs
 
 from generator.lifetime import goes, lifetime
 from generator.policies.resources import dead_letter_policy, key_policy
@@ -79,7 +79,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     inputs = declare(Inputs, template)
     roles = _add_roles(template, inputs, settings.security.permissions_boundary)
     key = KeyArn(settings.security.key or _add_key(template, inputs, roles, settings, mode))
-    queue = add(template, _queue(key))
+    queue = add(template, _queue(key, inputs.root_stack))
     add(template, _queue_policy(inputs, queue))
     outputs = Outputs(
         **{field.name: getattr(roles, field.name) for field in fields(RoleNames)},
@@ -156,12 +156,13 @@ def _alias(inputs: Inputs, key: kms.Key) -> kms.Alias:
     )
 
 
-def _queue(key: KeyArn) -> sqs.Queue:
+def _queue(key: KeyArn, root_stack: RootStackName) -> sqs.Queue:
     """Return the queue for events that a function, or a target of EventBridge, did not take."""
     return sqs.Queue(
         "DeadLetterQueue",
         KmsMasterKeyId=key,
         MessageRetentionPeriod=MESSAGE_SECONDS,
+        Tags=Tags(Name=Sub("${Stack}-dead-letters", Stack=root_stack)),
         **goes(),
     )
 
