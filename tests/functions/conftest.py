@@ -17,7 +17,7 @@ from functions.shared.deadline import Deadline
 from tests.functions.fakes.clock import Clock
 from tests.functions.fakes.cloudformation import FakeCloudFormation
 from tests.functions.fakes.wire import Wire
-from tests.functions.recorder import Recorder
+from tests.functions.recorder import SESSION, Recorder
 from tests.functions.world import STACK_ID, ResponseBucket, World
 
 RECORD_TO = "RECORD_CALLS"
@@ -25,9 +25,9 @@ FUNCTIONS = ("clear_studio", "empty_bucket", "pipeline_manager", "seed_data", "v
 
 
 @pytest.fixture(scope="session")
-def recorder() -> Iterator[Recorder]:
+def recorder(pytestconfig: pytest.Config) -> Iterator[Recorder]:
     """Collect every call; write them to the file named by `RECORD_CALLS`, if it is set."""
-    recorder = Recorder()
+    recorder = pytestconfig.stash[SESSION] = Recorder()
     yield recorder
     if RECORD_TO in os.environ:
         recorder.save(Path(os.environ[RECORD_TO]))

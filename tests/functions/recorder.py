@@ -18,12 +18,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 PARTITION = "aws"
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
 KEY_ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
 
 Parameters = Mapping[str, Any]
+SESSION: pytest.StashKey[Recorder] = pytest.StashKey()
+"""Where a session of pytest keeps the recorder, for `tests/iam`."""
 
 
 @dataclass(frozen=True)

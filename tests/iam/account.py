@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from generator.identifiers import Place
-from generator.resolve import Deployment
+from generator.resolve import Deployment, Resource
 from tests.iam.simulator import Json, Verdict, simulate
 
 STAND_INS: Final = {
@@ -110,6 +110,11 @@ class Account:
     def place(self) -> Place:
         return self.deployment.place
 
+    @property
+    def roles(self) -> dict[str, Resource]:
+        """The roles by logical id."""
+        return {role.logical_id: role for role in self.deployment.of_type("AWS::IAM::Role")}
+
     @classmethod
     def of(cls, deployment: Deployment, boundary: Json | None = None) -> Account:
         """Collect the policies of a deployment; `boundary` is what the organisation's policy says.
@@ -131,7 +136,7 @@ class Account:
         return replace(self, documents=documents)
 
     def role_arn(self, who: str) -> str:
-        name = self.deployment.get("security", who).reference
+        name = self.roles[who].reference
         return f"arn:{self.place.partition}:iam::{self.place.account}:role/{name}"
 
     def ask(self, requests: Sequence[Request]) -> list[Verdict]:
@@ -166,19 +171,17 @@ class Account:
         return filled
 
     def _is_role(self, who: str) -> bool:
-        return who in self.deployment.stacks["security"]
+        return who in self.roles
 
     def _bounded(self, request: Request) -> bool:
         if self.boundary is None or request.bare or not self._is_role(request.who):
             return False
-        role = self.deployment.get("security", request.who)
-        return "PermissionsBoundary" in role.properties
+        return "PermissionsBoundary" in self.roles[request.who].properties
 
     def _principal(self, request: Request) -> str:
         if not self._is_role(request.who):
             return request.who
-        name = self.deployment.get("security", request.who).reference
-        place = self.place
+        name, place = self.roles[request.who].reference, self.place
         return f"arn:{place.partition}:sts::{place.account}:assumed-role/{name}/session"
 
     def _identity(self, request: Request) -> list[Json]:
@@ -231,7 +234,20 @@ class Account:
         for kind, owner in _guards(self.deployment, request):
             if document := self.documents.get(f"{kind}/{owner}"):
                 return document.policy
+        if request.action.startswith("kms:"):
+            return _trusting(request.resource.split(":")[4])
         return None
+
+
+def _trusting(account: str) -> Json:
+    """Return the default policy of a key, which leaves all to IAM of its account."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
+    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 def _guards(deployment: Deployment, request: Request) -> Iterator[tuple[str, str]]:

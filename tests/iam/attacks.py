@@ -16,6 +16,7 @@ from tests.iam.simulator import Json
 
 FOREIGN: Final = "666677778888"
 THIEF: Final = f"arn:aws:iam::{FOREIGN}:role/thief"
+_REPLICA_KEY: Final = "11111111-2222-3333-4444-555555555555"
 OPEN: Final[Json] = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}],
@@ -57,6 +58,7 @@ def attacks(account: Account, calls: Sequence[Required]) -> list[Attack]:
         ("no traces", _no_traces(target)),
         ("more rights", _more_rights(target)),
         ("what belongs to others", _belongs_to_others(target)),
+        ("more than copies", _replication(target)),
     )
     return [Attack(kind, wants, request) for kind, group in groups for wants, request in group]
 
@@ -904,3 +906,26 @@ def _functions_on_others(target: _Target) -> Attempt:
             f"{role} pulls another image",
             Request(role, "ecr:BatchGetImage", image, {}, "EcrDkrEndpoint"),
         )
+
+
+def _replication(target: _Target) -> Attempt:
+    """The role of S3's replication, which only some settings make."""
+    if "ReplicationRole" not in target.account.roles:
+        return
+    who, replica = "ReplicationRole", "arn:aws:kms:eu-central-1:{account}:key/" + _REPLICA_KEY
+    thief = {"aws:ResourceAccount": FOREIGN}
+    for wants, action, arn, context in (
+        ("to read an object itself", "s3:GetObject", target.object("raw/data.csv"), {}),
+        ("to delete an object", "s3:DeleteObject", target.object("raw/data.csv"), {}),
+        ("to copy elsewhere", "s3:ReplicateObject", "arn:aws:s3:::thief/raw/data.csv", thief),
+        ("to decrypt by itself", "kms:Decrypt", target("{key}"), {}),
+        (
+            "to decrypt through another service",
+            "kms:Decrypt",
+            target("{key}"),
+            {"kms:ViaService": target("lambda.{region}.amazonaws.com")},
+        ),
+        ("to encrypt by itself", "kms:Encrypt", target(replica), {}),
+    ):
+        guard = OPEN if context is thief else None
+        yield wants, Request(who, action, arn, context, guard=guard)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from generator.resolve import resolve
 from generator.settings import Security, Settings
+from tests.functions.recorder import SESSION
 from tests.iam.account import Account
 from tests.iam.attacks import Attack, attacks
+from tests.iam.figures import Findings, find
 from tests.iam.required import Required, required
 from tests.iam.simulator import Json
 
+FUNCTIONS = 5
 BOUNDARY = "arn:aws:iam::123456789012:policy/Boundary"
 BREAK_GLASS = "arn:aws:iam::123456789012:role/BreakGlass"
 READER = "arn:aws:iam::444455556666:role/Audit"
@@ -23,15 +29,35 @@ def account() -> Account:
 
 
 @pytest.fixture(scope="session")
-def calls(account: Account) -> list[Required]:
-    """Return every required call; the functions' tests run once for it."""
-    return required(account)
+def calls(account: Account, request: pytest.FixtureRequest) -> list[Required]:
+    """Return every required call; the functions' tests run for it, unless they just did."""
+    return required(account, _recorded_before(request))
+
+
+def _recorded_before(request: pytest.FixtureRequest) -> Path | None:
+    """Return the functions' calls, if all their tests ran earlier in this session."""
+    recorder, config = request.config.stash.get(SESSION, None), request.config
+    folder = config.rootpath / "tests/functions"
+    wanted = {path for path in folder.glob("test_*.py") if path.name != "test_rights.py"}
+    collected = {item.path for item in request.session.items}
+    whole = not config.option.keyword and not any("::" in one for one in config.args)
+    if recorder is None or not whole or not wanted <= collected or len(recorder.calls) < FUNCTIONS:
+        return None
+    path = Path(tempfile.mkdtemp()) / "calls.json"
+    recorder.save(path)
+    return path
 
 
 @pytest.fixture(scope="session")
 def attempts(account: Account, calls: list[Required]) -> list[Attack]:
     """Return every attack."""
     return attacks(account, calls)
+
+
+@pytest.fixture(scope="session")
+def findings(account: Account, calls: list[Required], attempts: list[Attack]) -> Findings:
+    """Return what removing each part of each policy shows."""
+    return find(account, calls, attempts)
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +74,18 @@ def organised() -> Account:
         "Statement": [{"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}],
     }
     return Account.of(resolve(Settings(security=security)), boundary)
+
+
+@pytest.fixture(scope="session")
+def with_all_options() -> Account:
+    """Return a deployment with every role that settings can add."""
+    settings = Settings.model_validate(
+        {
+            "storage": {
+                "replica_bucket": "arn:aws:s3:::replica",
+                "replica_key": "arn:aws:kms:eu-central-1:123456789012:key/"
+                "11111111-2222-3333-4444-555555555555",
+            }
+        }
+    )
+    return Account.of(resolve(settings))

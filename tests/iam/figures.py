@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from generator.files import REPOSITORY, write
 from generator.resolve import resolve
-from tests.iam.account import Account
+from tests.iam.account import Account, Request
 from tests.iam.attacks import Attack, attacks
 from tests.iam.minimality import (
     ACTION,
@@ -41,9 +42,39 @@ NOT_TESTABLE: Final = {
 """Allowances that the simulator cannot show to be needed, with the reason; all are implicit."""
 
 
-def figures(account: Account, calls: Sequence[Required], attempts: Sequence[Attack]) -> Json:
+@dataclass(frozen=True)
+class Findings:
+    """What removing each part of each policy showed."""
+
+    needs: Mapping[Part, Sequence[Required]]
+    """The required calls that are refused without an allowance."""
+    stopped: Mapping[Part, Sequence[Request]]
+    """The attacks that succeed without a limit."""
+    behind: Mapping[Part, Sequence[Request]]
+    """The attacks that succeed without a limit whose other layers are gone already."""
+
+
+def find(account: Account, calls: Sequence[Required], attempts: Sequence[Attack]) -> Findings:
+    """Remove every part of every policy, one at a time."""
+    parts, requests = limits(account), [attack.request for attack in attempts]
+    stopped = let_through(account, parts, requests)
+    others = layers(parts)
+    return Findings(
+        needed_by(account, allowances(account), calls),
+        stopped,
+        {
+            part: last_layer(account, part, others[part], requests)
+            for part in others
+            if not stopped[part]
+        },
+    )
+
+
+def figures(
+    account: Account, calls: Sequence[Required], attempts: Sequence[Attack], findings: Findings
+) -> Json:
     """Return all figures."""
-    needs = needed_by(account, allowances(account), calls)
+    needs = findings.needs
     return {
         "about": "Written by `python -m tests.iam.figures`; a test compares it.",
         "policies": _policies(account),
@@ -51,7 +82,7 @@ def figures(account: Account, calls: Sequence[Required], attempts: Sequence[Atta
         "allowances": _allowances(needs),
         "implicit_sources": _marks(),
         "attacks": _attacks(account, attempts),
-        "limits": _limits(account, attempts),
+        "limits": _limits(findings),
         "who_may_do_what": _who(account, needs),
     }
 
@@ -131,13 +162,11 @@ def _attacks(account: Account, attempts: Sequence[Attack]) -> Json:
     }
 
 
-def _limits(account: Account, attempts: Sequence[Attack]) -> Json:
+def _limits(findings: Findings) -> Json:
     """Count conditions and Denies by how they were shown to be needed."""
-    parts = limits(account)
-    requests = [attack.request for attack in attempts]
-    idle = [part for part, ok in let_through(account, parts, requests).items() if not ok]
-    behind = layers(parts)
-    layered = [part for part in idle if last_layer(account, part, behind[part], requests)]
+    parts = findings.stopped.keys()
+    idle = [part for part, successes in findings.stopped.items() if not successes]
+    layered = [part for part in idle if findings.behind.get(part)]
     return {
         "conditions": sum(part.kind != DENY for part in parts),
         "denies": sum(part.kind == DENY for part in parts),
@@ -222,7 +251,8 @@ def main(path: Path = FIGURES) -> None:
     """Write the figures."""
     account = Account.of(resolve())
     calls = required(account)
-    found: Any = figures(account, calls, attacks(account, calls))
+    attempts = attacks(account, calls)
+    found = figures(account, calls, attempts, find(account, calls, attempts))
     print("changed" if write(path, render(found)) else "nothing changed", path.name)
 
 

@@ -59,7 +59,7 @@ def required(account: Account, recorded_calls: Path | None = None) -> list[Requi
         *_recorded(account, recorded_calls or record()),
         *_of_walkthrough(account),
         *_derived(account),
-        *_implicit(account),
+        *implicit_calls(account),
     ]
     unique = {(one.kind, _identity(one.request)): one for one in found}
     return [*unique.values()]
@@ -309,9 +309,12 @@ def _reads_of_gate(account: Account) -> Iterator[Required]:
 # Implicit
 
 
-def _implicit(account: Account) -> Iterator[Required]:
+def implicit_calls(account: Account) -> Iterator[Required]:
+    """Yield the calls of `implicit.toml`."""
     names = placeholders(account)
     for entry in implicit_rights():
+        if entry.get("setting") and "ReplicationRole" not in account.roles:
+            continue
         for who in entry["who"]:
             for action in entry["actions"]:
                 for resource in entry["resources"]:

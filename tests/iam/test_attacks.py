@@ -7,7 +7,7 @@ from collections import Counter
 from generator.resolve import resolve
 from generator.settings import Mode, Settings
 from tests.iam.account import ALL, Account, Request
-from tests.iam.attacks import OPEN, THIEF, Attack, everything_of
+from tests.iam.attacks import OPEN, THIEF, Attack, attacks, everything_of
 from tests.iam.conftest import BREAK_GLASS, READER
 from tests.iam.required import placeholders
 
@@ -48,6 +48,11 @@ def test_attacks_are_many_and_of_every_kind(attempts: list[Attack]) -> None:
 
 def test_attacks_fail_where_data_survives_the_stack(attempts: list[Attack]) -> None:
     assert succeeding(Account.of(resolve(mode=Mode.PROD)), attempts) == []
+
+
+def test_attacks_on_what_settings_add_fail(with_all_options: Account) -> None:
+    attempts = attacks(with_all_options, [])
+    assert succeeding(with_all_options, attempts) == []
 
 
 def test_the_removal_of_logs_is_left_to_who_breaks_the_glass(organised: Account) -> None:

@@ -5,45 +5,47 @@ from __future__ import annotations
 import json
 
 from tests.iam.account import Account
-from tests.iam.attacks import Attack
-from tests.iam.figures import FIGURES, NOT_TESTABLE, figures, render
+from tests.iam.attacks import Attack, attacks
+from tests.iam.figures import FIGURES, NOT_TESTABLE, Findings, figures, render
 from tests.iam.minimality import (
     allowances,
-    last_layer,
-    layers,
     let_through,
     limits,
     needed_by,
 )
-from tests.iam.required import Required
+from tests.iam.required import Required, implicit_calls
 
 INLINE, MANAGED = 10240, 6144
 
 
-def test_every_allowance_is_needed_by_a_required_call(
-    account: Account, calls: list[Required]
-) -> None:
-    needs = needed_by(account, allowances(account), calls)
-    unneeded = {str(part) for part, refused in needs.items() if not refused}
+def test_every_allowance_is_needed_by_a_required_call(findings: Findings) -> None:
+    unneeded = {str(part) for part, refused in findings.needs.items() if not refused}
     assert unneeded - NOT_TESTABLE.keys() == set(), "no required call needs them"
     assert NOT_TESTABLE.keys() - unneeded == set(), "these can be tested by now"
 
 
-def test_every_limit_stops_an_attack(account: Account, attempts: list[Attack]) -> None:
-    parts = limits(account)
-    requests = [attack.request for attack in attempts]
-    stopped = let_through(account, parts, requests)
-    idle = [part for part, successes in stopped.items() if not successes]
-    behind = layers(parts)
-    assert [str(part) for part in idle if part not in behind] == [], "no attack needs them"
-    for part in idle:
-        assert last_layer(account, part, behind[part], requests), f"{part} is there for show"
+def test_every_limit_stops_an_attack(findings: Findings) -> None:
+    idle = [part for part, successes in findings.stopped.items() if not successes]
+    show = [str(part) for part in idle if not findings.behind.get(part)]
+    assert show == [], "no attack needs them"
+
+
+def test_what_settings_add_is_needed_and_limited(with_all_options: Account) -> None:
+    account = with_all_options
+    added = "identity/ReplicationPolicy"
+    parts = [part for part in allowances(account) if part.document == added]
+    needs = needed_by(account, parts, [*implicit_calls(account)])
+    assert [str(part) for part, refused in needs.items() if not refused] == []
+    requests = [attack.request for attack in attacks(account, [])]
+    bounds = [part for part in limits(account) if part.document == added]
+    stopped = let_through(account, bounds, requests)
+    assert [str(part) for part, successes in stopped.items() if not successes] == []
 
 
 def test_the_figures_in_the_documents_are_these(
-    account: Account, calls: list[Required], attempts: list[Attack]
+    account: Account, calls: list[Required], attempts: list[Attack], findings: Findings
 ) -> None:
-    found = render(figures(account, calls, attempts))
+    found = render(figures(account, calls, attempts, findings))
     assert FIGURES.read_bytes() == found, "`python -m tests.iam.figures` writes them"
 
 
@@ -52,9 +54,10 @@ def test_a_right_too_many_is_found(account: Account, calls: list[Required]) -> N
     name = "identity/ModelPolicy"
     statement = account.documents[name].policy["Statement"][0]
     wider = account.without(name, 0, Action=[*statement["Action"], "s3:DeleteObject"])
-    needs = needed_by(wider, allowances(wider), calls)
+    parts = [part for part in allowances(wider) if part.document == name]
+    needs = needed_by(wider, parts, calls)
     unneeded = [part.value for part, refused in needs.items() if not refused]
-    assert "s3:DeleteObject" in unneeded
+    assert unneeded == ["s3:DeleteObject"]
 
 
 def test_a_right_too_few_is_found(account: Account, calls: list[Required]) -> None:

@@ -8,7 +8,14 @@ from dataclasses import replace
 from generator.resolve import resolve
 from generator.settings import Mode, Settings
 from tests.iam.account import Account
-from tests.iam.required import DERIVED, IMPLICIT, RECORDED, Required, implicit_rights
+from tests.iam.required import (
+    DERIVED,
+    IMPLICIT,
+    RECORDED,
+    Required,
+    implicit_calls,
+    implicit_rights,
+)
 from tests.iam.simulator import simulate
 from tests.iam.walkthrough import blocks, calls_of_notebook
 
@@ -41,6 +48,12 @@ def test_each_role_makes_a_call(account: Account, calls: list[Required]) -> None
 
 def test_what_survives_the_stack_allows_the_same(calls: list[Required]) -> None:
     assert refused(Account.of(resolve(mode=Mode.PROD)), calls) == []
+
+
+def test_what_settings_add_is_allowed_to_work(with_all_options: Account) -> None:
+    added = [one for one in implicit_calls(with_all_options) if "Replication" in str(one.request)]
+    assert len(added) > 5
+    assert refused(with_all_options, added) == []
 
 
 def test_more_zones_allow_the_same_with_their_subnets() -> None:
