@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
 from ministack import app
 
@@ -21,9 +22,12 @@ from generator.emulator import (
     nested_stacks,
     network,
     sagemaker_api,
+    sagemaker_real,
     sagemaker_resources,
     stack_phases,
 )
+
+JOBS = "--jobs="
 
 
 def register_additions() -> None:
@@ -40,6 +44,14 @@ def register_additions() -> None:
         sagemaker_resources,
     ):
         concern.register()
+
+
+def register_jobs() -> None:
+    """Really run jobs and endpoints, where `--jobs=` names the environment to run them with."""
+    for argument in sys.argv[1:]:
+        if argument.startswith(JOBS):
+            sagemaker_real.register(Path(argument.removeprefix(JOBS)))
+    sys.argv[1:] = []
 
 
 def keep_to_own_port() -> None:
@@ -63,6 +75,7 @@ def main() -> None:
         sys.argv.remove("--attached")
         end_with_starter()
     register_additions()
+    register_jobs()
     keep_to_own_port()
     app.main()
 

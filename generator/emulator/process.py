@@ -21,6 +21,7 @@ from pathlib import Path
 HOST = "127.0.0.1"
 START_SECONDS = 60.0
 STOP_SECONDS = 2.0
+REMOVE_SECONDS = 10.0
 POLL_SECONDS = 0.1
 LOG_TAIL_LINES = 25
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,7 +72,7 @@ class Emulator:
     def stop(self) -> None:
         """End the process and its workers, wait for them, and remove the directory."""
         _end_group(self.process)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        remove(self.directory)
 
 
 def start(
@@ -80,15 +81,20 @@ def start(
     account: str = "123456789012",
     port: int = 0,
     attached: bool = True,
+    jobs: Path | None = None,
 ) -> Emulator:
     """Start an emulator with the Python of its environment and wait until it is healthy.
 
     Port 0 takes a free one. An attached emulator ends when this process ends, however it does.
+    With `jobs`, the folder of the jobs' environment, pipelines really run: their jobs and endpoints
+    are processes of this machine. Without, a run ends at once and executes nothing.
 
-    Raises EmulatorError if that environment is missing or the emulator does not come up.
+    Raises EmulatorError if an environment is missing or the emulator does not come up.
     """
     if not python.exists():
         raise EmulatorError(f"no emulator at {python}: run `make emulator` first")
+    if jobs is not None and not (jobs / "bin" / "python").exists():
+        raise EmulatorError(f"no environment for jobs at {jobs}: run `make local` first")
     port = port or _free_port()
     directory = Path(tempfile.mkdtemp(prefix="emulated-aws-"))
     with (directory / "emulator.log").open("wb") as log:
@@ -98,6 +104,7 @@ def start(
                 "-m",
                 "generator.emulator.launcher",
                 *(["--attached"] if attached else []),
+                *([f"--jobs={jobs}"] if jobs else []),
             ],
             cwd=ROOT,
             stdin=subprocess.PIPE if attached else subprocess.DEVNULL,
@@ -113,6 +120,14 @@ def start(
         emulator.stop()
         raise
     return emulator
+
+
+def remove(directory: Path) -> None:
+    """Remove an emulator's directory, into which its jobs may write until they have ended."""
+    deadline = time.monotonic() + REMOVE_SECONDS
+    while directory.exists() and time.monotonic() < deadline:
+        shutil.rmtree(directory, ignore_errors=True)
+        time.sleep(POLL_SECONDS)
 
 
 @contextmanager

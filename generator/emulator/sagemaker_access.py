@@ -23,6 +23,9 @@ PATHS = {
     "ListModelPackages": ("model-package/{ModelPackageGroupName}/*",),
     "ListPipelineExecutions": ("pipeline/{PipelineName}",),
     "StartPipelineExecution": ("pipeline/{PipelineName}",),
+    "InvokeEndpoint": ("endpoint/{EndpointName}",),
+    "StopProcessingJob": ("processing-job/{ProcessingJobName}",),
+    "StopTrainingJob": ("training-job/{TrainingJobName}",),
     "CreateEndpoint": ("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"),
     "UpdateEndpoint": ("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"),
     "CreateModelPackage": (

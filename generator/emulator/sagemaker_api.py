@@ -27,10 +27,14 @@ from generator.emulator.sagemaker_store import (
 
 PAGE = 10
 BUSY = ("Executing", "Stopping")
+AFTER: dict[str, Callable[[Record], None]] = {}
+"""What follows an operation, by its name: with jobs, their processes (`sagemaker_jobs.py`)."""
+
 MODEL = load_model()
 STORE = Store()
 
 Answer = tuple[int, dict[str, str], bytes]
+Operation = Callable[[Fields], Fields]
 
 
 def operate(operation: str, request: Fields) -> Fields:
@@ -58,7 +62,8 @@ def operate(operation: str, request: Fields) -> Fields:
     raise ApiError("UnknownOperationException", f"{operation} is not emulated")
 
 
-def _named(kind: str, request: Fields) -> Record:
+def named(kind: str, request: Fields) -> Record:
+    """Return what a request names; raises ApiError as the service does where there is none."""
     record = STORE.find(kind, request)
     if record is None:
         operation = MODEL.operation_model(f"Describe{kind}")
@@ -78,11 +83,12 @@ def _create(kind: str, request: Fields) -> Fields:
     if prepare:
         fields.update(prepare(request))
     record = STORE.add(kind, fields)
+    _tell(f"Create{kind}", record)
     return _shown(f"Create{kind}", record)
 
 
 def _describe(kind: str, request: Fields) -> Fields:
-    return _shown(f"Describe{kind}", _named(kind, request))
+    return _shown(f"Describe{kind}", named(kind, request))
 
 
 def _shown(operation: str, record: Record) -> Fields:
@@ -92,17 +98,24 @@ def _shown(operation: str, record: Record) -> Fields:
 
 
 def _update(kind: str, request: Fields) -> Fields:
-    record = _named(kind, request)
+    record = named(kind, request)
     if kind == "Endpoint":
-        _named("EndpointConfig", {"EndpointConfigName": request["EndpointConfigName"]})
+        named("EndpointConfig", {"EndpointConfigName": request["EndpointConfigName"]})
     if kind == "Pipeline":
         request = {**request, **_pipeline_fields(request)}
     record.fields.update(request)
+    _tell(f"Update{kind}", record)
     return _shown(f"Update{kind}", record)
 
 
+def _tell(operation: str, record: Record) -> None:
+    follow = AFTER.get(operation)
+    if follow:
+        follow(record)
+
+
 def _delete(kind: str, request: Fields) -> Fields:
-    record = _named(kind, request)
+    record = named(kind, request)
     holder = HOLDS.get(kind)
     if holder:
         code, holds = holder
@@ -110,6 +123,7 @@ def _delete(kind: str, request: Fields) -> Fields:
         if held:
             raise ApiError(code, f"{record.arn} still has {', '.join(held)}")
     STORE.remove(record)
+    _tell(f"Delete{kind}", record)
     output = MODEL.operation_model(f"Delete{kind}").output_shape
     return {record.kind.arn_field: record.arn} if output else {}
 
@@ -117,6 +131,8 @@ def _delete(kind: str, request: Fields) -> Fields:
 def _list(kind: str, request: Fields) -> Fields:
     """List records, with the filters and the paging that our functions may use."""
     found = [record for record in STORE.all(kind) if _matches(record, request)]
+    if request.get("SortOrder") == "Descending":
+        found.reverse()
     output = MODEL.operation_model(f"List{kind}s").output_shape
     member = next(name for name in output.members if name != "NextToken")
     shape = output.members[member].member
@@ -161,7 +177,7 @@ def _domain_fields(_request: Fields) -> Fields:
 
 def _package_fields(request: Fields) -> Fields:
     group = request.get("ModelPackageGroupName", "")
-    group_name = _named("ModelPackageGroup", {"ModelPackageGroupName": group}).fields[
+    group_name = named("ModelPackageGroup", {"ModelPackageGroupName": group}).fields[
         "ModelPackageGroupName"
     ]
     held = _packages_of(group_name)
@@ -182,7 +198,7 @@ def _packages_of(group_name: str) -> list[Record]:
 
 
 def _endpoint_fields(request: Fields) -> Fields:
-    _named("EndpointConfig", {"EndpointConfigName": request["EndpointConfigName"]})
+    named("EndpointConfig", {"EndpointConfigName": request["EndpointConfigName"]})
     return {}
 
 
@@ -267,7 +283,7 @@ HOLDS: dict[str, tuple[str, Callable[[Record], list[str]]]] = {
 
 def _tagged(request: Fields) -> Record:
     STORE.all("Model")
-    for arn, record in STORE.records.items():
+    for arn, record in list(STORE.records.items()):
         if arn.lower() == request["ResourceArn"].lower():
             return record
     raise ApiError("ResourceNotFound", f"Resource {request['ResourceArn']} does not exist")
@@ -294,14 +310,14 @@ def _delete_tags(request: Fields) -> Fields:
 
 
 def _start(request: Fields) -> Fields:
-    pipeline = _named("Pipeline", request)
+    pipeline = named("Pipeline", request)
     run = sagemaker_runs.start(STORE, operate, pipeline, request)
     pipeline.fields["LastRunTime"] = run.fields["StartTime"]
     return {"PipelineExecutionArn": run.arn}
 
 
 def _run_named(request: Fields) -> Record:
-    return _named("PipelineExecution", request)
+    return named("PipelineExecution", request)
 
 
 def _stop(request: Fields) -> Fields:
@@ -314,23 +330,39 @@ def _stop(request: Fields) -> Fields:
 
 def _steps(request: Fields) -> Fields:
     steps = _run_named(request).fields["steps"]
+    if request.get("SortOrder") == "Descending":
+        steps = steps[::-1]
     start = int(request.get("NextToken", 0))
     end = start + min(request.get("MaxResults", PAGE), 100)
     more = {"NextToken": str(end)} if end < len(steps) else {}
     return {"PipelineExecutionSteps": steps[start:end], **more}
 
 
+def _parameters_of_run(request: Fields) -> Fields:
+    """Return the values that a run uses, the defaults included."""
+    run = _run_named(request)
+    declared = json.loads(run.fields["PipelineDefinition"]).get("Parameters", [])
+    values = {item["Name"]: item.get("DefaultValue") for item in declared}
+    values |= {item["Name"]: item["Value"] for item in run.fields.get("PipelineParameters", [])}
+    found = [{"Name": name, "Value": str(value)} for name, value in values.items()]
+    start = int(request.get("NextToken", 0))
+    end = start + min(request.get("MaxResults", PAGE), 100)
+    more = {"NextToken": str(end)} if end < len(found) else {}
+    return {"PipelineParameters": found[start:end], **more}
+
+
 def _definition_for_run(request: Fields) -> Fields:
     return {"PipelineDefinition": _run_named(request).fields["PipelineDefinition"]}
 
 
-SPECIAL: dict[str, Callable[[Fields], Fields]] = {
+SPECIAL: dict[str, Operation] = {
     "ListTags": _list_tags,
     "AddTags": _add_tags,
     "DeleteTags": _delete_tags,
     "StartPipelineExecution": _start,
     "StopPipelineExecution": _stop,
     "ListPipelineExecutionSteps": _steps,
+    "ListPipelineParametersForExecution": _parameters_of_run,
     "DescribePipelineDefinitionForExecution": _definition_for_run,
 }
 

@@ -1,9 +1,11 @@
 """Runs of an emulated pipeline: no job is executed, but what a run makes is made.
 
-A run goes through the definition's steps and makes the jobs, models, endpoint configurations,
-endpoints and model packages of it through the same API, each with its tags, and each call checked
-against the rights of the pipeline's role. A condition is taken as true. A run whose display name
-starts with `hold` stays at its first step until it is stopped.
+An emulator that was started with jobs (`process.start`) really runs them instead: see
+`sagemaker_executions.py`, which is in `REAL` then. Without, a run goes through the definition's
+steps and makes the jobs, models, endpoint configurations, endpoints and model packages of it
+through the same API, each with its tags, and each call checked against the rights of the
+pipeline's role. A condition is taken as true. A run whose display name starts with `hold` stays at
+its first step until it is stopped.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from generator.emulator import sagemaker_access
 from generator.emulator.sagemaker_store import ApiError, Fields, Record, Store, unique_id
@@ -32,6 +34,20 @@ MADE_BY = {
 PART = re.compile(r"\.?(\w+)|\['([^']+)'\]|\[(\d+)\]")
 
 Operate = Callable[[str, Fields], Fields]
+
+
+class Real(Protocol):
+    """What really runs executions."""
+
+    def start(self, run: Record, request: Fields) -> None:
+        """Start an execution that was just made."""
+
+    def stop(self, run: Record) -> None:
+        """Stop an execution."""
+
+
+REAL: list[Real] = []
+"""Empty, or the one thing that really runs executions."""
 
 
 def start(store: Store, operate: Operate, pipeline: Record, request: Fields) -> Record:
@@ -57,6 +73,13 @@ def start(store: Store, operate: Operate, pipeline: Record, request: Fields) -> 
         first = steps[0] if steps else {"Name": "None"}
         run.fields["steps"].append(_step(first, "Executing", {}))
         return run
+    if REAL:
+        try:
+            REAL[0].start(run, request)
+        except ApiError:
+            del store.records[run.arn]
+            raise
+        return run
     values = _Values(run, definition, request)
 
     def operate_as_role(operation: str, content: Fields) -> Fields:
@@ -76,7 +99,11 @@ def start(store: Store, operate: Operate, pipeline: Record, request: Fields) -> 
 
 
 def stop(run: Record) -> None:
-    """Stop a held run, which takes a moment."""
+    """Stop a run: one that is held takes a moment."""
+    held = run.fields.get("PipelineExecutionDisplayName", "").startswith(HOLD)
+    if REAL and not held:
+        REAL[0].stop(run)
+        return
     run.fields["PipelineExecutionStatus"] = "Stopping"
 
     def stopped() -> None:
@@ -157,20 +184,29 @@ def _run_steps(operate: Operate, run: Record, steps: list[Fields], values: _Valu
 
 
 def _run_step(operate: Operate, run: Record, step: Fields, values: _Values) -> None:
-    kind, name_field, metadata = MADE_BY[step["Type"]]
     arguments = values.resolve(step["Arguments"])
-    if name_field:
-        base = arguments.get(name_field, f"pipelines-{run.fields['id']}-{step['Name']}")
-        arguments[name_field] = f"{base[:50]}-{unique_id('', 10)}"
-    arn = _make(operate, kind, arguments)
-    name = arn if kind == "ModelPackage" else arn.rsplit("/", 1)[-1]
-    described = operate(f"Describe{kind}", {f"{kind}Name": name})
-    if kind == "TrainingJob":
+    _, metadata, described = make(operate, step["Type"], step["Name"], run.fields["id"], arguments)
+    if step["Type"] == "Training":
         place = described["OutputDataConfig"]["S3OutputPath"].rstrip("/")
         model = f"{place}/{described['TrainingJobName']}/output/model.tar.gz"
         described["ModelArtifacts"] = {"S3ModelArtifacts": model}
     values.made[step["Name"]] = described
-    run.fields["steps"].append(_step(step, "Succeeded", {metadata: {"Arn": arn}}))
+    run.fields["steps"].append(_step(step, "Succeeded", metadata))
+
+
+def make(
+    operate: Operate, step_type: str, step: str, run_id: str, arguments: Fields
+) -> tuple[str, Fields, Fields]:
+    """Make what a step makes, under a name of the run's own; return ARN, metadata, description."""
+    kind, name_field, metadata = MADE_BY[step_type]
+    arguments = dict(arguments)
+    if name_field:
+        base = arguments.get(name_field, f"pipelines-{run_id}-{step}")
+        arguments[name_field] = f"{base[:50]}-{unique_id('', 10)}"
+    arn = _make(operate, kind, arguments)
+    name = arn if kind == "ModelPackage" else arn.rsplit("/", 1)[-1]
+    described = operate(f"Describe{kind}", {f"{kind}Name": name})
+    return arn, {metadata: {"Arn": arn}}, described
 
 
 def _make(operate: Operate, kind: str, arguments: Fields) -> str:

@@ -161,7 +161,7 @@ class Store:
         prefix = arn_of("")
         return [
             record
-            for arn, record in self.records.items()
+            for arn, record in list(self.records.items())
             if record.kind.name == kind and arn.startswith(prefix)
         ]
 
