@@ -59,6 +59,9 @@ INSTANCE_TYPE_RULE: Final = (
 METRICS: Final = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "neg_log_loss")
 """What the gate can ask for. More is better for each: log loss is negated, as scikit-learn does."""
 
+PRESETS: Final = ("medium_quality", "good_quality", "high_quality", "best_quality")
+"""AutoGluon's presets that train without a GPU and without a download, the quickest first."""
+
 _VOLUME_GB: Final = 30
 _PROCESSING_SECONDS: Final = 2 * 3600
 _TRAINING_SECONDS: Final = 6 * 3600
@@ -157,7 +160,7 @@ def _parameters(environment: Environment) -> list[Json]:
         _string("LabelColumn", "label"),
         _string("PositiveClass", "auto"),
         _number("TestFraction", "Float", 0.2),
-        _string("Preset", "medium_quality"),
+        _string("Preset", "medium_quality", PRESETS),
         _string("ModelFamilies", "GBM,CAT,XGB"),
         _number("TimeLimitSeconds", "Integer", 600),
         _string("QualityMetric", "roc_auc", METRICS),

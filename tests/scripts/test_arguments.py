@@ -13,7 +13,7 @@ import train
 from sagemaker_training import environment as toolkit
 from sagemaker_training import mapping
 
-from pipeline.definition import METRICS, Environment, Json, build
+from pipeline.definition import METRICS, PRESETS, Environment, Json, build
 
 CODE = ("sagemaker_program", "sagemaker_submit_directory")
 
@@ -117,6 +117,10 @@ def test_the_scripts_folders_are_the_definitions(
     places = {last.model, last.test, last.evaluation}
     assert {str(place) for place in places} == folders(definition, "Evaluate")
     assert str(train.settings(["--label", "x"]).train) == "/opt/ml/input/data/train"
+
+
+def test_the_pipeline_offers_the_presets_that_training_takes() -> None:
+    assert train.PRESETS == PRESETS
 
 
 def test_every_metric_of_the_gate_is_known_to_training_and_evaluation() -> None:

@@ -49,7 +49,7 @@ from sagemaker.mlops.workflow.retry import (
 from sagemaker.mlops.workflow.steps import ProcessingStep, TrainingStep
 from sagemaker.train.model_trainer import ModelTrainer
 
-from pipeline.definition import METRICS, OWNER_TAG, Environment
+from pipeline.definition import METRICS, OWNER_TAG, PRESETS, Environment
 
 Json = dict[str, Any]
 
@@ -94,7 +94,7 @@ class Builder:
             ParameterString("LabelColumn", default_value="label"),
             ParameterString("PositiveClass", default_value="auto"),
             ParameterFloat("TestFraction", default_value=0.2),
-            ParameterString("Preset", default_value="medium_quality"),
+            ParameterString("Preset", default_value="medium_quality", enum_values=list(PRESETS)),
             ParameterString("ModelFamilies", default_value="GBM,CAT,XGB"),
             ParameterInteger("TimeLimitSeconds", default_value=600),
             ParameterString("QualityMetric", default_value="roc_auc", enum_values=list(METRICS)),
