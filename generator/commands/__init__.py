@@ -49,6 +49,7 @@ COMMANDS: Final[dict[str, str]] = {
     "cost": "Say what the templates and a run would cost, and what would be cheaper.",
     "diagram": "Draw the architecture, each stack and the pipeline from the templates.",
     "audit": "Run independent checkers over the templates; fail on what is not exempt.",
+    "sbom": "Write a bill of materials of zips and requirements, and the licences shipped.",
     "site": "Write one page for reviewers: picture, resources, rights, cost, checks.",
     "completion": "Print a script that completes commands in a shell.",
 }
