@@ -181,7 +181,11 @@ def studio(
         allow(
             "ReadJobLogs",
             [logs.DescribeLogStreams, logs.GetLogEvents, logs.FilterLogEvents],
-            [arn("logs", "log-group:/aws/sagemaker/*")],
+            [
+                arn("logs", "log-group:/aws/sagemaker/ProcessingJobs*"),
+                arn("logs", "log-group:/aws/sagemaker/TrainingJobs*"),
+                arn("logs", "log-group:/aws/sagemaker/Endpoints/${Name}*", Name=name),
+            ],
         ),
     ]
 

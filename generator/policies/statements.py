@@ -177,12 +177,14 @@ def trust_sagemaker(*sources: str, **values: Expression) -> Statement:
 
     The ARN pins the account too; ``aws:SourceAccount`` is documented for SageMaker only in a
     generic example, and a condition on a key that is not sent refuses everything.
-    Source: SageMaker developer guide, "Cross-service confused deputy prevention".
+    Source: SageMaker developer guide, "Cross-service confused deputy prevention". The domain passes
+    people's names on as source identity, which every execution role then has to permit, or apps and
+    jobs do not start ("Turn on sourceIdentity in CloudTrail logs").
     """
     return Statement(
         Effect=Allow,
         Principal=Principal("Service", "sagemaker.amazonaws.com"),
-        Action=[sts.AssumeRole],
+        Action=[sts.AssumeRole, sts.SetSourceIdentity],
         Condition=Condition(
             ArnLike("aws:SourceArn", [arn("sagemaker", source, **values) for source in sources])
         ),

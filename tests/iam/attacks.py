@@ -724,6 +724,7 @@ def _no_traces(target: _Target) -> Attempt:
         ("StudioRole", "logs:DeleteLogStream", groups + "/aws/sagemaker/TrainingJobs:log-stream:x"),
         ("StudioRole", "logs:PutRetentionPolicy", groups + "/aws/sagemaker/studio"),
         ("StudioRole", "logs:GetLogEvents", groups + "{log_group}:log-stream:x"),
+        ("StudioRole", "logs:FilterLogEvents", groups + "/aws/sagemaker/Endpoints/payroll"),
         ("ProcessingRole", "logs:DeleteLogGroup", groups + "/aws/sagemaker/ProcessingJobs"),
         ("SeedDataRole", "logs:DeleteLogGroup", groups + "{group_SeedData}"),
         ("PipelineManagerRole", "logs:PutLogEvents", groups + "{group_SeedData}:log-stream:x"),

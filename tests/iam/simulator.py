@@ -1,7 +1,8 @@
 """The IAM simulator, a Node program that runs as a process of its own.
 
 `@cloud-copilot/iam-simulate` (AGPL) is a tool of these tests, as a compiler would be: nothing of it
-is shipped or copied. `requirements/node` pins it; `make audit-tools` or `make test` installs it.
+is shipped or copied. `requirements/node` pins it; `make checkers` (part of `make test`) installs
+it.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def simulate(simulations: Sequence[Json]) -> list[Verdict]:
     """
     node = ENVIRONMENT / "node"
     if not node.exists():
-        raise SimulatorError(f"{node} is missing: requirements/install-node.sh installs it")
+        raise SimulatorError(f"{node} is missing: `make checkers` installs it")
     run = subprocess.run(
         [node, _PROGRAM],
         input=json.dumps(list(simulations)),
