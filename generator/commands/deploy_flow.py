@@ -13,7 +13,8 @@ from rich.text import Text
 
 from generator.commands.console import print_json
 from generator.commands.questions import confirm
-from generator.errors import CommandError
+from generator.errors import CommandError, UsageError
+from generator.images import ACCOUNTS
 from generator.life import (
     artifacts,
     change_view,
@@ -80,6 +81,7 @@ class _Outcome:
 
 def run(target: Target, options: Options, built: Source | None = None) -> int:
     """Deploy what was built, by default what ``source.load`` gives; return the exit status."""
+    _refuse_region(target)
     began = time.monotonic()
     out = view.console(to_stderr=options.as_json)
     out.print(f"to {target.region} of account {target.account}", style="dim")
@@ -106,6 +108,15 @@ def run(target: Target, options: Options, built: Source | None = None) -> int:
         outcome = _update(target, out, options, comparison, request, uploaded)
     outcome = replace(outcome, seconds=time.monotonic() - began)
     return _tell(target, out, options, outcome)
+
+
+def _refuse_region(target: Target) -> None:
+    """Refuse what the root template's rule RegionHasImages would, before anything is uploaded."""
+    if target.region not in ACCOUNTS:
+        raise UsageError(
+            f"--region: got {target.region!r}: AWS has no image of AutoGluon or scikit-learn "
+            f"there, or no SageMaker domain; deploy in one of {', '.join(sorted(ACCOUNTS))}"
+        )
 
 
 def _mode(target: Target, options: Options, node: Node | None) -> Mode:
@@ -149,10 +160,12 @@ def _existing(target: Target, out: Console, options: Options) -> tuple[Stack | N
 def _explain(target: Target, out: Console, stack: Stack, problem: deployment.Blocked) -> None:
     from generator.life.operation import past_events  # noqa: PLC0415 - needed seldom
 
-    out.print(f"{stack.name} is in {stack.status}: {problem.reason}.", markup=False)
+    text = f"{stack.name} is in {stack.status}: {problem.reason}."
+    out.print(text, markup=False, soft_wrap=True)
     cause = first_cause(past_events(target, stack.id)) if problem.mend else None
     if cause is not None:
-        out.print(f"The first cause was {cause.place}: {cause.reason}", markup=False)
+        text = f"The first cause was {cause.place}: {cause.reason}"
+        out.print(text, markup=False, soft_wrap=True)
 
 
 def _mended(
@@ -282,7 +295,7 @@ def _ask_to_update(
     if lost:
         reasons.append(f"{', '.join(lost)} will be replaced or removed")
     if wider:
-        reasons.append(f"{wider} changes of rights allow more than before")
+        reasons.append(f"more is allowed than before ({change_view.number(wider, 'change')})")
     confirm(f"{' and '.join(reasons)}. Deploy?", options.yes)
 
 
@@ -390,7 +403,8 @@ def _tell_success(target: Target, out: Console, outcome: _Outcome) -> None:
 def _tell_failure(target: Target, out: Console, outcome: _Outcome) -> None:
     cause = outcome.cause
     if cause is not None:
-        out.print(Text(f"First cause: {cause.place} ({cause.type}): {cause.reason}", style="red"))
+        text = f"First cause: {cause.place} ({cause.type}): {cause.reason}"
+        out.print(Text(text, style="red"), soft_wrap=True)
     if outcome.log:
         out.print("The end of its function's log:", style="dim")
         for line in outcome.log:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from rich.table import Table
 from rich.text import Text
 
 from generator.commands.console import print_json
 from generator.commands.questions import confirm, confirm_by_name
 from generator.errors import CommandError
 from generator.life import artifacts, deployment, destruction, stacks, view
+from generator.life.change_view import number
 from generator.life.inventory import Doomed, Leftover, left_of
 from generator.life.operation import Operation, first_cause
 from generator.life.workload import Workload
@@ -103,7 +103,8 @@ def _announce(
         out.print(f"  made by the pipeline's runs: {_counted(made)}")
     running = workload.running()
     if running:
-        out.print(f"  {len(running)} running executions of the pipeline are stopped", style="red")
+        told = number(len(running), "running execution")
+        out.print(f"  {told} of the pipeline will be stopped", style="red")
     out.print("Stays:" if fate.stays or home else "Stays: nothing of the stack")
     for one in fate.stays:
         out.print(Text(f"  {one.place}: {one.type} ({one.physical_id})"), soft_wrap=True)
@@ -128,10 +129,10 @@ def _ask(target: Target, options: Options, spaces: Sequence[str]) -> None:
     named = ", ".join(spaces[:_LISTED])
     if options.yes:
         raise CommandError(
-            f"nothing was deleted: {len(spaces)} spaces hold people's files ({named}); "
+            f"nothing was deleted: {number(len(spaces), 'space')} with people's files ({named}); "
             "--delete-spaces deletes them, too"
         )
-    confirm(f"{len(spaces)} spaces hold people's files ({named}). Delete them, too?", False)
+    confirm(f"{number(len(spaces), 'space')} with people's files ({named}). Delete, too?", False)
 
 
 def _delete(
@@ -248,27 +249,23 @@ def _show(
     cause: Cause | None,
 ) -> None:
     if cause is not None and after.status != "DELETE_COMPLETE":
-        out.print(Text(f"First cause: {cause.place} ({cause.type}): {cause.reason}", style="red"))
+        text = f"First cause: {cause.place} ({cause.type}): {cause.reason}"
+        out.print(Text(text, style="red"), soft_wrap=True)
     if stays:
         out.print("Stays, as its DeletionPolicy says:")
-        _table(out, stays)
+        _list(out, stays)
     if left:
         out.print("Left:", style="red")
-        _table(out, left)
+        _list(out, left)
     elif after.status == "DELETE_COMPLETE":
         out.print("Nothing is left of what was to go.", style="green")
 
 
-def _table(out: Console, rows: Sequence[Leftover]) -> None:
-    table = Table("what", "id", "why", "removes it", box=None, pad_edge=False)
+def _list(out: Console, rows: Sequence[Leftover]) -> None:
     for one in rows:
-        table.add_row(
-            Text(f"{one.place}\n{one.type}"),
-            Text(one.physical_id, overflow="fold"),
-            Text(one.reason),
-            Text(one.command, overflow="fold"),
-        )
-    out.print(table)
+        text = Text(f"  {one.place} ({one.type}) {one.physical_id}: {one.reason}")
+        text.append(f"\n    {one.command}", style="cyan")
+        out.print(text, soft_wrap=True)
 
 
 def _delete_artifacts(target: Target, out: Console, options: Options) -> None:

@@ -77,8 +77,8 @@ def _show_resource(resource: Drifted) -> None:
     out.print(Text(f"{resource.place}  {resource.type}  {resource.status}", style="red"))
     out.print(Text(f"  {resource.physical_id}", style="dim"), soft_wrap=True)
     for one in resource.differences:
-        text = Text(f"  {one.path}  {one.kind}: ")
-        text.append(one.expected or "nothing", style="green")
-        text.append(" was deployed, now ")
-        text.append(one.actual or "nothing", style="red")
+        text = Text(f"  {one.path}  {one.kind}: deployed ")
+        text.append(repr(one.expected) if one.expected else "nothing", style="green")
+        text.append(", found ")
+        text.append(repr(one.actual) if one.actual else "nothing", style="red")
         out.print(text, soft_wrap=True)

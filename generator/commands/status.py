@@ -50,7 +50,7 @@ def command(
             print_json(found)
         else:
             _show(target, node, found)
-    return 1 if found["problem"] else 0
+    return 1 if (found["problem"] or {}).get("command") else 0
 
 
 def _watch(target: Target, node: Node, as_json: bool) -> Node:
@@ -77,7 +77,7 @@ def _read(target: Target, node: Node, workload: Workload) -> dict[str, Any]:
         and {
             "name": execution["PipelineExecutionArn"].rpartition("/")[2],
             "status": execution["PipelineExecutionStatus"],
-            "started": str(execution.get("StartTime", "")),
+            "started": f"{execution['StartTime']:%Y-%m-%d %H:%M %Z}",
         },
         "endpoint": {
             "name": workload.endpoint,
@@ -108,13 +108,14 @@ def _problem(target: Target, node: Node) -> dict[str, str] | None:
     from generator.life.operation import first_cause, past_events  # noqa: PLC0415
 
     problem = deployment.blocked(node.stack)
-    if problem is None or not problem.mend:
+    rolled_back = node.stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    if not rolled_back and (problem is None or not problem.mend):
         return None
     cause = first_cause(past_events(target, node.stack.id))
     return {
-        "reason": problem.reason,
+        "reason": problem.reason if problem else "its last update failed and was taken back",
         "cause": f"{cause.place}: {cause.reason}" if cause else "",
-        "command": f"python build.py deploy --mend{target.options()}",
+        "command": f"python build.py deploy --mend{target.options()}" if problem else "",
     }
 
 
@@ -167,7 +168,9 @@ def _line(node: Node) -> Any:
 def _show_problem(out: Console, problem: dict[str, str] | None) -> None:
     if problem is None:
         return
-    out.print(f"It is stuck: {problem['reason']}.", style="red", markup=False)
+    stuck = "It is stuck: " if problem["command"] else "Of note: "
+    out.print(f"{stuck}{problem['reason']}.", style="red", markup=False)
     if problem["cause"]:
-        out.print(f"First cause: {problem['cause']}", style="red", markup=False)
-    out.print(f"Once the reason is gone: {problem['command']}", markup=False)
+        out.print(f"First cause: {problem['cause']}", style="red", markup=False, soft_wrap=True)
+    if problem["command"]:
+        out.print(f"Once the reason is gone: {problem['command']}", markup=False)

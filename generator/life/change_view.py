@@ -130,6 +130,11 @@ def _condition(condition: str) -> str:
     )
 
 
+def number(count: int, what: str) -> str:
+    """Write a number of things."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def show(
     out: Console, changes: Sequence[Change], found: Sequence[RightsChange], title: str
 ) -> None:
@@ -138,7 +143,8 @@ def show(
     out.print(counts(changes))
     if found:
         wider = sum(one.widens for one in found)
-        out.print(f"\nRights: {len(found)} changes, of which {wider} allow more", style="bold")
+        told = f"Rights: {number(len(found), 'change')}, of which {wider} allow more"
+        out.print(f"\n{told}", style="bold")
         out.print(rights_table(found))
 
 

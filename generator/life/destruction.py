@@ -79,7 +79,7 @@ def wait_for_interfaces(
             return []
         if len(found) != spoken:
             spoken = len(found)
-            told(f"waiting for {spoken} network interfaces to go: {_described(found[0])}, …")
+            told(f"waiting for network interfaces to go: {', '.join(map(_described, found))}")
         for one in found:
             if one["Status"] == "available" and _is_lambda_s(one):
                 _delete_interface(target, one["NetworkInterfaceId"])

@@ -93,8 +93,16 @@ def _alarm(client: Any, name: str) -> bool:
     return bool(client.describe_alarms(AlarmNames=[name])["MetricAlarms"])
 
 
+_EMPTY_AND_DELETE: Final = (
+    "aws s3api delete-objects --bucket {} --delete "
+    '"$(aws s3api list-object-versions --bucket {} --max-items 1000 --output json --query '
+    "'{Objects: [Versions, DeleteMarkers][].{Key: Key, VersionId: VersionId}}')\"; "
+    "aws s3api delete-bucket --bucket {}"
+)
+"""Empties up to 1,000 versions; `aws s3 rb --force` leaves old versions and so the bucket."""
+
 _KINDS: Final[dict[str, _Kind]] = {
-    "AWS::S3::Bucket": _Kind("s3", _call("head_bucket", "Bucket"), "aws s3 rb --force s3://{}"),
+    "AWS::S3::Bucket": _Kind("s3", _call("head_bucket", "Bucket"), _EMPTY_AND_DELETE),
     "AWS::KMS::Key": _Kind("kms", _key, "aws kms schedule-key-deletion --key-id {}"),
     "AWS::KMS::Alias": _Kind("kms", _alias, "aws kms delete-alias --alias-name {}"),
     "AWS::Logs::LogGroup": _Kind(
@@ -188,7 +196,7 @@ def left_of(
             one.type,
             one.physical_id,
             reasons(one),
-            f"{_KINDS[one.type].command.format(one.physical_id)} --region {target.region}",
+            _KINDS[one.type].command.replace("{}", one.physical_id) + f" --region {target.region}",
         )
         for one in doomed
         if one.type in _KINDS and _is_there(target, one)

@@ -6,6 +6,7 @@ finds among them what everything else followed from.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 _ENDED: Final = ("_COMPLETE", "_FAILED", "_SKIPPED")
 _FOLLOWED: Final = ("cancelled", "Embedded stack", "The following resource(s) failed")
 """How the reasons begin or end that only say that something else has failed."""
+
+_PREFIX: Final = re.compile(
+    r"^Received response status \[FAILED\] from custom resource\. Message( returned)?: "
+)
 
 
 @dataclass(frozen=True)
@@ -180,9 +185,14 @@ def first_cause(events: Iterable[Event]) -> Cause | None:
         logical_id=first.logical_id,
         physical_id=first.physical_id,
         type=first.type,
-        reason=" ".join(first.reason.split()) or "CloudFormation gives no reason",
+        reason=_plain(first.reason) or "CloudFormation gives no reason",
         time=first.time,
     )
+
+
+def _plain(reason: str) -> str:
+    """Return a reason in one line, without what CloudFormation puts before a function's own."""
+    return _PREFIX.sub("", " ".join(reason.split()))
 
 
 def _refused(event: Event) -> bool:

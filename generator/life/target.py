@@ -156,7 +156,7 @@ def in_words(error: ClientError) -> str:
         return f"AWS does not take these credentials: {message}"
     if code in _DENIED:
         return f"{operation} is not allowed: {message}"
-    return f"{operation}: {code}: {message}"
+    return ": ".join(filter(None, (operation, code, message)))
 
 
 def code_of(error: ClientError) -> str:

@@ -21,6 +21,7 @@ from generator.settings import Mode
 
 ROOT = Path(__file__).resolve().parents[2]
 EMULATOR_PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
+AWSCLI_PYTHON = ROOT / ".venv-awscli" / "bin" / "python"
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 

@@ -85,7 +85,7 @@ def test_rights_that_are_widened_need_a_yes(deployed: Target, built: Source) -> 
         "- sagemaker:ListSpaces\n",
         "- sagemaker:ListSpaces\n          - s3:ListAllMyBuckets\n",
     )
-    with pytest.raises(UsageError, match=r"--yes is needed.*rights allow more than before"):
+    with pytest.raises(UsageError, match=r"--yes is needed.*more is allowed than before"):
         deploy_flow.run(deployed, asking(), wider)
     sets = deployed.client("cloudformation").list_change_sets(StackName="life")["Summaries"]
     assert sets == []
@@ -123,6 +123,7 @@ def test_a_failure_is_told_by_its_first_cause_and_mended_on_request(
     (cause,) = [line for line in said.splitlines() if line.startswith("First cause")]
     assert "PipelineStack/Pipeline (Custom::Pipeline)" in cause
     log = said.partition("The end of its function's log:")[2]
+    assert "CreatePipeline" in cause
     assert "AccessDeniedException" in log
     assert "Delete of Pipeline" not in log
 
@@ -183,6 +184,7 @@ def test_a_nested_stack_is_not_taken_for_a_root(deployed: Target, run: Run) -> N
         (("--set", "HomeFileSystem=maybe"), "must be one of yes, no"),
         (("--parameters", "nowhere.json"), "--parameters: nowhere.json cannot be read"),
         (("--profile", "nobody"), "--profile: got 'nobody': no such profile"),
+        (("--region", "ap-south-2"), "--region: got 'ap-south-2': AWS has no image of AutoGluon"),
         (("--bucket", "not-there-1"), "--bucket: got 'not-there-1': there is no such bucket"),
     ],
 )

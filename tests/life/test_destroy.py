@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from boto3.session import Session
 
 from generator.emulator.inventory import inventory
+from generator.emulator.process import Emulator
 from generator.life import artifacts, destruction, stacks
 from generator.life import inventory as remains
 from generator.life.inventory import Doomed
 from generator.life.target import Target
 from tests.life import canned
-from tests.life.conftest import Run
+from tests.life.conftest import AWSCLI_PYTHON, Run
+from tests.life.terminal import Terminal
 
 
 @dataclass(frozen=True)
@@ -62,11 +67,25 @@ def test_spaces_stop_it_until_they_may_go(made: Made, aws: Session, run: Run) ->
     )
     refused = run("destroy", "--stack-name", made.name, "--yes")
     assert (refused.status, refused.err.count("\n")) == (1, 1)
-    assert "1 spaces hold people's files (thesis)" in refused.err
+    assert "1 space with people's files (thesis)" in refused.err
     assert stacks.need(made.target).status == "CREATE_COMPLETE"
 
     done = run("destroy", "--stack-name", made.name, "--yes", "--delete-spaces")
     assert done.status == 0, done
+    assert inventory(aws) == made.before
+
+
+def test_a_network_interface_in_the_way_is_waited_out(made: Made, aws: Session) -> None:
+    ec2, vpc = aws.client("ec2"), stacks.need(made.target).outputs["VpcId"]
+    subnets = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]
+    interface = ec2.create_network_interface(
+        SubnetId=subnets[0]["SubnetId"], Description="somebody's"
+    )["NetworkInterface"]["NetworkInterfaceId"]
+    destroy = Terminal.start("destroy", "--stack-name", made.name, "--yes")
+    destroy.expect(f"waiting for network interfaces to go: {interface} (somebody's)")
+    ec2.delete_network_interface(NetworkInterfaceId=interface)
+    assert destroy.end() == 0, destroy.text()
+    assert "Nothing is left of what was to go." in destroy.text()
     assert inventory(aws) == made.before
 
 
@@ -82,7 +101,6 @@ def test_in_mode_prod_data_key_and_logs_stay(deployed: Target, run: Run) -> None
     kept = {one["place"]: one for one in done.json["stays"]}
     assert kept["StorageStack/DataBucket"]["physical_id"] == bucket
     assert {"SecurityStack/Key", "StorageStack/LogBucket"} <= set(kept)
-    assert kept["StorageStack/DataBucket"]["command"].startswith("aws s3 rb --force s3://")
     assert done.json["left"] == []
 
 
@@ -153,7 +171,7 @@ def test_interfaces_are_waited_out_and_those_that_lambda_let_go_of_are_deleted()
         Target(session, "life"), "vpc-1", said.append, lambda _: None
     )
     assert (left, deleted) == ([], ["eni-1"])
-    assert said == [f"waiting for 2 network interfaces to go: eni-1 ({lambda_s}), …"]
+    assert said == [f"waiting for network interfaces to go: eni-1 ({lambda_s}), eni-2 (mine)"]
 
 
 def test_what_is_left_is_listed_with_reason_and_command(deployed: Target) -> None:
@@ -165,4 +183,22 @@ def test_what_is_left_is_listed_with_reason_and_command(deployed: Target) -> Non
     ]
     (left,) = remains.left_of(deployed, doomed, lambda _: "it is not empty")
     assert (left.place, left.reason) == ("StorageStack/DataBucket", "it is not empty")
-    assert left.command == f"aws s3 rb --force s3://{bucket} --region eu-west-1"
+    assert left.command.endswith(f"aws s3api delete-bucket --bucket {bucket} --region eu-west-1")
+
+
+def test_the_command_that_removes_a_bucket_removes_its_versions_too(
+    deployed: Target, emulator: Emulator, tmp_path: Path
+) -> None:
+    s3, name = deployed.client("s3"), "left-over-1"
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    for body in (b"1", b"2"):
+        s3.put_object(Bucket=name, Key="raw/data.csv", Body=body)
+    s3.delete_object(Bucket=name, Key="raw/data.csv")
+    (left,) = remains.left_of(deployed, [Doomed("B", "AWS::S3::Bucket", name)], lambda _: "")
+    aws = tmp_path / "aws"
+    aws.write_text(f'#!/bin/sh\nexec {AWSCLI_PYTHON} -m awscli "$@"\n')
+    aws.chmod(0o755)
+    environment = os.environ | emulator.environment() | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run(["bash", "-c", left.command], env=environment, check=True, capture_output=True)
+    assert artifacts.bucket_problem(deployed, name) == "there is no such bucket"

@@ -105,7 +105,7 @@ def test_drift_names_the_property_that_was_changed_by_hand(deployed: Target, run
         listed = run("drift", "--stack-name", "life", "--json").json
     assert shown.status == 1
     assert "SecurityStack/TrainingRole  AWS::IAM::Role  MODIFIED" in shown.out
-    assert "/Description  NOT_EQUAL: Train was deployed, now mine now" in shown.out
+    assert "/Description  NOT_EQUAL: deployed 'Train', found 'mine now'" in shown.out
     (stack,) = [one for one in listed if one["drifted"]]
     assert (stack["title"], stack["drifted"][0]["physical_id"]) == ("SecurityStack", role)
 

@@ -75,6 +75,15 @@ def test_a_nested_stack_in_which_nothing_failed_is_the_cause_itself() -> None:
     assert (cause.place, cause.reason) == ("Storage", reason)
 
 
+def test_the_reason_is_the_function_s_own() -> None:
+    said = (
+        "Received response status [FAILED] from custom resource. Message returned: Taken.\nMove it."
+    )
+    cause = first_cause([event(1, "root", "Data", "CREATE_FAILED", said, "Custom::SeedData")])
+    assert cause is not None
+    assert cause.reason == "Taken. Move it."
+
+
 def test_without_a_failure_there_is_no_cause() -> None:
     assert first_cause([own(1, "root", "CREATE_COMPLETE")]) is None
 
