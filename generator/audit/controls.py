@@ -111,7 +111,7 @@ def _every_service_allowed(resources: Resources) -> None:
 
 def _egress_anywhere(resources: Resources) -> None:
     for title in ("JobsSecurityGroup", "StudioSecurityGroup", "FunctionsSecurityGroup"):
-        rule = {"CidrIp": ANYWHERE, "IpProtocol": "-1"}
+        rule = {"CidrIp": ANYWHERE, "IpProtocol": "-1", "Description": "Everything"}
         resources[title]["Properties"]["SecurityGroupEgress"] = [rule]
 
 
@@ -147,7 +147,9 @@ _RESOURCES: Final = "tests/templates/test_resources.py"
 _REACH: Final = "tests/templates/test_reachability.py"
 _CHOICES: Final = "tests/audit/test_choices.py"
 _CONTROLS: Final = "tests/audit/test_controls.py"
-_ATTACKS: Final = "tests/iam/attacks.py"
+_ATTACKS: Final = "tests/iam/test_attacks.py"
+_GUARDS: Final = "tests/iam/test_guards.py"
+_MINIMALITY: Final = "tests/iam/test_minimality.py"
 _EMULATED: Final = "tests/cloud/test_deployment.py"
 
 CONTROLS: Final = (
@@ -164,7 +166,7 @@ CONTROLS: Final = (
         "Deny where aws:SecureTransport is false",
         (*_POLICIES, "AlertTopicPolicy", "DeadLetterQueuePolicy"),
         (_RESOURCES, _ATTACKS),
-        "yes",
+        "buckets only",
         _all(
             _without_statement("DenyPlainHttp"),
             (*_POLICIES, "AlertTopicPolicy", "DeadLetterQueuePolicy"),
@@ -183,7 +185,7 @@ CONTROLS: Final = (
         "Default SSE-KMS with the key's ARN and a bucket key",
         ("DataBucket",),
         (_RESOURCES,),
-        "yes",
+        "in part",
         _without("BucketEncryption")("DataBucket"),
     ),
     Control(
@@ -313,7 +315,7 @@ CONTROLS: Final = (
         "No job or model outside the VPC, without our key or isolation",
         "Denies in the roles of people and pipeline",
         ("JobsStayInsidePolicy",),
-        (_ATTACKS,),
+        (_GUARDS, _ATTACKS),
         "no",
         _gone("JobsStayInsidePolicy"),
     ),
@@ -329,7 +331,7 @@ CONTROLS: Final = (
         "No role may do everything of a service",
         "No managed policy of AWS, no service:*; PassRole to named roles and one service",
         ("PipelinePolicy", "StudioPolicy"),
-        (_ATTACKS, "tests/iam/minimality.py"),
+        (_ATTACKS, _MINIMALITY),
         "no",
         _every_service_allowed,
     ),
