@@ -1,0 +1,150 @@
+"""``python build.py history``: the pipeline's runs, with their metrics and the gate's decisions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from generator.commands.console import console, print_json
+from generator.commands.options import json_option, target_options
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from generator.runs.executions import Execution, Pipeline
+    from generator.runs.results import Findings
+
+
+@click.command(
+    epilog="""\b
+python build.py history
+python build.py history --limit 50 --json
+python build.py history 3dfa2b82291c     one run: metrics, gate, failure, log
+"""
+)
+@click.argument("execution", required=False, metavar="[ID]")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 200),
+    default=10,
+    show_default=True,
+    help="So many of the newest runs.",
+)
+@target_options
+@json_option
+def command(
+    execution: str | None,
+    limit: int,
+    profile: str | None,
+    region: str | None,
+    stack_name: str,
+    as_json: bool,
+) -> None:
+    """Show the runs of the pipeline as a table, newest first; with an ID, one run in full."""
+    from generator.life.target import open_target, told_in_one_line  # noqa: PLC0415 - boto3
+    from generator.runs.executions import open_pipeline  # noqa: PLC0415
+
+    with told_in_one_line():
+        pipeline = open_pipeline(open_target(profile, region, stack_name))
+        if execution:
+            _one(pipeline, execution, as_json)
+        else:
+            _all(pipeline, limit, as_json)
+
+
+def _one(pipeline: Pipeline, execution: str, as_json: bool) -> None:
+    from generator.runs import results, view  # noqa: PLC0415
+
+    found = pipeline.read(pipeline.find(execution))
+    findings = results.findings(pipeline, found)
+    if as_json:
+        print_json(view.as_json(pipeline, found, findings))
+        return
+    out = console()
+    with view.following(out, pipeline) as observe:
+        observe(found)
+    view.show_end(out, pipeline, found, findings)
+
+
+def _all(pipeline: Pipeline, limit: int, as_json: bool) -> None:
+    from generator.runs import results  # noqa: PLC0415
+
+    runs = [pipeline.read(one.arn) for one in pipeline.newest(limit)]
+    rows = [(run, results.findings(pipeline, run)) for run in runs]
+    if as_json:
+        print_json([_json(*row) for row in rows])
+    elif not rows:
+        print(f"{pipeline.name} has not run yet: python build.py run{pipeline.target.options()}")
+    else:
+        console().print(_table(rows))
+
+
+def _json(run: Execution, findings: Findings) -> dict[str, Any]:
+    from generator.runs.view import short_json  # noqa: PLC0415
+
+    registered, deployed = run.made("RegisterModel"), run.made("Endpoint")
+    return {
+        **short_json(run),
+        "metrics": findings.metrics,
+        "gate": findings.decision.as_json() if findings.decision else None,
+        "model_version": registered.made_name if registered else None,
+        "endpoint": deployed.made_name if deployed else None,
+        "note": _note(run, findings) or None,
+    }
+
+
+def _table(rows: list[tuple[Execution, Findings]]) -> Table:
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    from generator.life.view import duration  # noqa: PLC0415
+    from generator.runs.results import number  # noqa: PLC0415
+    from generator.runs.view import style_of  # noqa: PLC0415
+
+    names = _metrics_of(rows)
+    table = Table("run", "started", box=None, pad_edge=False)
+    table.add_column("took", justify="right")
+    table.add_column("status")
+    table.add_column("gate")
+    for name in names:
+        table.add_column(name, justify="right")
+    table.add_column("model", justify="right")
+    table.add_column("", overflow="fold")
+    for run, findings in rows:
+        known = findings.metrics
+        registered = run.made("RegisterModel")
+        table.add_row(
+            run.id,
+            f"{run.started:%Y-%m-%d %H:%M}",
+            duration(run.seconds),
+            Text(run.status, style=style_of(run.status)),
+            f"{findings.decision or ''}",
+            *(number(known[name]) if name in known else "" for name in names),
+            registered.made_name if registered else "",
+            Text(_note(run, findings), style="dim"),
+        )
+    return table
+
+
+_PREFERRED = ("accuracy", "balanced_accuracy", "f1", "log_loss")
+
+
+def _metrics_of(rows: list[tuple[Execution, Findings]]) -> list[str]:
+    """The metrics that have a column: those of most interest that any run has."""
+    known = {name for _, findings in rows for name in findings.metrics}
+    return [name for name in _PREFERRED if name in known]
+
+
+def _note(run: Execution, findings: Findings) -> str:
+    from generator.life.view import short  # noqa: PLC0415
+    from generator.local.jobs import plain_reason  # noqa: PLC0415
+
+    step = run.failed_step
+    if findings.problem:
+        return short(findings.problem)
+    if run.refused:
+        return "refused by the gate"
+    if step is not None:
+        return short(f"{step.name}: {plain_reason(step.reason)}")
+    return run.display

@@ -1,0 +1,135 @@
+"""``python build.py invoke``: predictions from the deployed endpoint, and its latency."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from generator.commands.console import console, print_json
+from generator.commands.options import json_option, target_options
+from generator.errors import UsageError
+
+if TYPE_CHECKING:
+    from generator.runs.endpoint import Latency, Prediction
+
+_STDIN: Final = "-"
+_MOST: Final = 10_000
+
+
+@click.command(
+    epilog="""\b
+python build.py invoke 41,2,3100.5,88.2,18,2,basic,north,card,4
+python build.py invoke --file rows.csv
+tail -n 5 rows.csv | python build.py invoke
+python build.py invoke --file rows.csv --bench 100
+"""
+)
+@click.argument("rows", nargs=-1, metavar="[ROW]...")
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path, allow_dash=True),
+    metavar="FILE.csv",
+    help="Send these rows; - is standard input.",
+)
+@click.option(
+    "--bench",
+    type=click.IntRange(1, _MOST),
+    metavar="N",
+    help="Send the rows N times, one request after the other, and measure.",
+)
+@target_options
+@json_option
+def command(
+    rows: tuple[str, ...],
+    file: Path | None,
+    bench: int | None,
+    profile: str | None,
+    region: str | None,
+    stack_name: str,
+    as_json: bool,
+) -> None:
+    """Ask the endpoint for labels and probabilities of CSV rows, with or without a header.
+
+    A ROW, a file or standard input. Rows without a header have the columns of training in their
+    order, without the label; with a header any order, and columns besides are passed over.
+    """
+    from generator.life import stacks  # noqa: PLC0415 - boto3, for commands that need AWS
+    from generator.life.target import open_target, told_in_one_line  # noqa: PLC0415
+    from generator.life.workload import Workload  # noqa: PLC0415
+    from generator.runs import endpoint  # noqa: PLC0415
+
+    table = _table(rows, file)
+    with told_in_one_line():
+        target = open_target(profile, region, stack_name)
+        node = stacks.tree(target, stacks.need(target))
+        deployed = endpoint.find(target, Workload.of(target, node))
+        if bench is not None:
+            _tell_latency(deployed.name, deployed.measure(table, bench), as_json)
+        else:
+            _tell(deployed.name, deployed.predict(table), as_json)
+
+
+def _table(rows: tuple[str, ...], file: Path | None) -> str:
+    """The rows to send, as CSV text."""
+    if rows and file:
+        raise click.UsageError("give ROWs or --file, not both")
+    if rows:
+        text = "\n".join(rows)
+    elif file is not None and str(file) != _STDIN:
+        text = _read(file)
+    elif file is None and sys.stdin.isatty():
+        raise click.UsageError("give a ROW, --file FILE.csv, or rows on standard input")
+    else:
+        text = sys.stdin.read()
+    if not text.strip():
+        raise UsageError(f"{_name(rows, file)}: got nothing: at least one CSV row is needed")
+    return text
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--file: got {str(file)!r}: the file is not UTF-8 text") from error
+    except OSError as error:
+        raise UsageError(f"--file: got {str(file)!r}: {error.strerror}") from error
+
+
+def _name(rows: tuple[str, ...], file: Path | None) -> str:
+    if rows:
+        return "ROW"
+    return "--file" if file is not None and str(file) != _STDIN else "standard input"
+
+
+def _tell(name: str, predictions: list[Prediction], as_json: bool) -> None:
+    if as_json:
+        found = [{"label": one.label, "probabilities": one.probabilities} for one in predictions]
+        print_json({"endpoint": name, "predictions": found})
+        return
+    from rich.table import Table  # noqa: PLC0415
+
+    classes = list(predictions[0].probabilities)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("row", justify="right", style="dim")
+    table.add_column("label")
+    for name_of_class in classes:
+        table.add_column(f"p({name_of_class})", justify="right")
+    for number, prediction in enumerate(predictions, start=1):
+        shown = (f"{prediction.probabilities[one]:.4f}" for one in classes)
+        table.add_row(str(number), prediction.label, *shown)
+    console().print(table)
+
+
+def _tell_latency(name: str, found: Latency, as_json: bool) -> None:
+    if as_json:
+        print_json({"endpoint": name, **found.as_json()})
+        return
+    what = "1 row" if found.rows == 1 else f"{found.rows:,} rows"
+    print(f"{found.requests} requests of {what} to {name}, one after the other:")
+    print(
+        f"p50 {found.p50_ms:.1f} ms, p95 {found.p95_ms:.1f} ms, p99 {found.p99_ms:.1f} ms, "
+        f"slowest {found.slowest_ms:.1f} ms; {found.requests_a_second:.0f} requests/s"
+    )

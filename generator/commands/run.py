@@ -1,0 +1,114 @@
+"""``python build.py run``: start the deployed pipeline and follow it to the endpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from generator.commands.console import print_json
+from generator.commands.options import json_option, target_options
+
+if TYPE_CHECKING:
+    from generator.runs.executions import Pipeline
+
+
+@click.command(
+    epilog="""\b
+python build.py run
+python build.py run --set ModelFamilies=GBM --set TimeLimitSeconds=60
+python build.py run --set QualityThreshold=0.99      see the gate refuse
+python build.py run --no-wait                        start it, and go on with your work
+python build.py run --follow                         look at the newest run again
+"""
+)
+@click.option(
+    "--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a pipeline parameter."
+)
+@click.option("--name", metavar="TEXT", help="A name for this run, shown in Studio and history.")
+@click.option("--wait/--no-wait", default=True, help="Follow the run to its end (the default).")
+@click.option(
+    "--follow",
+    is_flag=False,
+    flag_value="latest",
+    metavar="[ID]",
+    help="Start nothing: follow the newest run, or the one of this id.",
+)
+@target_options
+@json_option
+def command(
+    pairs: tuple[str, ...],
+    name: str | None,
+    wait: bool,
+    follow: str | None,
+    profile: str | None,
+    region: str | None,
+    stack_name: str,
+    as_json: bool,
+) -> int:
+    """Start the pipeline: preprocess, train, evaluate, gate, register, deploy.
+
+    Follows the steps until the endpoint serves the model. Ends with 1 if the gate refuses the
+    model, a step fails or the run is stopped. Ctrl-C ends the watching, not the run.
+    """
+    from generator.life.target import open_target, told_in_one_line  # noqa: PLC0415 - boto3
+    from generator.runs.executions import open_pipeline  # noqa: PLC0415
+
+    if follow is not None and (pairs or name or not wait):
+        raise click.UsageError("--follow starts nothing: no --set, --name or --no-wait with it")
+    with told_in_one_line():
+        pipeline = open_pipeline(open_target(profile, region, stack_name))
+        if follow is not None:
+            return _follow(pipeline, pipeline.find(follow), as_json)
+        arn = _start(pipeline, pairs, name)
+        if not wait:
+            return _tell_start(pipeline, arn, as_json)
+        return _follow(pipeline, arn, as_json)
+
+
+def _start(pipeline: Pipeline, pairs: tuple[str, ...], name: str | None) -> str:
+    from generator.local.inputs import parse_settings  # noqa: PLC0415
+
+    given = parse_settings(pairs, pipeline.definition.get("Parameters", []))
+    return pipeline.start(given, name)
+
+
+def _tell_start(pipeline: Pipeline, arn: str, as_json: bool) -> int:
+    identity = arn.rpartition("/")[2]
+    if as_json:
+        print_json({"id": identity, "arn": arn, "pipeline": pipeline.name})
+    else:
+        print(f"started execution {identity}")
+        print(f"follow it: python build.py run --follow {identity}{pipeline.target.options()}")
+    return 0
+
+
+def _follow(pipeline: Pipeline, arn: str, as_json: bool) -> int:
+    from generator.life.view import console  # noqa: PLC0415 - rich, for who watches
+    from generator.runs import results, view  # noqa: PLC0415
+
+    out = console(to_stderr=as_json)
+    identity = arn.rpartition("/")[2]
+    out.print(f"Execution {identity} of {pipeline.name}", style="bold", markup=False)
+    try:
+        with view.following(out, pipeline) as observe:
+            done = pipeline.follow(arn, observe)
+    except KeyboardInterrupt:
+        _say_how_to_go_on(pipeline, identity)
+        raise
+    findings = results.findings(pipeline, done)
+    if as_json:
+        print_json(view.as_json(pipeline, done, findings))
+    else:
+        view.show_end(out, pipeline, done, findings)
+    return 0 if done.status == "Succeeded" else 1
+
+
+def _say_how_to_go_on(pipeline: Pipeline, identity: str) -> None:
+    from generator.life.view import say  # noqa: PLC0415
+
+    options = pipeline.target.options()
+    say(
+        f"The run goes on by itself. `python build.py run --follow {identity}{options}` follows "
+        f"it, `python build.py stop {identity}{options}` stops it."
+    )

@@ -1,0 +1,106 @@
+"""What an execution found: the evaluation's metrics, and the gate's decision with its reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from generator.life.target import in_words
+from pipeline.definition import EVALUATION
+
+if TYPE_CHECKING:
+    from generator.runs.executions import Execution, Pipeline
+
+GATE: Final = "QualityGate"
+_REPORT: Final = "evaluation.json"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the gate compared, and how it came out."""
+
+    metric: str
+    value: float
+    threshold: float
+    passed: bool
+
+    def __str__(self) -> str:
+        sign = ">=" if self.passed else "<"
+        return f"{self.metric} {number(self.value)} {sign} {number(self.threshold)}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The decision as plain JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The evaluation of an execution; `problem` says why there is none to read, if one was made."""
+
+    evaluation: Mapping[str, Any]
+    decision: Decision | None = None
+    problem: str = ""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Numbers by the metrics' names."""
+        found = self.evaluation.get("metrics", {})
+        return {name: value for name, value in found.items() if isinstance(value, int | float)}
+
+    @property
+    def baseline(self) -> Mapping[str, Any]:
+        """What the majority class alone would reach."""
+        found: Mapping[str, Any] = self.evaluation.get("baseline", {})
+        return found
+
+
+NOTHING: Final = Findings({})
+
+
+def findings(pipeline: Pipeline, execution: Execution) -> Findings:
+    """Read what the execution's evaluation stored, with the rights of whoever asks."""
+    step = execution.step(EVALUATION.step)
+    if step is None or step.status != "Succeeded":
+        return NOTHING
+    try:
+        evaluation = _report(pipeline, step.job)
+    except ClientError as error:
+        return Findings({}, problem=f"the metrics cannot be read: {in_words(error)}")
+    gate = execution.step(GATE)
+    if gate is None or not gate.outcome:
+        return Findings(evaluation)
+    return Findings(evaluation, _decision(pipeline, execution, evaluation, gate.outcome))
+
+
+def _report(pipeline: Pipeline, job: str) -> dict[str, Any]:
+    described = pipeline.target.client("sagemaker").describe_processing_job(ProcessingJobName=job)
+    outputs = described["ProcessingOutputConfig"]["Outputs"]
+    uri = next(
+        item["S3Output"]["S3Uri"] for item in outputs if item["OutputName"] == EVALUATION.name
+    )
+    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    key = f"{prefix.rstrip('/')}/{_REPORT}"
+    body = pipeline.target.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    return dict(json.loads(body))
+
+
+def _decision(
+    pipeline: Pipeline, execution: Execution, evaluation: Mapping[str, Any], outcome: str
+) -> Decision | None:
+    gate = evaluation.get("gate", {})
+    threshold = pipeline.parameters(execution.arn).get("QualityThreshold")
+    if "value" not in gate or threshold is None:
+        return None
+    passed = outcome.lower() == "true"
+    return Decision(str(gate.get("metric")), float(gate["value"]), float(threshold), passed)
+
+
+def number(value: float) -> str:
+    """A number with at most four digits after the point."""
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.4f}".rstrip("0").rstrip(".")
