@@ -229,8 +229,9 @@ def _users_of_group(group_id: str) -> list[str]:
 
 
 def _users_of_subnet(subnet_id: str) -> list[str]:
-    """Return what still has network interfaces in a subnet: endpoints and functions."""
+    """Return what still has network interfaces in a subnet: endpoints, functions, others."""
     found = [e for e, v in ec2._vpc_endpoints.items() if subnet_id in v["SubnetIds"]]
+    found += [e for e, v in ec2._network_interfaces.items() if v["SubnetId"] == subnet_id]
     return found + _functions_with("SubnetIds", subnet_id)
 
 
