@@ -1,0 +1,4 @@
+"""What `make bench` runs in the jobs' environment, with pandas, AutoGluon and the rest.
+
+Each module prints its findings as JSON in its last line; `tests.bench.job_scripts.inside` runs it.
+"""
