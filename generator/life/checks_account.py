@@ -8,7 +8,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from generator.images import ACCOUNTS
-from generator.life import artifacts, deployment, forecast, stacks
+from generator.life import artifacts, deployment, forecast
 from generator.life.findings import Finding, Patient, Verdict
 from generator.life.target import code_of
 
@@ -99,9 +99,8 @@ def bucket(patient: Patient) -> Iterator[Finding]:
 
 def stack(patient: Patient) -> Iterator[Finding]:
     """Check that the stack takes a deployment."""
-    target = patient.target
-    found = stacks.find(target)
-    if found is None or found.status == "DELETE_COMPLETE":
+    target, found = patient.target, patient.stack
+    if found is None:
         yield Finding("stack", Verdict.OK, f"{target.stack} does not exist: it would be made")
         return
     problem = deployment.blocked(found)

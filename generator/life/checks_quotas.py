@@ -60,6 +60,10 @@ def _domains(patient: Patient, quotas: Mapping[str, Quota]) -> Iterator[Finding]
     pages = patient.target.client("sagemaker").get_paginator("list_domains").paginate()
     found = [one for page in pages for one in page["Domains"]]
     names = ", ".join(f"{one['DomainName']} ({one['DomainId']})" for one in found)
+    own = patient.stack.outputs.get("DomainId") if patient.stack else None
+    if own in {one["DomainId"] for one in found}:
+        yield Finding("domains", Verdict.OK, f"the stack has its domain, {own}")
+        return
     limits = [one for name, one in quotas.items() if _DOMAINS.search(name)]
     if not limits:
         what = (
@@ -76,7 +80,7 @@ def _domains(patient: Patient, quotas: Mapping[str, Quota]) -> Iterator[Finding]
         "domains",
         Verdict.PROBLEM,
         f"{len(found)} of {limit['Value']:g} domains exist: {names}",
-        "the stack's domain would be one too many (an update of a stack that has one is fine)",
+        "the stack's domain would be one too many",
         f"{_increase(patient.target, 'sagemaker', limit, len(found) + 1)}  # or, if it is not "
         f"needed: aws sagemaker delete-domain --domain-id {found[0]['DomainId']}",
     )
@@ -84,6 +88,10 @@ def _domains(patient: Patient, quotas: Mapping[str, Quota]) -> Iterator[Finding]
 
 def vpcs(patient: Patient) -> Iterator[Finding]:
     """Check that there may be one more VPC, and all its endpoints."""
+    if patient.stack is not None and "VpcId" in patient.stack.outputs:
+        what = f"the stack has its VPC, {patient.stack.outputs['VpcId']}"
+        yield Finding("network quotas", Verdict.OK, what)
+        return
     client = patient.target.client("ec2")
     pages = client.get_paginator("describe_vpcs").paginate()
     used = sum(len(page["Vpcs"]) for page in pages)
@@ -104,7 +112,7 @@ def _fits(patient: Patient, code: str, what: str, used: int, more: int) -> Findi
         ServiceCode="vpc", QuotaCode=code
     )["Quota"]
     limit = quota["Value"]
-    text = f"{used} of {limit:g} {what} are used, {more} more are needed"
+    text = f"{used} of {limit:g} {what} are used, {more} more needed"
     if used + more <= limit:
         return Finding("network quotas", Verdict.OK, text)
     return Finding(

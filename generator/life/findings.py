@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from generator.life import stacks
+
 if TYPE_CHECKING:
+    from generator.life.stacks import Stack
     from generator.life.target import Target
 
 
@@ -60,6 +64,12 @@ class Patient:
             for name, body in template["Resources"].items():
                 if body["Type"] == kind and self._is_made(body):
                     yield name, body
+
+    @cached_property
+    def stack(self) -> Stack | None:
+        """Return the stack, if it has been deployed."""
+        found = stacks.find(self.target)
+        return None if found is None or found.status == "DELETE_COMPLETE" else found
 
     def types(self) -> set[str]:
         """Return the types of all resources."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ Json = dict[str, Any]
 ZONES = ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
 
 
+NO_STACK = canned.refusal("ValidationError", "Stack with id life does not exist")
+
+
 @cache
 def templates() -> Json:
     return {
@@ -35,7 +39,8 @@ def patient(answers: Mapping[str, canned.Answer], vpc: str | None = None, **valu
     """Return what was built, to be deployed where AWS answers like that."""
     known = parameters.definitions(templates()["root"])
     effective = parameters.effective(known, values, {})
-    return Patient(Target(canned.session(answers), "life"), templates(), effective, None, vpc)
+    session = canned.session({"cloudformation.DescribeStacks": NO_STACK} | dict(answers))
+    return Patient(Target(session, "life"), templates(), effective, None, vpc)
 
 
 def quota(name: str, value: float, code: str = "") -> Json:
@@ -99,6 +104,29 @@ def test_one_domain_too_many_is_a_problem_that_names_those_there_are() -> None:
     assert "--quota-code L-D --desired-value 2" in found.command
 
 
+def deployed_with(**outputs: str) -> canned.Answer:
+    """Return a stack that has been deployed already."""
+    listed = [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]
+    stack = {
+        "StackName": "life",
+        "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/life/1",
+        "StackStatus": "CREATE_COMPLETE",
+        "CreationTime": datetime(2026, 11, 24, tzinfo=UTC),
+        "Outputs": listed,
+    }
+    return {"Stacks": [stack]}
+
+
+def test_a_stack_that_has_its_domain_and_vpc_needs_no_more() -> None:
+    answers = sagemaker_quotas(quota("Total domains", 1, "L-D"), domains=1)
+    answers["cloudformation.DescribeStacks"] = deployed_with(DomainId="d-0", VpcId="vpc-1")
+    asked = patient(answers)
+    *_, domain = checks_quotas.instances(asked)
+    (vpc,) = checks_quotas.vpcs(asked)
+    assert (domain.verdict, domain.what) == (Verdict.OK, "the stack has its domain, d-0")
+    assert (vpc.verdict, vpc.what) == (Verdict.OK, "the stack has its VPC, vpc-1")
+
+
 def test_a_vpc_too_many_is_a_problem() -> None:
     limits = {"L-F678F1CE": 5.0, "L-29B6F2EB": 50.0, "L-1B52E74A": 20.0}
 
@@ -113,7 +141,7 @@ def test_a_vpc_too_many_is_a_problem() -> None:
     }
     found = list(checks_quotas.vpcs(patient(answers)))
     assert [one.verdict for one in found] == [Verdict.PROBLEM, Verdict.OK, Verdict.OK]
-    assert found[0].what == "5 of 5 VPCs of the region are used, 1 more are needed"
+    assert found[0].what == "5 of 5 VPCs of the region are used, 1 more needed"
     assert "--quota-code L-F678F1CE --desired-value 6" in found[0].command
 
 
