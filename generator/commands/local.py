@@ -1,4 +1,7 @@
-"""``python build.py local``: the pipeline, on this machine, without an account or docker."""
+"""``python build.py local``: the pipeline, on this machine, without an account or docker.
+
+``local up`` and ``local down`` are ``generator.commands.local_cloud``'s.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from generator.commands import local_cloud
 from generator.commands.console import print_json
 from generator.commands.options import json_option
 from generator.errors import UsageError
@@ -17,19 +21,21 @@ if TYPE_CHECKING:
     from generator.local.runs import Run, Wanted
 
 ENVIRONMENT: Final = Path(__file__).parents[2] / ".venv-local"
-WORK: Final = Path(".build") / "local"
+WORK: Final = local_cloud.WORK
 _REPORT: Final = "report.html"
 _LEFT: Final = "endpoint.json"
 
 
-@click.command(
+@click.group(
+    invoke_without_command=True,
     epilog="""\b
 python build.py local                                  a synthetic table
 python build.py local --data mine.csv --label churned  a table of your own
 python build.py local --set QualityThreshold=0.99      see the gate refuse
 python build.py local --keep                           leave the endpoint up
 python build.py local --stop                           and take it down
-"""
+python build.py local up                               everything, in an emulated AWS
+""",
 )
 @click.option(
     "--data", type=click.Path(path_type=Path), metavar="FILE.csv|FOLDER", help="The table."
@@ -55,7 +61,9 @@ python build.py local --stop                           and take it down
     help="Keep the runs' files there.",
 )
 @json_option
+@click.pass_context
 def command(
+    context: click.Context,
     data: Path | None,
     label: str | None,
     pairs: tuple[str, ...],
@@ -64,15 +72,34 @@ def command(
     report: Path | None,
     work: Path,
     as_json: bool,
-) -> int:
+) -> int | None:
     """Run the compiled pipeline here, with the toolkits of AWS's images.
 
     Preprocess, train, evaluate, gate, register, deploy; then ask the endpoint for predictions and
     write a report. Ends with 1 if the gate refuses the model or a step fails.
+
+    With COMMAND `up`: the whole environment in an emulated AWS instead, until `down`.
     """
+    if context.invoked_subcommand is not None:
+        _refuse_options_before(context)
+        return None
     if stop:
         return _stop(work, as_json)
     return _run(_wanted(data, label, pairs, keep, work), report, as_json)
+
+
+command.add_command(local_cloud.up)
+command.add_command(local_cloud.down)
+
+
+def _refuse_options_before(context: click.Context) -> None:
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{parameter.opts[0]} before {context.invoked_subcommand!r} belongs to the run; "
+                "options come after the command"
+            )
 
 
 def _wanted(

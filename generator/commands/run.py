@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from generator.commands.console import print_json
 from generator.commands.options import json_option, target_options
+from generator.errors import UsageError
 
 if TYPE_CHECKING:
     from generator.runs.executions import Pipeline
+
+_NAME: Final = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,81}")
+"""What the service takes as a name: "API_StartPipelineExecution"."""
 
 
 @click.command(
@@ -56,6 +61,10 @@ def command(
 
     if follow is not None and (pairs or name or not wait):
         raise click.UsageError("--follow starts nothing: no --set, --name or --no-wait with it")
+    if name is not None and not _NAME.fullmatch(name):
+        raise UsageError(
+            f"--name: got {name!r}: at most 82 letters, digits and hyphens between them are allowed"
+        )
     with told_in_one_line():
         pipeline = open_pipeline(open_target(profile, region, stack_name))
         if follow is not None:

@@ -103,6 +103,7 @@ def start(
                 str(python),
                 "-m",
                 "generator.emulator.launcher",
+                f"--directory={directory}",  # by which it is known again, by its pid alone
                 *(["--attached"] if attached else []),
                 *([f"--jobs={jobs}"] if jobs else []),
             ],
@@ -163,6 +164,17 @@ def _server_environment(directory: Path, region: str, account: str, port: int) -
         "AWS_SECRET_ACCESS_KEY": "test",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+
+
+def is_free(port: int) -> bool:
+    """Tell whether nothing listens on a port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
 
 
 def _free_port() -> int:

@@ -103,7 +103,11 @@ class Left:
         if not file.exists():
             return None
         left = cls(**json.loads(file.read_text(encoding="utf-8")))
-        return left if left.folder in _command_line(left.pid) else None
+        return left if left.runs() else None
+
+    def runs(self) -> bool:
+        """Whether the process still runs, and is the one that was noted."""
+        return self.folder in _command_line(self.pid)
 
     def stop(self) -> None:
         """End it, and every process of it."""

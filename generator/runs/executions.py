@@ -184,7 +184,7 @@ class Pipeline:
         if text == LATEST:
             raise CommandError(f"the pipeline {self.name} has not run yet: `python build.py run`")
         known = ", ".join(one.id for one in found[:3]) or "none"
-        raise UsageError(f"got {text!r}: there is no such execution; the newest are: {known}")
+        raise UsageError(f"ID: got {text!r}: there is no such execution; the newest are: {known}")
 
     def read(self, arn: str) -> Execution:
         """An execution with its steps, in the order in which they began."""
@@ -192,7 +192,7 @@ class Pipeline:
             found = self._client.describe_pipeline_execution(PipelineExecutionArn=arn)
         except ClientError as error:
             if code_of(error) in _ABSENT:
-                raise UsageError(f"got {arn!r}: there is no such execution") from None
+                raise UsageError(f"ID: got {arn!r}: there is no such execution") from None
             raise
         steps = [_step(one) for one in self.workload.steps(arn) if one.get("StartTime")]
         ordered = tuple(sorted(steps, key=lambda step: step.started))

@@ -71,7 +71,9 @@ class Notes:
             return metrics_in_short(self.findings)
         if step.kind == "Condition":
             return f"{self.findings.decision}" if self.findings.decision else step.outcome
-        return step.made_name if step.kind in {"RegisterModel", "Endpoint"} else ""
+        if step.kind == "RegisterModel":
+            return f"version {step.made_name}"
+        return step.made_name if step.kind == "Endpoint" else ""
 
 
 def metrics_in_short(findings: Findings) -> str:
@@ -182,8 +184,8 @@ class _Lines:
 def _word(step: Step) -> tuple[str, str]:
     if step.kind == "Fail":
         return "Refused", "yellow"
-    if step.kind == "Condition" and step.outcome.lower() == "false":
-        return "No", "yellow"
+    if step.kind == "Condition" and step.outcome:
+        return ("Yes", "green") if step.outcome.lower() == "true" else ("No", "yellow")
     return step.status, _STYLES.get(step.status, "")
 
 
@@ -206,7 +208,10 @@ def _metrics(findings: Findings) -> Table:
     table = Table("metric", box=None, pad_edge=False)
     table.add_column("test data", justify="right")
     table.add_column("majority class", justify="right", style="dim")
+    gated = findings.evaluation.get("gate", {}).get("metric")
     for name, value in findings.metrics.items():
+        if name.removeprefix("neg_") in findings.metrics.keys() - {name} and name != gated:
+            continue  # the same number with another sign
         before = findings.baseline.get(name)
         shown = results.number(before) if isinstance(before, int | float) else ""
         table.add_row(name, results.number(value), shown)
@@ -228,7 +233,7 @@ def _show_failure(out: Console, pipeline: Pipeline, execution: Execution) -> Non
             out.print(f"It failed: {execution.reason}", style="red", markup=False)
         return
     if step.kind == "Fail":
-        out.print("Nothing was registered or deployed; a lower bar: --set QualityThreshold=…")
+        out.print("Nothing was registered or deployed; what serves stays as it is.")
         return
     out.print(f"{step.name} failed: {plain_reason(step.reason)}", style="red", markup=False)
     lines = job_log.end(pipeline.target, step, _LOG_LINES)
