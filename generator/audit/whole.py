@@ -2,7 +2,9 @@
 
 Most checkers read one template and stop at its parameters: to them a log group whose key comes
 from another stack might as well have none. So parameters are replaced by what the root hands over,
-outputs by what they stand for, conditions by what the root's defaults decide.
+outputs by what they stand for, conditions by what the root's defaults decide. References to
+resources stay references (``generator.resolve`` makes up their values instead): that a log group
+has *our* key is what a checker is to see.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from generator.audit import checkers, exemptions, gate
 from generator.audit.whole import Whole, whole
 from generator.files import REPOSITORY
 from generator.settings import Mode, Settings
+from tests.audit.test_choices import EVERYTHING
 
 Breaking = Callable[[dict[str, Any]], None]
 
@@ -65,16 +66,28 @@ def broken(*breakings: Breaking) -> Whole:
 
 
 @pytest.fixture(scope="module")
-def found_in_broken() -> set[tuple[str, str]]:
+def apart() -> tuple[list[checkers.Result], list[checkers.Result]]:
+    """What is said of the broken deployment, and of one with every choice made."""
     everything = (open_the_bucket, stop_rotation, allow_everything, misspell_a_property)
-    results = checkers.over([broken(*everything)])
-    accepted = {key for exemption in exemptions.read() for key in exemption.accepts}
-    return {
-        (finding.checker, finding.resource)
-        for result in results
-        for finding in result.findings
-        if finding.key not in accepted
-    }
+    chosen = whole(checkers.plain_stacks(Settings.model_validate(EVERYTHING), Mode.PROD))
+    in_broken, in_chosen = checkers.each_over([broken(*everything), chosen])
+    return in_broken, in_chosen
+
+
+def keys(results: list[checkers.Result]) -> set[tuple[str, str]]:
+    return {finding.key for result in results for finding in result.findings}
+
+
+def accepted() -> set[tuple[str, str]]:
+    return {key for exemption in exemptions.read() for key in exemption.accepts}
+
+
+@pytest.fixture
+def found_in_broken(
+    apart: tuple[list[checkers.Result], list[checkers.Result]],
+) -> set[tuple[str, str]]:
+    found = keys(apart[0]) - accepted()
+    return {(rule.partition(":")[0], resource) for rule, resource in found}
 
 
 @pytest.mark.parametrize(
@@ -100,6 +113,33 @@ def test_each_checker_objects_to_what_is_broken(
     found_in_broken: set[tuple[str, str]], checker: str, resource: str
 ) -> None:
     assert (checker, resource) in found_in_broken
+
+
+def test_the_choices_answer_the_findings_that_they_are_for(
+    apart: tuple[list[checkers.Result], list[checkers.Result]],
+) -> None:
+    answered = accepted() - keys(apart[1])
+    assert {
+        ("control-tower:CT.S3.PR.9", "storage.DataBucket"),
+        ("foundational-security:S3_BUCKET_DEFAULT_LOCK_ENABLED", "storage.DataBucket"),
+        ("foundational-security:S3_BUCKET_REPLICATION_ENABLED", "storage.DataBucket"),
+        ("nag-nist:S3BucketReplicationEnabled", "storage.DataBucket"),
+        ("checkov:CKV_AWS_115", "pipeline.SeedDataFunction"),
+        ("nag-hipaa:LambdaConcurrency", "pipeline.SeedDataFunction"),
+    } <= answered
+
+
+def test_the_choices_bring_no_findings_but_of_the_replicating_roles_prefixes(
+    apart: tuple[list[checkers.Result], list[checkers.Result]],
+) -> None:
+    literal = {"validate:W9002", "validate:W9013"}  # ARNs of what exists already are no references
+    brought = {key for key in keys(apart[1]) - accepted() if key[0] not in literal}
+    assert {resource for _, resource in brought} <= {"storage.ReplicationPolicy"}
+    assert {rule.partition(":")[2] for rule, _ in brought} <= {
+        "IAM5",
+        "IAMNoInlinePolicy",
+        "IAM_POLICYDOCUMENT_NO_WILDCARD_RESOURCE",
+    }
 
 
 def test_a_missing_checker_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

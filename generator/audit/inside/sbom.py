@@ -20,6 +20,7 @@ from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentScope, ComponentType
 from cyclonedx.output import make_outputter
 from cyclonedx.schema import OutputFormat, SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
 NAMESPACE = uuid.UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
@@ -28,7 +29,7 @@ LICENCE = LicenseFactory()
 
 
 def main(inventory: Mapping[str, Any]) -> None:
-    """Print the bill of materials."""
+    """Print the bill of materials, if it keeps to the schema."""
     content = json.dumps(inventory, sort_keys=True)
     bom = Bom(serial_number=uuid.uuid5(NAMESPACE, content))
     root = Component(
@@ -53,7 +54,10 @@ def main(inventory: Mapping[str, Any]) -> None:
         make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string()
     )
     written["metadata"].pop("timestamp")
-    print(json.dumps(written, indent=2, sort_keys=True))
+    text = json.dumps(written, indent=2, sort_keys=True)
+    if fault := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
+        sys.exit(f"Error: this is no CycloneDX: {fault}")
+    print(text)
 
 
 def _zip(zipped: Mapping[str, str]) -> Component:
