@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     is_flag=True,
     help="With --write: also try which checkers miss each control once it is gone (minutes).",
 )
-def command(config: Path | None, as_json: bool, write: bool, confirm: bool) -> int:
+@click.option("--page", "page_only", is_flag=True, help="Only make docs/security.md anew.")
+def command(config: Path | None, as_json: bool, write: bool, confirm: bool, page_only: bool) -> int:
     """Run independent checkers over the templates; fail on what is not exempt.
 
     Exemptions, each with its reason, are in tests/audit/exemptions.toml. Ends with 1 for a finding
@@ -37,6 +38,9 @@ def command(config: Path | None, as_json: bool, write: bool, confirm: bool) -> i
 
     if confirm and not write:
         raise click.UsageError("--confirm needs --write")
+    if page_only:
+        _write_page()
+        return 0
     settings = read_settings(config)
     audit = gate.audit(checkers.run(settings), exemptions.read())
     if write:
@@ -62,6 +66,14 @@ def _write(audit: Audit, confirm_with: Settings | None) -> None:
         confirmed = confirmations(whole(plain_stacks(confirm_with, confirm_with.modes[0])))
     text = json.dumps(page.figures(audit, confirmed), indent=2) + "\n"
     write_file(page.FIGURES, text.encode())
+    _write_page()
+
+
+def _write_page() -> None:
+    """Make the page's tables anew, from the figures of the last audit and simulation."""
+    from generator.audit import page  # noqa: PLC0415
+    from generator.files import write as write_file  # noqa: PLC0415
+
     write_file(page.PAGE, page.page(page.PAGE.read_text(encoding="utf-8")).encode())
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from generator.audit import checkers, exemptions, gate
+from generator.audit import checkers, exemptions, gate, page
 from generator.audit.whole import Whole, whole
 from generator.files import REPOSITORY
 from generator.settings import Mode, Settings
@@ -28,6 +28,12 @@ def test_nothing_is_found_that_is_not_exempt(audit: gate.Audit) -> None:
 
 def test_no_exemption_is_stale(audit: gate.Audit) -> None:
     assert audit.judgement.stale == ()
+
+
+def test_the_committed_figures_are_those_of_this_audit(audit: gate.Audit) -> None:
+    committed = page.load(page.FIGURES)
+    expected = page.figures(audit, committed["confirmed_by"])
+    assert committed == expected, "run `python build.py audit --write`"
 
 
 def test_every_checker_ran_with_its_rules(audit: gate.Audit) -> None:

@@ -14,7 +14,7 @@ TEXT = page.PAGE.read_text(encoding="utf-8")
 
 
 def test_the_committed_page_is_up_to_date() -> None:
-    assert page.page(TEXT) == TEXT, "run `python build.py audit --write`"
+    assert page.page(TEXT) == TEXT, "run `python build.py audit --page`"
 
 
 def test_every_part_is_on_the_page_once() -> None:
