@@ -61,8 +61,8 @@ def run(target: Target, options: Options) -> int:
     workload = Workload.of(target, node)
     fate = destruction.fate(target, node, workload)
     home = (workload.domain_status() or {}).get("HomeEfsFileSystemId")
-    _announce(out, target, fate, workload, home)
     spaces = [str(one["SpaceName"]) for one in workload.spaces()]
+    _announce(out, target, fate, workload, home)
     _ask(target, options, spaces)
     try:
         cause, after = _delete(target, out, options, node, workload, fate, bool(spaces))
@@ -105,6 +105,9 @@ def _announce(
     if running:
         told = number(len(running), "running execution")
         out.print(f"  {told} of the pipeline will be stopped", style="red")
+    if workload.unseen:
+        unseen = ", ".join(sorted(workload.unseen))
+        out.print(f"  what these would tell, since rights are missing: {unseen}", style="yellow")
     out.print("Stays:" if fate.stays or home else "Stays: nothing of the stack")
     for one in fate.stays:
         out.print(Text(f"  {one.place}: {one.type} ({one.physical_id})"), soft_wrap=True)
@@ -192,10 +195,11 @@ def _tell(
     cause: Cause | None,
 ) -> int:
     """Look for everything that should be gone; say what is left, and what stays by intention."""
-    left = left_of(target, fate.goes, _reasons(cause))
+    unseen: list[Doomed] = []
+    left = left_of(target, fate.goes, _reasons(cause), unseen)
     if home and after.status == "DELETE_COMPLETE":
         left.append(_home(target, home))
-    stays = left_of(target, fate.stays, lambda _: "its DeletionPolicy keeps it")
+    stays = left_of(target, fate.stays, lambda _: "its DeletionPolicy keeps it", unseen)
     gone = after.status == "DELETE_COMPLETE" and not left
     if options.as_json:
         print_json(
@@ -204,11 +208,15 @@ def _tell(
                 "status": after.status,
                 "left": [one.as_json() for one in left],
                 "stays": [one.as_json() for one in stays],
+                "unseen": [one.place for one in unseen],
                 "cause": cause and {"place": cause.place, "reason": cause.reason},
             }
         )
     else:
         _show(out, after, left, stays, cause)
+        if unseen:
+            places = ", ".join(one.place for one in unseen)
+            out.print(f"Not looked at, since rights are missing: {places}", soft_wrap=True)
     if not gone:
         raise CommandError(
             f"{target.stack} is not gone, it is in {after.status}; once the reason is gone, run "

@@ -89,10 +89,14 @@ def _patient(
 
     target = open_target(profile, region, stack_name)
     built = source.load(config, Mode(mode or Mode.DEV))
-    templates = {Path(name).stem: from_yaml(text) for name, text in built.texts.items()}
+    templates = {
+        Path(name).stem: from_yaml(text)
+        for name, text in built.texts.items()
+        if name.endswith(".yaml")
+    }
     known = parameters.definitions(templates["root"])
     values = parameters.effective(known, parameters.given(file, pairs, known), {})
-    return Patient(target, templates, values, bucket, vpc)
+    return Patient(target, templates, values, source.deployer_statements(built), bucket, vpc)
 
 
 def _show(finding: Finding) -> None:

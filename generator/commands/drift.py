@@ -26,7 +26,7 @@ python build.py drift --json
 def command(profile: str | None, region: str | None, stack_name: str, as_json: bool) -> int:
     """Compare the resources with what was deployed; show what was changed since.
 
-    Looks into every nested stack. Ends with 1 if something drifted.
+    Looks into every nested stack. Ends with 1 if something drifted, or could not be looked at.
     """
     from generator.life import drift, stacks  # noqa: PLC0415 - boto3, for commands that need AWS
     from generator.life.target import open_target, told_in_one_line  # noqa: PLC0415
@@ -41,7 +41,7 @@ def command(profile: str | None, region: str | None, stack_name: str, as_json: b
         print_json([asdict(one) for one in found])
     else:
         _show(found)
-    return 1 if any(one.drifted for one in found) else 0
+    return 1 if any(one.drifted or one.problem for one in found) else 0
 
 
 def _show(found: list[StackDrift]) -> None:
@@ -65,7 +65,9 @@ def _show(found: list[StackDrift]) -> None:
     for one in found:
         for resource in one.drifted:
             _show_resource(resource)
-    if not any(one.drifted for one in found):
+    if any(one.problem for one in found):
+        out.print("Not every stack could be looked at.", style="red")
+    elif not any(one.drifted for one in found):
         out.print("Nothing that CloudFormation can look at has drifted.")
 
 

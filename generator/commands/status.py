@@ -69,6 +69,7 @@ def _read(target: Target, node: Node, workload: Workload) -> dict[str, Any]:
     """Return everything that is shown, as plain values."""
     execution = next(iter(workload.executions(1)), None)
     endpoint = workload.endpoint_status()
+    apps, spaces = len(workload.apps()), len(workload.spaces())
     return {
         "stack": _stack(node),
         "problem": _problem(target, node),
@@ -85,9 +86,10 @@ def _read(target: Target, node: Node, workload: Workload) -> dict[str, Any]:
         },
         "studio": {
             "domain": workload.domain,
-            "apps": len(workload.apps()),
-            "spaces": len(workload.spaces()),
+            "apps": apps,
+            "spaces": spaces,
         },
+        "unseen": sorted(workload.unseen),
     }
 
 
@@ -136,6 +138,8 @@ def _show(target: Target, node: Node, found: dict[str, Any]) -> None:
         f"{studio['spaces']} spaces",
         markup=False,
     )
+    if found["unseen"]:
+        out.print(f"Not seen, since rights are missing: {', '.join(found['unseen'])}")
     if node.stack.busy:
         out.print(f"An operation runs: `python build.py status --watch{target.options()}`")
 

@@ -138,11 +138,11 @@ def _ready(
 ) -> ChangeSet:
     """Create it with the nested stacks, or if that cannot be, without."""
     arn, stack_id = _create(target, wanted, name, made, nested=True)
-    reason = _wait(target, arn, sleep)
+    reason = _wait(target, arn, stack_id, sleep)
     if reason is None:
         return ChangeSet(arn, stack_id, nested=True)
     arn, stack_id = _create(target, wanted, f"{name}-flat", made, nested=False)
-    flat_reason = _wait(target, arn, sleep)
+    flat_reason = _wait(target, arn, stack_id, sleep)
     if flat_reason is None:
         return ChangeSet(arn, stack_id, nested=False, note=reason)
     raise CommandError(f"CloudFormation refuses the change: {flat_reason}")
@@ -165,10 +165,11 @@ def _create(
     return answer["Id"], answer["StackId"]
 
 
-def _wait(target: Target, arn: str, sleep: Callable[[float], None]) -> str | None:
+def _wait(target: Target, arn: str, stack_id: str, sleep: Callable[[float], None]) -> str | None:
     """Wait until it is ready (None) or has failed (the reason)."""
+    names = {"ChangeSetName": arn, "StackName": stack_id}
     while True:
-        found = target.client("cloudformation").describe_change_set(ChangeSetName=arn)
+        found = target.client("cloudformation").describe_change_set(**names)
         if found["Status"] == "CREATE_COMPLETE":
             return None
         if found["Status"] not in _PENDING:
@@ -198,21 +199,21 @@ def _discard(target: Target, name: str, sleep: Callable[[float], None]) -> None:
             return
 
 
-def read(target: Target, arn: str, forecast: Forecast) -> tuple[Change, ...]:
+def read(target: Target, change_set: ChangeSet, forecast: Forecast) -> tuple[Change, ...]:
     """Return the changes of a change set and of those nested in it; only what does change.
 
     Raises:
         NoChangesError: nothing does.
 
     """
-    changes = tuple(_read(target, arn, forecast))
+    changes = tuple(_read(target, change_set.id, change_set.stack_id, forecast))
     if not changes:
         raise NoChangesError
     return changes
 
 
-def _read(target: Target, arn: str, forecast: Forecast) -> Iterator[Change]:
-    found, parameters = _described(target, arn)
+def _read(target: Target, arn: str, stack: str, forecast: Forecast) -> Iterator[Change]:
+    found, parameters = _described(target, arn, stack)
     later = {one["ParameterKey"] for one in parameters if _LATER in one.get("ParameterValue", "")}
     for one in found:
         resource = one["ResourceChange"]
@@ -223,10 +224,13 @@ def _read(target: Target, arn: str, forecast: Forecast) -> Iterator[Change]:
             yield change
 
 
-def _described(target: Target, arn: str) -> tuple[list[Json], list[Json]]:
-    """Return all pages of changes, and the parameters."""
+def _described(target: Target, arn: str, stack: str) -> tuple[list[Json], list[Json]]:
+    """Return all pages of changes, and the parameters.
+
+    The stack is named, too, where it is known: rights to describe change sets are on stacks.
+    """
     changes: list[Json] = []
-    token: dict[str, str] = {}
+    token: dict[str, str] = {"StackName": stack} if stack else {}
     while True:
         page = target.client("cloudformation").describe_change_set(
             ChangeSetName=arn, IncludePropertyValues=True, **token
@@ -234,7 +238,7 @@ def _described(target: Target, arn: str) -> tuple[list[Json], list[Json]]:
         changes += page.get("Changes", [])
         if not page.get("NextToken"):
             return changes, page.get("Parameters", [])
-        token = {"NextToken": page["NextToken"]}
+        token["NextToken"] = page["NextToken"]
 
 
 def _with_children(
@@ -242,7 +246,8 @@ def _with_children(
 ) -> Change | None:
     """Add what is in a nested stack; None if nothing in it changes."""
     if resource.get("ChangeSetId"):
-        children = tuple(_read(target, resource["ChangeSetId"], forecast))
+        stack = resource.get("PhysicalResourceId", "")
+        children = tuple(_read(target, resource["ChangeSetId"], stack, forecast))
     else:
         children = forecast(resource)
     change = replace(change, children=children)

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
 from generator.images import ACCOUNTS
-from generator.life import artifacts, deployment, forecast
+from generator.life import artifacts, deployment
 from generator.life.findings import Finding, Patient, Verdict
 from generator.life.target import code_of
 
 _BATCH: Final = 100
 """Most actions that SimulatePrincipalPolicy takes at once, to be on the safe side."""
 _NAMED: Final = 8
-_ALWAYS: Final = (
-    *("cloudformation:CreateStack", "cloudformation:CreateChangeSet"),
-    *("cloudformation:ExecuteChangeSet", "cloudformation:DeleteStack"),
-    *("cloudformation:DescribeStacks", "cloudformation:DescribeStackEvents"),
-    *("s3:CreateBucket", "s3:GetObject", "s3:PutObject", "iam:PassRole"),
-    *("lambda:InvokeFunction", "ec2:DescribeNetworkInterfaces"),
-)
 _FAMILIES: Final = {
     "autogluon-training": ("AutoGluon", "AutoGluonImageTag"),
     "autogluon-inference": ("AutoGluon", "AutoGluonImageTag"),
@@ -118,49 +111,37 @@ def stack(patient: Patient) -> Iterator[Finding]:
 
 
 def rights(patient: Patient) -> Iterator[Finding]:
-    """Simulate whether who deploys may do what CloudFormation will do in their name."""
+    """Simulate whether who deploys may do what the deployer's policies (docs/deployer.md) allow."""
     arn = patient.target.identity["Arn"]
     if arn.endswith(":root"):
         yield Finding("rights", Verdict.OK, "the account's root user may do everything")
         return
     principal = _principal(patient, arn)
-    actions = sorted(needed_actions(patient))
-    decisions = dict(_simulate(patient, principal, actions))
-    denied = [action for action in actions if decisions.get(action) == "explicitDeny"]
-    missing = [action for action in actions if decisions.get(action) == "implicitDeny"]
+    decisions: dict[str, str] = {}
+    for statement in patient.deployer_statements:
+        decisions |= _simulate(patient, principal, statement)
+    denied = sorted(action for action, found in decisions.items() if found == "explicitDeny")
+    missing = sorted(action for action, found in decisions.items() if found == "implicitDeny")
     if denied:
-        yield _lacking(principal, denied, Verdict.PROBLEM, "a policy denies them")
+        yield _lacking(principal, denied, "a policy denies them")
     if missing:
-        why = "no policy allows them on every resource; one that names resources may still do"
-        yield _lacking(principal, missing, Verdict.WARNING, why)
+        yield _lacking(principal, missing, "no policy allows them on the stack's resources")
     if not denied and not missing:
-        what = f"{principal} may do all {len(actions)} actions that the templates need"
+        what = f"{principal} may do all {len(decisions)} actions that deploying takes"
         yield Finding("rights", Verdict.OK, what)
 
 
-def _lacking(principal: str, actions: list[str], verdict: Verdict, why: str) -> Finding:
+def _lacking(principal: str, actions: list[str], why: str) -> Finding:
     more = f" and {len(actions) - _NAMED} more" if len(actions) > _NAMED else ""
+    kind, _, name = principal.rpartition(":")[2].partition("/")
     return Finding(
         "rights",
-        verdict,
+        Verdict.PROBLEM,
         f"{principal} lacks {', '.join(actions[:_NAMED])}{more}",
-        why,
-        f"aws iam simulate-principal-policy --policy-source-arn {principal} "
-        f"--action-names {actions[0]}",
+        f"{why}; CloudFormation acts with the rights of who deploys",
+        f"aws iam attach-{kind}-policy --{kind}-name {name.rpartition('/')[2]} --policy-arn ARN"
+        "  # of the policies in docs/deployer.md",
     )
-
-
-def needed_actions(patient: Patient) -> set[str]:
-    """Return what creating and deleting the resources takes.
-
-    Source: ``handlers`` of the resource types' schemas, as cfn-lint ships them.
-    """
-    found = set(_ALWAYS)
-    for kind in patient.types():
-        handlers = forecast.schema(kind).get("handlers", {})
-        for handler in ("create", "delete"):
-            found.update(handlers.get(handler, {}).get("permissions", []))
-    return {action for action in found if "*" not in action}
 
 
 def _principal(patient: Patient, arn: str) -> str:
@@ -172,12 +153,55 @@ def _principal(patient: Patient, arn: str) -> str:
     return str(role["Arn"])
 
 
-def _simulate(patient: Patient, principal: str, actions: list[str]) -> Iterator[tuple[str, str]]:
-    client = patient.target.client("iam")
+def _simulate(patient: Patient, principal: str, statement: Mapping[str, Any]) -> dict[str, str]:
+    """Return the decision on each action of a statement: the best one on its resources."""
+    actions, resources = _list(statement["Action"]), _list(statement["Resource"])
+    found: dict[str, str] = {}
     for start in range(0, len(actions), _BATCH):
-        pages = client.get_paginator("simulate_principal_policy").paginate(
-            PolicySourceArn=principal, ActionNames=actions[start : start + _BATCH]
+        pages = (
+            patient.target.client("iam")
+            .get_paginator("simulate_principal_policy")
+            .paginate(
+                PolicySourceArn=principal,
+                ActionNames=actions[start : start + _BATCH],
+                ResourceArns=[_example(patient, one) for one in resources],
+                ContextEntries=list(_context(statement.get("Condition", {}))),
+            )
         )
         for page in pages:
             for one in page["EvaluationResults"]:
-                yield one["EvalActionName"], one["EvalDecision"]
+                if found.get(one["EvalActionName"]) != "allowed":
+                    found[one["EvalActionName"]] = one["EvalDecision"]
+    return found
+
+
+def _list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _example(patient: Patient, pattern: str) -> str:
+    """Return a resource that a pattern of the policy is about."""
+    if not pattern.startswith("arn:"):
+        return pattern
+    head, partition, service, region, account, resource = pattern.split(":", 5)
+    target = patient.target
+    return ":".join(
+        (
+            head,
+            target.partition if partition == "aws" else partition,
+            service,
+            target.region if region == "*" else region,
+            target.account if account == "*" else account,
+            resource.replace("*", "example"),
+        )
+    )
+
+
+def _context(condition: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what a request has when a statement's condition holds."""
+    for key, values in condition.get("StringEquals", {}).items():
+        yield {
+            "ContextKeyName": key,
+            "ContextKeyType": "string",
+            "ContextKeyValues": _list(values)[:1],
+        }

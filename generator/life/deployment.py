@@ -113,7 +113,9 @@ def create(target: Target, wanted: Wanted) -> str:
 def execute(target: Target, change_set: ChangeSet) -> None:
     """Ask for the execution of a change set."""
     target.client("cloudformation").execute_change_set(
-        ChangeSetName=change_set.id, ClientRequestToken=_token("execute")
+        ChangeSetName=change_set.id,
+        StackName=change_set.stack_id,
+        ClientRequestToken=_token("execute"),
     )
 
 
@@ -153,7 +155,7 @@ class Comparison:
             NoChangesError: nothing.
 
         """
-        return changes.read(self.target, change_set.id, self._forecast)
+        return changes.read(self.target, change_set, self._forecast)
 
     def rights(self) -> list[RightsChange]:
         """Return which rights come and go."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -50,11 +50,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Patient:
-    """What is to be deployed where: templates by nested stack's name, the root's is ``""``."""
+    """What is to be deployed where: templates by name, and the statements of who may deploy."""
 
     target: Target
     templates: Mapping[str, Mapping[str, Any]]
     values: Mapping[str, str]
+    deployer_statements: Sequence[Mapping[str, Any]] = ()
     bucket: str | None = None
     vpc: str | None = None
 
@@ -70,14 +71,6 @@ class Patient:
         """Return the stack, if it has been deployed."""
         found = stacks.find(self.target)
         return None if found is None or found.status == "DELETE_COMPLETE" else found
-
-    def types(self) -> set[str]:
-        """Return the types of all resources."""
-        return {
-            body["Type"]
-            for template in self.templates.values()
-            for body in template["Resources"].values()
-        }
 
     def _is_made(self, body: Mapping[str, Any]) -> bool:
         """Tell whether a resource's condition holds; a ``yes``/``no`` parameter's has its name."""

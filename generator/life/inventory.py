@@ -187,29 +187,35 @@ _KINDS: Final[dict[str, _Kind]] = {
 
 
 def left_of(
-    target: Target, doomed: Iterable[Doomed], reasons: Callable[[Doomed], str]
+    target: Target,
+    doomed: Iterable[Doomed],
+    reasons: Callable[[Doomed], str],
+    unseen: list[Doomed],
 ) -> list[Leftover]:
-    """Return which of the resources are still there; types that live in others are left out."""
+    """Return which of the resources are still there; types that live in others are left out.
+
+    What the rights do not allow to be looked at is added to ``unseen``.
+    """
     return [
-        Leftover(
-            one.place,
-            one.type,
-            one.physical_id,
-            reasons(one),
-            _KINDS[one.type].command.replace("{}", one.physical_id) + f" --region {target.region}",
-        )
+        Leftover(one.place, one.type, one.physical_id, reasons(one), _command(target, one))
         for one in doomed
-        if one.type in _KINDS and _is_there(target, one)
+        if one.type in _KINDS and _is_there(target, one, unseen)
     ]
 
 
-def _is_there(target: Target, doomed: Doomed) -> bool:
+def _command(target: Target, doomed: Doomed) -> str:
+    command = _KINDS[doomed.type].command.replace("{}", doomed.physical_id)
+    return f"{command} --region {target.region}"
+
+
+def _is_there(target: Target, doomed: Doomed, unseen: list[Doomed]) -> bool:
     kind = _KINDS[doomed.type]
     try:
         return kind.look(target.client(kind.service), doomed.physical_id) is not False
     except ClientError as error:
-        if is_denied(error):
-            return True  # it cannot be seen, so nobody can say that it is gone
+        if is_denied(error) or code_of(error) == "403":
+            unseen.append(doomed)
+            return False
         if _says_absent(error):
             return False
         raise

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any, Final
 
 from generator import emit, package
 from generator.errors import CommandError
 from generator.files import DIST, REPOSITORY, TEMPLATES
 from generator.settings import Mode, Settings, read
+
+_DEPLOYER: Final = "templates/deployer-policy*.json"
 
 
 @dataclass(frozen=True)
@@ -45,4 +50,13 @@ def _built(root: Path, folder: str) -> dict[str, str]:
     paths = sorted((root / folder).glob("*.yaml"))
     if not paths:
         raise CommandError(f"{folder}/ has no templates: run `python build.py` first")
-    return {f"{folder}/{path.name}": path.read_text(encoding="utf-8") for path in paths}
+    paths += sorted(root.glob(_DEPLOYER))
+    return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+
+
+def deployer_statements(source: Source) -> list[dict[str, Any]]:
+    """Return the statements of the policies for whoever deploys (docs/deployer.md)."""
+    documents = [
+        json.loads(text) for name, text in source.texts.items() if fnmatch(name, _DEPLOYER)
+    ]
+    return [statement for document in documents for statement in document["Statement"]]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
 from generator.errors import CommandError
-from generator.life.target import code_of
+from generator.life.target import code_of, is_denied
 from pipeline.definition import OWNER_TAG
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class Workload:
     endpoint: str | None
     domain: str | None
     owner: str | None
+    unseen: set[str] = field(default_factory=set)
+    """Operations that the rights did not allow: what they would have told is not known."""
 
     @classmethod
     def of(cls, target: Target, node: Node) -> Workload:
@@ -188,8 +190,7 @@ class Workload:
             for page in self.sagemaker.get_paginator(operation).paginate(**filters):
                 yield from page[key]
         except ClientError as error:
-            if code_of(error) not in _ABSENT:
-                raise
+            self._pass(operation, error)
 
     def _describe(self, operation: str, **names: str | None) -> Json | None:
         if None in names.values():
@@ -197,7 +198,13 @@ class Workload:
         try:
             found: Json = getattr(self.sagemaker, operation)(**names)
         except ClientError as error:
-            if code_of(error) in _ABSENT:
-                return None
-            raise
+            self._pass(operation, error)
+            return None
         return found
+
+    def _pass(self, operation: str, error: ClientError) -> None:
+        """Go on where something is absent, or may not be seen, which is noted."""
+        if is_denied(error):
+            self.unseen.add(operation)
+        elif code_of(error) not in _ABSENT:
+            raise error

@@ -49,7 +49,8 @@ def answered(root: Json, child: Json | None = None) -> Target:
 
 
 def read(root: Json, child: Json | None = None) -> tuple[Change, ...]:
-    return changes.read(answered(root, child), ROOT, lambda _: ())
+    change_set = changes.ChangeSet(ROOT, "stack/life/1", nested=True)
+    return changes.read(answered(root, child), change_set, lambda _: ())
 
 
 def in_nested(*found: Json, **more: Any) -> Change:

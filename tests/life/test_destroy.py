@@ -181,7 +181,7 @@ def test_what_is_left_is_listed_with_reason_and_command(deployed: Target) -> Non
         Doomed("StorageStack/Gone", "AWS::S3::Bucket", "gone-and-forgotten"),
         Doomed("NetworkStack/Rule", "AWS::EC2::SecurityGroupIngress", "lives in its group"),
     ]
-    (left,) = remains.left_of(deployed, doomed, lambda _: "it is not empty")
+    (left,) = remains.left_of(deployed, doomed, lambda _: "it is not empty", [])
     assert (left.place, left.reason) == ("StorageStack/DataBucket", "it is not empty")
     assert left.command.endswith(f"aws s3api delete-bucket --bucket {bucket} --region eu-west-1")
 
@@ -195,7 +195,7 @@ def test_the_command_that_removes_a_bucket_removes_its_versions_too(
     for body in (b"1", b"2"):
         s3.put_object(Bucket=name, Key="raw/data.csv", Body=body)
     s3.delete_object(Bucket=name, Key="raw/data.csv")
-    (left,) = remains.left_of(deployed, [Doomed("B", "AWS::S3::Bucket", name)], lambda _: "")
+    (left,) = remains.left_of(deployed, [Doomed("B", "AWS::S3::Bucket", name)], lambda _: "", [])
     aws = tmp_path / "aws"
     aws.write_text(f'#!/bin/sh\nexec {AWSCLI_PYTHON} -m awscli "$@"\n')
     aws.chmod(0o755)

@@ -13,9 +13,17 @@ import pytest
 from boto3.session import Session
 
 from generator.emulator.inventory import inventory
-from generator.life import checks_account, checks_network, checks_quotas, doctor, parameters
+from generator.life import (
+    checks_account,
+    checks_network,
+    checks_quotas,
+    doctor,
+    parameters,
+    source,
+)
 from generator.life.findings import Finding, Patient, Verdict
 from generator.life.target import Target
+from generator.settings import Mode
 from generator.yaml_text import from_yaml
 from tests.life import canned
 from tests.life.conftest import ROOT, Run
@@ -35,12 +43,17 @@ def templates() -> Json:
     }
 
 
+@cache
+def statements() -> list[Json]:
+    return source.deployer_statements(source.load(None, Mode.DEV))
+
+
 def patient(answers: Mapping[str, canned.Answer], vpc: str | None = None, **values: str) -> Patient:
     """Return what was built, to be deployed where AWS answers like that."""
     known = parameters.definitions(templates()["root"])
     effective = parameters.effective(known, values, {})
     session = canned.session({"cloudformation.DescribeStacks": NO_STACK} | dict(answers))
-    return Patient(Target(session, "life"), templates(), effective, None, vpc)
+    return Patient(Target(session, "life"), templates(), effective, statements(), None, vpc)
 
 
 def quota(name: str, value: float, code: str = "") -> Json:
@@ -244,13 +257,20 @@ ROLE = {
 
 
 def simulated(decisions: Mapping[str, str]) -> dict[str, canned.Answer]:
-    asked: list[str] = []
+    """Return a role, and a simulation that allows what is asked as the policies say, but for some.
+
+    ``decisions`` are by action. The project's tag must be given as the policies ask for it.
+    """
 
     def simulate(body: Mapping[str, str]) -> Json:
         assert body["PolicySourceArn"] == ROLE["Arn"]
         actions = [value for key, value in body.items() if key.startswith("ActionNames.")]
+        resources = [value for key, value in body.items() if key.startswith("ResourceArns.")]
         assert len(actions) <= 100
-        asked.extend(actions)
+        assert all(one == "*" or "*" not in one for one in resources)
+        if "ec2:DeleteSubnet" in actions:
+            assert body["ContextEntries.member.1.ContextKeyName"] == "aws:ResourceTag/project"
+            assert "tabular" in body.values()
         return {
             "EvaluationResults": [
                 {"EvalActionName": one, "EvalDecision": decisions.get(one, "allowed")}
@@ -266,21 +286,17 @@ def simulated(decisions: Mapping[str, str]) -> dict[str, canned.Answer]:
     }
 
 
-def test_the_deployer_s_role_is_simulated_with_every_action_that_the_types_need() -> None:
-    asked = patient(simulated({}))
-    assert verdicts(checks_account.rights(asked)) == [Verdict.OK]
-    assert {"sagemaker:CreateDomain", "ec2:CreateVpc", "kms:CreateKey", "iam:PassRole"} <= (
-        checks_account.needed_actions(asked)
-    )
+def test_the_deployer_s_role_is_simulated_with_what_the_deployer_s_policies_allow() -> None:
+    (found,) = checks_account.rights(patient(simulated({})))
+    assert (found.verdict, found.what.partition(" may ")[0]) == (Verdict.OK, ROLE["Arn"])
 
 
-def test_a_right_that_is_denied_is_a_problem_and_one_that_is_missing_a_warning() -> None:
+def test_rights_that_are_denied_or_missing_are_problems() -> None:
     decisions = {"ec2:CreateVpc": "explicitDeny", "kms:CreateKey": "implicitDeny"}
     found = list(checks_account.rights(patient(simulated(decisions))))
-    assert [(one.verdict, one.what.partition(" lacks ")[2]) for one in found] == [
-        (Verdict.PROBLEM, "ec2:CreateVpc"),
-        (Verdict.WARNING, "kms:CreateKey"),
-    ]
+    assert {one.verdict for one in found} == {Verdict.PROBLEM}
+    assert [one.what.partition(" lacks ")[2] for one in found] == ["ec2:CreateVpc", "kms:CreateKey"]
+    assert found[0].command.startswith("aws iam attach-role-policy --role-name Deployer ")
 
 
 def test_the_emulated_account_is_fit_and_stays_as_it_is(aws: Session, run: Run) -> None:
