@@ -2,3 +2,8 @@
 
 Each module prints its findings as JSON in its last line; `tests.bench.job_scripts.inside` runs it.
 """
+
+from typing import Final
+
+LABEL: Final = "outcome"
+"""The label's column in every real table."""

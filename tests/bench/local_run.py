@@ -1,0 +1,31 @@
+"""The compiled pipeline run as `python build.py local` runs it, with its endpoint up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from generator.local import runs, sandbox
+from generator.local.runs import Run
+from tests.bench.measure import ROOT
+
+
+@contextmanager
+def finished(data: Path, parameters: Mapping[str, Any], folder: Path) -> Iterator[Run]:
+    """Run the pipeline on the table `data`; the endpoint serves for the while.
+
+    Raises:
+        RuntimeError: a step failed, the gate refused the model, or the endpoint did not answer.
+
+    """
+    run = runs.prepare(runs.Wanted(data, parameters, folder), sandbox.find(ROOT / ".venv-local"))
+    runs.run(run, lambda *_: None)
+    try:
+        if not run.succeeded:
+            raise RuntimeError(json.dumps(runs.as_json(run), indent=1))
+        yield run
+    finally:
+        run.service.stop()
