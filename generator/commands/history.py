@@ -110,7 +110,7 @@ def _table(rows: list[tuple[Execution, Findings]]) -> Table:
     for name in names:
         table.add_column(name, justify="right")
     table.add_column("model", justify="right")
-    table.add_column("", overflow="fold")
+    table.add_column("", no_wrap=True, overflow="ellipsis")
     for run, findings in rows:
         known = findings.metrics
         registered = run.made("RegisterModel")

@@ -92,5 +92,9 @@ def succeeded(outputs: dict[str, str], aws: Session) -> str:
     assert main(["run", "--stack-name", STACK, *FAST, "--name", "first"]) == 0
     sagemaker = aws.client("sagemaker")
     found = sagemaker.list_pipeline_executions(PipelineName=outputs["PipelineName"])
-    (first,) = found["PipelineExecutionSummaries"]
-    return str(first["PipelineExecutionArn"]).rpartition("/")[2]
+    (arn,) = (
+        one["PipelineExecutionArn"]
+        for one in found["PipelineExecutionSummaries"]
+        if one.get("PipelineExecutionDisplayName") == "first"
+    )
+    return str(arn).rpartition("/")[2]

@@ -49,28 +49,32 @@ def rows(table: list[str], tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def alerts(aws: Session, outputs: dict[str, str]) -> Iterator[str]:
     """Let a queue hear what the alert topic hears; give its URL."""
-    sqs, sns = aws.client("sqs"), aws.client("sns")
-    queue = sqs.create_queue(QueueName="alerts")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"][
-        "QueueArn"
-    ]
-    topic = outputs["AlertTopic"]
-    subscription = sns.subscribe(
-        TopicArn=topic, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True
-    )
+    sqs = aws.client("sqs")
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": "*",
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    queue = sqs.create_queue(QueueName="alerts", Attributes={"Policy": policy})["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    arn = attributes["Attributes"]["QueueArn"]
+    aws.client("sns").subscribe(TopicArn=outputs["AlertTopic"], Protocol="sqs", Endpoint=arn)
     yield str(queue)
-    sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
     sqs.delete_queue(QueueUrl=queue)
 
 
-def heard(aws: Session, queue: str) -> list[str]:
+def heard_of(aws: Session, queue: str, execution: str) -> bool:
+    """Tell whether an alert about an execution arrives; alerts take a moment."""
     sqs = aws.client("sqs")
-    found: list[str] = []
-    while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
-        for message in messages:
-            found.append(message["Body"])
+    for _ in range(50):
+        for message in sqs.receive_message(QueueUrl=queue).get("Messages", []):
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-    return found
+            if execution in message["Body"]:
+                return True
+        time.sleep(0.1)
+    return False
 
 
 def described(build_py: Command, execution: str) -> Any:
@@ -203,8 +207,6 @@ def test_a_refused_model_is_explained_and_what_serves_stays(
     assert succeeded
     sagemaker = aws.client("sagemaker")
     before = sagemaker.describe_endpoint(EndpointName=outputs["EndpointName"])
-    heard(aws, alerts)
-
     done = build_py("run", *FAST, "--set", "QualityThreshold=0.999")
 
     assert done.status == 1
@@ -215,7 +217,7 @@ def test_a_refused_model_is_explained_and_what_serves_stays(
     after = sagemaker.describe_endpoint(EndpointName=outputs["EndpointName"])
     for name in ("EndpointStatus", "EndpointConfigName", "LastModifiedTime"):
         assert after[name] == before[name]
-    assert any("Failed" in alert for alert in heard(aws, alerts))
+    assert heard_of(aws, alerts, build_py("history", "--json").json[0]["id"])
 
 
 def test_a_failed_step_is_told_with_its_reason_and_the_end_of_its_log(
@@ -247,28 +249,28 @@ def test_a_run_that_is_stopped_ends_its_job_and_goes_no_further(
 ) -> None:
     assert outputs
     started = build_py("run", *FAST, "--no-wait", "--json").json
-    job = until_a_job_runs(build_py, started["id"])
+    job = until_training_runs(build_py, started["id"])
 
     stopped = build_py("stop", started["id"], "--json")
 
     assert stopped.status == 0
     assert [one["status"] for one in stopped.json] == ["Stopped"]
     steps = described(build_py, started["id"])["steps"]
-    assert [step["status"] for step in steps] == ["Stopped"]
-    found = aws.client("sagemaker").describe_processing_job(ProcessingJobName=job)
-    assert found["ProcessingJobStatus"] == "Stopped"
+    assert [step["status"] for step in steps] == ["Succeeded", "Stopped"]
+    found = aws.client("sagemaker").describe_training_job(TrainingJobName=job)
+    assert found["TrainingJobStatus"] == "Stopped"
     assert not (emulator.directory / "jobs" / job).exists()
     assert build_py("stop", started["id"]).status == 1
     assert build_py("stop").out.endswith(" runs\n")
 
 
-def until_a_job_runs(build_py: Command, execution: str) -> str:
+def until_training_runs(build_py: Command, execution: str) -> str:
     for _ in range(200):
         steps = described(build_py, execution)["steps"]
-        if steps and steps[0]["made"]:
-            return str(steps[0]["made"].rpartition("/")[2])
+        if steps[1:] and steps[1]["made"]:
+            return str(steps[1]["made"].rpartition("/")[2])
         time.sleep(0.05)
-    raise AssertionError("no job was started")
+    raise AssertionError("no training job was started")
 
 
 @contextmanager
@@ -358,22 +360,43 @@ def test_history_shows_every_run_with_its_metrics(build_py: Command, succeeded: 
 
 
 def test_a_second_model_takes_the_place_of_the_first_without_a_gap(
-    build_py: Command, succeeded: str, aws: Session, outputs: dict[str, str], rows: Path
+    build_py: Command, succeeded: str, aws: Session, outputs: dict[str, str], table: list[str]
 ) -> None:
     assert succeeded
-    sagemaker = aws.client("sagemaker")
-    before = sagemaker.describe_endpoint(EndpointName=outputs["EndpointName"])
-    started = build_py("run", *FAST, "--no-wait", "--json").json
-    asked = 0
-    while described(build_py, started["id"])["status"] == "Executing":
-        assert build_py("invoke", "--file", str(rows), "--json").status == 0
+    sagemaker, runtime = aws.client("sagemaker"), aws.client("sagemaker-runtime")
+    name = {"EndpointName": outputs["EndpointName"]}
+    before = sagemaker.describe_endpoint(**name)
+    whole_folder = f"InputData=s3://{outputs['DataBucket']}/raw/"
+    started = build_py("run", *FAST, "--set", whole_folder, "--no-wait", "--json").json
+    arn, asked = {"PipelineExecutionArn": started["arn"]}, 0
+    while sagemaker.describe_pipeline_execution(**arn)["PipelineExecutionStatus"] == "Executing":
+        runtime.invoke_endpoint(**name, Body="\n".join(table[:2]), ContentType="text/csv")
         asked += 1
+        time.sleep(0.3)
 
     assert described(build_py, started["id"])["status"] == "Succeeded"
     assert asked
-    after = sagemaker.describe_endpoint(EndpointName=outputs["EndpointName"])
+    after = sagemaker.describe_endpoint(**name)
     assert after["EndpointConfigName"] != before["EndpointConfigName"]
     assert after["CreationTime"] == before["CreationTime"]
+
+
+def test_only_who_may_gets_predictions(
+    aws: Session, succeeded: str, outputs: dict[str, str], table: list[str]
+) -> None:
+    assert succeeded
+    iam, account = aws.client("iam"), "arn:aws:iam::123456789012:root"
+    statement = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    role = iam.create_role(RoleName="nobody", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    found = aws.client("sts").assume_role(RoleArn=role, RoleSessionName="nobody")["Credentials"]
+    nobody = Session(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+
+    with pytest.raises(ClientError, match=r"AccessDenied.*sagemaker:InvokeEndpoint"):
+        nobody.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName=outputs["EndpointName"], Body=table[1], ContentType="text/csv"
+        )
+    iam.delete_role(RoleName="nobody")
 
 
 def test_destroying_the_stack_ends_the_endpoint_and_leaves_nothing(
