@@ -39,7 +39,7 @@ def render(settings: Settings) -> dict[str, str]:
         for name, stack in _stacks(settings, mode).items():
             templates.append(as_dict(stack))
             texts[f"{TEMPLATES[mode]}/{name}.yaml"] = _text(name, mode, templates[-1])
-    texts |= deployer.policies(settings, templates)
+    texts |= deployer.policies(settings, templates) | _own_key_policy(settings)
     return texts | {EXAMPLE: example(), SCHEMA: schema()}
 
 
@@ -80,6 +80,12 @@ def _stacks(settings: Settings, mode: Mode) -> Mapping[str, Template]:
     """Return the stacks' templates by name; imported here, troposphere is slow to load."""
     stacks: Mapping[str, Template] = import_module("generator.stacks.root").build(settings, mode)
     return stacks
+
+
+def _own_key_policy(settings: Settings) -> dict[str, str]:
+    """Return the policy that an organisation's own key needs; imported here, as the stacks are."""
+    own_key = import_module("generator.own_key")
+    return {own_key.PATH: own_key.render(settings)}
 
 
 def _text(name: str, mode: Mode, template: Mapping[str, Any]) -> str:

@@ -116,13 +116,23 @@ class Account:
         return {role.logical_id: role for role in self.deployment.of_type("AWS::IAM::Role")}
 
     @classmethod
-    def of(cls, deployment: Deployment, boundary: Json | None = None) -> Account:
-        """Collect the policies of a deployment; `boundary` is what the organisation's policy says.
+    def of(
+        cls, deployment: Deployment, boundary: Json | None = None, own_key: Json | None = None
+    ) -> Account:
+        """Collect the policies of a deployment.
 
-        It counts for the roles that name one.
+        `boundary` is what the organisation's policy says; it counts for the roles that name one.
+        `own_key` is the policy of its own key, where the stack makes none.
         """
         documents = {document.name: document for document in _documents(deployment)}
+        if own_key:
+            documents["key/Key"] = _document("key", "Key", own_key)
         return cls(deployment, documents, boundary)
+
+    @property
+    def key_arn(self) -> str:
+        """The key's ARN, whoever made it."""
+        return str(self.deployment.parameters["storage"]["KeyArn"])
 
     def without(self, name: str, statement: int, **parts: Any) -> Account:
         """Return the account with a part of one statement replaced, or removed if it is empty."""
@@ -252,8 +262,9 @@ def _trusting(account: str) -> Json:
 
 def _guards(deployment: Deployment, request: Request) -> Iterator[tuple[str, str]]:
     """Yield the kinds and owners whose policies guard the request's resource."""
+    if request.resource == deployment.parameters["storage"]["KeyArn"]:
+        yield "key", "Key"
     kinds = {
-        "AWS::KMS::Key": "key",
         "AWS::S3::Bucket": "bucket",
         "AWS::SNS::Topic": "topic",
         "AWS::SQS::Queue": "queue",
@@ -262,8 +273,7 @@ def _guards(deployment: Deployment, request: Request) -> Iterator[tuple[str, str
     for resource in deployment:
         if (
             resource.type in kinds
-            and name.removeprefix("key/").partition("/")[0]
-            == (resource.reference.rpartition(":")[2].rpartition("/")[2])
+            and name.partition("/")[0] == (resource.reference.rpartition(":")[2].rpartition("/")[2])
         ):
             yield kinds[resource.type], resource.logical_id
         if request.action.startswith("sts:") and name == f"role/{resource.reference}":
@@ -271,26 +281,34 @@ def _guards(deployment: Deployment, request: Request) -> Iterator[tuple[str, str
 
 
 def _documents(deployment: Deployment) -> Iterator[Document]:
-    names = {role.reference: role.logical_id for role in deployment.of_type("AWS::IAM::Role")}
-    for role in deployment.of_type("AWS::IAM::Role"):
-        yield _document("trust", role.logical_id, role.properties["AssumeRolePolicyDocument"])
-    for rights in deployment.of_type("AWS::IAM::RolePolicy"):
-        roles = [names[rights.properties["RoleName"]]]
-        yield _document("identity", rights.logical_id, rights.properties["PolicyDocument"], roles)
-    for rights in deployment.of_type("AWS::IAM::ManagedPolicy"):
-        roles = [names[name] for name in rights.properties["Roles"]]
-        yield _document("identity", rights.logical_id, rights.properties["PolicyDocument"], roles)
-    key = deployment.get("security", "Key")
-    yield _document("key", "Key", key.properties["KeyPolicy"])
-    for kind, name in (("Bucket", "bucket"), ("Queue", "queue"), ("Topic", "topic")):
-        service = {"Bucket": "S3", "Queue": "SQS", "Topic": "SNS"}[kind]
+    yield from _of_roles(deployment)
+    for key in deployment.of_type("AWS::KMS::Key"):
+        yield _document("key", "Key", key.properties["KeyPolicy"])
+    for kind, service in (("Bucket", "S3"), ("Queue", "SQS"), ("Topic", "SNS")):
         for guard in deployment.of_type(f"AWS::{service}::{kind}Policy"):
             owner = guard.logical_id.removesuffix("Policy")
-            yield _document(name, owner, guard.properties["PolicyDocument"])
+            yield _document(kind.lower(), owner, guard.properties["PolicyDocument"])
     for endpoint in deployment.of_type("AWS::EC2::VPCEndpoint"):
         if "PolicyDocument" in endpoint.properties:
             policy = endpoint.properties["PolicyDocument"]
             yield _document("endpoint", endpoint.logical_id, policy)
+
+
+def _of_roles(deployment: Deployment) -> Iterator[Document]:
+    """Yield the trust of roles, and their rights, which are policies of their own."""
+    names = {role.reference: role.logical_id for role in deployment.of_type("AWS::IAM::Role")}
+    for role in deployment.of_type("AWS::IAM::Role"):
+        yield _document("trust", role.logical_id, role.properties["AssumeRolePolicyDocument"])
+    for kind in ("RolePolicy", "ManagedPolicy"):
+        for rights in deployment.of_type(f"AWS::IAM::{kind}"):
+            properties = rights.properties
+            roles = properties["Roles"] if "Roles" in properties else [properties["RoleName"]]
+            yield _document(
+                "identity",
+                rights.logical_id,
+                properties["PolicyDocument"],
+                [names[role] for role in roles],
+            )
 
 
 def _document(kind: str, owner: str, policy: Json, roles: Sequence[str] = ()) -> Document:

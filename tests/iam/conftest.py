@@ -7,16 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from generator import own_key
+from generator.identifiers import Place
 from generator.resolve import resolve
 from generator.settings import Security, Settings
 from tests.functions.recorder import SESSION
 from tests.iam.account import Account
 from tests.iam.attacks import Attack, attacks
 from tests.iam.figures import Findings, find
-from tests.iam.required import Required, required
+from tests.iam.required import Required, record, required
 from tests.iam.simulator import Json
 
 FUNCTIONS = 5
+OWN_KEY = "11111111-2222-3333-4444-555555555555"
 BOUNDARY = "arn:aws:iam::123456789012:policy/Boundary"
 BREAK_GLASS = "arn:aws:iam::123456789012:role/BreakGlass"
 READER = "arn:aws:iam::444455556666:role/Audit"
@@ -29,9 +32,15 @@ def account() -> Account:
 
 
 @pytest.fixture(scope="session")
-def calls(account: Account, request: pytest.FixtureRequest) -> list[Required]:
-    """Return every required call; the functions' tests run for it, unless they just did."""
-    return required(account, _recorded_before(request))
+def recorded_calls(request: pytest.FixtureRequest) -> Path:
+    """Return the functions' calls; their tests run for it, unless they just did."""
+    return _recorded_before(request) or record()
+
+
+@pytest.fixture(scope="session")
+def calls(account: Account, recorded_calls: Path) -> list[Required]:
+    """Return every required call."""
+    return required(account, recorded_calls)
 
 
 def _recorded_before(request: pytest.FixtureRequest) -> Path | None:
@@ -89,3 +98,11 @@ def with_all_options() -> Account:
         }
     )
     return Account.of(resolve(settings))
+
+
+@pytest.fixture(scope="session")
+def with_own_key() -> Account:
+    """Return a deployment with a key of the organisation's and the policy that we give for it."""
+    place = Place(stack_name="tabular")
+    settings = Settings(security=Security(key=place.arn("kms", f"key/{OWN_KEY}")))
+    return Account.of(resolve(settings, place=place), own_key=own_key.policy(settings, place))

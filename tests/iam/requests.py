@@ -58,10 +58,6 @@ def through(account: Account, action: str) -> str:
     return endpoint if endpoint in account.deployment.stacks["network"] else ""
 
 
-def key_arn(account: Account) -> str:
-    return account.place.arn("kms", f"key/{account.deployment.get('security', 'Key').reference}")
-
-
 def of_request(
     account: Account, who: str, operation: str, parameters: Parameters, inside: bool
 ) -> list[Request]:
@@ -96,7 +92,7 @@ def _needs(account: Account, operation: str, parameters: Parameters) -> Iterator
         yield "s3:ListBucket", bucket, {"s3:prefix": parameters["Prefix"]}
         return
     for right in rights_of(service, name, parameters):
-        arn = right.resource.replace(KEY_ARN, key_arn(account))
+        arn = right.resource.replace(KEY_ARN, account.key_arn)
         yield right.action, arn, {**dict(right.context), **_of_objects(right.action, parameters)}
 
 

@@ -26,7 +26,7 @@ from pipeline.definition import OWNER_TAG, build
 from pipeline.shapes import STEP_KINDS
 from tests.functions import recorder
 from tests.iam.account import ALL, PROFILE, Account, Request
-from tests.iam.requests import key_arn, of_request, through
+from tests.iam.requests import of_request, through
 from tests.iam.walkthrough import calls_of_notebook
 
 RECORDED: Final = "recorded"
@@ -121,7 +121,7 @@ def _renamed(account: Account, function: str, stack: str, bucket_title: str, res
     if ":cloudformation:" in resource:
         return deployment.stack_ids[stack]
     if resource == recorder.KEY_ARN:
-        return key_arn(account)
+        return account.key_arn
     if ":role/" in resource:
         return account.role_arn("PipelineRole")
     if ":s3:::" in resource:
@@ -279,7 +279,7 @@ def _writes(account: Account, role: str, uri: str) -> Iterator[Request]:
         "Bucket": bucket,
         "Key": prefix if "." in prefix.rpartition("/")[2] else f"{prefix}/file",
         "ServerSideEncryption": "aws:kms",
-        "SSEKMSKeyId": key_arn(account),
+        "SSEKMSKeyId": account.key_arn,
     }
     yield from of_request(account, role, "s3:PutObject", parameters, inside=True)
 
@@ -373,7 +373,7 @@ def placeholders(account: Account) -> dict[str, str]:
         "bucket": f"arn:{place.partition}:s3:::{deployment.get('storage', 'DataBucket').reference}",
         "data": deployment.get("storage", "DataBucket").reference,
         "domain": deployment.get("studio", "Domain").reference,
-        "key": key_arn(account),
+        "key": account.key_arn,
         "log_bucket": (
             f"arn:{place.partition}:s3:::{deployment.get('storage', 'LogBucket').reference}"
         ),

@@ -55,6 +55,11 @@ def test_attacks_on_what_settings_add_fail(with_all_options: Account) -> None:
     assert succeeding(with_all_options, attempts) == []
 
 
+def test_attacks_on_an_own_key_with_our_policy_fail(with_own_key: Account) -> None:
+    attempts = attacks(with_own_key, [])
+    assert succeeding(with_own_key, attempts) == []
+
+
 def test_the_removal_of_logs_is_left_to_who_breaks_the_glass(organised: Account) -> None:
     log = placeholders(organised)["log_bucket"] + "/data/x"
     ask = [Request(who, "s3:DeleteObject", log, extra=(ALL,)) for who in _admins()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 from generator.resolve import resolve
 from generator.settings import Mode, Settings
@@ -15,6 +16,7 @@ from tests.iam.required import (
     Required,
     implicit_calls,
     implicit_rights,
+    required,
 )
 from tests.iam.simulator import simulate
 from tests.iam.walkthrough import blocks, calls_of_notebook
@@ -54,6 +56,15 @@ def test_what_settings_add_is_allowed_to_work(with_all_options: Account) -> None
     added = [one for one in implicit_calls(with_all_options) if "Replication" in str(one.request)]
     assert len(added) > 5
     assert refused(with_all_options, added) == []
+
+
+def test_the_policy_for_an_own_key_allows_the_same(
+    with_own_key: Account, recorded_calls: Path
+) -> None:
+    calls = required(with_own_key, recorded_calls)
+    of_key = [call for call in calls if call.request.resource == with_own_key.key_arn]
+    assert len(of_key) > 50
+    assert refused(with_own_key, calls) == []
 
 
 def test_more_zones_allow_the_same_with_their_subnets() -> None:
