@@ -32,6 +32,12 @@ python build.py deploy --mend                        after a creation that faile
     help="Ask for each parameter; write the answers to --parameters, or parameters.json.",
 )
 @click.option("--mend", is_flag=True, help="Mend a stack that is stuck, then deploy.")
+@click.option(
+    "--role-arn",
+    "role",
+    metavar="ARN",
+    help="Service role with whose rights CloudFormation acts (docs/deployer.md).",
+)
 @click.option("--verbose", is_flag=True, help="Show every resource, not only the stacks.")
 @yes_option
 @target_options
@@ -44,6 +50,7 @@ def command(
     guided: bool,
     bucket: str | None,
     mend: bool,
+    role: str | None,
     verbose: bool,
     yes: bool,
     profile: str | None,
@@ -61,7 +68,7 @@ def command(
     from generator.life.target import open_target, told_in_one_line  # noqa: PLC0415
 
     options = deploy_flow.Options(
-        config, mode, parameters, pairs, guided, bucket, mend, yes, as_json, verbose
+        config, mode, parameters, pairs, guided, bucket, mend, yes, as_json, verbose, role
     )
     with told_in_one_line():
         return deploy_flow.run(open_target(profile, region, stack_name), options)

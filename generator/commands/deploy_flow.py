@@ -61,6 +61,7 @@ class Options:
     yes: bool
     as_json: bool
     verbose: bool
+    role: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,8 @@ def run(target: Target, options: Options, built: Source | None = None) -> int:
     if stack is None:
         _ask_to_create(out, options, package)
     uploaded = _upload(target, out, options, package)
-    request = deployment.wanted(
-        target, bucket, package, parameters.as_request(known, given, current)
-    )
+    asked = parameters.as_request(known, given, current)
+    request = deployment.wanted(target, bucket, package, asked, options.role)
     if stack is None or node is None:
         outcome = _create(target, out, options, package, request, uploaded)
     else:

@@ -98,7 +98,12 @@ class Wanted:
 
     template_url: str
     parameters: list[dict[str, Any]]
-    tags: tuple[dict[str, str], ...] = ()
+    role: str | None = None
+    """ARN of the service role with whose rights CloudFormation acts (docs/deployer.md)."""
+
+    def service_role(self) -> dict[str, str]:
+        """Return the request's ``RoleARN``, if there is one."""
+        return {"RoleARN": self.role} if self.role else {}
 
 
 @dataclass(frozen=True)
@@ -160,7 +165,7 @@ def _create(
         Parameters=wanted.parameters,
         Capabilities=list(CAPABILITIES),
         IncludeNestedStacks=nested,
-        **({"Tags": list(wanted.tags)} if wanted.tags else {}),
+        **wanted.service_role(),
     )
     return answer["Id"], answer["StackId"]
 

@@ -106,6 +106,7 @@ def create(target: Target, wanted: Wanted) -> str:
         Parameters=wanted.parameters,
         Capabilities=list(CAPABILITIES),
         ClientRequestToken=_token("create"),
+        **wanted.service_role(),
     )
     return str(answer["StackId"])
 
@@ -124,9 +125,15 @@ def validate(target: Target, wanted: Wanted) -> None:
     target.client("cloudformation").validate_template(TemplateURL=wanted.template_url)
 
 
-def wanted(target: Target, bucket: str, package: Package, parameters: list[Any]) -> Wanted:
+def wanted(
+    target: Target,
+    bucket: str,
+    package: Package,
+    parameters: list[Any],
+    role: str | None = None,
+) -> Wanted:
     """Return what to ask CloudFormation for."""
-    return Wanted(url_of(target, bucket, package.root), parameters)
+    return Wanted(url_of(target, bucket, package.root), parameters, role)
 
 
 def open_change_set(target: Target, request: Wanted) -> AbstractContextManager[ChangeSet]:

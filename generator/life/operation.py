@@ -185,12 +185,12 @@ def first_cause(events: Iterable[Event]) -> Cause | None:
         logical_id=first.logical_id,
         physical_id=first.physical_id,
         type=first.type,
-        reason=_plain(first.reason) or "CloudFormation gives no reason",
+        reason=plain(first.reason) or "CloudFormation gives no reason",
         time=first.time,
     )
 
 
-def _plain(reason: str) -> str:
+def plain(reason: str) -> str:
     """Return a reason in one line, without what CloudFormation puts before a function's own."""
     return _PREFIX.sub("", " ".join(reason.split()))
 

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.text import Text
 from rich.tree import Tree
 
-from generator.life.operation import Progress
+from generator.life.operation import Progress, plain
 
 if TYPE_CHECKING:
     from generator.life.operation import Event, Observer, StackProgress, Step
@@ -191,15 +190,10 @@ def duration(seconds: float) -> str:
 
 def short(reason: str) -> str:
     """Return a reason in one line of bearable length."""
-    text = " ".join(reason.split())
+    text = plain(reason)
     return text if len(text) <= _REASON_CHARACTERS else text[: _REASON_CHARACTERS - 1] + "…"
 
 
 def say(text: str) -> None:
     """Print one line for people to standard error, where programs do not read."""
     print(text, file=sys.stderr)
-
-
-def plain(text: str) -> str:
-    """Return text that the console prints as it is."""
-    return escape(text)
