@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.iam.account import ALL, PROFILE, Account, Context, Request
-from tests.iam.required import Required, placeholders
+from tests.iam.names import placeholders
+from tests.iam.required import Required
 from tests.iam.simulator import Json
 
 FOREIGN: Final = "666677778888"

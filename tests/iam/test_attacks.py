@@ -9,7 +9,7 @@ from generator.settings import Mode, Settings
 from tests.iam.account import ALL, Account, Request
 from tests.iam.attacks import OPEN, THIEF, Attack, attacks, everything_of
 from tests.iam.conftest import BREAK_GLASS, READER
-from tests.iam.required import placeholders
+from tests.iam.names import placeholders
 
 
 def succeeding(account: Account, attempts: list[Attack]) -> list[str]:
