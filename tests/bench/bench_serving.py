@@ -27,7 +27,7 @@ from functions.seed_data.table import LABEL, blocks
 from generator.local.inputs import sample
 from generator.local.serving import HOST, Endpoint
 from pipeline.definition import TEST_DATA
-from tests.bench.in_process import Call, calling
+from tests.bench.in_process import Calls, calling
 from tests.bench.local_run import finished
 from tests.bench.page import circumstances, replace_section, table
 
@@ -85,16 +85,13 @@ def measure(served: Served) -> Times:
 
 
 def _round(
-    endpoint: Endpoint, call: Call, rows: int, bodies: list[bytes]
+    endpoint: Endpoint, call: Calls, rows: int, bodies: list[bytes]
 ) -> dict[str, list[float]]:
     return {
         KEPT: [_ms(partial(_kept, endpoint, body)) for body in bodies],
         FRESH: [_ms(partial(_once, endpoint, "POST", body)) for body in bodies],
         PING: [_ms(partial(_once, endpoint, "GET")) for _ in bodies],
-        **{
-            name: [call(way, rows, number) for number in range(len(bodies))]
-            for way, name in IN_PROCESS.items()
-        },
+        **{name: call(way, rows, len(bodies)) for way, name in IN_PROCESS.items()},
     }
 
 

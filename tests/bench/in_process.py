@@ -1,7 +1,8 @@
-"""A model called in a process of the jobs' environment, one call at a time."""
+"""A model called in a process of the jobs' environment, when it is asked for."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,12 +11,12 @@ from pathlib import Path
 from tests.bench.job_scripts import ENVIRONMENT, PYTHON
 from tests.bench.measure import ROOT
 
-Call = Callable[[str, int, int], float]
-"""Way (see `inside/in_process.py`), rows and number of a call to its milliseconds."""
+Calls = Callable[[str, int, int], list[float]]
+"""Way (see `inside/in_process.py`), rows of a call and number of calls to their milliseconds."""
 
 
 @contextmanager
-def calling(model: Path, test: Path) -> Iterator[Call]:
+def calling(model: Path, test: Path) -> Iterator[Calls]:
     """Give a function that calls the model in a process of its own."""
     process = subprocess.Popen(
         [str(PYTHON), "-m", "tests.bench.inside.in_process", str(model), str(test)],
@@ -29,9 +30,10 @@ def calling(model: Path, test: Path) -> Iterator[Call]:
         raise RuntimeError("the process has no pipes")
     asked, answered = process.stdin, process.stdout
 
-    def call(way: str, rows: int, number: int) -> float:
-        print(way, rows, number, file=asked, flush=True)
-        return float(answered.readline())
+    def call(way: str, rows: int, calls: int) -> list[float]:
+        print(way, rows, calls, file=asked, flush=True)
+        times: list[float] = json.loads(answered.readline())
+        return times
 
     try:
         while answered.readline() not in {"ready\n", ""}:

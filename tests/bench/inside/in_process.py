@@ -1,13 +1,15 @@
-"""One model called in process in several ways, one call at a time, when it is asked for.
+"""One model called in process in several ways, when it is asked for.
 
 Arguments: the unpacked model, and a table with label to take rows from. For each line of its
-standard input, `WAY ROWS NUMBER`, it makes one call and answers its milliseconds.
+standard input, `WAY ROWS CALLS`, it makes calls, one right after another, and answers the
+milliseconds of each as JSON.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import io
+import json
 import sys
 import time
 from collections.abc import Callable
@@ -29,11 +31,16 @@ def main(folder: str, source: str) -> None:
     table = pd.read_csv(source).drop(columns=model.label)
     print("ready", flush=True)
     for line in sys.stdin:
-        way, rows, number = line.split()
-        call = _call(way, (code, model, predictor), _some(table, int(number), int(rows)))
-        began = time.perf_counter()
-        call()
-        print((time.perf_counter() - began) * 1000, flush=True)
+        way, rows, count = line.split()
+        frames = [_some(table, number, int(rows)) for number in range(int(count))]
+        calls = [_call(way, (code, model, predictor), frame) for frame in frames]
+        print(json.dumps([_ms(call) for call in calls]), flush=True)
+
+
+def _ms(call: Call) -> float:
+    began = time.perf_counter()
+    call()
+    return (time.perf_counter() - began) * 1000
 
 
 def _call(way: str, loaded: tuple[Any, Any, Any], frame: pd.DataFrame) -> Call:
