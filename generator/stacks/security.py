@@ -136,8 +136,10 @@ def _add_key(
 
 
 def _key(inputs: Inputs, roles: RoleNames, mode: Mode, break_glass: str) -> kms.Key:
-    """Return the key; its policy lets every role use it: each reads or writes what it encrypts."""
-    users = [getattr(roles, field.name) for field in fields(RoleNames)]
+    """Return the key; its policy lets every role use it, the pipeline's only through S3."""
+    users = [
+        getattr(roles, field.name) for field in fields(RoleNames) if field.name != "pipeline_role"
+    ]
     return kms.Key(
         "Key",
         Description=Sub("Data, models, disks, logs, alerts of ${Name}", Name=inputs.unique_name),

@@ -23,6 +23,7 @@ from tests.iam.minimality import (
     ACTION,
     DENY,
     RESOURCE,
+    VALUE,
     Part,
     allowances,
     last_layer,
@@ -135,7 +136,7 @@ def kind_of(part: Part, refused: Sequence[Required]) -> str:
 
 def _allowances(needs: Mapping[Part, Sequence[Required]]) -> Json:
     found: Json = {}
-    for what in (ACTION, RESOURCE):
+    for what in (ACTION, RESOURCE, VALUE):
         kinds = Counter(kind_of(p, refused) for p, refused in needs.items() if p.kind == what)
         total = kinds.total()
         found[f"{what}s"] = {

@@ -17,6 +17,7 @@ from tests.iam.simulator import simulate
 
 ACTION: Final = "action"
 RESOURCE: Final = "resource"
+VALUE: Final = "value"
 CONDITION: Final = "condition"
 DENY: Final = "deny"
 
@@ -36,11 +37,18 @@ class Part:
 
 
 def allowances(account: Account) -> list[Part]:
-    """Return every action and resource that a policy allows; `*` in a key's policy is that key."""
+    """Return every action, resource and value of a condition's list that a policy allows.
+
+    `*` in a key's policy is that key.
+    """
     return [
         Part(name, number, statement.get("Sid", ""), kind, value)
         for name, number, statement in _statements(account, "Allow")
-        for kind, values in ((ACTION, statement["Action"]), (RESOURCE, _resources(statement)))
+        for kind, values in (
+            (ACTION, statement["Action"]),
+            (RESOURCE, _resources(statement)),
+            (VALUE, _values(statement)),
+        )
         for value in _listed(values)
     ]
 
@@ -77,6 +85,17 @@ def _resources(statement: Any) -> list[str]:
     return values if len(values) > 1 else []
 
 
+def _values(statement: Any) -> list[str]:
+    """Return the values of conditions that list several: operator, key and value."""
+    return [
+        f"{operator} {key} {value}"
+        for operator, keys in statement.get("Condition", {}).items()
+        for key, values in keys.items()
+        if isinstance(values, list) and len(values) > 1
+        for value in values
+    ]
+
+
 def without(account: Account, part: Part) -> Account:
     """Return the account with one part removed."""
     statement = account.documents[part.document].policy["Statement"][part.statement]
@@ -87,6 +106,14 @@ def without(account: Account, part: Part) -> Account:
         case "resource":
             left = [one for one in _listed(statement["Resource"]) if one != part.value]
             return account.without(part.document, part.statement, Resource=left)
+        case "value":
+            operator, key, value = part.value.split(" ", 2)
+            values = [one for one in statement["Condition"][operator][key] if one != value]
+            condition = {
+                **statement["Condition"],
+                operator: {**statement["Condition"][operator], key: values},
+            }
+            return account.without(part.document, part.statement, Condition=condition)
         case "condition":
             operator, _, key = part.value.partition(" ")
             conditions = {
