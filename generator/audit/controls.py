@@ -227,7 +227,7 @@ CONTROLS: Final = (
         "Overwritten and deleted data can be had back",
         "Versioning on both buckets; Object Lock and a replica by setting",
         _BUCKETS,
-        (_RESOURCES, _CHOICES),
+        (_RESOURCES, _CHOICES, "tests/cloud/test_choices.py"),
         "no",
         _all(_without("VersioningConfiguration"), _BUCKETS),
     ),

@@ -1,6 +1,7 @@
 """AWS::S3::Bucket: every property of ours kept, and no deletion of a bucket that holds something.
 
-Ministack drops encryption, logging, lifecycle, ownership and tags, and deletes full buckets.
+Ministack drops encryption, logging, lifecycle, ownership, locks, replication and tags, and deletes
+full buckets.
 Source: "AWS::S3::Bucket", CloudFormation Template Reference; "DeleteBucket", S3 API Reference.
 """
 
@@ -27,9 +28,11 @@ KNOWN = {
     "LifecycleConfiguration",
     "LoggingConfiguration",
     "NotificationConfiguration",
+    "ObjectLockConfiguration",
     "ObjectLockEnabled",
     "OwnershipControls",
     "PublicAccessBlockConfiguration",
+    "ReplicationConfiguration",
     "Tags",
     "VersioningConfiguration",
     "WebsiteConfiguration",
@@ -83,6 +86,21 @@ def _ownership(value: Fields) -> Fields:
     return {"OwnershipControls": {"Rules": value["Rules"]}}
 
 
+def _object_lock(value: Fields) -> Fields:
+    retention = value["Rule"]["DefaultRetention"]
+    rule = {"DefaultRetention": {**retention, "Days": int(retention["Days"])}}
+    return {"ObjectLockConfiguration": {**value, "Rule": rule}}
+
+
+def _replication(value: Fields) -> Fields:
+    rules = [
+        {"ID": rule["Id"], "Priority": int(rule["Priority"])}
+        | {k: v for k, v in rule.items() if k not in {"Id", "Priority"}}
+        for rule in value["Rules"]
+    ]
+    return {"ReplicationConfiguration": {"Role": value["Role"], "Rules": rules}}
+
+
 def _true(value: Any) -> bool:
     return str(value).lower() == "true"
 
@@ -112,6 +130,18 @@ KEPT: dict[str, tuple[str, Callable[[Fields], Fields], Any, Any]] = {
         _ownership,
         s3._put_bucket_ownership_controls,
         s3._delete_bucket_ownership_controls,
+    ),
+    "ObjectLockConfiguration": (
+        "PutObjectLockConfiguration",
+        _object_lock,
+        s3._put_object_lock_configuration,
+        lambda name: s3._bucket_object_lock.pop(name, None),
+    ),
+    "ReplicationConfiguration": (
+        "PutBucketReplication",
+        _replication,
+        s3._put_bucket_replication,
+        s3._delete_bucket_replication,
     ),
 }
 
@@ -145,13 +175,15 @@ def keep(name: str, old: Fields, new: Fields) -> None:
     unknown = set(new) - KNOWN
     if unknown:
         raise ValueError(f"the emulated bucket does not know {', '.join(sorted(unknown))}")
+    if "VersioningConfiguration" in new:
+        s3._bucket_versioning[name] = new["VersioningConfiguration"]["Status"]
+    if _true(new.get("ObjectLockEnabled", False)) and name not in s3._bucket_object_lock:
+        s3._bucket_object_lock[name] = {"enabled": True, "default_retention": None}
     for prop, (operation, change, put, remove) in KEPT.items():
         if prop in new:
             _check(put(name, _body(operation, name, change(new[prop]))), prop)
         elif prop in old:
             remove(name)
-    if "VersioningConfiguration" in new:
-        s3._bucket_versioning[name] = new["VersioningConfiguration"]["Status"]
     s3._bucket_tags[name] = {tag["Key"]: tag["Value"] for tag in new.get("Tags") or []}
 
 
