@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
     from generator.runs.executions import Execution, Pipeline
     from generator.runs.results import Findings
+
+_WIDE: Final = 130
+"""Columns of a terminal on which the metrics have room beside what the gate decided."""
+_PREFERRED: Final = ("accuracy", "balanced_accuracy", "f1", "log_loss")
 
 
 @click.command(
@@ -77,7 +81,8 @@ def _all(pipeline: Pipeline, limit: int, as_json: bool) -> None:
     elif not rows:
         print(f"{pipeline.name} has not run yet: python build.py run{pipeline.target.options()}")
     else:
-        console().print(_table(rows))
+        out = console()
+        out.print(_table(rows, out.width))
 
 
 def _json(run: Execution, findings: Findings) -> dict[str, Any]:
@@ -94,7 +99,7 @@ def _json(run: Execution, findings: Findings) -> dict[str, Any]:
     }
 
 
-def _table(rows: list[tuple[Execution, Findings]]) -> Table:
+def _table(rows: list[tuple[Execution, Findings]], width: int) -> Table:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -102,15 +107,16 @@ def _table(rows: list[tuple[Execution, Findings]]) -> Table:
     from generator.runs.results import number  # noqa: PLC0415
     from generator.runs.view import style_of  # noqa: PLC0415
 
-    names = _metrics_of(rows)
+    names = _metrics_of(rows) if width >= _WIDE else []
     table = Table("run", "started", box=None, pad_edge=False)
     table.add_column("took", justify="right")
     table.add_column("status")
-    table.add_column("gate")
     for name in names:
         table.add_column(name, justify="right")
     table.add_column("model", justify="right")
-    table.add_column("", no_wrap=True, overflow="ellipsis")
+    for column in table.columns:
+        column.no_wrap = True
+    table.add_column("gate, or what happened")  # takes what room is left
     for run, findings in rows:
         known = findings.metrics
         registered = run.made("RegisterModel")
@@ -119,15 +125,17 @@ def _table(rows: list[tuple[Execution, Findings]]) -> Table:
             f"{run.started:%Y-%m-%d %H:%M}",
             duration(run.seconds),
             Text(run.status, style=style_of(run.status)),
-            f"{findings.decision or ''}",
             *(number(known[name]) if name in known else "" for name in names),
             registered.made_name if registered else "",
-            Text(_note(run, findings), style="dim"),
+            Text(_result(run, findings), no_wrap=True, overflow="ellipsis"),
         )
     return table
 
 
-_PREFERRED = ("accuracy", "balanced_accuracy", "f1", "log_loss")
+def _result(run: Execution, findings: Findings) -> str:
+    note = _note(run, findings)
+    told = (f"{findings.decision}" if findings.decision else "", note)
+    return "; ".join(filter(None, told))
 
 
 def _metrics_of(rows: list[tuple[Execution, Findings]]) -> list[str]:

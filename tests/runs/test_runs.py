@@ -355,7 +355,7 @@ def test_history_shows_every_run_with_its_metrics(build_py: Command, succeeded: 
         (one["started"] for one in everything), reverse=True
     )
     header, *lines = shown.splitlines()
-    assert header.split()[:5] == ["run", "started", "took", "status", "gate"]
+    assert header.split()[:5] == ["run", "started", "took", "status", "accuracy"]
     assert [line.split()[0] for line in lines] == [one["id"] for one in everything]
 
 
