@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from generator import life
+
 if TYPE_CHECKING:
     from generator.settings import Settings
 
-DEFAULT_STACK: Final = "tabular"
-"""Name of the stack where none is given."""
 
 config_option = click.option(
     "--config",
@@ -27,6 +27,7 @@ config_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
+DEFAULT_STACK: Final = life.DEFAULT_STACK
 yes_option = click.option("--yes", is_flag=True, help="Ask nothing: the answer is yes.")
 
 _TARGET: Final = (

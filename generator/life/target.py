@@ -14,14 +14,16 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionError,  # noqa: A004 - botocore's own
+    HTTPClientError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
     ProfileNotFound,
 )
 
-from generator.commands.options import DEFAULT_STACK
 from generator.errors import CommandError, UsageError
+from generator.life import DEFAULT_STACK
 
 _RETRIES: Final = Config(retries={"mode": "standard", "max_attempts": 8})
 """Polling five stacks meets CloudFormation's throttling; standard mode waits and asks again."""
@@ -142,8 +144,14 @@ def told_in_one_line() -> Iterator[None]:
         ) from error
     except NoRegionError as error:
         raise UsageError("--region: none was given and none is configured") from error
-    except BotoCoreError as error:
+    except (ConnectionError, HTTPClientError) as error:
         raise CommandError(f"AWS cannot be reached: {_flat(str(error))}") from error
+    except BotoCoreError as error:
+        raise CommandError(f"AWS cannot be asked: {_flat(str(error))}") from error
+    except ValueError as error:
+        if "endpoint" not in str(error):
+            raise
+        raise UsageError(f"AWS_ENDPOINT_URL: {_flat(str(error))}") from error
 
 
 def in_words(error: ClientError) -> str:

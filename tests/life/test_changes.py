@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from generator.errors import CommandError
-from generator.life import change_view, changes
+from generator.life import change_view, changes, deployment
 from generator.life.changes import Action, Change, NoChangesError, Wanted
 from generator.life.target import Target
 from tests.life import canned
@@ -245,3 +245,16 @@ def test_a_refusal_of_both_is_told_with_its_reason() -> None:
         changes.change_set(target, WANTED, "mine", no_sleep),
     ):
         pytest.fail("it was refused")
+
+
+def test_a_service_role_is_handed_to_cloudformation() -> None:
+    role = "arn:aws:iam::123456789012:role/tabular-deployer"
+    asked: dict[str, Any] = {}
+
+    def create(body: Mapping[str, Any]) -> Json:
+        asked.update(body)
+        return {"StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/life/1"}
+
+    target = Target(canned.session({"cloudformation.CreateStack": create}), "life")
+    deployment.create(target, Wanted(WANTED.template_url, [], role))
+    assert asked["RoleARN"] == role

@@ -45,19 +45,6 @@ def made(deployed: Target, aws: Session, run: Run) -> Iterator[Made]:
         run("destroy", "--stack-name", "doomed", "--yes", "--delete-spaces")
 
 
-def test_nothing_is_left_and_a_second_time_is_fine(made: Made, aws: Session, run: Run) -> None:
-    sagemaker = aws.client("sagemaker")
-    outputs = stacks.need(made.target).outputs
-    sagemaker.start_pipeline_execution(PipelineName=outputs["PipelineName"])
-    done = run("destroy", "--stack-name", made.name, "--yes")
-    assert done.status == 0, done
-    assert "StorageStack/DataBucket: bucket, with all objects" in done.out
-    assert "Nothing is left of what was to go." in done.out
-    assert inventory(aws) == made.before
-    again = run("destroy", "--stack-name", made.name, "--yes", "--json")
-    assert (again.status, again.json["left"]) == (0, [])
-
-
 def test_spaces_stop_it_until_they_may_go(made: Made, aws: Session, run: Run) -> None:
     sagemaker = aws.client("sagemaker")
     domain = stacks.need(made.target).outputs["DomainId"]
@@ -75,18 +62,26 @@ def test_spaces_stop_it_until_they_may_go(made: Made, aws: Session, run: Run) ->
     assert inventory(aws) == made.before
 
 
-def test_a_network_interface_in_the_way_is_waited_out(made: Made, aws: Session) -> None:
-    ec2, vpc = aws.client("ec2"), stacks.need(made.target).outputs["VpcId"]
-    subnets = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]
-    interface = ec2.create_network_interface(
-        SubnetId=subnets[0]["SubnetId"], Description="somebody's"
-    )["NetworkInterface"]["NetworkInterfaceId"]
+def test_runs_go_an_interface_in_the_way_is_waited_out_and_nothing_is_left(
+    made: Made, aws: Session, run: Run
+) -> None:
+    ec2, outputs = aws.client("ec2"), stacks.need(made.target).outputs
+    aws.client("sagemaker").start_pipeline_execution(PipelineName=outputs["PipelineName"])
+    vpc = [{"Name": "vpc-id", "Values": [outputs["VpcId"]]}]
+    subnet = ec2.describe_subnets(Filters=vpc)["Subnets"][0]["SubnetId"]
+    answer = ec2.create_network_interface(SubnetId=subnet, Description="somebody's")
+    interface = answer["NetworkInterface"]["NetworkInterfaceId"]
+
     destroy = Terminal.start("destroy", "--stack-name", made.name, "--yes")
+    destroy.expect("StorageStack/DataBucket: bucket, with all objects")
     destroy.expect(f"waiting for network interfaces to go: {interface} (somebody's)")
     ec2.delete_network_interface(NetworkInterfaceId=interface)
     assert destroy.end() == 0, destroy.text()
     assert "Nothing is left of what was to go." in destroy.text()
     assert inventory(aws) == made.before
+
+    again = run("destroy", "--stack-name", made.name, "--yes", "--json")
+    assert (again.status, again.json["left"]) == (0, [])
 
 
 def test_in_mode_prod_data_key_and_logs_stay(deployed: Target, run: Run) -> None:

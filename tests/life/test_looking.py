@@ -182,3 +182,22 @@ def test_bash_completes_commands_options_and_choices() -> None:
     assert complete("python", "build.py", "deploy", "--me") == ["--mend"]
     assert complete("python", "build.py", "deploy", "--mode", "") == ["dev", "prod"]
     assert complete("python", "other.py", "des") == []
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("nonsense", "AWS_ENDPOINT_URL: Invalid endpoint: nonsense"),
+        ("http://127.0.0.1:9", "AWS cannot be reached"),
+    ],
+)
+@pytest.mark.usefixtures("deployed")
+def test_what_is_wrong_around_aws_is_one_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, url: str, said: str
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    done = run("status", "--stack-name", "life")
+    assert done.status in {1, 2}
+    assert done.err.count("\n") == 1
+    assert said in done.err
