@@ -69,14 +69,14 @@ def run(target: Target, options: Options) -> int:
     except KeyboardInterrupt:
         _say_how_to_go_on(target)
         raise
-    return _tell(target, out, options, fate, home, after, cause)
+    return _tell(target, out, options, _look(target, fate, home, after, cause))
 
 
 def _nothing_to_do(target: Target, out: Console, options: Options) -> int:
     out.print(f"There is no stack {target.stack} in {target.region}: nothing to delete.")
     _delete_artifacts(target, out, options)
     if options.as_json:
-        print_json({"stack": target.stack, "status": None, "left": [], "stays": []})
+        print_json(_Remains(None).as_json(target.stack))
     return 0
 
 
@@ -185,45 +185,57 @@ def _say_how_to_go_on(target: Target) -> None:
     )
 
 
-def _tell(
-    target: Target,
-    out: Console,
-    options: Options,
-    fate: Fate,
-    home: str | None,
-    after: Stack,
-    cause: Cause | None,
-) -> int:
-    """Look for everything that should be gone; say what is left, and what stays by intention."""
+@dataclass(frozen=True)
+class _Remains:
+    """What is there after the deletion: left against the intention, kept by it, or not seen."""
+
+    status: str | None
+    left: Sequence[Leftover] = ()
+    stays: Sequence[Leftover] = ()
+    unseen: Sequence[Doomed] = ()
+    cause: Cause | None = None
+
+    @property
+    def gone(self) -> bool:
+        return self.status == "DELETE_COMPLETE"
+
+    def as_json(self, stack: str) -> dict[str, object]:
+        cause = self.cause
+        return {
+            "stack": stack,
+            "status": self.status,
+            "left": [one.as_json() for one in self.left],
+            "stays": [one.as_json() for one in self.stays],
+            "unseen": [one.place for one in self.unseen],
+            "cause": cause and {"place": cause.place, "reason": cause.reason},
+        }
+
+
+def _look(
+    target: Target, fate: Fate, home: str | None, after: Stack, cause: Cause | None
+) -> _Remains:
+    """Look for everything that should be gone, and for what stays by intention."""
     unseen: list[Doomed] = []
     left = left_of(target, fate.goes, _reasons(cause), unseen)
     if home and after.status == "DELETE_COMPLETE":
         left.append(_home(target, home))
     stays = left_of(target, fate.stays, lambda _: "its DeletionPolicy keeps it", unseen)
-    gone = after.status == "DELETE_COMPLETE" and not left
+    return _Remains(after.status, left, stays, unseen, cause)
+
+
+def _tell(target: Target, out: Console, options: Options, remains: _Remains) -> int:
+    """Say what is left; it is a failure if something is that should not be."""
     if options.as_json:
-        print_json(
-            {
-                "stack": target.stack,
-                "status": after.status,
-                "left": [one.as_json() for one in left],
-                "stays": [one.as_json() for one in stays],
-                "unseen": [one.place for one in unseen],
-                "cause": cause and {"place": cause.place, "reason": cause.reason},
-            }
-        )
+        print_json(remains.as_json(target.stack))
     else:
-        _show(out, after, left, stays, cause)
-        if unseen:
-            places = ", ".join(one.place for one in unseen)
-            out.print(f"Not looked at, since rights are missing: {places}", soft_wrap=True)
-    if not gone:
+        _show(out, remains)
+    if not remains.gone:
         raise CommandError(
-            f"{target.stack} is not gone, it is in {after.status}; once the reason is gone, run "
+            f"{target.stack} is not gone, it is in {remains.status}; once the reason is gone, run "
             f"`python build.py destroy{target.options()}` again"
-            if after.status != "DELETE_COMPLETE"
-            else "the stack is gone, but not all that it had made"
         )
+    if remains.left:
+        raise CommandError("the stack is gone, but not all that it had made")
     _delete_artifacts(target, out, options)
     return 0
 
@@ -249,24 +261,22 @@ def _home(target: Target, file_system: str) -> Leftover:
     )
 
 
-def _show(
-    out: Console,
-    after: Stack,
-    left: Sequence[Leftover],
-    stays: Sequence[Leftover],
-    cause: Cause | None,
-) -> None:
-    if cause is not None and after.status != "DELETE_COMPLETE":
+def _show(out: Console, remains: _Remains) -> None:
+    cause = remains.cause
+    if cause is not None and not remains.gone:
         text = f"First cause: {cause.place} ({cause.type}): {cause.reason}"
         out.print(Text(text, style="red"), soft_wrap=True)
-    if stays:
+    if remains.stays:
         out.print("Stays, as its DeletionPolicy says:")
-        _list(out, stays)
-    if left:
+        _list(out, remains.stays)
+    if remains.left:
         out.print("Left:", style="red")
-        _list(out, left)
-    elif after.status == "DELETE_COMPLETE":
+        _list(out, remains.left)
+    elif remains.gone:
         out.print("Nothing is left of what was to go.", style="green")
+    if remains.unseen:
+        places = ", ".join(one.place for one in remains.unseen)
+        out.print(f"Not looked at, since rights are missing: {places}", soft_wrap=True)
 
 
 def _list(out: Console, rows: Sequence[Leftover]) -> None:

@@ -48,12 +48,12 @@ def fate(target: Target, node: Node, workload: Workload) -> Fate:
 
 
 def _resources(target: Target, node: Node, path: str) -> Iterator[tuple[Doomed, bool]]:
-    bodies = stacks.template(target, node.stack.id).get("Resources", {})
-    for resource in node.resources:
-        if resource.exists and resource.type != STACK_TYPE:
-            policy = bodies.get(resource.logical_id, {}).get("DeletionPolicy", "Delete")
-            place = f"{path}/{resource.logical_id}" if path else resource.logical_id
-            yield Doomed(place, resource.type, resource.physical_id), policy in _KEEPS
+    there = [one for one in node.resources if one.exists and one.type != STACK_TYPE]
+    bodies = stacks.template(target, node.stack.id).get("Resources", {}) if there else {}
+    for resource in there:
+        policy = bodies.get(resource.logical_id, {}).get("DeletionPolicy", "Delete")
+        place = f"{path}/{resource.logical_id}" if path else resource.logical_id
+        yield Doomed(place, resource.type, resource.physical_id), policy in _KEEPS
     for child in node.children:
         yield from _resources(target, child, f"{path}/{child.title}" if path else child.title)
 
