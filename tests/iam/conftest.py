@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -32,9 +31,12 @@ def account() -> Account:
 
 
 @pytest.fixture(scope="session")
-def recorded_calls(request: pytest.FixtureRequest) -> Path:
+def recorded_calls(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Return the functions' calls; their tests run for it, unless they just did."""
-    return _recorded_before(request) or record()
+    folder = tmp_path_factory.mktemp("recorded")
+    return _recorded_before(request, folder) or record(folder)
 
 
 @pytest.fixture(scope="session")
@@ -43,16 +45,16 @@ def calls(account: Account, recorded_calls: Path) -> list[Required]:
     return required(account, recorded_calls)
 
 
-def _recorded_before(request: pytest.FixtureRequest) -> Path | None:
+def _recorded_before(request: pytest.FixtureRequest, folder: Path) -> Path | None:
     """Return the functions' calls, if all their tests ran earlier in this session."""
     recorder, config = request.config.stash.get(SESSION, None), request.config
-    folder = config.rootpath / "tests/functions"
-    wanted = {path for path in folder.glob("test_*.py") if path.name != "test_rights.py"}
+    tests = (config.rootpath / "tests/functions").glob("test_*.py")
+    wanted = {path for path in tests if path.name != "test_rights.py"}
     collected = {item.path for item in request.session.items}
     whole = not config.option.keyword and not any("::" in one for one in config.args)
     if recorder is None or not whole or not wanted <= collected or len(recorder.calls) < FUNCTIONS:
         return None
-    path = Path(tempfile.mkdtemp()) / "calls.json"
+    path = folder / "calls.json"
     recorder.save(path)
     return path
 

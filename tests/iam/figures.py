@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from generator.files import REPOSITORY, write
@@ -32,7 +33,7 @@ from tests.iam.minimality import (
     limits,
     needed_by,
 )
-from tests.iam.required import IMPLICIT, KINDS, Required, implicit_rights, required
+from tests.iam.required import IMPLICIT, KINDS, Required, implicit_rights, record, required
 from tests.iam.simulator import Json
 
 FIGURES: Final = REPOSITORY / "docs/figures/iam.json"
@@ -251,7 +252,8 @@ def render(found: Json) -> bytes:
 def main(path: Path = FIGURES) -> None:
     """Write the figures."""
     account = Account.of(resolve())
-    calls = required(account)
+    with TemporaryDirectory() as folder:
+        calls = required(account, record(Path(folder)))
     attempts = attacks(account, calls)
     found = figures(account, calls, attempts, find(account, calls, attempts))
     print("changed" if write(path, render(found)) else "nothing changed", path.name)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -50,10 +49,10 @@ class Required:
         return f"{self.kind}: {self.request} ({self.trigger})"
 
 
-def required(account: Account, recorded_calls: Path | None = None) -> list[Required]:
-    """Return every required call, each once; without a file, the functions' tests are run."""
+def required(account: Account, recorded_calls: Path) -> list[Required]:
+    """Return every required call, each once; `record` makes the file of the functions' calls."""
     found = [
-        *_recorded(account, recorded_calls or record()),
+        *_recorded(account, recorded_calls),
         *_of_walkthrough(account),
         *(Required(DERIVED, *call) for call in derived_calls(account)),
         *implicit_calls(account),
@@ -67,9 +66,9 @@ def _identity(request: Request) -> tuple[str, ...]:
     return (request.who, request.action, request.resource, request.via, *context)
 
 
-def record() -> Path:
-    """Run the functions' tests and return the file with their calls."""
-    path = Path(tempfile.mkdtemp()) / "calls.json"
+def record(folder: Path) -> Path:
+    """Run the functions' tests and return the file with their calls, in `folder`."""
+    path = folder / "calls.json"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/functions"]
     subprocess.run(
         command,
