@@ -91,6 +91,9 @@ class Document:
     owner: str
     """The policy of roles, or what it guards, by logical id."""
     policy: Json
+    """As the simulator reads it, with stand-ins."""
+    written: Json
+    """As the template has it."""
     roles: tuple[str, ...] = ()
 
     @property
@@ -315,7 +318,7 @@ def _document(kind: str, owner: str, policy: Json, roles: Sequence[str] = ()) ->
     text = json.dumps(policy)
     for key, stand_in in STAND_INS.items():
         text = text.replace(f'"{key}"', f'"{stand_in}"')
-    return Document(kind, owner, json.loads(text), tuple(roles))
+    return Document(kind, owner, json.loads(text), policy, tuple(roles))
 
 
 def _fill_in(text: str) -> str:

@@ -204,7 +204,7 @@ def _trusted(account: Account, role: str) -> Json:
 def _rights(account: Account, name: str, needs: Mapping[Part, Sequence[Required]]) -> list[Json]:
     """Return a row for each statement of a policy."""
     rows = []
-    for number, statement in enumerate(account.documents[name].policy["Statement"]):
+    for number, statement in enumerate(account.documents[name].written["Statement"]):
         kinds = {
             kind_of(part, refused)
             for part, refused in needs.items()
