@@ -235,7 +235,8 @@ def _show_failure(out: Console, pipeline: Pipeline, execution: Execution) -> Non
     if step.kind == "Fail":
         out.print("Nothing was registered or deployed; what serves stays as it is.")
         return
-    out.print(f"{step.name} failed: {plain_reason(step.reason)}", style="red", markup=False)
+    told = Text(f"{step.name} failed: {plain_reason(step.reason)}", style="red")
+    out.print(told, soft_wrap=True)
     lines = job_log.end(pipeline.target, step, _LOG_LINES)
     if lines:
         out.print(f"The end of its log, {job_log.place(step)}:", style="dim", markup=False)
