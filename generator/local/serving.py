@@ -38,6 +38,8 @@ _POLL_SECONDS: Final = 0.1
 _REQUEST_SECONDS: Final = 60.0
 _OK: Final = 200
 _LOG_LINES: Final = 5
+_COMMAND_LINE_LOOKS: Final = 10
+_COMMAND_LINE_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True)
@@ -140,8 +142,13 @@ def deploy(job: Job, container: Mapping[str, Any], isolated: bool, attached: boo
 def _command_line(pid: int) -> str:
     """How a process was started; empty if there is none of this id."""
     file = Path(f"/proc/{pid}/cmdline")
-    if file.exists():
-        return file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    for _ in range(_COMMAND_LINE_LOOKS):
+        if not file.exists():
+            break
+        found = file.read_bytes()
+        if found:  # empty for some milliseconds after a start, and for good after an end
+            return found.replace(b"\0", b" ").decode(errors="replace")
+        time.sleep(_COMMAND_LINE_SECONDS)
     ps = shutil.which("ps")
     if ps is None or Path("/proc/self").exists():
         return ""
