@@ -7,7 +7,12 @@ from typing import Any
 
 from boto3.session import Session
 from botocore.awsrequest import AWSResponse
+from botocore.loaders import create_loader
+from botocore.session import get_session
 from botocore.validate import validate_parameters
+
+LOADER = create_loader()
+"""Read the services' models once: EC2's alone takes half a second."""
 
 Answer = Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -18,7 +23,10 @@ def session(answers: Mapping[str, Answer], region: str = "eu-west-1") -> Session
     An answer is a response, or makes one from the request's body. A response that the service's
     model does not know fails the test.
     """
-    made = Session(region_name=region, aws_access_key_id="canned", aws_secret_access_key="canned")
+    core = get_session()
+    core.register_component("data_loader", LOADER)
+    core.set_credentials("canned", "canned")
+    made = Session(region_name=region, botocore_session=core)
     for name, answer in answers.items():
         service, _, operation = name.partition(".")
         made.events.register(f"before-call.{service}.{operation}", _handler(answer))

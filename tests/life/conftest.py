@@ -13,6 +13,7 @@ from boto3.session import Session
 
 from generator.commands import main
 from generator.emulator import process
+from generator.emulator.inventory import inventory
 from generator.emulator.process import Emulator
 from generator.life import source
 from generator.life.source import Source
@@ -40,6 +41,7 @@ class Done:
 
 
 Run = Callable[..., Done]
+Account = Callable[[], dict[str, list[str]]]
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +66,25 @@ def aws(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             patch.setenv(name, str(nowhere))
         patch.delenv("AWS_PROFILE", raising=False)
         yield Session()
+
+
+class _Clients:
+    """A session that makes each client once."""
+
+    def __init__(self, session: Session) -> None:
+        self._session, self._made = session, dict[str, Any]()
+
+    def client(self, service: str) -> Any:
+        if service not in self._made:
+            self._made[service] = self._session.client(service)
+        return self._made[service]
+
+
+@pytest.fixture(scope="session")
+def account(aws: Session) -> Account:
+    """Give a function that says what exists in the account."""
+    clients: Any = _Clients(aws)
+    return lambda: inventory(clients)
 
 
 @pytest.fixture

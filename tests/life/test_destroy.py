@@ -12,14 +12,13 @@ from typing import Any
 import pytest
 from boto3.session import Session
 
-from generator.emulator.inventory import inventory
 from generator.emulator.process import Emulator
 from generator.life import artifacts, destruction, stacks
 from generator.life import inventory as remains
 from generator.life.inventory import Doomed
 from generator.life.target import Target
 from tests.life import canned
-from tests.life.conftest import AWSCLI_PYTHON, Run
+from tests.life.conftest import AWSCLI_PYTHON, Account, Run
 from tests.life.terminal import Terminal
 
 
@@ -36,16 +35,18 @@ class Made:
 
 
 @pytest.fixture
-def made(deployed: Target, aws: Session, run: Run) -> Iterator[Made]:
+def made(deployed: Target, account: Account, run: Run) -> Iterator[Made]:
     """Deploy a stack of its own; remove what the test leaves of it."""
-    target, before = replace(deployed, stack="doomed"), inventory(aws)
+    target, before = replace(deployed, stack="doomed"), account()
     assert run("deploy", "--stack-name", "doomed", "--yes").status == 0
     yield Made(target, before)
     if stacks.find(target) is not None:
         run("destroy", "--stack-name", "doomed", "--yes", "--delete-spaces")
 
 
-def test_spaces_stop_it_until_they_may_go(made: Made, aws: Session, run: Run) -> None:
+def test_spaces_stop_it_until_they_may_go(
+    made: Made, account: Account, aws: Session, run: Run
+) -> None:
     sagemaker = aws.client("sagemaker")
     domain = stacks.need(made.target).outputs["DomainId"]
     sagemaker.create_space(DomainId=domain, SpaceName="thesis")
@@ -59,11 +60,11 @@ def test_spaces_stop_it_until_they_may_go(made: Made, aws: Session, run: Run) ->
 
     done = run("destroy", "--stack-name", made.name, "--yes", "--delete-spaces")
     assert done.status == 0, done
-    assert inventory(aws) == made.before
+    assert account() == made.before
 
 
 def test_runs_go_an_interface_in_the_way_is_waited_out_and_nothing_is_left(
-    made: Made, aws: Session, run: Run
+    made: Made, account: Account, aws: Session, run: Run
 ) -> None:
     ec2, outputs = aws.client("ec2"), stacks.need(made.target).outputs
     aws.client("sagemaker").start_pipeline_execution(PipelineName=outputs["PipelineName"])
@@ -78,7 +79,7 @@ def test_runs_go_an_interface_in_the_way_is_waited_out_and_nothing_is_left(
     ec2.delete_network_interface(NetworkInterfaceId=interface)
     assert destroy.end() == 0, destroy.text()
     assert "Nothing is left of what was to go." in destroy.text()
-    assert inventory(aws) == made.before
+    assert account() == made.before
 
     again = run("destroy", "--stack-name", made.name, "--yes", "--json")
     assert (again.status, again.json["left"]) == (0, [])

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boto3.session import Session
 
-from generator.emulator.inventory import inventory
 from generator.life import (
     checks_account,
     checks_network,
@@ -26,7 +24,7 @@ from generator.life.target import Target
 from generator.settings import Mode
 from generator.yaml_text import from_yaml
 from tests.life import canned
-from tests.life.conftest import ROOT, Run
+from tests.life.conftest import ROOT, Account, Run
 
 Json = dict[str, Any]
 ZONES = ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
@@ -299,14 +297,14 @@ def test_rights_that_are_denied_or_missing_are_problems() -> None:
     assert found[0].command.startswith("aws iam attach-role-policy --role-name Deployer ")
 
 
-def test_the_emulated_account_is_fit_and_stays_as_it_is(aws: Session, run: Run) -> None:
-    before = inventory(aws)
+def test_the_emulated_account_is_fit_and_stays_as_it_is(account: Account, run: Run) -> None:
+    before = account()
     done = run("doctor", "--stack-name", "never", "--json")
     assert done.status == 0, done
     found = {one["check"]: one["verdict"] for one in done.json}
     assert found["endpoint services"] == found["region"] == found["stack"] == "ok"
     assert found["instance quotas"] == "unknown"
-    assert inventory(aws) == before
+    assert account() == before
 
 
 @pytest.mark.usefixtures("aws")

@@ -8,12 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from boto3.session import Session
 
-from generator.emulator.inventory import inventory
 from generator.life import stacks
 from generator.life.target import Target
-from tests.life.conftest import Run
+from tests.life.conftest import Account, Run
 from tests.life.terminal import Terminal
 
 
@@ -27,9 +25,9 @@ def fleeting(deployed: Target, run: Run) -> Iterator[Target]:
 
 
 def test_what_ctrl_c_interrupts_goes_on_and_can_be_gone_on_with(
-    fleeting: Target, aws: Session, run: Run
+    fleeting: Target, account: Account, run: Run
 ) -> None:
-    before = inventory(aws)
+    before = account()
     deploy = Terminal.start("deploy", "--stack-name", "fleeting")
     deploy.expect("Create it?")
     deploy.type("y")
@@ -60,7 +58,7 @@ def test_what_ctrl_c_interrupts_goes_on_and_can_be_gone_on_with(
     assert destroy.end() == 130
     assert "goes on from where it is" in destroy.text()
     assert run("destroy", "--stack-name", "fleeting", "--yes").status == 0
-    assert inventory(aws) == before
+    assert account() == before
 
 
 def test_no_is_taken_for_an_answer(fleeting: Target) -> None:
