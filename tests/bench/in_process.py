@@ -11,8 +11,11 @@ from pathlib import Path
 from tests.bench.job_scripts import ENVIRONMENT, PYTHON
 from tests.bench.measure import ROOT
 
-Calls = Callable[[str, int, int], list[float]]
-"""Way (see `inside/in_process.py`), rows of a call and number of calls to their milliseconds."""
+Calls = Callable[[str, int, int], list[tuple[float, float]]]
+"""Way (see `inside/in_process.py`), rows of a call and number of calls to their milliseconds.
+
+They are pairs: on the clock, and of processor.
+"""
 
 
 @contextmanager
@@ -30,10 +33,9 @@ def calling(model: Path, test: Path) -> Iterator[Calls]:
         raise RuntimeError("the process has no pipes")
     asked, answered = process.stdin, process.stdout
 
-    def call(way: str, rows: int, calls: int) -> list[float]:
+    def call(way: str, rows: int, calls: int) -> list[tuple[float, float]]:
         print(way, rows, calls, file=asked, flush=True)
-        times: list[float] = json.loads(answered.readline())
-        return times
+        return [(wall, cpu) for wall, cpu in json.loads(answered.readline())]
 
     try:
         while answered.readline() not in {"ready\n", ""}:
