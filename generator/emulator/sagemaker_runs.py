@@ -104,7 +104,7 @@ def stop(run: Record) -> None:
     if REAL and not held:
         REAL[0].stop(run)
         return
-    run.fields["PipelineExecutionStatus"] = "Stopping"
+    run.fields.update(PipelineExecutionStatus="Stopping", LastModifiedTime=time.time())
 
     def stopped() -> None:
         run.fields["PipelineExecutionStatus"] = "Stopped"
