@@ -1,7 +1,7 @@
 """A function behind a custom resource: its log group, its rights, itself, and the resource.
 
-Used by the stacks. The function's role is made without rights by the security stack, so that the
-policies of key and buckets can name it; here it gets them.
+Used by the stacks. The function's role is made by the security stack, with what every function
+needs, so that the policies of key and buckets can name it; here it gets the rest.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from troposphere.cloudformation import CustomResource
 from functions.shared.properties import field_names, property_name
 from generator import package
 from generator.lifetime import lifetime
-from generator.policies.functions import every_function, function_in_the_vpc
+from generator.policies.functions import write_log
 from generator.policies.statements import role_arn, role_policy
 from generator.settings import Mode, Settings
 from generator.wiring import (
@@ -121,7 +121,7 @@ class Plan:
 def add_function(template: Template, plan: Plan, around: Surroundings) -> awslambda.Function:
     """Add log group, rights and function; return the function."""
     log_group = add(template, _log_group(plan, around))
-    policy = add(template, _policy(plan, around, log_group))
+    policy = add(template, _policy(plan, log_group))
     return add(template, _function(plan, around, log_group, policy))
 
 
@@ -134,17 +134,9 @@ def _log_group(plan: Plan, around: Surroundings) -> logs.LogGroup:
     )
 
 
-def _policy(plan: Plan, around: Surroundings, log_group: logs.LogGroup) -> iam.RolePolicy:
-    statements = [
-        *every_function(
-            GetAtt(log_group, "Arn"),
-            around.dead_letter_queue,
-            around.key_arn,
-            around.settings.functions.tracing,
-        ),
-        *(function_in_the_vpc() if around.vpc_config else []),
-        *plan.rights,
-    ]
+def _policy(plan: Plan, log_group: logs.LogGroup) -> iam.RolePolicy:
+    """Return the function's own rights; those that every function has came with its role."""
+    statements = [write_log(GetAtt(log_group, "Arn")), *plan.rights]
     return role_policy(f"{plan.title}Policy", plan.role, statements)
 
 

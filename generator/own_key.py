@@ -15,7 +15,7 @@ from generator.identifiers import Place
 from generator.policies.resources import key_policy
 from generator.resolve import resolve_templates
 from generator.settings import Settings
-from generator.wiring import RoleName, RootStackName
+from generator.wiring import RoleName, RootStackName, UniqueName
 
 PATH: Final = "templates/own-key-policy.json"
 EXAMPLE: Final = Place(account="111122223333", region="eu-west-1")
@@ -27,7 +27,12 @@ Json = dict[str, Any]
 def policy(settings: Settings, place: Place = EXAMPLE) -> Json:
     """Return the key policy for a place."""
     begins = f"{settings.project}*"
-    document = key_policy(RootStackName(begins), [RoleName(begins)], settings.security.break_glass)
+    document = key_policy(
+        RootStackName(begins),
+        UniqueName(begins),
+        [RoleName(begins)],
+        settings.security.break_glass,
+    )
     template = Template()
     template.add_resource(kms.Key("Key", KeyPolicy=document))
     deployment = resolve_templates({"root": template.to_dict()}, place=place)

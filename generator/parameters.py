@@ -214,8 +214,8 @@ def _zone(number: int) -> Parameter:
         AllowedPattern=ZONE_PATTERN,
         ConstraintDescription="must be the name of a zone, such as eu-west-1a, or empty",
         Default="",
-        Description=f"Zone of subnet {number}; empty: the region's first ones. Not every zone has "
-        "every endpoint service",
+        Description=f"Zone of subnet {number}; empty: the region's first ones, as listed at the "
+        "time. Named, it stays. Not every zone has every endpoint service",
         Type="String",
     )
 

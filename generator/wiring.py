@@ -79,7 +79,7 @@ class RootStackName(Value):
 class RoleName(Value):
     """A role's name; it has no path."""
 
-    description = "Name of an IAM role (made without rights by the security stack)"
+    description = "Name of an IAM role, made by the security stack"
 
 
 class KeyArn(Value):
@@ -226,11 +226,16 @@ def publish(outputs: object, template: Template) -> None:
 
 
 def nest(
-    root: Template, child: StackTemplate[InputsT, OutputsT], inputs: InputsT, tags: Tags
+    root: Template,
+    child: StackTemplate[InputsT, OutputsT],
+    inputs: InputsT,
+    tags: Tags,
+    after: tuple[str, ...] = (),
 ) -> OutputsT:
     """Add ``child`` to ``root`` with its inputs; return its outputs as typed references.
 
-    ``tags`` are put on the nested stack, and by CloudFormation on all that it makes.
+    ``tags`` are put on the nested stack, and by CloudFormation on all that it makes. ``after`` are
+    the names of stacks that are made before it, and go after it, though it reads nothing of theirs.
 
     Raises:
         TypeError: ``inputs`` are another stack's, or a field holds the wrong kind of value.
@@ -248,6 +253,8 @@ def nest(
             **goes(),
         ),
     )
+    if after:
+        stack.DependsOn = [f"{logical_id(name)}Stack" for name in after]
     return child.outputs(
         **{name: _output(kind, stack, name) for name, kind in _kinds(child.outputs).items()}
     )

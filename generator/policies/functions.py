@@ -50,19 +50,24 @@ _INTERFACES = (
 )
 
 
-def every_function(
-    log_group: Expression, queue: QueueArn, key: KeyArn, tracing: bool
-) -> list[Statement]:
-    """Write the log and, with ``tracing``, the trace; hand over events that failed.
+def write_log(log_group: Expression) -> Statement:
+    """Write the function's own log.
 
-    Log and queue are encrypted.
+    Source: Lambda developer guide, "Defining Lambda function permissions with an execution role".
+    """
+    return allow("WriteLog", [logs.CreateLogStream, logs.PutLogEvents], [log_group])
 
-    Source: Lambda developer guide, "Defining Lambda function permissions with an execution role"
-    and "Adding a dead-letter queue".
+
+def every_function(queue: QueueArn, key: KeyArn, tracing: bool) -> list[Statement]:
+    """With ``tracing``, write the trace; hand over events that failed. Log and queue are encrypted.
+
+    Lambda tries these rights when a function is made: they are given with the role, minutes before,
+    since rights given a moment before are not everywhere yet (IAM user guide, "Changes that I make
+    are not always immediately visible"). Source: Lambda developer guide, "Adding a dead-letter
+    queue".
     """
     traces = allow_anywhere("WriteTraces", [xray.PutTelemetryRecords, xray.PutTraceSegments])
     return [
-        allow("WriteLog", [logs.CreateLogStream, logs.PutLogEvents], [log_group]),
         *([traces] if tracing else []),
         allow("HandOverFailedEvents", [sqs.SendMessage], [queue]),
         use_key_through(["logs", "sqs"], key),
@@ -72,8 +77,9 @@ def every_function(
 def function_in_the_vpc() -> list[Statement]:
     """Let Lambda put the function's interfaces into our subnets, and its code not.
 
-    Unconditioned by the parameter that takes the function out of the VPC: Lambda removes its
-    interfaces some time after that. The Deny holds for calls that the function's code makes.
+    Given with the role, and unconditioned by the parameter that takes the function out of the VPC:
+    Lambda removes its interfaces some time after the function is gone or outside. The Deny holds
+    for calls that the function's code makes.
     Source: Lambda developer guide, "Giving Lambda functions access to resources in an Amazon VPC".
     """
     return [

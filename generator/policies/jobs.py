@@ -23,6 +23,9 @@ from generator.policies.statements import (
 )
 from generator.wiring import BucketName, Expression, KeyArn, UniqueName
 
+ENDPOINT_LOGS = "/aws/sagemaker/Endpoints"
+"""Where SageMaker writes an endpoint's log, in a group named after the endpoint."""
+
 
 def processing(
     bucket: BucketName, key: KeyArn, repositories: Sequence[Repository]
@@ -32,11 +35,9 @@ def processing(
         *read_prefixes(bucket, ("raw/", "code/", "processed/", "models/")),
         write_prefixes(bucket, ("processed/",)),
         *use_key(key),
-        *grant_key_for_volumes(key),
         *pull_images(repositories),
         write_job_logs("/aws/sagemaker/ProcessingJobs"),
         put_metrics(),
-        *network_interfaces_of_jobs(),
     ]
 
 
@@ -48,11 +49,9 @@ def training(
         *read_prefixes(bucket, ("code/", "processed/")),
         write_prefixes(bucket, ("models/",)),
         *use_key(key),
-        *grant_key_for_volumes(key),
         *pull_images(repositories),
         write_job_logs("/aws/sagemaker/TrainingJobs"),
         put_metrics(),
-        *network_interfaces_of_jobs(),
     ]
 
 
@@ -68,12 +67,10 @@ def notebook_jobs(
         *read_prefixes(bucket, ("raw/", "processed/", "studio/")),
         write_prefixes(bucket, ("studio/",)),
         *use_key(key),
-        *grant_key_for_volumes(key),
         *pull_images(repositories),
         write_job_logs("/aws/sagemaker/ProcessingJobs"),
         write_job_logs("/aws/sagemaker/TrainingJobs", sid="WriteTrainingLogs"),
         put_metrics(),
-        *network_interfaces_of_jobs(),
     ]
 
 
@@ -85,11 +82,26 @@ def model(
         *read_prefixes(bucket, ("models/",)),
         allow("DecryptModels", [kms.Decrypt, kms.DescribeKey], [key]),
         data_keys(key, ["logs"]),
-        *grant_key_for_volumes(key),
         *pull_images(repositories),
-        write_job_logs("/aws/sagemaker/Endpoints/${Endpoint}", Endpoint=endpoint),
+        write_job_logs(f"{ENDPOINT_LOGS}/${{Endpoint}}", Endpoint=endpoint),
         put_metrics(),
-        *network_interfaces_of_jobs(),
+    ]
+
+
+def from_first_to_last(key: KeyArn) -> list[Statement]:
+    """What SageMaker needs of a job's role until its last interface is gone.
+
+    A role has it for as long as it exists, which is longer than the network: interfaces of an
+    endpoint are removed after ``DeleteEndpoint`` has answered, with the role's rights ("Do not
+    delete or revoke the permissions for your ExecutionRoleArn", API_DeleteEndpoint).
+    """
+    return [*grant_key_for_volumes(key), *network_interfaces_of_jobs()]
+
+
+def model_from_first_to_last(key: KeyArn) -> list[Statement]:
+    """The same for a model, which also looks for the VPC's endpoints."""
+    return [
+        *from_first_to_last(key),
         allow_anywhere("FindEndpointsOfTheVpc", [ec2.DescribeVpcEndpoints]),
     ]
 

@@ -19,6 +19,7 @@ from generator.policies.statements import (
     allow,
     allow_anywhere,
     arn,
+    bucket_arn,
     objects_arn,
     role_arn,
     use_key_through,
@@ -52,10 +53,32 @@ def pipeline(
         *_register(name),
         tag_what_is_made([arn("sagemaker", "*")]),
         *[pass_role(f"Pass{label}Role", role) for label, role in roles],
-        allow("ReadReportOfTheGate", [s3.GetObject], [objects_arn(bucket, "processed/")]),
-        allow("DecryptReportOfTheGate", [kms.Decrypt], [key]),
+        *_read_for_gate_and_registry(bucket, key),
         *grant_key_for_volumes(key),
         _processing_in_a_vpc(),
+    ]
+
+
+def _read_for_gate_and_registry(bucket: BucketName, key: KeyArn) -> list[Statement]:
+    """Read the report that the gate asks for, and the model's archive when it is registered.
+
+    The service reads both with this role, from outside the VPC. That CreateModelPackage reads the
+    archive with the pipeline's role is reported, not documented: "Access denied for bucket" of the
+    archive otherwise.
+    """
+    return [
+        allow(
+            "ReadReportAndModel",
+            [s3.GetObject],
+            [objects_arn(bucket, "processed/"), objects_arn(bucket, "models/")],
+        ),
+        allow(
+            "ListModels",
+            [s3.ListBucket],
+            [bucket_arn(bucket)],
+            Condition(StringLike("s3:prefix", "models/*")),
+        ),
+        allow("DecryptReportAndModel", [kms.Decrypt], [key]),
     ]
 
 
@@ -107,11 +130,17 @@ def _deploy(name: UniqueName) -> list[Statement]:
 
 
 def _register(name: UniqueName) -> list[Statement]:
+    """Register the model.
+
+    The step also calls CreateModelPackageGroup, whether or not the group exists: it takes "exists"
+    for an answer, but not "denied" (reported from runs on real accounts; documented nowhere).
+    """
     return [
         allow(
             "RegisterModels",
             [
                 sagemaker.CreateModelPackage,
+                sagemaker.CreateModelPackageGroup,
                 sagemaker.DescribeModelPackage,
                 sagemaker.DescribeModelPackageGroup,
             ],

@@ -24,6 +24,7 @@ from awacs.aws import (
 )
 from troposphere import Join, Ref, Split, Sub
 
+from generator.policies.jobs import ENDPOINT_LOGS
 from generator.policies.statements import (
     account_root,
     allow_principal,
@@ -80,7 +81,7 @@ _CUSTOMER_ALGORITHM = "s3:x-amz-server-side-encryption-customer-algorithm"
 
 
 def key_policy(
-    root_stack: RootStackName, users: Sequence[RoleName], break_glass: str
+    root_stack: RootStackName, name: UniqueName, users: Sequence[RoleName], break_glass: str
 ) -> PolicyDocument:
     """Return the key's policy: who may administer it, use it, and let AWS services use it.
 
@@ -115,7 +116,7 @@ def key_policy(
             Condition(Bool("kms:GrantIsForAWSResource", "true")),
         ),
         _deny_grants_to_others(),
-        _logs_use_key(root_stack),
+        _logs_use_key(root_stack, name),
         _events_use_key(),
         _alarms_use_key(),
     )
@@ -163,12 +164,15 @@ def _deny_grants_to_others() -> Statement:
     )
 
 
-def _logs_use_key(root_stack: RootStackName) -> Statement:
-    """Let CloudWatch Logs encrypt the log groups whose names CloudFormation made.
+def _logs_use_key(root_stack: RootStackName, name: UniqueName) -> Statement:
+    """Let CloudWatch Logs encrypt the groups that CloudFormation named, and the endpoint's.
 
     Source: CloudWatch Logs guide, "Encrypt log data in CloudWatch Logs using AWS KMS".
     """
-    groups = arn("logs", "log-group:${RootStack}-*", RootStack=root_stack)
+    groups = [
+        arn("logs", "log-group:${RootStack}-*", RootStack=root_stack),
+        arn("logs", f"log-group:{ENDPOINT_LOGS}/${{Name}}", Name=name),
+    ]
     return allow_principal(
         "LogGroupsOfTheStackUseKey",
         Principal("Service", Sub("logs.${AWS::Region}.amazonaws.com")),

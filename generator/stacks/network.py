@@ -353,7 +353,11 @@ def _title(service: str) -> str:
 def _add_flow_log(
     template: Template, vpc: ec2.VPC, inputs: Inputs, settings: Settings, mode: Mode
 ) -> None:
-    """Log who talked to whom in the VPC."""
+    """Log who talked to whom in the VPC.
+
+    The group by name: its ``Arn`` ends in ``:*``, and a flow log takes that for a destination but
+    never delivers (terraform-provider-aws issue 6373).
+    """
     group = add(
         template,
         logs.LogGroup(
@@ -375,7 +379,7 @@ def _add_flow_log(
             "FlowLog",
             DeliverLogsPermissionArn=role_arn(inputs.flow_logs_role),
             DependsOn=[policy.title],
-            LogDestination=GetAtt(group, "Arn"),
+            LogGroupName=group.ref(),
             LogDestinationType="cloud-watch-logs",
             MaxAggregationInterval=FLOW_LOG_SECONDS,
             ResourceId=vpc.ref(),

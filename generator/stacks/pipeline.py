@@ -11,11 +11,13 @@ from troposphere import (
     GetAtt,
     Not,
     Ref,
+    Sub,
     Template,
     awslambda,
     cloudwatch,
     events,
     iam,
+    logs,
     sagemaker,
     sns,
 )
@@ -107,7 +109,8 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     inputs = declare(Inputs, template)
     template.add_mapping(images.MAPPING_NAME, images.ACCOUNTS)
     around = surroundings(template, inputs, settings, mode)
-    role_policies = add_all(template, _rights_of_roles(inputs))
+    endpoint_logs = add(template, _endpoint_log_group(inputs, settings, mode))
+    role_policies = add_all(template, _rights_of_roles(inputs, endpoint_logs))
     seed = _add_seeding(template, inputs, around)
     group = add(template, _model_package_group(inputs))
     pipeline = _add_pipeline(template, inputs, around, [*role_policies, group, seed])
@@ -121,8 +124,22 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     return StackTemplate("pipeline", template, Inputs, Outputs)
 
 
-def _rights_of_roles(inputs: Inputs) -> list[iam.RolePolicy]:
-    """Return the rights of jobs, model and pipeline; the roles were made without any."""
+def _endpoint_log_group(inputs: Inputs, settings: Settings, mode: Mode) -> logs.LogGroup:
+    """Return the group that SageMaker would make for the endpoint's log, without key and end."""
+    return logs.LogGroup(
+        "EndpointLogGroup",
+        KmsKeyId=inputs.key_arn,
+        LogGroupName=Sub(f"{jobs.ENDPOINT_LOGS}/${{Name}}", Name=inputs.unique_name),
+        RetentionInDays=settings.storage.log_retention_days,
+        **lifetime(mode),
+    )
+
+
+def _rights_of_roles(inputs: Inputs, endpoint_logs: logs.LogGroup) -> list[iam.RolePolicy]:
+    """Return the rights of jobs, model and pipeline to their work.
+
+    At deletion they go before the endpoint's log group: a late line would else make it anew.
+    """
     data, key, name = inputs.data_bucket, inputs.key_arn, inputs.unique_name
     passed = [
         ("Processing", inputs.processing_role),
@@ -138,10 +155,13 @@ def _rights_of_roles(inputs: Inputs) -> list[iam.RolePolicy]:
     }
     own = [("NotebookJobs", inputs.notebook_jobs_role), ("Pipeline", inputs.pipeline_role)]
     roles = dict([*passed, *own])
-    return [
+    policies = [
         role_policy(f"{purpose}Policy", roles[purpose], rules)
         for purpose, rules in statements.items()
     ]
+    for policy in policies:
+        policy.DependsOn = [endpoint_logs.title]
+    return policies
 
 
 def _add_seeding(template: Template, inputs: Inputs, around: Surroundings) -> AWSObject:

@@ -34,10 +34,12 @@ def build(settings: Settings, mode: Mode) -> dict[str, Template]:
     )
     connected = nest(root, network_stack, _network_inputs(name, given, secured), tags)
     stored = nest(root, storage_stack, _storage_inputs(given, secured, connected), tags)
-    opened = nest(root, studio_stack, _studio_inputs(name, given, secured, connected, stored), tags)
     running = nest(
         root, pipeline_stack, _pipeline_inputs(name, given, secured, connected, stored), tags
     )
+    # Studio goes first, so that people's spaces stop a deletion before anything else is gone.
+    studio_inputs = _studio_inputs(name, given, secured, connected, stored)
+    opened = nest(root, studio_stack, studio_inputs, tags, after=(pipeline_stack.name,))
     _add_outputs(root, settings, secured.notebook_jobs_role, connected, stored, opened, running)
     stacks = (security_stack, network_stack, storage_stack, studio_stack, pipeline_stack)
     return {"root": root} | {stack.name: stack.template for stack in stacks}

@@ -1,7 +1,9 @@
-"""Roles without rights, the key, and the queue for what nobody could handle.
+"""Roles, the key, and the queue for what nobody could handle.
 
-The policies of key and buckets name roles, and the rights of roles name key and buckets: so the
-roles come first and bare, and each gets its rights in the stack whose work it does.
+The policies of key and buckets name roles, and the rights of roles name buckets: so the roles come
+first, and each gets the rights to its work in the stack whose work it does. What AWS does with a
+role before and after that work (checks, encrypts volumes, removes network interfaces) it may do
+from here on: this stack is made first and goes last.
 """
 
 from __future__ import annotations
@@ -9,12 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from awacs.aws import Statement
-from troposphere import GetAtt, Sub, Tags, Template, kms, sqs
+from troposphere import GetAtt, Sub, Tags, Template, iam, kms, sqs
 
 from generator.lifetime import goes, lifetime
+from generator.policies.functions import every_function, function_in_the_vpc
+from generator.policies.jobs import from_first_to_last, model_from_first_to_last
 from generator.policies.resources import dead_letter_policy, key_policy
 from generator.policies.statements import (
     bare_role,
+    role_policy,
     trust_flow_logs,
     trust_lambda,
     trust_sagemaker,
@@ -29,6 +34,7 @@ from generator.wiring import (
     StackTemplate,
     UniqueName,
     add,
+    add_all,
     declare,
     publish,
 )
@@ -75,12 +81,13 @@ class Outputs(RoleNames):
 
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack."""
-    template = Template(Description=f"{settings.project}: roles without rights, key, queue")
+    template = Template(Description=f"{settings.project}: roles, key, queue")
     inputs = declare(Inputs, template)
     roles = _add_roles(template, inputs, settings.security.permissions_boundary)
     key = KeyArn(settings.security.key or _add_key(template, inputs, roles, settings, mode))
     queue = add(template, _queue(key, inputs.root_stack))
     add(template, _queue_policy(inputs, queue))
+    add_all(template, _lasting_rights(roles, key, queue, settings.functions.tracing))
     outputs = Outputs(
         **{field.name: getattr(roles, field.name) for field in fields(RoleNames)},
         key_arn=key,
@@ -126,6 +133,30 @@ def _add_roles(template: Template, inputs: Inputs, boundary: str) -> RoleNames:
     )
 
 
+def _lasting_rights(
+    roles: RoleNames, key: KeyArn, queue: sqs.Queue, tracing: bool
+) -> list[iam.RolePolicy]:
+    """Return the rights that a role has from the first moment to the last."""
+    dead_letters = QueueArn(GetAtt(queue, "Arn"))
+    outside = every_function(dead_letters, key, tracing)
+    inside = [*outside, *function_in_the_vpc()]
+    rights = {
+        "Processing": (roles.processing_role, from_first_to_last(key)),
+        "Training": (roles.training_role, from_first_to_last(key)),
+        "NotebookJobs": (roles.notebook_jobs_role, from_first_to_last(key)),
+        "Model": (roles.model_role, model_from_first_to_last(key)),
+        "VpcBaseline": (roles.vpc_baseline_role, outside),
+        "EmptyBucket": (roles.empty_bucket_role, inside),
+        "ClearStudio": (roles.clear_studio_role, inside),
+        "SeedData": (roles.seed_data_role, inside),
+        "PipelineManager": (roles.pipeline_manager_role, inside),
+    }
+    return [
+        role_policy(f"{purpose}LastingPolicy", role, statements)
+        for purpose, (role, statements) in rights.items()
+    ]
+
+
 def _add_key(
     template: Template, inputs: Inputs, roles: RoleNames, settings: Settings, mode: Mode
 ) -> GetAtt:
@@ -144,7 +175,7 @@ def _key(inputs: Inputs, roles: RoleNames, mode: Mode, break_glass: str) -> kms.
         "Key",
         Description=Sub("Data, models, disks, logs, alerts of ${Name}", Name=inputs.unique_name),
         EnableKeyRotation=True,
-        KeyPolicy=key_policy(inputs.root_stack, users, break_glass),
+        KeyPolicy=key_policy(inputs.root_stack, inputs.unique_name, users, break_glass),
         PendingWindowInDays=DAYS_UNTIL_KEY_IS_DELETED[mode],
         **lifetime(mode),
     )

@@ -298,6 +298,7 @@ def test_spaces_of_people_stop_the_deletion_until_they_may_go(account: Account, 
     assert account.delete(name) == "DELETE_FAILED"
     assert "notebooks" in account.failures(name)
     assert sagemaker.list_spaces(DomainIdEquals=outputs["DomainId"])["Spaces"]
+    assert sagemaker.describe_pipeline(PipelineName=outputs["PipelineName"])
 
     sagemaker.delete_app(
         DomainId=outputs["DomainId"], SpaceName="notebooks", AppType="JupyterLab", AppName="default"

@@ -16,6 +16,7 @@ GIVEN = {
     ("AWS::SageMaker::UserProfile", "UserProfileName"),
     ("AWS::SageMaker::ModelPackageGroup", "ModelPackageGroupName"),
     ("AWS::Events::Rule", "Name"),
+    ("AWS::Logs::LogGroup", "LogGroupName"),
     ("Custom::Pipeline", "PipelineName"),
     ("Custom::Pipeline", "EndpointName"),
 }
@@ -24,7 +25,7 @@ NAME = re.compile(
     r"^(Name|\w*(Alias|Bucket|Domain|Endpoint|Function|Group|Log\w*|Pipeline|Profile"
     r"|Queue|Role|Rule|Topic)Name)$"
 )
-REFERRING = {"RoleName", "LogGroupName"}
+REFERRING = {("AWS::IAM::RolePolicy", "RoleName"), ("AWS::EC2::FlowLog", "LogGroupName")}
 """Properties that name something else."""
 LONGEST = 63
 REGION = re.compile(r"\b(af|ap|ca|eu|il|me|mx|sa|us)(-gov|-iso\w?)?-[a-z]+-\d\b")
@@ -35,7 +36,7 @@ def given_names(deployment: Deployment) -> dict[tuple[str, str], str]:
         (resource.type, name): str(value)
         for resource in deployment
         for name, value in resource.properties.items()
-        if NAME.match(name) and name not in REFERRING
+        if NAME.match(name) and (resource.type, name) not in REFERRING
     }
 
 
@@ -49,7 +50,7 @@ def test_given_names_fit_however_long_project_and_stack_are() -> None:
     settings = Settings(project="a" * 30)
     deployment = resolve(settings, place=Place(stack_name="s" * 128))
     for (kind, name), value in given_names(deployment).items():
-        assert len(value.removeprefix("alias/")) <= LONGEST, (kind, name, value)
+        assert len(value.split("/")[-1]) <= LONGEST, (kind, name, value)
 
 
 def test_two_copies_have_no_given_name_in_common() -> None:

@@ -102,7 +102,7 @@ def test_log_groups_have_our_key_and_an_end(deployment: Deployment) -> None:
     key = deployment.outputs["security"]["KeyArn"]
     groups = deployment.of_type("AWS::Logs::LogGroup")
     functions = deployment.of_type("AWS::Lambda::Function")
-    assert len(groups) == len(functions) + 1  # and that of the flow logs
+    assert len(groups) == len(functions) + 2  # and those of the flow logs and the endpoint
     for group in groups:
         assert group.properties["KmsKeyId"] == key, group
         assert group.properties["RetentionInDays"] > 0, group
@@ -225,6 +225,25 @@ def test_the_vpc_has_dns_and_flow_logs(deployment: Deployment) -> None:
     (log,) = deployment.of_type("AWS::EC2::FlowLog")
     assert log.properties["ResourceId"] == vpc.reference
     assert log.properties["TrafficType"] == "ALL"
+    group = deployment.get("network", "FlowLogsLogGroup")
+    assert log.properties["LogGroupName"] == group.reference
+    assert "LogDestination" not in log.properties  # an ARN that ends in :* never delivers
+
+
+def test_what_removes_interfaces_outlives_the_network(deployment: Deployment) -> None:
+    """Rights to remove interfaces are in the stack that is deleted after the network."""
+    found = [
+        (policy.stack, policy.logical_id)
+        for policy in deployment.of_type("AWS::IAM::RolePolicy")
+        if "ec2:DeleteNetworkInterface" in json.dumps(policy.properties["PolicyDocument"])
+    ]
+    assert len(found) == 8  # 4 roles of jobs and models, 4 of functions in the VPC
+    assert {stack for stack, _ in found} == {"security"}
+
+
+def test_studio_is_deleted_before_the_pipeline(templates: Templates) -> None:
+    """People's spaces can stop a deletion; until they do, nothing else may be gone."""
+    assert templates["root"]["Resources"]["StudioStack"]["DependsOn"] == ["PipelineStack"]
 
 
 def test_studio_is_in_the_vpc_with_our_key_and_shuts_down_what_is_idle(
