@@ -49,7 +49,10 @@ class Scope:
 
 @dataclass(frozen=True)
 class Feature:
-    """Actions that a handler calls only for resources with one of these properties."""
+    """Actions that a handler calls only for resources with one of these properties.
+
+    Not what it reads of its own service: that it asks for whether the property is there or not.
+    """
 
     kind: str
     properties: tuple[str, ...]
@@ -144,17 +147,26 @@ WRONG_IN_SCHEMAS: Final = {
 """Actions in schemas that our resources do not need, with the reason."""
 
 MISSING_IN_SCHEMAS: Final = {
+    "cloudformation:ContinueUpdateRollback": "deploy --mend",
     "cloudformation:CreateChangeSet": "aws cloudformation deploy",
     "cloudformation:DeleteChangeSet": "aws cloudformation deploy",
     "cloudformation:DescribeChangeSet": "aws cloudformation deploy",
+    "cloudformation:DescribeStackDriftDetectionStatus": "drift",
     "cloudformation:DescribeStackEvents": "aws cloudformation deploy, and its progress",
     "cloudformation:DescribeStackResource": "looking at the stacks",
+    "cloudformation:DescribeStackResourceDrifts": "drift",
     "cloudformation:DescribeStackResources": "looking at the stacks",
+    "cloudformation:DetectStackDrift": "drift",
+    "cloudformation:DetectStackResourceDrift": "drift (inferred)",
     "cloudformation:ExecuteChangeSet": "aws cloudformation deploy",
     "cloudformation:GetTemplateSummary": "aws cloudformation deploy",
     "cloudformation:ListStackResources": "looking at the stacks",
+    "cloudformation:RollbackStack": "deploy --mend",
     "cloudformation:TagResource": "stacks are tagged",
     "cloudformation:UntagResource": "stacks are tagged",
+    "cloudformation:ValidateTemplate": "generator.life.deployment.validate",
+    "ec2:DescribeAccountAttributes": "zones by default: template reference, 'Fn::GetAZs'",
+    "ec2:DescribeAvailabilityZones": "zones by default: template reference, 'Fn::GetAZs'",
     "ec2:GetSecurityGroupsForVpc": "endpoints in a VPC",
     "lambda:InvokeFunction": "custom resources (inferred)",
     "s3:PutObject": "templates and functions are uploaded",
@@ -203,17 +215,38 @@ def actions(resources: Resources) -> list[str]:
     return sorted((found - WRONG_IN_SCHEMAS.keys()) | MISSING_IN_SCHEMAS.keys())
 
 
-@cache
 def _of_handlers(kind: str) -> frozenset[str]:
-    """Return the actions that a type's handlers call, by cfn-lint's copy of its schema.
+    """Return the actions that a type's handlers call."""
+    return frozenset(action for actions in _handlers(kind).values() for action in actions)
+
+
+def _reads_of_handlers(kind: str) -> frozenset[str]:
+    """Return what a type's handlers read of its own service, corrected.
+
+    Every creation and update ends with a read, and a schema does not say that one of its actions
+    is called for some resources only.
+    """
+    own = kind.split("::")[1].lower()
+    handlers = _handlers(kind)
+    return frozenset(
+        action
+        for operation in ("read", "list")
+        for action in map(_corrected, handlers.get(operation, ()))
+        if action.startswith((f"{own}:Get", f"{own}:List", f"{own}:Describe"))
+    )
+
+
+@cache
+def _handlers(kind: str) -> Mapping[str, Sequence[str]]:
+    """Return actions by operation, by cfn-lint's copy of a type's schema.
 
     Many schemas name other types as well, so the whole of a candidate decides.
     """
     name = f'"{kind}"'.encode()
     for text in _schema_texts():
         if name in text and (schema := json.loads(text)).get("typeName") == kind:
-            handlers = schema.get("handlers", {}).values()
-            return frozenset(action for one in handlers for action in one.get("permissions", []))
+            handlers = schema.get("handlers", {})
+            return {operation: one.get("permissions", []) for operation, one in handlers.items()}
     raise ValueError(f"cfn-lint has no schema of {kind}")
 
 
@@ -235,6 +268,8 @@ def _corrected(action: str) -> str:
 
 
 def _is_of_unused_feature(kind: str, action: str, all_properties: Sequence[Any]) -> bool:
+    if action in _reads_of_handlers(f"AWS::{kind}"):
+        return False
     features = [
         feature
         for feature in FEATURES
@@ -258,6 +293,7 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
         }
     }
     roles = (f"arn:aws:iam::*:role/{name}*",)
+    keys = ("arn:aws:kms:*:*:key/*",)
     return (
         Scope("Artifacts", ("s3:*Object", "s3:GetObjectVersion"), _objects(ARTIFACT_BUCKETS)),
         Scope("Anywhere", _ANYWHERE, ("*",)),
@@ -287,7 +323,10 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
         Scope(
             "Aliases", ("kms:*Alias",), (f"arn:aws:kms:*:*:alias/{name}*", "arn:aws:kms:*:*:key/*")
         ),
-        Scope("Key", ("kms:*",), ("arn:aws:kms:*:*:key/*",), ours),
+        Scope("NewKey", _NEW_KEY, keys),
+        Scope("GrantKeyToAws", ("kms:CreateGrant",), keys, _TO_AWS),
+        Scope("UseKeyThroughServices", _USE_KEY, keys, _THROUGH_SERVICES),
+        Scope("Key", ("kms:*",), keys, ours),
         Scope("Functions", ("lambda:*",), (f"arn:aws:lambda:*:*:function:{name}*",)),
         Scope(
             "LogGroups",
@@ -315,7 +354,10 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
 
 
 _ANYWHERE: Final = (
+    "cloudformation:DescribeStackDriftDetectionStatus",
+    "cloudformation:GetTemplateSummary",
     "cloudformation:ListStacks",
+    "cloudformation:ValidateTemplate",
     "ec2:Describe*",
     "ec2:GetSecurityGroupsForVpc",
     "elasticfilesystem:CreateFileSystem",
@@ -350,6 +392,18 @@ _IAM_POLICIES: Final = (
     "iam:ListEntitiesForPolicy",
 )
 _IAM_ROLES: Final = ("iam:AttachRolePolicy", "iam:CreateRole", "iam:*RolePermissionsBoundary")
+_NEW_KEY: Final = ("kms:DescribeKey", "kms:EnableKeyRotation", "kms:Get*", "kms:ListResourceTags")
+"""What is called right after ``CreateKey``.
+
+A tag may take five minutes to count ("ABAC for AWS KMS"), and stabilising does not wait for it: so
+on any key whose own policy leaves it to IAM. They show a key, not what it encrypts.
+"""
+_USE_KEY: Final = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*")
+_THROUGH_SERVICES: Final = {
+    "StringLike": {"kms:ViaService": ["elasticfilesystem.*", "lambda.*", "sagemaker.*"]}
+}
+"""As the key's own policy has it; with any tag, since that may not count yet."""
+_TO_AWS: Final = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
 _STUDIO: Final = ("sagemaker:*Domain", "sagemaker:*UserProfile")
 
 
@@ -418,21 +472,23 @@ def _split(statements: Sequence[Json]) -> list[Json]:
 
 def _of_person(settings: Settings) -> list[Json]:
     """What is left for a person where CloudFormation has a service role: no right to resources."""
-    names = [name for name in MISSING_IN_SCHEMAS if name.startswith("cloudformation:")]
-    own = [
+    names = {name for name in MISSING_IN_SCHEMAS if name.startswith("cloudformation:")}
+    own = {
         "cloudformation:CreateStack",
         "cloudformation:DeleteStack",
         "cloudformation:DescribeStacks",
         "cloudformation:GetTemplate",
         "cloudformation:UpdateStack",
-    ]
+    }
+    anywhere = names.intersection(_ANYWHERE)
     stacks = f"arn:aws:cloudformation:*:*:stack/{settings.project}*/*"
     role = f"arn:aws:iam::*:role/{settings.project}-deployer"
     to_cloudformation = {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}
     artifacts = ["s3:GetObject", "s3:ListBucket", "s3:PutObject"]
     bucket = f"arn:aws:s3:::{ARTIFACT_BUCKETS}"
     return [
-        _statement("Stacks", sorted([*names, *own]), [stacks]),
+        _statement("Anywhere", sorted(anywhere), ["*"]),
+        _statement("Stacks", sorted((names - anywhere) | own), [stacks]),
         _statement("PassServiceRole", ["iam:PassRole"], [role], to_cloudformation),
         _statement("Artifacts", artifacts, [bucket, f"{bucket}/*"]),
     ]

@@ -199,9 +199,11 @@ def _example(patient: Patient, pattern: str) -> str:
 
 def _context(condition: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield what a request has when a statement's condition holds."""
-    for key, values in condition.get("StringEquals", {}).items():
-        yield {
-            "ContextKeyName": key,
-            "ContextKeyType": "string",
-            "ContextKeyValues": _list(values)[:1],
-        }
+    types = {"StringEquals": "string", "StringLike": "string", "Bool": "boolean"}
+    for operator, keys in condition.items():
+        for key, values in keys.items():
+            yield {
+                "ContextKeyName": key,
+                "ContextKeyType": types[operator],
+                "ContextKeyValues": [_list(values)[0].replace("*", "example")],
+            }

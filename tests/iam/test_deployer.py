@@ -36,6 +36,7 @@ WITH_RESOURCE_BUT_NO_NAME = {
     "ec2": "creations: nothing of ours is there yet",
     "kms:CreateKey": "a key has no name",
     "kms:TagResource": "while the key is made",
+    "cloudformation:GetTemplateSummary": "of a template that is no stack yet",
     "lambda:GetCodeSigningConfig": "the organisation's",
     "logs:DescribeIndexPolicies": "listing",
     "sns:GetSubscriptionAttributes": "a subscription's ARN is the topic's",
@@ -125,6 +126,18 @@ def test_every_action_of_a_schema_is_there_or_has_a_reason(templates: list[Json]
                 kind, corrected, resources[kind]
             )
             assert corrected in held or explained, f"{kind}: {action}"
+
+
+def test_what_a_handler_reads_of_its_service_is_never_left_out(templates: list[Json]) -> None:
+    """A read handler asks for metrics, analytics or signing whether they are there or not."""
+    resources = deployer.resources_of(templates)
+    held = set(deployer.actions(resources)) | deployer.WRONG_IN_SCHEMAS.keys()
+    for kind in resources:
+        service = kind.partition("::")[0].lower()
+        for action in deployer._handlers(f"AWS::{kind}").get("read", ()):
+            reads = action.startswith((f"{service}:Get", f"{service}:List", f"{service}:Desc"))
+            assert not reads or action in held, f"{kind}: {action}"
+    assert {"lambda:GetFunctionCodeSigningConfig", "s3:GetMetricsConfiguration"} <= held
 
 
 def test_every_exception_is_one(templates: list[Json]) -> None:
@@ -221,6 +234,40 @@ OURS: dict[str, tuple[str, str, dict[str, str]]] = {
         f"arn:aws:ec2:eu-west-1:{A}:vpc/vpc-1",
         {"aws__ResourceTag_project": "tabular"},
     ),
+    "read a template before there is a stack": ("cloudformation:GetTemplateSummary", "*", {}),
+    "have a template validated": ("cloudformation:ValidateTemplate", "*", {}),
+    "list the zones": ("ec2:DescribeAvailabilityZones", "*", {}),
+    "know whether there are default subnets": ("ec2:DescribeAccountAttributes", "*", {}),
+    "mend the stack": (
+        "cloudformation:ContinueUpdateRollback",
+        f"arn:aws:cloudformation:eu-west-1:{A}:stack/tabular/2",
+        {},
+    ),
+    "look for drift": (
+        "cloudformation:DetectStackDrift",
+        f"arn:aws:cloudformation:eu-west-1:{A}:stack/tabular-StudioStack-1/2",
+        {},
+    ),
+    "turn a key for which no tag counts yet": (
+        "kms:EnableKeyRotation",
+        f"arn:aws:kms:eu-west-1:{A}:key/1",
+        {},
+    ),
+    "encrypt a function's environment under it": (
+        "kms:Encrypt",
+        f"arn:aws:kms:eu-west-1:{A}:key/1",
+        {"kms__ViaService": "lambda.eu-west-1.amazonaws.com"},
+    ),
+    "make the home file system under it": (
+        "kms:GenerateDataKeyWithoutPlaintext",
+        f"arn:aws:kms:eu-west-1:{A}:key/1",
+        {"kms__ViaService": "elasticfilesystem.eu-west-1.amazonaws.com"},
+    ),
+    "have AWS hold a grant on it": (
+        "kms:CreateGrant",
+        f"arn:aws:kms:eu-west-1:{A}:key/1",
+        {"kms__GrantIsForAWSResource": "true"},
+    ),
     "delete the key": (
         "kms:ScheduleKeyDeletion",
         f"arn:aws:kms:eu-west-1:{A}:key/1",
@@ -256,6 +303,26 @@ OTHERS: dict[str, tuple[str, str, dict[str, str]]] = {
         {"aws__ResourceTag_project": "payroll"},
     ),
     "delete another key": ("kms:ScheduleKeyDeletion", f"arn:aws:kms:eu-west-1:{A}:key/1", {}),
+    "change another key's policy": (
+        "kms:PutKeyPolicy",
+        f"arn:aws:kms:eu-west-1:{A}:key/1",
+        {"aws__ResourceTag_project": "payroll"},
+    ),
+    "decrypt by itself": (
+        "kms:Decrypt",
+        f"arn:aws:kms:eu-west-1:{A}:key/1",
+        {"aws__ResourceTag_project": "tabular"},
+    ),
+    "decrypt secrets": (
+        "kms:Decrypt",
+        f"arn:aws:kms:eu-west-1:{A}:key/1",
+        {"kms__ViaService": "secretsmanager.eu-west-1.amazonaws.com"},
+    ),
+    "hand a key on to a person": (
+        "kms:CreateGrant",
+        f"arn:aws:kms:eu-west-1:{A}:key/1",
+        {"kms__GrantIsForAWSResource": "false"},
+    ),
     "delete another stack": (
         "cloudformation:DeleteStack",
         f"arn:aws:cloudformation:eu-west-1:{A}:stack/payroll/2",

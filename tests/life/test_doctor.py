@@ -269,6 +269,11 @@ def simulated(decisions: Mapping[str, str]) -> dict[str, canned.Answer]:
         if "ec2:DeleteSubnet" in actions:
             assert body["ContextEntries.member.1.ContextKeyName"] == "aws:ResourceTag/project"
             assert "tabular" in body.values()
+        if "kms:CreateGrant" in actions:
+            assert body["ContextEntries.member.1.ContextKeyName"] == "kms:GrantIsForAWSResource"
+            assert body["ContextEntries.member.1.ContextKeyType"] == "boolean"
+        if "kms:Decrypt" in actions:
+            assert "elasticfilesystem.example" in body.values()
         return {
             "EvaluationResults": [
                 {"EvalActionName": one, "EvalDecision": decisions.get(one, "allowed")}
