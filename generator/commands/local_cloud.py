@@ -84,8 +84,10 @@ def up(
             if detach:
                 return 0
             _stay(emulator)
-        except BaseException:
+        except BaseException as error:
             _end(emulator, work)
+            if isinstance(error, KeyboardInterrupt | click.Abort):
+                click.echo("The emulated AWS has ended with all that was in it.", err=True)
             raise
     _end(emulator, work)
     if not as_json:

@@ -78,11 +78,11 @@ def findings(pipeline: Pipeline, execution: Execution) -> Findings:
 
 def _report(pipeline: Pipeline, job: str) -> dict[str, Any]:
     described = pipeline.target.client("sagemaker").describe_processing_job(ProcessingJobName=job)
-    outputs = described["ProcessingOutputConfig"]["Outputs"]
-    uri = next(
-        item["S3Output"]["S3Uri"] for item in outputs if item["OutputName"] == EVALUATION.name
-    )
-    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    outputs = described.get("ProcessingOutputConfig", {}).get("Outputs", [])
+    uris = [one["S3Output"]["S3Uri"] for one in outputs if one["OutputName"] == EVALUATION.name]
+    if not uris:  # a pipeline of another definition
+        return {}
+    bucket, _, prefix = uris[0].removeprefix("s3://").partition("/")
     key = f"{prefix.rstrip('/')}/{_REPORT}"
     body = pipeline.target.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     return dict(json.loads(body))
