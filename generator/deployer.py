@@ -23,6 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from generator.policies.jobs import ENDPOINT_LOGS
 from generator.settings import Settings
 
 FOLDER: Final = "templates"
@@ -331,7 +332,10 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
         Scope(
             "LogGroups",
             ("logs:*",),
-            (f"arn:aws:logs:*:*:log-group:{name}*", f"arn:aws:logs:*:*:log-group:{name}*:*"),
+            (
+                f"arn:aws:logs:*:*:log-group:{name}*",
+                f"arn:aws:logs:*:*:log-group:{ENDPOINT_LOGS}/{name}*",
+            ),
         ),
         Scope("Buckets", ("s3:*",), (f"arn:aws:s3:::{name}*", f"arn:aws:s3:::{ARTIFACT_BUCKETS}")),
         Scope("Studio", _STUDIO, _sagemaker("domain/*", "user-profile/*", "image/*")),
