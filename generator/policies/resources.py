@@ -123,17 +123,20 @@ def key_policy(
 
 
 def _deployers_use_key(account: Principal) -> Statement:
-    """Let whoever deploys make what Lambda and SageMaker encrypt at once with their rights.
+    """Let whoever deploys make what Lambda, SageMaker and EFS encrypt at once with their rights.
 
+    EFS because SageMaker makes the domain's home file system for them, where there is to be one.
     Source: handler permissions of AWS::Lambda::Function and AWS::SageMaker::Domain; Lambda
-    developer guide, "Securing Lambda environment variables".
+    developer guide, "Securing Lambda environment variables"; SageMaker developer guide, "API
+    permissions reference" (CreateDomain); EFS user guide, "Using AWS KMS keys for Amazon EFS".
     """
+    services = [_via(service) for service in ("elasticfilesystem", "lambda", "sagemaker")]
     return allow_principal(
         "DeployersUseKeyThroughServices",
         account,
         [kms.Decrypt, kms.Encrypt, kms.GenerateDataKey, kms.GenerateDataKeyWithoutPlaintext],
         [THIS_KEY],
-        Condition(StringEquals("kms:ViaService", [_via("lambda"), _via("sagemaker")])),
+        Condition(StringEquals("kms:ViaService", services)),
     )
 
 
