@@ -85,6 +85,7 @@ def model(
         *pull_images(repositories),
         write_job_logs(f"{ENDPOINT_LOGS}/${{Endpoint}}", Endpoint=endpoint),
         put_metrics(),
+        allow_anywhere("FindEndpointsOfTheVpc", [ec2.DescribeVpcEndpoints]),
     ]
 
 
@@ -96,14 +97,6 @@ def from_first_to_last(key: KeyArn) -> list[Statement]:
     delete or revoke the permissions for your ExecutionRoleArn", API_DeleteEndpoint).
     """
     return [*grant_key_for_volumes(key), *network_interfaces_of_jobs()]
-
-
-def model_from_first_to_last(key: KeyArn) -> list[Statement]:
-    """The same for a model, which also looks for the VPC's endpoints."""
-    return [
-        *from_first_to_last(key),
-        allow_anywhere("FindEndpointsOfTheVpc", [ec2.DescribeVpcEndpoints]),
-    ]
 
 
 def read_prefixes(bucket: BucketName, prefixes: Sequence[str]) -> list[Statement]:

@@ -15,11 +15,11 @@ from troposphere import GetAtt, Sub, Tags, Template, iam, kms, sqs
 
 from generator.lifetime import goes, lifetime
 from generator.policies.functions import every_function, function_in_the_vpc
-from generator.policies.jobs import from_first_to_last, model_from_first_to_last
+from generator.policies.jobs import from_first_to_last
 from generator.policies.resources import dead_letter_policy, key_policy
 from generator.policies.statements import (
     bare_role,
-    role_policy,
+    managed_policy,
     trust_flow_logs,
     trust_lambda,
     trust_sagemaker,
@@ -135,25 +135,35 @@ def _add_roles(template: Template, inputs: Inputs, boundary: str) -> RoleNames:
 
 def _lasting_rights(
     roles: RoleNames, key: KeyArn, queue: sqs.Queue, tracing: bool
-) -> list[iam.RolePolicy]:
-    """Return the rights that a role has from the first moment to the last."""
+) -> list[iam.ManagedPolicy]:
+    """Return the rights that roles have from the first moment to the last, each once."""
+    jobs = [roles.processing_role, roles.training_role, roles.notebook_jobs_role, roles.model_role]
+    inside = [
+        roles.empty_bucket_role,
+        roles.clear_studio_role,
+        roles.seed_data_role,
+        roles.pipeline_manager_role,
+    ]
     dead_letters = QueueArn(GetAtt(queue, "Arn"))
-    outside = every_function(dead_letters, key, tracing)
-    inside = [*outside, *function_in_the_vpc()]
-    rights = {
-        "Processing": (roles.processing_role, from_first_to_last(key)),
-        "Training": (roles.training_role, from_first_to_last(key)),
-        "NotebookJobs": (roles.notebook_jobs_role, from_first_to_last(key)),
-        "Model": (roles.model_role, model_from_first_to_last(key)),
-        "VpcBaseline": (roles.vpc_baseline_role, outside),
-        "EmptyBucket": (roles.empty_bucket_role, inside),
-        "ClearStudio": (roles.clear_studio_role, inside),
-        "SeedData": (roles.seed_data_role, inside),
-        "PipelineManager": (roles.pipeline_manager_role, inside),
-    }
     return [
-        role_policy(f"{purpose}LastingPolicy", role, statements)
-        for purpose, (role, statements) in rights.items()
+        managed_policy(
+            "JobsLastingPolicy",
+            "What SageMaker does with the role of a job or model, until its last interface is gone",
+            jobs,
+            from_first_to_last(key),
+        ),
+        managed_policy(
+            "FunctionsLastingPolicy",
+            "What Lambda does with the role of every function",
+            [roles.vpc_baseline_role, *inside],
+            every_function(dead_letters, key, tracing),
+        ),
+        managed_policy(
+            "FunctionsInTheVpcLastingPolicy",
+            "What Lambda does with a role of a function in the VPC, until its interfaces are gone",
+            inside,
+            function_in_the_vpc(),
+        ),
     ]
 
 

@@ -233,12 +233,14 @@ def test_the_vpc_has_dns_and_flow_logs(deployment: Deployment) -> None:
 def test_what_removes_interfaces_outlives_the_network(deployment: Deployment) -> None:
     """Rights to remove interfaces are in the stack that is deleted after the network."""
     found = [
-        (policy.stack, policy.logical_id)
-        for policy in deployment.of_type("AWS::IAM::RolePolicy")
+        policy
+        for kind in ("AWS::IAM::RolePolicy", "AWS::IAM::ManagedPolicy")
+        for policy in deployment.of_type(kind)
         if "ec2:DeleteNetworkInterface" in json.dumps(policy.properties["PolicyDocument"])
     ]
-    assert len(found) == 8  # 4 roles of jobs and models, 4 of functions in the VPC
-    assert {stack for stack, _ in found} == {"security"}
+    assert {policy.stack for policy in found} == {"security"}
+    roles = [role for policy in found for role in policy.properties["Roles"]]
+    assert len(set(roles)) == 8  # 4 of jobs and models, 4 of functions in the VPC
 
 
 def test_studio_is_deleted_before_the_pipeline(templates: Templates) -> None:
