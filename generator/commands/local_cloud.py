@@ -80,10 +80,11 @@ def up(
         try:
             outputs = _deploy(emulator, stack_name, pairs)
             _write_notes(emulator, stack_name, work, str(outputs["DataBucket"]))
-            _tell(emulator, stack_name, work, outputs, detach, as_json)
-            if detach:
-                return 0
-            _stay(emulator)
+            with contextlib.suppress(KeyboardInterrupt):  # from here on, that is how it ends
+                _tell(emulator, stack_name, work, outputs, detach, as_json)
+                if detach:
+                    return 0
+                _stay(emulator)
         except BaseException as error:
             _end(emulator, work)
             if isinstance(error, KeyboardInterrupt | click.Abort):
@@ -197,11 +198,8 @@ def _tell(
 
 def _stay(emulator: Emulator) -> None:
     """Wait for Ctrl-C, or for the end of the emulator."""
-    try:
-        while emulator.process.poll() is None:
-            time.sleep(_POLL_SECONDS)
-    except KeyboardInterrupt:
-        return
+    while emulator.process.poll() is None:
+        time.sleep(_POLL_SECONDS)
     if emulator.process.returncode not in (0, -signal.SIGTERM):
         end = " / ".join(emulator.log.read_text(errors="replace").splitlines()[-3:])
         raise CommandError(f"the emulated AWS ended by itself: {end}")
