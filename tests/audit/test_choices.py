@@ -55,7 +55,7 @@ def test_functions_are_traced_and_may_write_traces_only_if_asked(tracing: bool, 
     found = resources(functions={"tracing": tracing})
     modes = {f["TracingConfig"]["Mode"] for f in functions(tracing=tracing)}
     assert modes == {mode}
-    assert ("WriteTraces" in sids(found["SeedDataPolicy"])) is tracing
+    assert ("WriteTraces" in sids(found["FunctionsLastingPolicy"])) is tracing
 
 
 def test_an_own_key_takes_the_place_of_ours_everywhere() -> None:

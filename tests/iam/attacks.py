@@ -135,6 +135,7 @@ def _other_prefixes(target: _Target) -> Attempt:
         ("ModelRole", "processed/"),
         ("NotebookJobsRole", "models/"),
         ("ProcessingRole", "studio/"),
+        ("PipelineRole", "raw/"),
         ("StudioRole", "code/"),
     ):
         request = Request(who, "s3:ListBucket", listed, {"s3:prefix": prefix}, "S3Endpoint")

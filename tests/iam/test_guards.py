@@ -81,9 +81,12 @@ def test_both_names_of_a_key_stand_in_one_block(account: Account, name: str) -> 
 
 def test_the_denies_are_in_force_before_the_roles_may_do_anything(account: Account) -> None:
     """The rights come in stacks that wait for outputs of the network's."""
-    stacks = {one.stack for one in account.deployment.of_type("AWS::IAM::ManagedPolicy")}
-    assert stacks == {"network"}
+    managed = account.deployment.of_type("AWS::IAM::ManagedPolicy")
+    assert {one.stack for one in managed if f"identity/{one.logical_id}" == POLICY} == {"network"}
     roles = account.documents[POLICY].roles
+    others = [one for one in managed if f"identity/{one.logical_id}" != POLICY]
+    for one in others:
+        assert not set(account.documents[f"identity/{one.logical_id}"].roles) & set(roles), one
     assert set(roles) == {"PipelineRole", "StudioRole"}
     rights = {
         one.stack: one.logical_id
