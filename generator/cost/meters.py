@@ -176,10 +176,10 @@ def _buckets(found: list[Resource], usage: Usage) -> Iterator[Meter]:
 
 def _log_groups(deployment: Deployment, usage: Usage) -> Iterator[Meter]:
     groups = deployment.of_type("AWS::Logs::LogGroup")
-    targets = [
-        str(log.properties.get("LogDestination")) for log in deployment.of_type("AWS::EC2::FlowLog")
-    ]
-    flow = [one for one in groups if any(one.reference in target for target in targets)]
+    targets = {
+        log.properties.get("LogGroupName") for log in deployment.of_type("AWS::EC2::FlowLog")
+    }
+    flow = [one for one in groups if one.reference in targets]
     flow_gb, function_gb = usage["flow-log-gb"].times(len(flow)), usage["function-log-gb"]
     others = len(groups) - len(flow)
     yield Meter(
@@ -187,7 +187,7 @@ def _log_groups(deployment: Deployment, usage: Usage) -> Iterator[Meter]:
         f"{len(flow)} x {span(usage['flow-log-gb'])} GB",
     )
     yield Meter(
-        *("Functions' logs", "logs_ingest_gb", function_gb.times(others)),
+        *("Functions' and endpoint's logs", "logs_ingest_gb", function_gb.times(others)),
         f"{others} log groups x {span(function_gb)} GB",
     )
     months, added = usage["log-months"], function_gb.times(others)

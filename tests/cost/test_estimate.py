@@ -82,7 +82,7 @@ def test_the_cdk_examples_seven_endpoints_cost_what_its_readme_says() -> None:
         ("AWS::CloudWatch::Alarm", {}, "CloudWatch alarms"),
         ("AWS::KMS::Key", {}, "KMS keys"),
         ("AWS::SQS::Queue", {}, "Dead-letter queue"),
-        ("AWS::Logs::LogGroup", {}, "Functions' logs"),
+        ("AWS::Logs::LogGroup", {}, "Functions' and endpoint's logs"),
         ("AWS::Lambda::Function", {"MemorySize": 512}, "Functions' time"),
         ("AWS::S3::Bucket", {}, "S3 storage, Another"),
     ],
@@ -132,7 +132,8 @@ def test_the_flow_log_is_priced_as_a_vended_log() -> None:
     assert quantities(made)["Flow logs"].typical > 0
     assert quantities(without)["Flow logs"] == Levels(0, 0, 0)
     assert (
-        quantities(without)["Functions' logs"].typical > quantities(made)["Functions' logs"].typical
+        quantities(without)["Functions' and endpoint's logs"].typical
+        > quantities(made)["Functions' logs"].typical
     )
 
 
