@@ -133,7 +133,7 @@ def test_the_flow_log_is_priced_as_a_vended_log() -> None:
     assert quantities(without)["Flow logs"] == Levels(0, 0, 0)
     assert (
         quantities(without)["Functions' and endpoint's logs"].typical
-        > quantities(made)["Functions' logs"].typical
+        > quantities(made)["Functions' and endpoint's logs"].typical
     )
 
 
