@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from functions.shared.aws import listed
 from functions.shared.errors import ResourceError, error_code, is_not_found
 
 if TYPE_CHECKING:
@@ -79,13 +80,7 @@ class Clearing:
         return self._list("list_spaces", "Spaces")
 
     def _list(self, operation: str, key: str) -> list[Json]:
-        pages = self.sagemaker.get_paginator(operation).paginate(DomainIdEquals=self.domain_id)
-        try:
-            return [one for page in pages for one in page[key]]
-        except ClientError as error:
-            if is_not_found(error):
-                return []
-            raise
+        return listed(self.sagemaker, operation, key, DomainIdEquals=self.domain_id)
 
     def _delete(self, operation: str, **names: str) -> None:
         """Ask for one deletion; a thing that is gone or busy is seen again at the next look."""

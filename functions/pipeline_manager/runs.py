@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from functions.shared.aws import listed
 from functions.shared.errors import error_code, is_not_found
 
 if TYPE_CHECKING:
@@ -137,13 +138,7 @@ class Runs:
             yield PACKAGE, _thing(one["ModelPackageArn"])
 
     def _list(self, operation: str, key: str, **filters: str) -> list[Json]:
-        pages = self.pipeline.sagemaker.get_paginator(operation).paginate(**filters)
-        try:
-            return [one for page in pages for one in page[key]]
-        except ClientError as error:
-            if is_not_found(error):
-                return []
-            raise
+        return listed(self.pipeline.sagemaker, operation, key, **filters)
 
 
 def _thing(arn: str) -> Thing:

@@ -367,28 +367,36 @@ SPECIAL: dict[str, Operation] = {
 }
 
 
+def denial(
+    operation: str, request: Fields, headers: dict[str, str], query: Fields
+) -> Answer | None:
+    """Return the answer to a caller who lacks a right for the operation, or nothing."""
+    key, region = extract_access_key_id(headers, query), extract_region(headers, query)
+    found = sagemaker_access.refusal(STORE, operation, request, key, region)
+    if found is None:
+        return None
+    action, arn, result = found
+    answer: Answer = access_denied_response(
+        "sagemaker",
+        action,
+        result.principal_arn,
+        "",
+        headers=headers,
+        resource_arn=arn,
+        explicit_deny=result.decision == "Deny",
+    )
+    return answer
+
+
 async def handle(
     _method: str, _path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
 ) -> Answer:
     """Answer one signed request: the caller's rights first, then the operation."""
     operation = headers.get("x-amz-target", "").removeprefix("SageMaker.")
     request = json.loads(body or b"{}")
-    key = extract_access_key_id(headers, query)
-    denied = sagemaker_access.refusal(
-        STORE, operation, request, key, extract_region(headers, query)
-    )
+    denied = denial(operation, request, headers, query)
     if denied:
-        action, arn, result = denied
-        answer: Answer = access_denied_response(
-            "sagemaker",
-            action,
-            result.principal_arn,
-            "",
-            headers=headers,
-            resource_arn=arn,
-            explicit_deny=result.decision == "Deny",
-        )
-        return answer
+        return denied
     try:
         return _answer(200, operate(operation, request))
     except ApiError as error:

@@ -13,11 +13,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from ministack import app
-from ministack.core.iam_actions import access_denied_response
-from ministack.core.router import extract_access_key_id, extract_region
 
-from generator.emulator import sagemaker_access, sagemaker_api, sagemaker_runs
-from generator.emulator.sagemaker_api import STORE, Answer, operate
+from generator.emulator import sagemaker_api, sagemaker_runs
+from generator.emulator.sagemaker_api import STORE, Answer, denial, operate
 from generator.emulator.sagemaker_endpoints import Endpoints, Server
 from generator.emulator.sagemaker_executions import Executions
 from generator.emulator.sagemaker_jobs import Jobs
@@ -70,7 +68,7 @@ def _answer_invocations(endpoints: Endpoints) -> None:
         if found is None:
             return await control(method, path, headers, body, query)
         name = unquote(found[1])
-        denied = _denied(name, headers, query)
+        denied = denial("InvokeEndpoint", {"EndpointName": name}, headers, query)
         if denied is not None:
             return denied
         try:
@@ -83,26 +81,6 @@ def _answer_invocations(endpoints: Endpoints) -> None:
         return await asyncio.to_thread(_invoke, server, headers, body)
 
     app.SERVICE_HANDLERS["sagemaker"] = handle
-
-
-def _denied(name: str, headers: dict[str, str], query: Fields) -> Answer | None:
-    key = extract_access_key_id(headers, query)
-    request = {"EndpointName": name}
-    region = extract_region(headers, query)
-    found = sagemaker_access.refusal(STORE, "InvokeEndpoint", request, key, region)
-    if found is None:
-        return None
-    action, arn, result = found
-    answer: Answer = access_denied_response(
-        "sagemaker",
-        action,
-        result.principal_arn,
-        "",
-        headers=headers,
-        resource_arn=arn,
-        explicit_deny=result.decision == "Deny",
-    )
-    return answer
 
 
 def _invoke(server: Server, headers: dict[str, str], body: bytes) -> Answer:

@@ -120,11 +120,6 @@ def execute(target: Target, change_set: ChangeSet) -> None:
     )
 
 
-def validate(target: Target, wanted: Wanted) -> None:
-    """Have CloudFormation read the root template; a template that it refuses raises."""
-    target.client("cloudformation").validate_template(TemplateURL=wanted.template_url)
-
-
 def wanted(
     target: Target,
     bucket: str,

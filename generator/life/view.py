@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 from rich.tree import Tree
@@ -41,14 +41,21 @@ def following(out: Console, totals: Totals, verbose: bool = False) -> Iterator[O
         yield _Lines(out, verbose).observe
         return
     view = _Tree(totals)
+    with drawn(out, view.render):
+        yield view.observe
+
+
+@contextmanager
+def drawn(out: Console, render: Callable[[], RenderableType]) -> Iterator[None]:
+    """Draw what ``render`` gives, again and again; the last state stays on the terminal."""
     with Live(
-        get_renderable=view.render,
+        get_renderable=render,
         console=out,
         refresh_per_second=_REFRESHES_A_SECOND,
         vertical_overflow="ellipsis",
     ) as live:
         try:
-            yield view.observe
+            yield
         finally:
             live.refresh()
 

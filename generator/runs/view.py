@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from generator.life.view import duration, short
+from generator.life.view import drawn, duration, short
 from generator.local import plan
 from generator.local.jobs import plain_reason
 from generator.runs import job_log, results
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from generator.runs.executions import Execution, Observer, Pipeline, Step
 
-_REFRESHES_A_SECOND: Final = 8
 _LOG_LINES: Final = 20
 _NOTE_CHARACTERS: Final = 110
 _STYLES: Final = {
@@ -90,16 +88,8 @@ def following(out: Console, pipeline: Pipeline) -> Iterator[Observer]:
         yield _Lines(out, Notes(pipeline, with_log=False)).observe
         return
     view = _Live(pipeline.definition["Steps"], Notes(pipeline, with_log=True), pipeline.name)
-    with Live(
-        get_renderable=view.render,
-        console=out,
-        refresh_per_second=_REFRESHES_A_SECOND,
-        vertical_overflow="ellipsis",
-    ) as live:
-        try:
-            yield view.observe
-        finally:
-            live.refresh()
+    with drawn(out, view.render):
+        yield view.observe
 
 
 class _Live:
