@@ -28,6 +28,11 @@ MISSING: Final = frozenset(
 
 AUTO: Final = "auto"
 
+CLASS_METRICS: Final = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "neg_log_loss")
+NUMBER_METRICS: Final = ("r2", "neg_root_mean_squared_error", "neg_mean_absolute_error")
+METRICS: Final = (AUTO, *CLASS_METRICS, *NUMBER_METRICS)
+"""What the gate can ask for. More is better for each."""
+
 LEAST_ROWS: Final = 10
 """Rows to train with below which AutoGluon cannot set any aside to validate with (tried out)."""
 
@@ -37,7 +42,7 @@ class JobError(Exception):
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """A parser of `--name value` pairs that raises `JobError`, in place of ending the process."""
+    """A parser of `--name value` or `--name=value` that raises `JobError`, and ends no process."""
 
     def error(self, message: str) -> NoReturn:
         """Raise `JobError` with what argparse found."""
@@ -45,9 +50,11 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def parse_pairs(self, argv: Sequence[str]) -> argparse.Namespace:
         """Parse `argv`; a value may begin with a dash, such as a class named -1 or a column -x."""
-        names, values = argv[::2], argv[1::2]
-        pairs = [f"{name}={value}" for name, value in zip(names, values, strict=False)]
-        return self.parse_args([*pairs, *names[len(values) :]])
+        joined, rest = [], iter(argv)
+        for item in rest:
+            value = None if "=" in item else next(rest, None)
+            joined.append(item if value is None else f"{item}={value}")
+        return self.parse_args(joined)
 
 
 def base_folder() -> Path:
@@ -133,6 +140,23 @@ def positive_class(classes: Iterable[str], wanted: str) -> str | None:
         raise JobError(
             f"positive class: {wanted!r} was given, but the label has {len(found)} classes and "
             f"only one of two can be the positive one; give {AUTO!r}"
+        )
+    return wanted
+
+
+def metric(problem: str, wanted: str) -> str:
+    """The gate's metric for a `problem` of the schema; `AUTO` is `roc_auc` or `r2`.
+
+    Raises:
+        JobError: `wanted` does not measure such a problem.
+    """
+    fitting = NUMBER_METRICS if problem == "regression" else CLASS_METRICS
+    if wanted == AUTO:
+        return "r2" if problem == "regression" else "roc_auc"
+    if wanted not in fitting:
+        raise JobError(
+            f"metric: {wanted!r} cannot measure a {problem} model; give {AUTO!r} or one of "
+            f"{', '.join(fitting)}"
         )
     return wanted
 
