@@ -40,7 +40,6 @@ SMALL_INSTANCE = "ml.m5.large"
 ZONE_PATTERN = r"^$|^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$"
 EMAIL_PATTERN = r"^$|^[^@\s]+@[^@\s]+\.[^@\s]+$"
 AUTOGLUON_TAG_PATTERN = r"^[0-9]+\.[0-9]+\.[0-9]+-cpu-py3[0-9]+-ubuntu[0-9.]+(-v[0-9.]+)?$"
-SKLEARN_TAG_PATTERN = r"^[0-9]+\.[0-9]+-[0-9]+-cpu-py3$"
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,6 @@ class Given:
     processing_instance_type: Text
     training_instance_type: Text
     endpoint_instance_type: Text
-    preprocess_image_tag: Text
     auto_gluon_image_tag: Text
     alert_email: OptionalText
 
@@ -87,7 +85,6 @@ def add_parameters(root: Template, zones: int) -> Given:
         processing_instance_type=Text(Ref("ProcessingInstanceType")),
         training_instance_type=Text(Ref("TrainingInstanceType")),
         endpoint_instance_type=Text(Ref("EndpointInstanceType")),
-        preprocess_image_tag=Text(Ref("PreprocessImageTag")),
         auto_gluon_image_tag=Text(Ref("AutoGluonImageTag")),
         alert_email=OptionalText(Ref("AlertEmail")),
     )
@@ -120,7 +117,6 @@ def _pipeline() -> Group:
             ("Instance type of training jobs", _instance_type("Training")),
             ("Instance type of the endpoint", _instance_type("Endpoint")),
             ("AutoGluon image tag", _auto_gluon_tag()),
-            ("scikit-learn image tag", _sklearn_tag()),
         ),
     )
 
@@ -147,18 +143,7 @@ def _auto_gluon_tag() -> Parameter:
         AllowedPattern=AUTOGLUON_TAG_PATTERN,
         ConstraintDescription=f"must be a CPU image's tag, such as {images.AUTOGLUON_TAG}",
         Default=images.AUTOGLUON_TAG,
-        Description="AWS Deep Learning Container of AutoGluon, for training and inference alike",
-        Type="String",
-    )
-
-
-def _sklearn_tag() -> Parameter:
-    return Parameter(
-        "PreprocessImageTag",
-        AllowedPattern=SKLEARN_TAG_PATTERN,
-        ConstraintDescription=f"must be a CPU image's tag, such as {images.SKLEARN_TAG}",
-        Default=images.SKLEARN_TAG,
-        Description="AWS's scikit-learn container, in which the data is prepared",
+        Description="AWS Deep Learning Container of AutoGluon, for all jobs and the endpoint alike",
         Type="String",
     )
 
@@ -255,8 +240,8 @@ def add_rules(root: Template, zones: int) -> None:
         "RegionHasImages",
         _assertion(
             Contains(regions, Ref("AWS::Region")),
-            "In this region AWS has no image of AutoGluon or scikit-learn, or CloudFormation lacks "
-            f"a SageMaker resource. Deploy in one of: {', '.join(regions)}.",
+            "In this region AWS has no image of AutoGluon, or CloudFormation lacks a SageMaker "
+            f"resource. Deploy in one of: {', '.join(regions)}.",
         ),
     )
     names = [Ref(f"AvailabilityZone{number}") for number in _numbers(zones)]

@@ -20,7 +20,15 @@ from typing import Any, Final
 
 Json = dict[str, Any]
 
-SCRIPTS: Final = ("preprocess.py", "train.py", "evaluate.py", "inference.py", "jobs.py")
+SCRIPTS: Final = (
+    "preprocess.py",
+    "train.py",
+    "evaluate.py",
+    "inference.py",
+    "jobs.py",
+    "columns.py",
+    "cells.py",
+)
 """The job scripts, and what they share, as they lie under `Environment.code_prefix`."""
 
 OWNER_TAG: Final = "pipeline-owner"
@@ -56,13 +64,37 @@ INSTANCE_TYPE_RULE: Final = (
 )
 """The three patterns in plain words, for error messages and `ConstraintDescription`."""
 
-METRICS: Final = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "neg_log_loss")
-"""What the gate can ask for. More is better for each: log loss is negated, as scikit-learn does."""
+PROBLEMS: Final = ("auto", "binary", "multiclass", "regression")
+"""What a model can be asked to predict; `auto` lets Preprocess decide from the label column."""
+
+METRICS: Final = (
+    "auto",
+    "accuracy",
+    "balanced_accuracy",
+    "f1",
+    "roc_auc",
+    "neg_log_loss",
+    "r2",
+    "neg_root_mean_squared_error",
+    "neg_mean_absolute_error",
+)
+"""What the gate can ask for; `auto` is `roc_auc` for classes and `r2` for regression.
+
+More is better for each: losses and errors are negated, as scikit-learn does.
+"""
+
+NO_COLUMN: Final = "none"
+NO_LIST: Final = "[]"
+NO_KINDS: Final = "{}"
+"""Values that ask for nothing. They are not empty, because the service refuses an empty value:
+"string \"\" is too short (length: 0, required minimum: 1)" (sagemaker-python-sdk#4016).
+"""
 
 PRESETS: Final = ("medium_quality", "good_quality", "high_quality", "best_quality")
 """AutoGluon's presets that train without a GPU and without a download, the quickest first."""
 
 _VOLUME_GB: Final = 30
+_TRAINING_ROWS: Final = 1_000_000
 _PROCESSING_SECONDS: Final = 2 * 3600
 _TRAINING_SECONDS: Final = 6 * 3600
 _CODE_FOLDER: Final = "/opt/ml/processing/input/code"
@@ -91,7 +123,6 @@ class Environment:
     model_role_arn: str
     subnet_ids: tuple[str, ...]
     security_group_ids: tuple[str, ...]
-    preprocess_image: str
     training_image: str
     inference_image: str
     processing_instance_type: str
@@ -117,8 +148,14 @@ class Output:
 
 TRAIN_DATA: Final = Output("Preprocess", "train")
 TEST_DATA: Final = Output("Preprocess", "test")
+TABLE_SCHEMA: Final = Output("Preprocess", "schema")
 DATA_PROFILE: Final = Output("Preprocess", "profile")
 EVALUATION: Final = Output("Evaluate", "evaluation")
+
+_GATE_FILE: Final = "Gate"
+"""The property file with the gate's metric and value alone: the service reads such files up to a
+size, and the whole evaluation of a model with hundreds of classes is larger.
+"""
 
 
 def build(environment: Environment) -> Json:
@@ -156,18 +193,49 @@ def join(*values: str | Json) -> Json:
 def _parameters(environment: Environment) -> list[Json]:
     """What can be set for a single run, in the order in which the console shows it."""
     return [
+        *_table_parameters(environment),
+        *_model_parameters(),
+        *_machine_parameters(environment),
+    ]
+
+
+def _table_parameters(environment: Environment) -> list[Json]:
+    """Which table it is, and what its columns mean."""
+    return [
         _string("InputData", f"s3://{environment.bucket}/raw/data.csv"),
         _string("LabelColumn", "label"),
         _string("PositiveClass", "auto"),
+        _string("ProblemType", "auto", PROBLEMS),
+        _string("GroupColumn", NO_COLUMN),
+        _string("TimeColumn", NO_COLUMN),
+        _string("ExcludeColumns", NO_LIST),
+        _string("MissingMarks", NO_LIST),
+        _string("ColumnKinds", NO_KINDS),
         _number("TestFraction", "Float", 0.2),
+        _number("TrainingRows", "Integer", _TRAINING_ROWS),
+    ]
+
+
+def _model_parameters() -> list[Json]:
+    """How the model is trained, and what it must reach."""
+    return [
         _string("Preset", "medium_quality", PRESETS),
         _string("ModelFamilies", "GBM,CAT,XGB"),
         _number("TimeLimitSeconds", "Integer", 600),
-        _string("QualityMetric", "roc_auc", METRICS),
+        _number("LatencyLimitMilliseconds", "Float", 0.0),
+        _string("QualityMetric", "auto", METRICS),
         _number("QualityThreshold", "Float", 0.7),
         _string("ApprovalStatus", "Approved", ("Approved", "PendingManualApproval", "Rejected")),
+    ]
+
+
+def _machine_parameters(environment: Environment) -> list[Json]:
+    """The instances, and the gigabytes of the jobs' volumes."""
+    return [
         _string("ProcessingInstanceType", environment.processing_instance_type),
+        _number("ProcessingVolumeGB", "Integer", _VOLUME_GB),
         _string("TrainingInstanceType", environment.training_instance_type),
+        _number("TrainingVolumeGB", "Integer", _VOLUME_GB),
         _string("EndpointInstanceType", environment.endpoint_instance_type),
     ]
 
@@ -182,19 +250,40 @@ def _number(name: str, kind: str, default: float) -> Json:
 
 
 def _preprocess(environment: Environment) -> Json:
-    """Splits the user's table into `TRAIN_DATA` and `TEST_DATA` and describes it."""
+    """Decides what the user's table means (`TABLE_SCHEMA`), splits it, and describes it.
+
+    SageMaker downloads every object whose key begins with the URI ("API_S3DataSource"): the job
+    is told the URI too, so that it reads what was named and nothing beside it.
+    """
     job = _Job(
-        image=environment.preprocess_image,
+        image=environment.training_image,
         command=[
-            *("--label", parameter("LabelColumn")),
-            *("--positive-class", parameter("PositiveClass")),
-            *("--test-fraction", join(parameter("TestFraction"))),
+            _argument("input-uri", "InputData"),
+            _argument("label", "LabelColumn"),
+            _argument("positive-class", "PositiveClass"),
+            _argument("problem", "ProblemType"),
+            _argument("metric", "QualityMetric"),
+            _argument("group-column", "GroupColumn"),
+            _argument("time-column", "TimeColumn"),
+            _argument("exclude-columns", "ExcludeColumns"),
+            _argument("missing-marks", "MissingMarks"),
+            _argument("column-kinds", "ColumnKinds"),
+            _argument("test-fraction", "TestFraction"),
+            _argument("training-rows", "TrainingRows"),
         ],
         script="preprocess.py",
         inputs=[_processing_input("data", parameter("InputData"))],
-        outputs=[TRAIN_DATA, TEST_DATA, DATA_PROFILE],
+        outputs=[TRAIN_DATA, TEST_DATA, TABLE_SCHEMA, DATA_PROFILE],
     )
     return _step("Preprocess", "Processing", _processing(environment, job), _job_retries())
+
+
+def _argument(option: str, name: str) -> Json:
+    """One item, so that a value that begins with a hyphen is not read as another option.
+
+    It has at most 256 characters ("API_AppSpecification"); `parameter_room` counts what is left.
+    """
+    return join(f"--{option}=", parameter(name))
 
 
 def _train(environment: Environment) -> Json:
@@ -208,13 +297,14 @@ def _train(environment: Environment) -> Json:
         "HyperParameters": _hyperparameters(),
         "InputDataConfig": [
             _channel("train", TRAIN_DATA.uri),
+            _channel("schema", TABLE_SCHEMA.uri),
             _channel("code", _code_uri(environment)),
         ],
         "OutputDataConfig": {
             "S3OutputPath": _run_folder(environment, "models"),
             "KmsKeyId": environment.key_arn,
         },
-        "ResourceConfig": _machines(environment, "TrainingInstanceType"),
+        "ResourceConfig": _machines(environment, "Training"),
         "StoppingCondition": {"MaxRuntimeInSeconds": _TRAINING_SECONDS},
         "VpcConfig": _vpc(environment),
         "EnableNetworkIsolation": True,
@@ -228,37 +318,29 @@ def _train(environment: Environment) -> Json:
 def _hyperparameters() -> Json:
     """Settings of `train.py`; the first two are the image's own.
 
-    The code comes in through the channel `code`: an S3 archive, the usual way, would be fetched
-    from inside the container, which network isolation forbids.
+    Label, classes and kinds of the columns are in the channel `schema`. The code comes in through
+    the channel `code`: an S3 archive, the usual way, would be fetched from inside the container,
+    which network isolation forbids.
     """
     return {
         "sagemaker_program": "train.py",
         "sagemaker_submit_directory": "/opt/ml/input/data/code",
-        "label": _quoted(parameter("LabelColumn")),
-        "positive-class": _quoted(parameter("PositiveClass")),
         "preset": parameter("Preset"),
         "families": parameter("ModelFamilies"),
         "time-limit": join(parameter("TimeLimitSeconds")),
         "metric": parameter("QualityMetric"),
+        "latency-limit": join(parameter("LatencyLimitMilliseconds")),
     }
-
-
-def _quoted(value: Json) -> Json:
-    """`value` as JSON text, so that the training toolkit, which parses JSON, keeps it as it is.
-
-    Unquoted, a class named `true` or `1.0` would reach the script as `True` or another number.
-    """
-    return join('"', value, '"')
 
 
 def _evaluate(environment: Environment) -> Json:
     """Scores the model with the code that will serve it, on rows that training never saw.
 
-    Label and positive class are in the model: only the gate's metric is asked for.
+    The schema is in the model: only the gate's metric is asked for.
     """
     job = _Job(
         image=environment.training_image,
-        command=["--metric", parameter("QualityMetric")],
+        command=[_argument("metric", "QualityMetric")],
         script="evaluate.py",
         inputs=[
             _processing_input("model", get("Steps.Train.ModelArtifacts.S3ModelArtifacts")),
@@ -266,39 +348,39 @@ def _evaluate(environment: Environment) -> Json:
         ],
         outputs=[EVALUATION],
     )
-    report = {
-        "PropertyFileName": "EvaluationReport",
+    gate = {
+        "PropertyFileName": _GATE_FILE,
         "OutputName": EVALUATION.name,
-        "FilePath": "evaluation.json",
+        "FilePath": "gate.json",
     }
     step = _step("Evaluate", "Processing", _processing(environment, job), _job_retries())
-    return step | {"PropertyFiles": [report]}
+    return step | {"PropertyFiles": [gate]}
 
 
 def _gate(on_pass: list[Json], on_refusal: list[Json]) -> Json:
     """Goes on with `on_pass` if the metric that the run asked for reaches its threshold."""
     condition = {
         "Type": "GreaterThanOrEqualTo",
-        "LeftValue": _gate_value(),
+        "LeftValue": _gate_value("value"),
         "RightValue": parameter("QualityThreshold"),
     }
     branches = {"Conditions": [condition], "IfSteps": on_pass, "ElseSteps": on_refusal}
     return {"Name": "QualityGate", "Type": "Condition", "Arguments": branches}
 
 
-def _gate_value() -> Json:
-    """The metric's value, which the service reads from the report with the pipeline's role."""
-    report = get("Steps.Evaluate.PropertyFiles.EvaluationReport")
-    return {"Std:JsonGet": {"PropertyFile": report, "Path": "gate.value"}}
+def _gate_value(field: str) -> Json:
+    """The gate's `metric` or `value`, which the service reads with the pipeline's role."""
+    file = get(f"Steps.{EVALUATION.step}.PropertyFiles.{_GATE_FILE}")
+    return {"Std:JsonGet": {"PropertyFile": file, "Path": field}}
 
 
 def _refusal() -> list[Json]:
     """Ends the run as failed, and says why."""
     message = join(
         "The model was not registered or deployed: its ",
-        parameter("QualityMetric"),
+        _gate_value("metric"),
         " on the test data is ",
-        _gate_value(),
+        _gate_value("value"),
         ", below the threshold of ",
         parameter("QualityThreshold"),
         ". All metrics: ",
@@ -424,7 +506,7 @@ class _Job:
 def _processing(environment: Environment, job: _Job) -> Json:
     """The request of a processing job that runs its script isolated and encrypted."""
     return {
-        "ProcessingResources": {"ClusterConfig": _machines(environment, "ProcessingInstanceType")},
+        "ProcessingResources": {"ClusterConfig": _machines(environment, "Processing")},
         "AppSpecification": {
             "ImageUri": job.image,
             "ContainerEntrypoint": ["python3", f"{_CODE_FOLDER}/{job.script}"],
@@ -479,11 +561,11 @@ def _channel(name: str, uri: str | Json) -> Json:
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
 
 
-def _machines(environment: Environment, type_parameter: str) -> Json:
+def _machines(environment: Environment, use: str) -> Json:
     return {
         "InstanceCount": 1,
-        "InstanceType": parameter(type_parameter),
-        "VolumeSizeInGB": _VOLUME_GB,
+        "InstanceType": parameter(f"{use}InstanceType"),
+        "VolumeSizeInGB": parameter(f"{use}VolumeGB"),
         "VolumeKmsKeyId": environment.key_arn,
     }
 

@@ -168,6 +168,8 @@ def _parameter_faults(definition: Json, plan: _Plan) -> Iterator[Fault]:
             yield Fault("Parameters", name, f"Type must be one of {', '.join(_PARAMETER_TYPES)}")
         elif default is not None and not _fits(default, kind):
             yield Fault("Parameters", name, f"the default {default!r} is not of type {kind}")
+        elif default == "":
+            yield Fault("Parameters", name, "the default is empty, which the service refuses")
         if default is not None and default not in item.get("EnumValues", [default]):
             yield Fault("Parameters", name, f"the default {default!r} is not among EnumValues")
         if f"Parameters.{name}" not in used:

@@ -114,8 +114,8 @@ def _refuse_region(target: Target) -> None:
     """Refuse what the root template's rule RegionHasImages would, before anything is uploaded."""
     if target.region not in ACCOUNTS:
         raise UsageError(
-            f"--region: got {target.region!r}: AWS has no image of AutoGluon or scikit-learn "
-            f"there, or no SageMaker domain; deploy in one of {', '.join(sorted(ACCOUNTS))}"
+            f"--region: got {target.region!r}: AWS has no image of AutoGluon there, "
+            f"or no SageMaker domain; deploy in one of {', '.join(sorted(ACCOUNTS))}"
         )
 
 

@@ -78,7 +78,7 @@ def command(
 def _start(pipeline: Pipeline, pairs: tuple[str, ...], name: str | None) -> str:
     from generator.local.inputs import parse_settings  # noqa: PLC0415
 
-    given = parse_settings(pairs, pipeline.definition.get("Parameters", []))
+    given = parse_settings(pairs, pipeline.definition)
     return pipeline.start(given, name)
 
 

@@ -21,7 +21,7 @@ from ministack.core import tls
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import iam, sts
 
-from generator.local.store import StoreError
+from generator.local.store import StoreError, local_name
 
 HOST = "127.0.0.1"
 SCHEME = "s3://"
@@ -62,20 +62,16 @@ class RoleStore:
         )
 
     def fetch(self, uri: str, folder: Path) -> None:
-        """Copy the object, or all objects under the prefix, at `uri` into `folder`.
+        """Copy every object whose key begins with `uri` into `folder`, named by `local_name`.
 
-        Names are those after the prefix, or after its last slash where it ends within a name.
         Raises `StoreError` where there is none or the role may not.
         """
         bucket, prefix = _split(uri)
         keys = list(self._matching(uri, bucket, prefix))
         if not keys:
             raise StoreError(f"there are no objects under {uri}")
-        base = prefix if f"{prefix.rstrip('/')}/" == prefix else prefix.rpartition("/")[0]
-        if any(key.startswith(f"{prefix}/") for key in keys):
-            base = prefix
         for key in keys:
-            target = folder / key.removeprefix(base).lstrip("/")
+            target = folder / local_name(key, prefix)
             if not target.resolve().is_relative_to(folder.resolve()):
                 raise StoreError(f"s3://{bucket}/{key} leads out of its folder")
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -102,11 +98,9 @@ class RoleStore:
         more: dict[str, str] = {}
         while True:
             page = self._ask("list_objects_v2", uri, Bucket=bucket, Prefix=prefix, **more)
-            found = [item["Key"] for item in page.get("Contents", [])]
-            if prefix in found:  # an exact key gives that one object
-                found = [prefix]
+            found = (item["Key"] for item in page.get("Contents", []))
             yield from (key for key in found if not key.endswith("/"))
-            if not page.get("NextContinuationToken") or found == [prefix]:
+            if not page.get("NextContinuationToken"):
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}
 

@@ -175,7 +175,7 @@ class _Steps:
 def _parameters(definition: Fields, request: Fields) -> Fields:
     pairs = [f"{item['Name']}={item['Value']}" for item in request.get("PipelineParameters", [])]
     try:
-        return parse_settings(pairs, definition.get("Parameters", []))
+        return parse_settings(pairs, definition)
     except UsageError as error:
         reason = str(error).removeprefix("--set: ")
         raise ApiError("ValidationException", f"Parameters are invalid: {reason}") from None

@@ -18,7 +18,6 @@ _NAMED: Final = 8
 _FAMILIES: Final = {
     "autogluon-training": ("AutoGluon", "AutoGluonImageTag"),
     "autogluon-inference": ("AutoGluon", "AutoGluonImageTag"),
-    "sagemaker-scikit-learn": ("Sklearn", "PreprocessImageTag"),
 }
 """Each repository's account column in ``generator.images``, and the parameter with its tag."""
 
@@ -27,12 +26,12 @@ def region(patient: Patient) -> Iterator[Finding]:
     """Check that the region has the images that the jobs run in."""
     name = patient.target.region
     if name in ACCOUNTS:
-        yield Finding("region", Verdict.OK, f"{name} has the images of AutoGluon and scikit-learn")
+        yield Finding("region", Verdict.OK, f"{name} has the image of AutoGluon")
         return
     yield Finding(
         "region",
         Verdict.PROBLEM,
-        f"{name} has no AWS image of AutoGluon and scikit-learn, or no SageMaker domain",
+        f"{name} has no AWS image of AutoGluon, or no SageMaker domain",
         "the rule RegionHasImages of the root template refuses the deployment",
         f"python build.py deploy --region {next(iter(sorted(ACCOUNTS)))}  # or another of: "
         + ", ".join(sorted(ACCOUNTS)),

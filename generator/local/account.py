@@ -28,7 +28,6 @@ def environment() -> Environment:
         model_role_arn=f"{_ROLE}-model",
         subnet_ids=("subnet-1", "subnet-2"),
         security_group_ids=("sg-1",),
-        preprocess_image=f"141502667606.{_REGISTRY}/sagemaker-scikit-learn:1.9-0-cpu-py3",
         training_image=f"763104351884.{_REGISTRY}/autogluon-training:1.5.0-cpu-py312-ubuntu22.04",
         inference_image=f"763104351884.{_REGISTRY}/autogluon-inference:1.5.0-cpu-py312-ubuntu22.04",
         processing_instance_type="ml.m5.large",

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from generator.errors import UsageError
+from pipeline.limits import parameter_room
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ Json = dict[str, Any]
 _GZIP: Final = b"\x1f\x8b"
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _SHOWN_NAMES: Final = 20
+_SHOWN_CHARACTERS: Final = 40
 _TRUTHS: Final = {"true": True, "false": False}
 
 
@@ -85,14 +87,16 @@ def sample(file: Path, rows: int) -> list[list[str]]:
     return [[name.strip() for name in row] for row in found[:1]] + [row for row in found[1:] if row]
 
 
-def parse_settings(pairs: Iterable[str], declarations: Sequence[Json]) -> Json:
-    """Parameters from `Name=Value` texts, each with the type that its declaration gives.
+def parse_settings(pairs: Iterable[str], definition: Json) -> Json:
+    """Parameters from `Name=Value` texts, each with the type that the definition declares.
 
     Raises:
-        InputError: a pair has no `=`, a name is unknown, or a value is of the wrong kind.
+        InputError: a pair has no `=`, a name is unknown, or a value is empty, of the wrong kind
+            or longer than a job's argument can be.
 
     """
-    known = {item["Name"]: item for item in declarations}
+    known = {item["Name"]: item for item in definition.get("Parameters", [])}
+    room = parameter_room(definition)
     given: Json = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
@@ -105,7 +109,23 @@ def parse_settings(pairs: Iterable[str], declarations: Sequence[Json]) -> Json:
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
             raise InputError(f"--set: got {name!r}: there is no such parameter; {hint}")
         given[name] = _typed(known[name], text)
+        _check_length(known[name], text, room.get(name))
     return given
+
+
+def _check_length(declaration: Json, text: str, room: int | None) -> None:
+    """Refuse what the service refuses: nothing at all, or more than an argument holds."""
+    name = declaration["Name"]
+    if not text:
+        default = declaration.get("DefaultValue")
+        hint = f"; its default is {default}" if default is not None else ""
+        raise InputError(f"--set: got {name}= with nothing after it: a value is needed{hint}")
+    if room is not None and len(text) > room:
+        shown = text[:_SHOWN_CHARACTERS]
+        raise InputError(
+            f"--set: got {name}={shown}... with {len(text)} characters: a job's argument holds at "
+            f"most {room} of them"
+        )
 
 
 def with_defaults(definition: Json, given: Mapping[str, Any]) -> Json:

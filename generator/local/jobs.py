@@ -158,10 +158,10 @@ def fetch_model(job: Job, uri: str) -> None:
     _fetch(job, uri, job.folder / "archive")
     target = job.ml / "model"
     target.mkdir(parents=True, exist_ok=True)
+    archive = job.folder / "archive" / uri.rpartition("/")[2]  # and nothing else that it begins
     try:
-        for archive in (job.folder / "archive").iterdir():
-            with tarfile.open(archive) as packed:
-                packed.extractall(target, filter="data")
+        with tarfile.open(archive) as packed:
+            packed.extractall(target, filter="data")
     except (tarfile.TarError, OSError, EOFError) as error:
         raise JobError(f"{uri} is no model archive (tar.gz): {error}") from error
 

@@ -20,7 +20,7 @@ class ObjectStore(Protocol):
     """What jobs need of S3."""
 
     def fetch(self, uri: str, folder: Path) -> None:
-        """Copy the object, or all objects under the prefix, at `uri` into `folder`."""
+        """Copy every object whose key begins with `uri` into `folder`."""
 
     def put_folder(self, folder: Path, uri: str) -> None:
         """Store every file in `folder`, at any depth, under `uri`."""
@@ -48,23 +48,22 @@ class FolderStore:
         return path
 
     def fetch(self, uri: str, folder: Path) -> None:
-        """Copy what is at `uri` into `folder`, as the service copies a job's inputs.
-
-        An exact key gives one file; otherwise every key that starts with the prefix is copied,
-        under its path relative to the prefix's last slash, or to the prefix if that is a folder.
+        """Copy every object whose key begins with `uri` into `folder`, as `local_name` says.
 
         Raises:
             StoreError: there is no such object.
 
         """
+        bucket, prefix = _split(uri)
+        self.path(uri)  # refuses a URI that leads out of its bucket
+        root = self._root / bucket
         folder.mkdir(parents=True, exist_ok=True)
-        copied = False
-        for file, relative in self._matching(uri):
-            target = folder / relative
+        keys = [key for key in _keys(root) if key.startswith(prefix)]
+        for key in keys:
+            target = folder / local_name(key, prefix)
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
-            copied = True
-        if not copied:
+            shutil.copyfile(root / key, target)
+        if not keys:
             raise StoreError(f"there are no objects under {uri}")
 
     def put_folder(self, folder: Path, uri: str) -> None:
@@ -92,18 +91,23 @@ class FolderStore:
             raise StoreError(f"there is no object {uri}")
         return path.read_bytes()
 
-    def _matching(self, uri: str) -> Iterator[tuple[Path, Path]]:
-        path = self.path(uri)
-        if path.is_file():
-            yield path, Path(path.name)
-            return
-        bucket, key = _split(uri)
-        root = self._root / bucket
-        base = path if path.is_dir() else path.parent
-        for file in sorted(root.rglob("*")):
-            if file.is_file() and file.relative_to(root).as_posix().startswith(key):
-                within = base if file.is_relative_to(base) else base.parent
-                yield file, file.relative_to(within)
+
+def local_name(key: str, prefix: str) -> str:
+    """The path, in a job's folder, of an object that an input with `prefix` fetches.
+
+    SageMaker takes every object whose key begins with the prefix ("API_S3DataSource"), so that
+    `raw/data.csv` fetches `raw/data.csv.bak` as well. What lies in the folder that the prefix
+    names is named from there, everything else from the prefix's last slash.
+    """
+    folder = f"{prefix.rstrip('/')}/" if prefix else ""
+    base = folder if key.startswith(folder) else prefix.rpartition("/")[0] + "/"
+    return key.removeprefix(base).lstrip("/")
+
+
+def _keys(root: Path) -> Iterator[str]:
+    for file in sorted(root.rglob("*")):
+        if file.is_file():
+            yield file.relative_to(root).as_posix()
 
 
 def _split(uri: str) -> tuple[str, str]:

@@ -89,7 +89,6 @@ class Inputs(FunctionInputs):
     processing_instance_type: Text
     training_instance_type: Text
     endpoint_instance_type: Text
-    preprocess_image_tag: Text
     auto_gluon_image_tag: Text
     alert_email: OptionalText
 
@@ -147,10 +146,10 @@ def _rights_of_roles(inputs: Inputs, endpoint_logs: logs.LogGroup) -> list[iam.R
         ("Model", inputs.model_role),
     ]
     statements = {
-        "Processing": jobs.processing(data, key, [images.PREPROCESS, images.TRAINING]),
+        "Processing": jobs.processing(data, key, [images.TRAINING]),
         "Training": jobs.training(data, key, [images.TRAINING]),
         "Model": jobs.model(data, key, [images.INFERENCE], name),
-        "NotebookJobs": jobs.notebook_jobs(data, key, [images.PREPROCESS, images.TRAINING]),
+        "NotebookJobs": jobs.notebook_jobs(data, key, [images.TRAINING]),
         "Pipeline": people.pipeline(name, data, key, passed),
     }
     own = [("NotebookJobs", inputs.notebook_jobs_role), ("Pipeline", inputs.pipeline_role)]
@@ -236,7 +235,6 @@ def _environment(inputs: Inputs) -> Mapping[str, Expression]:
         "model_role_arn": role_arn(inputs.model_role),
         "subnet_ids": inputs.subnet_ids.across_border(),
         "security_group_ids": inputs.jobs_security_group_id.across_border(),
-        "preprocess_image": images.PREPROCESS.uri(inputs.preprocess_image_tag),
         "training_image": images.TRAINING.uri(inputs.auto_gluon_image_tag),
         "inference_image": images.INFERENCE.uri(inputs.auto_gluon_image_tag),
         "processing_instance_type": inputs.processing_instance_type.across_border(),

@@ -85,7 +85,6 @@ def _expected_properties(account: Account) -> PipelineProperties:
     }
     role = "arn:aws:iam::123456789012:role/"
     registry = "763104351884.dkr.ecr.eu-west-1.amazonaws.com/autogluon-"
-    sklearn = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-scikit-learn"
     tag = parameters["AutoGluonImageTag"]
     code = account.client("s3").list_objects_v2(Bucket=parameters["DataBucket"], Prefix="code/")
     name = parameters["UniqueName"]
@@ -103,7 +102,6 @@ def _expected_properties(account: Account) -> PipelineProperties:
             "ModelRoleArn": role + parameters["ModelRole"],
             "SubnetIds": parameters["SubnetIds"],
             "SecurityGroupIds": parameters["JobsSecurityGroupId"],
-            "PreprocessImage": f"{sklearn}:{parameters['PreprocessImageTag']}",
             "TrainingImage": f"{registry}training:{tag}",
             "InferenceImage": f"{registry}inference:{tag}",
             "ProcessingInstanceType": parameters["ProcessingInstanceType"],

@@ -12,7 +12,6 @@ def placeholders(account: Account) -> dict[str, str]:
     repository = {
         name: _repository(account, images[f"{label}Image"])
         for name, label in (
-            ("preprocess", "Preprocess"),
             ("training", "Training"),
             ("inference", "Inference"),
         )

@@ -23,7 +23,7 @@ class Jobs:
 
     def __init__(self, auc: Any = 0.9, broken: str = "", report: Json | None = None) -> None:
         self.requests: dict[str, Json] = {}
-        self.report = {"gate": {"metric": "roc_auc", "value": auc}} if report is None else report
+        self.report = {"metric": "roc_auc", "value": auc} if report is None else report
         self.broken = broken
 
     def __call__(self, call: Call) -> Json:
@@ -37,7 +37,7 @@ class Jobs:
         }
 
     def read(self, uri: str) -> bytes:
-        assert uri.endswith("/evaluation/evaluation.json")
+        assert uri.endswith("/evaluation/gate.json")
         return json.dumps(self.report).encode()
 
     def host(self, events: list[str] | None = None) -> Host:
@@ -103,7 +103,9 @@ def test_parameters_replace_defaults() -> None:
     jobs = Jobs()
     execute(jobs, LabelColumn="churned", TimeLimitSeconds=5)
     settings = jobs.requests["Train"]["HyperParameters"]
-    assert (settings["label"], settings["time-limit"]) == ('"churned"', "5")
+    assert settings["time-limit"] == "5"
+    command = jobs.requests["Preprocess"]["AppSpecification"]["ContainerArguments"]
+    assert "--label=churned" in command
 
 
 def test_the_observer_hears_of_each_start_and_end() -> None:
@@ -125,7 +127,7 @@ def test_a_request_that_the_service_would_refuse_is_not_run() -> None:
 def test_a_report_without_the_gates_value_fails_the_gate() -> None:
     execution = execute(Jobs(report={}))
     assert steps(execution)[-1] == "QualityGate"
-    assert "gate.value" in execution.failure_reason
+    assert "there is nothing at 'value'" in execution.failure_reason
 
 
 @pytest.mark.parametrize("value", ["0.9", None])

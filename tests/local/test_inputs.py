@@ -14,8 +14,9 @@ from generator.local.inputs import InputError, data_files, header, parse_setting
 from generator.local.runs import Wanted
 from generator.local.sandbox import Abilities, Runtime
 from pipeline.definition import SCRIPTS, build
+from pipeline.limits import ARGUMENT_CHARACTERS
 
-PARAMETERS = build(environment())["Parameters"]
+DEFINITION = build(environment())
 
 
 def table(folder: Path, content: bytes = b"age,label\n1,0\n2,1\n", name: str = "data.csv") -> Path:
@@ -36,11 +37,10 @@ def wanted(data: Path, **parameters: Any) -> Wanted:
         ("QualityThreshold=1", 1.0),
         ("QualityMetric=f1", "f1"),
         ("LabelColumn=a=b", "a=b"),
-        ("PositiveClass=", ""),
     ],
 )
 def test_a_setting_has_the_type_of_its_parameter(pair: str, value: Any) -> None:
-    (found,) = parse_settings([pair], PARAMETERS).values()
+    (found,) = parse_settings([pair], DEFINITION).values()
     assert (found, type(found)) == (value, type(value))
 
 
@@ -54,22 +54,32 @@ def test_a_setting_has_the_type_of_its_parameter(pair: str, value: Any) -> None:
         ("QualityThreshold=high", "a number is needed"),
         ("QualityThreshold=nan", "a number is needed"),
         ("QualityThreshold=inf", "a number is needed"),
-        ("QualityMetric=auc", "one of accuracy, balanced_accuracy"),
+        ("QualityMetric=auc", "one of auto, accuracy, balanced_accuracy"),
         ("ApprovalStatus=approved", "one of Approved, PendingManualApproval"),
+        ("GroupColumn=", "a value is needed; its default is none"),
     ],
 )
 def test_a_bad_setting_is_named_with_what_is_allowed(pair: str, said: str) -> None:
     with pytest.raises(InputError, match=r"^--set: got ") as caught:
-        parse_settings([pair], PARAMETERS)
+        parse_settings([pair], DEFINITION)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_truth_is_read_from_its_word() -> None:
-    declaration = [{"Name": "Fast", "Type": "Boolean", "DefaultValue": False}]
-    assert parse_settings(["Fast=True"], declaration) == {"Fast": True}
+    parameter = {"Name": "Fast", "Type": "Boolean", "DefaultValue": False}
+    definition = {"Parameters": [parameter], "Steps": []}
+    assert parse_settings(["Fast=True"], definition) == {"Fast": True}
     with pytest.raises(InputError, match="true or false"):
-        parse_settings(["Fast=1"], declaration)
+        parse_settings(["Fast=1"], definition)
+
+
+def test_the_longest_argument_is_taken_and_a_longer_one_refused_by_name() -> None:
+    longest = "x" * (ARGUMENT_CHARACTERS - len("--exclude-columns="))
+    pair = f"ExcludeColumns={longest}"
+    assert parse_settings([pair], DEFINITION) == {"ExcludeColumns": longest}
+    with pytest.raises(InputError, match=r"ExcludeColumns=x{40}\.\.\. with 239 char.*most 238"):
+        parse_settings([pair + "x"], DEFINITION)
 
 
 def test_an_instance_type_that_cannot_run_the_images_is_refused(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_what_a_step_reads_is_named_by_who_makes_it() -> None:
     found = nodes()
     assert Flow("train", "Preprocess: train") in found["Train"].inputs
     assert Flow("model", "Train: S3ModelArtifacts") in found["Evaluate"].inputs
-    assert Flow("EvaluationReport", "evaluation.json in evaluation") in found["Evaluate"].outputs
+    assert Flow("Gate", "gate.json in evaluation") in found["Evaluate"].outputs
     assert Flow("ModelName", "CreateModel: ModelName") in found["CreateEndpointConfig"].inputs
 
 

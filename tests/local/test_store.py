@@ -14,7 +14,7 @@ def store(tmp_path: Path) -> FolderStore:
     found = FolderStore(tmp_path / "s3")
     source = tmp_path / "source"
     source.write_text("rows")
-    for key in ("raw/data.csv", "raw/more/part.csv", "raw2/data.csv"):
+    for key in ("raw/data.csv", "raw/data.csv.bak", "raw/more/part.csv", "raw2/data.csv"):
         found.put_file(source, f"s3://bucket/{key}")
     return found
 
@@ -27,13 +27,15 @@ def fetched(store: FolderStore, uri: str, folder: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("uri", "files"),
     [
-        ("s3://bucket/raw/data.csv", {"data.csv"}),
-        ("s3://bucket/raw/", {"data.csv", "more/part.csv"}),
+        ("s3://bucket/raw/data.csv", {"data.csv", "data.csv.bak"}),
+        ("s3://bucket/raw/data.csv.bak", {"data.csv.bak"}),
+        ("s3://bucket/raw/", {"data.csv", "data.csv.bak", "more/part.csv"}),
         ("s3://bucket/raw/more", {"part.csv"}),
-        ("s3://bucket/raw/da", {"data.csv"}),
+        ("s3://bucket/raw/da", {"data.csv", "data.csv.bak"}),
+        ("s3://bucket/raw", {"data.csv", "data.csv.bak", "more/part.csv", "raw2/data.csv"}),
     ],
 )
-def test_a_prefix_gives_what_lies_under_it(
+def test_a_prefix_gives_every_object_whose_key_begins_with_it(
     store: FolderStore, tmp_path: Path, uri: str, files: set[str]
 ) -> None:
     assert fetched(store, uri, tmp_path / "job") == files

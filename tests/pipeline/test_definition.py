@@ -22,6 +22,7 @@ from pipeline.definition import (
     TRAINING_INSTANCE_TYPE_PATTERN,
     build,
 )
+from pipeline.limits import ARGUMENT_CHARACTERS, parameter_room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,13 +136,59 @@ def test_nothing_serves_before_the_gate(definition: Json) -> None:
 
 def test_the_refusal_names_metric_value_and_threshold(definition: Json) -> None:
     message = json.dumps(steps(definition)["RefuseModel"])
-    assert "Parameters.QualityMetric" in message
-    assert "gate.value" in message
+    assert '"Path": "metric"' in message
+    assert '"Path": "value"' in message
     assert "Parameters.QualityThreshold" in message
 
 
 def test_no_experiment_is_made(definition: Json) -> None:
     assert definition["PipelineExperimentConfig"] is None
+
+
+@pytest.mark.parametrize("name", ["Preprocess", "Evaluate"])
+def test_each_argument_is_one_item_that_names_its_option(definition: Json, name: str) -> None:
+    command = steps(definition)[name]["Arguments"]["AppSpecification"]["ContainerArguments"]
+    for item in command:
+        option, value = item["Std:Join"]["Values"]
+        assert re.fullmatch(r"--[a-z-]+=", option)
+        assert value["Get"].startswith("Parameters.")
+
+
+def test_an_argument_has_the_room_that_the_api_gives_it(definition: Json) -> None:
+    service = botocore.session.get_session().get_service_model("sagemaker")
+    assert service.shape_for("ContainerArgument").metadata["max"] == ARGUMENT_CHARACTERS
+    assert parameter_room(definition)["GroupColumn"] == 256 - len("--group-column=")
+
+
+def test_a_parameter_of_two_arguments_has_the_smaller_room(definition: Json) -> None:
+    assert parameter_room(definition)["QualityMetric"] == 256 - len("--metric=")
+    command = steps(definition)["Evaluate"]["Arguments"]["AppSpecification"]["ContainerArguments"]
+    command[0]["Std:Join"]["Values"][0] = "--metric-of-the-gate="
+    assert parameter_room(definition)["QualityMetric"] == 256 - len("--metric-of-the-gate=")
+
+
+def test_parameters_that_ask_for_nothing_are_not_empty(definition: Json) -> None:
+    assert all(item["DefaultValue"] != "" for item in definition["Parameters"])
+
+
+def test_preprocess_is_told_what_was_named(definition: Json) -> None:
+    preprocess = steps(definition)["Preprocess"]["Arguments"]
+    data = next(item for item in preprocess["ProcessingInputs"] if item["InputName"] == "data")
+    told = preprocess["AppSpecification"]["ContainerArguments"][0]["Std:Join"]["Values"]
+    assert told == ["--input-uri=", data["S3Input"]["S3Uri"]]
+
+
+def test_the_gate_reads_a_file_of_its_own(definition: Json) -> None:
+    (file,) = steps(definition)["Evaluate"]["PropertyFiles"]
+    assert file["FilePath"] == "gate.json"
+    (condition,) = steps(definition)["QualityGate"]["Arguments"]["Conditions"]
+    assert condition["LeftValue"]["Std:JsonGet"]["Path"] == "value"
+
+
+def test_labels_reach_training_in_the_schema_alone(definition: Json) -> None:
+    train = steps(definition)["Train"]["Arguments"]
+    assert [item["ChannelName"] for item in train["InputDataConfig"]] == ["train", "schema", "code"]
+    assert not {"label", "positive-class"} & train["HyperParameters"].keys()
 
 
 def test_training_code_comes_through_a_channel(definition: Json) -> None:

@@ -79,8 +79,12 @@ FAULTS: dict[str, tuple[Callable[[Json], object], str]] = {
         "Parameters: TimeLimitSeconds: the default '600' is not of type Integer",
     ),
     "a default outside its list": (
-        lambda d: put(parameter(d, "QualityMetric"), "DefaultValue", "r2"),
-        "Parameters: QualityMetric: the default 'r2' is not among EnumValues",
+        lambda d: put(parameter(d, "QualityMetric"), "DefaultValue", "auc"),
+        "Parameters: QualityMetric: the default 'auc' is not among EnumValues",
+    ),
+    "a default that the service refuses": (
+        lambda d: put(parameter(d, "GroupColumn"), "DefaultValue", ""),
+        "Parameters: GroupColumn: the default is empty, which the service refuses",
     ),
     "a parameter that nothing uses": (
         lambda d: d["Parameters"].append({"Name": "Spare", "Type": "String"}),
@@ -181,12 +185,12 @@ FAULTS: dict[str, tuple[Callable[[Json], object], str]] = {
     "a property file that does not exist": (
         lambda d: step(d, "Evaluate").pop("PropertyFiles"),
         "QualityGate: Conditions[0].LeftValue: "
-        "Steps.Evaluate.PropertyFiles.EvaluationReport: Evaluate has no property file",
+        "Steps.Evaluate.PropertyFiles.Gate: Evaluate has no property file",
     ),
     "a property file of no output": (
         lambda d: put(step(d, "Evaluate")["PropertyFiles"][0], "OutputName", "report"),
         "QualityGate: Conditions[0].LeftValue: "
-        "Steps.Evaluate.PropertyFiles.EvaluationReport: its output 'report' is none",
+        "Steps.Evaluate.PropertyFiles.Gate: its output 'report' is none",
     ),
     "a step that waits for itself": (
         lambda d: put(step(d, "Preprocess"), "DependsOn", ["Evaluate"]),

@@ -124,4 +124,4 @@ def test_the_pipeline_offers_the_presets_that_training_takes() -> None:
 
 
 def test_every_metric_of_the_gate_is_known_to_training_and_evaluation() -> None:
-    assert tuple(train.METRICS) == evaluate.METRICS == METRICS
+    assert list(train.METRICS) == list(evaluate.METRICS) == list(METRICS)

@@ -49,7 +49,7 @@ from sagemaker.mlops.workflow.retry import (
 from sagemaker.mlops.workflow.steps import ProcessingStep, TrainingStep
 from sagemaker.train.model_trainer import ModelTrainer
 
-from pipeline.definition import METRICS, OWNER_TAG, PRESETS, Environment
+from pipeline.definition import METRICS, OWNER_TAG, PRESETS, PROBLEMS, Environment
 
 Json = dict[str, Any]
 
@@ -93,11 +93,19 @@ class Builder:
             ParameterString("InputData", default_value=f"s3://{given.bucket}/raw/data.csv"),
             ParameterString("LabelColumn", default_value="label"),
             ParameterString("PositiveClass", default_value="auto"),
+            ParameterString("ProblemType", default_value="auto", enum_values=list(PROBLEMS)),
+            ParameterString("GroupColumn", default_value="none"),
+            ParameterString("TimeColumn", default_value="none"),
+            ParameterString("ExcludeColumns", default_value="[]"),
+            ParameterString("MissingMarks", default_value="[]"),
+            ParameterString("ColumnKinds", default_value="{}"),
             ParameterFloat("TestFraction", default_value=0.2),
+            ParameterInteger("TrainingRows", default_value=1_000_000),
             ParameterString("Preset", default_value="medium_quality", enum_values=list(PRESETS)),
             ParameterString("ModelFamilies", default_value="GBM,CAT,XGB"),
             ParameterInteger("TimeLimitSeconds", default_value=600),
-            ParameterString("QualityMetric", default_value="roc_auc", enum_values=list(METRICS)),
+            ParameterFloat("LatencyLimitMilliseconds", default_value=0.0),
+            ParameterString("QualityMetric", default_value="auto", enum_values=list(METRICS)),
             ParameterFloat("QualityThreshold", default_value=0.7),
             ParameterString(
                 "ApprovalStatus",
@@ -105,7 +113,9 @@ class Builder:
                 enum_values=["Approved", "PendingManualApproval", "Rejected"],
             ),
             ParameterString("ProcessingInstanceType", default_value=given.processing_instance_type),
+            ParameterInteger("ProcessingVolumeGB", default_value=30),
             ParameterString("TrainingInstanceType", default_value=given.training_instance_type),
+            ParameterInteger("TrainingVolumeGB", default_value=30),
             ParameterString("EndpointInstanceType", default_value=given.endpoint_instance_type),
         ]
         return {parameter.name: parameter for parameter in found}
@@ -114,39 +124,53 @@ class Builder:
         preprocess = self._preprocess()
         self.train_data = self._output_of(preprocess, "train")
         self.test_data = self._output_of(preprocess, "test")
+        self.schema = self._output_of(preprocess, "schema")
         self.train = self._train()
         self.model_data = self.train.properties.ModelArtifacts.S3ModelArtifacts
-        report = PropertyFile("EvaluationReport", "evaluation", "evaluation.json")
-        evaluate = self._evaluate(report)
+        file = PropertyFile("Gate", "evaluation", "gate.json")
+        evaluate = self._evaluate(file)
         self.evaluation = self._output_of(evaluate, "evaluation")
-        value = JsonGet(step_name="Evaluate", property_file=report, json_path="gate.value")
-        return [preprocess, self.train, evaluate, self._gate(value)]
+        metric, value = (
+            JsonGet(step_name="Evaluate", property_file=file, json_path=path)
+            for path in ("metric", "value")
+        )
+        return [preprocess, self.train, evaluate, self._gate(metric, value)]
 
     @staticmethod
     def _output_of(step: Any, name: str) -> Any:
         return step.properties.ProcessingOutputConfig.Outputs[name].S3Output.S3Uri
 
     def _preprocess(self) -> Any:
-        arguments = [
-            "--label",
-            self.parameters["LabelColumn"],
-            "--positive-class",
-            self.parameters["PositiveClass"],
-            "--test-fraction",
-            self.parameters["TestFraction"].to_string(),
-        ]
-        processor = self._processor(self.environment.preprocess_image, "preprocess.py")
+        options = {
+            "input-uri": "InputData",
+            "label": "LabelColumn",
+            "positive-class": "PositiveClass",
+            "problem": "ProblemType",
+            "metric": "QualityMetric",
+            "group-column": "GroupColumn",
+            "time-column": "TimeColumn",
+            "exclude-columns": "ExcludeColumns",
+            "missing-marks": "MissingMarks",
+            "column-kinds": "ColumnKinds",
+            "test-fraction": "TestFraction",
+            "training-rows": "TrainingRows",
+        }
+        arguments = [self._argument(option, name) for option, name in options.items()]
+        processor = self._processor(self.environment.training_image, "preprocess.py")
         run = processor.run(
             inputs=[
                 self._input("data", self.parameters["InputData"]),
                 self._input("code", self.code),
             ],
-            outputs=[self._output(name) for name in ("train", "test", "profile")],
+            outputs=[self._output(name) for name in ("train", "test", "schema", "profile")],
             arguments=arguments,
         )
         return ProcessingStep("Preprocess", step_args=run, retry_policies=job_retries())
 
-    def _evaluate(self, report: Any) -> Any:
+    def _argument(self, option: str, name: str) -> Any:
+        return Join(on="", values=[f"--{option}=", self.parameters[name]])
+
+    def _evaluate(self, file: Any) -> Any:
         processor = self._processor(self.environment.training_image, "evaluate.py")
         run = processor.run(
             inputs=[
@@ -155,10 +179,10 @@ class Builder:
                 self._input("code", self.code),
             ],
             outputs=[self._output("evaluation")],
-            arguments=["--metric", self.parameters["QualityMetric"]],
+            arguments=[self._argument("metric", "QualityMetric")],
         )
         return ProcessingStep(
-            "Evaluate", step_args=run, property_files=[report], retry_policies=job_retries()
+            "Evaluate", step_args=run, property_files=[file], retry_policies=job_retries()
         )
 
     def _processor(self, image: str, script: str) -> Any:
@@ -169,7 +193,7 @@ class Builder:
             instance_count=1,
             instance_type=self.parameters["ProcessingInstanceType"],
             entrypoint=["python3", f"{CODE_FOLDER}/{script}"],
-            volume_size_in_gb=30,
+            volume_size_in_gb=self.parameters["ProcessingVolumeGB"],
             volume_kms_key=given.key_arn,
             output_kms_key=given.key_arn,
             max_runtime_in_seconds=7200,
@@ -217,7 +241,7 @@ class Builder:
             compute=Compute(
                 instance_type=self.parameters["TrainingInstanceType"],
                 instance_count=1,
-                volume_size_in_gb=30,
+                volume_size_in_gb=self.parameters["TrainingVolumeGB"],
                 volume_kms_key_id=given.key_arn,
             ),
             networking=Networking(
@@ -232,23 +256,23 @@ class Builder:
             ),
             tags=[Tag(key=tag["Key"], value=tag["Value"]) for tag in self.tags],
         )
-        channels = [self._channel("train", self.train_data), self._channel("code", self.code)]
+        channels = [
+            self._channel("train", self.train_data),
+            self._channel("schema", self.schema),
+            self._channel("code", self.code),
+        ]
         run = trainer.train(input_data_config=channels)
         return TrainingStep("Train", step_args=run, retry_policies=job_retries())
 
     def _hyperparameters(self) -> Json:
-        def quoted(name: str) -> Any:
-            return Join(on="", values=['"', self.parameters[name], '"'])
-
         return {
             "sagemaker_program": "train.py",
             "sagemaker_submit_directory": "/opt/ml/input/data/code",
-            "label": quoted("LabelColumn"),
-            "positive-class": quoted("PositiveClass"),
             "preset": self.parameters["Preset"],
             "families": self.parameters["ModelFamilies"],
             "time-limit": self.parameters["TimeLimitSeconds"].to_string(),
             "metric": self.parameters["QualityMetric"],
+            "latency-limit": self.parameters["LatencyLimitMilliseconds"].to_string(),
         }
 
     @staticmethod
@@ -258,7 +282,7 @@ class Builder:
         )
         return Channel(channel_name=name, data_source=DataSource(s3_data_source=source))
 
-    def _gate(self, value: Any) -> Any:
+    def _gate(self, metric: Any, value: Any) -> Any:
         condition = ConditionGreaterThanOrEqualTo(
             left=value, right=self.parameters["QualityThreshold"]
         )
@@ -266,15 +290,15 @@ class Builder:
             "QualityGate",
             conditions=[condition],
             if_steps=self._deployment(),
-            else_steps=[self._refusal(value)],
+            else_steps=[self._refusal(metric, value)],
         )
 
-    def _refusal(self, value: Any) -> Any:
+    def _refusal(self, metric: Any, value: Any) -> Any:
         message = Join(
             on="",
             values=[
                 "The model was not registered or deployed: its ",
-                self.parameters["QualityMetric"],
+                metric,
                 " on the test data is ",
                 value,
                 ", below the threshold of ",

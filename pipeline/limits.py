@@ -1,0 +1,42 @@
+"""How long a run's parameters may be: the jobs take them as arguments, which have a limit.
+
+A longer value would fail when its step starts. Standard library only, like the definition.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipeline.definition import Json
+
+ARGUMENT_CHARACTERS: Final = 256
+"""Most characters of one argument of a processing job ("API_AppSpecification")."""
+
+_PARAMETER: Final = "Parameters."
+
+
+def parameter_room(definition: Json) -> dict[str, int]:
+    """Most characters of each parameter that a processing job has among its arguments."""
+    room: dict[str, int] = {}
+    for item in _arguments(definition.get("Steps", [])):
+        values = item["Std:Join"].get("Values", []) if "Std:Join" in item else [item]
+        fixed = sum(len(value) for value in values if isinstance(value, str))
+        for value in values:
+            path = str(value.get("Get", "")) if isinstance(value, dict) else ""
+            if path.startswith(_PARAMETER):
+                name, left = path.removeprefix(_PARAMETER), ARGUMENT_CHARACTERS - fixed
+                room[name] = min(left, room.get(name, left))
+    return room
+
+
+def _arguments(steps: list[Json]) -> Iterator[dict[str, Any]]:
+    """The expressions among the arguments of all processing jobs, those in branches included."""
+    for step in steps:
+        arguments = step.get("Arguments") or {}
+        words = (arguments.get("AppSpecification") or {}).get("ContainerArguments", [])
+        yield from (word for word in words if isinstance(word, dict))
+        for branch in ("IfSteps", "ElseSteps"):
+            yield from _arguments(arguments.get(branch, []))
