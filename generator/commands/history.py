@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 _WIDE: Final = 130
 """Columns of a terminal on which the metrics have room beside what the gate decided."""
-_PREFERRED: Final = ("accuracy", "balanced_accuracy", "f1", "log_loss")
+_PREFERRED: Final = (
+    *("accuracy", "balanced_accuracy", "f1", "log_loss"),
+    *("r2", "root_mean_squared_error", "mean_absolute_error"),
+)
+_HEADS: Final = {"r2": "R2", "root_mean_squared_error": "RMSE", "mean_absolute_error": "MAE"}
 
 
 @click.command(
@@ -103,8 +107,8 @@ def _table(rows: list[tuple[Execution, Findings]], width: int) -> Table:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    from generator.figures import figure  # noqa: PLC0415
     from generator.life.view import duration  # noqa: PLC0415
-    from generator.runs.results import number  # noqa: PLC0415
     from generator.runs.view import style_of  # noqa: PLC0415
 
     names = _metrics_of(rows) if width >= _WIDE else []
@@ -112,7 +116,7 @@ def _table(rows: list[tuple[Execution, Findings]], width: int) -> Table:
     table.add_column("took", justify="right")
     table.add_column("status")
     for name in names:
-        table.add_column(name, justify="right")
+        table.add_column(_HEADS.get(name, name), justify="right")
     table.add_column("model", justify="right")
     for column in table.columns:
         column.no_wrap = True
@@ -125,7 +129,7 @@ def _table(rows: list[tuple[Execution, Findings]], width: int) -> Table:
             f"{run.started:%Y-%m-%d %H:%M}",
             duration(run.seconds),
             Text(run.status, style=style_of(run.status)),
-            *(number(known[name]) if name in known else "" for name in names),
+            *(figure(known[name]) if name in known else "" for name in names),
             registered.made_name if registered else "",
             Text(_result(run, findings), no_wrap=True, overflow="ellipsis"),
         )

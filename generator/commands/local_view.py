@@ -12,11 +12,15 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from generator.commands import local_table
 from generator.commands.console import console
+from generator.figures import figure
 from generator.local import plan, runs
 from generator.local.jobs import plain_reason
 from generator.local.record import Status
 from generator.local.sandbox import tail
+from generator.local.table_schema import baseline_name
+from pipeline.definition import DATA_PROFILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,9 +59,9 @@ def progress(run: Run, runtime: Runtime, quiet: bool) -> Iterator[Observer]:
     out = console()
     _introduce(out, run, runtime)
     if not out.is_terminal:
-        yield lambda execution, step: _print_line(out, execution, step)
+        yield lambda _execution, step: _print_line(out, run, step)
         return
-    view = _View(run)
+    view = _View(run, out)
     with Live(get_renderable=view.table, console=out, refresh_per_second=_REFRESHES_A_SECOND):
         yield view.observe
 
@@ -67,7 +71,7 @@ def summary(run: Run, report: Path, kept: str | None) -> None:
     out = console()
     out.print()
     _show_failure(out, run)
-    _show_metrics(out, run.evaluation)
+    _show_metrics(out, run)
     _show_gate(out, run)
     _show_latency(out, run)
     _show_places(out, run, report, kept)
@@ -84,23 +88,25 @@ def _introduce(out: Console, run: Run, runtime: Runtime) -> None:
         out.print("This user may not cut the network: isolated jobs have it here.", style="yellow")
 
 
-def _print_line(out: Console, execution: Execution, step: StepRecord) -> None:
+def _print_line(out: Console, run: Run, step: StepRecord) -> None:
     """One line for a step's start, one for its end."""
-    clock = f"{execution.seconds:7.1f} s"
+    clock = f"{run.execution.seconds:7.1f} s"
     if step.ended is None:
         out.print(f"{clock}  {step.name}: started", markup=False)
         return
     word, style = _outcome(step)
-    note = _note(execution, step)
+    note = _note(run, step)
     text = f"{clock}  {step.name}: {word} in {step.seconds:.1f} s" + (f" ({note})" if note else "")
     out.print(text, style=style, markup=False)
+    if _read_the_table(step):
+        local_table.show(out, run.table)
 
 
 class _View:
     """The live table of a run's steps."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, run: Run, out: Console) -> None:
+        self._run, self._out = run, out
         self._steps: list[StepRecord] = []
         self._planned = [*_main_path(run.definition["Steps"]), runs.INVOKE]
         self._spinner = Spinner("dots")
@@ -108,6 +114,8 @@ class _View:
     def observe(self, _execution: Execution, step: StepRecord) -> None:
         if step not in self._steps:
             self._steps.append(step)
+        if _read_the_table(step):
+            local_table.show(self._out, self._run.table)  # above the live table
 
     def table(self) -> Table:
         """The steps that were started, then those to come."""
@@ -127,7 +135,7 @@ class _View:
             last = next(iter(tail(step.log, 1)), "") if step.log else ""
             return self._spinner, Text(step.name, style="bold"), seconds, _short(last, "dim")
         word, style = _outcome(step)
-        note = _note(self._run.execution, step)
+        note = _note(self._run, step)
         return Text(word, style=style), Text(step.name), seconds, _short(note, "")
 
 
@@ -146,10 +154,15 @@ def _outcome(step: StepRecord) -> tuple[str, str]:
     return _SYMBOLS[step.status]
 
 
-def _note(execution: Execution, step: StepRecord) -> str:
+def _read_the_table(step: StepRecord) -> bool:
+    """Whether the table's columns are known as of now."""
+    return step.name == DATA_PROFILE.step and step.status is Status.SUCCEEDED
+
+
+def _note(run: Run, step: StepRecord) -> str:
     """What is worth knowing of a step that has ended."""
     if step.kind == "Condition":
-        return "; ".join(_decision(execution, gate) for gate in step.gates)
+        return "; ".join(_decision(run, gate) for gate in step.gates)
     if step.kind == "Fail":
         return "the model was not registered or deployed"
     if step.status is Status.FAILED:
@@ -158,10 +171,9 @@ def _note(execution: Execution, step: StepRecord) -> str:
     return "" if last.startswith("{") else last
 
 
-def _decision(execution: Execution, gate: Gate) -> str:
+def _decision(run: Run, gate: Gate) -> str:
     sign, _ = _SIGNS[gate.comparison]
-    metric = execution.parameters.get("QualityMetric", "value")
-    return f"{metric} {_number(gate.left)} {sign} {_number(gate.right)}? {_yes(gate.outcome)}"
+    return f"{run.metric} {_number(gate.left)} {sign} {_number(gate.right)}? {_yes(gate.outcome)}"
 
 
 def _show_failure(out: Console, run: Run) -> None:
@@ -177,14 +189,15 @@ def _show_failure(out: Console, run: Run) -> None:
     out.print()
 
 
-def _show_metrics(out: Console, evaluation: dict[str, Any]) -> None:
+def _show_metrics(out: Console, run: Run) -> None:
+    evaluation = run.evaluation
     metrics = evaluation.get("metrics", {})
     if not metrics:
         return
     baseline = evaluation.get("baseline", {})
     table = Table("metric", box=None, pad_edge=False)
     table.add_column("test data", justify="right")
-    table.add_column("majority class", justify="right", style="dim")
+    table.add_column(baseline_name(evaluation), justify="right", style="dim")
     gated = evaluation.get("gate", {}).get("metric")
     for name, value in metrics.items():
         if isinstance(value, int | float) and name in {gated, name.removeprefix("neg_")}:
@@ -196,11 +209,11 @@ def _show_metrics(out: Console, evaluation: dict[str, Any]) -> None:
 def _show_gate(out: Console, run: Run) -> None:
     for step in run.execution.steps:
         for gate in step.gates:
-            metric = run.execution.parameters.get("QualityMetric", "value")
+            metric = run.metric
             left, right = _number(gate.left), _number(gate.right)
             sign, contrary = _SIGNS[gate.comparison]
             if gate.outcome:
-                out.print(f"The gate let the model pass: {metric} {left} {sign} {right}.")
+                out.print(f"The model passed the quality gate: {metric} {left} {sign} {right}.")
             else:
                 text = f"The gate refused the model: {metric} {left} {contrary} {right}."
                 out.print(text, style="yellow")
@@ -233,7 +246,7 @@ def _show_places(out: Console, run: Run, report: Path, kept: str | None) -> None
 def _number(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "" if value is None else str(value)
-    return f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    return figure(value)
 
 
 def _yes(outcome: bool) -> str:

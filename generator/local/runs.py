@@ -14,7 +14,8 @@ from generator.local.jobs import JobError, Place
 from generator.local.record import Execution, Status, StepRecord, now
 from generator.local.service import LocalService
 from generator.local.store import FolderStore, StoreError
-from pipeline.definition import DATA_PROFILE, EVALUATION, SCRIPTS, TEST_DATA, build
+from generator.local.table_schema import TableView
+from pipeline.definition import DATA_PROFILE, EVALUATION, SCRIPTS, TEST_DATA, Output, build
 from pipeline.validate import validate
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from generator.local.sandbox import Runtime
     from generator.local.serving import Endpoint
-    from pipeline.definition import Output
 
 Json = dict[str, Any]
 
@@ -32,6 +32,7 @@ SYNTHETIC_SEED: Final = 1
 INVOKE: Final = "Invoke"
 """The name of what follows the pipeline's steps: predictions asked for over HTTP."""
 
+_SCHEMA: Final = Output(DATA_PROFILE.step, "schema")
 _SIZES: Final = ((1, 60), (100, 10))
 
 
@@ -78,9 +79,9 @@ class Run:
         if record is None or not record.description:
             return None
         outputs = record.description["ProcessingOutputConfig"]["Outputs"]
-        uri = next(item for item in outputs if item["OutputName"] == output.name)
-        path = self.store.path(f"{uri['S3Output']['S3Uri']}/{name}")
-        return path if path.is_file() else None
+        uris = [one["S3Output"]["S3Uri"] for one in outputs if one["OutputName"] == output.name]
+        path = self.store.path(f"{uris[0]}/{name}") if uris else None
+        return path if path and path.is_file() else None
 
     def json_output(self, output: Output, name: str) -> Json:
         """The content of a JSON file of an output, or nothing."""
@@ -97,6 +98,18 @@ class Run:
     def profile(self) -> Json:
         """What `preprocess.py` said of the table, or nothing."""
         return self.json_output(DATA_PROFILE, "profile.json")
+
+    @property
+    def table(self) -> TableView:
+        """What `preprocess.py` took the table for."""
+        return TableView(self.json_output(_SCHEMA, "schema.json"), self.profile)
+
+    @property
+    def metric(self) -> str:
+        """What the gate compares: the parameter, or what `auto` turned out to mean."""
+        asked = str(self.execution.parameters.get("QualityMetric", "value"))
+        found = self.evaluation.get("gate", {}).get("metric")
+        return str(found or asked)
 
 
 def check(wanted: Wanted) -> Json:
@@ -159,7 +172,9 @@ def as_json(done: Run) -> Json:
     """Everything about a run, for programs."""
     return done.execution.as_json() | {
         "Folder": str(done.folder),
+        "Table": done.table.as_json() if done.profile else None,
         "Metrics": done.evaluation.get("metrics", {}),
+        "Baseline": done.evaluation.get("baseline", {}),
         "Invocation": done.smoke.as_json() if done.smoke else None,
         "InvocationFailure": done.invocation.failure_reason or None if done.invocation else None,
     }

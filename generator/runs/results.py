@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from generator.figures import figure
 from generator.life.target import in_words
 from pipeline.definition import EVALUATION
 
@@ -30,7 +31,7 @@ class Decision:
 
     def __str__(self) -> str:
         sign = ">=" if self.passed else "<"
-        return f"{self.metric} {number(self.value)} {sign} {number(self.threshold)}"
+        return f"{self.metric} {figure(self.value)} {sign} {figure(self.threshold)}"
 
     def as_json(self) -> dict[str, Any]:
         """The decision as plain JSON."""
@@ -53,7 +54,7 @@ class Findings:
 
     @property
     def baseline(self) -> Mapping[str, Any]:
-        """What the majority class alone would reach."""
+        """What the majority class alone would reach, or the mean of a regression's label."""
         found: Mapping[str, Any] = self.evaluation.get("baseline", {})
         return found
 
@@ -97,10 +98,3 @@ def _decision(
         return None
     passed = outcome.lower() == "true"
     return Decision(str(gate.get("metric")), float(gate["value"]), float(threshold), passed)
-
-
-def number(value: float) -> str:
-    """A number with at most four digits after the point."""
-    if isinstance(value, int):
-        return str(value)
-    return f"{value:.4f}".rstrip("0").rstrip(".")

@@ -11,9 +11,11 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from generator.figures import figure
 from generator.life.view import drawn, duration, short
 from generator.local import plan
 from generator.local.jobs import plain_reason
+from generator.local.table_schema import baseline_name
 from generator.runs import job_log, results
 from generator.runs.results import NOTHING, Findings
 from pipeline.definition import EVALUATION
@@ -78,7 +80,7 @@ def metrics_in_short(findings: Findings) -> str:
     """The gate's metric first, then a few others."""
     gated = findings.evaluation.get("gate", {}).get("metric")
     names = sorted(findings.metrics, key=lambda name: name != gated)[:_SHOWN_METRICS]
-    return ", ".join(f"{name} {results.number(findings.metrics[name])}" for name in names)
+    return ", ".join(f"{name} {figure(findings.metrics[name])}" for name in names)
 
 
 @contextmanager
@@ -197,21 +199,21 @@ def show_end(out: Console, pipeline: Pipeline, execution: Execution, findings: F
 def _metrics(findings: Findings) -> Table:
     table = Table("metric", box=None, pad_edge=False)
     table.add_column("test data", justify="right")
-    table.add_column("majority class", justify="right", style="dim")
+    table.add_column(baseline_name(findings.evaluation), justify="right", style="dim")
     gated = findings.evaluation.get("gate", {}).get("metric")
     for name, value in findings.metrics.items():
         if name.removeprefix("neg_") in findings.metrics.keys() - {name} and name != gated:
             continue  # the same number with another sign
         before = findings.baseline.get(name)
-        shown = results.number(before) if isinstance(before, int | float) else ""
-        table.add_row(name, results.number(value), shown)
+        shown = figure(before) if isinstance(before, int | float) else ""
+        table.add_row(name, figure(value), shown)
     return table
 
 
 def _show_decision(out: Console, findings: Findings) -> None:
     decision = findings.decision
     if decision is not None and decision.passed:
-        out.print(f"The gate let the model pass: {decision}.", markup=False)
+        out.print(f"The model passed the quality gate: {decision}.", markup=False)
     else:
         out.print(f"The gate refused the model: {decision}.", style="yellow", markup=False)
 

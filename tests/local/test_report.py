@@ -115,18 +115,72 @@ def reports(classes: list[str]) -> dict[str, dict[str, Any]]:
     }
 
 
+def schema(problem: str = "binary") -> dict[str, Any]:
+    """A schema.json with a column of each sort."""
+    plain: dict[str, Any] = {
+        **{"role": "feature", "decimal": ".", "thousands": "", "currency": [], "percent": False},
+        **{"format": None, "marks": [], "odd": {}, "odd_cells": 0, "missing": 0},
+        **{"candidates": {}, "categories": None, "notes": []},
+    }
+    price = {"kind": "number", "decimal": ",", "marks": ["", "?"], "missing": 12}
+    columns = [
+        plain | price | {"name": NASTY, "odd": {NASTY: 2, "n.v.": 1}, "odd_cells": 5},
+        plain | {"name": "age", "kind": "integer"},
+        plain | {"name": "day", "kind": "date", "format": "%d.%m.%Y", "notes": [NASTY]},
+        plain | {"name": "country", "kind": "category", "candidates": {"NA": 3}},
+        plain | {"name": "customer", "kind": "identifier"},
+        plain | {"name": "shop", "kind": "category", "role": "group"},
+    ]
+    return {
+        **{"version": 1, "label": NASTY, "problem": problem, "classes": [], "rows": 100},
+        **{"positive_class": None, "columns": columns},
+        "label_column": plain | {"name": "target", "kind": "category", "role": "label"},
+    }
+
+
+def regression_reports() -> dict[str, dict[str, Any]]:
+    """What the jobs leave, for a model of a number."""
+    found = {
+        **{"r2": 0.8125, "root_mean_squared_error": 52_341.25, "mean_absolute_error": 0.0},
+        **{"neg_root_mean_squared_error": -52_341.25, "neg_mean_absolute_error": 0.0},
+    }
+    left = reports(["a", "b"])
+    profile = left["profile/profile.json"]
+    left["schema/schema.json"] = schema("regression")
+    profile["label"] = {"column": NASTY, "min": -5, "max": 1e6, "mean": 40.5, "std": 3.25}
+    profile["problem"] = {"type": "regression", "reason": f"{NASTY} is a quantity"}
+    profile["split"]["way"] = "time"
+    profile["warnings"] = [f"column {NASTY} has odd cells"]
+    profile["leakage"] = [{"column": NASTY, "score": 0.9995}]
+    left["evaluation/evaluation.json"] = {
+        "gate": {"metric": "r2", "value": 0.8125},
+        "rows": 40,
+        "metrics": found,
+        "baseline": dict.fromkeys(found, 0.5),
+    }
+    left["evaluation/curves.json"] = {
+        "predicted_vs_true": [[float(at), at * 1.01 - 3] for at in range(-20, 40)],
+        "residuals": [{"from": -5.0 + at, "to": -4.0 + at, "rows": at} for at in range(10)],
+        "error_by_quantile": [
+            {"from": at * 1e5, "to": at * 1e5 + 1e5, "rows": 4, "mae": 10.0 * at, "bias": -2.5}
+            for at in range(10)
+        ],
+    }
+    return left
+
+
 def finished(folder: Path, classes: list[str], auc: float = 0.875) -> Run:
-    """A run that went all the way, or was refused by the gate."""
+    """A run that went all the way, or was refused by the gate; without classes, a regression."""
     definition = build(environment())
     execution = new_execution(definition, {"LabelColumn": NASTY}, "local")
     store = FolderStore(folder / "s3")
-    for name, content in reports(classes).items():
+    for name, content in (reports(classes) if classes else regression_reports()).items():
         (folder / "x.json").write_text(json.dumps(content))
         store.put_file(folder / "x.json", f"s3://bucket/1/{name}")
     for name in ("Preprocess", "Evaluate"):
         outputs = [
             {"OutputName": output, "S3Output": {"S3Uri": f"s3://bucket/1/{output}"}}
-            for output in ("profile", "evaluation")
+            for output in ("profile", "schema", "evaluation")
         ]
         description = {"ProcessingOutputConfig": {"Outputs": outputs}}
         step = StepRecord(name, "Processing", execution.started, description=description)
@@ -161,7 +215,7 @@ def test_every_part_that_was_promised_is_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "classes", [["no", "yes"], ["a", "b", "c"], list("abcdefghijklmnopqrstuv")]
+    "classes", [[], ["no", "yes"], ["a", "b", "c"], list("abcdefghijklmnopqrstuv")]
 )
 def test_the_page_needs_nothing_but_itself(tmp_path: Path, classes: list[str]) -> None:
     text = render(finished(tmp_path, classes))
@@ -171,8 +225,11 @@ def test_the_page_needs_nothing_but_itself(tmp_path: Path, classes: list[str]) -
     assert not re.search(r"url\(|@import|https?:", text)
 
 
-def test_what_the_users_table_says_is_shown_and_never_run(tmp_path: Path) -> None:
-    text = render(finished(tmp_path, [NASTY, "yes"]))
+@pytest.mark.parametrize("classes", [[], [NASTY, "yes"]])
+def test_what_the_users_table_says_is_shown_and_never_run(
+    tmp_path: Path, classes: list[str]
+) -> None:
+    text = render(finished(tmp_path, classes))
     assert NASTY not in text
     assert text.count("&lt;script&gt;") >= 6
 
@@ -197,6 +254,48 @@ def test_metrics_stand_beside_the_majority_class(tmp_path: Path) -> None:
     text = render(finished(tmp_path, ["no", "yes"]))
     card = "<b>0.875</b><span>ROC AUC · gate</span><span>majority class 0.500</span>"
     assert card in text
+
+
+def test_a_regression_has_charts_of_its_own_and_none_of_classes(tmp_path: Path) -> None:
+    titles = set(Page(render(finished(tmp_path, []))).titles)
+    assert {"Predicted against true", "Residuals", "Error by quantile"} <= titles
+    assert not {"ROC curve", "Confusion matrix", "Calibration"} & titles
+
+
+def test_errors_in_the_label_s_unit_can_be_read_and_stand_beside_the_mean(tmp_path: Path) -> None:
+    text = render(finished(tmp_path, []))
+    assert "<b>0.812</b><span>R² · gate</span><span>predicting the mean 0.500</span>" in text
+    assert "<b>52,341</b><span>RMSE</span>" in text
+    assert "r2 0.875 reaches the threshold 0.7." in text
+
+
+def test_the_reader_sees_what_each_column_was_taken_for(tmp_path: Path) -> None:
+    text = render(finished(tmp_path, []))
+    assert "<td>number<br><small>decimal comma</small></td>" in text
+    assert "<td>date<br><small>%d.%m.%Y</small></td>" in text
+    assert "12.0%<br><small>&#x27;?&#x27;</small>" in text
+    assert "<b>5 odd</b>, taken as missing: " in text
+    assert "&#x27;n.v.&#x27; 1\N{MULTIPLICATION SIGN}, 2 more" in text
+    assert "count as values: &#x27;NA&#x27; 3\N{MULTIPLICATION SIGN}" in text
+
+
+def test_columns_that_are_not_trained_on_are_named_with_the_reason(tmp_path: Path) -> None:
+    text = render(finished(tmp_path, []))
+    assert "Not trained on" in Page(text).titles
+    assert "<td>customer</td><td>identifier</td><td>its values identify rows" in text
+    assert "<td>shop</td><td>category</td><td>it keeps rows together in the split" in text
+
+
+def test_warnings_and_suspected_leakage_come_before_the_figures(tmp_path: Path) -> None:
+    text = render(finished(tmp_path, []))
+    assert text.index("has odd cells") < text.index("Suspected leakage") < text.index("RMSE")
+    assert '<span class="value">0.9995</span>' in text
+
+
+def test_the_problem_and_the_way_of_the_split_are_said_with_their_reasons(tmp_path: Path) -> None:
+    text = render(finished(tmp_path, []))
+    assert "<td>Regression: &lt;script&gt;alert(1)&lt;/script&gt; is a quantity</td>" in text
+    assert "<td>By time: the newest rows are the test data.</td>" in text
 
 
 def test_a_refusal_is_told_from_a_crash(tmp_path: Path) -> None:
@@ -248,6 +347,25 @@ def test_a_histogram_counts_every_value(values: list[float]) -> None:
     picture = charts.histogram("t", "ms", values, [("p50", values[0])])
     counts = re.findall(r"<title>[\d.]+ to [\d.]+: (\d+)</title>", picture)
     assert sum(map(int, counts)) == len(values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[], [0.0], [-3.0], [1e-9, 2e-9], [-1.0, 1.0], [3.2e8, 9.9e8], [0.0, 1e140], [99.9, 100.1]],
+)
+def test_an_axis_holds_all_values_and_wastes_less_than_three_quarters(values: list[float]) -> None:
+    start, end = charts.spread(values)
+    assert all(start <= value <= end for value in values)
+    assert len(set(values)) < 2 or end - start <= 4 * (max(values) - min(values))
+
+
+@pytest.mark.parametrize("bias", [-5.0, 0.0, 7.0])
+def test_a_group_s_column_and_dot_lie_in_the_picture(bias: float) -> None:
+    picture = charts.groups("t", ("x", "y"), [charts.Group(0, 1, 2.0, bias, 9)] * 12)
+    dots = [float(y) for y in re.findall(r'cy="([\d.-]+)"', picture)]
+    tops = [float(y) for y in re.findall(r'<rect class="column" x="[\d.]+" y="([\d.-]+)"', picture)]
+    assert len(dots) == len(tops) == 12
+    assert all(0 <= y <= 340 for y in dots + tops)
 
 
 def test_bars_are_as_long_as_their_share_of_the_largest() -> None:

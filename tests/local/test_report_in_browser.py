@@ -23,6 +23,7 @@ NARROW, WIDE = 360, 1280
 PAGES = {
     "two classes": ["no", "yes"],
     "ten classes": [f"class {number}" for number in range(10)],
+    "regression": [],
     "long names": ["an_exceedingly_long_class_name_without_any_space" * 2, "yes"],
 }
 

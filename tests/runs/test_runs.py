@@ -108,7 +108,7 @@ def test_a_run_is_told_step_by_step_with_metrics_and_the_gate_s_reason(
         assert f"{step}: started" in shown
     assert "Evaluate: Succeeded in" in shown
     assert "(roc_auc 0." in shown
-    assert "The gate let the model pass: roc_auc 0." in shown
+    assert "The model passed the quality gate: roc_auc 0." in shown
     assert "python build.py invoke --file ROWS.csv" in shown
 
 

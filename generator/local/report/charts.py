@@ -30,6 +30,11 @@ _SMALLEST_DOT: Final = 2.0
 _LARGEST_DOT: Final = 8.0
 _ROOMY_CLASSES: Final = 4
 _HALF: Final = 0.5
+_GAP: Final = 0.14
+_NOISE: Final = 1e-9
+_UNITS: Final = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+_LEAST_IN_SHORT: Final = 1e4
+_MOST_IN_SHORT: Final = 1e13
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,26 @@ class Series:
     name: str
     points: Sequence[Point]
     weights: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
+class Column:
+    """A bin of a histogram, in data units, and how many rows are in it."""
+
+    start: float
+    end: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """A part of the rows, from `start` to `end` on an axis, with its error and its bias."""
+
+    start: float
+    end: float
+    error: float
+    bias: float
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -84,6 +109,59 @@ def histogram(
     bars = [_bar(axes, at * width, width, count) for at, count in enumerate(counts) if count]
     marked = [_mark(axes, name, value, level) for level, (name, value) in enumerate(marks)]
     return _svg(title, _frame(axes) + "".join(bars + marked))
+
+
+def scatter(
+    title: str, axes: Axes, points: Sequence[Point], reference: Sequence[Point] = ()
+) -> str:
+    """Points without a line, pale so that many on one place are darker; a dashed reference."""
+    parts = [_frame(axes)]
+    for point in points:
+        x, y = axes.at(point)
+        parts.append(f'<circle class="point" cx="{x:.1f}" cy="{y:.1f}" r="3"/>')
+    if reference:
+        parts.append(f'<path class="reference" d="{_path(axes, reference)}"/>')
+    return _svg(title, "".join(parts))
+
+
+def columns(
+    title: str,
+    names: tuple[str, str],
+    bins: Sequence[Column],
+    marks: Sequence[tuple[str, float]] = (),
+) -> str:
+    """A histogram of bins that were counted elsewhere; `names` are the axes', `marks` as above."""
+    most = _round_up(max((item.count for item in bins), default=1) or 1, whole=True)
+    ends = spread([item.start for item in bins] + [item.end for item in bins])
+    axes = Axes(*names, ends, (0.0, most))
+    drawn = [_bar(axes, item.start, item.end - item.start, item.count) for item in bins]
+    marked = [_mark(axes, name, value, level) for level, (name, value) in enumerate(marks)]
+    return _svg(title, _frame(axes) + "".join(drawn + marked))
+
+
+def groups(title: str, names: tuple[str, str], parts: Sequence[Group]) -> str:
+    """For each part of the rows, equally wide: a column for the error, a dot for the bias."""
+    heights = [0.0, *(item.error for item in parts), *(item.bias for item in parts)]
+    axes = Axes(*names, (0.0, float(len(parts))), spread(heights))
+    ends = [parts[0].start, *(item.end for item in parts)]
+    drawn = [_group(axes, at, item) for at, item in enumerate(parts)]
+    zero = _path(axes, [(0.0, 0.0), (float(len(parts)), 0.0)])
+    content = f'{_frame(axes, ends)}{"".join(drawn)}<path class="zero" d="{zero}"/>'
+    return _svg(title, content) + _legend(["mean absolute error", "bias (predicted minus true)"])
+
+
+def spread(values: Sequence[float]) -> Point:
+    """The ends of an axis with round ticks on which all `values` lie."""
+    least, most = min(values, default=0.0), max(values, default=1.0)
+    if most <= least:
+        least, most = least - (abs(least) or 1.0) / 2, most + (abs(most) or 1.0) / 2
+    size = 10.0 ** math.floor(math.log10((most - least) / _TICKS))
+    for factor in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12, 15, 20):
+        step = factor * size
+        start = math.floor(least / step) * step
+        if start + _TICKS * step >= most:
+            return start, start + _TICKS * step
+    return least, most
 
 
 def bars(rows: Sequence[tuple[str, float, str]]) -> str:
@@ -157,19 +235,16 @@ def _svg(title: str, content: str) -> str:
     )
 
 
-def _frame(axes: Axes) -> str:
-    """Grid, ticks and titles."""
-    parts = []
-    for step in range(_TICKS + 1):
-        x_value = axes.x_range[0] + (axes.x_range[1] - axes.x_range[0]) * step / _TICKS
-        y_value = axes.y_range[0] + (axes.y_range[1] - axes.y_range[0]) * step / _TICKS
-        x, bottom = axes.at((x_value, axes.y_range[0]))
-        left, y = axes.at((axes.x_range[0], y_value))
-        parts.append(f'<path class="grid" d="M{left:.1f} {y:.1f}H{_WIDTH - _RIGHT:.1f}"/>')
-        parts.append(f'<text class="tick" x="{left - 8:.1f}" y="{y + 4:.1f}" text-anchor="end">')
-        parts.append(f"{_number(y_value)}</text>")
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{bottom + 18:.1f}" text-anchor="middle">')
-        parts.append(f"{_number(x_value)}</text>")
+def _frame(axes: Axes, x_ticks: Sequence[float] = ()) -> str:
+    """Grid, ticks and titles; `x_ticks` are texts for equally wide parts, in place of values."""
+    parts = [_y_tick(axes, step) for step in range(_TICKS + 1)]
+    if x_ticks:
+        every = -(-(len(x_ticks) - 1) // _TICKS)
+        shown = range(0, len(x_ticks), every)
+        parts += [_x_tick(axes, at / (len(x_ticks) - 1), x_ticks[at], digits=3) for at in shown]
+    else:
+        steps = range(_TICKS + 1)
+        parts += [_x_tick(axes, step / _TICKS, _tick(axes.x_range, step)) for step in steps]
     middle_x, middle_y = (_LEFT + _WIDTH - _RIGHT) / 2, (_TOP + _HEIGHT - _BOTTOM) / 2
     parts.append(
         f'<text class="axis" x="{middle_x:.1f}" y="{_HEIGHT - 8:.1f}" text-anchor="middle">'
@@ -178,6 +253,46 @@ def _frame(axes: Axes) -> str:
         f'text-anchor="middle">{escape(axes.y)}</text>'
     )
     return "".join(parts)
+
+
+def _y_tick(axes: Axes, step: int) -> str:
+    value = _tick(axes.y_range, step)
+    left, y = axes.at((axes.x_range[0], value))
+    return (
+        f'<path class="grid" d="M{left:.1f} {y:.1f}H{_WIDTH - _RIGHT:.1f}"/>'
+        f'<text class="tick" x="{left - 8:.1f}" y="{y + 4:.1f}" text-anchor="end">'
+        f"{_number(value)}</text>"
+    )
+
+
+def _tick(ends: Point, step: int) -> float:
+    """The value at a tick, without the noise of its computation."""
+    value = ends[0] + (ends[1] - ends[0]) * step / _TICKS
+    return 0.0 if abs(value) < (ends[1] - ends[0]) * _NOISE else value
+
+
+def _x_tick(axes: Axes, share: float, value: float, digits: int = 4) -> str:
+    x = _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
+    _, bottom = axes.at((axes.x_range[0], axes.y_range[0]))
+    return (
+        f'<text class="tick" x="{x:.1f}" y="{bottom + 18:.1f}" text-anchor="middle">'
+        f"{_number(value, digits)}</text>"
+    )
+
+
+def _group(axes: Axes, at: int, item: Group) -> str:
+    left, top = axes.at((at + _GAP, item.error))
+    right, bottom = axes.at((at + 1 - _GAP, 0.0))
+    x, y = axes.at((at + _HALF, item.bias))
+    said = (
+        f"{_number(item.start)} to {_number(item.end)}, {item.rows:,} rows: "
+        f"error {_number(item.error)}, bias {_number(item.bias)}"
+    )
+    return (
+        f'<rect class="column" x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" '
+        f'height="{max(bottom - top, 0.0):.1f}"><title>{said}</title></rect>'
+        f'<circle class="dot s2" cx="{x:.1f}" cy="{y:.1f}" r="4"><title>{said}</title></circle>'
+    )
 
 
 def _line(axes: Axes, series: Series, number: int) -> str:
@@ -211,7 +326,7 @@ def _bar(axes: Axes, start: float, width: float, count: int) -> str:
     return (
         f'<rect class="column" x="{left + 0.5:.1f}" y="{top:.1f}" '
         f'width="{max(right - left - 1, 1):.1f}" height="{bottom - top:.1f}">'
-        f"<title>{start:.1f} to {start + width:.1f}: {count}</title></rect>"
+        f"<title>{_number(start)} to {_number(start + width)}: {count}</title></rect>"
     )
 
 
@@ -249,5 +364,9 @@ def _round_up(value: float, whole: bool = False) -> float:
     return _TICKS * next(step for step in steps if step >= wanted)
 
 
-def _number(value: float) -> str:
-    return f"{value:.3g}"
+def _number(value: float, digits: int = 4) -> str:
+    """Few digits; thousands and millions in short, so that ticks do not touch."""
+    if _LEAST_IN_SHORT <= abs(value) < _MOST_IN_SHORT:
+        size, unit = next(pair for pair in _UNITS if pair[0] <= abs(value))
+        return f"{value / size:.{digits}g}{unit}"
+    return f"{value:.3g}" if abs(value) < 1 else f"{value:.{digits}g}"

@@ -8,20 +8,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 from generator.local.jobs import plain_reason
 from generator.local.record import Status
-from generator.local.report import charts
+from generator.local.report import charts, data, markup, regression
 from generator.local.sandbox import tail
+from generator.local.table_schema import baseline_name
 from pipeline.definition import EVALUATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from generator.local.record import Execution, StepRecord
+    from generator.local.record import StepRecord
     from generator.local.runs import Run
 
 Json = dict[str, Any]
 
 _STYLE: Final = Path(__file__).with_name("style.css")
 _FIGURES: Final = (
+    ("r2", "R²"),
+    ("root_mean_squared_error", "RMSE"),
+    ("mean_absolute_error", "MAE"),
     ("roc_auc", "ROC AUC"),
     ("accuracy", "Accuracy"),
     ("balanced_accuracy", "Balanced accuracy"),
@@ -33,11 +37,10 @@ _MOST_CLASSES: Final = 20
 _ROOMY_CHARACTERS: Final = 45
 _CELL_CHARACTERS: Final = 4
 _MOST_BARS: Final = 20
-_MOST_COLUMNS: Final = 60
 _LOG_LINES: Final = 25
 _BINS: Final = 10
+_LEAST, _MOST = 0.01, 100.0
 _CALIBRATION: Final = ("predicted", "observed")
-_NOTHING: Final = "\N{EN DASH}"
 
 
 def render(run: Run) -> str:
@@ -46,12 +49,13 @@ def render(run: Run) -> str:
         _head(run),
         _verdict(run),
         _failure(run),
+        data.alerts(run),
         _figures(run),
-        _section("How well it predicts", _quality(run)),
-        _section("What was trained", _training(run)),
-        _section("How fast it answers", _latency(run)),
-        _section("The data", _data(run)),
-        _section("The run", _steps(run)),
+        markup.section("How well it predicts", _quality(run)),
+        markup.section("What was trained", _training(run)),
+        markup.section("How fast it answers", _latency(run)),
+        markup.section("The data", data.cards(run)),
+        markup.section("The run", _steps(run)),
         _foot(run),
     ]
     title = f"Run {run.execution.id}"
@@ -83,9 +87,9 @@ def _verdict(run: Run) -> str:
     """Passed, refused or failed, with the numbers that decided."""
     execution = run.execution
     if execution.refused:
-        return _banner("refused", "!", "Refused by the gate", _decision(execution))
+        return _banner("refused", "!", "Refused by the gate", _decision(run))
     if run.succeeded:
-        text = _decision(execution) + " The endpoint answered over HTTP."
+        text = _decision(run) + " The endpoint answered over HTTP."
         return _banner("passed", "✓", "Passed the gate, deployed", text)
     failed = _failed_step(run)
     name = failed.name if failed else "The run"
@@ -100,13 +104,13 @@ def _banner(kind: str, mark: str, title: str, text: str) -> str:
     )
 
 
-def _decision(execution: Execution) -> str:
+def _decision(run: Run) -> str:
     words = {True: "reaches", False: "is below"}
-    metric = execution.parameters.get("QualityMetric", "value")
-    gates = [gate for step in execution.steps for gate in step.gates]
     return " ".join(
-        f"{metric} {_short(gate.left)} {words[gate.outcome]} the threshold {_short(gate.right)}."
-        for gate in gates
+        f"{run.metric} {markup.short(gate.left)} {words[gate.outcome]} "
+        f"the threshold {markup.short(gate.right)}."
+        for step in run.execution.steps
+        for gate in step.gates
     )
 
 
@@ -126,12 +130,13 @@ def _failure(run: Run) -> str:
 
 
 def _figures(run: Run) -> str:
-    """The metrics, each beside what always answering the most frequent class would reach."""
+    """The metrics, each beside what an answer that is always the same would reach."""
     evaluation = run.evaluation
     found, baseline = evaluation.get("metrics", {}), evaluation.get("baseline", {})
-    gate = evaluation.get("gate", {}).get("metric", "").replace("neg_log_loss", "log_loss")
+    gate = evaluation.get("gate", {}).get("metric", "").removeprefix("neg_")
+    always = baseline_name(evaluation)
     cards = [
-        _figure(title, found[name], baseline.get(name), name == gate)
+        _figure(title, found[name], _note(always, baseline.get(name)), name == gate)
         for name, title in _FIGURES
         if name in found
     ]
@@ -141,17 +146,27 @@ def _figures(run: Run) -> str:
     return f'<div class="figures">{"".join(cards)}</div>' if cards else ""
 
 
-def _figure(title: str, value: float, baseline: float | None, gated: bool) -> str:
-    note = "" if baseline is None else f"<span>majority class {baseline:.3f}</span>"
+def _figure(title: str, value: float, note: str, gated: bool) -> str:
     kind, suffix = ("figure gate", " · gate") if gated else ("figure", "")
-    return f'<div class="{kind}"><b>{value:.3f}</b><span>{title}{suffix}</span>{note}</div>'
+    return f'<div class="{kind}"><b>{_metric(value)}</b><span>{title}{suffix}</span>{note}</div>'
+
+
+def _note(always: str, value: float | None) -> str:
+    return "" if value is None else f"<span>{always} {_metric(value)}</span>"
+
+
+def _metric(value: float) -> str:
+    """Three digits after the point for shares; errors have the label's unit and any size."""
+    return f"{value:.3f}" if _LEAST <= abs(value) < _MOST or not value else markup.short(value)
 
 
 # --- Quality ---------------------------------------------------------------------------------
 
 
 def _quality(run: Run) -> Iterator[str]:
-    found = run.json_output(EVALUATION, "curves.json").get("curves", [])
+    curves = run.json_output(EVALUATION, "curves.json")
+    yield from regression.cards(curves)
+    found = curves.get("curves", [])
     if found:
         yield _roc(found)
         yield _precision_recall(found, run.evaluation)
@@ -159,7 +174,7 @@ def _quality(run: Run) -> Iterator[str]:
     matrix = run.evaluation.get("confusion_matrix", [])
     if matrix:
         rows = run.evaluation["rows"]
-        yield _card(
+        yield markup.card(
             "Confusion matrix",
             f"{rows:,} rows of test data; shares of the actual class",
             _confusion(run.evaluation["classes"], matrix),
@@ -177,7 +192,7 @@ def _roc(curves: Sequence[Json]) -> str:
     ]
     axes = charts.Axes("False positive rate", "True positive rate")
     chart = charts.lines("ROC curve", axes, series, [(0, 0), (1, 1)])
-    return _card("ROC curve", _areas("Area", curves, "roc_auc"), chart)
+    return markup.card("ROC curve", _areas("Area", curves, "roc_auc"), chart)
 
 
 def _precision_recall(curves: Sequence[Json], evaluation: Json) -> str:
@@ -193,7 +208,7 @@ def _precision_recall(curves: Sequence[Json], evaluation: Json) -> str:
     axes = charts.Axes("Recall", "Precision")
     chart = charts.lines("Precision and recall", axes, series, reference)
     note = _areas("Average precision", curves, "average_precision")
-    return _card("Precision and recall", note, chart)
+    return markup.card("Precision and recall", note, chart)
 
 
 def _share(curves: Sequence[Json], evaluation: Json) -> float | None:
@@ -218,7 +233,7 @@ def _calibration(curves: Sequence[Json]) -> str:
     series = [charts.Series("calibration", points, rows)]
     chart = charts.lines("Calibration", axes, series, [(0, 0), (1, 1)])
     note = "On the dashed line, 30 % means 3 times in 10; larger dots stand for more rows"
-    return _card("Calibration", note, chart)
+    return markup.card("Calibration", note, chart)
 
 
 def _areas(title: str, curves: Sequence[Json], name: str) -> str:
@@ -257,7 +272,7 @@ def _training(run: Run) -> Iterator[str]:
         rows = found["leaderboard"]
         metric = rows[0]["metric"]
         note = f"Validation score: {metric}, more is better; the best one serves"
-        yield _card("Leaderboard", note, _leaderboard(rows), wide=True)
+        yield markup.card("Leaderboard", note, _leaderboard(rows), wide=True)
     if found.get("feature_importance"):
         yield _importance(found["feature_importance"])
 
@@ -267,10 +282,14 @@ def _leaderboard(rows: Sequence[Json]) -> str:
     for row in rows:
         best = ' class="best"' if row["best"] else ""
         tag = ' <span class="tag">serves</span>' if row["best"] else ""
-        cells = (_number(row["score_val"], 4), _time(row["fit_time"]), _time(row["pred_time_val"]))
+        cells = (
+            markup.number(row["score_val"], 4),
+            markup.time(row["fit_time"]),
+            markup.time(row["pred_time_val"]),
+        )
         numbers = "".join(f'<td class="number">{cell}</td>' for cell in cells)
         body.append(f"<tr{best}><td>{escape(row['model'])}{tag}</td>{numbers}</tr>")
-    return _table(("Model", "*Validation score", "*Fit", "*Predict"), body)
+    return markup.table(("Model", "*Validation score", "*Fit", "*Predict"), body)
 
 
 def _importance(rows: Sequence[Json]) -> str:
@@ -282,7 +301,7 @@ def _importance(rows: Sequence[Json]) -> str:
     more = len(rows) - len(shown)
     note = "How much the validation score loses when a column is shuffled"
     note += f"; {more} columns more are not shown" if more > 0 else ""
-    return _card("Feature importance", note, charts.bars(bars), wide=True)
+    return markup.card("Feature importance", note, charts.bars(bars), wide=True)
 
 
 # --- Latency ---------------------------------------------------------------------------------
@@ -295,63 +314,19 @@ def _latency(run: Run) -> Iterator[str]:
     marks = [("p50", single.p50_ms), ("p95", single.p95_ms)]
     chart = charts.histogram("Latency of one row", "Milliseconds", single.all_ms, marks)
     note = f"{single.requests} requests of one row, one after the other, through the serving stack"
-    yield _card("Latency over HTTP", note, chart)
+    yield markup.card("Latency over HTTP", note, chart)
     rows = []
     for item in run.smoke.latencies:
         times = (item.p50_ms, item.p95_ms, item.slowest_ms)
         cells = [f"{item.rows:,}", f"{item.requests:,}", *(f"{time:,.1f}" for time in times)]
-        rows.append(_row(cells))
-    table = _table(("*Rows", "*Requests", "*p50 ms", "*p95 ms", "*slowest ms"), rows)
+        rows.append(markup.row(cells))
+    table = markup.table(("*Rows", "*Requests", "*p50 ms", "*p95 ms", "*slowest ms"), rows)
     example = (
         f"<h3>One row sent</h3><pre>{escape(run.smoke.sent)}</pre>"
         f"<h3>The answer</h3><pre>{escape(run.smoke.answered)}</pre>"
     )
     first = f"The first request, which loads the model, took {run.smoke.first_ms / 1000:.1f} s"
-    yield _card("Requests", first, table + example)
-
-
-# --- Data ------------------------------------------------------------------------------------
-
-
-def _data(run: Run) -> Iterator[str]:
-    profile = run.profile
-    if not profile:
-        return
-    label, split = profile["label"], profile["split"]
-    classes = [
-        (str(item["value"]), item["rows"], f"{item['rows']:,} · {item['share']:.1%}")
-        for item in label["classes"][:_MOST_CLASSES]
-    ]
-    sides = f"{split['train']:,} to train with, {split['test']:,} to test with"
-    note = f"{profile['rows']:,} rows: {sides}"
-    yield _card(f"Classes of {label['column']}", note, charts.bars(classes), wide=True)
-    columns = profile["columns"]
-    body = [_column(column) for column in columns[:_MOST_COLUMNS]]
-    more = len(columns) - len(body)
-    note = f"{len(columns)} columns" + (f", the first {len(body)} shown" if more > 0 else "")
-    heads = ("Column", "Type", "*Missing", "*Distinct", "Values")
-    yield _card("Columns", note, _table(heads, body, "columns"), wide=True)
-
-
-def _column(column: Json) -> str:
-    share = column["missing_share"]
-    meter = f'<span class="meter"><i style="width:{share:.1%}"></i></span>{share:.1%}'
-    distinct = "over 1,000" if column["distinct"] is None else f"{column['distinct']:,}"
-    return (
-        f"<tr><td>{escape(column['name'])}</td><td>{column['type']}</td>"
-        f'<td class="number">{meter if share else "0%"}</td>'
-        f'<td class="number">{distinct}</td><td>{escape(_values(column))}</td></tr>'
-    )
-
-
-def _values(column: Json) -> str:
-    if "min" in column:
-        least, most = _short(column["min"]), _short(column["max"])
-        mean, deviation = _short(column["mean"]), _short(column["std"])
-        return f"{least} to {most}, mean {mean}, sd {deviation}"
-    shown = [str(item["value"])[:24] for item in column.get("top", [])[:5]]
-    more = (column["distinct"] or len(shown) + 1) - len(shown)
-    return ", ".join(shown) + (", …" if more > 0 else "")
+    yield markup.card("Requests", first, table + example)
 
 
 # --- The run ---------------------------------------------------------------------------------
@@ -366,11 +341,11 @@ def _steps(run: Run) -> Iterator[str]:
         start = (step.started - began).total_seconds()
         rows.append((step.name, start, step.seconds, _step_text(step), _kind(run, step)))
     note = f"{total:.1f} s in all, one after the other; for jobs, the memory of the largest process"
-    yield _card("Steps", note, charts.timeline(rows, total), wide=True)
+    yield markup.card("Steps", note, charts.timeline(rows, total), wide=True)
     values = run.execution.parameters.items()
-    body = [_row([name, str(value)], numbers=False) for name, value in values]
-    table = _table(("Name", "Value"), body)
-    yield _card("Parameters", "What the run was started with", table, wide=True)
+    body = [markup.row([name, str(value)], numbers=False) for name, value in values]
+    table = markup.table(("Name", "Value"), body)
+    yield markup.card("Parameters", "What the run was started with", table, wide=True)
 
 
 def _step_text(step: StepRecord) -> str:
@@ -391,55 +366,3 @@ def _foot(run: Run) -> str:
         f"<footer>Jobs ran {isolated}, with the toolkits of AWS's images, from the compiled "
         f"pipeline definition. Times are this machine's. Files: {escape(str(run.folder))}</footer>"
     )
-
-
-# --- Markup ----------------------------------------------------------------------------------
-
-
-def _section(title: str, cards: Iterator[str]) -> str:
-    content = "".join(cards)
-    return (
-        f'<section><h2>{title}</h2><div class="grid">{content}</div></section>' if content else ""
-    )
-
-
-def _card(title: str, note: str, content: str, wide: bool = False) -> str:
-    kind = "card wide" if wide else "card"
-    return (
-        f'<figure class="{kind}"><h3>{escape(title)}</h3>'
-        f"<figcaption>{escape(note)}</figcaption>{content}</figure>"
-    )
-
-
-def _table(heads: Sequence[str], rows: Sequence[str], kind: str = "") -> str:
-    """A table; a head with a star stands over numbers."""
-    cells = "".join(
-        f'<th scope="col"{" class=number" if head[0] == "*" else ""}>{head.lstrip("*")}</th>'
-        for head in heads
-    )
-    head, body = f"<thead><tr>{cells}</tr></thead>", f"<tbody>{''.join(rows)}</tbody>"
-    return f'<div class="scroll"><table class="{kind}">{head}{body}</table></div>'
-
-
-def _row(cells: Sequence[str], numbers: bool = True) -> str:
-    kind = ' class="number"' if numbers else ""
-    return "<tr>" + "".join(f"<td{kind}>{escape(cell)}</td>" for cell in cells) + "</tr>"
-
-
-def _number(value: Any, places: int = 4) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return _NOTHING if value is None else str(value)
-    if isinstance(value, int) or float(value).is_integer():
-        return f"{value:,.0f}"
-    return f"{value:,.{places}f}"
-
-
-def _short(value: Any) -> str:
-    """A number without digits that say nothing."""
-    return f"{value:,.5g}" if isinstance(value, float) else _number(value)
-
-
-def _time(seconds: float | None) -> str:
-    if seconds is None:
-        return _NOTHING
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
