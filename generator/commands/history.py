@@ -19,9 +19,9 @@ _WIDE: Final = 130
 """Columns of a terminal on which the metrics have room beside what the gate decided."""
 _PREFERRED: Final = (
     *("accuracy", "balanced_accuracy", "f1", "log_loss"),
-    *("r2", "root_mean_squared_error", "mean_absolute_error"),
+    *("r2", "rmse", "mae"),
 )
-_HEADS: Final = {"r2": "R2", "root_mean_squared_error": "RMSE", "mean_absolute_error": "MAE"}
+_HEADS: Final = {"r2": "R2", "rmse": "RMSE", "mae": "MAE"}
 
 
 @click.command(

@@ -15,7 +15,7 @@ from generator.local.record import Execution, Status, StepRecord, now
 from generator.local.service import LocalService
 from generator.local.store import FolderStore, StoreError
 from generator.local.table_schema import TableView
-from pipeline.definition import DATA_PROFILE, EVALUATION, SCRIPTS, TEST_DATA, Output, build
+from pipeline.definition import DATA_PROFILE, EVALUATION, SCRIPTS, TABLE_SCHEMA, TEST_DATA, build
 from pipeline.validate import validate
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from generator.local.sandbox import Runtime
     from generator.local.serving import Endpoint
+    from pipeline.definition import Output
 
 Json = dict[str, Any]
 
@@ -32,7 +33,6 @@ SYNTHETIC_SEED: Final = 1
 INVOKE: Final = "Invoke"
 """The name of what follows the pipeline's steps: predictions asked for over HTTP."""
 
-_SCHEMA: Final = Output(DATA_PROFILE.step, "schema")
 _SIZES: Final = ((1, 60), (100, 10))
 
 
@@ -102,7 +102,7 @@ class Run:
     @property
     def table(self) -> TableView:
         """What `preprocess.py` took the table for."""
-        return TableView(self.json_output(_SCHEMA, "schema.json"), self.profile)
+        return TableView(self.json_output(TABLE_SCHEMA, "schema.json"), self.profile)
 
     @property
     def metric(self) -> str:

@@ -19,6 +19,7 @@ PROBLEMS: Final = {
     "regression": "Regression",
 }
 
+_SHORT: Final = {"root_mean_squared_error": "rmse", "mean_absolute_error": "mae"}
 _SHOWN: Final = 3
 _CELL_CHARACTERS: Final = 24
 _PLAIN_KINDS: Final = frozenset({"number", "integer"})
@@ -198,14 +199,23 @@ def chosen(columns: Sequence[ColumnView], most: int) -> list[ColumnView]:
     return [column for column in columns if id(column) in kept]
 
 
-def is_regression(evaluation: Mapping[str, Any]) -> bool:
-    """Whether the model predicts numbers."""
-    return "r2" in evaluation.get("metrics", {})
-
-
 def baseline_name(evaluation: Mapping[str, Any]) -> str:
-    """What a model has to beat, which the evaluation measured as well."""
-    return "predicting the mean" if is_regression(evaluation) else "majority class"
+    """The answer that is always the same, which a model has to beat."""
+    regression = evaluation.get("problem") == "regression"
+    return "mean or median" if regression else "majority class"
+
+
+def baseline_of(evaluation: Mapping[str, Any], metric: str) -> str:
+    """The best such answer by one metric."""
+    if evaluation.get("problem") != "regression":
+        return baseline_name(evaluation)
+    return "always the median" if metric == "mae" else "always the mean"
+
+
+def plain_name(metric: str) -> str:
+    """The metric whose negative, of which more is better, is called `metric`."""
+    plain = metric.removeprefix("neg_")
+    return _SHORT.get(plain, plain)
 
 
 def counted(values: Mapping[str, int], total: int = 0) -> str:

@@ -79,8 +79,14 @@ class Notes:
 def metrics_in_short(findings: Findings) -> str:
     """The gate's metric first, then a few others."""
     gated = findings.evaluation.get("gate", {}).get("metric")
-    names = sorted(findings.metrics, key=lambda name: name != gated)[:_SHOWN_METRICS]
+    known = [name for name in findings.metrics if name == gated or _worth_a_note(name)]
+    names = sorted(known, key=lambda name: name != gated)[:_SHOWN_METRICS]
     return ", ".join(f"{name} {figure(findings.metrics[name])}" for name in names)
+
+
+def _worth_a_note(metric: str) -> bool:
+    """Whether it is not another one with another sign, or squared."""
+    return not metric.startswith("neg_") and metric != "mse"
 
 
 @contextmanager
@@ -202,8 +208,8 @@ def _metrics(findings: Findings) -> Table:
     table.add_column(baseline_name(findings.evaluation), justify="right", style="dim")
     gated = findings.evaluation.get("gate", {}).get("metric")
     for name, value in findings.metrics.items():
-        if name.removeprefix("neg_") in findings.metrics.keys() - {name} and name != gated:
-            continue  # the same number with another sign
+        if name != gated and not _worth_a_note(name):
+            continue
         before = findings.baseline.get(name)
         shown = figure(before) if isinstance(before, int | float) else ""
         table.add_row(name, figure(value), shown)

@@ -141,7 +141,7 @@ def schema(problem: str = "binary") -> dict[str, Any]:
 def regression_reports() -> dict[str, dict[str, Any]]:
     """What the jobs leave, for a model of a number."""
     found = {
-        **{"r2": 0.8125, "root_mean_squared_error": 52_341.25, "mean_absolute_error": 0.0},
+        **{"r2": 0.8125, "rmse": 52_341.25, "mae": 0.0},
         **{"neg_root_mean_squared_error": -52_341.25, "neg_mean_absolute_error": 0.0},
     }
     left = reports(["a", "b"])
@@ -154,17 +154,21 @@ def regression_reports() -> dict[str, dict[str, Any]]:
     profile["leakage"] = [{"column": NASTY, "score": 0.9995}]
     left["evaluation/evaluation.json"] = {
         "gate": {"metric": "r2", "value": 0.8125},
-        "rows": 40,
+        **{"problem": "regression", "rows": 40, "classes": [], "confusion_matrix": []},
         "metrics": found,
         "baseline": dict.fromkeys(found, 0.5),
     }
     left["evaluation/curves.json"] = {
-        "predicted_vs_true": [[float(at), at * 1.01 - 3] for at in range(-20, 40)],
-        "residuals": [{"from": -5.0 + at, "to": -4.0 + at, "rows": at} for at in range(10)],
-        "error_by_quantile": [
-            {"from": at * 1e5, "to": at * 1e5 + 1e5, "rows": 4, "mae": 10.0 * at, "bias": -2.5}
-            for at in range(10)
-        ],
+        "curves": [],
+        "regression": {
+            "points": {"true": [*range(-20, 40)], "predicted": [*range(-18, 42)]},
+            "residuals": {"edges": [at - 5.0 for at in range(11)], "rows": [*range(10)]},
+            "deciles": [
+                {"from": at * 1e5, "to": at * 1e5 + 1e5, "rows": 4}
+                | {"mean_absolute_error": 10.0 * at, "bias": -2.5}
+                for at in range(10)
+            ],
+        },
     }
     return left
 
@@ -264,7 +268,7 @@ def test_a_regression_has_charts_of_its_own_and_none_of_classes(tmp_path: Path) 
 
 def test_errors_in_the_label_s_unit_can_be_read_and_stand_beside_the_mean(tmp_path: Path) -> None:
     text = render(finished(tmp_path, []))
-    assert "<b>0.812</b><span>R² · gate</span><span>predicting the mean 0.500</span>" in text
+    assert "<b>0.812</b><span>R² · gate</span><span>always the mean 0.500</span>" in text
     assert "<b>52,341</b><span>RMSE</span>" in text
     assert "r2 0.875 reaches the threshold 0.7." in text
 

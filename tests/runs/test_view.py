@@ -34,6 +34,7 @@ class Aws:
     """Answers of SageMaker, S3 and CloudWatch Logs."""
 
     threshold: str = "0.7"
+    evaluated: dict[str, Any] = field(default_factory=lambda: EVALUATED)
     readable: bool = True
     log: list[str] = field(default_factory=lambda: ["first", "Fitting model: LightGBM"])
 
@@ -45,7 +46,7 @@ class Aws:
         if not self.readable:
             told = {"Error": {"Code": "AccessDenied", "Message": "not yours"}}
             raise ClientError(told, "GetObject")
-        return {"Body": io.BytesIO(json.dumps(EVALUATED).encode())}
+        return {"Body": io.BytesIO(json.dumps(self.evaluated).encode())}
 
     def describe_pipeline_definition_for_execution(self, **_: str) -> dict[str, Any]:
         return {"PipelineDefinition": json.dumps(build(account.environment()))}
@@ -183,6 +184,34 @@ def test_the_end_shows_each_number_once_and_the_majority_class_beside() -> None:
     assert ["accuracy", "0.9", "0.7"] in [line.split() for line in shown.splitlines()]
     assert "neg_log_loss" not in shown
     assert "The endpoint p serves this model." in shown
+
+
+REGRESSION: dict[str, Any] = {
+    "problem": "regression",
+    "metrics": {
+        **{"rmse": 52_341.25, "mse": 2.7e9, "mae": 31_000.5, "r2": 0.8125},
+        **{"neg_root_mean_squared_error": -52_341.25, "neg_mean_absolute_error": -31_000.5},
+    },
+    "baseline": {"rmse": 120_000.0, "r2": -0.001},
+    "gate": {"metric": "r2", "value": 0.8125},
+}
+
+
+def test_the_end_of_a_regression_shows_its_errors_beside_the_best_constant() -> None:
+    shown = ended(Aws(evaluated=REGRESSION), execution("Succeeded", PASSED))
+
+    lines = [line.split() for line in shown.splitlines()]
+    assert ["rmse", "52,341.2", "120,000.0"] in lines
+    assert ["r2", "0.8125", "-0.001"] in lines
+    assert "mean or median" in shown
+    assert "neg_" not in shown
+    assert "The model passed the quality gate: r2 0.8125 >= 0.7." in shown
+
+
+def test_the_note_of_a_regression_has_the_gate_s_metric_and_both_errors() -> None:
+    shown = followed(Aws(evaluated=REGRESSION), execution("Succeeded", PASSED))
+
+    assert "(r2 0.8125, rmse 52,341.2, mae 31,000.5)" in shown
 
 
 def test_metrics_that_may_not_be_read_are_said_to_be_so() -> None:

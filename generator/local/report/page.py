@@ -10,7 +10,7 @@ from generator.local.jobs import plain_reason
 from generator.local.record import Status
 from generator.local.report import charts, data, markup, regression
 from generator.local.sandbox import tail
-from generator.local.table_schema import baseline_name
+from generator.local.table_schema import baseline_of, plain_name
 from pipeline.definition import EVALUATION
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ Json = dict[str, Any]
 _STYLE: Final = Path(__file__).with_name("style.css")
 _FIGURES: Final = (
     ("r2", "R²"),
-    ("root_mean_squared_error", "RMSE"),
-    ("mean_absolute_error", "MAE"),
+    ("rmse", "RMSE"),
+    ("mae", "MAE"),
     ("roc_auc", "ROC AUC"),
     ("accuracy", "Accuracy"),
     ("balanced_accuracy", "Balanced accuracy"),
@@ -133,10 +133,9 @@ def _figures(run: Run) -> str:
     """The metrics, each beside what an answer that is always the same would reach."""
     evaluation = run.evaluation
     found, baseline = evaluation.get("metrics", {}), evaluation.get("baseline", {})
-    gate = evaluation.get("gate", {}).get("metric", "").removeprefix("neg_")
-    always = baseline_name(evaluation)
+    gate = plain_name(evaluation.get("gate", {}).get("metric", ""))
     cards = [
-        _figure(title, found[name], _note(always, baseline.get(name)), name == gate)
+        _figure(title, found[name], _note(evaluation, name, baseline.get(name)), name == gate)
         for name, title in _FIGURES
         if name in found
     ]
@@ -151,7 +150,8 @@ def _figure(title: str, value: float, note: str, gated: bool) -> str:
     return f'<div class="{kind}"><b>{_metric(value)}</b><span>{title}{suffix}</span>{note}</div>'
 
 
-def _note(always: str, value: float | None) -> str:
+def _note(evaluation: Json, name: str, value: float | None) -> str:
+    always = baseline_of(evaluation, name)
     return "" if value is None else f"<span>{always} {_metric(value)}</span>"
 
 
