@@ -275,9 +275,11 @@ def number_pattern(decimal: str, thousands: str) -> str:
     """The regular expression of a written number, without sign, currency and percent."""
     point = re.escape(decimal)
     if not thousands:
-        return rf"^([0-9]+({point}[0-9]*)?|{point}[0-9]+)([eE][+-]?[0-9]+)?$"
-    group = "[ \u00a0\u202f]" if thousands == " " else re.escape(thousands)
-    return rf"^([0-9]{{1,3}}({group}[0-9]{{3}})+|[0-9]+)({point}[0-9]*)?$"
+        whole = "[0-9]+"
+    else:
+        group = "[ \u00a0\u202f]" if thousands == " " else re.escape(thousands)
+        whole = f"([0-9]{{1,3}}({group}[0-9]{{3}})+|[0-9]+)"
+    return rf"^({whole}({point}[0-9]*)?|{point}[0-9]+)([eE][+-]?[0-9]+)?$"
 
 
 def numbers(
@@ -424,6 +426,10 @@ def date_pattern(form: str) -> str:
     )
     if form == "%Y%m%d":
         pattern = "(?P<Y>[0-9]{4})(?P<m>[0-9]{2})(?P<d>[0-9]{2})"
+    elif "%y" in form and "." in form:  # 1.2.13 is a version; 01.02.13 is a day
+        pattern = pattern.replace("[0-9]{1,2}", "[0-9]{2}")
+    # A fraction of a second is written where there is one.
+    pattern = pattern.replace(r"\.(?P<f>[0-9]{1,9})", r"(?:\.(?P<f>[0-9]{1,9}))?")
     return f"^{pattern}$"
 
 

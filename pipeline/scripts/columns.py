@@ -81,10 +81,10 @@ class Column:
     percent: bool = False
     format: str | None = None
     marks: tuple[str, ...] = ()
-    odd: Mapping[str, int] = field(default_factory=dict)
+    odd: Mapping[str, int] = field(default_factory=dict, hash=False)
     odd_cells: int = 0
     missing: int = 0
-    candidates: Mapping[str, int] = field(default_factory=dict)
+    candidates: Mapping[str, int] = field(default_factory=dict, hash=False)
     categories: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
 
