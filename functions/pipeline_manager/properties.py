@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from pipeline.definition import Environment
 
@@ -13,6 +14,8 @@ class PipelineProperties(Environment):
 
     The template gives ``SourceHash``; ``code_prefix`` follows from it and is not a property.
     """
+
+    RETIRED: ClassVar[frozenset[str]] = frozenset({"PreprocessImage"})
 
     source_hash: str
     code_prefix: str = field(init=False)

@@ -41,10 +41,12 @@ def from_event(cls: type[PropertiesT], properties: Mapping[str, Any]) -> Propert
     """Read a properties class from an event's ``ResourceProperties``.
 
     Raises ``PropertyError`` (a ``ValueError``), naming property and value, for one that is missing,
-    unknown or malformed.
+    unknown or malformed. A property that the class lists as ``RETIRED`` is passed over: it comes
+    from the template of an older version, whose resource a new function still has to delete.
     """
     names = {property_name(field): field for field in field_names(cls)}
-    given = {k: v for k, v in properties.items() if k not in _ADDED_BY_CLOUDFORMATION}
+    passed_over = _ADDED_BY_CLOUDFORMATION | getattr(cls, "RETIRED", frozenset())
+    given = {k: v for k, v in properties.items() if k not in passed_over}
     if unknown := sorted(given.keys() - names.keys()):
         raise PropertyError(
             f"property {unknown[0]} is unknown; allowed: {', '.join(sorted(names))}"

@@ -41,6 +41,10 @@ class Account:
     def package(self, mode: Mode = Mode.DEV, change: Change | None = None) -> Path:
         """Return the packaged root template, of the templates as emitted or as changed."""
         source = self.folder / "as-emitted" if change is None else self._changed(mode, change)
+        return self.package_of(source, mode)
+
+    def package_of(self, source: Path, mode: Mode = Mode.DEV) -> Path:
+        """Return the packaged root template of a folder that holds templates and zips."""
         packaged = self.folder / f"{source.name}-{mode}.yaml"
         self.aws.run(
             *("cloudformation", "package"),

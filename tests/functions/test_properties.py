@@ -80,3 +80,9 @@ def test_the_code_prefix_cannot_be_given() -> None:
     given = dict.fromkeys(map(property_name, field_names(PipelineProperties)), "x")
     with pytest.raises(PropertyError, match="CodePrefix is unknown"):
         from_event(PipelineProperties, given | {"CodePrefix": "raw"})
+
+
+def test_the_pipeline_of_an_older_version_can_still_be_deleted() -> None:
+    given = dict.fromkeys(map(property_name, field_names(PipelineProperties)), "x")
+    older = given | {"PreprocessImage": "a scikit-learn image"}
+    assert from_event(PipelineProperties, older) == from_event(PipelineProperties, given)
