@@ -1,13 +1,15 @@
 """Scores a trained model on the test data, through the very code that will serve it.
 
 The model archive is unpacked, its own `code/inference.py` is loaded, and the test data goes
-through `transform_fn` as requests in CSV: what is gated is what will serve. Four files result:
+through `transform_fn` as requests in Parquet: what is gated is what will serve. Five files result:
 
-- `evaluation.json`: the gate's metric and value, all metrics beside those of always answering the
-  most frequent class, and the confusion matrix. The pipeline reads `gate.value` from it.
-- `model_quality.json`: the same in the registry's format ("Model quality metrics and Amazon
+- `gate.json`: the gate's metric and value; the pipeline reads `value` from it. It is small: the
+  service reads property files up to a limit.
+- `evaluation.json`: the same, all metrics beside those of a baseline, and the confusion matrix.
+- `model_quality.json`: the metrics in the registry's format ("Model quality metrics and Amazon
   CloudWatch monitoring", in the SageMaker guide).
-- `curves.json`: ROC, precision-recall and calibration curves, for the report.
+- `curves.json`: for the report: `curves` of classes (ROC, precision-recall, calibration), or what
+  `number_quality.drawings` says of a `regression`.
 - `training.json`: leaderboard and feature importance, as training left them in the model.
 
 Runs as a processing job on the AutoGluon training image.
@@ -15,8 +17,7 @@ Runs as a processing job on the AutoGluon training image.
 
 from __future__ import annotations
 
-import csv
-import importlib.util
+import importlib
 import io
 import json
 import sys
@@ -24,31 +25,31 @@ import tarfile
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import class_quality
 import jobs
+import number_quality
 import numpy as np
+import pyarrow as pa
 from jobs import JobError, listing
-from sklearn import metrics
+from pyarrow import parquet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from types import ModuleType
 
 Json = dict[str, Any]
 
-METRICS: Final = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "neg_log_loss")
-"""What the gate can ask for: the definition's names. More is better for each."""
-
 REQUEST_ROWS: Final = 1_000
-CURVE_POINTS: Final = 200
-CALIBRATION_BINS: Final = 10
-MOST_CURVES: Final = 20
-"""Classes with curves of their own: the most frequent ones."""
+NEIGHBORS: Final = ("inference", "cells", "columns")
+"""The modules that a model brings along; of two with the same name, its own are loaded."""
 
 _BYTES_OF_A_REQUEST: Final = 4_000_000
+_BYTES_OF_AN_ANSWER: Final = 4_000_000
+_BYTES_OF_A_NUMBER: Final = 26
+_TOO_LARGE: Final = 413
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,11 @@ def settings(argv: Sequence[str]) -> Settings:
     parser.add_argument("--model", type=Path, default=processing / "input/model")
     parser.add_argument("--test", type=Path, default=processing / "input/test")
     parser.add_argument("--evaluation", type=Path, default=processing / "output/evaluation")
-    parser.add_argument("--metric", choices=METRICS, required=True)
+    parser.add_argument("--metric", choices=jobs.METRICS, default=jobs.AUTO)
     return Settings(**vars(parser.parse_pairs(argv)))
 
 
-# --- The model -------------------------------------------------------------------------------
+# --- The model ---------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -98,20 +99,27 @@ def unpacked(folder: Path) -> Iterator[Path]:
         yield Path(target)
 
 
-def serving_code(model: Path, script: str = "code/inference.py") -> ModuleType:
-    """The module `inference` that the model brings along, at `script`.
+def serving_code(folder: Path) -> ModuleType:
+    """The module `inference` that is in `folder`, with the neighbors that it imports from there.
+
+    The endpoint finds them in the same way: the toolkit puts the model's `code` folder onto the
+    module search path.
 
     Raises:
-        JobError: it brings none that can be loaded.
+        JobError: there is none.
     """
-    path = model / script
-    spec = importlib.util.spec_from_file_location("inference", path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise JobError(f"model.tar.gz is broken: it holds no {script}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["inference"] = module
-    spec.loader.exec_module(module)
-    return module
+    if not (folder / "inference.py").is_file():
+        raise JobError("model.tar.gz is broken: it holds no code/inference.py")
+    ours = {name: sys.modules.pop(name) for name in NEIGHBORS if name in sys.modules}
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module("inference")
+    finally:
+        sys.path.remove(str(folder))
+        for name in NEIGHBORS:
+            sys.modules.pop(name, None)
+        sys.modules.update(ours)
 
 
 def load(model: Path) -> tuple[ModuleType, Any]:
@@ -121,7 +129,7 @@ def load(model: Path) -> tuple[ModuleType, Any]:
         JobError: the model does not load; then it would not serve either.
     """
     try:
-        code = serving_code(model)
+        code = serving_code(model / "code")
         return code, code.model_fn(str(model))
     except JobError:
         raise
@@ -130,282 +138,132 @@ def load(model: Path) -> tuple[ModuleType, Any]:
         raise JobError(f"model.tar.gz is broken: its model does not load: {reason}") from error
 
 
-# --- Scoring ---------------------------------------------------------------------------------
+# --- Scoring -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Test rows as scored: class numbers (places in `classes`), and a probability for each."""
-
-    classes: tuple[str, ...]
-    positive: int | None
-    truth: np.ndarray
-    predicted: np.ndarray
-    probabilities: np.ndarray
+Part = tuple[np.ndarray, ...]
+"""The arrays of one request's rows: truth, prediction and, for classes, probabilities."""
 
 
-def score(code: ModuleType, model: Any, test: Path) -> Scores:
+def score(code: ModuleType, model: Any, test: Path) -> Part:
     """Send the test data through the serving code, some rows a request.
 
     Raises:
         JobError: the test data is missing or does not fit the model.
     """
-    places = {name: place for place, name in enumerate(model.classes)}
-    parts = [
-        _part(model.classes, places, labels, _answered(code, model, body))
-        for labels, body in _requests(test, model)
-    ]
-    truth, predicted, probabilities = (np.concatenate(part) for part in zip(*parts, strict=True))
-    positive = None if model.positive_class is None else places[model.positive_class]
-    return Scores(tuple(model.classes), positive, truth, predicted, probabilities)
+    parts = []
+    for rows in _requests(test, model):
+        truth = _truth(rows.column(model.schema.label), model)
+        for answered in _answered(code, model, rows.drop_columns([model.schema.label])):
+            parts.append((truth[: len(answered[0])], *answered))
+            truth = truth[len(answered[0]) :]
+    if not parts:
+        raise JobError("the test data has no rows: nothing to evaluate with")
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
-def _part(
-    classes: Sequence[str], places: Mapping[str, int], labels: Sequence[str], rows: Sequence[Json]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The arrays of one request's rows: at the end, numbers take a tenth of the JSON's memory."""
+def _requests(test: Path, model: Any) -> Iterator[pa.Table]:
+    """The rows of all Parquet files of the folder, as many at a time as an answer has room for."""
+    label = model.schema.label
+    files = sorted(test.rglob("*.parquet"))
+    if not files:
+        raise JobError(f"there is no Parquet file in {test}")
+    for path in files:
+        try:
+            file = parquet.ParquetFile(path)
+            if label not in file.schema_arrow.names:
+                columns = listing(file.schema_arrow.names)
+                raise JobError(f"label column {label!r} is not in {path.name}: {columns}")
+            for batch in file.iter_batches(_rows_of_an_answer(model)):
+                yield pa.Table.from_batches([batch])
+        except pa.ArrowException as error:
+            raise JobError(f"{path.name} is not a Parquet file: {error}") from error
+
+
+def _rows_of_an_answer(model: Any) -> int:
+    """So many rows that their answer is, most probably, small enough for the endpoint."""
+    names = sum(len(json.dumps(name)) for name in model.schema.classes)
+    row = names + _BYTES_OF_A_NUMBER * (len(model.schema.classes) + 2)
+    return max(1, min(REQUEST_ROWS, _BYTES_OF_AN_ANSWER // row))
+
+
+def _truth(values: pa.ChunkedArray, model: Any) -> np.ndarray:
+    classes = model.schema.classes
+    if not classes:
+        return np.asarray(values.to_numpy(), "float64")
+    places = {name: place for place, name in enumerate(classes)}
+    labels = values.to_pylist()
+    unknown = sorted({str(label) for label in labels} - set(places))
+    if unknown:
+        raise JobError(f"the test data: the model does not know the class {listing(unknown)}")
+    return np.array([places[label] for label in labels])
+
+
+def _answered(code: ModuleType, model: Any, rows: pa.Table) -> Iterator[Part]:
+    """The answers to all rows, or to one half after the other while they are too large."""
+    body = _body(rows)
+    if len(body) > _BYTES_OF_A_REQUEST and rows.num_rows > 1:
+        yield from _halves(code, model, rows)
+        return
+    try:
+        answer, _ = code.transform_fn(model, body, "application/x-parquet", "application/json")
+    except code.BaseInferenceToolkitError as error:
+        if error.status_code == _TOO_LARGE and rows.num_rows > 1:
+            yield from _halves(code, model, rows)
+            return
+        raise JobError(f"the test data does not fit the model: {error.message}") from error
+    yield _numbers(model.schema.classes, json.loads(answer)["predictions"])
+
+
+def _halves(code: ModuleType, model: Any, rows: pa.Table) -> Iterator[Part]:
+    middle = rows.num_rows // 2
+    yield from _answered(code, model, rows.slice(0, middle))
+    yield from _answered(code, model, rows.slice(middle))
+
+
+def _body(rows: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    parquet.write_table(rows, sink)
+    return sink.getvalue()
+
+
+def _numbers(classes: Sequence[str], rows: Sequence[Json]) -> Part:
+    """The arrays of one answer: at the end, numbers take a tenth of the JSON's memory."""
+    if not classes:
+        return (np.array([row["prediction"] for row in rows], "float64"),)
+    places = {name: place for place, name in enumerate(classes)}
     return (
-        np.array([places[label] for label in labels]),
         np.array([places[row["label"]] for row in rows]),
         np.array([[row["probabilities"][name] for name in classes] for row in rows]),
     )
 
 
-def _answered(code: ModuleType, model: Any, body: bytes) -> list[Json]:
-    try:
-        answer, _ = code.transform_fn(model, body, "text/csv; header=present", "application/json")
-    except code.BaseInferenceToolkitError as error:
-        raise JobError(f"the test data does not fit the model: {error.message}") from error
-    found: list[Json] = json.loads(answer)["predictions"]
-    return found
+# --- Reports -----------------------------------------------------------------------------------
 
 
-def _requests(test: Path, model: Any) -> Iterator[tuple[list[str], bytes]]:
-    """The labels and the body, without them, of one request after another."""
-    path = test / "test.csv"
-    if not path.is_file():
-        raise JobError(f"there is no test.csv in {test}")
-    with path.open(encoding="utf-8", newline="") as text:
-        reader = csv.reader(text)
-        header = next(reader, [])
-        if model.label not in header:
-            raise JobError(f"label column {model.label!r} is not in test.csv: {listing(header)}")
-        at = header.index(model.label)
-        rows = list(islice(reader, REQUEST_ROWS))
-        if not rows:
-            raise JobError("test.csv has no rows: nothing to evaluate with")
-        while rows:
-            labels = [row.pop(at) for row in rows]
-            unknown = sorted(set(labels).difference(model.classes))
-            if unknown:
-                raise JobError(f"test.csv: the model does not know the class {listing(unknown)}")
-            yield from bodies(header[:at] + header[at + 1 :], labels, rows)
-            rows = list(islice(reader, REQUEST_ROWS))
-
-
-def bodies(
-    header: list[str], labels: list[str], rows: list[list[str]]
-) -> Iterator[tuple[list[str], bytes]]:
-    """One request with all rows, or halves of them while that is too large for the endpoint."""
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows([header, *rows])
-    body = text.getvalue().encode()
-    if len(body) <= _BYTES_OF_A_REQUEST or len(rows) == 1:
-        yield labels, body
-        return
-    middle = len(rows) // 2
-    yield from bodies(header, labels[:middle], rows[:middle])
-    yield from bodies(header, labels[middle:], rows[middle:])
-
-
-# --- Metrics ---------------------------------------------------------------------------------
-
-
-def measure(scores: Scores) -> dict[str, float]:
-    """All metrics. With three classes or more, F1 and ROC AUC are means over the classes.
-
-    Then F1 is that of each class alone (macro), and ROC AUC that of each class against all others
-    (one-vs-rest, macro), over the classes that occur in the test data.
-    """
-    loss = _log_loss(scores)
-    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
-        scores.truth, scores.predicted, zero_division=0, **_averaging(scores)
-    )
-    found = {
-        "accuracy": metrics.accuracy_score(scores.truth, scores.predicted),
-        "balanced_accuracy": _balanced_accuracy(scores),
-        "precision": precision,
-        "recall": recall,
-        "f1": f1,
-        "roc_auc": _roc_auc(scores),
-        "log_loss": loss,
-        "neg_log_loss": -loss,
-    }
-    return {name: float(value) for name, value in found.items()}
-
-
-def _averaging(scores: Scores) -> Json:
-    if scores.positive is None:
-        return {"average": "macro", "labels": np.unique(scores.truth)}
-    return {"average": "binary", "pos_label": scores.positive}
-
-
-def _balanced_accuracy(scores: Scores) -> float:
-    """The mean, over the classes that occur, of the share that was found."""
-    present = np.unique(scores.truth)
-    return float(
-        metrics.recall_score(
-            scores.truth, scores.predicted, labels=present, average="macro", zero_division=0
-        )
-    )
-
-
-def _log_loss(scores: Scores) -> float:
-    places = list(range(len(scores.classes)))
-    total = scores.probabilities.sum(axis=1, keepdims=True)
-    return float(metrics.log_loss(scores.truth, scores.probabilities / total, labels=places))
-
-
-def _roc_auc(scores: Scores) -> float:
-    present = np.unique(scores.truth)
-    if len(present) == 1:
-        raise JobError(
-            f"the test data holds only rows of class {scores.classes[present[0]]!r}: no metric "
-            "can tell classes apart with them"
-        )
-    asked = present if scores.positive is None else [scores.positive]
-    areas = [
-        metrics.roc_auc_score(scores.truth == place, scores.probabilities[:, place])
-        for place in asked
-    ]
-    return float(np.mean(areas))
-
-
-def baseline(scores: Scores) -> Scores:
-    """The scores of answering the most frequent class for each row, as likely as it is."""
-    counts = np.bincount(scores.truth, minlength=len(scores.classes))
-    rows = len(scores.truth)
-    return Scores(
-        scores.classes,
-        scores.positive,
-        scores.truth,
-        np.full(rows, counts.argmax()),
-        np.tile(counts / rows, (rows, 1)),
-    )
-
-
-def confusion(scores: Scores) -> list[list[int]]:
-    """How many rows of each class (line) were taken for each class (column)."""
-    places = list(range(len(scores.classes)))
-    matrix = metrics.confusion_matrix(scores.truth, scores.predicted, labels=places)
-    return [[int(count) for count in line] for line in matrix]
-
-
-# --- Curves ----------------------------------------------------------------------------------
-
-
-def curves(scores: Scores) -> list[Json]:
-    """The curves of the positive class, or of each of the most frequent ones."""
-    counts = np.bincount(scores.truth, minlength=len(scores.classes))
-    places = [place for place in np.argsort(-counts, kind="stable") if counts[place]]
-    asked = places[:MOST_CURVES] if scores.positive is None else [scores.positive]
-    return [_curves_of(scores, int(place)) for place in asked]
-
-
-def _curves_of(scores: Scores, place: int) -> Json:
-    truth, chance = scores.truth == place, scores.probabilities[:, place]
-    false_rate, true_rate, _ = metrics.roc_curve(truth, chance)
-    precision, recall, _ = metrics.precision_recall_curve(truth, chance)
+def reports(model: Any, found: Part, metric: str, manifest: Json) -> dict[str, Json]:
+    """The contents of the files, by name."""
+    schema = model.schema
+    if schema.classes:
+        positive = schema.positive_class
+        place = None if positive is None else schema.classes.index(positive)
+        classes = class_quality.Scores(tuple(schema.classes), place, *found)
+        evaluation = class_quality.evaluation(classes)
+        quality = class_quality.model_quality(classes)
+        curves: Json = {"curves": class_quality.curves(classes)}
+    else:
+        label = manifest["training_label"]
+        numbers = number_quality.Scores(*found, mean=label["mean"], median=label["median"])
+        evaluation = number_quality.evaluation(numbers)
+        quality = number_quality.model_quality(numbers)
+        curves = {"curves": [], "regression": number_quality.drawings(numbers)}
+    gate = {"metric": metric, "value": evaluation["metrics"][metric]}
     return {
-        "class": scores.classes[place],
-        "roc_auc": float(metrics.roc_auc_score(truth, chance)),
-        "average_precision": float(metrics.average_precision_score(truth, chance)),
-        "roc": _points("false_positive_rate", false_rate, "true_positive_rate", true_rate),
-        "precision_recall": _points("recall", recall, "precision", precision),
-        "calibration": _calibration(truth, chance),
+        "gate.json": gate,
+        "evaluation.json": {"gate": gate, **evaluation},
+        "model_quality.json": quality,
+        "curves.json": curves,
     }
-
-
-def _points(name_x: str, x: np.ndarray, name_y: str, y: np.ndarray) -> Json:
-    """At most `CURVE_POINTS` points of a curve, the first and the last among them."""
-    places = np.unique(np.linspace(0, len(x) - 1, CURVE_POINTS).round().astype(int))
-    return {name_x: x[places].tolist(), name_y: y[places].tolist()}
-
-
-def _calibration(truth: np.ndarray, chance: np.ndarray) -> list[Json]:
-    """For ten ranges of the probability: what was predicted on average, and what was so."""
-    bins = np.minimum((chance * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    return [
-        {
-            "predicted": float(chance[bins == number].mean()),
-            "observed": float(truth[bins == number].mean()),
-            "rows": int((bins == number).sum()),
-        }
-        for number in np.unique(bins)
-    ]
-
-
-# --- Reports ---------------------------------------------------------------------------------
-
-
-def evaluation(scores: Scores, metric: str) -> Json:
-    """What the gate, the report and people read."""
-    found = measure(scores)
-    return {
-        "gate": {"metric": metric, "value": found[metric]},
-        "rows": len(scores.truth),
-        "classes": list(scores.classes),
-        "positive_class": None if scores.positive is None else scores.classes[scores.positive],
-        "metrics": found,
-        "baseline": measure(baseline(scores)),
-        "confusion_matrix": confusion(scores),
-    }
-
-
-def model_quality(scores: Scores) -> Json:
-    """The registry's format; there is one value of each metric, so no standard deviation."""
-    matrix = {
-        name: dict(zip(scores.classes, line, strict=True))
-        for name, line in zip(scores.classes, confusion(scores), strict=True)
-    }
-    if scores.positive is None:
-        return {
-            "multiclass_classification_metrics": {"confusion_matrix": matrix, **_weighted(scores)}
-        }
-    found = measure(scores)
-    curve = _curves_of(scores, scores.positive)
-    names = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "f1"}
-    values = {key: _value(found[name]) for key, name in (names | {"auc": "roc_auc"}).items()}
-    return {
-        "binary_classification_metrics": {
-            "confusion_matrix": matrix,
-            **values,
-            "receiver_operating_characteristic_curve": {
-                "false_positive_rates": curve["roc"]["false_positive_rate"],
-                "true_positive_rates": curve["roc"]["true_positive_rate"],
-            },
-            "precision_recall_curve": {
-                "precisions": curve["precision_recall"]["precision"],
-                "recalls": curve["precision_recall"]["recall"],
-            },
-        }
-    }
-
-
-def _weighted(scores: Scores) -> Json:
-    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
-        scores.truth, scores.predicted, average="weighted", zero_division=0
-    )
-    return {
-        "accuracy": _value(metrics.accuracy_score(scores.truth, scores.predicted)),
-        "weighted_precision": _value(precision),
-        "weighted_recall": _value(recall),
-        "weighted_f1": _value(f1),
-    }
-
-
-def _value(value: float) -> Json:
-    return {"value": float(value), "standard_deviation": "NaN"}
 
 
 def evaluate(argv: Sequence[str]) -> None:
@@ -417,18 +275,16 @@ def evaluate(argv: Sequence[str]) -> None:
     wanted = settings(argv)
     with unpacked(wanted.model) as folder:
         code, model = load(folder)
-        scores = score(code, model, wanted.test)
-        training = {path.stem: _read_json(path) for path in sorted((folder / "report").glob("*"))}
-    reports = {
-        "evaluation.json": evaluation(scores, wanted.metric),
-        "model_quality.json": model_quality(scores),
-        "curves.json": {"curves": curves(scores)},
-        "training.json": training,
-    }
-    with jobs.whole(*(wanted.evaluation / name for name in reports)) as drafts:
-        for draft, report in zip(drafts, reports.values(), strict=True):
+        metric = jobs.metric(model.schema.problem, wanted.metric)
+        found = score(code, model, wanted.test)
+        files = reports(model, found, metric, _read_json(folder / "manifest.json"))
+        files["training.json"] = {
+            path.stem: _read_json(path) for path in sorted((folder / "report").glob("*"))
+        }
+    with jobs.whole(*(wanted.evaluation / name for name in files)) as drafts:
+        for draft, report in zip(drafts, files.values(), strict=True):
             draft.write_text(json.dumps(report, indent=1, allow_nan=False), encoding="utf-8")
-    print(json.dumps(reports["evaluation.json"]["metrics"]))
+    print(json.dumps(files["evaluation.json"]["metrics"]))
 
 
 def _read_json(path: Path) -> Any:

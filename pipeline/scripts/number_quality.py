@@ -1,0 +1,119 @@
+"""How good a regression is on the test rows: metrics, drawings, and the registry's format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from jobs import JobError
+from sklearn import metrics
+
+Json = dict[str, Any]
+
+MOST_POINTS: Final = 1_000
+RESIDUAL_BINS: Final = 40
+GROUPS: Final = 10
+LEAST_ROWS: Final = 2
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Test rows as scored, in the label's units; mean and median are of the rows of training."""
+
+    truth: np.ndarray
+    predicted: np.ndarray
+    mean: float
+    median: float
+
+
+def measure(scores: Scores) -> dict[str, float]:
+    """All metrics; the ones named `neg_` are negated, so that more is better.
+
+    Raises:
+        JobError: there are too few test rows.
+    """
+    truth, predicted = scores.truth, scores.predicted
+    if len(truth) < LEAST_ROWS:
+        raise JobError(f"the test data has {len(truth)} row: at least {LEAST_ROWS} are needed")
+    mse = metrics.mean_squared_error(truth, predicted)
+    mae = metrics.mean_absolute_error(truth, predicted)
+    found = {
+        "rmse": mse**0.5,
+        "mse": mse,
+        "mae": mae,
+        "median_absolute_error": metrics.median_absolute_error(truth, predicted),
+        "r2": metrics.r2_score(truth, predicted),
+        "neg_root_mean_squared_error": -(mse**0.5),
+        "neg_mean_absolute_error": -mae,
+    }
+    return {name: float(value) for name, value in found.items()}
+
+
+def baseline(scores: Scores) -> dict[str, float]:
+    """The metrics of always answering the training label's mean; absolute errors: its median."""
+    mean = measure(replace(scores, predicted=np.full(len(scores.truth), scores.mean)))
+    median = measure(replace(scores, predicted=np.full(len(scores.truth), scores.median)))
+    return {
+        name: median[name] if "absolute" in name or name == "mae" else mean[name] for name in mean
+    }
+
+
+def evaluation(scores: Scores) -> Json:
+    """What the report and people read."""
+    return {
+        "problem": "regression",
+        "rows": len(scores.truth),
+        "classes": [],
+        "positive_class": None,
+        "metrics": measure(scores),
+        "baseline": baseline(scores),
+        "confusion_matrix": [],
+    }
+
+
+def model_quality(scores: Scores) -> Json:
+    """The registry's format; there is one value of each metric, so no standard deviation."""
+    found = measure(scores)
+    return {
+        "regression_metrics": {
+            name: {"value": found[name], "standard_deviation": "NaN"}
+            for name in ("mae", "mse", "rmse", "r2")
+        }
+    }
+
+
+# --- Drawings ----------------------------------------------------------------------------------
+
+
+def drawings(scores: Scores) -> Json:
+    """What the report draws.
+
+    `points`: `true` and `predicted` of at most `MOST_POINTS` rows, evenly over the true values.
+    `residuals` (true less predicted): the `edges` of bins and the `rows` in each.
+    `deciles`: tenths of the rows by their true value, with the mean errors of each.
+    """
+    order = np.argsort(scores.truth, kind="stable")
+    truth, predicted = scores.truth[order], scores.predicted[order]
+    places = np.unique(np.linspace(0, len(truth) - 1, MOST_POINTS).round().astype(int))
+    rows, edges = np.histogram(truth - predicted, RESIDUAL_BINS)
+    return {
+        "points": {"true": truth[places].tolist(), "predicted": predicted[places].tolist()},
+        "residuals": {"edges": edges.tolist(), "rows": rows.tolist()},
+        "deciles": [
+            _group(truth[part], predicted[part])
+            for part in np.array_split(np.arange(len(truth)), GROUPS)
+            if len(part)
+        ],
+    }
+
+
+def _group(truth: np.ndarray, predicted: np.ndarray) -> Json:
+    """One tenth of the rows: `bias` is how much too high the predictions are on average."""
+    return {
+        "from": float(truth.min()),
+        "to": float(truth.max()),
+        "rows": len(truth),
+        "mean_absolute_error": float(np.abs(truth - predicted).mean()),
+        "bias": float((predicted - truth).mean()),
+    }
