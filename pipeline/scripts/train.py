@@ -261,6 +261,7 @@ def fit(table: pd.DataFrame, schema: Schema, wanted: Settings, path: Path) -> Ta
     Raises:
         JobError: not one model could be trained.
     """
+    from autogluon.features.generators import AutoMLPipelineFeatureGenerator  # noqa: PLC0415 - slow
     from autogluon.tabular import TabularPredictor  # noqa: PLC0415 - takes seconds to import
 
     problem = _problem(table, schema)
@@ -282,12 +283,15 @@ def fit(table: pd.DataFrame, schema: Schema, wanted: Settings, path: Path) -> Ta
         time_limit=wanted.time_limit,
         num_gpus=0,
         feature_metadata=metadata(schema),
+        # Our table has the same types always; and enforcing them, AutoGluon takes a number that had
+        # two values in training for "the one or anything else", so that 0.1 is not 0.10000001.
+        feature_generator=AutoMLPipelineFeatureGenerator(pre_enforce_types=False),
         raise_on_no_models_fitted=False,
         **(limit if wanted.latency_limit else {}),
         **_BAGGING,
     )
     if not predictor.model_names():
-        raise JobError(_why_nothing(predictor, wanted, time.monotonic() - began))
+        raise JobError(why_nothing(predictor, wanted, time.monotonic() - began))
     return predictor
 
 
@@ -303,7 +307,7 @@ def _positive(schema: Schema) -> int | None:
     return None if name is None else schema.classes.index(name)
 
 
-def _why_nothing(predictor: TabularPredictor, wanted: Settings, seconds: float) -> str:
+def why_nothing(predictor: TabularPredictor, wanted: Settings, seconds: float) -> str:
     """Why there is no model: what each of them raised, or that the time was up."""
     failures = predictor.model_failures()
     records = failures.to_dict("records")

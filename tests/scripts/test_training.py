@@ -139,7 +139,7 @@ def test_the_served_answers_are_those_that_were_evaluated(
 ) -> None:
     done: Run = request.getfixturevalue(name)
     rows = done.test_rows()
-    body = rows.to_json(orient="records", double_precision=15)
+    body = json.dumps(rows.to_dict("records"))  # pandas rounds
     answer, _ = inference.transform_fn(done.model, body, "application/json", "text/csv")
     found = pd.read_csv(io.StringIO(answer), dtype={"label": str}).iloc[:, 0]
     label, metrics = rows[done.schema.label], done.report("evaluation.json")["metrics"]
@@ -323,10 +323,13 @@ def test_columns_that_say_nothing_do_no_harm(tmp_path: Path) -> None:
     assert found["same"] == found["none"] == found["one"] == 0
 
 
-def test_a_table_of_nothing_but_the_same_value_still_makes_a_model(tmp_path: Path) -> None:
-    _, y = switch()
-    done = run(tmp_path, pd.DataFrame({"same": 1.0, "y": y}), "y", "auto")
-    assert done.report("gate.json")["value"] == 0.5
+def test_a_number_of_two_values_is_a_number(tmp_path: Path) -> None:
+    x, y = switch()
+    done = run(tmp_path, pd.DataFrame({"x": np.where(x > 0.5, 10.1, 20.2), "y": y}), "y", "auto")
+    cells = [10.1, 10.1000001, 9.0, 20.2, 20.1999999, 25.0]
+    body = json.dumps([[cell] for cell in cells])
+    answer, _ = inference.transform_fn(done.model, body, "application/json", None)
+    assert [row["label"] for row in json.loads(answer)["predictions"]] == ["a"] * 3 + ["b"] * 3
 
 
 def test_part_numbers_are_not_taken_for_dates_nor_dates_for_now(tmp_path: Path) -> None:
@@ -338,19 +341,19 @@ def test_part_numbers_are_not_taken_for_dates_nor_dates_for_now(tmp_path: Path) 
     label = np.where(pd.Series(version).str.startswith(("1", "2", "3", "4")), "old", "new")
     table = pd.DataFrame({"version": version, "when": when, "y": label})
     prepare(tmp_path, table, "y", when=Column("when", "datetime", format="%Y-%m-%d %H:%M:%S"))
-    done = finish(tmp_path, "auto")
+    done = finish(tmp_path, "auto", "--families", "XGB")
     assert done.report("gate.json")["value"] > 0.95
     metadata = done.model.predictor.feature_metadata_in
     assert metadata.type_map_raw["f0"] == "category"
     assert set(metadata.type_map_raw.values()) == {"category", "float"}
-    assert metadata.get_type_group_map_special() == {}
+    assert not metadata.type_group_map_special
     importance = done.report("training.json")["feature_importance"]
     assert [row["column"] for row in importance] == ["version", "when"]
 
 
 def test_texts_are_read_for_their_words(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
-    words = np.array("good bad fine poor nice dull ship box late soon".split())
+    words = ["good", "bad", "fine", "poor", "nice", "dull", "ship", "box", "late", "soon"]
     found = [" ".join(rng.choice(words, 6)) for _ in range(400)]
     label = ["up" if "good" in text.split() else "down" for text in found]
     table = pd.DataFrame({"review": found, "y": label})
@@ -501,13 +504,39 @@ def test_training_says_what_stopped_each_model(tmp_path: Path, base: Path) -> No
     assert "time" not in reason.split("ImportError")[0]
 
 
-def test_training_asks_for_time_only_where_time_was_short(tmp_path: Path, base: Path) -> None:
-    rng = np.random.default_rng(6)
-    table = pd.DataFrame(rng.random((20_000, 60)), columns=[f"x{at}" for at in range(60)])
-    prepare(tmp_path, table.assign(y=[f"class {at % 200}" for at in range(20_000)]), "y")
-    assert trained(tmp_path, "--families", "XGB", "--time-limit", "1") == 2
+def test_training_says_so_if_nothing_can_be_learned(tmp_path: Path, base: Path) -> None:
+    _, y = switch()
+    prepare(tmp_path, pd.DataFrame({"same": 1.0, "y": y}), "y")
+    assert trained(tmp_path) == 2
     reason = (base / "output/failure").read_text()
-    assert reason.startswith("none of XGB could be trained within the time limit of 1 seconds (")
+    assert reason.startswith("none of GBM could be trained: LightGBM: NoValidFeatures: No valid")
+
+
+class Untrained:
+    """A predictor all of whose models failed."""
+
+    def __init__(self, *failures: tuple[str, str, str]) -> None:
+        self.failures = pd.DataFrame(failures, columns=["model", "exc_type", "exc_str"])
+
+    def model_failures(self) -> pd.DataFrame:
+        return self.failures
+
+
+def test_training_asks_for_time_only_where_time_was_short() -> None:
+    wanted = train.settings(["--families", "GBM,XGB", "--time-limit", "600"])
+    late = ("XGBoost", "TimeLimitExceeded", "")
+    broken = ("LightGBM", "LightGBMError", "Do not support special\ncharacters")
+
+    def why(*failures: tuple[str, str, str]) -> str:
+        predictor: Any = Untrained(*failures)
+        return train.why_nothing(predictor, wanted, 0.5)
+
+    assert why(late, late) == why() != why(late, broken)
+    assert "give more time" in why(late)
+    assert why(late, broken) == (
+        "none of GBM, XGB could be trained: XGBoost: TimeLimitExceeded: ; LightGBM: LightGBMError: "
+        "Do not support special characters"
+    )
 
 
 def test_a_latency_limit_that_can_be_met_changes_nothing(tmp_path: Path) -> None:
