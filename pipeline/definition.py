@@ -23,7 +23,10 @@ Json = dict[str, Any]
 SCRIPTS: Final = (
     "preprocess.py",
     "train.py",
+    "serving_choice.py",
     "evaluate.py",
+    "class_quality.py",
+    "number_quality.py",
     "inference.py",
     "jobs.py",
     "columns.py",

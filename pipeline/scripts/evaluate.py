@@ -8,8 +8,8 @@ through `transform_fn` as requests in Parquet: what is gated is what will serve.
 - `evaluation.json`: the same, all metrics beside those of a baseline, and the confusion matrix.
 - `model_quality.json`: the metrics in the registry's format ("Model quality metrics and Amazon
   CloudWatch monitoring", in the SageMaker guide).
-- `curves.json`: for the report: `curves` of classes (ROC, precision-recall, calibration), or what
-  `number_quality.drawings` says of a `regression`.
+- `curves.json`: for the report: `curves` of classes (ROC, precision-recall, calibration), or of a
+  regression what `number_quality.drawings` gives.
 - `training.json`: leaderboard and feature importance, as training left them in the model.
 
 Runs as a processing job on the AutoGluon training image.
@@ -110,7 +110,9 @@ def serving_code(folder: Path) -> ModuleType:
     """
     if not (folder / "inference.py").is_file():
         raise JobError("model.tar.gz is broken: it holds no code/inference.py")
-    ours = {name: sys.modules.pop(name) for name in NEIGHBORS if name in sys.modules}
+    ours: dict[str, ModuleType] = {
+        name: sys.modules.pop(name) for name in NEIGHBORS if name in sys.modules
+    }
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     try:
@@ -253,10 +255,10 @@ def reports(model: Any, found: Part, metric: str, manifest: Json) -> dict[str, J
         curves: Json = {"curves": class_quality.curves(classes)}
     else:
         label = manifest["training_label"]
-        numbers = number_quality.Scores(*found, mean=label["mean"], median=label["median"])
+        numbers = number_quality.Scores(found[0], found[1], label["mean"], label["median"])
         evaluation = number_quality.evaluation(numbers)
         quality = number_quality.model_quality(numbers)
-        curves = {"curves": [], "regression": number_quality.drawings(numbers)}
+        curves = number_quality.drawings(numbers)
     gate = {"metric": metric, "value": evaluation["metrics"][metric]}
     return {
         "gate.json": gate,

@@ -87,25 +87,34 @@ def model_quality(scores: Scores) -> Json:
 
 
 def drawings(scores: Scores) -> Json:
-    """What the report draws.
+    """What the report draws of the test rows.
 
-    `points`: `true` and `predicted` of at most `MOST_POINTS` rows, evenly over the true values.
-    `residuals` (true less predicted): the `edges` of bins and the `rows` in each.
-    `deciles`: tenths of the rows by their true value, with the mean errors of each.
+    `predicted_vs_true`: pairs of true and predicted, at most `MOST_POINTS`, evenly by true value.
+    `residuals`: how many rows there are in each range of predicted minus true.
+    `error_by_quantile`: tenths of the rows by their true value, with the mean errors of each.
     """
     order = np.argsort(scores.truth, kind="stable")
     truth, predicted = scores.truth[order], scores.predicted[order]
     places = np.unique(np.linspace(0, len(truth) - 1, MOST_POINTS).round().astype(int))
-    rows, edges = np.histogram(truth - predicted, RESIDUAL_BINS)
     return {
-        "points": {"true": truth[places].tolist(), "predicted": predicted[places].tolist()},
-        "residuals": {"edges": edges.tolist(), "rows": rows.tolist()},
-        "deciles": [
+        "predicted_vs_true": np.stack([truth, predicted], axis=1)[places].tolist(),
+        "residuals": _histogram(predicted - truth),
+        "error_by_quantile": [
             _group(truth[part], predicted[part])
             for part in np.array_split(np.arange(len(truth)), GROUPS)
             if len(part)
         ],
     }
+
+
+def _histogram(residuals: np.ndarray) -> list[Json]:
+    rows, edges = np.histogram(residuals, RESIDUAL_BINS)
+    return [
+        {"from": start, "to": end, "rows": count}
+        for start, end, count in zip(
+            edges[:-1].tolist(), edges[1:].tolist(), rows.tolist(), strict=True
+        )
+    ]
 
 
 def _group(truth: np.ndarray, predicted: np.ndarray) -> Json:
@@ -114,6 +123,6 @@ def _group(truth: np.ndarray, predicted: np.ndarray) -> Json:
         "from": float(truth.min()),
         "to": float(truth.max()),
         "rows": len(truth),
-        "mean_absolute_error": float(np.abs(truth - predicted).mean()),
+        "mae": float(np.abs(truth - predicted).mean()),
         "bias": float((predicted - truth).mean()),
     }

@@ -7,6 +7,7 @@ import json
 from typing import Any, get_type_hints
 
 import evaluate
+import jobs
 import preprocess
 import pytest
 import train
@@ -81,20 +82,23 @@ def test_train_reads_the_definitions_hyperparameters(
     definition: Json, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     found = train.settings(hyperparameters(definition, {}, monkeypatch, tmp_path))
-    assert (found.label, found.positive_class) == ("label", "auto")
     assert (found.preset, found.families) == ("medium_quality", ("GBM", "CAT", "XGB"))
-    assert (found.time_limit, found.metric) == (600, "roc_auc")
+    assert (found.time_limit, found.metric, found.latency_limit) == (600, "auto", 0)
+
+
+def test_a_latency_limit_reaches_training(
+    definition: Json, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    given = {"LatencyLimitMilliseconds": "12"}
+    found = train.settings(hyperparameters(definition, given, monkeypatch, tmp_path))
+    assert found.latency_limit == 12
 
 
 @pytest.mark.parametrize("name", ["true", "1.0", "01", "-1", "null", 'say "no"', "a b", "ü", "[1]"])
-def test_names_reach_every_script_as_they_are(
-    definition: Json, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, name: str
-) -> None:
+def test_names_reach_preprocessing_as_they_are(definition: Json, name: str) -> None:
     given = {"LabelColumn": name, "PositiveClass": name}
-    first = preprocess.settings(command_line(definition, "Preprocess", given))
-    second = train.settings(hyperparameters(definition, given, monkeypatch, tmp_path))
-    assert (first.label, first.positive_class) == (name, name)
-    assert (second.label, second.positive_class) == (name, name)
+    found = preprocess.settings(command_line(definition, "Preprocess", given))
+    assert (found.label, found.positive_class) == (name, name)
 
 
 def folders(definition: Json, step: str) -> set[str]:
@@ -116,7 +120,9 @@ def test_the_scripts_folders_are_the_definitions(
     last = evaluate.settings(["--metric", "f1"])
     places = {last.model, last.test, last.evaluation}
     assert {str(place) for place in places} == folders(definition, "Evaluate")
-    assert str(train.settings(["--label", "x"]).train) == "/opt/ml/input/data/train"
+    training = train.settings([])
+    assert str(training.train) == "/opt/ml/input/data/train"
+    assert str(training.schema) == "/opt/ml/input/data/schema"
 
 
 def test_the_pipeline_offers_the_presets_that_training_takes() -> None:
@@ -124,4 +130,5 @@ def test_the_pipeline_offers_the_presets_that_training_takes() -> None:
 
 
 def test_every_metric_of_the_gate_is_known_to_training_and_evaluation() -> None:
-    assert list(train.METRICS) == list(evaluate.METRICS) == list(METRICS)
+    assert sorted(jobs.METRICS) == sorted(METRICS)
+    assert {jobs.AUTO, *train.OPTIMIZED} == set(METRICS)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import inference
 import jobs
 import pytest
 from jobs import JobError
-from pandas._libs.parsers import STR_NA_VALUES
 
 
 def fail_with(error: Exception) -> Callable[[object], None]:
@@ -19,10 +17,6 @@ def fail_with(error: Exception) -> Callable[[object], None]:
         raise error
 
     return job
-
-
-def test_missing_values_are_the_same_for_all_scripts_and_pandas() -> None:
-    assert jobs.MISSING == inference.MISSING == STR_NA_VALUES
 
 
 def test_a_job_that_ends_well_leaves_no_reason(tmp_path: Path) -> None:
@@ -134,3 +128,31 @@ def test_half_a_result_does_not_appear(tmp_path: Path) -> None:
     with pytest.raises(JobError):
         write_one()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("problem", "wanted", "metric"),
+    [
+        ("binary", "auto", "roc_auc"),
+        ("multiclass", "auto", "roc_auc"),
+        ("regression", "auto", "r2"),
+        ("multiclass", "f1", "f1"),
+        ("regression", "neg_mean_absolute_error", "neg_mean_absolute_error"),
+    ],
+)
+def test_a_metric_fits_its_problem(problem: str, wanted: str, metric: str) -> None:
+    assert jobs.metric(problem, wanted) == metric
+
+
+@pytest.mark.parametrize(("problem", "wanted"), [("binary", "r2"), ("regression", "f1")])
+def test_a_metric_of_another_problem_is_refused(problem: str, wanted: str) -> None:
+    with pytest.raises(JobError, match=f"metric: '{wanted}' cannot measure a {problem} model; "):
+        jobs.metric(problem, wanted)
+
+
+def test_arguments_come_in_pairs_or_in_one_item() -> None:
+    parser = jobs.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--label")
+    parser.add_argument("--class")
+    for argv in (["--label", "-x=1", "--class", ""], ["--label=-x=1", "--class="]):
+        assert vars(parser.parse_pairs(argv)) == {"label": "-x=1", "class": ""}

@@ -21,6 +21,7 @@ import pytest
 import train
 from columns import Column, Schema
 from pyarrow import parquet
+from sagemaker_inference.errors import BaseInferenceToolkitError
 from sklearn import datasets
 
 from functions.seed_data.table import blocks
@@ -254,21 +255,21 @@ def test_the_baseline_of_a_regression_is_the_training_labels_mean_or_median() ->
 
 
 def test_a_regressions_drawings_hold_every_test_row_once(diabetes: Run) -> None:
-    found = diabetes.report("curves.json")["regression"]
+    found = diabetes.report("curves.json")
     rows = diabetes.report("evaluation.json")["rows"]
-    assert len(found["points"]["true"]) == len(found["points"]["predicted"]) == rows
-    assert sum(found["residuals"]["rows"]) == rows
-    assert sum(group["rows"] for group in found["deciles"]) == rows
-    lows = [group["from"] for group in found["deciles"]]
+    assert len(found["predicted_vs_true"]) == rows
+    assert sum(part["rows"] for part in found["residuals"]) == rows
+    assert sum(part["rows"] for part in found["error_by_quantile"]) == rows
+    lows = [part["from"] for part in found["error_by_quantile"]]
     assert lows == sorted(lows)
 
 
 def test_points_are_sampled_where_there_are_many() -> None:
     truth = np.arange(50_000.0)
     found = number_quality.drawings(number_quality.Scores(truth, truth + 1, 0, 0))
-    assert len(found["points"]["true"]) == number_quality.MOST_POINTS
-    assert found["points"]["true"][-1] == 49_999
-    assert [group["bias"] for group in found["deciles"]] == [1.0] * 10
+    assert len(found["predicted_vs_true"]) == number_quality.MOST_POINTS
+    assert found["predicted_vs_true"][-1] == [49_999, 50_000]
+    assert [part["bias"] for part in found["error_by_quantile"]] == [1.0] * 10
 
 
 @pytest.mark.parametrize("metric", ["neg_root_mean_squared_error", "neg_mean_absolute_error"])
@@ -687,7 +688,7 @@ def test_another_problems_metric_is_refused(diabetes: Run, base: Path) -> None:
 class Endpoint:
     """Serving code that answers every row `a`, with limits of its own, and notes what it got."""
 
-    BaseInferenceToolkitError: Any = inference.BaseInferenceToolkitError
+    BaseInferenceToolkitError = BaseInferenceToolkitError
 
     def __init__(self, most_rows: int) -> None:
         self.most_rows = most_rows
