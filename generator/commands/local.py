@@ -15,9 +15,12 @@ import click
 from generator.commands import local_cloud
 from generator.commands.console import print_json
 from generator.commands.options import json_option
+from generator.commands.table_options import TABLE_PARAMETERS, table_choices, table_options
 from generator.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from generator.local.runs import Run, Wanted
 
 ENVIRONMENT: Final = Path(__file__).parents[2] / ".venv-local"
@@ -31,6 +34,8 @@ _LEFT: Final = "endpoint.json"
     epilog="""\b
 python build.py local                                  a synthetic table
 python build.py local --data mine.csv --label churned  a table of your own
+python build.py local --data homes.csv --label price --problem regression
+python build.py local --data visits.csv --label bought --group-column customer
 python build.py local --set QualityThreshold=0.99      see the gate refuse
 python build.py local --keep                           leave the endpoint up
 python build.py local --stop                           and take it down
@@ -40,7 +45,7 @@ python build.py local up                               everything, in an emulate
 @click.option(
     "--data", type=click.Path(path_type=Path), metavar="FILE.csv|FOLDER", help="The table."
 )
-@click.option("--label", metavar="COLUMN", help="The column to predict.")
+@table_options
 @click.option(
     "--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a pipeline parameter."
 )
@@ -65,7 +70,6 @@ python build.py local up                               everything, in an emulate
 def command(
     context: click.Context,
     data: Path | None,
-    label: str | None,
     pairs: tuple[str, ...],
     keep: bool,
     stop: bool,
@@ -85,7 +89,7 @@ def command(
         return None
     if stop:
         return _stop(work, as_json)
-    return _run(_wanted(data, label, pairs, keep, work), report, as_json)
+    return _run(_wanted(data, table_choices(context), pairs, keep, work), report, as_json)
 
 
 command.add_command(local_cloud.up)
@@ -103,20 +107,25 @@ def _refuse_options_before(context: click.Context) -> None:
 
 
 def _wanted(
-    data: Path | None, label: str | None, pairs: tuple[str, ...], keep: bool, work: Path
+    data: Path | None,
+    choices: Mapping[str, str],
+    pairs: tuple[str, ...],
+    keep: bool,
+    work: Path,
 ) -> Wanted:
     from generator.local import account  # noqa: PLC0415 - heavy; for this command alone
-    from generator.local.inputs import parse_settings  # noqa: PLC0415
+    from generator.local.inputs import parse_choices, parse_settings  # noqa: PLC0415
     from generator.local.runs import Wanted  # noqa: PLC0415
     from pipeline.definition import build  # noqa: PLC0415
 
-    parameters = parse_settings(pairs, build(account.environment())["Parameters"])
+    definition = build(account.environment())
+    parameters = parse_settings(pairs, definition)
     if "InputData" in parameters:
         raise UsageError("--set: got InputData: give the table with --data")
-    if label is not None:
-        if parameters.get("LabelColumn", label) != label:
-            raise UsageError("--label and --set LabelColumn differ: give one of them")
-        parameters["LabelColumn"] = label
+    for name, (option, value) in parse_choices(choices, TABLE_PARAMETERS, definition).items():
+        if parameters.get(name, value) != value:
+            raise UsageError(f"{option} and --set {name} differ: give one of them")
+        parameters[name] = value
     return Wanted(data, parameters, work, keep)
 
 

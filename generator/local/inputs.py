@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import gzip
+import re
 import zlib
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -22,6 +23,9 @@ _GZIP: Final = b"\x1f\x8b"
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _SHOWN_NAMES: Final = 20
 _SHOWN_CHARACTERS: Final = 40
+_PARQUET: Final = b"PAR1"
+_SEPARATOR: Final = re.compile(r"sep=[,;|\t]\s*", re.IGNORECASE)
+"""A first line of Excel's that is no row: it names what stands between cells."""
 _TRUTHS: Final = {"true": True, "false": False}
 
 
@@ -60,6 +64,22 @@ def check_label(name: str, columns: Sequence[str], label: str, given: bool) -> N
         )
 
 
+def check_column(option: str, name: str, columns: Sequence[str], wanted: str) -> None:
+    """Raise `InputError` unless the table `name` has the column `wanted` that `option` names."""
+    if wanted not in columns:
+        close = difflib.get_close_matches(wanted, columns, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise InputError(
+            f"{option}: got {wanted!r}: {name} has no such column; it has {_names(columns)}{hint}"
+        )
+
+
+def is_parquet(file: Path) -> bool:
+    """Whether a file is Parquet, by its first bytes."""
+    with file.open("rb") as opened:
+        return opened.read(len(_PARQUET)) == _PARQUET
+
+
 def header(file: Path) -> list[str]:
     """The names of a CSV file's columns; raises `InputError` if it has none."""
     rows = sample(file, 0)
@@ -77,8 +97,10 @@ def sample(file: Path, rows: int) -> list[list[str]]:
     """
     try:
         with _open(file) as text:
-            delimiter = _delimiter(text.readline())
-            text.seek(0)
+            line = text.readline()
+            delimiter = line[4:5] if _SEPARATOR.fullmatch(line) else _delimiter(line)
+            if not _SEPARATOR.fullmatch(line):
+                text.seek(0)
             found = list(islice(csv.reader(text, delimiter=delimiter), rows + 1))
     except UnicodeDecodeError as error:
         raise InputError(f"--data: got {str(file)!r}: the file is not UTF-8 text") from error
@@ -108,24 +130,28 @@ def parse_settings(pairs: Iterable[str], definition: Json) -> Json:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
             raise InputError(f"--set: got {name!r}: there is no such parameter; {hint}")
-        given[name] = _typed(known[name], text)
-        _check_length(known[name], text, room.get(name))
+        given[name] = _typed(known[name], text, f"--set: got {name}=", room.get(name))
     return given
 
 
-def _check_length(declaration: Json, text: str, room: int | None) -> None:
-    """Refuse what the service refuses: nothing at all, or more than an argument holds."""
-    name = declaration["Name"]
-    if not text:
-        default = declaration.get("DefaultValue")
-        hint = f"; its default is {default}" if default is not None else ""
-        raise InputError(f"--set: got {name}= with nothing after it: a value is needed{hint}")
-    if room is not None and len(text) > room:
-        shown = text[:_SHOWN_CHARACTERS]
-        raise InputError(
-            f"--set: got {name}={shown}... with {len(text)} characters: a job's argument holds at "
-            f"most {room} of them"
+def parse_choices(
+    choices: Mapping[str, str], parameters: Mapping[str, str], definition: Json
+) -> dict[str, tuple[str, Any]]:
+    """Each chosen option with its typed value, by the parameter that `parameters` names for it.
+
+    Raises:
+        InputError: as `parse_settings`; the text begins with the option.
+
+    """
+    known = {item["Name"]: item for item in definition["Parameters"]}
+    room = parameter_room(definition)
+    return {
+        (name := parameters[option]): (
+            option,
+            _typed(known[name], text, f"{option}: got ", room.get(name)),
         )
+        for option, text in choices.items()
+    }
 
 
 def with_defaults(definition: Json, given: Mapping[str, Any]) -> Json:
@@ -137,16 +163,31 @@ def with_defaults(definition: Json, given: Mapping[str, Any]) -> Json:
     return definition | {"Parameters": parameters}
 
 
-def _typed(declaration: Json, text: str) -> Any:
-    name, kind = declaration["Name"], declaration["Type"]
+def _typed(declaration: Json, text: str, told: str, room: int | None) -> Any:
+    """`text` as a value of the parameter; an error begins with `told` and the text.
+
+    The service takes no empty value, and a job's argument has at most `room` characters.
+    """
+    kind, allowed = declaration["Type"], declaration.get("EnumValues")
+    if not text:
+        raise InputError(f"{told}nothing: a value is needed; {_default(declaration)}")
+    if room is not None and len(text) > room:
+        raise InputError(
+            f"{told}{text[:_SHOWN_CHARACTERS]}... with {len(text)} characters: a job's argument "
+            f"holds at most {room} of them"
+        )
     value = _converted(kind, text)
     if value is None:
         wanted = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
-        raise InputError(f"--set: got {name}={text}: {wanted[kind]} is needed")
-    allowed = declaration.get("EnumValues")
+        raise InputError(f"{told}{text}: {wanted[kind]} is needed")
     if allowed and value not in allowed:
-        raise InputError(f"--set: got {name}={text}: one of {', '.join(allowed)} is needed")
+        raise InputError(f"{told}{text}: one of {', '.join(allowed)} is needed")
     return value
+
+
+def _default(declaration: Json) -> str:
+    default = declaration.get("DefaultValue")
+    return "there is no default" if default is None else f"the default is {default}"
 
 
 def _converted(kind: str, text: str) -> Any:

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from functions.seed_data import table
 from generator.local import account, execution, requests, smoke
-from generator.local.inputs import InputError, check_label, data_files, header, with_defaults
+from generator.local.inputs import (
+    InputError,
+    check_column,
+    check_label,
+    data_files,
+    header,
+    is_parquet,
+    sample,
+    with_defaults,
+)
 from generator.local.jobs import JobError, Place
 from generator.local.record import Execution, Status, StepRecord, now
+from generator.local.sandbox import PARQUET_ROWS
 from generator.local.service import LocalService
 from generator.local.store import FolderStore, StoreError
 from generator.local.table_schema import TableView
-from pipeline.definition import DATA_PROFILE, EVALUATION, SCRIPTS, TABLE_SCHEMA, TEST_DATA, build
+from pipeline.definition import (
+    DATA_PROFILE,
+    EVALUATION,
+    NO_COLUMN,
+    SCRIPTS,
+    TABLE_SCHEMA,
+    build,
+)
 from pipeline.validate import validate
 
 if TYPE_CHECKING:
@@ -33,6 +52,10 @@ SYNTHETIC_SEED: Final = 1
 INVOKE: Final = "Invoke"
 """The name of what follows the pipeline's steps: predictions asked for over HTTP."""
 
+_SYNTHETIC: Final = "data.csv"
+_LONGEST_NAME: Final = 200
+"""A longer one would not fit the argument that names the table to Preprocess."""
+_REASON_CHARACTERS: Final = 300
 _SIZES: Final = ((1, 60), (100, 10))
 
 
@@ -119,17 +142,27 @@ def check(wanted: Wanted) -> Json:
     if faults:
         raise InputError(f"the pipeline cannot run with these parameters: {faults[0]}")
     values = {item["Name"]: item["DefaultValue"] for item in definition["Parameters"]}
-    given = "LabelColumn" in wanted.parameters
-    check_label(*_columns(wanted.data), values["LabelColumn"], given)
+    _check_columns(wanted, values)
     return definition
 
 
-def _columns(data: Path | None) -> tuple[str, Sequence[str]]:
-    """The table's name and its columns."""
+def _check_columns(wanted: Wanted, values: Mapping[str, Any]) -> None:
+    """Refuse columns that the table lacks, unless only the jobs can tell (Parquet)."""
+    name, columns = _columns(wanted.data)
+    if columns is None:
+        return
+    check_label(name, columns, values["LabelColumn"], "LabelColumn" in wanted.parameters)
+    for option, parameter in (("--group-column", "GroupColumn"), ("--time-column", "TimeColumn")):
+        if values[parameter] != NO_COLUMN:
+            check_column(option, name, columns, values[parameter])
+
+
+def _columns(data: Path | None) -> tuple[str, Sequence[str] | None]:
+    """The table's name and its columns, None where they cannot be read here."""
     if data is None:
         return "the synthetic table", table.header()
     first = data_files(data)[0]
-    return first.name, header(first)
+    return first.name, None if is_parquet(first) else header(first)
 
 
 def prepare(wanted: Wanted, runtime: Runtime) -> Run:
@@ -184,7 +217,7 @@ def _put_data(data: Path | None, store: FolderStore, folder: Path) -> str:
     """Store the table under `raw/`, as the deployment does; returns the value of `InputData`."""
     base = f"s3://{account.BUCKET}/raw/"
     if data is None:
-        file = folder / "data.csv"
+        file = folder / _SYNTHETIC
         file.write_bytes(b"".join(table.blocks(SYNTHETIC_ROWS, SYNTHETIC_SEED)))
         store.link(file, base + file.name)
         return base + file.name
@@ -196,27 +229,38 @@ def _put_data(data: Path | None, store: FolderStore, folder: Path) -> str:
 def _key(file: Path, data: Path) -> str:
     """Where under `raw/` a file goes; jobs pass over names that begin with `.` or `_`."""
     if data.is_file():
-        return file.name.lstrip("._") or "data"
+        return file.name.lstrip("._")[-_LONGEST_NAME:] or "data"
     return file.relative_to(data).as_posix()
 
 
 def _invoke(done: Run, endpoint: Endpoint, observe: execution.Observer) -> None:
-    """Send rows that training never saw."""
+    """Send rows of the user's table, written as the user wrote them."""
     record = StepRecord(INVOKE, "InvokeEndpoint", now(), log=endpoint.process.log)
     done.invocation = record
     observe(done.execution, record)
     label = done.execution.parameters["LabelColumn"]
     try:
-        test = done.output(TEST_DATA, "test.csv")
-        if test is None:
-            raise JobError(f"{TEST_DATA.step} left no test.csv to take rows from")
-        done.smoke = smoke.probe(endpoint, test, label, _SIZES)
+        rows = _rows(done, smoke.rows_needed(_SIZES))
+        done.smoke = smoke.probe(endpoint, rows, label, _SIZES)
         record.status = Status.SUCCEEDED
     except (JobError, StoreError, InputError) as error:
         record.status, record.failure_reason = Status.FAILED, str(error)
     finally:
         record.ended = now()
         observe(done.execution, record)
+
+
+def _rows(done: Run, most: int) -> list[list[str]]:
+    """The header and the first rows of the table's first file."""
+    data = done.wanted.data
+    file = data_files(data)[0] if data else done.folder / _SYNTHETIC
+    if not is_parquet(file):
+        return sample(file, most)
+    command = [str(done.service.place.runtime.python), str(PARQUET_ROWS), str(file), str(most)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if found.returncode:
+        raise JobError(f"{file.name} cannot be read: {found.stderr.strip()[-_REASON_CHARACTERS:]}")
+    return list(csv.reader(found.stdout.splitlines(keepends=True)))
 
 
 def _write(file: Path, content: Json) -> None:

@@ -30,6 +30,7 @@ USAGE: Final = "usage.json"
 """The file beside a log that says what the process took: CPU seconds, bytes of memory."""
 
 SERVE: Final = _INSIDE / "serve.py"
+PARQUET_ROWS: Final = _INSIDE / "rows.py"
 _STAND_IN: Final = _INSIDE / "stand_in"
 _POLITE_SECONDS: Final = 3.0
 _POLL_SECONDS: Final = 0.05

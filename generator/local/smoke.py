@@ -9,12 +9,10 @@ from dataclasses import asdict, dataclass
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from generator.local.inputs import sample
 from generator.local.jobs import JobError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from generator.local.serving import Answer
 
@@ -68,14 +66,20 @@ class Invokable(Protocol):
         """Answer one request."""
 
 
-def probe(endpoint: Invokable, table: Path, label: str, sizes: Sequence[tuple[int, int]]) -> Smoke:
-    """Send rows of the CSV file `table`, without its label, as CSV; `sizes` are (rows, requests).
+def rows_needed(sizes: Sequence[tuple[int, int]]) -> int:
+    """How many rows are needed for requests of these `(rows, requests)`, each with other rows."""
+    return max(size + requests for size, requests in sizes)
+
+
+def probe(
+    endpoint: Invokable, rows: list[list[str]], label: str, sizes: Sequence[tuple[int, int]]
+) -> Smoke:
+    """Send `rows`, the first a header, without their label as CSV; `sizes` are (rows, requests).
 
     Raises:
         JobError: an answer is not 200, or is no JSON.
 
     """
-    rows = sample(table, max(size + requests for size, requests in sizes))
     body = _csv(rows[:2], label)
     first = _checked(endpoint.invoke(body, "text/csv", "application/json"))
     for _ in range(_WARM_UP):  # each of the server's workers loads the model's libraries once

@@ -128,6 +128,8 @@ def test_ctrl_c_ends_every_process_and_the_command_with_130(seeded: Path, tmp_pa
         (("--set", "Nothing=1"), "--set: got 'Nothing': there is no such parameter"),
         (("--set", "InputData=s3://a/b"), "--set: got InputData: give the table with --data"),
         (("--label", "a", "--set", "LabelColumn=b"), "--label and --set LabelColumn differ"),
+        (("--problem", "ranking"), "--problem: got ranking: one of auto, binary, multiclass"),
+        (("--group-column", "Agee"), "--group-column: got 'Agee': the synthetic table has no such"),
         (("--report", "."), "--report: got '.': this is a folder"),
         (("--work", "build.py"), "--work: got 'build.py': this is a file"),
         (("--work", "build.py/x"), "--work: 'build.py/x' cannot be made: Not a directory"),

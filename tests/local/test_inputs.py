@@ -8,9 +8,17 @@ from typing import Any
 
 import pytest
 
+from generator.commands.table_options import TABLE_PARAMETERS
 from generator.local import runs
 from generator.local.account import environment
-from generator.local.inputs import InputError, data_files, header, parse_settings, sample
+from generator.local.inputs import (
+    InputError,
+    data_files,
+    header,
+    parse_choices,
+    parse_settings,
+    sample,
+)
 from generator.local.runs import Wanted
 from generator.local.sandbox import Abilities, Runtime
 from pipeline.definition import SCRIPTS, build
@@ -56,7 +64,7 @@ def test_a_setting_has_the_type_of_its_parameter(pair: str, value: Any) -> None:
         ("QualityThreshold=inf", "a number is needed"),
         ("QualityMetric=auc", "one of auto, accuracy, balanced_accuracy"),
         ("ApprovalStatus=approved", "one of Approved, PendingManualApproval"),
-        ("GroupColumn=", "a value is needed; its default is none"),
+        ("GroupColumn=", "GroupColumn=nothing: a value is needed; the default is none"),
     ],
 )
 def test_a_bad_setting_is_named_with_what_is_allowed(pair: str, said: str) -> None:
@@ -80,6 +88,32 @@ def test_the_longest_argument_is_taken_and_a_longer_one_refused_by_name() -> Non
     assert parse_settings([pair], DEFINITION) == {"ExcludeColumns": longest}
     with pytest.raises(InputError, match=r"ExcludeColumns=x{40}\.\.\. with 239 char.*most 238"):
         parse_settings([pair + "x"], DEFINITION)
+
+
+def test_an_option_of_the_table_has_its_parameters_type_and_says_its_own_name() -> None:
+    chosen = {"--problem": "regression", "--label": "price"}
+    assert parse_choices(chosen, TABLE_PARAMETERS, DEFINITION) == {
+        "ProblemType": ("--problem", "regression"),
+        "LabelColumn": ("--label", "price"),
+    }
+    with pytest.raises(InputError, match=r"^--problem: got ranking: one of auto, binary,"):
+        parse_choices({"--problem": "ranking"}, TABLE_PARAMETERS, DEFINITION)
+
+
+def test_each_option_of_the_table_sets_a_parameter_that_there_is() -> None:
+    assert set(TABLE_PARAMETERS.values()) <= {one["Name"] for one in DEFINITION["Parameters"]}
+
+
+@pytest.mark.parametrize(("option", "parameter"), [("group", "Group"), ("time", "Time")])
+def test_a_column_that_splits_must_be_there(tmp_path: Path, option: str, parameter: str) -> None:
+    data = table(tmp_path)
+    given = {f"{parameter}Column": "Age"}
+    with pytest.raises(InputError, match=rf"^--{option}-column: got 'Age'.*did you mean 'age'\?"):
+        runs.check(wanted(data, **given))
+
+
+def test_parquet_is_left_to_the_jobs_to_read(tmp_path: Path) -> None:
+    assert runs.check(wanted(table(tmp_path, b"PAR1...PAR1", "data.parquet")))["Steps"]
 
 
 def test_an_instance_type_that_cannot_run_the_images_is_refused(tmp_path: Path) -> None:
@@ -145,6 +179,7 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes, said
         b'"age";"label"\n"1";"0"\n',
         b"age\tlabel\r\n1\t0\r\n",
         gzip.compress(b"age|label\n\n1|0\n"),
+        b"sep=;\r\nage;label\r\n1;0\r\n",
     ],
 )
 def test_a_table_is_read_as_the_jobs_read_it(tmp_path: Path, content: bytes) -> None:
@@ -152,7 +187,13 @@ def test_a_table_is_read_as_the_jobs_read_it(tmp_path: Path, content: bytes) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "key"), [("mine #1.csv", "mine #1.csv"), ("._hidden.csv", "hidden.csv"), ("_", "data")]
+    ("name", "key"),
+    [
+        ("mine #1.csv", "mine #1.csv"),
+        ("._hidden.csv", "hidden.csv"),
+        ("_", "data"),
+        (f"{'x' * 250}.csv", f"{'x' * 196}.csv"),
+    ],
 )
 def test_the_table_lies_where_the_jobs_find_it(tmp_path: Path, name: str, key: str) -> None:
     runtime = Runtime(Path("python"), Path("java"), Abilities(False, False, False))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from generator.local.jobs import JobError
 from generator.local.serving import Answer
 from generator.local.smoke import probe
+
+TABLE = [["age", "label", "plan"], ["1", "0", "a,b"], ["2", "1", "c"], ["3", "0", "d"]]
 
 
 class Endpoint:
@@ -25,34 +25,27 @@ class Endpoint:
         return Answer(self.status, accept, self.answer, next(self.milliseconds) / 1000)
 
 
-@pytest.fixture
-def table(tmp_path: Path) -> Path:
-    file = tmp_path / "test.csv"
-    file.write_text('age,label,plan\n1,0,"a,b"\n2,1,c\n3,0,d\n')
-    return file
-
-
-def test_rows_are_sent_without_their_label(table: Path) -> None:
+def test_rows_are_sent_without_their_label() -> None:
     endpoint = Endpoint()
-    found = probe(endpoint, table, "label", [(1, 1)])
+    found = probe(endpoint, TABLE, "label", [(1, 1)])
     assert found.sent == 'age,plan\n1,"a,b"\n'
     assert "label" not in "".join(endpoint.bodies)
 
 
-def test_the_workers_first_requests_are_not_measured(table: Path) -> None:
-    (latency,) = probe(Endpoint(), table, "label", [(1, 3)]).latencies
+def test_the_workers_first_requests_are_not_measured() -> None:
+    (latency,) = probe(Endpoint(), TABLE, "label", [(1, 3)]).latencies
     assert (latency.requests, latency.p50_ms, latency.slowest_ms) == (3, 9.0, 10.0)
 
 
-def test_a_table_with_fewer_rows_than_asked_for_is_sent_whole(table: Path) -> None:
+def test_a_table_with_fewer_rows_than_asked_for_is_sent_whole() -> None:
     endpoint = Endpoint()
-    (latency,) = probe(endpoint, table, "label", [(100, 2)]).latencies
+    (latency,) = probe(endpoint, TABLE, "label", [(100, 2)]).latencies
     assert (latency.rows, endpoint.bodies[-1].count("\n")) == (3, 4)
 
 
-def test_each_request_takes_other_rows(table: Path) -> None:
+def test_each_request_takes_other_rows() -> None:
     endpoint = Endpoint()
-    probe(endpoint, table, "label", [(1, 3)])
+    probe(endpoint, TABLE, "label", [(1, 3)])
     assert len(set(endpoint.bodies[-3:])) == 3
 
 
@@ -63,8 +56,6 @@ def test_each_request_takes_other_rows(table: Path) -> None:
         (Endpoint(b"0,0.5"), "answered no JSON: 0,0.5"),
     ],
 )
-def test_an_answer_that_is_no_prediction_is_shown(
-    table: Path, endpoint: Endpoint, said: str
-) -> None:
+def test_an_answer_that_is_no_prediction_is_shown(endpoint: Endpoint, said: str) -> None:
     with pytest.raises(JobError, match=said):
-        probe(endpoint, table, "label", [(1, 1)])
+        probe(endpoint, TABLE, "label", [(1, 1)])
