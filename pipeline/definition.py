@@ -31,6 +31,13 @@ SCRIPTS: Final = (
     "jobs.py",
     "columns.py",
     "cells.py",
+    "tables.py",
+    "decide.py",
+    "labels.py",
+    "hashing.py",
+    "split.py",
+    "leakage.py",
+    "describe.py",
 )
 """The job scripts, and what they share, as they lie under `Environment.code_prefix`."""
 

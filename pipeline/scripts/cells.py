@@ -156,27 +156,32 @@ def _read_dictionary(
     return taken, (rows, trimmed(as_text(column, cells.dictionary)).take(pa.array(indices[rows])))
 
 
+def _family(kind: pa.DataType) -> str:
+    """What values of this type can be taken for without being read as text."""
+    types = pa.types
+    families = {
+        "number": (types.is_integer, types.is_floating, types.is_decimal),
+        "boolean": (types.is_boolean,),
+        "moment": (types.is_timestamp, types.is_date),
+        "time": (types.is_time,),
+        "duration": (types.is_duration,),
+    }
+    found = (name for name, tests in families.items() if any(test(kind) for test in tests))
+    return next(found, "")
+
+
 def _native(column: Column, cells: pa.Array) -> pa.Array | None:
     """The values of cells that are typed as the column is, or None."""
-    kind, target = cells.type, storage(column)
-    numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    if pa.types.is_null(kind):
+    target = storage(column)
+    if pa.types.is_null(cells.type):
         return pa.nulls(len(cells), target)
-    if numeric and pa.types.is_floating(target):
-        return _finite(pc.cast(cells, target, safe=False))
-    if pa.types.is_boolean(kind) and pa.types.is_boolean(target):
-        return cells
-    if pa.types.is_timestamp(kind) and pa.types.is_timestamp(target):
-        return pc.cast(pc.cast(cells, pa.timestamp("us", kind.tz), safe=False), target)
-    if pa.types.is_timestamp(kind) and pa.types.is_date(target):
-        return pc.cast(pc.cast(cells, pa.timestamp("us"), safe=False), target, safe=False)
-    if pa.types.is_date(kind) and (pa.types.is_date(target) or pa.types.is_timestamp(target)):
-        return pc.cast(cells, target)
-    if pa.types.is_time(kind) and pa.types.is_time(target):
-        return pc.cast(cells, target, safe=False)
-    if pa.types.is_duration(kind) and pa.types.is_duration(target):
-        return pc.cast(cells, target, safe=False)
-    return None
+    family = _family(cells.type)
+    if not family or family != _family(target):
+        return None
+    if pa.types.is_timestamp(cells.type):  # in UTC, where it has a zone
+        cells = pc.cast(cells, pa.timestamp("us", cells.type.tz), safe=False)
+    values = pc.cast(cells, target, safe=False)
+    return _finite(values) if family == "number" else values
 
 
 def _finite(values: pa.Array) -> pa.Array:
@@ -608,8 +613,15 @@ def _framed(column: Column, values: pa.Array | pa.ChunkedArray) -> dict[str, Any
     if column.kind in {"date", "datetime"}:
         return _calendar(column, values)
     if column.kind in {"time", "duration"}:
-        return {column.name: _floats(pc.cast(values, pa.int64())) / 1e6}
+        return {column.name: _floats(as_integers(values)) / 1e6}
     return {column.name: _floats(values)}
+
+
+def as_integers(values: pa.Array) -> pa.Array:
+    """Days of dates; microseconds of moments, times and durations."""
+    if pa.types.is_date32(values.type):
+        values = pc.cast(values, pa.int32())
+    return pc.cast(values, pa.int64())
 
 
 def _floats(values: pa.Array) -> np.ndarray:

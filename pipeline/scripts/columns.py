@@ -155,13 +155,11 @@ class Schema:
 
 
 def _column(found: Json) -> Column:
-    tuples = {"currency", "marks", "categories", "notes"}
-    return Column(
-        **{
-            name: tuple(value) if name in tuples and value is not None else value
-            for name, value in found.items()
-        }
-    )
+    values: Json = dict(found)
+    for name in ("currency", "marks", "categories", "notes"):
+        if values[name] is not None:
+            values[name] = tuple(values[name])
+    return Column(**values)
 
 
 # --- Headers ---------------------------------------------------------------------------------

@@ -51,9 +51,9 @@ CURRENCIES: Final = (
     *("USD", "EUR", "GBP", "JPY", "CNY", "CHF", "INR", "AUD", "CAD", "NZD", "SEK", "NOK", "DKK"),
     *("PLN", "CZK", "HUF", "BRL", "MXN", "ZAR", "KRW", "SGD", "HKD", "TRY", "US$"),
 )
-_CURRENCY: Final = "(?:" + "|".join(
-    re.escape(name) for name in sorted(CURRENCIES, key=len, reverse=True)
-) + ")"
+_CURRENCY: Final = (
+    "(?:" + "|".join(re.escape(name) for name in sorted(CURRENCIES, key=len, reverse=True)) + ")"
+)
 _NUMBER_FORMS: Final = (
     *((".", ""), (".", ","), (",", ""), (",", "."), (",", " "), (".", " "), (".", "'")),
     (",", "'"),
@@ -210,7 +210,7 @@ class Evidence:
         self.blank += len(column) - _total(times, present)
         texts, times = _chosen(texts, times, present)
         self._count_texts(texts, times)
-        values = cells._plain_at_once(texts)  # noqa: SLF001
+        values = cells._plain_at_once(texts)
         if values is not None:
             self._add_plain(texts, values.to_numpy(zero_copy_only=False), times)
             return
@@ -229,14 +229,13 @@ class Evidence:
     def _count_texts(self, texts: pa.Array, times: np.ndarray) -> None:
         if self.values is not None:
             if len(texts) > 4 * self.most_values:
-                counted = pc.value_counts(texts)
-                self._count(
-                    Counter(dict(zip(*(part.to_pylist() for part in counted.flatten()))))
-                    if len(counted) <= self.most_values
-                    else None
-                )
-            else:
-                self._count(_counter(texts, times))
+                distinct = texts.unique()
+                if len(distinct) > self.most_values:
+                    self.values = None
+                    return
+                at = pc.index_in(texts, value_set=distinct).to_numpy()
+                texts, times = distinct, np.bincount(at, times).astype("int64")
+            self._count(_counter(texts, times))
 
     def _add_plain(self, texts: pa.Array, values: np.ndarray, times: np.ndarray) -> None:
         if not len(values):
@@ -280,9 +279,7 @@ class Evidence:
                 chosen = codes == code
                 self._try(ways, shape, texts.filter(pa.array(chosen)), times[chosen])
 
-    def _try(
-        self, ways: Sequence[Column], shape: str, texts: pa.Array, times: np.ndarray
-    ) -> None:
+    def _try(self, ways: Sequence[Column], shape: str, texts: pa.Array, times: np.ndarray) -> None:
         for way in ways:
             fits = cells.parse(way, texts).is_valid().to_numpy(zero_copy_only=False)
             if fits.any():
@@ -295,7 +292,7 @@ class Evidence:
 
     def _add_floats(self, column: pa.Array) -> None:
         """Cells that were read as numbers: from Parquet, or by Arrow's CSV reader."""
-        values = cells._finite(pc.cast(column, pa.float64(), safe=False))  # noqa: SLF001
+        values = cells._finite(pc.cast(column, pa.float64(), safe=False))
         self.blank += values.null_count
         found = values.drop_null().to_numpy()
         self.native["number"] += len(found)
@@ -418,13 +415,13 @@ def _moments(shape: str) -> list[Column]:
         return [Column("", "time", format=form) for form in times if "%z" not in form]
     dates = _date_forms(found["date"])
     if not found["time"]:
-        return [] if found["half"] or found["zone"] else [
-            Column("", "date", format=form) for form in dates
-        ]
+        return (
+            []
+            if found["half"] or found["zone"]
+            else [Column("", "date", format=form) for form in dates]
+        )
     gap = "T" if found["gap"] == "a" else found["gap"] or ""
-    return [
-        Column("", "datetime", format=f"{date}{gap}{time}") for date in dates for time in times
-    ]
+    return [Column("", "datetime", format=f"{date}{gap}{time}") for date in dates for time in times]
 
 
 def _date_forms(shape: str) -> list[str]:
@@ -454,7 +451,9 @@ def _time_forms(found: re.Match[str]) -> list[str]:
         if not zone:  # a letter behind the time may be Z
             forms.append(f"%H:%M{tail}{gap}%z")
     else:
-        forms.append(f"%H:%M{tail}" + ((" " if zone.startswith(" ") else "") + "%z" if zone else ""))
+        forms.append(
+            f"%H:%M{tail}" + ((" " if zone.startswith(" ") else "") + "%z" if zone else "")
+        )
     return forms
 
 
@@ -525,6 +524,17 @@ def _as_wanted(found: Evidence, wanted: str, wish: Wish) -> Column:
     return _marked(found, replace(best, kind=wanted), texts=False)
 
 
+def best_numbers(found: Evidence, wish: Wish) -> Column | None:
+    """How the cells are written if all but marks are numbers, whatever they mean; for labels."""
+    if not found.told:
+        return None
+    ways = [item for item in _readings(found, wish) if _is(item[0].kind, "number")]
+    best, fits = max(ways, key=lambda item: item[1], default=(None, 0))
+    if best is None or fits < found.told:
+        return None
+    return replace(best, marks=_marks(found))
+
+
 def _is(kind: str, wanted: str) -> bool:
     return kind == wanted or {kind, wanted} <= {"number", "integer"}
 
@@ -549,7 +559,8 @@ def _readings(found: Evidence, wish: Wish) -> list[tuple[Column, int]]:
     ways += _numbers(found, wish)
     order = {"time": 1, "duration": 2}
     rest = [
-        (replace(way, name=found.name), fits) for way, fits in found.fits.items()
+        (replace(way, name=found.name), fits)
+        for way, fits in found.fits.items()
         if way.kind in {"time", "duration"}
     ]
     return ways + sorted(rest, key=lambda item: (order[item[0].kind], item[0].format or ""))
@@ -593,14 +604,18 @@ def _numbers(found: Evidence, wish: Wish) -> list[tuple[Column, int]]:
     """The ways to write numbers, and how many cells, plain ones included, each of them fits."""
     currency = tuple(sorted(set(found.tokens) - {"%"}))
     percent = "%" in found.tokens
-    forms = _NUMBER_FORMS
+    forms: tuple[tuple[str, str], ...] = _NUMBER_FORMS
     if wish.semicolons:  # files with semicolons come from where a comma is the decimal mark
         forms = ((".", ""), (",", ""), (",", "."), *forms)
     ways = []
     for decimal, thousands in dict.fromkeys(forms):
         way = Column(
-            found.name, _integer(found, "number") if not found.others else "number",
-            decimal=decimal, thousands=thousands, currency=currency, percent=percent,
+            found.name,
+            _integer(found, "number") if not found.others else "number",
+            decimal=decimal,
+            thousands=thousands,
+            currency=currency,
+            percent=percent,
         )
         ways.append((way, _number_fits(found, decimal, thousands)))
     return ways
@@ -628,14 +643,16 @@ def _special(found: Evidence, best: Column) -> Column:
         return _text_or_category(found, "its numbers have more than 15 digits: they are codes")
     if found.integers and _is_identifier(found):
         return Column(
-            found.name, "identifier",
+            found.name,
+            "identifier",
             notes=("every row has a number of its own: it identifies rows",),
         )
     return best
 
 
 _ID_NAME: Final = re.compile(
-    r"(?:.*[_\s.\-])?(?:id|ids|uuid|guid|key|nr|no|num|number|index|row|rowid|rownum)|unnamed: ?\d+",
+    r"(?:.*[_\s.\-])?(?:ids?|uuid|guid|key|nr|no|num|number|index|row|rowid|rownum)"
+    r"|unnamed: ?\d+",
     re.IGNORECASE,
 )
 
@@ -645,8 +662,10 @@ def _is_identifier(found: Evidence) -> bool:
     if found.told < LEAST_IDENTIFIERS or found.told != found.rows or found.sketch.repeats:
         return False
     dense = found.most - found.least + 1 == found.rows
-    return dense or bool(_ID_NAME.fullmatch(found.name)) or bool(
-        re.search(r"[a-z](?:Id|ID)$", found.name)
+    return (
+        dense
+        or bool(_ID_NAME.fullmatch(found.name))
+        or bool(re.search(r"[a-z](?:Id|ID)$", found.name))
     )
 
 
@@ -656,10 +675,11 @@ def _text_or_category(found: Evidence, note: str = "") -> Column:
     distinct = len(found.values) if found.values is not None else found.sketch.distinct
     if words >= TEXT_WORDS and distinct > max(20, 0.1 * found.present):
         return Column(found.name, "text", notes=notes)
-    unique = found.present >= LEAST_IDENTIFIERS and distinct > 0.98 * found.present  # noqa: PLR2004
+    unique = found.present >= LEAST_IDENTIFIERS and distinct > 0.98 * found.present
     if unique and not found.sketch.repeats and not found.plain:
         return Column(
-            found.name, "identifier",
+            found.name,
+            "identifier",
             notes=("every row has a value of its own: it identifies rows",),
         )
     return Column(found.name, "category", notes=notes)
@@ -698,18 +718,23 @@ def _constant(found: Evidence, column: Column) -> bool:
 
 def _ambiguous(found: Evidence, column: Column) -> tuple[str, ...]:
     """What could have been meant otherwise, and is told."""
-    if column.kind in {"number", "integer"} and found.others:
-        rivals = _rivals(found, column)
-        if rivals:
-            return (f"its numbers could also be meant with {rivals}; ColumnKinds does not decide "
-                    "that: write them plainly if this is wrong",)
-    form = column.format or ""
-    swapped = form.translate(str.maketrans("md", "dm"))
-    if column.kind in {"date", "datetime"} and form[:2] in {"%m", "%d"} and "%b" not in form.lower():
-        own = found.fits[Column("", column.kind, format=form)]
-        if own and found.fits[Column("", column.kind, format=swapped)] == own:
-            return (f"day and month cannot be told apart: read as {form}",)
+    if column.kind in {"number", "integer"} and found.others and (rival := _rivals(found, column)):
+        return (
+            f"its numbers can be read with {rival} as well: they are read with {column.written}; "
+            "write them without either if that is wrong",
+        )
+    if column.kind in {"date", "datetime"} and _days_and_months_swap(found, column):
+        return (f"day and month cannot be told apart: its dates are read as {column.format}",)
     return ()
+
+
+def _days_and_months_swap(found: Evidence, column: Column) -> bool:
+    form = column.format or ""
+    if form[:2] not in {"%m", "%d"} or "%b" in form.lower():
+        return False
+    swapped = form.translate(str.maketrans("md", "dm"))
+    own, other = (found.fits[Column("", column.kind, format=each)] for each in (form, swapped))
+    return own == other
 
 
 def _rivals(found: Evidence, column: Column) -> str:

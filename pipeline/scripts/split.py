@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -55,9 +56,7 @@ class Plan:
     newest_from: float | None = None
 
 
-def strata_of(
-    hashes: np.ndarray, labels: np.ndarray
-) -> tuple[int, tuple[np.ndarray, np.ndarray]]:
+def strata_of(hashes: np.ndarray, labels: np.ndarray) -> tuple[int, tuple[np.ndarray, np.ndarray]]:
     """How many distinct hashes there are; and those with several labels, with the least label."""
     order = np.argsort(hashes)
     ordered = hashes[order]
@@ -101,7 +100,7 @@ def cut(steps: list[tuple[int, int]], share: float) -> int | None:
     """
     total = sum(rows for _, rows in steps)
     best, below = None, 0
-    for (_, rows), (start, _) in zip(steps, steps[1:], strict=False):
+    for (_, rows), (start, _) in pairwise(steps):
         below += rows
         distance = abs(below - share * total)
         if best is None or distance < best[0]:
@@ -229,7 +228,7 @@ class Sides:
         changes = (np.diff(hashes[order]) != 0) | (np.diff(labels[order]) != 0)
         starts = np.r_[0, np.flatnonzero(changes) + 1, len(order)]
         sides = np.full(len(hashes), LEFT_OUT, "int8")
-        for start, end in zip(starts, starts[1:], strict=False):
+        for start, end in pairwise(starts):
             rows = order[start:end]
             left = self._left[int(hashes[rows[0]]), int(labels[rows[0]])]
             at = 0

@@ -13,7 +13,7 @@ import io
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 from jobs import JobError, listing
@@ -21,7 +21,7 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 BLOCK_BYTES: Final = 4 << 20
@@ -122,7 +122,9 @@ def find(folder: Path, uri: str = "") -> Table:
     first = files[0]
     for file in files[1:]:
         if file.parquet != first.parquet:
-            raise JobError(f"{first.name} and {file.name}: one is Parquet, the other CSV; give one kind")
+            raise JobError(
+                f"{first.name} and {file.name}: one is Parquet, the other CSV; give one kind"
+            )
         if sorted(file.columns) != sorted(first.columns):
             raise JobError(
                 f"{file.name} has other columns than {first.name}: {listing(file.columns)} and not "
@@ -278,7 +280,9 @@ def _parquet_columns(path: Path, name: str) -> tuple[str, ...]:
         raise JobError(f"{name} is not a readable Parquet file: {_one_line(error)}") from error
     nested = [item.name for item in schema if pa.types.is_nested(item.type)]
     if nested:
-        raise JobError(f"{name}: the cells of {listing(nested)} are lists or structures, not values")
+        raise JobError(
+            f"{name}: the cells of {listing(nested)} are lists or structures, not values"
+        )
     columns = tuple(column.strip() for column in schema.names)
     _check_names(name, columns)
     return columns
@@ -287,9 +291,7 @@ def _parquet_columns(path: Path, name: str) -> tuple[str, ...]:
 # --- Rows ------------------------------------------------------------------------------------
 
 
-def _parquet_batches(
-    file: File, wanted: Sequence[str]
-) -> Iterator[tuple[File, pa.RecordBatch]]:
+def _parquet_batches(file: File, wanted: Sequence[str]) -> Iterator[tuple[File, pa.RecordBatch]]:
     source = parquet.ParquetFile(file.path, memory_map=True)
     own = dict(zip(file.columns, source.schema_arrow.names, strict=True))
     rows = max(1, _BATCH_CELLS // len(own))
@@ -316,30 +318,34 @@ def _csv_batches(
         raise JobError(f"{file.name} is not a complete gzip file: {_one_line(error)}") from error
 
 
-def _rows(file: File) -> IO[bytes]:
+def _rows(file: File) -> pa.NativeFile:
     stream = _bytes(file.path, gzip=file.gzip)
     stream.read(file.header_bytes)
     return stream
 
 
 def _reader(
-    file: File, stream: IO[bytes], types: dict[str, pa.DataType], wanted: Sequence[str]
-) -> Iterator[pa.RecordBatch]:
+    file: File, stream: pa.NativeFile, types: dict[str, pa.DataType], wanted: Sequence[str]
+) -> Iterable[pa.RecordBatch]:
     block = max(BLOCK_BYTES, 4 * file.header_bytes)
     try:
-        return arrow_csv.open_csv(
+        reader: Iterable[pa.RecordBatch] = arrow_csv.open_csv(
             stream,
             arrow_csv.ReadOptions(column_names=list(file.columns), block_size=block),
             arrow_csv.ParseOptions(delimiter=file.delimiter, newlines_in_values=file.quotes),
             arrow_csv.ConvertOptions(
-                column_types=types, include_columns=list(wanted), null_values=[""],
-                strings_can_be_null=True, quoted_strings_can_be_null=True,
+                column_types=types,
+                include_columns=list(wanted),
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
             ),
         )
     except pa.ArrowInvalid as error:
         if "Empty CSV" in str(error):
-            return iter(())
+            return ()
         raise
+    return reader
 
 
 def _explained(file: File, error: pa.ArrowInvalid) -> Exception:
