@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _STDIN: Final = "-"
 _MOST: Final = 10_000
+_HEADERS: Final = {"auto": None, "present": True, "absent": False}
 
 
 @click.command(
@@ -35,6 +36,13 @@ python build.py invoke --file rows.csv --bench 100
     help="Send these rows; - is standard input.",
 )
 @click.option(
+    "--header",
+    type=click.Choice(tuple(_HEADERS)),
+    default="auto",
+    show_default=True,
+    help="Whether the first row names the columns; auto: the endpoint knows them.",
+)
+@click.option(
     "--bench",
     type=click.IntRange(1, _MOST),
     metavar="N",
@@ -45,16 +53,18 @@ python build.py invoke --file rows.csv --bench 100
 def command(
     rows: tuple[str, ...],
     file: Path | None,
+    header: str,
     bench: int | None,
     profile: str | None,
     region: str | None,
     stack_name: str,
     as_json: bool,
 ) -> None:
-    """Ask the endpoint for labels and probabilities of CSV rows, with or without a header.
+    """Ask the endpoint for predictions of CSV rows, with or without a header.
 
     A ROW, a file or standard input. Rows without a header have the columns of training in their
-    order, without the label; with a header any order, and columns besides are passed over.
+    order, without the label; with a header any order, and columns besides are passed over. What is
+    too large for one request is sent in several.
     """
     from generator.life import stacks  # noqa: PLC0415 - boto3, for commands that need AWS
     from generator.life.target import open_target, told_in_one_line  # noqa: PLC0415
@@ -67,9 +77,9 @@ def command(
         node = stacks.tree(target, stacks.need(target))
         deployed = endpoint.find(target, Workload.of(target, node))
         if bench is not None:
-            _tell_latency(deployed.name, deployed.measure(table, bench), as_json)
+            _tell_latency(deployed.name, deployed.measure(table, bench, _HEADERS[header]), as_json)
         else:
-            _tell(deployed.name, deployed.predict(table), as_json)
+            _tell(deployed.name, deployed.predict(table, _HEADERS[header]), as_json)
 
 
 def _table(rows: tuple[str, ...], file: Path | None) -> str:
@@ -106,21 +116,28 @@ def _name(rows: tuple[str, ...], file: Path | None) -> str:
 
 def _tell(name: str, predictions: list[Prediction], as_json: bool) -> None:
     if as_json:
-        found = [{"label": one.label, "probabilities": one.probabilities} for one in predictions]
+        found = [prediction.as_json() for prediction in predictions]
         print_json({"endpoint": name, "predictions": found})
         return
     from rich.table import Table  # noqa: PLC0415
 
-    classes = list(predictions[0].probabilities)
     table = Table(box=None, pad_edge=False)
     table.add_column("row", justify="right", style="dim")
-    table.add_column("label")
-    for name_of_class in classes:
-        table.add_column(f"p({name_of_class})", justify="right")
+    if predictions[0].value is not None:
+        table.add_column("prediction", justify="right")
+    else:
+        table.add_column("label")
+        for name_of_class in predictions[0].probabilities:
+            table.add_column(f"p({name_of_class})", justify="right")
     for number, prediction in enumerate(predictions, start=1):
-        shown = (f"{prediction.probabilities[one]:.4f}" for one in classes)
-        table.add_row(str(number), prediction.label, *shown)
+        table.add_row(str(number), *_cells(prediction))
     console().print(table)
+
+
+def _cells(prediction: Prediction) -> list[str]:
+    if prediction.value is not None:
+        return [f"{prediction.value:.6g}"]
+    return [prediction.label, *(f"{one:.4f}" for one in prediction.probabilities.values())]
 
 
 def _tell_latency(name: str, found: Latency, as_json: bool) -> None:

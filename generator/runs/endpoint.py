@@ -5,12 +5,10 @@ Source: "API_runtime_InvokeEndpoint", SageMaker API Reference: a request has at 
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from generator.errors import CommandError, UsageError
 from generator.life.target import code_of, message_of
+from generator.runs.rows import Rows
 
 if TYPE_CHECKING:
     from generator.life.target import Target
@@ -26,16 +25,31 @@ if TYPE_CHECKING:
 _LARGEST: Final = 5 * 1024 * 1024
 _WARM_UP: Final = 6
 """Each of the server's workers loads the model's libraries with its first request."""
+_TOO_LARGE: Final = 413
 _CLIENT_ERRORS: Final = range(400, 500)
 _UNANSWERED: Final = frozenset({"ValidationError", "ModelNotReadyException", "ValidationException"})
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One row's label, and each class's probability."""
+    """One row's answer: a label and each class's probability, or a number (`value`)."""
 
-    label: str
-    probabilities: dict[str, float]
+    label: str = ""
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    value: float | None = None
+
+    @classmethod
+    def read(cls, answer: Mapping[str, Any]) -> Prediction:
+        """Read one of the endpoint's `predictions`."""
+        if "prediction" in answer:
+            return cls(value=float(answer["prediction"]))
+        return cls(str(answer["label"]), answer["probabilities"])
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer as the endpoint gives it."""
+        if self.value is not None:
+            return {"prediction": self.value}
+        return {"label": self.label, "probabilities": dict(self.probabilities)}
 
 
 @dataclass(frozen=True)
@@ -62,40 +76,72 @@ class Deployed:
     target: Target
     name: str
 
-    def predict(self, text: str) -> list[Prediction]:
-        """Ask for the predictions of a CSV table, in as many requests as its size needs."""
-        return [one for part in parts(text) for one in self.ask(part)]
+    def predict(self, text: str, header: bool | None = None) -> list[Prediction]:
+        """Ask for the predictions of a CSV table, in as many requests as its size needs.
 
-    def ask(self, text: str) -> list[Prediction]:
-        """Ask with one request.
+        Whether the first row is a header is the endpoint's to say, unless `header` does: it knows
+        the model's columns, whoever asks needs no right to read them, and there is one rule.
 
         Raises:
-            UsageError: the model cannot read the rows; the text is its own.
-            CommandError: the endpoint does not answer.
+            UsageError: the rows are no CSV, or the model cannot read them.
+            CommandError: the endpoint does not answer, or not once for each row.
 
         """
+        table = Rows.of(text, header)
+        if table.header is None and len(text.encode("utf-8")) > _LARGEST:
+            table = self._decided(table)
+        return [one for part in table.parts(_LARGEST) for one in self._answers(part)]
+
+    def ask(self, text: str, header: bool | None = None) -> list[Prediction]:
+        """Ask with one request; raises as `predict` does."""
+        return self._answers(Rows.of(text, header), split=False)
+
+    def _decided(self, table: Rows) -> Rows:
+        """The table, with what the endpoint takes its first row for."""
+        if len(table.lines) < 2:  # noqa: PLR2004 - a header and one row
+            return replace(table, header=False)
+        return replace(table, header=len(self._answers(table.first(), split=False)) == 1)
+
+    def _answers(self, table: Rows, *, split: bool = True) -> list[Prediction]:
+        """One answer for each row; what is too large at once is asked for in halves."""
         try:
-            answer = self.target.client("sagemaker-runtime").invoke_endpoint(
-                EndpointName=self.name,
-                Body=text.encode("utf-8"),
-                ContentType="text/csv",
-                Accept="application/json",
-            )
+            found = self._invoke(table)
         except ClientError as error:
+            if split and _is_too_large(error):
+                table = self._decided(table) if table.header is None else table
+                if halves := table.halves():
+                    return [one for half in halves for one in self._answers(half)]
             raise _told(self.name, error) from error
+        if not table.answered_by(len(found)):
+            raise CommandError(
+                f"the endpoint {self.name} gave {len(found)} answers to {len(table.lines)} rows"
+            )
+        return found
+
+    def _invoke(self, table: Rows) -> list[Prediction]:
+        answer = self.target.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName=self.name,
+            Body=table.text.encode("utf-8"),
+            ContentType=table.content_type,
+            Accept="application/json",
+        )
         found = json.loads(answer["Body"].read())["predictions"]
-        return [Prediction(str(one["label"]), one["probabilities"]) for one in found]
+        return [Prediction.read(one) for one in found]
 
     def measure(
-        self, text: str, requests: int, clock: Callable[[], float] = time.perf_counter
+        self,
+        text: str,
+        requests: int,
+        header: bool | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> Latency:
         """Send the same rows again and again; the first requests do not count."""
         for _ in range(_WARM_UP):
-            rows = len(self.ask(text))
+            rows = len(self.ask(text, header))
         times = []
         for _ in range(requests):
             began = clock()
-            self.ask(text)
+            self.ask(text, header)
             times.append(1000 * (clock() - began))
         return summary(times, rows)
 
@@ -127,37 +173,9 @@ def find(target: Target, workload: Workload) -> Deployed:
     return Deployed(target, name)
 
 
-def parts(text: str) -> Iterator[str]:
-    """Split a CSV table into tables that fit a request, each with the header if there is one."""
-    if len(text.encode("utf-8")) <= _LARGEST:
-        yield text
-        return
-    rows = [_line(row) for row in csv.reader(io.StringIO(text, newline="")) if row]
-    first = next(csv.reader(io.StringIO(rows[0], newline="")))
-    header, rows = (rows[0], rows[1:]) if not any(map(_is_number, first)) else ("", rows)
-    part, size = [header], len(header.encode("utf-8"))
-    for row in rows:
-        length = len(row.encode("utf-8"))
-        if size + length > _LARGEST and len(part) > 1:
-            yield "".join(part)
-            part, size = [header], len(header.encode("utf-8"))
-        part.append(row)
-        size += length
-    yield "".join(part)
-
-
-def _line(row: list[str]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerow(row)
-    return text.getvalue()
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+def _is_too_large(error: ClientError) -> bool:
+    """Whether the model refused a request because it, or its answer, would be too large."""
+    return bool(error.response.get("OriginalStatusCode") == _TOO_LARGE)
 
 
 def _told(name: str, error: ClientError) -> Exception:
