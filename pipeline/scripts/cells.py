@@ -16,13 +16,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from columns import BOOLEANS, TEXTS, Column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import pandas as pd
 
 _SHOWN: Final = 40
 
@@ -597,6 +598,8 @@ def frame(features: Sequence[Column], arrays: Mapping[str, pa.Array]) -> pd.Data
     dates are days since 1970-01-01 with their year, month, day, weekday (Monday is 0) and hour;
     categories are pandas categories and texts are objects, missing ones None.
     """
+    import pandas as pd  # noqa: PLC0415 - preprocessing has no use for it and starts sooner
+
     found: dict[str, Any] = {}
     for column in features:
         found |= _framed(column, arrays[column.name])
@@ -633,6 +636,8 @@ def _floats(values: pa.Array) -> np.ndarray:
 
 
 def _categorical(column: Column, values: pa.Array) -> pd.Categorical:
+    import pandas as pd  # noqa: PLC0415 - as above
+
     if column.categories is None:
         coded = values.dictionary_encode()
         codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
@@ -644,6 +649,8 @@ def _categorical(column: Column, values: pa.Array) -> pd.Categorical:
 
 @lru_cache(maxsize=4096)
 def _category_type(categories: tuple[str, ...]) -> pd.CategoricalDtype:
+    import pandas as pd  # noqa: PLC0415 - as above
+
     return pd.CategoricalDtype(pd.Index(categories, dtype="object"))
 
 

@@ -327,11 +327,9 @@ def _distinct(column: Column, values: pa.Array) -> tuple[pa.Array, np.ndarray]:
     """Trimmed texts and how often each occurs: once each where they hardly repeat."""
     if not pa.types.is_dictionary(values.type):
         texts = cells.as_text(column, values)
-        coded = texts.dictionary_encode() if len(texts) else None
-        if coded is None or 2 * len(coded.dictionary) > len(texts):
-            texts = cells.trimmed(texts)
-            return texts, np.ones(len(texts), "int64")
-        values = coded
+        if 2 * len(texts[:_SKETCH].unique()) > len(texts[:_SKETCH]):
+            return cells.trimmed(texts), np.ones(len(texts), "int64")
+        values = texts.dictionary_encode()
     codes = values.indices.drop_null().to_numpy()
     times = np.bincount(codes, minlength=len(values.dictionary)).astype("int64")
     return cells.trimmed(cells.as_text(column, values.dictionary)), times

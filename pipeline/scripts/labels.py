@@ -82,8 +82,8 @@ class Label:
     ) -> Label:
         if found.values is None:
             raise JobError(
-                f"label column {found.name!r} has more than {MOST_CLASSES} different values, too many "
-                "to be classes; ProblemType=regression predicts a quantity"
+                f"label column {found.name!r} has more than {MOST_CLASSES} different values, too "
+                "many to be classes; ProblemType=regression predicts a quantity"
             )
         marks = dict(found.marks) if numbers is not None and found.plain else {}
         _check_complete(found, marks)
@@ -137,12 +137,12 @@ def _is_quantity(found: Evidence, numbers: Column | None, problem: str) -> tuple
     many = f"more than {MOST_CLASSES}" if distinct is None else str(distinct)
     if distinct is not None and distinct <= MOST_NUMBERED_CLASSES:
         return False, (
-            f"the label has {many} different whole numbers, {MOST_NUMBERED_CLASSES} at most: they are "
-            "taken for classes; ProblemType=regression takes them for a quantity"
+            f"the label has {many} different whole numbers, {MOST_NUMBERED_CLASSES} at most: they "
+            "are taken for classes; ProblemType=regression takes them for a quantity"
         )
     return True, (
-        f"the label has {many} different whole numbers, more than {MOST_NUMBERED_CLASSES}: they are "
-        "taken for a quantity; ProblemType=multiclass takes them for classes"
+        f"the label has {many} different whole numbers, more than {MOST_NUMBERED_CLASSES}: they "
+        "are taken for a quantity; ProblemType=multiclass takes them for classes"
     )
 
 
@@ -210,6 +210,6 @@ def _marks_note(found: Evidence) -> tuple[str, ...]:
     if not values:
         return ()
     return (
-        f"label column {found.name!r}: {listing(values)} counts as a class; if it means missing, say "
-        "so with MissingMarks, and such rows are refused",
+        f"label column {found.name!r}: {listing(values)} counts as a class; if it means missing, "
+        "say so with MissingMarks, and such rows are refused",
     )

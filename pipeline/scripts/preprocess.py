@@ -242,40 +242,55 @@ def survey(table: tables.Table, wanted: Settings, kept: Path) -> Survey:
     quicker; where that fails, the table is read again with that column (and at the second failure
     all columns) as text.
     """
-    floats = _fractions(table, wanted)
+    floats, varied = _quick_types(table, wanted)
     for attempt in range(3):
         try:
-            return _survey(table, wanted, kept, floats)
+            return _survey(table, wanted, kept, floats, varied)
         except tables.NotNumbersError as error:
             floats = frozenset() if attempt else floats - {error.column}
     raise AssertionError("a table without columns of numbers cannot fail to be read as numbers")
 
 
-def _fractions(table: tables.Table, wanted: Settings) -> frozenset[str]:
-    if table.typed:
-        return frozenset()
-    first = next(table.batches(table.columns), None)
+def _quick_types(table: tables.Table, wanted: Settings) -> tuple[frozenset[str], frozenset[str]]:
+    """Columns to read as numbers at once, and those whose texts hardly repeat.
+
+    Both are guesses from some rows, that make reading quicker and change nothing else. Integers are
+    no candidates: as numbers, they would lose the leading zeros that make them codes.
+    """
+    first = None if table.typed else table.first_rows()
     if first is None:
-        return frozenset()
+        return frozenset(), frozenset()
     found = new_survey(table.columns, wanted).evidence
-    for name, column in zip(table.columns, first[1].columns, strict=True):
+    for name, column in zip(table.columns, first.columns, strict=True):
         found[name].add(column)
-    return frozenset(
+    own = {wanted.label, wanted.group_column, *wanted.column_kinds}
+    floats = frozenset(
         name
         for name, column in found.items()
-        if name not in (wanted.label, wanted.group_column, *wanted.column_kinds)
+        if name not in own
         and column.points
         and column.plain == column.present
-        and not column.zeros
         and not column.own_marks
     )
+    varied = frozenset(
+        name
+        for name, column in zip(table.columns, first.columns, strict=True)
+        if 2 * len(column.unique()) > first.num_rows
+    )
+    return floats, varied - floats
 
 
-def _survey(table: tables.Table, wanted: Settings, kept: Path, floats: frozenset[str]) -> Survey:
+def _survey(
+    table: tables.Table,
+    wanted: Settings,
+    kept: Path,
+    floats: frozenset[str],
+    varied: frozenset[str],
+) -> Survey:
     found = new_survey(table.columns, wanted)
     found.files.update({file.name: 0 for file in table.files})
     with _kept(kept) as write:
-        for file, batch in table.batches(table.columns, floats):
+        for file, batch in table.batches(table.columns, floats, varied):
             found.files[file.name] += batch.num_rows
             for name, column in zip(table.columns, batch.columns, strict=True):
                 found.evidence[name].add(column)
@@ -481,7 +496,7 @@ def check_sides(schema: Schema, counts: Mapping[int, np.ndarray]) -> None:
     if absent:
         raise JobError(
             f"label column {schema.label!r}: no row of {listing(absent)} is among those to train "
-            "with; with groups or a time column that happens where a class is in one group or is new"
+            "with; that happens where a class is in one group only, or is new"
         )
 
 

@@ -31,6 +31,9 @@ FEW_DISTINCT: Final = 0.2
 _EXACT: Final = 1_024
 _BINS: Final = 4_096
 _SHIFT: Final = np.uint64(64 - 12)
+_KEY: Final = ~np.uint64(1_023)  # labels have places up to 999
+
+Shared = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass
@@ -51,45 +54,42 @@ class Plan:
     way: str
     test_below: Mapping[int, int] = field(default_factory=dict)
     train_from: Mapping[int, int] = field(default_factory=dict)
-    shared: tuple[np.ndarray, np.ndarray] | None = None
+    shared: Shared | None = None
     counts: dict[tuple[int, int], list[int]] = field(default_factory=dict)
     newest_from: float | None = None
 
 
-def strata_of(hashes: np.ndarray, labels: np.ndarray) -> tuple[int, tuple[np.ndarray, np.ndarray]]:
-    """How many distinct hashes there are; and those with several labels, with the least label."""
-    order = np.argsort(hashes)
-    ordered = hashes[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    found = labels[order]
-    least, most = np.minimum.reduceat(found, starts), np.maximum.reduceat(found, starts)
-    several = least != most
-    return len(starts), (ordered[starts[several]], least[several])
+def strata_of(hashes: np.ndarray, labels: np.ndarray) -> tuple[int, Shared]:
+    """How many distinct hashes there are; and those with several labels, with the least label.
+
+    The label takes the place of a hash's last ten bits, so that one sort finds both.
+    """
+    ordered = np.sort((hashes & _KEY) | labels.astype(np.uint64))
+    new = np.r_[True, (ordered[1:] ^ ordered[:-1]) > ~_KEY]
+    firsts = ordered[new]
+    lasts = ordered[np.r_[new[1:], True]]
+    several = firsts != lasts
+    return len(firsts), (firsts[several] & _KEY, (firsts[several] & ~_KEY).astype("int32"))
 
 
-def strata(
-    hashes: np.ndarray, labels: np.ndarray, shared: tuple[np.ndarray, np.ndarray] | None
-) -> np.ndarray:
+def strata(hashes: np.ndarray, labels: np.ndarray, shared: Shared | None) -> np.ndarray:
     """Each row's stratum: its label, or that of its features where they have several labels."""
     if shared is None or not len(shared[0]):
         return labels
-    at = np.minimum(np.searchsorted(shared[0], hashes), len(shared[0]) - 1)
-    return np.where(shared[0][at] == hashes, shared[1][at], labels)
+    keys = hashes & _KEY
+    at = np.minimum(np.searchsorted(shared[0], keys), len(shared[0]) - 1)
+    return np.where(shared[0][at] == keys, shared[1][at], labels)
 
 
-def histogram(hashes: np.ndarray, weights: np.ndarray | None = None) -> list[tuple[int, int]]:
+def histogram(hashes: np.ndarray) -> list[tuple[int, int]]:
     """Rows by hash while few hashes are distinct, by 4,096 ranges of hashes otherwise; in order.
 
     The ranges are given by their least hash.
     """
-    distinct, counts = np.unique(hashes, return_counts=True)
-    if weights is not None:
-        counts = np.bincount(np.searchsorted(distinct, hashes), weights).astype("int64")
-    if len(distinct) > _EXACT:
-        bins = (distinct >> _SHIFT).astype("int64")
-        sums = np.bincount(bins, counts, _BINS).astype("int64")
-        filled = np.flatnonzero(sums)
-        return [(int(at) << int(_SHIFT), int(sums[at])) for at in filled]
+    if len(np.unique(hashes[: 4 * _EXACT])) > _EXACT or len(distinct := np.unique(hashes)) > _EXACT:
+        sums = np.bincount((hashes >> _SHIFT).astype("int64"), minlength=_BINS)
+        return [(int(at) << int(_SHIFT), int(sums[at])) for at in np.flatnonzero(sums)]
+    counts = np.bincount(np.searchsorted(distinct, hashes))
     return list(zip(distinct.tolist(), counts.tolist(), strict=True))
 
 
@@ -125,7 +125,7 @@ def by_hash(
     training_rows: int,
     *,
     way: str = "features",
-    shared: tuple[np.ndarray, np.ndarray] | None = None,
+    shared: Shared | None = None,
 ) -> tuple[Plan, list[int]]:
     """The plan for `features` or `group`, and the strata whose rows are all alike."""
     found = strata(hashes, labels, shared)
@@ -139,7 +139,7 @@ def from_histograms(
     training_rows: int,
     *,
     way: str,
-    shared: tuple[np.ndarray, np.ndarray] | None,
+    shared: Shared | None,
 ) -> tuple[Plan, list[int]]:
     """The plan from the rows by hash of each stratum, wherever they were counted."""
     cuts = {name: cut(rows, fraction) for name, rows in steps.items()}

@@ -89,10 +89,27 @@ class Table:
         """Whether the cells have types of their own: Parquet."""
         return self.files[0].parquet
 
+    def first_rows(self) -> pa.RecordBatch | None:
+        """Some rows of the first file of CSV, as texts; None where that is not easily told."""
+        file = self.files[0]
+        with _rows(file) as stream:
+            block = stream.read(_SNIFFED)
+        whole = block[: block.rfind(b"\n") + 1]
+        try:
+            types = dict.fromkeys(file.columns, pa.string())
+            return next(iter(_reader(file, pa.BufferReader(whole), types, file.columns)), None)
+        except pa.ArrowInvalid:
+            return None
+
     def batches(
-        self, wanted: Sequence[str], floats: frozenset[str] = frozenset()
+        self,
+        wanted: Sequence[str],
+        floats: frozenset[str] = frozenset(),
+        varied: frozenset[str] = frozenset(),
     ) -> Iterator[tuple[File, pa.RecordBatch]]:
         """The rows with the columns `wanted`; of CSV, texts, and float64 for those in `floats`.
+
+        Texts are dictionaries of each batch's values, but plain for those in `varied`.
 
         Raises:
             NotNumbersError: a column of `floats` has a cell that is no plain number.
@@ -102,7 +119,11 @@ class Table:
             if file.parquet:
                 yield from _parquet_batches(file, wanted)
             else:
-                yield from _csv_batches(file, wanted, floats)
+                yield from _csv_batches(file, wanted, self._types(floats, varied))
+
+    def _types(self, floats: frozenset[str], varied: frozenset[str]) -> dict[str, pa.DataType]:
+        types = dict.fromkeys(self.columns, _TEXT)
+        return types | dict.fromkeys(varied, pa.string()) | dict.fromkeys(floats, pa.float64())
 
 
 def find(folder: Path, uri: str = "") -> Table:
@@ -304,9 +325,8 @@ def _parquet_batches(file: File, wanted: Sequence[str]) -> Iterator[tuple[File, 
 
 
 def _csv_batches(
-    file: File, wanted: Sequence[str], floats: frozenset[str]
+    file: File, wanted: Sequence[str], types: dict[str, pa.DataType]
 ) -> Iterator[tuple[File, pa.RecordBatch]]:
-    types = {name: pa.float64() if name in floats else _TEXT for name in file.columns}
     try:
         with _rows(file) as stream:
             for batch in _reader(file, stream, types, wanted):
@@ -337,6 +357,7 @@ def _reader(
                 column_types=types,
                 include_columns=list(wanted),
                 null_values=[""],
+                check_utf8=False,  # `_check_bytes` has
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=True,
             ),
