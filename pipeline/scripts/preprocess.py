@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+_NO_COLUMN: Final = "none"
 _VALUES_OF_ALL: Final = 200_000
 _LEAKAGE_ROWS: Final = 100_000
 _ROW_GROUP: Final = 250_000
@@ -91,8 +92,8 @@ def settings(argv: Sequence[str]) -> Settings:
     parser.add_argument("--metric", choices=jobs.METRICS, default=jobs.AUTO)
     parser.add_argument("--test-fraction", type=_fraction, default=0.2)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--group-column", type=str.strip, default="")
-    parser.add_argument("--time-column", type=str.strip, default="")
+    parser.add_argument("--group-column", type=_one_name, default="")
+    parser.add_argument("--time-column", type=_one_name, default="")
     parser.add_argument("--exclude-columns", type=_names, default=())
     parser.add_argument("--missing-marks", type=_names, default=())
     parser.add_argument("--column-kinds", type=_kinds, default={})
@@ -113,6 +114,21 @@ def _rows(text: str) -> int:
             f"{text!r} is not a number of rows, {jobs.LEAST_ROWS} or more, such as 1000000"
         )
     return int(text)
+
+
+def _one_name(text: str) -> str:
+    """A column, or nothing for `none`; a column of that very name is written `["none"]`.
+
+    The service takes no empty value for a run's parameter, so a word has to say that there is none.
+    """
+    if text.strip() == _NO_COLUMN:
+        return ""
+    if not text.lstrip().startswith("["):
+        return text.strip()
+    names = _names(text)
+    if len(names) > 1:
+        raise argparse.ArgumentTypeError(f"{text!r} names {len(names)} columns: give one of them")
+    return "".join(names)
 
 
 def _names(text: str) -> tuple[str, ...]:

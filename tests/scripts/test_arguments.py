@@ -71,6 +71,32 @@ def hyperparameters(
 def test_preprocess_reads_the_definitions_arguments(definition: Json) -> None:
     found = preprocess.settings(command_line(definition, "Preprocess", {}))
     assert (found.label, found.positive_class, found.test_fraction) == ("label", "auto", 0.2)
+    assert (found.problem, found.metric, found.training_rows) == ("auto", "auto", 1_000_000)
+    assert (found.group_column, found.time_column) == ("", "")
+    assert (found.exclude_columns, found.missing_marks, found.column_kinds) == ((), (), {})
+    assert found.input_uri == "s3://x/raw/data.csv"
+
+
+def test_preprocess_reads_what_a_run_says_of_its_columns(definition: Json) -> None:
+    given = {
+        "GroupColumn": "customer id",
+        "ExcludeColumns": '["a,b", "c"]',
+        "MissingMarks": "none,-",
+        "ColumnKinds": "zip=category",
+    }
+    found = preprocess.settings(command_line(definition, "Preprocess", given))
+    assert found.group_column == "customer id"
+    assert (found.exclude_columns, found.missing_marks) == (("a,b", "c"), ("none", "-"))
+    assert found.column_kinds == {"zip": "category"}
+
+
+def test_a_column_named_as_none_is_written_as_a_list(definition: Json) -> None:
+    found = preprocess.settings(
+        command_line(definition, "Preprocess", {"GroupColumn": '["none"]', "TimeColumn": "None"})
+    )
+    assert (found.group_column, found.time_column) == ("none", "None")
+    with pytest.raises(jobs.JobError, match="names 2 columns"):
+        preprocess.settings(command_line(definition, "Preprocess", {"GroupColumn": '["a", "b"]'}))
 
 
 def test_evaluate_reads_the_definitions_arguments(definition: Json) -> None:
@@ -115,7 +141,7 @@ def test_the_scripts_folders_are_the_definitions(
 ) -> None:
     monkeypatch.delenv("SAGEMAKER_BASE_DIR", raising=False)
     first = preprocess.settings(["--label", "x"])
-    places = {first.data, first.train, first.test, first.profile}
+    places = {first.data, first.train, first.test, first.schema, first.profile}
     assert {str(place) for place in places} == folders(definition, "Preprocess")
     last = evaluate.settings(["--metric", "f1"])
     places = {last.model, last.test, last.evaluation}
