@@ -490,9 +490,8 @@ def decide(found: Evidence, wish: Wish) -> Column:
     """
     wanted = wish.kinds.get(found.name)
     if not found.told and wanted is None:
-        kind = "empty" if not found.present else "constant"
-        notes = () if not found.present else (f"nothing but {_quoted(found.marks)}",)
-        return Column(found.name, kind, marks=_marks(found), notes=notes)
+        notes = (f"nothing but {listing(list(found.marks), most=3)}",) if found.marks else ()
+        return Column(found.name, "empty", marks=_marks(found), notes=notes)
     if wanted is not None:
         return _as_wanted(found, wanted, wish)
     best, share = _best(found, wish)
@@ -741,7 +740,3 @@ def _rivals(found: Evidence, column: Column) -> str:
     if (column.decimal, column.thousands) == (",", ""):
         return "a comma between thousands" if _number_fits(found, ".", ",") == found.told else ""
     return ""
-
-
-def _quoted(counts: Counter[str]) -> str:
-    return listing(list(counts), most=3)

@@ -29,28 +29,29 @@ _LONGEST: Final = 1 << 16
 def mixed(values: np.ndarray) -> np.ndarray:
     """SplitMix64's finalizer over an array of uint64."""
     values = values + _GOLDEN
-    values ^= values >> np.uint64(30)
+    shifted = values >> np.uint64(30)
+    values ^= shifted
     values *= _FIRST
-    values ^= values >> np.uint64(27)
+    values ^= np.right_shift(values, np.uint64(27), out=shifted)
     values *= _SECOND
-    values ^= values >> np.uint64(31)
+    values ^= np.right_shift(values, np.uint64(31), out=shifted)
     return values
 
 
-def of_column(values: pa.Array) -> np.ndarray:
-    """A hash for each value of one column; missing ones all have the same."""
+def _of_column(values: pa.Array, own: np.uint64) -> np.ndarray:
+    """A hash for each value of the column that has the number `own`; one for all missing ones."""
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
     if pa.types.is_dictionary(values.type):
         codes = values.indices.fill_null(0).to_numpy(zero_copy_only=False)
-        hashes = of_column(values.dictionary)[codes] if len(values.dictionary) else codes
+        hashes = _of_column(values.dictionary, own)[codes] if len(values.dictionary) else codes
     elif pa.types.is_string(values.type):
-        return of_texts(values)
+        hashes = mixed(_text_sums(values) ^ own)
     else:
-        hashes = of_numbers(_bits(values))
+        hashes = mixed(_bits(values).view(np.uint64) ^ own)
     if values.null_count:
         missing = values.is_null().to_numpy(zero_copy_only=False)
-        hashes = np.where(missing, _MISSING, hashes)
+        hashes = np.where(missing, _MISSING ^ own, hashes)
     return hashes.astype(np.uint64, copy=False)
 
 
@@ -66,28 +67,30 @@ def _bits(values: pa.Array) -> np.ndarray:
 
 def of_numbers(values: np.ndarray) -> np.ndarray:
     """A hash for each number of an array of 64-bit floats or integers."""
-    return mixed(np.ascontiguousarray(values).view(np.uint64).copy())
+    return mixed(np.ascontiguousarray(values).view(np.uint64))
 
 
 def of_texts(texts: pa.Array) -> np.ndarray:
-    """A hash for each text of a `pa.string()` array, from the array's own bytes."""
+    """A hash for each text of a `pa.string()` array; those of missing ones mean nothing."""
+    return mixed(_text_sums(texts))
+
+
+def _text_sums(texts: pa.Array) -> np.ndarray:
+    """The weighted sums of the texts' bytes, from the array's own buffers."""
     rows = len(texts)
     if not rows:
         return np.zeros(0, np.uint64)
     _, offset_buffer, data_buffer = texts.buffers()
     ends = np.frombuffer(offset_buffer, np.int32)[texts.offset : texts.offset + rows + 1]
     lengths = np.diff(ends)
-    sums = np.zeros(rows, np.uint64)
+    sums = lengths.astype(np.uint64)
     if data_buffer is not None and lengths.any():
         data = np.frombuffer(data_buffer, np.uint8)[ends[0] : ends[-1]]
         places = np.arange(len(data), dtype=np.int64) - np.repeat(ends[:-1] - ends[0], lengths)
         products = (data.astype(np.uint64) + np.uint64(1)) * _weights(places, lengths)
         filled = np.flatnonzero(lengths)
-        sums[filled] = np.add.reduceat(products, (ends[:-1] - ends[0])[filled])
-    hashes = mixed(sums ^ lengths.astype(np.uint64))
-    if texts.null_count:
-        hashes[texts.is_null().to_numpy(zero_copy_only=False)] = _MISSING
-    return hashes
+        sums[filled] += np.add.reduceat(products, (ends[:-1] - ends[0])[filled])
+    return sums
 
 
 def _weights(places: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -111,7 +114,7 @@ def of_rows(columns: Mapping[str, pa.Array], seed: int) -> np.ndarray:
     """A hash for each row of `columns`, by name; it depends on their values and on `seed`."""
     total: np.ndarray | None = None
     for name, values in columns.items():
-        part = mixed(of_column(values) ^ salt(name))
+        part = _of_column(values, salt(name))
         total = part if total is None else total + part
     if total is None:
         raise ValueError("no columns")

@@ -24,6 +24,10 @@ MOST_NUMBERED_CLASSES: Final = 10
 """Whole numbers with more values than this are a quantity, unless `ProblemType` says otherwise."""
 
 
+POSSIBLE_CLASSES: Final = frozenset({"none", "na", "n/a", "-", "--"})
+"""Marks that people also use as the name of a class, where the other classes are no numbers."""
+
+
 @dataclass(frozen=True)
 class Label:
     """The label column, and what its cells mean.
@@ -85,7 +89,12 @@ class Label:
                 f"label column {found.name!r} has more than {MOST_CLASSES} different values, too "
                 "many to be classes; ProblemType=regression predicts a quantity"
             )
-        marks = dict(found.marks) if numbers is not None and found.plain else {}
+        among_numbers = numbers is not None and found.plain
+        marks = {
+            text: rows
+            for text, rows in found.marks.items()
+            if among_numbers or text.lower() not in POSSIBLE_CLASSES
+        }
         _check_complete(found, marks)
         texts = sorted(found.values)
         meaning = _meaning(found.name, texts, all_numbers=found.plain == found.told)
@@ -118,9 +127,9 @@ class Label:
     def codes(self, values: pa.Array) -> np.ndarray:
         """Each class's place in `classes`; zeros for regression."""
         if self.problem == "regression":
-            return np.zeros(len(values), "int32")
+            return np.zeros(len(values), "uint16")
         at = pc.index_in(values, value_set=pa.array(self.classes, pa.string()))
-        return at.to_numpy(zero_copy_only=False).astype("int32")
+        return at.to_numpy(zero_copy_only=False).astype("uint16")
 
 
 def _is_quantity(found: Evidence, numbers: Column | None, problem: str) -> tuple[bool, str]:
@@ -154,7 +163,7 @@ def _distinct_values(found: Evidence) -> set[object]:
 def _check_complete(found: Evidence, marks: Mapping[str, int]) -> None:
     missing = found.blank + sum(marks.values())
     if missing:
-        how = f" ({listing(list(marks))} means missing among numbers)" if marks else ""
+        how = f" ({listing(list(marks))} means missing there)" if marks else ""
         raise JobError(
             f"label column {found.name!r} has no value in {missing} of {found.rows} rows{how}: "
             "remove these rows, or fill them in"

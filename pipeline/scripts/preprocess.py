@@ -335,7 +335,7 @@ def _kept(path: Path) -> Iterator[Any]:
 def kept_batches(path: Path) -> Iterator[pa.RecordBatch]:
     """The batches that `survey` kept."""
     if path.stat().st_size:
-        with pa.memory_map(str(path)) as file:
+        with pa.OSFile(str(path)) as file:  # mapped, the whole file would count as memory in use
             yield from pa.ipc.open_stream(file)
 
 
@@ -349,6 +349,12 @@ class Keys:
     hashes: np.ndarray
     labels: np.ndarray
     times: np.ndarray | None = None
+
+    def put(self, rows: slice, part: Keys) -> None:
+        """Take the keys of some rows."""
+        self.hashes[rows], self.labels[rows] = part.hashes, part.labels
+        if self.times is not None:
+            self.times[rows] = part.times
 
 
 def typed(schema: Schema, label: Label, batch: pa.RecordBatch) -> dict[str, pa.Array]:
@@ -414,7 +420,12 @@ def measure(
 ) -> tuple[Keys, dict[str, Statistics]]:
     """The keys of all rows, and what each trained column's cells say."""
     found = {column.name: Statistics(column) for column in schema.features}
-    parts: list[Keys] = []
+    rows = schema.rows
+    timed = any(column.role == "time" for column in schema.columns)
+    together = Keys(
+        np.empty(rows, np.uint64), np.empty(rows, "uint16"), np.empty(rows) if timed else None
+    )
+    start = 0
     for batch in kept_batches(kept):
         own = {}
         for column in schema.features:
@@ -422,13 +433,9 @@ def measure(
             found[column.name].add(values, odd)
             own[column.name] = values
         own[schema.label] = label.values(batch.column(schema.label))
-        parts.append(keys(schema, label, batch, seed, own))
-    times = [part.times for part in parts if part.times is not None]
-    together = Keys(
-        np.concatenate([part.hashes for part in parts]),
-        np.concatenate([part.labels for part in parts]),
-        np.concatenate(times) if times else None,
-    )
+        together.put(
+            slice(start, start := start + batch.num_rows), keys(schema, label, batch, seed, own)
+        )
     return together, found
 
 

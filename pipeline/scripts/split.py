@@ -30,6 +30,7 @@ FEW_DISTINCT: Final = 0.2
 
 _EXACT: Final = 1_024
 _BINS: Final = 4_096
+_BLOCK: Final = 1 << 18
 _SHIFT: Final = np.uint64(64 - 12)
 _KEY: Final = ~np.uint64(1_023)  # labels have places up to 999
 
@@ -64,12 +65,18 @@ def strata_of(hashes: np.ndarray, labels: np.ndarray) -> tuple[int, Shared]:
 
     The label takes the place of a hash's last ten bits, so that one sort finds both.
     """
-    ordered = np.sort((hashes & _KEY) | labels.astype(np.uint64))
-    new = np.r_[True, (ordered[1:] ^ ordered[:-1]) > ~_KEY]
-    firsts = ordered[new]
-    lasts = ordered[np.r_[new[1:], True]]
-    several = firsts != lasts
-    return len(firsts), (firsts[several] & _KEY, (firsts[several] & ~_KEY).astype("int32"))
+    ordered = hashes & _KEY
+    np.bitwise_or(ordered, labels, out=ordered)
+    ordered.sort()
+    distinct, several = 1, [ordered[:0]]
+    for start in range(0, len(ordered) - 1, _BLOCK):
+        here = ordered[start : start + _BLOCK + 1]
+        change = here[1:] ^ here[:-1]
+        distinct += int((change > ~_KEY).sum())
+        several.append(here[1:][(change > 0) & (change <= ~_KEY)] & _KEY)
+    keys = np.unique(np.concatenate(several))
+    least = ordered[np.searchsorted(ordered, keys)] & ~_KEY
+    return distinct, (keys, least.astype("uint16"))
 
 
 def strata(hashes: np.ndarray, labels: np.ndarray, shared: Shared | None) -> np.ndarray:
@@ -81,16 +88,33 @@ def strata(hashes: np.ndarray, labels: np.ndarray, shared: Shared | None) -> np.
     return np.where(shared[0][at] == keys, shared[1][at], labels)
 
 
-def histogram(hashes: np.ndarray) -> list[tuple[int, int]]:
-    """Rows by hash while few hashes are distinct, by 4,096 ranges of hashes otherwise; in order.
+def histograms(hashes: np.ndarray, found: np.ndarray) -> dict[int, list[tuple[int, int]]]:
+    """For each stratum, its rows by hash, in order: `found` has each row's stratum.
 
-    The ranges are given by their least hash.
+    By each hash while few are distinct, by 4,096 ranges of hashes otherwise, each given by the
+    least hash that it can hold.
     """
-    if len(np.unique(hashes[: 4 * _EXACT])) > _EXACT or len(distinct := np.unique(hashes)) > _EXACT:
-        sums = np.bincount((hashes >> _SHIFT).astype("int64"), minlength=_BINS)
-        return [(int(at) << int(_SHIFT), int(sums[at])) for at in np.flatnonzero(sums)]
-    counts = np.bincount(np.searchsorted(distinct, hashes))
-    return list(zip(distinct.tolist(), counts.tolist(), strict=True))
+    bins = np.zeros((int(found.max()) + 1) * _BINS, "int64")
+    for start in range(0, len(hashes), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        at = (hashes[rows] >> _SHIFT).astype("int64") + found[rows].astype("int64") * _BINS
+        bins += np.bincount(at, minlength=len(bins))
+    by_stratum = bins.reshape(-1, _BINS)
+    return {
+        int(name): _exact(hashes, found, int(name), by_stratum[name])
+        for name in np.flatnonzero(by_stratum.any(axis=1))
+    }
+
+
+def _exact(
+    hashes: np.ndarray, found: np.ndarray, name: int, bins: np.ndarray
+) -> list[tuple[int, int]]:
+    filled = np.flatnonzero(bins)
+    if len(filled) <= _EXACT:
+        distinct, counts = np.unique(hashes[found == name], return_counts=True)
+        if len(distinct) <= _EXACT:
+            return list(zip(distinct.tolist(), counts.tolist(), strict=True))
+    return [(int(at) << int(_SHIFT), int(bins[at])) for at in filled]
 
 
 def cut(steps: list[tuple[int, int]], share: float) -> int | None:
@@ -129,7 +153,7 @@ def by_hash(
 ) -> tuple[Plan, list[int]]:
     """The plan for `features` or `group`, and the strata whose rows are all alike."""
     found = strata(hashes, labels, shared)
-    steps = {int(name): histogram(hashes[found == name]) for name in np.unique(found)}
+    steps = histograms(hashes, found)
     return from_histograms(steps, fraction, training_rows, way=way, shared=shared)
 
 

@@ -246,6 +246,8 @@ def _header(name: str, text: str) -> tuple[tuple[str, ...], str, int]:
     delimiter = said[1] if said else _delimiter(text)
     row, lines = _first_record(text, delimiter)
     columns = tuple(cell.strip() for cell in row)
+    if len(columns) > 1 and not columns[0]:
+        columns = ("Unnamed: 0", *columns[1:])  # pandas writes its index so, and calls it that
     _check_names(name, columns)
     return columns, delimiter, size + len(lines.encode())
 
@@ -285,8 +287,6 @@ def _check_names(name: str, columns: Sequence[str]) -> None:
     if not any(columns):
         raise JobError(f"{name} is empty: a header line with the columns' names is needed")
     blank = [str(at) for at, column in enumerate(columns, start=1) if not column]
-    if blank == ["1"] and len(columns) > 1:
-        return  # pandas writes its index under no name
     if blank:
         raise JobError(f"{name}: the name of column {', '.join(blank)} is blank")
     twice = [column for column, count in Counter(columns).items() if count > 1]
@@ -386,16 +386,20 @@ def _explained(file: File, error: pa.ArrowInvalid) -> Exception:
 
 def _ragged(file: File) -> JobError:
     """The error that names the first row of another width; the file is read again to find it."""
+    width = len(file.columns)
     with _bytes(file.path, gzip=file.gzip) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-        reader = csv.reader(text, delimiter=file.delimiter)
-        for row in reader:
-            if len(row) not in (len(file.columns), 0) and reader.line_num > 1:
-                return JobError(
-                    f"{file.name}, line {reader.line_num}: {len(row)} cells, where the header has "
-                    f"{len(file.columns)} columns"
-                )
-    return JobError(f"{file.name}: not every row has the header's {len(file.columns)} columns")
+        reader = csv.reader(text, delimiter=file.delimiter, strict=True)
+        try:
+            for row in reader:
+                if len(row) not in (width, 0) and not row[0].startswith("sep="):
+                    return JobError(
+                        f"{file.name}, line {reader.line_num}: {len(row)} cells, where the header "
+                        f"has {width} columns"
+                    )
+        except csv.Error as error:
+            return JobError(f"{file.name}, line {reader.line_num}: {error}: is a quote not closed?")
+    return JobError(f"{file.name}: not every row has the header's {width} columns")
 
 
 def _one_line(error: Exception) -> str:

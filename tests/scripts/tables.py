@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from columns import Column, Schema
+from pyarrow import parquet
+
 Rows = list[list[str]]
 
 COLUMNS = ["age", "plan", "label"]
@@ -23,11 +26,10 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]], delimiter:
     return text.getvalue()
 
 
-def read_csv(path: Path) -> tuple[list[str], Rows]:
-    """The header and the rows of a file that a job wrote."""
-    with path.open(encoding="utf-8", newline="") as text:
-        header, *rows = csv.reader(text)
-    return header, rows
+def read_rows(folder: Path) -> list[list[Any]]:
+    """The rows of all Parquet files that a job wrote to a folder, typed."""
+    found = [parquet.read_table(path) for path in sorted(folder.glob("*.parquet"))]
+    return [list(row.values()) for table in found for row in table.to_pylist()]
 
 
 def customers(rows: int, seed: int = 0) -> Rows:
@@ -57,14 +59,23 @@ class Result:
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
     @property
-    def train(self) -> Rows:
+    def train(self) -> list[list[Any]]:
         """The rows to train with."""
-        return read_csv(self.folder / "train/train.csv")[1]
+        return read_rows(self.folder / "train")
 
     @property
-    def test(self) -> Rows:
+    def test(self) -> list[list[Any]]:
         """The rows to test with."""
-        return read_csv(self.folder / "test/test.csv")[1]
+        return read_rows(self.folder / "test")
+
+    @property
+    def schema(self) -> Schema:
+        """What the table means."""
+        return Schema.load(self.folder / "schema/schema.json")
+
+    def column(self, name: str) -> Column:
+        """What one column is."""
+        return next(column for column in self.schema.columns if column.name == name)
 
     @property
     def profile(self) -> Any:
@@ -74,7 +85,7 @@ class Result:
     @property
     def left(self) -> list[str]:
         """All files in the folders of the results."""
-        folders = (self.folder / name for name in ("train", "test", "profile"))
+        folders = (self.folder / name for name in ("train", "test", "schema", "profile"))
         return [path.name for folder in folders for path in folder.rglob("*") if path.is_file()]
 
 
