@@ -17,6 +17,7 @@ from generator.local import plan, runs
 from generator.local.jobs import plain_reason
 from generator.local.record import Status
 from generator.local.sandbox import tail
+from pipeline.definition import QUALITY_GATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +92,7 @@ def _print_line(out: Console, execution: Execution, step: StepRecord) -> None:
         out.print(f"{clock}  {step.name}: started", markup=False)
         return
     word, style = _outcome(step)
-    note = _note(execution, step)
+    note = _note(step)
     text = f"{clock}  {step.name}: {word} in {step.seconds:.1f} s" + (f" ({note})" if note else "")
     out.print(text, style=style, markup=False)
 
@@ -127,7 +128,7 @@ class _View:
             last = next(iter(tail(step.log, 1)), "") if step.log else ""
             return self._spinner, Text(step.name, style="bold"), seconds, _short(last, "dim")
         word, style = _outcome(step)
-        note = _note(self._run.execution, step)
+        note = _note(step)
         return Text(word, style=style), Text(step.name), seconds, _short(note, "")
 
 
@@ -146,10 +147,10 @@ def _outcome(step: StepRecord) -> tuple[str, str]:
     return _SYMBOLS[step.status]
 
 
-def _note(execution: Execution, step: StepRecord) -> str:
+def _note(step: StepRecord) -> str:
     """What is worth knowing of a step that has ended."""
     if step.kind == "Condition":
-        return "; ".join(_decision(execution, gate) for gate in step.gates)
+        return "; ".join(map(_decision, step.decisive))
     if step.kind == "Fail":
         return "the model was not registered or deployed"
     if step.status is Status.FAILED:
@@ -158,10 +159,10 @@ def _note(execution: Execution, step: StepRecord) -> str:
     return "" if last.startswith("{") else last
 
 
-def _decision(execution: Execution, gate: Gate) -> str:
+def _decision(gate: Gate) -> str:
     sign, _ = _SIGNS[gate.comparison]
-    metric = execution.parameters.get("QualityMetric", "value")
-    return f"{metric} {_number(gate.left)} {sign} {_number(gate.right)}? {_yes(gate.outcome)}"
+    left, right = _number(gate.left), _number(gate.right)
+    return f"{gate.name} {left} {sign} {right}? {_yes(gate.outcome)}"
 
 
 def _show_failure(out: Console, run: Run) -> None:
@@ -194,16 +195,17 @@ def _show_metrics(out: Console, evaluation: dict[str, Any]) -> None:
 
 
 def _show_gate(out: Console, run: Run) -> None:
-    for step in run.execution.steps:
-        for gate in step.gates:
-            metric = run.execution.parameters.get("QualityMetric", "value")
-            left, right = _number(gate.left), _number(gate.right)
-            sign, contrary = _SIGNS[gate.comparison]
-            if gate.outcome:
-                out.print(f"The gate let the model pass: {metric} {left} {sign} {right}.")
-            else:
-                text = f"The gate refused the model: {metric} {left} {contrary} {right}."
-                out.print(text, style="yellow")
+    for gate in run.execution.compared_by(QUALITY_GATE):
+        left, right = _number(gate.left), _number(gate.right)
+        sign, contrary = _SIGNS[gate.comparison]
+        if gate.outcome:
+            out.print(f"The model passed the quality gate: {gate.name} {left} {sign} {right}.")
+        else:
+            text = f"The quality gate refused the model: {gate.name} {left} {contrary} {right}."
+            out.print(text, style="yellow")
+    if run.succeeded and not run.deployed:
+        status = run.execution.parameters["ApprovalStatus"]
+        out.print(f"The model was registered as {status}, and not deployed.", style="yellow")
 
 
 def _show_latency(out: Console, run: Run) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -14,6 +14,7 @@ from generator.errors import UsageError
 if TYPE_CHECKING:
     from generator.runs.executions import Pipeline
 
+THRESHOLD: Final = "QualityThreshold"
 _NAME: Final = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,81}")
 """What the service takes as a name: "API_StartPipelineExecution"."""
 
@@ -78,8 +79,21 @@ def command(
 def _start(pipeline: Pipeline, pairs: tuple[str, ...], name: str | None) -> str:
     from generator.local.inputs import parse_settings  # noqa: PLC0415
 
-    given = parse_settings(pairs, pipeline.definition.get("Parameters", []))
+    declared = pipeline.definition.get("Parameters", [])
+    given = parse_settings(pairs, declared)
+    _check_threshold(given, declared)
     return pipeline.start(given, name)
+
+
+def _check_threshold(given: dict[str, Any], declared: list[dict[str, Any]]) -> None:
+    """Refuse now what the gate would refuse after the training: a lower threshold than agreed."""
+    least = next((one["DefaultValue"] for one in declared if one["Name"] == THRESHOLD), None)
+    wanted = given.get(THRESHOLD)
+    if wanted is not None and least is not None and wanted < least:
+        raise UsageError(
+            f"--set: got {THRESHOLD}={wanted}: at least {least} is allowed, the deployment's own "
+            f"threshold; to lower it, deploy with --set {THRESHOLD}={wanted}"
+        )
 
 
 def _tell_start(pipeline: Pipeline, arn: str, as_json: bool) -> int:

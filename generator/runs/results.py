@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from generator.life.target import in_words
-from pipeline.definition import EVALUATION
+from pipeline.definition import EVALUATION, QUALITY_GATE
 
 if TYPE_CHECKING:
     from generator.runs.executions import Execution, Pipeline
 
-GATE: Final = "QualityGate"
 _REPORT: Final = "evaluation.json"
 
 
@@ -29,6 +28,8 @@ class Decision:
     passed: bool
 
     def __str__(self) -> str:
+        if not self.passed and self.value >= self.threshold:
+            return f"the threshold {number(self.threshold)} is below the deployment's"
         sign = ">=" if self.passed else "<"
         return f"{self.metric} {number(self.value)} {sign} {number(self.threshold)}"
 
@@ -70,7 +71,7 @@ def findings(pipeline: Pipeline, execution: Execution) -> Findings:
         evaluation = _report(pipeline, step.job)
     except ClientError as error:
         return Findings({}, problem=f"the metrics cannot be read: {in_words(error)}")
-    gate = execution.step(GATE)
+    gate = execution.step(QUALITY_GATE)
     if gate is None or not gate.outcome:
         return Findings(evaluation)
     return Findings(evaluation, _decision(pipeline, execution, evaluation, gate.outcome))

@@ -16,7 +16,7 @@ from generator.local import plan
 from generator.local.jobs import plain_reason
 from generator.runs import job_log, results
 from generator.runs.results import NOTHING, Findings
-from pipeline.definition import EVALUATION
+from pipeline.definition import EVALUATION, QUALITY_GATE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,7 +50,7 @@ class Notes:
         """Read what came since the last look: the metrics, and the last line of a job's log."""
         for step in execution.steps:
             ended = f"{step.name} {step.outcome}"
-            about = step.name in (EVALUATION.step, results.GATE) and step.status == "Succeeded"
+            about = step.name in (EVALUATION.step, QUALITY_GATE) and step.status == "Succeeded"
             if about and ended not in self._read:
                 self._read.add(ended)
                 self.findings = results.findings(self.pipeline, execution)
@@ -67,7 +67,7 @@ class Notes:
             return self._lines.get(step.name, "")
         if step.name == EVALUATION.step:
             return metrics_in_short(self.findings)
-        if step.kind == "Condition":
+        if step.name == QUALITY_GATE:
             return f"{self.findings.decision}" if self.findings.decision else step.outcome
         if step.kind == "RegisterModel":
             return f"version {step.made_name}"
@@ -211,9 +211,10 @@ def _metrics(findings: Findings) -> Table:
 def _show_decision(out: Console, findings: Findings) -> None:
     decision = findings.decision
     if decision is not None and decision.passed:
-        out.print(f"The gate let the model pass: {decision}.", markup=False)
+        out.print(f"The model passed the quality gate: {decision}.", markup=False)
     else:
-        out.print(f"The gate refused the model: {decision}.", style="yellow", markup=False)
+        text = f"The quality gate refused the model: {decision}."
+        out.print(text, style="yellow", markup=False)
 
 
 def _show_failure(out: Console, pipeline: Pipeline, execution: Execution) -> None:
@@ -237,10 +238,25 @@ def _show_failure(out: Console, pipeline: Pipeline, execution: Execution) -> Non
 def _show_endpoint(out: Console, pipeline: Pipeline, execution: Execution) -> None:
     deployed = execution.made("Endpoint")
     if deployed is None:
+        _show_registered(out, pipeline, execution)
         return
     options = pipeline.target.options()
     out.print(f"The endpoint {deployed.made_name} serves this model.", markup=False)
     out.print(f"Ask it: python build.py invoke --file ROWS.csv{options}", markup=False)
+
+
+def _show_registered(out: Console, pipeline: Pipeline, execution: Execution) -> None:
+    """Say why a run that ended well did not deploy its model."""
+    registered = execution.made("RegisterModel")
+    if registered is None or execution.status != "Succeeded":
+        return
+    status = pipeline.parameters(execution.arn).get("ApprovalStatus", "")
+    out.print(
+        f"The model was registered as version {registered.made_name} ({status}), and not deployed: "
+        "only a run with ApprovalStatus=Approved deploys its model.",
+        style="yellow",
+        markup=False,
+    )
 
 
 def as_json(pipeline: Pipeline, execution: Execution, findings: Findings) -> dict[str, Any]:

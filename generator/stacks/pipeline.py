@@ -89,6 +89,8 @@ class Inputs(FunctionInputs):
     processing_instance_type: Text
     training_instance_type: Text
     endpoint_instance_type: Text
+    quality_metric: Text
+    quality_threshold: Number
     preprocess_image_tag: Text
     auto_gluon_image_tag: Text
     alert_email: OptionalText
@@ -242,6 +244,8 @@ def _environment(inputs: Inputs) -> Mapping[str, Expression]:
         "processing_instance_type": inputs.processing_instance_type.across_border(),
         "training_instance_type": inputs.training_instance_type.across_border(),
         "endpoint_instance_type": inputs.endpoint_instance_type.across_border(),
+        "quality_metric": inputs.quality_metric.across_border(),
+        "quality_threshold": inputs.quality_threshold.across_border(),
         "source_hash": package.source_hash(),
         "owner": Ref("AWS::StackId"),
     }

@@ -29,7 +29,7 @@ from sagemaker.core.shapes import (
     Tag,
 )
 from sagemaker.core.training.configs import Compute, Networking
-from sagemaker.core.workflow.conditions import ConditionGreaterThanOrEqualTo
+from sagemaker.core.workflow.conditions import ConditionEquals, ConditionGreaterThanOrEqualTo
 from sagemaker.core.workflow.execution_variables import ExecutionVariables
 from sagemaker.core.workflow.functions import Join, JsonGet
 from sagemaker.core.workflow.parameters import ParameterFloat, ParameterInteger, ParameterString
@@ -49,7 +49,7 @@ from sagemaker.mlops.workflow.retry import (
 from sagemaker.mlops.workflow.steps import ProcessingStep, TrainingStep
 from sagemaker.train.model_trainer import ModelTrainer
 
-from pipeline.definition import METRICS, OWNER_TAG, PRESETS, Environment
+from pipeline.definition import OWNER_TAG, PRESETS, Environment
 
 Json = dict[str, Any]
 
@@ -97,8 +97,12 @@ class Builder:
             ParameterString("Preset", default_value="medium_quality", enum_values=list(PRESETS)),
             ParameterString("ModelFamilies", default_value="GBM,CAT,XGB"),
             ParameterInteger("TimeLimitSeconds", default_value=600),
-            ParameterString("QualityMetric", default_value="roc_auc", enum_values=list(METRICS)),
-            ParameterFloat("QualityThreshold", default_value=0.7),
+            ParameterString(
+                "QualityMetric",
+                default_value=given.quality_metric,
+                enum_values=[given.quality_metric],
+            ),
+            ParameterFloat("QualityThreshold", default_value=given.quality_threshold),
             ParameterString(
                 "ApprovalStatus",
                 default_value="Approved",
@@ -120,7 +124,9 @@ class Builder:
         evaluate = self._evaluate(report)
         self.evaluation = self._output_of(evaluate, "evaluation")
         value = JsonGet(step_name="Evaluate", property_file=report, json_path="gate.value")
-        return [preprocess, self.train, evaluate, self._gate(value)]
+        register = self._register()
+        gate = self._gate(value, register)
+        return [preprocess, self.train, evaluate, gate, self._approval(value, register)]
 
     @staticmethod
     def _output_of(step: Any, name: str) -> Any:
@@ -258,16 +264,29 @@ class Builder:
         )
         return Channel(channel_name=name, data_source=DataSource(s3_data_source=source))
 
-    def _gate(self, value: Any) -> Any:
-        condition = ConditionGreaterThanOrEqualTo(
-            left=value, right=self.parameters["QualityThreshold"]
-        )
+    def _gate(self, value: Any, register: Any) -> Any:
         return ConditionStep(
             "QualityGate",
-            conditions=[condition],
-            if_steps=self._deployment(),
+            conditions=self._passes(value),
+            if_steps=[register],
             else_steps=[self._refusal(value)],
         )
+
+    def _approval(self, value: Any, register: Any) -> Any:
+        approved = ConditionEquals(left=self.parameters["ApprovalStatus"], right="Approved")
+        return ConditionStep(
+            "ApprovalGate",
+            conditions=[approved, *self._passes(value)],
+            if_steps=self._deployment(register),
+            else_steps=[],
+        )
+
+    def _passes(self, value: Any) -> list[Any]:
+        threshold, least = self.parameters["QualityThreshold"], self.environment.quality_threshold
+        return [
+            ConditionGreaterThanOrEqualTo(left=value, right=threshold),
+            ConditionGreaterThanOrEqualTo(left=threshold, right=least),
+        ]
 
     def _refusal(self, value: Any) -> Any:
         message = Join(
@@ -277,9 +296,10 @@ class Builder:
                 self.parameters["QualityMetric"],
                 " on the test data is ",
                 value,
-                ", below the threshold of ",
+                "; the run asked for at least ",
                 self.parameters["QualityThreshold"],
-                ". All metrics: ",
+                ", and this deployment for at least "
+                f"{self.environment.quality_threshold}. All metrics: ",
                 self.evaluation,
                 "/evaluation.json",
             ],
@@ -298,11 +318,10 @@ class Builder:
             },
         }
 
-    def _deployment(self) -> list[Any]:
-        register = self._register()
+    def _deployment(self, register: Any) -> list[Any]:
         model = self._model(register)
         config = self._endpoint_config(model)
-        return [register, model, config, self._endpoint(config)]
+        return [model, config, self._endpoint(config)]
 
     def _register(self) -> Any:
         self._start_model_step()

@@ -10,7 +10,7 @@ from generator.local.jobs import plain_reason
 from generator.local.record import Status
 from generator.local.report import charts
 from generator.local.sandbox import tail
-from pipeline.definition import EVALUATION
+from pipeline.definition import EVALUATION, QUALITY_GATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,12 +85,20 @@ def _verdict(run: Run) -> str:
     if execution.refused:
         return _banner("refused", "!", "Refused by the gate", _decision(execution))
     if run.succeeded:
-        text = _decision(execution) + " The endpoint answered over HTTP."
-        return _banner("passed", "✓", "Passed the gate, deployed", text)
+        return _passed(run)
     failed = _failed_step(run)
     name = failed.name if failed else "The run"
     reason = plain_reason(failed.failure_reason) if failed else str(execution.status)
     return _banner("failed", "\N{MULTIPLICATION SIGN}", f"{name} failed", reason)
+
+
+def _passed(run: Run) -> str:
+    decision = _decision(run.execution)
+    if run.deployed:
+        text = f"{decision} The endpoint answered over HTTP."
+        return _banner("passed", "✓", "Passed the gate, deployed", text)
+    status = run.execution.parameters["ApprovalStatus"]
+    return _banner("passed", "✓", f"Passed the gate, registered as {status}", decision)
 
 
 def _banner(kind: str, mark: str, title: str, text: str) -> str:
@@ -102,11 +110,9 @@ def _banner(kind: str, mark: str, title: str, text: str) -> str:
 
 def _decision(execution: Execution) -> str:
     words = {True: "reaches", False: "is below"}
-    metric = execution.parameters.get("QualityMetric", "value")
-    gates = [gate for step in execution.steps for gate in step.gates]
     return " ".join(
-        f"{metric} {_short(gate.left)} {words[gate.outcome]} the threshold {_short(gate.right)}."
-        for gate in gates
+        f"{gate.name} {_short(gate.left)} {words[gate.outcome]} the threshold {_short(gate.right)}."
+        for gate in execution.compared_by(QUALITY_GATE)
     )
 
 
