@@ -5,7 +5,8 @@ An emulator that was started with jobs (`process.start`) really runs them instea
 steps and makes the jobs, models, endpoint configurations, endpoints and model packages of it
 through the same API, each with its tags, and each call checked against the rights of the
 pipeline's role. A condition on what a job measured is taken as
-true. A run whose display name starts with `hold` stays at its first step until it is stopped.
+true. A run whose display name starts with `hold` stays at its first step until it is stopped; a
+model of a run whose display name starts with `broken` cannot be served.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from generator.emulator import sagemaker_access
 from generator.emulator.sagemaker_store import ApiError, Fields, Record, Store, unique_id
 
 HOLD = "hold"
+BROKEN = "broken"
+"""In a model's name, it makes deployments of it fail."""
 STOPPING_SECONDS = 0.3
 # Step type: what it makes, the field with its name, and the name of its metadata.
 MADE_BY = {
@@ -200,7 +203,12 @@ def _holds(condition: Fields, values: _Values) -> bool:
 
 def _run_step(operate: Operate, run: Record, step: Fields, values: _Values) -> None:
     arguments = values.resolve(step["Arguments"])
-    _, metadata, described = make(operate, step["Type"], step["Name"], run.fields["id"], arguments)
+    display = run.fields.get("PipelineExecutionDisplayName", "")
+    name = BROKEN if display.startswith(BROKEN) else step["Name"]
+    _, metadata, described = make(operate, step["Type"], name, run.fields["id"], arguments)
+    if step["Type"] == "Endpoint" and described["EndpointStatus"] != "InService":
+        run.fields["steps"].append(_step(step, "Failed", metadata))
+        raise RuntimeError(described.get("FailureReason", "the endpoint is not in service"))
     if step["Type"] == "Training":
         place = described["OutputDataConfig"]["S3OutputPath"].rstrip("/")
         model = f"{place}/{described['TrainingJobName']}/output/model.tar.gz"

@@ -179,8 +179,13 @@ def _word(step: Step) -> tuple[str, str]:
     return step.status, _STYLES.get(step.status, "")
 
 
-def show_end(out: Console, pipeline: Pipeline, execution: Execution, findings: Findings) -> None:
-    """Show metrics, the gate's decision, what failed with the end of its log, or the endpoint."""
+def show_end(
+    out: Console, pipeline: Pipeline, execution: Execution, findings: Findings, problem: str = ""
+) -> None:
+    """Show metrics, the gate's decision, what failed with the end of its log, or the endpoint.
+
+    ``problem`` says why the endpoint does not serve the run's model though it was deployed.
+    """
     took = duration(execution.seconds)
     style = _STYLES.get(execution.status, "")
     out.print(f"Execution {execution.id}: {execution.status} after {took}", style=style)
@@ -191,7 +196,10 @@ def show_end(out: Console, pipeline: Pipeline, execution: Execution, findings: F
     if findings.decision:
         _show_decision(out, findings)
     _show_failure(out, pipeline, execution)
-    _show_endpoint(out, pipeline, execution)
+    if problem:
+        out.print(f"Not deployed: {problem}.", style="red", markup=False, soft_wrap=True)
+    else:
+        _show_endpoint(out, pipeline, execution)
 
 
 def _metrics(findings: Findings) -> Table:

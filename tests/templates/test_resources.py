@@ -290,7 +290,7 @@ def test_messages_are_encrypted_with_our_key(deployment: Deployment, kind: str) 
 
 def test_the_rule_for_failed_runs_matches_what_sagemaker_sends(deployment: Deployment) -> None:
     """`detail` of the event has the pipeline's ARN, and no name."""
-    (rule,) = deployment.of_type("AWS::Events::Rule")
+    rule = deployment.get("pipeline", "RunFailedRule")
     pattern = rule.properties["EventPattern"]
     assert pattern["source"] == ["aws.sagemaker"]
     assert set(pattern["detail"]) == {"currentPipelineExecutionStatus", "pipelineArn"}
