@@ -52,7 +52,10 @@ def test_an_empty_list_is_empty() -> None:
         ({"IsOpen": True}, "property IsOpen is True; CloudFormation sends a string"),
         ({"SubnetIds": "a,,b"}, "property SubnetIds is 'a,,b'; it must be a comma-joined list"),
         ({"SubnetIds": ["a"]}, "property SubnetIds is ['a']; CloudFormation sends a string"),
-        ({"Colour": "red"}, "property Colour is unknown; allowed: IsOpen, Name, Rows, Share, SubnetIds"),
+        (
+            {"Colour": "red"},
+            "property Colour is unknown; allowed: IsOpen, Name, Rows, Share, SubnetIds",
+        ),
     ],
 )
 def test_a_malformed_property_is_named_with_its_value(
