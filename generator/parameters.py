@@ -28,6 +28,7 @@ from generator.wiring import Number, OptionalText, Text, YesNo
 from pipeline.definition import (
     ENDPOINT_INSTANCE_TYPE_PATTERN,
     INSTANCE_TYPE_RULE,
+    METRICS,
     PROCESSING_INSTANCE_TYPE_PATTERN,
     TRAINING_INSTANCE_TYPE_PATTERN,
 )
@@ -36,6 +37,8 @@ ZONES_CHOSEN = "ZonesAreChosen"
 LARGEST_SEED = 2**31 - 1
 ROWS = 10_000
 SMALL_INSTANCE = "ml.m5.large"
+METRIC = "auto"
+THRESHOLD = 0.7
 
 ZONE_PATTERN = r"^$|^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$"
 EMAIL_PATTERN = r"^$|^[^@\s]+@[^@\s]+\.[^@\s]+$"
@@ -55,6 +58,8 @@ class Given:
     processing_instance_type: Text
     training_instance_type: Text
     endpoint_instance_type: Text
+    quality_metric: Text
+    quality_threshold: Number
     auto_gluon_image_tag: Text
     alert_email: OptionalText
 
@@ -85,6 +90,8 @@ def add_parameters(root: Template, zones: int) -> Given:
         processing_instance_type=Text(Ref("ProcessingInstanceType")),
         training_instance_type=Text(Ref("TrainingInstanceType")),
         endpoint_instance_type=Text(Ref("EndpointInstanceType")),
+        quality_metric=Text(Ref("QualityMetric")),
+        quality_threshold=Number(Ref("QualityThreshold")),
         auto_gluon_image_tag=Text(Ref("AutoGluonImageTag")),
         alert_email=OptionalText(Ref("AlertEmail")),
     )
@@ -116,6 +123,8 @@ def _pipeline() -> Group:
             ("Instance type of processing jobs", _instance_type("Processing")),
             ("Instance type of training jobs", _instance_type("Training")),
             ("Instance type of the endpoint", _instance_type("Endpoint")),
+            ("Metric of the quality gate", _quality_metric()),
+            ("Least value of that metric", _quality_threshold()),
             ("AutoGluon image tag", _auto_gluon_tag()),
         ),
     )
@@ -134,6 +143,26 @@ def _instance_type(use: str) -> Parameter:
         Default=SMALL_INSTANCE,
         Description=f"{use}: default of the pipeline's parameter; a run can override it",
         Type="String",
+    )
+
+
+def _quality_metric() -> Parameter:
+    return Parameter(
+        "QualityMetric",
+        AllowedValues=list(METRICS),
+        Default=METRIC,
+        Description="What the quality gate measures, for every run; more is better for each",
+        Type="String",
+    )
+
+
+def _quality_threshold() -> Parameter:
+    return Parameter(
+        "QualityThreshold",
+        ConstraintDescription="must be a number",
+        Default=THRESHOLD,
+        Description="A model below this value is refused; a run can raise it, never lower it",
+        Type="Number",
     )
 
 

@@ -1,4 +1,4 @@
-"""The SageMaker pipeline: preprocess, train, evaluate, gate, register, deploy.
+"""The SageMaker pipeline: preprocess, train, evaluate, gate, register, deploy what is approved.
 
 `build(environment)` gives the definition as plain dicts, in the language that `CreatePipeline`
 takes as `PipelineDefinition`. It is pure and deterministic and uses the standard library only,
@@ -100,8 +100,15 @@ NO_KINDS: Final = "{}"
 "string \"\" is too short (length: 0, required minimum: 1)" (sagemaker-python-sdk#4016).
 """
 
+APPROVALS: Final = ("Approved", "PendingManualApproval", "Rejected")
+"""What a run can say of its model in the registry; only an approved one is served."""
+
 PRESETS: Final = ("medium_quality", "good_quality", "high_quality", "best_quality")
 """AutoGluon's presets that train without a GPU and without a download, the quickest first."""
+
+QUALITY_GATE: Final = "QualityGate"
+APPROVAL_GATE: Final = "ApprovalGate"
+"""The two conditions: a model that reaches its threshold is registered, an approved one served."""
 
 _VOLUME_GB: Final = 30
 _TRAINING_ROWS: Final = 1_000_000
@@ -117,7 +124,9 @@ class Environment:
     """What a deployment decides about its pipeline.
 
     Names are as the service will know them, roles and key are ARNs, images are complete URIs.
-    The three instance types are the defaults of pipeline parameters. `code_prefix` is the folder
+    The three instance types are the defaults of pipeline parameters. `quality_metric` (one of
+    `METRICS`) is the gate's, and no run can choose another one; `quality_threshold` is the least
+    value that a run can ask for. `code_prefix` is the folder
     in `bucket` that holds `SCRIPTS`, without a slash at either end. `owner` (the id of the stack)
     is put as the tag `OWNER_TAG` on everything that a run makes.
     """
@@ -138,6 +147,8 @@ class Environment:
     processing_instance_type: str
     training_instance_type: str
     endpoint_instance_type: str
+    quality_metric: str
+    quality_threshold: float
     code_prefix: str
     owner: str
 
@@ -180,7 +191,8 @@ def build(environment: Environment) -> Json:
             _preprocess(environment),
             _train(environment),
             _evaluate(environment),
-            _gate(_deployment(environment), _refusal()),
+            _gate(environment),
+            _approval(environment),
         ],
     }
 
@@ -204,7 +216,7 @@ def _parameters(environment: Environment) -> list[Json]:
     """What can be set for a single run, in the order in which the console shows it."""
     return [
         *_table_parameters(environment),
-        *_model_parameters(),
+        *_model_parameters(environment),
         *_machine_parameters(environment),
     ]
 
@@ -226,16 +238,17 @@ def _table_parameters(environment: Environment) -> list[Json]:
     ]
 
 
-def _model_parameters() -> list[Json]:
+def _model_parameters(environment: Environment) -> list[Json]:
     """How the model is trained, and what it must reach."""
     return [
         _string("Preset", "medium_quality", PRESETS),
         _string("ModelFamilies", "GBM,CAT,XGB"),
         _number("TimeLimitSeconds", "Integer", 600),
         _number("LatencyLimitMilliseconds", "Float", 0.0),
-        _string("QualityMetric", "auto", METRICS),
-        _number("QualityThreshold", "Float", 0.7),
-        _string("ApprovalStatus", "Approved", ("Approved", "PendingManualApproval", "Rejected")),
+        # The only value that it can have: another metric would make another scale of the threshold.
+        _string("QualityMetric", environment.quality_metric, (environment.quality_metric,)),
+        _number("QualityThreshold", "Float", environment.quality_threshold),
+        _string("ApprovalStatus", "Approved", APPROVALS),
     ]
 
 
@@ -367,15 +380,48 @@ def _evaluate(environment: Environment) -> Json:
     return step | {"PropertyFiles": [gate]}
 
 
-def _gate(on_pass: list[Json], on_refusal: list[Json]) -> Json:
-    """Goes on with `on_pass` if the metric that the run asked for reaches its threshold."""
-    condition = {
-        "Type": "GreaterThanOrEqualTo",
-        "LeftValue": _gate_value("value"),
-        "RightValue": parameter("QualityThreshold"),
+def _gate(environment: Environment) -> Json:
+    """Registers the model if it reaches the run's threshold, and that one the deployment's."""
+    branches = {
+        "Conditions": _passes(environment),
+        "IfSteps": [_register(environment)],
+        "ElseSteps": [_refusal(environment)],
     }
-    branches = {"Conditions": [condition], "IfSteps": on_pass, "ElseSteps": on_refusal}
-    return {"Name": "QualityGate", "Type": "Condition", "Arguments": branches}
+    return {"Name": QUALITY_GATE, "Type": "Condition", "Arguments": branches}
+
+
+def _approval(environment: Environment) -> Json:
+    """Puts a model that passed the gate behind the endpoint if the run says that it is approved.
+
+    A condition of its own beside the gate, and not inside it or after it: Pipelines takes neither
+    a condition within a condition ("Add a step", Condition step, Limitations) nor a step that
+    depends on one (sagemaker-python-sdk#3565). So it asks again what the gate asks, and
+    `CreateModel` waits for the registration.
+    """
+    approved = {
+        "Type": "Equals",
+        "LeftValue": parameter("ApprovalStatus"),
+        "RightValue": APPROVALS[0],
+    }
+    branches = {
+        "Conditions": [approved, *_passes(environment)],
+        "IfSteps": _deployment(environment),
+        "ElseSteps": [],
+    }
+    return {"Name": APPROVAL_GATE, "Type": "Condition", "Arguments": branches}
+
+
+def _passes(environment: Environment) -> list[Json]:
+    """What must hold of a model: a run can raise the deployment's threshold, never lower it."""
+    threshold = parameter("QualityThreshold")
+    return [
+        _at_least(_gate_value("value"), threshold),
+        _at_least(threshold, environment.quality_threshold),
+    ]
+
+
+def _at_least(left: Json, right: Json | float) -> Json:
+    return {"Type": "GreaterThanOrEqualTo", "LeftValue": left, "RightValue": right}
 
 
 def _gate_value(field: str) -> Json:
@@ -384,30 +430,25 @@ def _gate_value(field: str) -> Json:
     return {"Std:JsonGet": {"PropertyFile": file, "Path": field}}
 
 
-def _refusal() -> list[Json]:
+def _refusal(environment: Environment) -> Json:
     """Ends the run as failed, and says why."""
     message = join(
         "The model was not registered or deployed: its ",
         _gate_value("metric"),
         " on the test data is ",
         _gate_value("value"),
-        ", below the threshold of ",
+        "; the run asked for at least ",
         parameter("QualityThreshold"),
-        ". All metrics: ",
+        f", and this deployment for at least {environment.quality_threshold}. All metrics: ",
         EVALUATION.uri,
         "/evaluation.json",
     )
-    return [{"Name": "RefuseModel", "Type": "Fail", "Arguments": {"ErrorMessage": message}}]
+    return {"Name": "RefuseModel", "Type": "Fail", "Arguments": {"ErrorMessage": message}}
 
 
 def _deployment(environment: Environment) -> list[Json]:
-    """Registers the model and puts it behind the endpoint."""
-    return [
-        _register(environment),
-        _create_model(environment),
-        _endpoint_config(environment),
-        _endpoint(environment),
-    ]
+    """Puts the model behind the endpoint."""
+    return [_create_model(environment), _endpoint_config(environment), _endpoint(environment)]
 
 
 def _register(environment: Environment) -> Json:

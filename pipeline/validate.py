@@ -197,6 +197,8 @@ def _request_faults(step: _Step, api: Api) -> Iterator[Fault]:
     if step.kind in STEP_KINDS:
         problems = api.request_problems(STEP_KINDS[step.kind], step.body.get("Arguments"))
         yield from (Fault(step.name, field, problem) for field, problem in problems)
+    elif step.kind == "Condition" and step.branches:
+        yield Fault(step.name, "Type", f"a condition inside {step.branches[-1]} is not supported")
     elif step.kind not in {"Condition", "Fail"}:
         known = ", ".join([*STEP_KINDS, "Condition", "Fail"])
         yield Fault(step.name, "Type", f"{step.kind!r} is none of {known}")
@@ -206,6 +208,8 @@ def _reference_faults(step: _Step, plan: _Plan, api: Api) -> Iterator[Fault]:
     for name in step.body.get("DependsOn", []):
         if name not in plan.steps:
             yield Fault(step.name, "DependsOn", f"there is no step {name}")
+        elif plan.steps[name].kind == "Condition":
+            yield Fault(step.name, "DependsOn", f"a step cannot depend on the condition {name}")
     if step.name in plan.upstream(step):
         yield Fault(step.name, "Name", "waits for itself, through the steps that it refers to")
     for field, path in gets(step.arguments):

@@ -1,6 +1,6 @@
 """Typed properties of a custom resource, one class for the template and for the function.
 
-A properties class is a frozen dataclass whose fields are ``str``, ``int``, ``bool`` or
+A properties class is a frozen dataclass whose fields are ``str``, ``int``, ``float``, ``bool`` or
 ``tuple[str, ...]``. The generator names each template property with :func:`property_name`; the
 function reads the same class back with :func:`from_event`. CloudFormation sends every scalar as a
 string ("Custom resource request objects", CloudFormation User Guide), and lists cross as one
@@ -9,6 +9,7 @@ comma-joined string.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
@@ -72,6 +73,16 @@ def _parse_int(value: str) -> int:
     return int(value)
 
 
+def _parse_float(value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError("a number")
+    return number
+
+
 def _parse_bool(value: str) -> bool:
     if value not in _BOOLEANS:
         raise ValueError("true or false")
@@ -88,6 +99,7 @@ def _parse_list(value: str) -> tuple[str, ...]:
 _PARSERS: Mapping[object, Callable[[str], object]] = {
     str: str,
     int: _parse_int,
+    float: _parse_float,
     bool: _parse_bool,
     tuple[str, ...]: _parse_list,
 }

@@ -46,6 +46,7 @@ COMMANDS: Final[dict[str, str]] = {
     "stop": "Stop a run of the pipeline.",
     "history": "Show the pipeline's runs with their metrics.",
     "invoke": "Ask the endpoint for predictions; measure its latency.",
+    "endpoint": "Delete an endpoint that failed, so that the next run makes it (`repair`).",
     "drift": "Show what was changed behind CloudFormation's back.",
     "destroy": "Delete the stack and all that its pipeline made; list what stays.",
     "pipeline": "Draw the pipeline, list what each step takes and makes, check its definition.",

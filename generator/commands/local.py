@@ -80,7 +80,8 @@ def command(
     """Run the compiled pipeline here, with the toolkits of AWS's images.
 
     Preprocess, train, evaluate, gate, register, deploy; then ask the endpoint for predictions and
-    write a report. Ends with 1 if the gate refuses the model or a step fails.
+    write a report. Ends with 1 if the gate refuses the model or a step fails. A model that the run
+    does not approve (--set ApprovalStatus=PendingManualApproval) is registered and not deployed.
 
     With COMMAND `up`: the whole environment in an emulated AWS instead, until `down`.
     """
@@ -116,9 +117,8 @@ def _wanted(
     from generator.local import account  # noqa: PLC0415 - heavy; for this command alone
     from generator.local.inputs import parse_choices, parse_settings  # noqa: PLC0415
     from generator.local.runs import Wanted  # noqa: PLC0415
-    from pipeline.definition import build  # noqa: PLC0415
 
-    definition = build(account.environment())
+    definition = account.open_definition()
     parameters = parse_settings(pairs, definition)
     if "InputData" in parameters:
         raise UsageError("--set: got InputData: give the table with --data")
@@ -184,7 +184,7 @@ def _keep(run: Run) -> str | None:
     """Note the endpoint for ``--stop``; it takes the place of one that was left before."""
     from generator.local.serving import Left  # noqa: PLC0415
 
-    if run.endpoint is None or not run.succeeded:
+    if run.endpoint is None or not run.deployed:
         return None
     note = run.wanted.work / _LEFT
     before = Left.read(note)

@@ -20,7 +20,7 @@ from generator.local.jobs import plain_reason
 from generator.local.record import Status
 from generator.local.sandbox import tail
 from generator.local.table_schema import baseline_name
-from pipeline.definition import DATA_PROFILE
+from pipeline.definition import DATA_PROFILE, QUALITY_GATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,7 +162,7 @@ def _read_the_table(step: StepRecord) -> bool:
 def _note(run: Run, step: StepRecord) -> str:
     """What is worth knowing of a step that has ended."""
     if step.kind == "Condition":
-        return "; ".join(_decision(run, gate) for gate in step.gates)
+        return "; ".join(_decision(run, gate) for gate in step.decisive)
     if step.kind == "Fail":
         return "the model was not registered or deployed"
     if step.status is Status.FAILED:
@@ -173,7 +173,13 @@ def _note(run: Run, step: StepRecord) -> str:
 
 def _decision(run: Run, gate: Gate) -> str:
     sign, _ = _SIGNS[gate.comparison]
-    return f"{run.metric} {_number(gate.left)} {sign} {_number(gate.right)}? {_yes(gate.outcome)}"
+    left, right = _number(gate.left), _number(gate.right)
+    return f"{_compared(run, gate)} {left} {sign} {right}? {_yes(gate.outcome)}"
+
+
+def _compared(run: Run, gate: Gate) -> str:
+    """What the gate compares: the metric by its name, or the parameter."""
+    return run.metric if gate.name == "value" else gate.name
 
 
 def _show_failure(out: Console, run: Run) -> None:
@@ -207,16 +213,17 @@ def _show_metrics(out: Console, run: Run) -> None:
 
 
 def _show_gate(out: Console, run: Run) -> None:
-    for step in run.execution.steps:
-        for gate in step.gates:
-            metric = run.metric
-            left, right = _number(gate.left), _number(gate.right)
-            sign, contrary = _SIGNS[gate.comparison]
-            if gate.outcome:
-                out.print(f"The model passed the quality gate: {metric} {left} {sign} {right}.")
-            else:
-                text = f"The gate refused the model: {metric} {left} {contrary} {right}."
-                out.print(text, style="yellow")
+    for gate in run.execution.compared_by(QUALITY_GATE):
+        name, left, right = _compared(run, gate), _number(gate.left), _number(gate.right)
+        sign, contrary = _SIGNS[gate.comparison]
+        if gate.outcome:
+            out.print(f"The model passed the quality gate: {name} {left} {sign} {right}.")
+        else:
+            text = f"The quality gate refused the model: {name} {left} {contrary} {right}."
+            out.print(text, style="yellow")
+    if run.succeeded and not run.deployed:
+        status = run.execution.parameters["ApprovalStatus"]
+        out.print(f"The model was registered as {status}, and not deployed.", style="yellow")
 
 
 def _show_latency(out: Console, run: Run) -> None:

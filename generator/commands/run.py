@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from generator.commands.console import print_json
 from generator.commands.options import json_option, target_options
-from generator.errors import UsageError
+from generator.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
     from generator.runs.executions import Pipeline
 
+THRESHOLD: Final = "QualityThreshold"
+_LOOKED_AT: Final = 20
+"""So many of the newest runs are looked at for one in progress."""
 _NAME: Final = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,81}")
 """What the service takes as a name: "API_StartPipelineExecution"."""
 
@@ -78,8 +81,34 @@ def command(
 def _start(pipeline: Pipeline, pairs: tuple[str, ...], name: str | None) -> str:
     from generator.local.inputs import parse_settings  # noqa: PLC0415
 
+    _refuse_overlap(pipeline)
+    declared = pipeline.definition.get("Parameters", [])
     given = parse_settings(pairs, pipeline.definition)
+    _check_threshold(given, declared)
     return pipeline.start(given, name)
+
+
+def _refuse_overlap(pipeline: Pipeline) -> None:
+    """Refuse to start a run beside another one: both would deploy to the same endpoint."""
+    running = [one for one in pipeline.newest(_LOOKED_AT) if one.running]
+    if running:
+        identity, options = running[0].id, pipeline.target.options()
+        raise CommandError(
+            f"execution {identity} is in progress, and two runs would deploy to one endpoint: "
+            f"follow it (`python build.py run --follow {identity}{options}`) or stop it "
+            f"(`python build.py stop {identity}{options}`)"
+        )
+
+
+def _check_threshold(given: dict[str, Any], declared: list[dict[str, Any]]) -> None:
+    """Refuse now what the gate would refuse after the training: a lower threshold than agreed."""
+    least = next((one["DefaultValue"] for one in declared if one["Name"] == THRESHOLD), None)
+    wanted = given.get(THRESHOLD)
+    if wanted is not None and least is not None and wanted < least:
+        raise UsageError(
+            f"--set: got {THRESHOLD}={wanted}: at least {least} is allowed, the deployment's own "
+            f"threshold; to lower it, deploy with --set {THRESHOLD}={wanted}"
+        )
 
 
 def _tell_start(pipeline: Pipeline, arn: str, as_json: bool) -> int:
@@ -94,7 +123,7 @@ def _tell_start(pipeline: Pipeline, arn: str, as_json: bool) -> int:
 
 def _follow(pipeline: Pipeline, arn: str, as_json: bool) -> int:
     from generator.life.view import console  # noqa: PLC0415 - rich, for who watches
-    from generator.runs import results, view  # noqa: PLC0415
+    from generator.runs import deployed, results, view  # noqa: PLC0415
 
     out = console(to_stderr=as_json)
     identity = arn.rpartition("/")[2]
@@ -106,11 +135,12 @@ def _follow(pipeline: Pipeline, arn: str, as_json: bool) -> int:
         _say_how_to_go_on(pipeline, identity)
         raise
     findings = results.findings(pipeline, done)
+    problem = deployed.problem(pipeline, done)
     if as_json:
-        print_json(view.as_json(pipeline, done, findings))
+        print_json(view.as_json(pipeline, done, findings) | {"deployment": problem or None})
     else:
-        view.show_end(out, pipeline, done, findings)
-    return 0 if done.status == "Succeeded" else 1
+        view.show_end(out, pipeline, done, findings, problem)
+    return 0 if done.status == "Succeeded" and not problem else 1
 
 
 def _say_how_to_go_on(pipeline: Pipeline, identity: str) -> None:

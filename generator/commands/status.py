@@ -11,6 +11,8 @@ from generator.commands.console import print_json
 from generator.commands.options import json_option, target_options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
     from rich.tree import Tree
 
@@ -83,6 +85,7 @@ def _read(target: Target, node: Node, workload: Workload) -> dict[str, Any]:
         "endpoint": {
             "name": workload.endpoint,
             "status": endpoint["EndpointStatus"] if endpoint else None,
+            "problem": _endpoint_problem(workload, endpoint),
         },
         "studio": {
             "domain": workload.domain,
@@ -91,6 +94,14 @@ def _read(target: Target, node: Node, workload: Workload) -> dict[str, Any]:
         },
         "unseen": sorted(workload.unseen),
     }
+
+
+def _endpoint_problem(workload: Workload, found: Mapping[str, Any] | None) -> str | None:
+    from generator.runs import deployed  # noqa: PLC0415
+
+    if found is None or found["EndpointStatus"] != deployed.FAILED:
+        return None
+    return deployed.failed(workload, found)
 
 
 def _stack(node: Node) -> dict[str, Any]:
@@ -133,6 +144,8 @@ def _show(target: Target, node: Node, found: dict[str, Any]) -> None:
     there = endpoint["status"] or "not there; a run that passes the gate makes it"
     out.print(f"pipeline  {found['pipeline'] or 'none'}; last run: {last}", markup=False)
     out.print(f"endpoint  {endpoint['name'] or 'none'}: {there}", markup=False)
+    if endpoint["problem"]:
+        out.print(f"Of note: {endpoint['problem']}.", style="red", markup=False, soft_wrap=True)
     out.print(
         f"Studio    {studio['domain'] or 'none'}: {studio['apps']} apps run, "
         f"{studio['spaces']} spaces",

@@ -55,7 +55,7 @@ def graph_mermaid(graph: Graph) -> str:
 
 def pipeline_mermaid(definition: dict[str, Any]) -> str:
     """Return the pipeline's graph."""
-    lines = [_HEAD, "flowchart LR", *_chain(outline(definition["Steps"]), None, "")]
+    lines = [_HEAD, "flowchart LR", *_Chain().lines(outline(definition["Steps"]), None)]
     return "\n".join(lines) + "\n"
 
 
@@ -75,15 +75,28 @@ def _vpc(found: Vpc) -> Iterator[str]:
     yield "  end"
 
 
-def _chain(nodes: list[Node], previous: str | None, label: str) -> Iterator[str]:
-    for node in nodes:
-        if node.branches:
-            asked = condition_text(node).replace('"', "'")
-            yield f'{node.name}{{"{words(node.name)}<br/>{asked}?"}}'
-        else:
-            yield f'{node.name}["{words(node.name)}<br/>{node.kind}"]'
-        if previous:
-            yield f"{previous} -->{f'|{label}|' if label else ''} {node.name}"
-        previous, label = node.name, ""
-        for answer, steps in branches(node):
-            yield from _chain(steps, node.name, answer)
+class _Chain:
+    """The steps of a run; after a condition it goes on from the end of its "yes"."""
+
+    def __init__(self) -> None:
+        self._asked: set[str] = set()
+        self._end = ""
+
+    def lines(self, nodes: list[Node], previous: str | None, label: str = "") -> Iterator[str]:
+        """Yield the steps and the arrows between them."""
+        for node in nodes:
+            yield self._step(node)
+            if previous:
+                yield f"{previous} -->{f'|{label}|' if label else ''} {node.name}"
+            previous, label = node.name, ""
+            for answer, steps in branches(node):
+                yield from self.lines(steps, node.name, answer)
+                if answer == "yes" and steps:
+                    previous = self._end
+            self._end = previous
+
+    def _step(self, node: Node) -> str:
+        if not node.branches:
+            return f'{node.name}["{words(node.name)}<br/>{node.kind}"]'
+        asked = condition_text(node, self._asked).replace('"', "'")
+        return f'{node.name}{{"{words(node.name)}<br/>{asked}?"}}'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from generator.diagram.model import words
 from generator.diagram.svg import LARGE, NORMAL, SMALL, Box, Drawing, wrapped
@@ -32,10 +32,24 @@ def branches(node: Node) -> list[tuple[str, list[Node]]]:
     return sorted(node.branches.items(), key=lambda branch: branch[0] != "yes")
 
 
-def condition_text(node: Node) -> str:
-    """Return what a condition asks, in words, such as ``gate.value >= QualityThreshold``."""
+def condition_text(node: Node, asked: set[str]) -> str:
+    """Return what a condition asks, in words, such as ``gate.value >= QualityThreshold``.
+
+    What conditions before it ``asked`` is left out, and what it asks is added to that.
+    """
     places = [flow.place.replace("{", "").replace("}", "") for flow in node.inputs]
-    return " and ".join(place.rpartition(": ")[2] for place in places)
+    questions = [place.rpartition(": ")[2] for place in places]
+    new = [question for question in questions if question not in asked]
+    asked.update(new)
+    return " and ".join(new)
+
+
+class _Place(NamedTuple):
+    """Where a box stands."""
+
+    box: Box
+    row: int
+    column: int
 
 
 class _Rows:
@@ -45,45 +59,57 @@ class _Rows:
         self.drawing = drawing
         self.count = 0
         self.width = (WIDTH - 2 * MARGIN - GAP * (COLUMNS - 1)) / COLUMNS
+        self.asked: set[str] = set()
 
-    def chain(self, nodes: list[Node], row: int, column: int) -> None:
+    def chain(self, nodes: list[Node], row: int, column: int) -> _Place:
+        """Draw steps from a place on; return the place of the last one."""
         self.count = max(self.count, row + 1)
-        previous: Box | None = None
+        last: _Place | None = None
         for node in nodes:
+            if last:
+                column = last.column + 1
+                row = last.row
             if column == COLUMNS:
-                row, column, previous = self._wrap(previous, row), 0, None
-            box = self._box(row, column)
-            self._draw(node, box)
-            if previous:
-                self.drawing.arrow([(previous.right, previous.middle[1]), (box.x, box.middle[1])])
-            previous = box
-            column += 1
-            if node.branches:
-                self._branch(node, box, row, column)
+                row, column, last = self._wrap(last, row), 0, None
+            last = self._next(node, last, row, column)
+        return last or _Place(self._box(row, column), row, column)
 
-    def _wrap(self, previous: Box | None, row: int) -> int:
+    def _next(self, node: Node, last: _Place | None, row: int, column: int) -> _Place:
+        """Draw one step, an arrow to it, and what a condition leads to."""
+        box = self._box(row, column)
+        self._draw(node, box)
+        if last:
+            start = last.box
+            self.drawing.arrow([(start.right, start.middle[1]), (box.x, box.middle[1])])
+        here = _Place(box, row, column)
+        return self._branch(node, here) if node.branches else here
+
+    def _wrap(self, last: _Place | None, row: int) -> int:
         below = self.count
-        if previous:
-            self._down(previous, self._box(below, 0))
+        if last:
+            self._down(last.box, self._box(below, 0))
         self.count = max(self.count, row + 2)
         return below
 
-    def _branch(self, node: Node, box: Box, row: int, column: int) -> None:
+    def _branch(self, node: Node, here: _Place) -> _Place:
+        """Draw a condition's branches; return where a run goes on."""
+        box, end = here.box, here
         for answer, steps in branches(node):
             if answer == "yes" and steps:
                 below = self.count
                 self._down(box, self._box(below, 0))
-                text = f"yes: {condition_text(node)}"
+                text = f"yes: {condition_text(node, self.asked)}"
                 at = (box.middle[0] - 10, box.bottom + 19)
                 self.drawing.text(*at, text, size=SMALL, style="soft", anchor="end")
-                self.chain(steps, below, 0)
+                end = self.chain(steps, below, 0)
             elif steps:
-                target = self._box(row, column)
+                target = self._box(here.row, here.column + 1)
                 middle = box.middle[1]
                 self.drawing.arrow([(box.right, middle), (target.x, middle)], dashed=True)
                 x = box.right + GAP / 2 - 4
                 self.drawing.text(x, middle - 8, answer, size=SMALL, style="soft", anchor="middle")
-                self.chain(steps, row, column)
+                self.chain(steps, here.row, here.column + 1)
+        return end
 
     def _down(self, start: Box, end: Box) -> None:
         """Draw an arrow from below a box to the top of one in a later row."""

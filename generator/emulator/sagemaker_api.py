@@ -13,7 +13,7 @@ from ministack.core.responses import get_region
 from ministack.core.router import extract_access_key_id, extract_region
 from ministack.services import s3
 
-from generator.emulator import sagemaker_access, sagemaker_runs
+from generator.emulator import endpoint_events, sagemaker_access, sagemaker_runs
 from generator.emulator.sagemaker_store import (
     KINDS,
     ApiError,
@@ -100,12 +100,39 @@ def _shown(operation: str, record: Record) -> Fields:
 def _update(kind: str, request: Fields) -> Fields:
     record = named(kind, request)
     if kind == "Endpoint":
-        named("EndpointConfig", {"EndpointConfigName": request["EndpointConfigName"]})
+        _check_update_of_endpoint(record, request)
+        record.fields["before"] = record.fields["EndpointConfigName"]
     if kind == "Pipeline":
         request = {**request, **_pipeline_fields(request)}
     record.fields.update(request)
     _tell(f"Update{kind}", record)
     return _shown(f"Update{kind}", record)
+
+
+def _check_update_of_endpoint(record: Record, request: Fields) -> None:
+    """Refuse an update unless the endpoint is in service ("API_UpdateEndpoint")."""
+    named("EndpointConfig", {"EndpointConfigName": request["EndpointConfigName"]})
+    status = record.fields["EndpointStatus"]
+    if status == "Failed":
+        raise ApiError("ValidationException", f"Cannot update failed endpoint {record.arn}")
+    if status != "InService":
+        raise ApiError("ValidationException", f"Cannot update in-progress endpoint {record.arn}")
+
+
+def _deploy(record: Record) -> None:
+    """End a deployment at once: without jobs, it fails if the model's name contains `broken`."""
+    before = record.fields.pop("before", None)
+    record.fields.pop("FailureReason", None)
+    config = named("EndpointConfig", record.fields).fields
+    models = [variant["ModelName"] for variant in config["ProductionVariants"]]
+    if not any(sagemaker_runs.BROKEN in model for model in models):
+        return
+    record.fields["FailureReason"] = "The primary container did not pass the ping health check."
+    if before is None:
+        record.fields["EndpointStatus"] = "Failed"
+    else:
+        record.fields["EndpointConfigName"] = before
+    endpoint_events.tell(record, "RollingBack" if before else "Failed")
 
 
 def _tell(operation: str, record: Record) -> None:
@@ -221,6 +248,8 @@ def _pipeline_fields(request: Fields) -> Fields:
         raise ApiError("ValidationException", f"Unable to parse pipeline: {problem}") from None
     return {"PipelineDefinition": definition}
 
+
+AFTER.update(CreateEndpoint=_deploy, UpdateEndpoint=_deploy)
 
 PREPARE: dict[str, Callable[[Fields], Fields]] = {
     "Domain": _domain_fields,

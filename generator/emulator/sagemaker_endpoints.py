@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from generator.emulator import endpoint_events
 from generator.emulator.job_logs import ENDPOINTS, Shipment
 from generator.emulator.job_store import RoleStore
 from generator.emulator.sagemaker_jobs import FAILURES, in_background
@@ -142,3 +143,4 @@ def _fail(record: Record, before: Server | None, reason: str) -> None:
         record.fields.update(EndpointStatus="Failed", **now)
     else:
         record.fields.update(EndpointStatus="InService", EndpointConfigName=before.config, **now)
+    endpoint_events.tell(record, "Failed" if before is None else "RollingBack")

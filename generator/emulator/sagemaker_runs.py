@@ -4,8 +4,9 @@ An emulator that was started with jobs (`process.start`) really runs them instea
 `sagemaker_executions.py`, which is in `REAL` then. Without, a run goes through the definition's
 steps and makes the jobs, models, endpoint configurations, endpoints and model packages of it
 through the same API, each with its tags, and each call checked against the rights of the
-pipeline's role. A condition is taken as true. A run whose display name starts with `hold` stays at
-its first step until it is stopped.
+pipeline's role. A condition on what a job measured is taken as
+true. A run whose display name starts with `hold` stays at its first step until it is stopped; a
+model of a run whose display name starts with `broken` cannot be served.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from generator.emulator import sagemaker_access
 from generator.emulator.sagemaker_store import ApiError, Fields, Record, Store, unique_id
 
 HOLD = "hold"
+BROKEN = "broken"
+"""In a model's name, it makes deployments of it fail."""
 STOPPING_SECONDS = 0.3
 # Step type: what it makes, the field with its name, and the name of its metadata.
 MADE_BY = {
@@ -177,15 +180,35 @@ def _member(found: Any, name: str) -> Any:
 def _run_steps(operate: Operate, run: Record, steps: list[Fields], values: _Values) -> None:
     for step in steps:
         if step["Type"] == "Condition":
-            run.fields["steps"].append(_step(step, "Succeeded", {"Condition": {"Outcome": "True"}}))
-            _run_steps(operate, run, step["Arguments"]["IfSteps"], values)
+            outcome = all(_holds(one, values) for one in step["Arguments"]["Conditions"])
+            decided = {"Condition": {"Outcome": str(outcome)}}
+            run.fields["steps"].append(_step(step, "Succeeded", decided))
+            branch = step["Arguments"]["IfSteps" if outcome else "ElseSteps"]
+            _run_steps(operate, run, branch, values)
+        elif step["Type"] == "Fail":
+            raise RuntimeError(f"step {step['Name']} ended the run")
         elif step["Type"] in MADE_BY:
             _run_step(operate, run, step, values)
 
 
+def _holds(condition: Fields, values: _Values) -> bool:
+    """Tell whether a condition holds; what a job would have measured does."""
+    if "Std:JsonGet" in condition["LeftValue"]:
+        return True
+    left, right = values.resolve(condition["LeftValue"]), values.resolve(condition["RightValue"])
+    if condition["Type"] == "Equals":
+        return bool(left == right)
+    return float(left) >= float(right)
+
+
 def _run_step(operate: Operate, run: Record, step: Fields, values: _Values) -> None:
     arguments = values.resolve(step["Arguments"])
-    _, metadata, described = make(operate, step["Type"], step["Name"], run.fields["id"], arguments)
+    display = run.fields.get("PipelineExecutionDisplayName", "")
+    name = BROKEN if display.startswith(BROKEN) else step["Name"]
+    _, metadata, described = make(operate, step["Type"], name, run.fields["id"], arguments)
+    if step["Type"] == "Endpoint" and described["EndpointStatus"] != "InService":
+        run.fields["steps"].append(_step(step, "Failed", metadata))
+        raise RuntimeError(described.get("FailureReason", "the endpoint is not in service"))
     if step["Type"] == "Training":
         place = described["OutputDataConfig"]["S3OutputPath"].rstrip("/")
         model = f"{place}/{described['TrainingJobName']}/output/model.tar.gz"

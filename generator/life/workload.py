@@ -121,7 +121,7 @@ class Workload:
             for words, operation, key, kind, part in kinds
             if part
             for one in self._list(operation, key, NameContains=part)
-            if self._is_ours(one[f"{kind}Arn"])
+            if self.is_ours(one[f"{kind}Arn"])
         ]
 
     def delete_people_s_things(self, sleep: Callable[[float], None]) -> None:
@@ -176,7 +176,8 @@ class Workload:
             if code_of(error) not in _ABSENT | {"ResourceInUse"}:
                 raise
 
-    def _is_ours(self, arn: str) -> bool:
+    def is_ours(self, arn: str) -> bool:
+        """Tell whether a run of this stack's pipeline made it."""
         tags = self._list("list_tags", "Tags", ResourceArn=arn)
         return any((tag["Key"], tag["Value"]) == (OWNER_TAG, self.owner) for tag in tags)
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from pipeline.definition import Environment
+from pipeline.definition import METRICS, Environment, Json, build
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ACCOUNT: Final = "123456789012"
 REGION: Final = "eu-west-1"
 BUCKET: Final = "local-data"
 PIPELINE: Final = "local-pipeline"
+METRIC: Final = "auto"
+LEAST_QUALITY: Final = 0.7
+"""The gate of a deployment with defaults (``generator.parameters``)."""
 _ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/local"
 _REGISTRY: Final = f"dkr.ecr.{REGION}.amazonaws.com"
 
 
-def environment() -> Environment:
+def environment(metric: str = METRIC, threshold: float = LEAST_QUALITY) -> Environment:
     """What a deployment in Ireland would decide, but for real names."""
     return Environment(
         pipeline_name=PIPELINE,
@@ -33,6 +39,28 @@ def environment() -> Environment:
         processing_instance_type="ml.m5.large",
         training_instance_type="ml.m5.large",
         endpoint_instance_type="ml.m5.large",
+        quality_metric=metric,
+        quality_threshold=threshold,
         code_prefix="code/local",
         owner=f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/local/0",
     )
+
+
+def definition(parameters: Mapping[str, Any]) -> Json:
+    """The definition for a run on this machine with ``parameters``.
+
+    Whoever runs it here owns the gate as well: the metric and the threshold of the run are the
+    deployment's.
+    """
+    metric = parameters.get("QualityMetric", METRIC)
+    return build(environment(metric, parameters.get("QualityThreshold", LEAST_QUALITY)))
+
+
+def open_definition() -> Json:
+    """The definition by which a run on this machine sets parameters: it may choose the metric."""
+    found = definition({})
+    free = {"EnumValues": list(METRICS)}
+    declared = [
+        one | (free if one["Name"] == "QualityMetric" else {}) for one in found["Parameters"]
+    ]
+    return found | {"Parameters": declared}

@@ -182,8 +182,15 @@ class _Interpreter:
         left = self._values.resolve(condition["LeftValue"])
         right = self._values.resolve(condition["RightValue"])
         outcome = _compare(kind, left, right)
-        record.gates.append(Gate(kind, left, right, outcome))
+        record.gates.append(Gate(kind, left, right, outcome, self._name(condition["LeftValue"])))
         return outcome
+
+    def _name(self, value: Any) -> str:
+        """What is compared, in words."""
+        if isinstance(value, dict) and "Std:JsonGet" in value:
+            return str(self._execution.parameters.get("QualityMetric", "value"))
+        named = isinstance(value, dict) and "Get" in value
+        return str(value["Get"]).rpartition(".")[2] if named else "value"
 
     def _property_file(self, step: str, name: str) -> str:
         """A property file's text, from where its step stored it."""

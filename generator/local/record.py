@@ -28,6 +28,8 @@ class Gate:
     left: Any
     right: Any
     outcome: bool
+    name: str = "value"
+    """What stood left, in words: a parameter, or the metric of the gate."""
 
 
 @dataclass
@@ -46,6 +48,11 @@ class StepRecord:
     metrics: dict[str, float] = field(default_factory=dict)
     """What a job took: `cpu_seconds`, and `peak_bytes` of its largest process."""
     log: Path | None = None
+
+    @property
+    def decisive(self) -> list[Gate]:
+        """What a condition compared first, and whatever did not hold."""
+        return [gate for number, gate in enumerate(self.gates) if not number or not gate.outcome]
 
     @property
     def seconds(self) -> float:
@@ -87,6 +94,11 @@ class Execution:
     def step(self, name: str) -> StepRecord | None:
         """The step of this name, if it was started."""
         return next((step for step in self.steps if step.name == name), None)
+
+    def compared_by(self, condition: str) -> list[Gate]:
+        """What the condition of this name compared, as far as it decided."""
+        step = self.step(condition)
+        return step.decisive if step else []
 
     @property
     def seconds(self) -> float:

@@ -33,7 +33,6 @@ from pipeline.definition import (
     NO_COLUMN,
     SCRIPTS,
     TABLE_SCHEMA,
-    build,
 )
 from pipeline.validate import validate
 
@@ -87,9 +86,14 @@ class Run:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the pipeline ended well and its endpoint answered."""
-        invoked = self.invocation is not None and self.invocation.status is Status.SUCCEEDED
+        """Whether the pipeline ended well and its endpoint, if it has one, answered."""
+        invoked = self.invocation is None or self.invocation.status is Status.SUCCEEDED
         return self.execution.status is Status.SUCCEEDED and invoked
+
+    @property
+    def deployed(self) -> bool:
+        """Whether the model serves: it does not where the run did not approve of it."""
+        return self.succeeded and self.invocation is not None
 
     @property
     def endpoint(self) -> Endpoint | None:
@@ -137,7 +141,7 @@ class Run:
 
 def check(wanted: Wanted) -> Json:
     """Return the definition to run; raises `InputError` for what the user can mend."""
-    definition = with_defaults(build(account.environment()), wanted.parameters)
+    definition = with_defaults(account.definition(wanted.parameters), wanted.parameters)
     faults = validate(definition)
     if faults:
         raise InputError(f"the pipeline cannot run with these parameters: {faults[0]}")

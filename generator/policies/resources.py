@@ -475,20 +475,27 @@ def failure_rule_name(name: UniqueName) -> Sub:
     return Sub("${Name}-run-failed", Name=name)
 
 
+def endpoint_rule_name(name: UniqueName) -> Sub:
+    """Return the name of the rule for an endpoint that failed, given for the same reason."""
+    return Sub("${Name}-endpoint-failed", Name=name)
+
+
 def dead_letter_policy(queue: Expression, name: UniqueName) -> PolicyDocument:
-    """Return the dead-letter queue's policy: EventBridge for our rule, over TLS only.
+    """Return the dead-letter queue's policy: EventBridge for our rules, over TLS only.
 
     The functions send with their own rights. Source: EventBridge user guide, "Using dead-letter
     queues to process undelivered events".
     """
-    rule = arn("events", "rule/${Name}-run-failed", Name=name)
+    rules = [
+        arn("events", f"rule/${{Name}}-{what}-failed", Name=name) for what in ("endpoint", "run")
+    ]
     return document(
         allow_principal(
             "EventBridgeHandsOver",
             Principal("Service", "events.amazonaws.com"),
             [sqs.SendMessage],
             [queue],
-            Condition(ArnEquals("aws:SourceArn", rule)),
+            Condition(ArnEquals("aws:SourceArn", rules)),
         ),
         deny_everybody(
             "DenyPlainHttp",

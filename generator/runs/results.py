@@ -11,12 +11,11 @@ from botocore.exceptions import ClientError
 
 from generator.figures import figure
 from generator.life.target import in_words
-from pipeline.definition import EVALUATION
+from pipeline.definition import EVALUATION, QUALITY_GATE
 
 if TYPE_CHECKING:
     from generator.runs.executions import Execution, Pipeline
 
-GATE: Final = "QualityGate"
 _REPORT: Final = "evaluation.json"
 
 
@@ -30,6 +29,8 @@ class Decision:
     passed: bool
 
     def __str__(self) -> str:
+        if not self.passed and self.value >= self.threshold:
+            return f"the threshold {figure(self.threshold)} is below the deployment's"
         sign = ">=" if self.passed else "<"
         return f"{self.metric} {figure(self.value)} {sign} {figure(self.threshold)}"
 
@@ -71,7 +72,7 @@ def findings(pipeline: Pipeline, execution: Execution) -> Findings:
         evaluation = _report(pipeline, step.job)
     except ClientError as error:
         return Findings({}, problem=f"the metrics cannot be read: {in_words(error)}")
-    gate = execution.step(GATE)
+    gate = execution.step(QUALITY_GATE)
     if gate is None or not gate.outcome:
         return Findings(evaluation)
     return Findings(evaluation, _decision(pipeline, execution, evaluation, gate.outcome))

@@ -18,7 +18,7 @@ from generator.local.jobs import plain_reason
 from generator.local.table_schema import baseline_name
 from generator.runs import job_log, results
 from generator.runs.results import NOTHING, Findings
-from pipeline.definition import EVALUATION
+from pipeline.definition import EVALUATION, QUALITY_GATE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,7 +52,7 @@ class Notes:
         """Read what came since the last look: the metrics, and the last line of a job's log."""
         for step in execution.steps:
             ended = f"{step.name} {step.outcome}"
-            about = step.name in (EVALUATION.step, results.GATE) and step.status == "Succeeded"
+            about = step.name in (EVALUATION.step, QUALITY_GATE) and step.status == "Succeeded"
             if about and ended not in self._read:
                 self._read.add(ended)
                 self.findings = results.findings(self.pipeline, execution)
@@ -69,7 +69,7 @@ class Notes:
             return self._lines.get(step.name, "")
         if step.name == EVALUATION.step:
             return metrics_in_short(self.findings)
-        if step.kind == "Condition":
+        if step.name == QUALITY_GATE:
             return f"{self.findings.decision}" if self.findings.decision else step.outcome
         if step.kind == "RegisterModel":
             return f"version {step.made_name}"
@@ -187,8 +187,13 @@ def _word(step: Step) -> tuple[str, str]:
     return step.status, _STYLES.get(step.status, "")
 
 
-def show_end(out: Console, pipeline: Pipeline, execution: Execution, findings: Findings) -> None:
-    """Show metrics, the gate's decision, what failed with the end of its log, or the endpoint."""
+def show_end(
+    out: Console, pipeline: Pipeline, execution: Execution, findings: Findings, problem: str = ""
+) -> None:
+    """Show metrics, the gate's decision, what failed with the end of its log, or the endpoint.
+
+    ``problem`` says why the endpoint does not serve the run's model though it was deployed.
+    """
     took = duration(execution.seconds)
     style = _STYLES.get(execution.status, "")
     out.print(f"Execution {execution.id}: {execution.status} after {took}", style=style)
@@ -199,7 +204,10 @@ def show_end(out: Console, pipeline: Pipeline, execution: Execution, findings: F
     if findings.decision:
         _show_decision(out, findings)
     _show_failure(out, pipeline, execution)
-    _show_endpoint(out, pipeline, execution)
+    if problem:
+        out.print(f"Not deployed: {problem}.", style="red", markup=False, soft_wrap=True)
+    else:
+        _show_endpoint(out, pipeline, execution)
 
 
 def _metrics(findings: Findings) -> Table:
@@ -221,7 +229,8 @@ def _show_decision(out: Console, findings: Findings) -> None:
     if decision is not None and decision.passed:
         out.print(f"The model passed the quality gate: {decision}.", markup=False)
     else:
-        out.print(f"The gate refused the model: {decision}.", style="yellow", markup=False)
+        text = f"The quality gate refused the model: {decision}."
+        out.print(text, style="yellow", markup=False)
 
 
 def _show_failure(out: Console, pipeline: Pipeline, execution: Execution) -> None:
@@ -245,10 +254,25 @@ def _show_failure(out: Console, pipeline: Pipeline, execution: Execution) -> Non
 def _show_endpoint(out: Console, pipeline: Pipeline, execution: Execution) -> None:
     deployed = execution.made("Endpoint")
     if deployed is None:
+        _show_registered(out, pipeline, execution)
         return
     options = pipeline.target.options()
     out.print(f"The endpoint {deployed.made_name} serves this model.", markup=False)
     out.print(f"Ask it: python build.py invoke --file ROWS.csv{options}", markup=False)
+
+
+def _show_registered(out: Console, pipeline: Pipeline, execution: Execution) -> None:
+    """Say why a run that ended well did not deploy its model."""
+    registered = execution.made("RegisterModel")
+    if registered is None or execution.status != "Succeeded":
+        return
+    status = pipeline.parameters(execution.arn).get("ApprovalStatus", "")
+    out.print(
+        f"The model was registered as version {registered.made_name} ({status}), and not deployed: "
+        "only a run with ApprovalStatus=Approved deploys its model.",
+        style="yellow",
+        markup=False,
+    )
 
 
 def as_json(pipeline: Pipeline, execution: Execution, findings: Findings) -> dict[str, Any]:

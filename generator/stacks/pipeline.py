@@ -36,7 +36,7 @@ from generator.functions import (
 from generator.lifetime import lifetime
 from generator.policies import functions as rights
 from generator.policies import jobs, people
-from generator.policies.resources import failure_rule_name, topic_policy
+from generator.policies.resources import endpoint_rule_name, failure_rule_name, topic_policy
 from generator.policies.statements import role_arn, role_policy
 from generator.settings import Mode, Settings
 from generator.wiring import (
@@ -65,6 +65,16 @@ SEEDING_MEMORY_MB = 1024
 MANAGING_SECONDS = 900
 FAILED = "Failed"
 STATUS_CHANGE = "SageMaker Model Building Pipeline Execution Status Change"
+ENDPOINT_CHANGE = "SageMaker Endpoint State Change"
+ENDPOINT_FAILURES = (
+    "FAILED",
+    "Failed",
+    "ROLLING_BACK",
+    "RollingBack",
+    "UPDATE_ROLLBACK_FAILED",
+    "UpdateRollbackFailed",
+)
+"""As events spell a status, and as DescribeEndpoint does: documents show both."""
 ALARM_SECONDS = 300
 VARIANT = "AllTraffic"
 
@@ -89,6 +99,8 @@ class Inputs(FunctionInputs):
     processing_instance_type: Text
     training_instance_type: Text
     endpoint_instance_type: Text
+    quality_metric: Text
+    quality_threshold: Number
     auto_gluon_image_tag: Text
     alert_email: OptionalText
 
@@ -240,6 +252,8 @@ def _environment(inputs: Inputs) -> Mapping[str, Expression]:
         "processing_instance_type": inputs.processing_instance_type.across_border(),
         "training_instance_type": inputs.training_instance_type.across_border(),
         "endpoint_instance_type": inputs.endpoint_instance_type.across_border(),
+        "quality_metric": inputs.quality_metric.across_border(),
+        "quality_threshold": inputs.quality_threshold.across_border(),
         "source_hash": package.source_hash(),
         "owner": Ref("AWS::StackId"),
     }
@@ -265,7 +279,7 @@ def _add_alerts(template: Template, inputs: Inputs, pipeline: AWSObject) -> sns.
             TopicArn=topic.ref(),
         ),
     )
-    add(template, _failure_rule(inputs, pipeline, topic))
+    add_all(template, [_failure_rule(inputs, pipeline, topic), _endpoint_rule(inputs, topic)])
     add_all(template, [_server_error_alarm(inputs, topic), _dead_letter_alarm(inputs, topic)])
     return topic
 
@@ -275,11 +289,6 @@ def _failure_rule(inputs: Inputs, pipeline: AWSObject, topic: sns.Topic) -> even
 
     Source: SageMaker developer guide, "Events that SageMaker AI sends to Amazon EventBridge".
     """
-    target = events.Target(
-        Arn=topic.ref(),
-        DeadLetterConfig=events.DeadLetterConfig(Arn=inputs.dead_letter_queue),
-        Id="AlertTopic",
-    )
     return events.Rule(
         "RunFailedRule",
         Description="Runs of the pipeline that failed, or whose model was refused",
@@ -292,7 +301,36 @@ def _failure_rule(inputs: Inputs, pipeline: AWSObject, topic: sns.Topic) -> even
             },
         },
         Name=failure_rule_name(inputs.unique_name),
-        Targets=[target],
+        Targets=[_to_topic(inputs, topic)],
+    )
+
+
+def _endpoint_rule(inputs: Inputs, topic: sns.Topic) -> events.Rule:
+    """Tell of an endpoint that failed, or whose update AWS rolls back, whoever started the run.
+
+    Source: SageMaker developer guide, "SageMaker endpoint state change".
+    """
+    return events.Rule(
+        "EndpointFailedRule",
+        Description="The endpoint failed (python build.py endpoint repair), or went back",
+        EventPattern={
+            "source": ["aws.sagemaker"],
+            "detail-type": [ENDPOINT_CHANGE],
+            "detail": {
+                "EndpointName": [inputs.unique_name],
+                "EndpointStatus": list(ENDPOINT_FAILURES),
+            },
+        },
+        Name=endpoint_rule_name(inputs.unique_name),
+        Targets=[_to_topic(inputs, topic)],
+    )
+
+
+def _to_topic(inputs: Inputs, topic: sns.Topic) -> events.Target:
+    return events.Target(
+        Arn=topic.ref(),
+        DeadLetterConfig=events.DeadLetterConfig(Arn=inputs.dead_letter_queue),
+        Id="AlertTopic",
     )
 
 

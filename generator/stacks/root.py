@@ -144,6 +144,8 @@ def _pipeline_inputs(
         processing_instance_type=given.processing_instance_type,
         training_instance_type=given.training_instance_type,
         endpoint_instance_type=given.endpoint_instance_type,
+        quality_metric=given.quality_metric,
+        quality_threshold=given.quality_threshold,
         auto_gluon_image_tag=given.auto_gluon_image_tag,
         alert_email=given.alert_email,
     )

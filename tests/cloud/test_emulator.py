@@ -805,6 +805,33 @@ def test_a_run_fails_where_its_role_lacks_a_right(cloud: Deployment) -> None:
     iam.delete_role(RoleName="runs")
 
 
+def test_an_endpoint_that_is_not_in_service_refuses_updates(cloud: Deployment) -> None:
+    sagemaker = cloud.session.client("sagemaker")
+    for model in ("good", "broken"):
+        variant = {
+            "VariantName": "v",
+            "ModelName": model,
+            "InstanceType": "ml.m5.large",
+            "InitialInstanceCount": 1,
+        }
+        sagemaker.create_endpoint_config(EndpointConfigName=model, ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName="first", EndpointConfigName="broken")
+    assert sagemaker.describe_endpoint(EndpointName="first")["EndpointStatus"] == "Failed"
+    with pytest.raises(ClientError, match="Cannot update failed endpoint"):
+        sagemaker.update_endpoint(EndpointName="first", EndpointConfigName="good")
+    sagemaker.create_endpoint(EndpointName="second", EndpointConfigName="good")
+    sagemaker.update_endpoint(EndpointName="second", EndpointConfigName="broken")
+    found = sagemaker.describe_endpoint(EndpointName="second")
+    assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", "good")
+    assert "FailureReason" in found
+    sagemaker.delete_endpoint(EndpointName="second")
+    with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
+        sagemaker.update_endpoint(EndpointName="second", EndpointConfigName="good")
+    sagemaker.delete_endpoint(EndpointName="first")
+    for model in ("good", "broken"):
+        sagemaker.delete_endpoint_config(EndpointConfigName=model)
+
+
 def test_what_is_to_be_retained_survives_in_a_nested_stack(cloud: Deployment) -> None:
     kept = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
     name = f"kept-{uuid.uuid4().hex[:8]}"

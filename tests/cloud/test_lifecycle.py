@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from generator.commands import main
 from generator.emulator.inventory import inventory
 from generator.settings import Mode
 from tests.cloud.account import Account, Templates, without_action
@@ -115,6 +118,117 @@ def test_an_update_reaches_the_pipeline_and_never_the_serving_endpoint(
     assert found["PipelineExecutionStatus"] == "Executing"
     table = read(account, outputs["DataBucket"], "raw/data.csv")
     assert table.count(b"\n") == 701
+    assert account.delete(name) == "DELETE_COMPLETE", account.failures(name)
+
+
+def status_of(account: Account, execution: str) -> str:
+    sagemaker = account.client("sagemaker")
+    found = sagemaker.describe_pipeline_execution(PipelineExecutionArn=execution)
+    return f"{found['PipelineExecutionStatus']} {found.get('FailureReason', '')}".strip()
+
+
+def build_py(*arguments: str) -> tuple[int, str]:
+    """Run a command of `build.py`; return how it ended and what it said."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        status = main([*arguments])
+    return status, said.getvalue()
+
+
+@contextlib.contextmanager
+def listening(account: Account, topic: str) -> Iterator[Callable[[], str]]:
+    """Give what a topic told since the last look."""
+    sqs = account.client("sqs")
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": "*",
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    queue = sqs.create_queue(QueueName="alerts", Attributes={"Policy": policy})["QueueUrl"]
+    found = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    account.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=found["QueueArn"])
+
+    def heard() -> str:
+        answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=2)
+        messages = answer.get("Messages", [])
+        for one in messages:
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=one["ReceiptHandle"])
+        return "".join(one["Body"] for one in messages)
+
+    yield heard
+    sqs.delete_queue(QueueUrl=queue)
+
+
+@pytest.mark.usefixtures("nothing_is_left")
+def test_a_failed_endpoint_is_told_repaired_and_made_by_the_next_run(
+    account: Account, name: str
+) -> None:
+    account.deploy(account.package(), name)
+    outputs = account.outputs(name)
+    pipeline, endpoint = outputs["PipelineName"], outputs["EndpointName"]
+    sagemaker = account.client("sagemaker")
+    with listening(account, outputs["AlertTopic"]) as heard:
+        first = account.run_pipeline(pipeline, PipelineExecutionDisplayName="broken-first")
+        alert = heard()
+    assert "did not pass the ping health check" in status_of(account, first)
+    assert endpoint in alert
+    assert "SageMaker Endpoint State Change" in alert
+    assert "FAILED" in alert
+
+    later = account.run_pipeline(pipeline)
+    assert "Cannot update failed endpoint" in status_of(account, later)
+    status, said = build_py("run", "--follow", "--stack-name", name)
+    assert status == 1
+    assert f"python build.py endpoint repair --region eu-west-1 --stack-name {name}" in said
+    assert "endpoint repair" in build_py("status", "--stack-name", name)[1]
+
+    status, said = build_py("endpoint", "repair", "--stack-name", name)
+    assert (status, said) == (
+        0,
+        f"deleted the failed endpoint {endpoint}; the next run creates it\n",
+    )
+    account.run_pipeline(pipeline)
+    assert sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointStatus"] == "InService"
+    assert "nothing to repair" in build_py("endpoint", "repair", "--stack-name", name)[1]
+    assert account.delete(name) == "DELETE_COMPLETE", account.failures(name)
+
+
+@pytest.mark.usefixtures("nothing_is_left")
+def test_an_update_that_was_rolled_back_is_a_failure_and_told(account: Account, name: str) -> None:
+    account.deploy(account.package(), name)
+    outputs = account.outputs(name)
+    account.run_pipeline(outputs["PipelineName"])
+    serving = endpoint_of(account, outputs)
+    with listening(account, outputs["AlertTopic"]) as heard:
+        run = account.run_pipeline(outputs["PipelineName"], PipelineExecutionDisplayName="broken")
+        alert = heard()
+    assert status_of(account, run) == "Succeeded"
+    assert "ROLLING_BACK" in alert
+
+    status, said = build_py("run", "--follow", "--stack-name", name)
+
+    assert status == 1
+    assert f"serves {serving['EndpointConfigName']}, not this run's" in said
+    assert "rolled back (The primary container did not pass" in said
+    assert endpoint_of(account, outputs)["EndpointConfigName"] == serving["EndpointConfigName"]
+    assert account.delete(name) == "DELETE_COMPLETE", account.failures(name)
+
+
+@pytest.mark.usefixtures("nothing_is_left")
+def test_runs_do_not_overlap(account: Account, name: str) -> None:
+    account.deploy(account.package(), name)
+    pipeline = account.outputs(name)["PipelineName"]
+    held = account.run_pipeline(pipeline, PipelineExecutionDisplayName="hold")
+
+    status, said = build_py("run", "--stack-name", name)
+
+    assert status == 1
+    identity = held.rpartition("/")[2]
+    assert said.startswith(f"build.py: execution {identity} is in progress")
+    other = account.run_pipeline(pipeline)  # started from elsewhere: nobody can refuse it
+    assert status_of(account, other) == "Succeeded"
     assert account.delete(name) == "DELETE_COMPLETE", account.failures(name)
 
 

@@ -254,7 +254,10 @@ def test_the_pipelines_mermaid_has_each_step_and_both_branches() -> None:
     assert "Preprocess --> Train" in text
     assert "QualityGate -->|yes| RegisterModel" in text
     assert "QualityGate -->|no| RefuseModel" in text
-    assert "Gate value >= QualityThreshold?" in text
+    assert "RegisterModel --> ApprovalGate" in text
+    assert "ApprovalGate -->|yes| CreateModel" in text
+    assert "Gate value >= QualityThreshold and QualityThreshold >= 0.7?" in text
+    assert "<br/>ApprovalStatus = Approved?" in text
 
 
 def test_the_architectures_mermaid_has_the_ways_of_the_rules() -> None:

@@ -45,6 +45,8 @@ ENVIRONMENT = Environment(
     processing_instance_type="ml.m5.large",
     training_instance_type="ml.m5.xlarge",
     endpoint_instance_type="ml.c6i.large",
+    quality_metric="roc_auc",
+    quality_threshold=0.7,
     code_prefix=f"code/{HASH}",
     owner=STACK_ID,
 )
@@ -55,7 +57,7 @@ def properties(**changes: str) -> dict[str, str]:
     values = asdict(ENVIRONMENT) | {"source_hash": HASH} | changes
     del values["code_prefix"]
     return {
-        property_name(name): ",".join(value) if isinstance(value, tuple) else value
+        property_name(name): ",".join(value) if isinstance(value, tuple) else str(value)
         for name, value in values.items()
     }
 

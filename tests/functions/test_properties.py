@@ -18,15 +18,16 @@ class Sample:
 
     name: str
     rows: int
+    share: float
     is_open: bool
     subnet_ids: tuple[str, ...]
 
 
-GIVEN = {"Name": "x", "Rows": "12", "IsOpen": "true", "SubnetIds": "a,b"}
+GIVEN = {"Name": "x", "Rows": "12", "Share": "0.5", "IsOpen": "true", "SubnetIds": "a,b"}
 
 
 def test_strings_become_types() -> None:
-    assert from_event(Sample, GIVEN) == Sample("x", 12, True, ("a", "b"))
+    assert from_event(Sample, GIVEN) == Sample("x", 12, 0.5, True, ("a", "b"))
 
 
 def test_what_cloudformation_adds_is_ignored() -> None:
@@ -44,11 +45,17 @@ def test_an_empty_list_is_empty() -> None:
         ({"Rows": "ten"}, "property Rows is 'ten'; it must be a whole number"),
         ({"Rows": "1e3"}, "property Rows is '1e3'; it must be a whole number"),
         ({"Rows": " 1"}, "property Rows is ' 1'; it must be a whole number"),
+        ({"Share": "half"}, "property Share is 'half'; it must be a number"),
+        ({"Share": "nan"}, "property Share is 'nan'; it must be a number"),
+        ({"Share": "-inf"}, "property Share is '-inf'; it must be a number"),
         ({"IsOpen": "yes"}, "property IsOpen is 'yes'; it must be true or false"),
         ({"IsOpen": True}, "property IsOpen is True; CloudFormation sends a string"),
         ({"SubnetIds": "a,,b"}, "property SubnetIds is 'a,,b'; it must be a comma-joined list"),
         ({"SubnetIds": ["a"]}, "property SubnetIds is ['a']; CloudFormation sends a string"),
-        ({"Colour": "red"}, "property Colour is unknown; allowed: IsOpen, Name, Rows, SubnetIds"),
+        (
+            {"Colour": "red"},
+            "property Colour is unknown; allowed: IsOpen, Name, Rows, Share, SubnetIds",
+        ),
     ],
 )
 def test_a_malformed_property_is_named_with_its_value(
@@ -71,18 +78,18 @@ def test_the_pipelines_properties_are_its_environment_with_a_hash_for_the_prefix
 
 
 def test_the_code_prefix_follows_from_the_hash() -> None:
-    given = dict.fromkeys(map(property_name, field_names(PipelineProperties)), "x")
+    given = dict.fromkeys(map(property_name, field_names(PipelineProperties)), "0")
     properties = from_event(PipelineProperties, given | {"SourceHash": "0123abcd"})
     assert properties.code_prefix == "code/0123abcd"
 
 
 def test_the_code_prefix_cannot_be_given() -> None:
-    given = dict.fromkeys(map(property_name, field_names(PipelineProperties)), "x")
+    given = dict.fromkeys(map(property_name, field_names(PipelineProperties)), "1")
     with pytest.raises(PropertyError, match="CodePrefix is unknown"):
         from_event(PipelineProperties, given | {"CodePrefix": "raw"})
 
 
 def test_the_pipeline_of_an_older_version_can_still_be_deleted() -> None:
-    given = dict.fromkeys(map(property_name, field_names(PipelineProperties)), "x")
+    given = dict.fromkeys(map(property_name, field_names(PipelineProperties)), "1")
     older = given | {"PreprocessImage": "a scikit-learn image"}
     assert from_event(PipelineProperties, older) == from_event(PipelineProperties, given)

@@ -44,8 +44,8 @@ def steps(account: Account) -> Iterator[tuple[str, str, Json]]:
     definition = build(from_event(PipelineProperties, properties))
     parameters = {one["Name"]: one["DefaultValue"] for one in definition["Parameters"]}
     values = Values(parameters, {"PipelineExecutionId": EXECUTION}, lambda _step, _name: "{}")
-    gate = next(one for one in definition["Steps"] if one["Type"] == "Condition")
-    passed = gate["Arguments"]["IfSteps"]
+    gates = [one for one in definition["Steps"] if one["Type"] == "Condition"]
+    passed = [step for gate in gates for step in gate["Arguments"]["IfSteps"]]
     for step in [one for one in definition["Steps"] if one["Type"] != "Condition"] + passed:
         arguments = values.resolve(step["Arguments"])
         described = _described(step["Name"], step["Type"], arguments)

@@ -192,13 +192,13 @@ def _arns() -> list[str]:
         f"arn:aws:iam::{PLACE.account}:policy/{one.reference}"
         for one in deployment.of_type("AWS::IAM::ManagedPolicy")
     ]
-    rule = deployment.get("pipeline", "RunFailedRule").properties["Name"]
+    rules = [one.properties["Name"] for one in deployment.of_type("AWS::Events::Rule")]
     topic = deployment.get("pipeline", "AlertTopic").reference
     group = deployment.get("pipeline", "ModelPackageGroup").reference
     return [
         *arns,
         *deployment.stack_ids.values(),
-        PLACE.arn("events", f"rule/{rule}"),
+        *(PLACE.arn("events", f"rule/{rule}") for rule in rules),
         topic,
         group,
     ]

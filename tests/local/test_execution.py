@@ -62,17 +62,32 @@ def test_a_good_model_goes_all_the_way() -> None:
     execution = execute(Jobs(auc=0.9))
     assert execution.status is Status.SUCCEEDED
     assert steps(execution)[3:] == [
-        *("QualityGate", "RegisterModel", "CreateModel", "CreateEndpointConfig", "Deploy")
+        *("QualityGate", "RegisterModel"),
+        *("ApprovalGate", "CreateModel", "CreateEndpointConfig", "Deploy"),
     ]
+
+
+@pytest.mark.parametrize("status", ["PendingManualApproval", "Rejected"])
+def test_a_model_that_is_not_approved_ends_at_the_registry(status: str) -> None:
+    execution = execute(Jobs(auc=0.9), ApprovalStatus=status)
+    assert execution.status is Status.SUCCEEDED
+    assert steps(execution)[3:] == ["QualityGate", "RegisterModel", "ApprovalGate"]
+
+
+def test_a_lower_threshold_than_the_deployments_is_refused() -> None:
+    execution = execute(Jobs(auc=0.9), QualityThreshold=-1000)
+    assert (execution.status, execution.refused) == (Status.FAILED, True)
+    assert steps(execution)[3:] == ["QualityGate", "RefuseModel"]
+    assert "asked for at least -1000" in execution.failure_reason
+    assert "this deployment for at least 0.7" in execution.failure_reason
 
 
 def test_a_bad_model_is_refused_with_its_numbers() -> None:
     execution = execute(Jobs(auc=0.61), QualityThreshold=0.8)
     assert (execution.status, execution.refused) == (Status.FAILED, True)
     assert steps(execution)[3:] == ["QualityGate", "RefuseModel"]
-    assert (
-        "roc_auc on the test data is 0.61, below the threshold of 0.8" in execution.failure_reason
-    )
+    told = "roc_auc on the test data is 0.61; the run asked for at least 0.8"
+    assert told in execution.failure_reason
 
 
 def test_the_gate_records_what_it_compared() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from generator.commands.table_options import TABLE_PARAMETERS
 from generator.local import runs
-from generator.local.account import environment
+from generator.local.account import open_definition
 from generator.local.inputs import (
     InputError,
     data_files,
@@ -21,10 +21,10 @@ from generator.local.inputs import (
 )
 from generator.local.runs import Wanted
 from generator.local.sandbox import Abilities, Runtime
-from pipeline.definition import SCRIPTS, build
+from pipeline.definition import SCRIPTS
 from pipeline.limits import ARGUMENT_CHARACTERS
 
-DEFINITION = build(environment())
+DEFINITION = open_definition()
 
 
 def table(folder: Path, content: bytes = b"age,label\n1,0\n2,1\n", name: str = "data.csv") -> Path:

@@ -49,4 +49,6 @@ def test_steps_that_wait_for_each_other_are_named() -> None:
 
 def test_our_pipeline_runs_in_its_order_however_it_is_written() -> None:
     steps = build(environment())["Steps"]
-    assert names(steps[::-1]) == ["Preprocess", "Train", "Evaluate", "QualityGate"]
+    assert names(steps[::-1]) == [
+        *("Preprocess", "Train", "Evaluate", "QualityGate", "ApprovalGate")
+    ]

@@ -30,6 +30,8 @@ def environment() -> Environment:
         processing_instance_type="ml.m5.large",
         training_instance_type="ml.m5.xlarge",
         endpoint_instance_type="ml.c6i.large",
+        quality_metric="roc_auc",
+        quality_threshold=0.7,
         code_prefix="code/0123abcd",
         owner="arn:aws:cloudformation:eu-west-1:123456789012:stack/demo/1234",
     )

@@ -35,8 +35,17 @@ JOBS = ("Preprocess", "Train", "Evaluate")
 def steps(definition: Json) -> dict[str, Json]:
     """All steps by name, those inside the gate included."""
     found = {step["Name"]: step for step in definition["Steps"]}
-    gate = found["QualityGate"]["Arguments"]
-    return found | {step["Name"]: step for step in gate["IfSteps"] + gate["ElseSteps"]}
+    return found | {step["Name"]: step for step in inside(definition)}
+
+
+def inside(definition: Json) -> list[Json]:
+    """The steps inside the conditions."""
+    gates = [step["Arguments"] for step in definition["Steps"] if step["Type"] == "Condition"]
+    return [step for gate in gates for step in gate["IfSteps"] + gate["ElseSteps"]]
+
+
+def names(steps: list[Json]) -> list[str]:
+    return [step["Name"] for step in steps]
 
 
 def values(value: object, name: str) -> Iterator[Any]:
@@ -126,12 +135,55 @@ def test_each_role_serves_one_purpose(definition: Json, environment: Environment
 
 
 def test_nothing_serves_before_the_gate(definition: Json) -> None:
-    assert [step["Name"] for step in definition["Steps"]] == [
-        "Preprocess",
-        "Train",
-        "Evaluate",
-        "QualityGate",
-    ]
+    gates = ["QualityGate", "ApprovalGate"]
+    assert names(definition["Steps"]) == ["Preprocess", "Train", "Evaluate", *gates]
+
+
+def at_least(left: object, right: object) -> Json:
+    """A condition, as it stands in a definition."""
+    return {"Type": "GreaterThanOrEqualTo", "LeftValue": left, "RightValue": right}
+
+
+def passes(environment: Environment) -> list[Json]:
+    """What both gates ask of a model."""
+    report = {"Get": "Steps.Evaluate.PropertyFiles.Gate"}
+    value = {"Std:JsonGet": {"PropertyFile": report, "Path": "value"}}
+    asked = {"Get": "Parameters.QualityThreshold"}
+    return [at_least(value, asked), at_least(asked, environment.quality_threshold)]
+
+
+def test_a_run_cannot_ask_for_less_than_its_deployment(
+    definition: Json, environment: Environment
+) -> None:
+    gate = steps(definition)["QualityGate"]["Arguments"]
+    assert gate["Conditions"] == passes(environment)
+    assert names(gate["IfSteps"]) == ["RegisterModel"]
+    assert names(gate["ElseSteps"]) == ["RefuseModel"]
+
+
+def test_a_run_cannot_choose_another_metric(definition: Json, environment: Environment) -> None:
+    metric = next(one for one in definition["Parameters"] if one["Name"] == "QualityMetric")
+    assert metric["EnumValues"] == [metric["DefaultValue"]] == [environment.quality_metric]
+
+
+def test_instance_counts_are_fixed(definition: Json) -> None:
+    counts = [*values(definition, "InstanceCount"), *values(definition, "InitialInstanceCount")]
+    assert counts == [1, 1, 1, 1]
+
+
+def test_only_an_approved_model_that_passed_the_gate_is_served(
+    definition: Json, environment: Environment
+) -> None:
+    gate = steps(definition)["ApprovalGate"]["Arguments"]
+    status = {"Get": "Parameters.ApprovalStatus"}
+    approved = {"Type": "Equals", "LeftValue": status, "RightValue": "Approved"}
+    assert gate["Conditions"] == [approved, *passes(environment)]
+    assert names(gate["IfSteps"]) == ["CreateModel", "CreateEndpointConfig", "Deploy"]
+    assert gate["ElseSteps"] == []
+
+
+def test_a_model_is_registered_before_it_is_made(definition: Json) -> None:
+    assert steps(definition)["CreateModel"]["DependsOn"] == ["RegisterModel"]
 
 
 def test_the_refusal_names_metric_value_and_threshold(definition: Json) -> None:
@@ -181,7 +233,7 @@ def test_preprocess_is_told_what_was_named(definition: Json) -> None:
 def test_the_gate_reads_a_file_of_its_own(definition: Json) -> None:
     (file,) = steps(definition)["Evaluate"]["PropertyFiles"]
     assert file["FilePath"] == "gate.json"
-    (condition,) = steps(definition)["QualityGate"]["Arguments"]["Conditions"]
+    condition, _ = steps(definition)["QualityGate"]["Arguments"]["Conditions"]
     assert condition["LeftValue"]["Std:JsonGet"]["Path"] == "value"
 
 

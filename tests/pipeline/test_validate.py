@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 def step(definition: Json, name: str) -> Json:
     """The step `name`, inside the gate or outside."""
-    gate = definition["Steps"][-1]["Arguments"]
-    for candidate in definition["Steps"] + gate["IfSteps"] + gate["ElseSteps"]:
+    gates = [one["Arguments"] for one in definition["Steps"] if one["Type"] == "Condition"]
+    inner = [one for gate in gates for one in gate["IfSteps"] + gate["ElseSteps"]]
+    for candidate in definition["Steps"] + inner:
         if candidate["Name"] == name:
             found: Json = candidate
             return found
@@ -205,7 +206,15 @@ FAULTS: dict[str, tuple[Callable[[Json], object], str]] = {
             arguments(d, "RefuseModel"), "ErrorMessage", {"Get": "Steps.CreateModel.ModelName"}
         ),
         "RefuseModel: ErrorMessage: Steps.CreateModel.ModelName: "
-        "CreateModel may not have run: it is inside QualityGate.IfSteps",
+        "CreateModel may not have run: it is inside ApprovalGate.IfSteps",
+    ),
+    "a condition inside a condition": (
+        lambda d: arguments(d, "QualityGate")["IfSteps"].append(d["Steps"].pop()),
+        "ApprovalGate: Type: a condition inside QualityGate.IfSteps is not supported",
+    ),
+    "a dependency on a condition": (
+        lambda d: put(step(d, "ApprovalGate"), "DependsOn", ["QualityGate"]),
+        "ApprovalGate: DependsOn: a step cannot depend on the condition QualityGate",
     ),
     "an input that is written out": (
         lambda d: put(train_channel(d), "S3Uri", "s3://demo-data/processed/train/"),

@@ -24,6 +24,7 @@ STEPS = [
     "Evaluate",
     "QualityGate",
     "RegisterModel",
+    "ApprovalGate",
     "CreateModel",
     "CreateEndpointConfig",
     "Deploy",
@@ -212,12 +213,37 @@ def test_a_refused_model_is_explained_and_what_serves_stays(
     assert done.status == 1
     assert "QualityGate: No" in done.out
     assert "RefuseModel: Refused" in done.out
-    assert "The gate refused the model: roc_auc 0." in done.out
+    assert "The quality gate refused the model: roc_auc 0." in done.out
     assert "< 0.999." in done.out
     after = sagemaker.describe_endpoint(EndpointName=outputs["EndpointName"])
     for name in ("EndpointStatus", "EndpointConfigName", "LastModifiedTime"):
         assert after[name] == before[name]
     assert heard_of(aws, alerts, build_py("history", "--json").json[0]["id"])
+
+
+def test_a_run_that_asks_for_less_than_the_deployment_is_wrong_use(
+    build_py: Command, outputs: dict[str, str]
+) -> None:
+    assert outputs
+    done = build_py("run", "--set", "QualityThreshold=-1000")
+
+    assert done.status == 2
+    assert "got QualityThreshold=-1000.0: at least 0.7 is allowed" in done.err
+
+
+def test_a_model_that_is_not_approved_ends_at_the_registry(
+    build_py: Command, succeeded: str, aws: Session, outputs: dict[str, str]
+) -> None:
+    assert succeeded
+    sagemaker = aws.client("sagemaker")
+    before = sagemaker.describe_endpoint(EndpointName=outputs["EndpointName"])
+    done = build_py("run", *FAST, "--set", "ApprovalStatus=PendingManualApproval")
+
+    assert done.status == 0
+    assert "ApprovalGate: No" in done.out
+    assert "(PendingManualApproval), and not deployed" in done.out
+    after = sagemaker.describe_endpoint(EndpointName=outputs["EndpointName"])
+    assert after["EndpointConfigName"] == before["EndpointConfigName"]
 
 
 def test_a_failed_step_is_told_with_its_reason_and_the_end_of_its_log(

@@ -24,8 +24,8 @@ def definition() -> Json:
     """A definition; what a deployment decides is of no matter to the scripts."""
     hints = get_type_hints(Environment)
     names = [field.name for field in dataclasses.fields(Environment)]
-    texts: dict[str, Any] = {name: "x" if hints[name] is str else ("x",) for name in names}
-    return build(Environment(**texts))
+    values: dict[object, Any] = {str: "x", float: 0.5}
+    return build(Environment(**{name: values.get(hints[name], ("x",)) for name in names}))
 
 
 def arguments(definition: Json, name: str) -> Json:

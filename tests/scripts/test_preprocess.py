@@ -15,7 +15,7 @@ import preprocess
 import pytest
 
 from functions.seed_data.table import blocks
-from tests.scripts.tables import COLUMNS, Result, Rows, as_bytes, csv_text, customers
+from tests.scripts.tables import COLUMNS, Result, as_bytes, csv_text, customers
 
 RANDOM = random.Random
 
@@ -38,9 +38,8 @@ def split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Split:
             path = folder / "data" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(as_bytes(content))
-        places = [
-            (f"--{name}", str(folder / name)) for name in ("data", "train", "test", "schema", "profile")
-        ]
+        folders = ("data", "train", "test", "schema", "profile")
+        places = [(f"--{name}", str(folder / name)) for name in folders]
         argv = [text for pair in places for text in pair]
         return Result(folder, preprocess.main([*argv, "--label", label, *arguments]))
 

@@ -29,7 +29,7 @@ from sagemaker.core.shapes import (
     Tag,
 )
 from sagemaker.core.training.configs import Compute, Networking
-from sagemaker.core.workflow.conditions import ConditionGreaterThanOrEqualTo
+from sagemaker.core.workflow.conditions import ConditionEquals, ConditionGreaterThanOrEqualTo
 from sagemaker.core.workflow.execution_variables import ExecutionVariables
 from sagemaker.core.workflow.functions import Join, JsonGet
 from sagemaker.core.workflow.parameters import ParameterFloat, ParameterInteger, ParameterString
@@ -49,7 +49,7 @@ from sagemaker.mlops.workflow.retry import (
 from sagemaker.mlops.workflow.steps import ProcessingStep, TrainingStep
 from sagemaker.train.model_trainer import ModelTrainer
 
-from pipeline.definition import METRICS, OWNER_TAG, PRESETS, PROBLEMS, Environment
+from pipeline.definition import OWNER_TAG, PRESETS, PROBLEMS, Environment
 
 Json = dict[str, Any]
 
@@ -105,8 +105,12 @@ class Builder:
             ParameterString("ModelFamilies", default_value="GBM,CAT,XGB"),
             ParameterInteger("TimeLimitSeconds", default_value=600),
             ParameterFloat("LatencyLimitMilliseconds", default_value=0.0),
-            ParameterString("QualityMetric", default_value="auto", enum_values=list(METRICS)),
-            ParameterFloat("QualityThreshold", default_value=0.7),
+            ParameterString(
+                "QualityMetric",
+                default_value=given.quality_metric,
+                enum_values=[given.quality_metric],
+            ),
+            ParameterFloat("QualityThreshold", default_value=given.quality_threshold),
             ParameterString(
                 "ApprovalStatus",
                 default_value="Approved",
@@ -134,7 +138,9 @@ class Builder:
             JsonGet(step_name="Evaluate", property_file=file, json_path=path)
             for path in ("metric", "value")
         )
-        return [preprocess, self.train, evaluate, self._gate(metric, value)]
+        register = self._register()
+        gate = self._gate(metric, value, register)
+        return [preprocess, self.train, evaluate, gate, self._approval(value, register)]
 
     @staticmethod
     def _output_of(step: Any, name: str) -> Any:
@@ -282,16 +288,29 @@ class Builder:
         )
         return Channel(channel_name=name, data_source=DataSource(s3_data_source=source))
 
-    def _gate(self, metric: Any, value: Any) -> Any:
-        condition = ConditionGreaterThanOrEqualTo(
-            left=value, right=self.parameters["QualityThreshold"]
-        )
+    def _gate(self, metric: Any, value: Any, register: Any) -> Any:
         return ConditionStep(
             "QualityGate",
-            conditions=[condition],
-            if_steps=self._deployment(),
+            conditions=self._passes(value),
+            if_steps=[register],
             else_steps=[self._refusal(metric, value)],
         )
+
+    def _approval(self, value: Any, register: Any) -> Any:
+        approved = ConditionEquals(left=self.parameters["ApprovalStatus"], right="Approved")
+        return ConditionStep(
+            "ApprovalGate",
+            conditions=[approved, *self._passes(value)],
+            if_steps=self._deployment(register),
+            else_steps=[],
+        )
+
+    def _passes(self, value: Any) -> list[Any]:
+        threshold, least = self.parameters["QualityThreshold"], self.environment.quality_threshold
+        return [
+            ConditionGreaterThanOrEqualTo(left=value, right=threshold),
+            ConditionGreaterThanOrEqualTo(left=threshold, right=least),
+        ]
 
     def _refusal(self, metric: Any, value: Any) -> Any:
         message = Join(
@@ -301,9 +320,10 @@ class Builder:
                 metric,
                 " on the test data is ",
                 value,
-                ", below the threshold of ",
+                "; the run asked for at least ",
                 self.parameters["QualityThreshold"],
-                ". All metrics: ",
+                ", and this deployment for at least "
+                f"{self.environment.quality_threshold}. All metrics: ",
                 self.evaluation,
                 "/evaluation.json",
             ],
@@ -322,11 +342,10 @@ class Builder:
             },
         }
 
-    def _deployment(self) -> list[Any]:
-        register = self._register()
+    def _deployment(self, register: Any) -> list[Any]:
         model = self._model(register)
         config = self._endpoint_config(model)
-        return [register, model, config, self._endpoint(config)]
+        return [model, config, self._endpoint(config)]
 
     def _register(self) -> Any:
         self._start_model_step()

@@ -82,8 +82,9 @@ def test_every_reason_is_still_needed(found: dict[str, tuple[object, object]]) -
 
 def test_steps_and_parameters_stand_in_the_same_order(environment: Environment) -> None:
     def names(definition: Json) -> list[list[str]]:
-        gate = definition["Steps"][-1]["Arguments"]
-        lists = definition["Parameters"], definition["Steps"], gate["IfSteps"], gate["ElseSteps"]
+        gates = [one["Arguments"] for one in definition["Steps"] if one["Type"] == "Condition"]
+        inner = [gate[branch] for gate in gates for branch in ("IfSteps", "ElseSteps")]
+        lists = definition["Parameters"], definition["Steps"], *inner
         return [[item["Name"] for item in items] for items in lists]
 
     assert names(Builder(environment).definition()) == names(build(environment))

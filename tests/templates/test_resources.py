@@ -288,9 +288,18 @@ def test_messages_are_encrypted_with_our_key(deployment: Deployment, kind: str) 
         assert key == deployment.outputs["security"]["KeyArn"], one
 
 
+def test_the_rule_for_a_failed_endpoint_names_it_and_how_events_spell_failure(
+    deployment: Deployment,
+) -> None:
+    """Documents show `FAILED` in events and `Failed` in DescribeEndpoint."""
+    detail = deployment.get("pipeline", "EndpointFailedRule").properties["EventPattern"]["detail"]
+    assert detail["EndpointName"] == [deployment.outputs["pipeline"]["EndpointName"]]
+    assert {"FAILED", "Failed", "ROLLING_BACK", "RollingBack"} <= set(detail["EndpointStatus"])
+
+
 def test_the_rule_for_failed_runs_matches_what_sagemaker_sends(deployment: Deployment) -> None:
     """`detail` of the event has the pipeline's ARN, and no name."""
-    (rule,) = deployment.of_type("AWS::Events::Rule")
+    rule = deployment.get("pipeline", "RunFailedRule")
     pattern = rule.properties["EventPattern"]
     assert pattern["source"] == ["aws.sagemaker"]
     assert set(pattern["detail"]) == {"currentPipelineExecutionStatus", "pipelineArn"}

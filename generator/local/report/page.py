@@ -11,7 +11,7 @@ from generator.local.record import Status
 from generator.local.report import charts, data, markup, regression
 from generator.local.sandbox import tail
 from generator.local.table_schema import baseline_of, plain_name
-from pipeline.definition import EVALUATION
+from pipeline.definition import EVALUATION, QUALITY_GATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -89,12 +89,20 @@ def _verdict(run: Run) -> str:
     if execution.refused:
         return _banner("refused", "!", "Refused by the gate", _decision(run))
     if run.succeeded:
-        text = _decision(run) + " The endpoint answered over HTTP."
-        return _banner("passed", "✓", "Passed the gate, deployed", text)
+        return _passed(run)
     failed = _failed_step(run)
     name = failed.name if failed else "The run"
     reason = plain_reason(failed.failure_reason) if failed else str(execution.status)
     return _banner("failed", "\N{MULTIPLICATION SIGN}", f"{name} failed", reason)
+
+
+def _passed(run: Run) -> str:
+    decision = _decision(run)
+    if run.deployed:
+        text = f"{decision} The endpoint answered over HTTP."
+        return _banner("passed", "✓", "Passed the gate, deployed", text)
+    status = run.execution.parameters["ApprovalStatus"]
+    return _banner("passed", "✓", f"Passed the gate, registered as {status}", decision)
 
 
 def _banner(kind: str, mark: str, title: str, text: str) -> str:
@@ -107,10 +115,9 @@ def _banner(kind: str, mark: str, title: str, text: str) -> str:
 def _decision(run: Run) -> str:
     words = {True: "reaches", False: "is below"}
     return " ".join(
-        f"{run.metric} {markup.short(gate.left)} {words[gate.outcome]} "
-        f"the threshold {markup.short(gate.right)}."
-        for step in run.execution.steps
-        for gate in step.gates
+        f"{run.metric if gate.name == 'value' else gate.name} {markup.short(gate.left)} "
+        f"{words[gate.outcome]} the threshold {markup.short(gate.right)}."
+        for gate in run.execution.compared_by(QUALITY_GATE)
     )
 
 
