@@ -30,6 +30,7 @@ STEPS = [
     "Deploy",
 ]
 ROWS = 5
+V01 = Path(__file__).parents[1] / "cloud" / "fixtures" / "v0.1" / "model.tar.gz"
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +203,66 @@ def test_rows_that_the_model_cannot_read_are_wrong_use(build_py: Command, succee
     assert done.err.count("\n") == 1
 
 
+def serve(aws: Session, endpoint: str, config: str) -> None:
+    """Let the endpoint serve another configuration, and wait until it does."""
+    sagemaker = aws.client("sagemaker")
+    sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config)
+    for _ in range(600):
+        found = sagemaker.describe_endpoint(EndpointName=endpoint)
+        if found["EndpointStatus"] != "Updating":
+            assert found["EndpointConfigName"] == config, found.get("FailureReason")
+            return
+        time.sleep(0.1)
+    raise AssertionError("the endpoint was not updated")
+
+
+def test_the_endpoint_can_go_back_to_a_model_of_0_1_and_forward_again(
+    build_py: Command, succeeded: str, aws: Session, outputs: dict[str, str], rows: Path
+) -> None:
+    assert succeeded
+    sagemaker, endpoint = aws.client("sagemaker"), outputs["EndpointName"]
+    today = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=today)
+    variant = config["ProductionVariants"][0]
+    model = sagemaker.describe_model(ModelName=variant["ModelName"])
+    answers = build_py("invoke", "--file", str(rows), "--json").json["predictions"]
+    key = "models/by-0.1/output/model.tar.gz"
+    aws.client("s3").put_object(Bucket=outputs["DataBucket"], Key=key, Body=V01.read_bytes())
+    archive = {"ModelDataUrl": f"s3://{outputs['DataBucket']}/{key}"}
+    sagemaker.create_model(
+        ModelName="by-0-1",
+        PrimaryContainer={**model["PrimaryContainer"], **archive},
+        **{name: model[name] for name in ("ExecutionRoleArn", "VpcConfig")},
+        EnableNetworkIsolation=True,
+    )
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="by-0-1", ProductionVariants=[{**variant, "ModelName": "by-0-1"}]
+    )
+
+    serve(aws, endpoint, "by-0-1")
+    older = build_py("invoke", "--file", str(rows), "--json").json["predictions"]
+    serve(aws, endpoint, today)
+
+    assert [one["label"] in {"0", "1"} for one in older] == [True] * ROWS
+    assert older != answers
+    assert build_py("invoke", "--file", str(rows), "--json").json["predictions"] == answers
+    sagemaker.delete_endpoint_config(EndpointConfigName="by-0-1")
+    sagemaker.delete_model(ModelName="by-0-1")
+
+
+def test_a_value_that_no_argument_holds_is_refused_before_the_start(
+    build_py: Command, outputs: dict[str, str]
+) -> None:
+    assert outputs
+    runs = len(build_py("history", "--json").json)
+    done = build_py("run", "--set", f"ExcludeColumns={'x' * 300}")
+
+    assert done.status == 2
+    assert "with 300 characters: a job's argument holds at most 238 of them" in done.err
+    assert done.err.count("\n") == 1
+    assert len(build_py("history", "--json").json) == runs
+
+
 def test_a_refused_model_is_explained_and_what_serves_stays(
     build_py: Command, succeeded: str, aws: Session, outputs: dict[str, str], alerts: str
 ) -> None:
@@ -253,9 +314,9 @@ def test_a_failed_step_is_told_with_its_reason_and_the_end_of_its_log(
     done = build_py("run", "--set", "LabelColumn=nope")
 
     assert done.status == 1
-    assert "Preprocess failed: label column 'nope' is not in the table" in done.out
+    assert "Preprocess failed: label column: 'nope' is not in the table" in done.out
     _, _, log = done.out.partition("The end of its log, /aws/sagemaker/ProcessingJobs/pipelines-")
-    assert "error: label column 'nope'" in log
+    assert "error: label column: 'nope'" in log
 
 
 def test_a_failure_is_told_to_programs_too(build_py: Command, outputs: dict[str, str]) -> None:
@@ -265,7 +326,7 @@ def test_a_failure_is_told_to_programs_too(build_py: Command, outputs: dict[str,
     assert done.status == 1
     failure = done.json["failure"]
     assert failure["step"] == "Preprocess"
-    assert failure["reason"].startswith("label column 'nope' is not in the table")
+    assert failure["reason"].startswith("label column: 'nope' is not in the table")
     assert any("nope" in line for line in failure["log"])
     assert [step["status"] for step in done.json["steps"]] == ["Failed"]
 
@@ -392,6 +453,7 @@ def test_a_second_model_takes_the_place_of_the_first_without_a_gap(
     sagemaker, runtime = aws.client("sagemaker"), aws.client("sagemaker-runtime")
     name = {"EndpointName": outputs["EndpointName"]}
     before = sagemaker.describe_endpoint(**name)
+    aws.client("s3").delete_object(Bucket=outputs["DataBucket"], Key="raw/data.csv.bak")
     whole_folder = f"InputData=s3://{outputs['DataBucket']}/raw/"
     started = build_py("run", *FAST, "--set", whole_folder, "--no-wait", "--json").json
     arn, asked = {"PipelineExecutionArn": started["arn"]}, 0
