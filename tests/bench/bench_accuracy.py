@@ -60,7 +60,7 @@ def measure(data: Path, folder: Path) -> Measured:
         "QualityThreshold": THRESHOLD,
     }
     with finished(data, parameters, folder) as run:
-        files = [run.output(TRAIN_DATA, "train.csv"), run.output(TEST_DATA, "test.csv")]
+        files = [run.output(TRAIN_DATA, "train.parquet"), run.output(TEST_DATA, "test.parquet")]
         others = found(inside("other_models", *map(str, files), LABEL, str(SECONDS)))
         evaluation = run.evaluation
         return Measured(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from functions.seed_data.table import blocks
-from tests.bench.job_scripts import inside, job
+from tests.bench.job_scripts import PREPROCESS_FOLDERS, inside, job
 from tests.bench.measure import Cost, best
 from tests.bench.page import circumstances, replace_section, table
 
@@ -48,9 +48,7 @@ def measure(rows: int, times: int) -> list[Measured]:
         with source.open("wb") as file:
             file.writelines(blocks(rows, seed=0))
         ways = {
-            OURS: lambda: job(
-                "preprocess", folder, "data", "train", "test", "profile", label="label"
-            ),
+            OURS: lambda: job("preprocess", folder, *PREPROCESS_FOLDERS, label="label"),
             SAMPLED: lambda: inside("pandas_split", str(source)),
             WRITTEN: lambda: inside("pandas_split", str(source), name),
         }

@@ -27,7 +27,6 @@ from typing import Final
 from functions.seed_data.table import LABEL, blocks
 from generator.local.inputs import sample
 from generator.local.serving import HOST, Endpoint
-from pipeline.definition import TEST_DATA
 from tests.bench.in_process import Calls, calling
 from tests.bench.local_run import finished
 from tests.bench.page import circumstances, replace_section, table
@@ -51,11 +50,11 @@ Times = dict[tuple[str, int], list[Pair]]
 
 @dataclass(frozen=True)
 class Served:
-    """A model that an endpoint serves, its folder, the rows for tests, and how good it is."""
+    """A model that an endpoint serves, its folder, the table for requests, and how good it is."""
 
     endpoint: Endpoint
     model: Path
-    test: Path
+    table: Path
     roc_auc: float
 
 
@@ -65,21 +64,21 @@ def serving(folder: Path) -> Iterator[Served]:
     data = folder / "data.csv"
     data.write_bytes(b"".join(blocks(TABLE_ROWS, seed=1)))
     with finished(data, {}, folder / "runs") as run:
-        train, test = run.execution.step("Train"), run.output(TEST_DATA, "test.csv")
-        if run.endpoint is None or train is None or test is None:
-            raise RuntimeError("the run succeeded without a model, an endpoint or test data")
+        train = run.execution.step("Train")
+        if run.endpoint is None or train is None:
+            raise RuntimeError("the run succeeded without a model or an endpoint")
         archive = run.store.path(train.description["ModelArtifacts"]["S3ModelArtifacts"])
         with tarfile.open(archive) as packed:
             packed.extractall(folder / "model", filter="data")
-        yield Served(run.endpoint, folder / "model", test, run.evaluation["metrics"]["roc_auc"])
+        yield Served(run.endpoint, folder / "model", data, run.evaluation["metrics"]["roc_auc"])
 
 
 def measure(served: Served) -> Times:
     """Milliseconds by way and rows: some calls each way, then some more each way, and so on."""
     times: Times = defaultdict(list)
-    with calling(served.model, served.test) as call:
+    with calling(served.model, served.table) as call:
         for rows, (burst, calls) in CALLS.items():
-            bodies = list(_bodies(served.test, rows, burst))
+            bodies = list(_bodies(served.table, rows, burst))
             for number in range(calls // burst + 1):
                 for way, found in _round(served.endpoint, call, rows, bodies).items():
                     if number:  # the first round warms up
@@ -98,9 +97,9 @@ def _round(
     }
 
 
-def _bodies(test: Path, rows: int, calls: int) -> Iterator[bytes]:
+def _bodies(source: Path, rows: int, calls: int) -> Iterator[bytes]:
     """Requests in CSV, with a header and without the label, of other rows each time."""
-    header, *found = sample(test, rows + calls)
+    header, *found = sample(source, rows + calls)
     skipped = header.index(LABEL)
     for start in range(calls):
         text = io.StringIO()

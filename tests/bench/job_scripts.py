@@ -10,6 +10,7 @@ from typing import Any, Final
 from tests.bench.measure import ROOT, Cost, run
 
 PYTHON: Final = ROOT / ".venv-local/bin/python"
+PREPROCESS_FOLDERS: Final = ("data", "train", "test", "schema", "profile")
 SCRIPTS: Final = ROOT / "pipeline/scripts"
 ENVIRONMENT: Final = {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONDONTWRITEBYTECODE": "1"}
 """As the local run sets them: OpenMP's threads do not burn the time that others need."""

@@ -1,13 +1,13 @@
 """One model called in process in several ways, when it is asked for.
 
-Arguments: the unpacked model, and a table with label to take rows from. For each line of its
-standard input, `WAY ROWS CALLS`, it makes calls, one right after another, and answers the
-milliseconds of each as JSON: on the clock, and of processor.
+Arguments: the unpacked model, and a CSV table to take rows from. For each line of its standard
+input, `WAY ROWS CALLS`, it makes calls, one right after another, and answers the milliseconds of
+each as JSON: on the clock, and of processor.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import io
 import json
 import sys
@@ -17,23 +17,21 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from autogluon.tabular import TabularPredictor
 
 Call = Callable[[], object]
 
 
 def main(folder: str, source: str) -> None:
     """Answer until the standard input ends."""
-    code = _code(Path(folder) / "code/inference.py")
+    sys.path.insert(0, str(Path(folder) / "code"))
+    code = importlib.import_module("inference")
     model = code.model_fn(folder)
-    predictor = TabularPredictor.load(str(Path(folder) / code.PREDICTOR), verbosity=0)
-    predictor.persist()
-    table = pd.read_csv(source).drop(columns=model.label)
+    table = pd.read_csv(source)[[column.name for column in model.schema.features]]
     print("ready", flush=True)
     for line in sys.stdin:
         way, rows, count = line.split()
         frames = [_some(table, number, int(rows)) for number in range(int(count))]
-        calls = [_call(way, (code, model, predictor), frame) for frame in frames]
+        calls = [_call(way, code, model, frame) for frame in frames]
         print(json.dumps([_ms(call) for call in calls]), flush=True)
 
 
@@ -44,30 +42,26 @@ def _ms(call: Call) -> tuple[float, float]:
     return (ended[0] - began[0]) * 1000, (ended[1] - began[1]) * 1000
 
 
-def _call(way: str, loaded: tuple[Any, Any, Any], frame: pd.DataFrame) -> Call:
-    """What is measured: AutoGluon's call as it is, or from the request's bytes, or all of ours."""
-    code, model, predictor = loaded
-    if way == "frame":
-        return lambda: predictor.predict_proba(frame)
+def _call(way: str, code: Any, model: Any, frame: pd.DataFrame) -> Call:
+    """What is measured: AutoGluon's call as it is, or from the request's bytes, or all of ours.
+
+    The table has no dates: its columns are those that AutoGluon has.
+    """
     body = frame.to_csv(index=False).encode()
-    if way == "csv":
-        return lambda: predictor.predict_proba(pd.read_csv(io.BytesIO(body)))
-    return lambda: code.transform_fn(model, body, "text/csv", "application/json")
+    if way == "transform":
+        return lambda: code.transform_fn(model, body, "text/csv", "application/json")
+    ready = code.frame(model.schema.features, code._read(model.schema, body, "text/csv").values)
+    if way == "frame":
+        return lambda: model.predictor.predict_proba(ready)
+    names = dict(zip(frame.columns, ready.columns, strict=True))
+    return lambda: model.predictor.predict_proba(
+        pd.read_csv(io.BytesIO(body)).rename(columns=names)
+    )
 
 
 def _some(table: pd.DataFrame, number: int, rows: int) -> pd.DataFrame:
     start = number % (len(table) - rows + 1)
     return table.iloc[start : start + rows].reset_index(drop=True)
-
-
-def _code(path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location("inference", path)
-    if spec is None or spec.loader is None:
-        raise FileNotFoundError(path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["inference"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What else one would train on a table, with its defaults, on the same split.
 
-Arguments: `train.csv`, `test.csv`, the label's column, seconds for AutoGluon.
+Arguments: `train.parquet`, `test.parquet`, the label's column, seconds for AutoGluon.
 """
 
 from __future__ import annotations
@@ -31,13 +31,19 @@ Probabilities = tuple[list[str], np.ndarray]
 def main(train: str, test: str, label: str, seconds: str) -> None:
     """Train each, and print its scores."""
     warnings.simplefilter("ignore")
-    rows, unseen = (pd.read_csv(path, dtype={label: str}) for path in (train, test))
+    rows, unseen = (_plain(pd.read_parquet(path)) for path in (train, test))
     fits: dict[str, Callable[[], Probabilities]] = {
         "LightGBM": lambda: _lightgbm(rows, unseen, label),
         "logistic regression": lambda: _logistic(rows, unseen, label),
         "AutoGluon": lambda: _autogluon(rows, unseen, label, float(seconds)),
     }
     print(json.dumps({name: _scores(fit, unseen[label]) for name, fit in fits.items()}))
+
+
+def _plain(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with truth values as numbers, and None for what is missing in texts."""
+    truths = [name for name in table if set(map(type, table[name].dropna())) == {bool}]
+    return table.astype(dict.fromkeys(truths, "float64"))
 
 
 def _lightgbm(train: pd.DataFrame, test: pd.DataFrame, label: str) -> Probabilities:
