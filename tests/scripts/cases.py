@@ -6,7 +6,7 @@ Every case is a function without arguments; the same table comes out each time.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,7 @@ from tests.scripts.tables import csv_text
 class Case:
     """Files by name, the label's column, and what else preprocessing is told."""
 
-    files: dict[str, str]
+    files: Mapping[str, str | bytes]
     label: str = "label"
     arguments: tuple[str, ...] = ()
 
@@ -257,6 +257,7 @@ CASES: Final[dict[str, Callable[[], Case]]] = {
     "twins": twins,
     "prefix": prefix,
     "classes-250": classes,
+    "classes-1000": lambda: classes(1000, 4),
     "backslash": backslash,
     "none-class": none_class,
     "header-newline": header_newline,

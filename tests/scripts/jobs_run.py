@@ -81,6 +81,12 @@ class Jobs:
         """What the table was taken for."""
         return Schema.load(self.folder / "schema/schema.json")
 
+    @property
+    def lines(self) -> list[str]:
+        """The lines of the case's table, the header first."""
+        content = self.case.files["data.csv"]
+        return as_bytes(content).decode().splitlines()
+
     def column(self, name: str) -> Column:
         """What one of its columns was taken for."""
         return next(column for column in self.schema.columns if column.name == name)
