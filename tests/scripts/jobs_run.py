@@ -21,7 +21,7 @@ from tests.scripts.cases import Case
 from tests.scripts.tables import as_bytes
 
 CSV, JSON, PARQUET = "text/csv", "application/json", "application/x-parquet"
-FAST = ("--families=GBM", "--time-limit=30")
+FAST = ("--families=GBM", "--time-limit=10")
 
 
 @dataclass
