@@ -26,7 +26,7 @@ from columns import BOOLEANS, MARKS, Column
 from jobs import JobError, listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 NEARLY: Final = 0.9
 """The share of a column's cells that must be readable in one way for the column to be that."""
@@ -490,7 +490,7 @@ def decide(found: Evidence, wish: Wish) -> Column:
     """
     wanted = wish.kinds.get(found.name)
     if not found.told and wanted is None:
-        notes = (f"nothing but {listing(list(found.marks), most=3)}",) if found.marks else ()
+        notes = (f"nothing but {listing([*ranked(found.marks)], most=3)}",) if found.marks else ()
         return Column(found.name, "empty", marks=_marks(found), notes=notes)
     if wanted is not None:
         return _as_wanted(found, wanted, wish)
@@ -689,7 +689,7 @@ def _finished(found: Evidence, column: Column) -> Column:
 def _marked(found: Evidence, column: Column, *, texts: bool) -> Column:
     """The column with its missing marks or candidates, its values, and whether it varies at all."""
     if texts:
-        column = replace(column, marks=found.own_marks, candidates=dict(found.marks.most_common(5)))
+        column = replace(column, marks=found.own_marks, candidates=ranked(found.marks, 5))
     else:
         column = replace(column, marks=_marks(found))
     if _constant(found, column):
@@ -740,3 +740,8 @@ def _rivals(found: Evidence, column: Column) -> str:
     if (column.decimal, column.thousands) == (",", ""):
         return "a comma between thousands" if _number_fits(found, ".", ",") == found.told else ""
     return ""
+
+
+def ranked(counts: Mapping[str, int], most: int | None = None) -> dict[str, int]:
+    """The most frequent first, equally frequent ones by text: no matter which was read first."""
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:most])

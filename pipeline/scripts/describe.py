@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import split
 from columns import IGNORED, Column, Schema
+from decide import ranked
 from jobs import listing
 
 if TYPE_CHECKING:
@@ -85,10 +86,8 @@ class Statistics:
 
     def described(self) -> Column:
         """The column with its missing and odd cells counted."""
-        shown = sorted(self.odd.items(), key=lambda item: (-item[1], item[0]))[:_ODD_SHOWN]
-        return replace(
-            self.column, missing=self.missing, odd=dict(shown), odd_cells=self.odd.total()
-        )
+        shown = ranked(self.odd, _ODD_SHOWN)
+        return replace(self.column, missing=self.missing, odd=shown, odd_cells=self.odd.total())
 
     def summary(self) -> Json:
         """Range, mean and (population) standard deviation of numbers."""
@@ -177,7 +176,7 @@ def _of_column(column: Column, marks: Counter[str], rows: int) -> Iterator[str]:
             "MissingMarks decides otherwise"
         )
     elif marks and column.trained:
-        yield f"{name}: {_shown(dict(marks.most_common()))} means missing in a {column.kind} column"
+        yield f"{name}: {_shown(ranked(marks))} means missing in a {column.kind} column"
     if column.kind in IGNORED:
         yield f"{name} is {why_not(column)}: it is not trained on"
     for note in column.notes:
@@ -259,6 +258,6 @@ def _column(column: Column, evidence: Evidence, statistics: Statistics | None) -
     if statistics is not None:
         found |= statistics.summary()
     if values is not None:
-        top = sorted(values.items(), key=lambda item: (-item[1], item[0]))[:_TOP_VALUES]
-        found["top"] = [{"value": value, "rows": rows} for value, rows in top]
+        top = ranked(values, _TOP_VALUES)
+        found["top"] = [{"value": value, "rows": rows} for value, rows in top.items()]
     return found
