@@ -196,8 +196,10 @@ def firmware() -> Case:
     draw = _random("firmware")
     versions = [f"{a}.{b}.{c}" for a in range(1, 6) for b in range(1, 4) for c in range(1, 3)]
     drawn = [draw.choice(versions) for _ in range(1200)]  # LightGBM passes over rare categories
-    rows = [
-        [version, draw.random(), "patched" if version[0] in "45" else "open"] for version in drawn
+    states = ["open", "patched"]
+    rows = [  # one in forty is wrong, or training has no end
+        [version, draw.random(), states[(version[0] in "45") != (at % 40 == 0)]]
+        for at, version in enumerate(drawn)
     ]
     return _one(["version", "n", "label"], rows)
 
@@ -232,11 +234,14 @@ def instances() -> Case:
 def only_texts() -> Case:
     """No column has numbers, so that a header looks like any row."""
     draw = _random("only texts")
-    colors = ["red", "green", "blue", "gray"]
-    drawn = [(draw.choice(colors), draw.choice(["oak", "pine", "elm"])) for _ in range(400)]
-    rows = [
-        [color, wood, "dark" if color in {"blue", "gray"} else "bright"] for color, wood in drawn
+    drawn = [
+        (draw.choice(["red", "green", "blue", "gray"]), draw.choice(["oak", "pine", "elm"]))
+        for _ in range(400)
     ]
+    shades = ["bright", "dark"]
+    rows = []
+    for at, (color, wood) in enumerate(drawn):  # one in twenty is wrong, or training has no end
+        rows.append([color, wood, shades[(color in {"blue", "gray"}) != (at % 20 == 0)]])
     return _one(["color", "wood", "label"], rows)
 
 

@@ -77,7 +77,7 @@ def test_a_time_of_day_means_the_same_on_every_day(fitted: Get) -> None:
 def test_versions_are_no_dates(fitted: Get) -> None:
     jobs = fitted("firmware")
     assert jobs.column("version").kind == "category"
-    assert jobs.metrics["roc_auc"] > 0.95
+    assert jobs.metrics["roc_auc"] > 0.9
     assert jobs.labels("4.1.2,0.5\n1.1.2,0.5\n") == ["patched", "open"]
 
 
