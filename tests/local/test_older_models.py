@@ -11,6 +11,7 @@ import pytest
 from functions.seed_data import table
 from generator.local.account import environment
 from generator.local.jobs import Place
+from generator.local.plan import flatten
 from generator.local.sandbox import Runtime
 from generator.local.serving import deploy
 from generator.local.store import FolderStore
@@ -22,10 +23,9 @@ URI: Final = "s3://bucket/models/by-0.1/output/model.tar.gz"
 
 def container(uri: str) -> dict[str, object]:
     """What today's CreateModel step says of a model, as a person does who rolls back."""
-    gate = build(environment())["Steps"][3]["Arguments"]
-    steps = {step["Name"]: step["Arguments"] for step in gate["IfSteps"]}
-    found: dict[str, object] = steps["CreateModel"]["PrimaryContainer"] | {"ModelDataUrl": uri}
-    return found
+    steps = {step["Name"]: step for step in flatten(build(environment())["Steps"])}
+    found: dict[str, object] = steps["CreateModel"]["Arguments"]["PrimaryContainer"]
+    return found | {"ModelDataUrl": uri}
 
 
 def test_a_model_of_0_1_answers_in_todays_container(runtime: Runtime, tmp_path: Path) -> None:
