@@ -174,12 +174,7 @@ def _note(run: Run, step: StepRecord) -> str:
 def _decision(run: Run, gate: Gate) -> str:
     sign, _ = _SIGNS[gate.comparison]
     left, right = _number(gate.left), _number(gate.right)
-    return f"{_compared(run, gate)} {left} {sign} {right}? {_yes(gate.outcome)}"
-
-
-def _compared(run: Run, gate: Gate) -> str:
-    """What the gate compares: the metric by its name, or the parameter."""
-    return run.metric if gate.name == "value" else gate.name
+    return f"{gate.name} {left} {sign} {right}? {_yes(gate.outcome)}"
 
 
 def _show_failure(out: Console, run: Run) -> None:
@@ -214,7 +209,7 @@ def _show_metrics(out: Console, run: Run) -> None:
 
 def _show_gate(out: Console, run: Run) -> None:
     for gate in run.execution.compared_by(QUALITY_GATE):
-        name, left, right = _compared(run, gate), _number(gate.left), _number(gate.right)
+        name, left, right = gate.name, _number(gate.left), _number(gate.right)
         sign, contrary = _SIGNS[gate.comparison]
         if gate.outcome:
             out.print(f"The model passed the quality gate: {name} {left} {sign} {right}.")

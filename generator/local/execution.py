@@ -186,9 +186,12 @@ class _Interpreter:
         return outcome
 
     def _name(self, value: Any) -> str:
-        """What is compared, in words."""
+        """What is compared, in words: a metric's name stands beside its value in the file."""
         if isinstance(value, dict) and "Std:JsonGet" in value:
-            return str(self._execution.parameters.get("QualityMetric", "value"))
+            try:
+                return str(self._values.resolve(_beside(value, "metric")))
+            except ExpressionError:  # a file with nothing but the value
+                return "value"
         named = isinstance(value, dict) and "Get" in value
         return str(value["Get"]).rpartition(".")[2] if named else "value"
 
@@ -200,6 +203,10 @@ class _Interpreter:
                 folder = self._values.resolve({"Get": f"{output}.S3Output.S3Uri"})
                 return self._host.read(f"{folder}/{item['FilePath']}").decode("utf-8")
         raise ExpressionError(f"step {step} has no property file {name}")
+
+
+def _beside(value: Json, field: str) -> Json:
+    return {"Std:JsonGet": value["Std:JsonGet"] | {"Path": field}}
 
 
 def _compare(kind: str, left: Any, right: Any) -> bool:

@@ -92,8 +92,9 @@ class ColumnView:
 
     @property
     def marks(self) -> str:
-        """The texts that were found to mean "no value"; the empty cell goes without saying."""
-        return ", ".join(repr(mark) for mark in self.found.get("marks") or () if mark)
+        """The texts that were found to mean "no value", and how often; empty cells not among them."""
+        found = self.found.get("marked") or {}
+        return ", ".join(f"{mark!r} ({rows:,})" for mark, rows in found.items())
 
     @property
     def odd_cells(self) -> int:

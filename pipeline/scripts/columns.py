@@ -63,6 +63,7 @@ class Column:
         format: how dates and times are written, as for `datetime.strptime`; or the pattern's name
             for durations.
         marks: texts, in lower case, that mean a missing value.
+        marked: how often each mark occurs, as written.
         odd: cells that are none of this, which count as missing, and how often each occurs; the
             most frequent ones only.
         odd_cells: how many there are of them in all.
@@ -81,6 +82,7 @@ class Column:
     percent: bool = False
     format: str | None = None
     marks: tuple[str, ...] = ()
+    marked: Mapping[str, int] = field(default_factory=dict, hash=False)
     odd: Mapping[str, int] = field(default_factory=dict, hash=False)
     odd_cells: int = 0
     missing: int = 0

@@ -691,7 +691,7 @@ def _marked(found: Evidence, column: Column, *, texts: bool) -> Column:
     if texts:
         column = replace(column, marks=found.own_marks, candidates=ranked(found.marks, 5))
     else:
-        column = replace(column, marks=_marks(found))
+        column = replace(column, marks=_marks(found), marked=ranked(found.marks, 5))
     if _constant(found, column):
         return replace(column, kind="constant")
     if column.kind == "category" and found.values is not None:

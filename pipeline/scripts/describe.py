@@ -153,8 +153,7 @@ def warnings(found: Findings) -> list[str]:
     sentences = list(found.label.notes)
     for column in found.schema.columns:
         if column.role == "feature":
-            marks = found.survey.evidence[column.name].marks
-            sentences += _of_column(column, marks, found.schema.rows)
+            sentences += _of_column(column, found.schema.rows)
     sentences += [
         f"column {item['column']!r} alone tells the label almost perfectly ({item['score']:.3f} of "
         "1): does it know the answer?"
@@ -163,7 +162,7 @@ def warnings(found: Findings) -> list[str]:
     return [*sentences, *_of_sides(found)]
 
 
-def _of_column(column: Column, marks: Counter[str], rows: int) -> Iterator[str]:
+def _of_column(column: Column, rows: int) -> Iterator[str]:
     name = f"column {column.name!r}"
     if column.odd_cells:
         yield (
@@ -175,8 +174,8 @@ def _of_column(column: Column, marks: Counter[str], rows: int) -> Iterator[str]:
             f"{name}: {_shown(column.candidates)} may mean missing, and counts as a value; "
             "MissingMarks decides otherwise"
         )
-    elif marks and column.trained:
-        yield f"{name}: {_shown(ranked(marks))} means missing in a {column.kind} column"
+    elif column.marked and column.trained:
+        yield f"{name}: {_shown(column.marked)} means missing among {column.kind} values"
     if column.kind in IGNORED:
         yield f"{name} is {why_not(column)}: it is not trained on"
     for note in column.notes:

@@ -115,8 +115,8 @@ def _banner(kind: str, mark: str, title: str, text: str) -> str:
 def _decision(run: Run) -> str:
     words = {True: "reaches", False: "is below"}
     return " ".join(
-        f"{run.metric if gate.name == 'value' else gate.name} {markup.short(gate.left)} "
-        f"{words[gate.outcome]} the threshold {markup.short(gate.right)}."
+        f"{gate.name} {markup.short(gate.left)} {words[gate.outcome]} "
+        f"the threshold {markup.short(gate.right)}."
         for gate in run.execution.compared_by(QUALITY_GATE)
     )
 
