@@ -630,7 +630,7 @@ def _csv_lines(rows: Iterable[Sequence[Any]]) -> str:
 def _is_short(answers: Answers) -> bool:
     """Whether the standard library writes it sooner than Arrow does."""
     found = answers.predicted if answers.probabilities is None else answers.probabilities
-    return found.size <= _SHORT
+    return int(found.size) <= _SHORT
 
 
 def _plain_rows(answers: Answers) -> Iterable[tuple[float, list[float] | None]]:

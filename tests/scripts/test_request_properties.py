@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from cells import CellError
 from columns import MARKS, Column, Schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
@@ -218,13 +219,13 @@ def test_any_text_is_read_as_long_csv_as_it_is_as_short_csv(rows: list[list[str]
     columns = (Column("a", "number", marks=_MARKS), Column("b", "integer"), Column("c", "text"))
     schema = Schema("y", "regression", (), None, Column("y", "number"), columns, 0)
     text = "\n".join(",".join(row) for row in rows)
-    outcomes = []
+    outcomes: list[Any] = []
     for longest in (0, 10**9):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(inference, "_LONG", longest)
             try:
                 outcomes.append(inference._read_csv(schema, text or " ", None))
-            except (BaseInferenceToolkitError, inference.cells.CellError) as error:
+            except (BaseInferenceToolkitError, CellError) as error:
                 outcomes.append(str(error))
     assert outcomes[0] == outcomes[1]
 
