@@ -95,7 +95,7 @@ def _print_line(out: Console, run: Run, step: StepRecord) -> None:
         out.print(f"{clock}  {step.name}: started", markup=False)
         return
     word, style = _outcome(step)
-    note = _note(run, step)
+    note = _note(step)
     text = f"{clock}  {step.name}: {word} in {step.seconds:.1f} s" + (f" ({note})" if note else "")
     out.print(text, style=style, markup=False)
     if _read_the_table(step):
@@ -135,7 +135,7 @@ class _View:
             last = next(iter(tail(step.log, 1)), "") if step.log else ""
             return self._spinner, Text(step.name, style="bold"), seconds, _short(last, "dim")
         word, style = _outcome(step)
-        note = _note(self._run, step)
+        note = _note(step)
         return Text(word, style=style), Text(step.name), seconds, _short(note, "")
 
 
@@ -159,10 +159,10 @@ def _read_the_table(step: StepRecord) -> bool:
     return step.name == DATA_PROFILE.step and step.status is Status.SUCCEEDED
 
 
-def _note(run: Run, step: StepRecord) -> str:
+def _note(step: StepRecord) -> str:
     """What is worth knowing of a step that has ended."""
     if step.kind == "Condition":
-        return "; ".join(_decision(run, gate) for gate in step.decisive)
+        return "; ".join(_decision(gate) for gate in step.decisive)
     if step.kind == "Fail":
         return "the model was not registered or deployed"
     if step.status is Status.FAILED:
@@ -171,7 +171,7 @@ def _note(run: Run, step: StepRecord) -> str:
     return "" if last.startswith("{") else last
 
 
-def _decision(run: Run, gate: Gate) -> str:
+def _decision(gate: Gate) -> str:
     sign, _ = _SIGNS[gate.comparison]
     left, right = _number(gate.left), _number(gate.right)
     return f"{gate.name} {left} {sign} {right}? {_yes(gate.outcome)}"

@@ -92,7 +92,7 @@ class ColumnView:
 
     @property
     def marks(self) -> str:
-        """The texts that were found to mean "no value", and how often; empty cells not among them."""
+        """The texts, but for empty ones, that were found to mean "no value", and how often."""
         found = self.found.get("marked") or {}
         return ", ".join(f"{mark!r} ({rows:,})" for mark, rows in found.items())
 

@@ -122,7 +122,7 @@ def schema(problem: str = "binary") -> dict[str, Any]:
         **{"format": None, "marks": [], "odd": {}, "odd_cells": 0, "missing": 0},
         **{"candidates": {}, "categories": None, "notes": []},
     }
-    price = {"kind": "number", "decimal": ",", "marks": ["", "?"], "missing": 12}
+    price = {"kind": "number", "decimal": ",", "marked": {"?": 9}, "missing": 12}
     columns = [
         plain | price | {"name": NASTY, "odd": {NASTY: 2, "n.v.": 1}, "odd_cells": 5},
         plain | {"name": "age", "kind": "integer"},
@@ -190,7 +190,8 @@ def finished(folder: Path, classes: list[str], auc: float = 0.875) -> Run:
         step = StepRecord(name, "Processing", execution.started, description=description)
         execution.steps.append(_ended(step))
     gate = StepRecord("QualityGate", "Condition", execution.started)
-    gate.gates.append(Gate("GreaterThanOrEqualTo", auc, 0.7, auc >= 0.7))
+    metric = "roc_auc" if classes else "r2"
+    gate.gates.append(Gate("GreaterThanOrEqualTo", auc, 0.7, auc >= 0.7, metric))
     execution.steps.append(_ended(gate))
     execution.status, execution.ended = Status.SUCCEEDED, execution.started + timedelta(seconds=9)
     runtime = Runtime(Path("python"), Path("java"), Abilities(True, True, False))
@@ -277,7 +278,7 @@ def test_the_reader_sees_what_each_column_was_taken_for(tmp_path: Path) -> None:
     text = render(finished(tmp_path, []))
     assert "<td>number<br><small>decimal comma</small></td>" in text
     assert "<td>date<br><small>%d.%m.%Y</small></td>" in text
-    assert "12.0%<br><small>&#x27;?&#x27;</small>" in text
+    assert "12.0%<br><small>&#x27;?&#x27; (9)</small>" in text
     assert "<b>5 odd</b>, taken as missing: " in text
     assert "&#x27;n.v.&#x27; 1\N{MULTIPLICATION SIGN}, 2 more" in text
     assert "count as values: &#x27;NA&#x27; 3\N{MULTIPLICATION SIGN}" in text
