@@ -23,7 +23,7 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 import cells
 import columns
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from columns import Column, Schema
 
-    Cells = pa.Array | pa.ChunkedArray
+    Cells: TypeAlias = pa.Array | pa.ChunkedArray
 
 Json = dict[str, Any]
 
