@@ -319,7 +319,9 @@ def _long_csv(schema: Schema, text: str, header: str | None) -> Request | None:
     else:
         places = {name: at for at, name in enumerate(_unnamed_columns(schema, [top]))}
     values = _arrow_cells(schema, (rest if named else text).encode(), places, len(top))
-    return values and Request(values, len(next(iter(values.values()))), named)
+    if values is None:
+        return None
+    return Request(values, len(next(iter(values.values()))), named)
 
 
 def _arrow_cells(
