@@ -247,7 +247,7 @@ class Builder:
             compute=Compute(
                 instance_type=self.parameters["TrainingInstanceType"],
                 instance_count=1,
-                volume_size_in_gb=self.parameters["TrainingVolumeGB"],
+                volume_size_in_gb=30,  # its type takes no parameter, the API does
                 volume_kms_key_id=given.key_arn,
             ),
             networking=Networking(

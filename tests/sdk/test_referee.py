@@ -29,6 +29,16 @@ DIFFERENCES: Final[dict[str, tuple[object, object, str]]] = {
         ABSENT,
         "the API's default: skip nothing",
     ),
+    r"Steps\[Train\]\.Arguments\.ResourceConfig\.VolumeSizeInGB": (
+        30,
+        ABSENT,
+        "the SDK's Compute takes a number alone; its own Processor takes a parameter here",
+    ),
+    r"Steps\[Train\]\.Arguments\.ResourceConfig\.VolumeSizeInGB\.Get": (
+        ABSENT,
+        "Parameters.TrainingVolumeGB",
+        "as above: ours is the run's parameter",
+    ),
     r"Steps\[Train\]\.Arguments\.ProfilerConfig\.DisableProfiler": (
         ABSENT,
         True,
