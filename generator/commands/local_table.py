@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from generator.local.table_schema import ColumnView, TableView
 
 _MOST_COLUMNS: Final = 40
+_MOST_WARNINGS: Final = 20
 _PERCENT: Final = 0.0005
 
 
@@ -36,8 +37,10 @@ def show(out: Console, view: TableView) -> None:
     if len(shown) < len(view.columns):
         more = len(view.columns) - len(shown)
         out.print(f"{more:,} more columns: see the report", style="dim")
-    for warning in view.warnings:
+    for warning in view.warnings[:_MOST_WARNINGS]:
         out.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+    if len(view.warnings) > _MOST_WARNINGS:
+        out.print(f"{len(view.warnings) - _MOST_WARNINGS:,} more warnings: see the report")
     out.print()
 
 
@@ -75,7 +78,7 @@ def remarks(column: ColumnView) -> Iterator[str]:
     if column.ignored:
         yield f"not trained on: {column.ignored}"
     if column.marks:
-        yield f"missing is written {column.marks}"
+        yield f"{column.marks}: missing"
     if column.candidates:
-        yield f"count as values: {column.candidates}"
+        yield f"{column.candidates}: counted as values"
     yield from column.notes

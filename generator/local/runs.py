@@ -131,13 +131,6 @@ class Run:
         """What `preprocess.py` took the table for."""
         return TableView(self.json_output(TABLE_SCHEMA, "schema.json"), self.profile)
 
-    @property
-    def metric(self) -> str:
-        """What the gate compares: the parameter, or what `auto` turned out to mean."""
-        asked = str(self.execution.parameters.get("QualityMetric", "value"))
-        found = self.evaluation.get("gate", {}).get("metric")
-        return str(found or asked)
-
 
 def check(wanted: Wanted) -> Json:
     """Return the definition to run; raises `InputError` for what the user can mend."""

@@ -46,10 +46,15 @@ _SPLITS: Final = {
 
 @dataclass(frozen=True)
 class ColumnView:
-    """One column of schema.json, in words; `found` is its entry there, `rows` the table's rows."""
+    """One column, in words.
+
+    `found` is its entry in schema.json, `rows` the table's rows; `about` is its entry in
+    profile.json, which has none for the label.
+    """
 
     found: Json
     rows: int
+    about: Json
 
     @property
     def name(self) -> str:
@@ -92,9 +97,8 @@ class ColumnView:
 
     @property
     def marks(self) -> str:
-        """The texts, but for empty ones, that were found to mean "no value", and how often."""
-        found = self.found.get("marked") or {}
-        return ", ".join(f"{mark!r} ({rows:,})" for mark, rows in found.items())
+        """The texts in the table that mean "no value", with how often each occurs."""
+        return counted(self.found.get("marked") or {})
 
     @property
     def odd_cells(self) -> int:
@@ -113,20 +117,27 @@ class ColumnView:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences of preprocessing."""
+        """Sentences of preprocessing, but the one that is the reason to ignore the column."""
+        return () if self.kind in _IGNORED_KINDS else self._notes
+
+    @property
+    def _notes(self) -> tuple[str, ...]:
         return tuple(self.found.get("notes") or ())
 
     @property
     def ignored(self) -> str:
         """Why the model does not learn from it; empty if it does, or if it is the label."""
         role = str(self.found.get("role", "feature"))
-        reason = _IGNORED_ROLES.get(role, "")
-        return reason or ("" if self.is_label else _IGNORED_KINDS.get(self.kind, ""))
+        if self.is_label or role in _IGNORED_ROLES:
+            return _IGNORED_ROLES.get(role, "")
+        reason = _IGNORED_KINDS.get(self.kind, "")
+        return reason and ("; ".join(self._notes) or reason)
 
     @property
     def remarkable(self) -> bool:
         """Whether there is more to say than its kind."""
-        return bool(self.odd_cells or self.found.get("candidates") or self.notes or self.written)
+        told = (self.odd_cells, self.candidates, self.marks, self.notes, self.written)
+        return any(told)
 
 
 @dataclass(frozen=True)
@@ -142,7 +153,9 @@ class TableView:
         if not self.schema:
             return ()
         found = [self.schema["label_column"] | {"role": "label"}, *self.schema["columns"]]
-        return tuple(ColumnView(column, int(self.schema["rows"])) for column in found)
+        described = {column["name"]: column for column in self.profile.get("columns") or ()}
+        rows = int(self.schema["rows"])
+        return tuple(ColumnView(item, rows, described.get(item["name"], {})) for item in found)
 
     @property
     def problem(self) -> str:

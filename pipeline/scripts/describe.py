@@ -177,9 +177,10 @@ def _of_column(column: Column, rows: int) -> Iterator[str]:
     elif column.marked and column.trained:
         yield f"{name}: {_shown(column.marked)} means missing among {column.kind} values"
     if column.kind in IGNORED:
-        yield f"{name} is {why_not(column)}: it is not trained on"
-    for note in column.notes:
-        yield f"{name}: {note}"
+        notes = f" ({'; '.join(column.notes)})" if column.notes else ""
+        yield f"{name} is {why_not(column)}{notes}: it is not trained on"
+    else:
+        yield from (f"{name}: {note}" for note in column.notes)
 
 
 def _shown(counts: Mapping[str, int], most: int = 5) -> str:

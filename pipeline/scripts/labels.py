@@ -143,15 +143,15 @@ def _is_quantity(found: Evidence, numbers: Column | None, problem: str) -> tuple
         return False, "the label has two values"
     if found.others or not found.integers:
         return True, "the label's values are numbers with fractions or signs of quantities"
-    many = f"more than {MOST_CLASSES}" if distinct is None else str(distinct)
+    many = f"more than {MOST_CLASSES:,}" if distinct is None else str(distinct)
     if distinct is not None and distinct <= MOST_NUMBERED_CLASSES:
         return False, (
-            f"the label has {many} different whole numbers, {MOST_NUMBERED_CLASSES} at most: they "
-            "are taken for classes; ProblemType=regression takes them for a quantity"
+            f"the label has {many} different whole numbers, and up to {MOST_NUMBERED_CLASSES} are "
+            "taken for classes; ProblemType=regression takes them for a quantity"
         )
     return True, (
-        f"the label has {many} different whole numbers, more than {MOST_NUMBERED_CLASSES}: they "
-        "are taken for a quantity; ProblemType=multiclass takes them for classes"
+        f"the label has {many} different whole numbers, and over {MOST_NUMBERED_CLASSES} are taken "
+        "for a quantity; ProblemType=multiclass takes them for classes"
     )
 
 

@@ -9,7 +9,7 @@ from generator.local.report import charts, markup
 from generator.local.table_schema import chosen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from generator.local.runs import Run
     from generator.local.table_schema import ColumnView, TableView
@@ -50,12 +50,11 @@ def cards(run: Run) -> Iterator[str]:
         return
     yield _reading(profile, view)
     yield from _label(profile)
-    described = {column["name"]: column for column in profile.get("columns", [])}
     if view.columns:
-        yield _columns(view, described)
+        yield _columns(view)
         yield from _ignored(view)
     else:
-        yield _profiled(list(described.values()))
+        yield _profiled(profile["columns"])
 
 
 def _reading(profile: Json, view: TableView) -> str:
@@ -92,17 +91,18 @@ def _label(profile: Json) -> Iterator[str]:
         yield markup.card(f"Values of {label['column']}", values(label), "", wide=True)
 
 
-def _columns(view: TableView, described: Mapping[str, Json]) -> str:
+def _columns(view: TableView) -> str:
     trained = [column for column in view.columns if not column.ignored]
     shown = chosen(trained, _MOST_COLUMNS)
-    body = [_column(column, described.get(column.name, {})) for column in shown]
+    body = [_column(column) for column in shown]
     more = len(trained) - len(shown)
     note = f"{len(trained)} columns" + (f", {len(shown)} shown" if more > 0 else "")
     heads = ("Column", "Taken for", "*Missing", "*Distinct", "Values", "Odd cells and remarks")
     return markup.card("Columns", note, markup.table(heads, body, "columns"), wide=True)
 
 
-def _column(column: ColumnView, about: Json) -> str:
+def _column(column: ColumnView) -> str:
+    about = column.about
     tag = ' <span class="tag">label</span>' if column.is_label else ""
     written = f"<br><small>{escape(column.written)}</small>" if column.written else ""
     share = column.missing_share
