@@ -21,8 +21,9 @@ install := requirements/install.sh
 # Tests that import what the job images hold run in an environment of their own. Those in
 # tests/local do not: they start it, as the command line does.
 job_tests := $(wildcard tests/scripts)
+spark_tests := $(wildcard tests/spark)
 # The SDK's tests need 1 GB more: they run by themselves, with `make referee`.
-other_tests := $(filter-out tests/unit tests/sdk $(job_tests) %.py %__pycache__,$(wildcard tests/*))
+other_tests := $(filter-out tests/unit tests/sdk $(job_tests) $(spark_tests) %.py %__pycache__,$(wildcard tests/*))
 
 .PHONY: all
 all: venv ## Build: emit the templates, package the functions, lint (the default)
@@ -37,10 +38,11 @@ check: venv ## The fast checks, for every commit: format, lint, types, unit test
 	$(run) build.py --check
 
 .PHONY: test
-test: check emulator checkers browser $(if $(job_tests),local) ## Everything, as CI runs it: also the emulated AWS and the job scripts
+test: check emulator checkers browser $(if $(job_tests),local) $(if $(spark_tests),spark) ## Everything, as CI runs it: also the emulated AWS and the job scripts
 	$(run) build.py
 	$(run) -m pytest $(other_tests)
 	$(if $(job_tests),.venv-local/bin/python -m pytest $(job_tests))
+	$(if $(spark_tests),.venv-spark/bin/python -m pytest $(spark_tests))
 
 .PHONY: audit
 audit: venv checkers ## Run the independent checkers over the templates; fail on what is not exempt
@@ -77,6 +79,17 @@ local: ## Install what the job images hold (AutoGluon, the model server) into .v
 	@$(install) local .venv-local "2 minutes" python3.12 \
 	    "$$(pyenv prefix 3.12 2>/dev/null || true)/bin/python3.12" python3.11
 
+.PHONY: spark
+spark: ## Install PySpark and Java for the tests of preprocessing on many machines (.venv-spark)
+	@$(install) spark .venv-spark "2 minutes" python3.12 \
+	    "$$(pyenv prefix 3.12 2>/dev/null || true)/bin/python3.12" python3.11
+
+.PHONY: spark-libraries
+spark-libraries: venv ## Fetch what SageMaker's Spark image lacks into dist/libraries/ (docs/spark.md)
+	$(run) -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+	    --only-binary :all: --python-version 3.12 --platform manylinux_2_28_x86_64 \
+	    --dest dist/libraries -r requirements/spark-job.txt
+
 .PHONY: checkers
 checkers: ## Install the independent checkers (.venv-audit, .venv-node)
 	@$(install) audit .venv-audit "1 minute" python3.11 python3.12 python3.13
@@ -90,7 +103,7 @@ browser: ## Install a headless browser for the tests of pages (.venv-browser)
 .PHONY: clean
 clean: ## Remove what was built or installed; the committed templates stay
 	rm -rf dist .build .mypy_cache .ruff_cache .pytest_cache \
-	    .venv .venv-emulator .venv-awscli .venv-local .venv-sdk .venv-audit .venv-node \
+	    .venv .venv-emulator .venv-awscli .venv-local .venv-spark .venv-sdk .venv-audit .venv-node \
 	    .venv-browser
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -26,7 +26,7 @@ from troposphere import (
 )
 from troposphere.cloudformation import CustomResource
 
-from functions.shared.properties import field_names, property_name
+from functions.shared.properties import field_names, optional_names, property_name
 from generator import package
 from generator.lifetime import lifetime
 from generator.policies.functions import write_log
@@ -188,11 +188,12 @@ def custom_resource(
     ``attributes`` are CloudFormation's own, such as ``DeletionPolicy``.
 
     Raises:
-        TypeError: a field has no value, or a value no field.
+        TypeError: a field without a default has no value, or a value no field.
 
     """
-    fields = field_names(properties)
-    if wrong := sorted(set(fields) ^ values.keys()):
+    fields = [name for name in field_names(properties) if name in values]
+    required = set(field_names(properties)) - optional_names(properties)
+    if wrong := sorted((required - values.keys()) | (values.keys() - set(fields))):
         raise TypeError(f"{title}: {', '.join(wrong)} missing from, or unknown to, {properties}")
     names = {property_name(field): values[field] for field in fields}
     kind = properties.__name__.removesuffix("Properties")

@@ -78,6 +78,52 @@ class Repository:
         return FindInMap(MAPPING_NAME, Ref("AWS::Region"), self.family)
 
 
+SPARK_TAG = "3.5-cpu-py312-v1.0"
+SPARK_ACCOUNTS = {
+    "af-south-1": "309385258863",
+    "ap-east-1": "732049463269",
+    "ap-northeast-1": "411782140378",
+    "ap-northeast-2": "860869212795",
+    "ap-northeast-3": "102471314380",
+    "ap-south-1": "105495057255",
+    "ap-southeast-1": "759080221371",
+    "ap-southeast-2": "440695851116",
+    "ap-southeast-3": "800295151634",
+    "ca-central-1": "446299261295",
+    "eu-central-1": "906073651304",
+    "eu-north-1": "330188676905",
+    "eu-south-1": "753923664805",
+    "eu-west-1": "571004829621",
+    "eu-west-2": "836651553127",
+    "eu-west-3": "136845547031",
+    "il-central-1": "408426139102",
+    "me-south-1": "750251592176",
+    "sa-east-1": "737130764395",
+    "us-east-1": "173754725891",
+    "us-east-2": "314815235551",
+    "us-gov-west-1": "271483468897",
+    "us-west-1": "667973535471",
+    "us-west-2": "153931337802",
+}
+"""Accounts of SageMaker's Spark processing images, in those regions of ``ACCOUNTS`` that have them.
+
+Source: Spark 3.5 in ``image_uri_config/spark.json`` of sagemaker-core 2.27, which has 40 regions,
+neither us-iso-east-1 nor us-isob-east-1 among them. The tag is of the release that
+aws/sagemaker-spark-container pull request 161 describes ("Release Spark 3.5-cpu-py312-v1.0").
+"""
+
+
+def accounts(spark: bool) -> dict[str, dict[str, str]]:
+    """Return the accounts by region and family, for regions that have every image that is used."""
+    if not spark:
+        return ACCOUNTS
+    return {
+        region: ACCOUNTS[region] | {"Spark": account} for region, account in SPARK_ACCOUNTS.items()
+    }
+
+
 TRAINING = Repository("autogluon-training", "AutoGluon")
 """Preprocess and Evaluate run in it too."""
 INFERENCE = Repository("autogluon-inference", "AutoGluon")
+SPARK = Repository("sagemaker-spark-processing", "Spark")
+"""Where Preprocess runs on several machines."""

@@ -43,6 +43,7 @@ THRESHOLD = 0.7
 ZONE_PATTERN = r"^$|^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$"
 EMAIL_PATTERN = r"^$|^[^@\s]+@[^@\s]+\.[^@\s]+$"
 AUTOGLUON_TAG_PATTERN = r"^[0-9]+\.[0-9]+\.[0-9]+-cpu-py3[0-9]+-ubuntu[0-9.]+(-v[0-9.]+)?$"
+SPARK_TAG_PATTERN = r"^3\.5-cpu-py312(-v[0-9.]+)?$"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ class Given:
     quality_metric: Text
     quality_threshold: Number
     auto_gluon_image_tag: Text
+    spark_image_tag: Text
+    """Of a parameter that there is only where Preprocess runs on Spark."""
     alert_email: OptionalText
 
 
@@ -72,9 +75,9 @@ class Group:
     parameters: tuple[tuple[str, Parameter], ...]
 
 
-def add_parameters(root: Template, zones: int) -> Given:
+def add_parameters(root: Template, zones: int, *, spark: bool = False) -> Given:
     """Add the parameters, their groups and labels; return them for the nested stacks."""
-    groups = (_studio(), _pipeline(), _data(), _alerts(), _network(zones))
+    groups = (_studio(), _pipeline(spark), _data(), _alerts(), _network(zones))
     for group in groups:
         for label, parameter in group.parameters:
             root.add_parameter(parameter)
@@ -93,6 +96,7 @@ def add_parameters(root: Template, zones: int) -> Given:
         quality_metric=Text(Ref("QualityMetric")),
         quality_threshold=Number(Ref("QualityThreshold")),
         auto_gluon_image_tag=Text(Ref("AutoGluonImageTag")),
+        spark_image_tag=Text(Ref("SparkImageTag")),
         alert_email=OptionalText(Ref("AlertEmail")),
     )
 
@@ -116,7 +120,7 @@ def _studio() -> Group:
     )
 
 
-def _pipeline() -> Group:
+def _pipeline(spark: bool) -> Group:
     return Group(
         "Pipeline",
         (
@@ -126,6 +130,7 @@ def _pipeline() -> Group:
             ("Metric of the quality gate", _quality_metric()),
             ("Least value of that metric", _quality_threshold()),
             ("AutoGluon image tag", _auto_gluon_tag()),
+            *([("Spark image tag", _spark_tag())] if spark else []),
         ),
     )
 
@@ -173,6 +178,17 @@ def _auto_gluon_tag() -> Parameter:
         ConstraintDescription=f"must be a CPU image's tag, such as {images.AUTOGLUON_TAG}",
         Default=images.AUTOGLUON_TAG,
         Description="AWS Deep Learning Container of AutoGluon, for all jobs and the endpoint alike",
+        Type="String",
+    )
+
+
+def _spark_tag() -> Parameter:
+    return Parameter(
+        "SparkImageTag",
+        AllowedPattern=SPARK_TAG_PATTERN,
+        ConstraintDescription=f"must be a tag with Python 3.12, such as {images.SPARK_TAG}",
+        Default=images.SPARK_TAG,
+        Description="SageMaker's Spark processing container, for Preprocess",
         Type="String",
     )
 
@@ -262,9 +278,9 @@ class Contains(AWSHelperFn):
         self.data = {"Fn::Contains": [values, value]}
 
 
-def add_rules(root: Template, zones: int) -> None:
+def add_rules(root: Template, zones: int, *, spark: bool = False) -> None:
     """Add the rules that refuse a deployment before anything is made."""
-    regions = sorted(images.ACCOUNTS)
+    regions = sorted(images.accounts(spark))
     root.add_rule(
         "RegionHasImages",
         _assertion(

@@ -281,6 +281,24 @@ class Security(_Section):
     account's role."""
 
 
+class Engine(StrEnum):
+    """What prepares the table before training."""
+
+    ONE_MACHINE = "one-machine"
+    """One isolated instance."""
+    SPARK = "spark"
+    """Instances in a cluster, for tables of many files."""
+
+
+class Pipeline(_Section):
+    """How the pipeline's steps run."""
+
+    preprocess_engine: Engine = Engine.ONE_MACHINE
+    """What runs the Preprocess step: one-machine, or spark, a cluster of as many instances as the
+    run parameter ProcessingInstanceCount says, for tables of many files. A cluster cannot be
+    isolated from the network: docs/security.md says what it may do instead. In most regions."""
+
+
 class Functions(_Section):
     """The functions behind the custom resources."""
 
@@ -315,6 +333,7 @@ class Settings(_Section):
     storage: Storage = Field(default_factory=Storage)
     studio: Studio = Field(default_factory=Studio)
     security: Security = Field(default_factory=Security)
+    pipeline: Pipeline = Field(default_factory=Pipeline)
     functions: Functions = Field(default_factory=Functions)
 
     @field_validator("modes")
@@ -330,6 +349,11 @@ class Settings(_Section):
         if any(key.lower().startswith("aws:") for key in tags):
             raise ValueError("keys that begin with aws: belong to AWS")
         return tags
+
+
+def on_spark(settings: Settings) -> bool:
+    """Tell whether Preprocess runs on several machines."""
+    return settings.pipeline.preprocess_engine is Engine.SPARK
 
 
 def read(path: Path) -> Settings:

@@ -29,6 +29,8 @@ SCRIPTS: Final = (
     "number_quality.py",
     "inference.py",
     "jobs.py",
+    "preprocess_spark.py",
+    "start_spark.py",
     "columns.py",
     "cells.py",
     "tables.py",
@@ -110,11 +112,19 @@ QUALITY_GATE: Final = "QualityGate"
 APPROVAL_GATE: Final = "ApprovalGate"
 """The two conditions: a model that reaches its threshold is registered, an approved one served."""
 
+_CLUSTER_INSTANCES: Final = 2
 _VOLUME_GB: Final = 30
 _TRAINING_ROWS: Final = 1_000_000
 _PROCESSING_SECONDS: Final = 2 * 3600
 _TRAINING_SECONDS: Final = 6 * 3600
 _CODE_FOLDER: Final = "/opt/ml/processing/input/code"
+_LIBRARIES: Final = "code/libraries/"
+"""Folder of the bucket with the wheels that the Spark image lacks (`docs/spark.md`)."""
+
+_SPARK_PYTHON: Final = "/usr/local/bin/python3"
+"""Python 3.12 of the Spark image, where `python3` is the system's 3.9: `/usr/bin` comes first in
+its path (aws/sagemaker-spark-container, `spark/processing/3.5/py3/docker/py312/Dockerfile.cpu`).
+"""
 _MODEL_CONTENT_TYPES: Final = ["text/csv", "application/json", "application/x-parquet"]
 _MODEL_ACCEPT_TYPES: Final = ["application/json", "text/csv"]
 
@@ -128,7 +138,9 @@ class Environment:
     `METRICS`) is the gate's, and no run can choose another one; `quality_threshold` is the least
     value that a run can ask for. `code_prefix` is the folder
     in `bucket` that holds `SCRIPTS`, without a slash at either end. `owner` (the id of the stack)
-    is put as the tag `OWNER_TAG` on everything that a run makes.
+    is put as the tag `OWNER_TAG` on everything that a run makes. With a `spark_image`, Preprocess
+    runs on a Spark cluster, in the role and the security groups that are named for it; without
+    one, it is a job like the others.
     """
 
     pipeline_name: str
@@ -151,6 +163,9 @@ class Environment:
     quality_threshold: float
     code_prefix: str
     owner: str
+    spark_image: str = ""
+    spark_role_arn: str = ""
+    spark_security_group_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -254,8 +269,10 @@ def _model_parameters(environment: Environment) -> list[Json]:
 
 def _machine_parameters(environment: Environment) -> list[Json]:
     """The instances, and the gigabytes of the jobs' volumes."""
+    cluster = [_number("ProcessingInstanceCount", "Integer", _CLUSTER_INSTANCES)]
     return [
         _string("ProcessingInstanceType", environment.processing_instance_type),
+        *(cluster if environment.spark_image else []),
         _number("ProcessingVolumeGB", "Integer", _VOLUME_GB),
         _string("TrainingInstanceType", environment.training_instance_type),
         _number("TrainingVolumeGB", "Integer", _VOLUME_GB),
@@ -279,7 +296,7 @@ def _preprocess(environment: Environment) -> Json:
     is told the URI too, so that it reads what was named and nothing beside it.
     """
     job = _Job(
-        image=environment.training_image,
+        image=environment.spark_image or environment.training_image,
         command=[
             _argument("input-uri", "InputData"),
             _argument("label", "LabelColumn"),
@@ -298,7 +315,38 @@ def _preprocess(environment: Environment) -> Json:
         inputs=[_processing_input("data", parameter("InputData"))],
         outputs=[TRAIN_DATA, TEST_DATA, TABLE_SCHEMA, DATA_PROFILE],
     )
-    return _step("Preprocess", "Processing", _processing(environment, job), _job_retries())
+    request = _processing(environment, job)
+    if environment.spark_image:
+        request = _on_spark(environment, request)
+    return _step("Preprocess", "Processing", request, _job_retries())
+
+
+def _on_spark(environment: Environment, request: Json) -> Json:
+    """Runs the same job on a cluster, whose instances read the table from S3 by themselves.
+
+    They talk to each other and to S3, which network isolation forbids: this job alone has a role,
+    security groups and, from the pipeline's Denies, an exemption of its own (`docs/security.md`).
+    Every instance runs the entrypoint, which installs what the image lacks and then does what the
+    image's own entrypoint does (aws/sagemaker-spark-container, `Dockerfile.cpu`).
+    """
+    cluster = request["ProcessingResources"]["ClusterConfig"]
+    libraries = f"s3://{environment.bucket}/{_LIBRARIES}"
+    inputs = [one for one in request["ProcessingInputs"] if one["InputName"] != "data"]
+    entrypoint = [_SPARK_PYTHON, f"{_CODE_FOLDER}/start_spark.py"]
+    groups = list(environment.spark_security_group_ids)
+    return request | {
+        "ProcessingResources": {
+            "ClusterConfig": cluster | {"InstanceCount": parameter("ProcessingInstanceCount")}
+        },
+        "AppSpecification": request["AppSpecification"] | {"ContainerEntrypoint": entrypoint},
+        "RoleArn": environment.spark_role_arn,
+        "ProcessingInputs": [*inputs, _processing_input("libraries", libraries)],
+        "NetworkConfig": {
+            "VpcConfig": _vpc(environment) | {"SecurityGroupIds": groups},
+            "EnableNetworkIsolation": False,
+            "EnableInterContainerTrafficEncryption": True,
+        },
+    }
 
 
 def _argument(option: str, name: str) -> Json:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from functions.shared.errors import PropertyError
@@ -31,11 +31,17 @@ def property_name(field: str) -> str:
 
 
 def field_names(cls: type[object]) -> tuple[str, ...]:
-    """Return the fields of a properties class that a template has to give, in their order.
+    """Return the fields of a properties class that a template gives, in their order.
 
     A field that the class works out for itself (``init=False``) is not among them.
     """
     return tuple(field.name for field in fields(cls) if field.init)  # type: ignore[arg-type]
+
+
+def optional_names(cls: type[object]) -> frozenset[str]:
+    """Return the fields that a template may leave out, because they have a default."""
+    own = fields(cls)  # type: ignore[arg-type]
+    return frozenset(field.name for field in own if field.init and field.default is not MISSING)
 
 
 def from_event(cls: type[PropertiesT], properties: Mapping[str, Any]) -> PropertiesT:
@@ -46,16 +52,18 @@ def from_event(cls: type[PropertiesT], properties: Mapping[str, Any]) -> Propert
     from the template of an older version, whose resource a new function still has to delete.
     """
     names = {property_name(field): field for field in field_names(cls)}
+    optional = {property_name(field) for field in optional_names(cls)}
     passed_over = _ADDED_BY_CLOUDFORMATION | getattr(cls, "RETIRED", frozenset())
     given = {k: v for k, v in properties.items() if k not in passed_over}
     if unknown := sorted(given.keys() - names.keys()):
         raise PropertyError(
             f"property {unknown[0]} is unknown; allowed: {', '.join(sorted(names))}"
         )
-    if missing := sorted(names.keys() - given.keys()):
+    if missing := sorted(names.keys() - given.keys() - optional):
         raise PropertyError(f"property {missing[0]} is missing")
     types = get_type_hints(cls)
-    return cls(**{field: _parse(name, given[name], types[field]) for name, field in names.items()})
+    found = {names[name]: _parse(name, value, types[names[name]]) for name, value in given.items()}
+    return cls(**found)
 
 
 def _parse(name: str, value: object, kind: object) -> object:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from awacs.aws import (
     Action,
+    ArnNotEquals,
     BoolIfExists,
     Condition,
     ForAnyValueStringNotEquals,
@@ -21,9 +22,10 @@ from awacs.aws import (
     Statement,
     StringNotEquals,
 )
+from troposphere import Sub
 
-from generator.policies.statements import deny
-from generator.wiring import KeyArn, SecurityGroupId, SubnetIds
+from generator.policies.statements import arn, deny, role_arn
+from generator.wiring import KeyArn, RoleName, SecurityGroupId, SubnetIds
 
 MONITORING = ("Create*JobDefinition", "CreateMonitoringSchedule", "UpdateMonitoringSchedule")
 AUTOMATIC = ("CreateAutoMLJob*",)
@@ -51,13 +53,32 @@ VOLUME_ENCRYPTED = (
 )
 
 
+CLUSTER_JOBS = (
+    "processing-job/pipelines-*-Preprocess-*",
+    "processing-job/pipelines-*-preprocess-*",
+)
+"""The Preprocess jobs of runs, which SageMaker names ``pipelines-<execution id>-<step>-<suffix>``.
+
+ARNs have been seen with such names in lower case and as they are.
+"""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The one job that runs unisolated: its security group, and the one role that may create it."""
+
+    security_group: SecurityGroupId
+    creator: RoleName
+
+
 @dataclass(frozen=True)
 class Inside:
-    """Where jobs have to run, and with which key."""
+    """Where jobs have to run, and with which key; ``cluster`` where Preprocess runs on Spark."""
 
     subnets: SubnetIds
     security_group: SecurityGroupId
     key: KeyArn
+    cluster: Cluster | None = None
 
 
 def keep_jobs_inside(inside: Inside) -> list[Statement]:
@@ -70,26 +91,56 @@ def keep_jobs_inside(inside: Inside) -> list[Statement]:
     """
     return [
         *_in_our_network("Subnets", "VpcSubnets", inside.subnets),
-        *_in_our_network("SecurityGroups", "VpcSecurityGroupIds", inside.security_group),
+        *_in_our_network(
+            "SecurityGroups", "VpcSecurityGroupIds", inside.security_group, inside.cluster
+        ),
         _with_our_key("Volumes", "VolumeKmsKey", VOLUME_ENCRYPTED, inside.key),
         _with_our_key("Outputs", "OutputKmsKey", OUTPUT_ENCRYPTED, inside.key),
-        _switched_on("NothingUnisolated", "NetworkIsolation", ISOLATED),
+        *_isolated(inside.cluster),
         _switched_on("NoPlainTraffic", "InterContainerTrafficEncryption", TRAFFIC_ENCRYPTED),
     ]
 
 
 def _in_our_network(
-    what: str, key: str, ours: SubnetIds | SecurityGroupId
-) -> tuple[Statement, Statement]:
+    what: str, key: str, ours: SubnetIds | SecurityGroupId, cluster: Cluster | None = None
+) -> list[Statement]:
+    """Deny all networks but ours; a cluster has a security group of its own, and no other."""
     name = f"sagemaker:{key}"
-    return (
+    statements = [
         deny(f"NothingWithout{what}", _actions(IN_A_VPC), Condition(Null(name, "true"))),
         deny(
             f"NoOther{what}",
             _actions((*IN_A_VPC, "CreateEndpointConfig")),
             Condition(ForAnyValueStringNotEquals(name, ours)),
+            but=_cluster_jobs() if cluster else (),
         ),
-    )
+    ]
+    if cluster:
+        condition = Condition(ForAnyValueStringNotEquals(name, cluster.security_group))
+        statements.append(_deny_cluster(f"NoOther{what}ForCluster", condition))
+    return statements
+
+
+def _isolated(cluster: Cluster | None) -> list[Statement]:
+    """Deny what is not isolated; of a cluster, to all but the one who may create it.
+
+    A cluster's instances talk to each other and read from S3, so isolation would stop it.
+    """
+    unisolated = BoolIfExists("sagemaker:NetworkIsolation", "false")
+    exempt = _cluster_jobs() if cluster else ()
+    statements = [deny("NothingUnisolated", _actions(ISOLATED), Condition(unisolated), but=exempt)]
+    if cluster:
+        others = ArnNotEquals("aws:PrincipalArn", role_arn(cluster.creator))
+        statements.append(_deny_cluster("NoClusterOfOthers", Condition([unisolated, others])))
+    return statements
+
+
+def _deny_cluster(sid: str, condition: Condition) -> Statement:
+    return deny(sid, _actions(("CreateProcessingJob",)), condition, only=_cluster_jobs())
+
+
+def _cluster_jobs() -> list[Sub]:
+    return [arn("sagemaker", name) for name in CLUSTER_JOBS]
 
 
 def _with_our_key(what: str, key: str, actions: Sequence[str], ours: KeyArn) -> Statement:

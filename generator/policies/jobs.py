@@ -27,12 +27,25 @@ ENDPOINT_LOGS = "/aws/sagemaker/Endpoints"
 """Where SageMaker writes an endpoint's log, in a group named after the endpoint."""
 
 
+TABLES = ("raw/", "code/")
+RESULTS = ("code/", "processed/", "models/")
+"""What preprocessing and evaluation read, where they have roles of their own."""
+
+
 def processing(
-    bucket: BucketName, key: KeyArn, repositories: Sequence[Repository]
+    bucket: BucketName,
+    key: KeyArn,
+    repositories: Sequence[Repository],
+    prefixes: Sequence[str] = ("raw/", *RESULTS),
 ) -> list[Statement]:
-    """Preprocess and evaluate: read everything but other runs' secrets, write ``processed/``."""
+    """Preprocess and evaluate: read what they are handed, write ``processed/``.
+
+    On Spark, the instances themselves list and read ``raw/`` with the same rights, and nothing
+    more: their parts of the table are uploaded by SageMaker as any job's outputs, so that no
+    committer of Hadoop's renames or deletes anything.
+    """
     return [
-        *read_prefixes(bucket, ("raw/", "code/", "processed/", "models/")),
+        *read_prefixes(bucket, prefixes),
         write_prefixes(bucket, ("processed/",)),
         *use_key(key),
         *pull_images(repositories),

@@ -106,9 +106,20 @@ def allow_anywhere(
     return _statement(Allow, sid, actions, ["*"], condition=condition)
 
 
-def deny(sid: str, actions: Sequence[Action], condition: Condition) -> Statement:
-    """Deny in a role's own policy, on every resource."""
-    return _statement(Deny, sid, actions, ["*"], condition=condition)
+def deny(
+    sid: str,
+    actions: Sequence[Action],
+    condition: Condition,
+    *,
+    only: Sequence[Expression] = (),
+    but: Sequence[Expression] = (),
+) -> Statement:
+    """Deny in a role's own policy: on every resource, on ``only`` some, or on all ``but`` some."""
+    statement = _statement(Deny, sid, actions, list(only) or ["*"], condition=condition)
+    if but:
+        del statement.properties["Resource"]
+        statement.NotResource = list(but)
+    return statement
 
 
 def allow_principal(

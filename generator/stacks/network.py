@@ -34,14 +34,14 @@ from generator.functions import (
 )
 from generator.lifetime import lifetime
 from generator.policies import functions as rights
-from generator.policies.guards import Inside, keep_jobs_inside
+from generator.policies.guards import Cluster, Inside, keep_jobs_inside
 from generator.policies.resources import (
     interface_endpoint_policy,
     registry_endpoint_policy,
     s3_endpoint_policy,
 )
 from generator.policies.statements import managed_policy, role_arn, role_policy, write_flow_logs
-from generator.settings import InterfaceEndpoint, Mode, Network, Settings
+from generator.settings import InterfaceEndpoint, Mode, Network, Settings, on_spark
 from generator.wiring import (
     EndpointId,
     Expression,
@@ -97,6 +97,7 @@ class Outputs:
     s3_endpoint_id: EndpointId
     studio_security_group_id: SecurityGroupId
     jobs_security_group_id: SecurityGroupId
+    preprocess_security_group_id: SecurityGroupId
     functions_security_group_id: SecurityGroupId
 
 
@@ -110,7 +111,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     subnets = add_all(template, _subnets(vpc, settings.network, inputs))
     s3_endpoint = _add_s3_endpoint(template, vpc, subnets, inputs.unique_name, settings.network)
     baseline = _add_baseline(template, vpc, inputs, settings, mode)
-    groups = _add_security_groups(template, vpc, baseline)
+    groups = _add_security_groups(template, vpc, baseline, spark=on_spark(settings))
     endpoint_subnets = subnets[: settings.network.endpoint_zones]
     add_all(template, _interface_endpoints(vpc, endpoint_subnets, groups, settings.network))
     _add_flow_log(template, vpc, inputs, settings, mode)
@@ -120,16 +121,23 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         s3_endpoint_id=EndpointId(s3_endpoint.ref()),
         studio_security_group_id=SecurityGroupId(GetAtt(groups.studio, "GroupId")),
         jobs_security_group_id=SecurityGroupId(GetAtt(groups.jobs, "GroupId")),
+        preprocess_security_group_id=SecurityGroupId(GetAtt(groups.preprocess, "GroupId")),
         functions_security_group_id=SecurityGroupId(GetAtt(groups.functions, "GroupId")),
     )
-    add(template, _guards(inputs, outputs))
+    add(template, _guards(inputs, outputs, spark=on_spark(settings)))
     publish(outputs, template)
     return StackTemplate("network", template, Inputs, Outputs)
 
 
-def _guards(inputs: Inputs, network: Outputs) -> AWSObject:
+def _guards(inputs: Inputs, network: Outputs, *, spark: bool) -> AWSObject:
     """Return what keeps jobs in this network; the roles get their rights in later stacks."""
-    inside = Inside(network.subnet_ids, network.jobs_security_group_id, inputs.key_arn)
+    cluster = Cluster(network.preprocess_security_group_id, inputs.pipeline_role)
+    inside = Inside(
+        network.subnet_ids,
+        network.jobs_security_group_id,
+        inputs.key_arn,
+        cluster if spark else None,
+    )
     return managed_policy(
         "JobsStayInsidePolicy",
         "No job or model outside the VPC, without our key, unisolated, or with plain traffic",
@@ -230,26 +238,70 @@ def _add_baseline(
 
 @dataclass(frozen=True)
 class _Groups:
-    """The security groups: three of clients, and that of the endpoints that they reach."""
+    """The security groups of clients, and that of the endpoints that they reach.
+
+    Preprocess has one of its own where its instances talk to each other; else that of all jobs.
+    """
 
     endpoints: ec2.SecurityGroup
     studio: ec2.SecurityGroup
     jobs: ec2.SecurityGroup
+    preprocess: ec2.SecurityGroup
     functions: ec2.SecurityGroup
 
 
-def _add_security_groups(template: Template, vpc: ec2.VPC, baseline: AWSObject) -> _Groups:
-    """Add the groups: clients reach the endpoints and S3 by HTTPS, and nothing else."""
+def _add_security_groups(
+    template: Template, vpc: ec2.VPC, baseline: AWSObject, *, spark: bool
+) -> _Groups:
+    """Add the groups: clients reach the endpoints and S3 by HTTPS, and nothing else.
+
+    But for the instances of a Spark cluster, which reach each other as well.
+    """
+    jobs = add(template, _group("Jobs", "SageMaker jobs and models", vpc))
     groups = _Groups(
         endpoints=add(template, _group("Endpoints", "Interface endpoints", vpc)),
         studio=add(template, _group("Studio", "Apps of SageMaker Studio", vpc)),
-        jobs=add(template, _group("Jobs", "SageMaker jobs and models", vpc)),
+        jobs=jobs,
+        preprocess=add(template, _group("Spark", "Instances of a Spark cluster", vpc))
+        if spark
+        else jobs,
         functions=add(template, _group("Functions", "Functions of custom resources", vpc)),
     )
     prefix_list = GetAtt(baseline, "S3PrefixListId")
-    for client in (groups.studio, groups.jobs, groups.functions):
+    clients = [groups.studio, groups.jobs, groups.functions]
+    if spark:
+        clients.append(groups.preprocess)
+        add_all(template, _among_themselves(groups.preprocess))
+    for client in clients:
         add_all(template, _ways_out(client, groups.endpoints, prefix_list))
     return groups
+
+
+def _among_themselves(group: ec2.SecurityGroup) -> list[AWSObject]:
+    """Let the members of a group reach each other on every port, and nobody else.
+
+    Spark's drivers and executors, YARN and HDFS choose ports as they start; SageMaker asks for the
+    same of all distributed jobs (SageMaker developer guide, "Give SageMaker AI Processing Jobs
+    Access to Resources in Your Amazon VPC": "allow inbound connections between members of the same
+    security group").
+    """
+    own, everything = GetAtt(group, "GroupId"), "-1"
+    return [
+        ec2.SecurityGroupEgress(
+            "SparkToSpark",
+            Description="The cluster's instances to each other",
+            GroupId=own,
+            DestinationSecurityGroupId=own,
+            IpProtocol=everything,
+        ),
+        ec2.SecurityGroupIngress(
+            "SparkFromSpark",
+            Description="The cluster's instances from each other",
+            GroupId=own,
+            SourceSecurityGroupId=own,
+            IpProtocol=everything,
+        ),
+    ]
 
 
 def _group(title: str, description: str, vpc: ec2.VPC) -> ec2.SecurityGroup:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from troposphere import (
     AWSObject,
@@ -38,7 +38,7 @@ from generator.policies import functions as rights
 from generator.policies import jobs, people
 from generator.policies.resources import endpoint_rule_name, failure_rule_name, topic_policy
 from generator.policies.statements import role_arn, role_policy
-from generator.settings import Mode, Settings
+from generator.settings import Mode, Settings, on_spark
 from generator.wiring import (
     BucketName,
     Expression,
@@ -106,6 +106,28 @@ class Inputs(FunctionInputs):
 
 
 @dataclass(frozen=True)
+class SparkInputs(Inputs):
+    """What the root hands in where Preprocess runs on Spark."""
+
+    spark_role: RoleName
+    spark_security_group_id: SecurityGroupId
+    spark_image_tag: Text
+
+
+def for_spark(
+    inputs: Inputs, role: RoleName, group: SecurityGroupId, image_tag: Text
+) -> SparkInputs:
+    """Return the inputs with what Preprocess then has of its own."""
+    values = {field.name: getattr(inputs, field.name) for field in fields(inputs)}
+    return SparkInputs(
+        **values,
+        spark_role=role,
+        spark_security_group_id=group,
+        spark_image_tag=image_tag,
+    )
+
+
+@dataclass(frozen=True)
 class Outputs:
     """The pipeline, and where failures are told."""
 
@@ -117,8 +139,9 @@ class Outputs:
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack."""
     template = Template(Description=f"{settings.project}: training pipeline, model, alerts")
-    inputs = declare(Inputs, template)
-    template.add_mapping(images.MAPPING_NAME, images.ACCOUNTS)
+    kind = SparkInputs if on_spark(settings) else Inputs
+    inputs = declare(kind, template)
+    template.add_mapping(images.MAPPING_NAME, images.accounts(on_spark(settings)))
     around = surroundings(template, inputs, settings, mode)
     endpoint_logs = add(template, _endpoint_log_group(inputs, settings, mode))
     role_policies = add_all(template, _rights_of_roles(inputs, endpoint_logs))
@@ -132,7 +155,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         topic_arn=TopicArn(topic.ref()),
     )
     publish(outputs, template)
-    return StackTemplate("pipeline", template, Inputs, Outputs)
+    return StackTemplate("pipeline", template, kind, Outputs)
 
 
 def _endpoint_log_group(inputs: Inputs, settings: Settings, mode: Mode) -> logs.LogGroup:
@@ -164,6 +187,11 @@ def _rights_of_roles(inputs: Inputs, endpoint_logs: logs.LogGroup) -> list[iam.R
         "NotebookJobs": jobs.notebook_jobs(data, key, [images.TRAINING]),
         "Pipeline": people.pipeline(name, data, key, passed),
     }
+    if isinstance(inputs, SparkInputs):
+        passed.append(("SparkProcessing", inputs.spark_role))
+        statements["Processing"] = jobs.processing(data, key, [images.TRAINING], jobs.RESULTS)
+        statements["SparkProcessing"] = jobs.processing(data, key, [images.SPARK], jobs.TABLES)
+        statements["Pipeline"] = people.pipeline(name, data, key, passed)
     own = [("NotebookJobs", inputs.notebook_jobs_role), ("Pipeline", inputs.pipeline_role)]
     roles = dict([*passed, *own])
     policies = [
@@ -235,7 +263,7 @@ def _add_pipeline(
 def _environment(inputs: Inputs) -> Mapping[str, Expression]:
     """Return what the deployment decides about the pipeline, by the definition's names."""
     name = inputs.unique_name.across_border()
-    return {
+    return _spark_environment(inputs) | {
         "pipeline_name": name,
         "endpoint_name": name,
         "model_package_group": name,
@@ -256,6 +284,17 @@ def _environment(inputs: Inputs) -> Mapping[str, Expression]:
         "quality_threshold": inputs.quality_threshold.across_border(),
         "source_hash": package.source_hash(),
         "owner": Ref("AWS::StackId"),
+    }
+
+
+def _spark_environment(inputs: Inputs) -> dict[str, Expression]:
+    """Return what Preprocess has of its own, where it runs on Spark."""
+    if not isinstance(inputs, SparkInputs):
+        return {}
+    return {
+        "spark_image": images.SPARK.uri(inputs.spark_image_tag),
+        "spark_role_arn": role_arn(inputs.spark_role),
+        "spark_security_group_ids": inputs.spark_security_group_id.across_border(),
     }
 
 

@@ -6,7 +6,7 @@ from troposphere import Output, Ref, Select, Split, Sub, Tags, Template
 
 from generator.parameters import Given, add_parameters, add_rules
 from generator.policies.statements import role_arn
-from generator.settings import Mode, Settings
+from generator.settings import Mode, Settings, on_spark
 from generator.stacks import network, pipeline, security, storage, studio
 from generator.wiring import Expression, RoleName, RootStackName, UniqueName, nest
 
@@ -19,8 +19,9 @@ DESCRIPTIONS = {
 def build(settings: Settings, mode: Mode) -> dict[str, Template]:
     """Return all templates by file name without its ending; the root is ``root``."""
     root = Template(Description=f"{settings.project}: SageMaker in a VPC; {DESCRIPTIONS[mode]}")
-    given = add_parameters(root, settings.network.zones)
-    add_rules(root, settings.network.zones)
+    spark = on_spark(settings)
+    given = add_parameters(root, settings.network.zones, spark=spark)
+    add_rules(root, settings.network.zones, spark=spark)
     name = UniqueName(_unique_name(settings.project))
     tags = Tags({"project": settings.project} | settings.tags)
     security_stack = security.build(settings, mode)
@@ -33,10 +34,19 @@ def build(settings: Settings, mode: Mode) -> dict[str, Template]:
         root, security_stack, security.Inputs(name, RootStackName(Ref("AWS::StackName"))), tags
     )
     connected = nest(root, network_stack, _network_inputs(name, given, secured), tags)
-    stored = nest(root, storage_stack, _storage_inputs(given, secured, connected), tags)
-    running = nest(
-        root, pipeline_stack, _pipeline_inputs(name, given, secured, connected, stored), tags
-    )
+    storage_inputs = _storage_inputs(given, secured, connected)
+    if spark:
+        storage_inputs = storage.for_spark(storage_inputs, secured.preprocess_role)
+    stored = nest(root, storage_stack, storage_inputs, tags)
+    pipeline_inputs = _pipeline_inputs(name, given, secured, connected, stored)
+    if spark:
+        pipeline_inputs = pipeline.for_spark(
+            pipeline_inputs,
+            secured.preprocess_role,
+            connected.preprocess_security_group_id,
+            given.spark_image_tag,
+        )
+    running = nest(root, pipeline_stack, pipeline_inputs, tags)
     # Studio goes first, so that people's spaces stop a deletion before anything else is gone.
     studio_inputs = _studio_inputs(name, given, secured, connected, stored)
     opened = nest(root, studio_stack, studio_inputs, tags, after=(pipeline_stack.name,))

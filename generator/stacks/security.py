@@ -24,7 +24,7 @@ from generator.policies.statements import (
     trust_lambda,
     trust_sagemaker,
 )
-from generator.settings import Mode, Settings
+from generator.settings import Mode, Settings, on_spark
 from generator.wiring import (
     KeyArn,
     QueueArn,
@@ -54,9 +54,14 @@ class Inputs:
 
 @dataclass(frozen=True)
 class RoleNames:
-    """The roles, by purpose; one principal and one purpose each."""
+    """The roles, by purpose; one principal and one purpose each.
+
+    Preprocess has a role of its own where it runs on several machines; else it is an isolated
+    processing job like any other.
+    """
 
     processing_role: RoleName
+    preprocess_role: RoleName
     training_role: RoleName
     model_role: RoleName
     pipeline_role: RoleName
@@ -83,7 +88,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack."""
     template = Template(Description=f"{settings.project}: roles, key, queue")
     inputs = declare(Inputs, template)
-    roles = _add_roles(template, inputs, settings.security.permissions_boundary)
+    roles = _add_roles(template, inputs, settings)
     key = KeyArn(settings.security.key or _add_key(template, inputs, roles, settings, mode))
     queue = add(template, _queue(key, inputs.root_stack))
     add(template, _queue_policy(inputs, queue))
@@ -98,19 +103,29 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     return StackTemplate("security", template, Inputs, Outputs)
 
 
-def _add_roles(template: Template, inputs: Inputs, boundary: str) -> RoleNames:
+def _add_roles(template: Template, inputs: Inputs, settings: Settings) -> RoleNames:
     """Add the roles: of SageMaker's jobs and people, of flow logs, of our functions."""
 
     def role(title: str, description: str, trust: Statement) -> RoleName:
-        return RoleName(add(template, bare_role(title, description, trust, boundary)).ref())
+        bare = bare_role(title, description, trust, settings.security.permissions_boundary)
+        return RoleName(add(template, bare).ref())
 
     def function_role(title: str, function: str) -> RoleName:
         return role(f"{title}Role", f"Function {function}", trust_lambda())
 
+    spark = on_spark(settings)
+    processing = role(
+        "ProcessingRole",
+        "Evaluate" if spark else "Preprocess and evaluate",
+        trust_sagemaker("processing-job/*"),
+    )
     return RoleNames(
-        processing_role=role(
-            "ProcessingRole", "Preprocess and evaluate", trust_sagemaker("processing-job/*")
-        ),
+        processing_role=processing,
+        preprocess_role=role(
+            "SparkProcessingRole", "Preprocess on Spark", trust_sagemaker("processing-job/*")
+        )
+        if spark
+        else processing,
         training_role=role("TrainingRole", "Train", trust_sagemaker("training-job/*")),
         model_role=role("ModelRole", "Serve the model", trust_sagemaker("*")),
         pipeline_role=role(
@@ -138,6 +153,8 @@ def _lasting_rights(
 ) -> list[iam.ManagedPolicy]:
     """Return the rights that roles have from the first moment to the last, each once."""
     jobs = [roles.processing_role, roles.training_role, roles.notebook_jobs_role, roles.model_role]
+    if roles.preprocess_role is not roles.processing_role:
+        jobs.append(roles.preprocess_role)
     inside = [
         roles.empty_bucket_role,
         roles.clear_studio_role,
@@ -178,14 +195,16 @@ def _add_key(
 
 def _key(inputs: Inputs, roles: RoleNames, mode: Mode, break_glass: str) -> kms.Key:
     """Return the key; its policy lets every role use it, the pipeline's only through S3."""
-    users = [
-        getattr(roles, field.name) for field in fields(RoleNames) if field.name != "pipeline_role"
-    ]
+    users = {
+        id(role): role
+        for field in fields(RoleNames)
+        if (role := getattr(roles, field.name)) is not roles.pipeline_role
+    }.values()
     return kms.Key(
         "Key",
         Description=Sub("Data, models, disks, logs, alerts of ${Name}", Name=inputs.unique_name),
         EnableKeyRotation=True,
-        KeyPolicy=key_policy(inputs.root_stack, inputs.unique_name, users, break_glass),
+        KeyPolicy=key_policy(inputs.root_stack, inputs.unique_name, [*users], break_glass),
         PendingWindowInDays=DAYS_UNTIL_KEY_IS_DELETED[mode],
         **lifetime(mode),
     )

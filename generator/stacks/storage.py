@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from troposphere import AWSHelperFn, GetAtt, If, NoValue, Ref, Tags, Template, awslambda, s3
@@ -22,7 +22,7 @@ from generator.policies import functions as rights
 from generator.policies.replication import replicate, trust_s3
 from generator.policies.resources import data_bucket_policy, log_bucket_policy
 from generator.policies.statements import bare_role, role_arn, role_policy
-from generator.settings import Mode, Settings, Storage
+from generator.settings import Mode, Settings, Storage, on_spark
 from generator.wiring import (
     BucketName,
     EndpointId,
@@ -56,6 +56,19 @@ class Inputs(FunctionInputs):
 
 
 @dataclass(frozen=True)
+class SparkInputs(Inputs):
+    """What the root hands in where Preprocess runs on Spark."""
+
+    spark_role: RoleName
+
+
+def for_spark(inputs: Inputs, spark_role: RoleName) -> SparkInputs:
+    """Return the inputs with the role that Preprocess then has."""
+    values = {field.name: getattr(inputs, field.name) for field in fields(inputs)}
+    return SparkInputs(**values, spark_role=spark_role)
+
+
+@dataclass(frozen=True)
 class Outputs:
     """The buckets."""
 
@@ -66,7 +79,8 @@ class Outputs:
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack."""
     template = Template(Description=f"{settings.project}: data bucket and log bucket")
-    inputs = declare(Inputs, template)
+    kind = SparkInputs if on_spark(settings) else Inputs
+    inputs = declare(kind, template)
     logs = add(template, _log_bucket(settings.storage, mode))
     data = add(template, _data_bucket(logs, inputs.key_arn, settings.storage, mode))
     outputs = Outputs(data_bucket=BucketName(data.ref()), log_bucket=BucketName(logs.ref()))
@@ -89,7 +103,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     for bucket, policy in ((logs, log_policy), (data, data_policy)):
         _add_emptying_and_policy(template, bucket, policy, function, mode)
     publish(outputs, template)
-    return StackTemplate("storage", template, Inputs, Outputs)
+    return StackTemplate("storage", template, kind, Outputs)
 
 
 def _data_bucket(logs: s3.Bucket, key: KeyArn, storage: Storage, mode: Mode) -> s3.Bucket:
@@ -289,6 +303,7 @@ def _roles_in_the_vpc(inputs: Inputs) -> list[AWSHelperFn]:
         inputs.training_role,
         inputs.studio_role,
         inputs.notebook_jobs_role,
+        *([inputs.spark_role] if isinstance(inputs, SparkInputs) else []),
     )
     functions = (inputs.empty_bucket_role, inputs.seed_data_role, inputs.pipeline_manager_role)
     return [

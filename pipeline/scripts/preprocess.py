@@ -46,7 +46,7 @@ Json = dict[str, Any]
 
 _NO_COLUMN: Final = "none"
 _VALUES_OF_ALL: Final = 200_000
-_LEAKAGE_ROWS: Final = 100_000
+LEAKAGE_ROWS: Final = 100_000
 _ROW_GROUP: Final = 250_000
 
 
@@ -625,7 +625,7 @@ def _preprocess(table: tables.Table, wanted: Settings, kept: Path, drafts: Seque
     made = plan(schema, found, wanted)
     counts = write(schema, label, found, split.Sides(made), kept, (train, test))
     check_sides(schema, counts)
-    sample = next(parquet.ParquetFile(train).iter_batches(_LEAKAGE_ROWS))
+    sample = next(parquet.ParquetFile(train).iter_batches(LEAKAGE_ROWS))
     about = describe.profile(
         describe.Findings(
             schema,

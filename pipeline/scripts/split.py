@@ -28,10 +28,10 @@ TRAIN, TEST, LEFT_OUT = 0, 1, 2
 FEW_DISTINCT: Final = 0.2
 """With at most this share of distinct rows (five rows alike on average), it is `proportion`."""
 
-_EXACT: Final = 1_024
+EXACT: Final = 1_024
 _BINS: Final = 4_096
 _BLOCK: Final = 1 << 18
-_SHIFT: Final = np.uint64(64 - 12)
+SHIFT: Final = np.uint64(64 - 12)
 _KEY: Final = ~np.uint64(1_023)  # labels have places up to 999
 
 Shared = tuple[np.ndarray, np.ndarray]
@@ -97,7 +97,7 @@ def histograms(hashes: np.ndarray, found: np.ndarray) -> dict[int, list[tuple[in
     bins = np.zeros((int(found.max()) + 1) * _BINS, "int64")
     for start in range(0, len(hashes), _BLOCK):
         rows = slice(start, start + _BLOCK)
-        at = (hashes[rows] >> _SHIFT).astype("int64") + found[rows].astype("int64") * _BINS
+        at = (hashes[rows] >> SHIFT).astype("int64") + found[rows].astype("int64") * _BINS
         bins += np.bincount(at, minlength=len(bins))
     by_stratum = bins.reshape(-1, _BINS)
     return {
@@ -110,11 +110,11 @@ def _exact(
     hashes: np.ndarray, found: np.ndarray, name: int, bins: np.ndarray
 ) -> list[tuple[int, int]]:
     filled = np.flatnonzero(bins)
-    if len(filled) <= _EXACT:
+    if len(filled) <= EXACT:
         distinct, counts = np.unique(hashes[found == name], return_counts=True)
-        if len(distinct) <= _EXACT:
+        if len(distinct) <= EXACT:
             return list(zip(distinct.tolist(), counts.tolist(), strict=True))
-    return [(int(at) << int(_SHIFT), int(bins[at])) for at in filled]
+    return [(int(at) << int(SHIFT), int(bins[at])) for at in filled]
 
 
 def cut(steps: list[tuple[int, int]], share: float) -> int | None:
@@ -240,7 +240,8 @@ class Sides:
             return self._in_proportion(hashes, labels)
         if self.plan.way == "time" and times is not None:
             return np.where(times >= self.plan.newest_from, TEST, TRAIN).astype("int8")
-        found = strata(hashes, labels, self.plan.shared)
+        grouped = self.plan.way == "group"
+        found = np.zeros_like(labels) if grouped else strata(hashes, labels, self.plan.shared)
         below = _looked_up(self.plan.test_below, found)
         start = _looked_up(self.plan.train_from, found) if self.plan.train_from else below
         sides = np.where(hashes < start, LEFT_OUT, TRAIN)

@@ -136,10 +136,18 @@ def find(folder: Path, uri: str = "") -> Table:
     Raises:
         JobError: there is no such table, or a file's header does not fit the first one's.
     """
-    paths = _named(folder, uri)
+    paths = named(folder, uri)
     if not paths:
         raise JobError(f"there is no file of CSV or Parquet in {uri or folder}: nothing to read")
-    files = tuple(_examined(path, _name(path, folder)) for path in paths)
+    return together([_examined(path, _name(path, folder)) for path in paths])
+
+
+def together(files: Sequence[File]) -> Table:
+    """The table of `files`.
+
+    Raises:
+        JobError: a file is not like the first one.
+    """
     first = files[0]
     for file in files[1:]:
         if file.parquet != first.parquet:
@@ -151,10 +159,15 @@ def find(folder: Path, uri: str = "") -> Table:
                 f"{file.name} has other columns than {first.name}: {listing(file.columns)} and not "
                 f"{listing(first.columns)}"
             )
-    return Table(files)
+    return Table(tuple(files))
 
 
-def _named(folder: Path, uri: str) -> list[Path]:
+def named(folder: Path, uri: str) -> list[Path]:
+    """The files in `folder` that `uri` names.
+
+    Raises:
+        JobError: it names nothing that is there.
+    """
     last = uri.rsplit("/", 1)[-1]
     start = folder / last if last else folder
     if start.is_file():
@@ -372,7 +385,7 @@ def _reader(
 def _explained(file: File, error: pa.ArrowInvalid) -> Exception:
     """Arrow's complaint in a user's words, or the column that is not all numbers."""
     text = str(error)
-    number = re.search(r"In CSV column #(\d+): CSV conversion error to double", text)
+    number = re.search(r"In CSV column #(\d+):(?: Row #\d+:)? CSV conversion error to double", text)
     if number:
         return NotNumbersError(file.columns[int(number[1])])
     if "Expected" in text and "columns" in text:

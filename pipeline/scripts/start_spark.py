@@ -1,0 +1,96 @@
+"""Starts `preprocess_spark.py` on a cluster: the entrypoint of every instance of the Spark image.
+
+What the image does not do for us:
+
+- It carries no pyarrow, which every decision about a table is made with (`Pipfile.runtime.lock` of
+  aws/sagemaker-spark-container has pandas and numpy only; its issue 104, "update PyArrow version",
+  is open). The wheel comes as the job's input `libraries` and is installed on each instance.
+- `smspark-submit` joins the application's arguments with blanks and has a shell read them
+  (`smspark/cli.py`, `smspark/job.py`): a label named `a b` would be two arguments, and one with
+  `$(...)` a command. They travel in one word of letters and digits.
+- Where the application fails, it replaces the job's reason by one of its own
+  (`smspark/errors.py`). Ours is put back.
+
+Python 3.12 of the image is `/usr/local/bin/python3`; `python3` alone is the system's 3.9.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+SUBMITTED: Final = "--submitted="
+"""Begins the one argument with which Spark starts this file again, as the application."""
+
+
+def encoded(argv: Sequence[str]) -> str:
+    """`argv` as one word that no shell changes."""
+    return SUBMITTED + base64.urlsafe_b64encode(json.dumps(list(argv)).encode()).decode()
+
+
+def decoded(word: str) -> list[str]:
+    """The arguments that `encoded` made `word` of."""
+    found: list[str] = json.loads(base64.urlsafe_b64decode(word.removeprefix(SUBMITTED)))
+    return found
+
+
+def install(wheels: Path, run: Callable[[list[str]], int]) -> None:
+    """Install the wheels, from their files alone.
+
+    Raises:
+        JobError: there is none, or one does not fit this Python.
+    """
+    found = sorted(str(path) for path in wheels.glob("*.whl"))
+    if not found:
+        raise jobs.JobError(
+            "code/libraries/ in the bucket holds no wheel: the Spark image lacks pyarrow; "
+            "docs/spark.md says how it gets there"
+        )
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
+    if run([*pip, *found]):
+        raise jobs.JobError(f"cannot install {jobs.listing(found)} from code/libraries/")
+
+
+def start(argv: Sequence[str], run: Callable[[list[str]], int] = subprocess.call) -> int:
+    """Install what the image lacks and hand over to the image's own entrypoint; gives its code.
+
+    Args:
+        argv: the job's arguments.
+        run: runs a command and gives its exit code.
+    """
+    base = jobs.base_folder()
+    code = Path(__file__).resolve()
+    reason = base / "output/message"
+
+    def install_wheels(_: Sequence[str]) -> None:
+        install(base / "processing/input/libraries", run)
+
+    if failed := jobs.run(install_wheels, argv, reason):
+        return failed
+    submit = ["smspark-submit", "--py-files", str(code.parent), str(code), encoded(argv)]
+    exit_code = run(submit)
+    ours = base / "output/reason"
+    if exit_code and ours.is_file():
+        reason.write_bytes(ours.read_bytes())
+    return exit_code
+
+
+def application(word: str) -> int:
+    """Do the job, once Spark runs; gives its exit code."""
+    import preprocess_spark  # noqa: PLC0415 - what it imports is there only now
+
+    return preprocess_spark.main(decoded(word))
+
+
+if __name__ == "__main__":
+    submitted = len(sys.argv) == 2 and sys.argv[1].startswith(SUBMITTED)  # noqa: PLR2004
+    sys.exit(application(sys.argv[1]) if submitted else start(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The second engine of preprocessing: real PySpark, held against the one machine."""
