@@ -266,12 +266,25 @@ def parse(column: Column, text: pa.Array) -> pa.Array:
         return booleans(text)
     if column.kind in TEXTS:
         return _known(column, text)
+    forms = (column.format,) if column.format else _usual_forms(column.kind)
     if column.kind == "duration":
-        return pc.cast(durations(text, column.format or ""), pa.duration("us"))
-    moments = timestamps(text, column.format or "")
+        found = pc.coalesce(*(durations(text, form) for form in forms))
+        return pc.cast(found, pa.duration("us"))
+    moments = pc.coalesce(*(timestamps(text, form) for form in forms))
     if column.kind == "time":
         return pc.cast(pc.cast(moments, pa.int64()), pa.time64("us"))
     return pc.cast(moments, storage(column))
+
+
+def _usual_forms(kind: str) -> tuple[str, ...]:
+    """How values of a column are written that Parquet brought, whose cells have no format."""
+    seconds = "%H:%M:%S.%f"
+    if kind == "duration":
+        return tuple(DURATIONS)
+    if kind == "time":
+        return (seconds, "%H:%M")
+    moments = [f"%Y-%m-%d{gap}{seconds}{zone}" for gap in " T" for zone in ("", "%z")]
+    return ("%Y-%m-%d", *moments)
 
 
 PLAIN: Final = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"

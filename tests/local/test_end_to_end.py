@@ -54,7 +54,7 @@ def test_the_synthetic_table_goes_through_the_gate_to_an_endpoint_that_answers(
     try:
         assert [step["StepName"] for step in found["Steps"]] == [
             *("Preprocess", "Train", "Evaluate", "QualityGate"),
-            *("RegisterModel", "CreateModel", "CreateEndpointConfig", "Deploy"),
+            *("RegisterModel", "ApprovalGate", "CreateModel", "CreateEndpointConfig", "Deploy"),
         ]
         # The best possible model reaches 0.95 on this table, one that is linear stays below 0.9.
         assert 0.9 < found["Metrics"]["roc_auc"] < 0.99
