@@ -159,16 +159,12 @@ def regression_reports() -> dict[str, dict[str, Any]]:
         "baseline": dict.fromkeys(found, 0.5),
     }
     left["evaluation/curves.json"] = {
-        "curves": [],
-        "regression": {
-            "points": {"true": [*range(-20, 40)], "predicted": [*range(-18, 42)]},
-            "residuals": {"edges": [at - 5.0 for at in range(11)], "rows": [*range(10)]},
-            "deciles": [
-                {"from": at * 1e5, "to": at * 1e5 + 1e5, "rows": 4}
-                | {"mean_absolute_error": 10.0 * at, "bias": -2.5}
-                for at in range(10)
-            ],
-        },
+        "predicted_vs_true": [[float(at), at * 1.01 - 3] for at in range(-20, 40)],
+        "residuals": [{"from": at - 5.0, "to": at - 4.0, "rows": at} for at in range(10)],
+        "error_by_quantile": [
+            {"from": at * 1e5, "to": at * 1e5 + 1e5, "rows": 4, "mae": 10.0 * at, "bias": -2.5}
+            for at in range(10)
+        ],
     }
     return left
 

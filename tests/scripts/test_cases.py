@@ -188,6 +188,18 @@ def test_a_label_that_is_a_quantity_is_a_regression(fitted: Get) -> None:
     assert answers[1]["prediction"] > 14
 
 
+def test_a_regression_leaves_what_the_report_draws(fitted: Get) -> None:
+    """These are the names that `generator/local/report/regression.py` reads."""
+    curves = fitted("abalone-like").report("curves.json")
+    assert all(len(pair) == 2 for pair in curves["predicted_vs_true"])
+    assert all(set(item) == {"from", "to", "rows"} for item in curves["residuals"])
+    for item in curves["error_by_quantile"]:
+        assert set(item) == {"from", "to", "rows", "mae", "bias"}
+    rows = len(fitted("abalone-like").side("test"))
+    assert sum(item["rows"] for item in curves["residuals"]) == rows
+    assert sum(item["rows"] for item in curves["error_by_quantile"]) == rows
+
+
 def test_a_quantity_can_be_trained_as_classes_if_asked_for(tmp_path: Path) -> None:
     case = CASES["abalone-like"]()
     jobs = Jobs(tmp_path, type(case)(case.files, case.label, ("--problem=multiclass",)))

@@ -164,7 +164,9 @@ def _note(evaluation: Json, name: str, value: float | None) -> str:
 
 def _metric(value: float) -> str:
     """Three digits after the point for shares; errors have the label's unit and any size."""
-    return f"{value:.3f}" if _LEAST <= abs(value) < _MOST or not value else markup.short(value)
+    if value and abs(value) < _LEAST:
+        return f"{value:.2g}"
+    return f"{value:.3f}" if abs(value) < _MOST else markup.short(value)
 
 
 # --- Quality ---------------------------------------------------------------------------------
@@ -302,13 +304,19 @@ def _leaderboard(rows: Sequence[Json]) -> str:
 def _importance(rows: Sequence[Json]) -> str:
     shown = [row for row in rows if row["importance"] is not None][:_MOST_BARS]
     bars = [
-        (row["column"], row["importance"], f"{row['importance']:.4f} ± {row['stddev'] or 0:.4f}")
+        (row["column"], row["importance"], _spread(row["importance"], row["stddev"] or 0.0))
         for row in shown
     ]
     more = len(rows) - len(shown)
     note = "How much the validation score loses when a column is shuffled"
     note += f"; {more} columns more are not shown" if more > 0 else ""
     return markup.card("Feature importance", note, charts.bars(bars), wide=True)
+
+
+def _spread(value: float, deviation: float) -> str:
+    """Both with four digits after the point, or none where they are in a label's large unit."""
+    places = 4 if abs(value) < _MOST else 0
+    return f"{value:,.{places}f} ± {deviation:,.{places}f}"
 
 
 # --- Latency ---------------------------------------------------------------------------------

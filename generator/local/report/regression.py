@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from generator.local.report import charts, markup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
 Json = dict[str, Any]
 
@@ -16,16 +16,16 @@ _MOST_DOTS: Final = 1_500
 
 def cards(curves: Json) -> Iterator[str]:
     """The charts; none for a classification."""
-    found = curves.get("regression")
-    if found:
-        yield _scatter(found["points"])
-        yield _residuals(found["residuals"])
-        yield _by_quantile(found["deciles"])
+    if curves.get("predicted_vs_true"):
+        yield _scatter(curves["predicted_vs_true"])
+    if curves.get("residuals"):
+        yield _residuals(curves["residuals"])
+    if curves.get("error_by_quantile"):
+        yield _by_quantile(curves["error_by_quantile"])
 
 
-def _scatter(found: Mapping[str, Sequence[float]]) -> str:
-    points = list(zip(found["true"], found["predicted"], strict=True))
-    shown = points[:: -(-len(points) // _MOST_DOTS)]
+def _scatter(pairs: Sequence[Sequence[float]]) -> str:
+    shown = [(pair[0], pair[1]) for pair in pairs[:: -(-len(pairs) // _MOST_DOTS)]]
     both = charts.spread([value for point in shown for value in point])
     axes = charts.Axes("True value", "Predicted value", both, both)
     ideal = [(both[0], both[0]), (both[1], both[1])]
@@ -34,23 +34,17 @@ def _scatter(found: Mapping[str, Sequence[float]]) -> str:
     return markup.card("Predicted against true", note, chart)
 
 
-def _residuals(found: Mapping[str, Sequence[float]]) -> str:
-    edges, rows = found["edges"], found["rows"]
-    columns = [
-        charts.Column(start, end, int(count))
-        for start, end, count in zip(edges, edges[1:], rows, strict=False)
-    ]
-    marks = [("exact", 0.0)] if edges[0] <= 0 <= edges[-1] else []
-    chart = charts.columns("Residuals", ("True minus predicted", "Rows"), columns, marks)
-    note = "How far predictions are off, in the label's unit; those that are too low to the right"
+def _residuals(bins: Sequence[Json]) -> str:
+    columns = [charts.Column(item["from"], item["to"], item["rows"]) for item in bins]
+    marks = [("exact", 0.0)] if columns[0].start <= 0 <= columns[-1].end else []
+    chart = charts.columns("Residuals", ("Predicted minus true", "Rows"), columns, marks)
+    note = "How far predictions are off, in the label's unit; those that are too high to the right"
     return markup.card("Residuals", note, chart)
 
 
 def _by_quantile(parts: Sequence[Json]) -> str:
     groups = [
-        charts.Group(
-            item["from"], item["to"], item["mean_absolute_error"], item["bias"], item["rows"]
-        )
+        charts.Group(item["from"], item["to"], item["mae"], item["bias"], item["rows"])
         for item in parts
     ]
     chart = charts.groups("Error by quantile", ("True value", "Error"), groups)
@@ -60,7 +54,7 @@ def _by_quantile(parts: Sequence[Json]) -> str:
             [
                 f"{markup.short(float(item['from']))} to {markup.short(float(item['to']))}",
                 f"{item['rows']:,}",
-                markup.short(float(item["mean_absolute_error"])),
+                markup.short(float(item["mae"])),
                 markup.short(float(item["bias"])),
             ]
         )
