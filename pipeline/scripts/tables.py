@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BLOCK_BYTES: Final = 4 << 20
-"""Bytes of CSV that are read at a time; a longer row gets a larger block."""
+"""Bytes of CSV that are read at a time; wide tables get blocks of twice that."""
+
+_BYTES_OF_A_THOUSAND_CELLS: Final = 5_000
 
 _BATCH_CELLS: Final = 700_000
 _DELIMITERS: Final = (",", ";", "\t", "|")
@@ -360,7 +362,8 @@ def _rows(file: File) -> pa.NativeFile:
 def _reader(
     file: File, stream: pa.NativeFile, types: dict[str, pa.DataType], wanted: Sequence[str]
 ) -> Iterable[pa.RecordBatch]:
-    block = max(BLOCK_BYTES, 4 * file.header_bytes)
+    wide = min(2 * BLOCK_BYTES, len(file.columns) * _BYTES_OF_A_THOUSAND_CELLS)
+    block = max(BLOCK_BYTES, 4 * file.header_bytes, wide)
     try:
         reader: Iterable[pa.RecordBatch] = arrow_csv.open_csv(
             stream,
