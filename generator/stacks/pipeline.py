@@ -163,7 +163,7 @@ def _rights_of_roles(inputs: Inputs, endpoint_logs: logs.LogGroup) -> list[iam.R
         "Training": jobs.training(data, key, [images.TRAINING]),
         "Model": jobs.model(data, key, [images.INFERENCE], name),
         "NotebookJobs": jobs.notebook_jobs(data, key, [images.PREPROCESS, images.TRAINING]),
-        "Pipeline": people.pipeline(name, data, key, passed),
+        "Pipeline": people.pipeline(name, data, key, passed, [images.INFERENCE]),
     }
     own = [("NotebookJobs", inputs.notebook_jobs_role), ("Pipeline", inputs.pipeline_role)]
     roles = dict([*passed, *own])
