@@ -155,7 +155,6 @@ def _function(
         Timeout=plan.timeout_seconds,
         LoggingConfig=awslambda.LoggingConfig(LogGroup=log_group.ref()),
         DeadLetterConfig=awslambda.DeadLetterConfig(TargetArn=around.dead_letter_queue),
-        KmsKeyArn=around.key_arn,
         DependsOn=[policy.title],
         **_as_the_settings_say(around),
     )

@@ -229,7 +229,8 @@ class Storage(_Section):
     dev bucket is emptied with its stack. Cannot be taken back once deployed."""
     replica_bucket: str = Field(default="", pattern=_BUCKET)
     """ARN of a versioned bucket, of this account, to which every new version in the data bucket is
-    copied; empty: none. Its policies and lifecycle are yours."""
+    copied; empty: none. Its policies and lifecycle are yours. With object_lock_days it needs Object
+    Lock, too, or nothing is copied."""
     replica_key: str = Field(default="", pattern=_KEY)
     """ARN of the KMS key, in the replica bucket's region, that encrypts the copies."""
 

@@ -194,9 +194,9 @@ CONTROLS: Final = (
         ("DataBucketPolicy",),
         (_ATTACKS,),
         "no",
-        _without_statement("DenyOtherAlgorithms", "DenyOtherKeys", "DenyKeysOfCustomers")(
-            "DataBucketPolicy"
-        ),
+        _without_statement(
+            "DenyOtherAlgorithms", "DenyOtherKeys", "DenyNoKey", "DenyKeysOfCustomers"
+        )("DataBucketPolicy"),
     ),
     Control(
         "Stolen credentials are useless outside",
@@ -386,14 +386,6 @@ CONTROLS: Final = (
         (_RESOURCES,),
         "2 of 7",
         _all(_without("VpcConfig"), _INSIDE),
-    ),
-    Control(
-        "Functions' settings under our key",
-        "KmsKeyArn; there are no environment variables to read",
-        _FUNCTIONS,
-        (_CONTROLS,),
-        "no",
-        _all(_without("KmsKeyArn"), _FUNCTIONS),
     ),
     Control(
         "Functions are traced",

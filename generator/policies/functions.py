@@ -26,6 +26,7 @@ from generator.policies.statements import (
     arn,
     bucket_arn,
     objects_arn,
+    use_key_of_logs,
     use_key_through,
 )
 from generator.wiring import (
@@ -70,7 +71,8 @@ def every_function(queue: QueueArn, key: KeyArn, tracing: bool) -> list[Statemen
     return [
         *([traces] if tracing else []),
         allow("HandOverFailedEvents", [sqs.SendMessage], [queue]),
-        use_key_through(["logs", "sqs"], key),
+        use_key_through(["sqs"], key),
+        use_key_of_logs(key),
     ]
 
 

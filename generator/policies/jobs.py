@@ -20,6 +20,7 @@ from generator.policies.statements import (
     arn,
     bucket_arn,
     objects_arn,
+    use_key_of_logs,
 )
 from generator.wiring import BucketName, Expression, KeyArn, UniqueName
 
@@ -94,7 +95,7 @@ def model(
     return [
         *read_prefixes(bucket, ("models/",)),
         allow("DecryptModels", [kms.Decrypt, kms.DescribeKey], [key]),
-        data_keys(key, ["logs"]),
+        use_key_of_logs(key, held=[kms.Decrypt, kms.DescribeKey]),
         *pull_images(repositories),
         write_job_logs(f"{ENDPOINT_LOGS}/${{Endpoint}}", Endpoint=endpoint),
         put_metrics(),
@@ -136,18 +137,13 @@ def use_key(key: KeyArn) -> list[Statement]:
     ``Encrypt`` without ``kms:ViaService``: SageMaker checks the output key before a job, and from
     where is not documented.
     """
+    always = [kms.Decrypt, kms.Encrypt, kms.DescribeKey]
+    through_s3 = StringEquals("kms:ViaService", Sub("s3.${AWS::Region}.${AWS::URLSuffix}"))
     return [
-        allow("UseKey", [kms.Decrypt, kms.Encrypt, kms.DescribeKey], [key]),
-        data_keys(key, ["logs", "s3"]),
+        allow("UseKey", always, [key]),
+        allow("DataKeys", [kms.GenerateDataKey], [key], Condition(through_s3)),
+        use_key_of_logs(key, held=always),
     ]
-
-
-def data_keys(key: KeyArn, services: Sequence[str]) -> Statement:
-    """Encrypt data, when ``services`` do it for the job."""
-    via = [Sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}") for service in services]
-    return allow(
-        "DataKeys", [kms.GenerateDataKey], [key], Condition(StringEquals("kms:ViaService", via))
-    )
 
 
 def grant_key_for_volumes(key: KeyArn) -> list[Statement]:

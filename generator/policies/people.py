@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from awacs import ec2, iam, kms, logs, s3, sagemaker
+from awacs import ec2, ecr, iam, kms, logs, s3, sagemaker
 from awacs.aws import (
     Condition,
     Null,
@@ -14,6 +14,7 @@ from awacs.aws import (
 )
 from troposphere import Sub
 
+from generator.images import Repository
 from generator.policies.jobs import grant_key_for_volumes, read_prefixes, write_prefixes
 from generator.policies.statements import (
     allow,
@@ -22,6 +23,7 @@ from generator.policies.statements import (
     bucket_arn,
     objects_arn,
     role_arn,
+    use_key_of_logs,
     use_key_through,
 )
 from generator.wiring import BucketName, Expression, KeyArn, RoleName, UniqueName
@@ -40,12 +42,17 @@ def pass_role(sid: str, role: RoleName, service: str = SAGEMAKER) -> Statement:
 
 
 def pipeline(
-    name: UniqueName, bucket: BucketName, key: KeyArn, roles: Sequence[tuple[str, RoleName]]
+    name: UniqueName,
+    bucket: BucketName,
+    key: KeyArn,
+    roles: Sequence[tuple[str, RoleName]],
+    registered: Sequence[Repository],
 ) -> list[Statement]:
     """What the pipeline service does for the definition's steps.
 
     Source: SageMaker developer guide, "IAM Access Management" of Pipelines, and the Service
-    Authorization Reference. ``roles`` are (label, role) of jobs and models.
+    Authorization Reference. ``roles`` are (label, role) of jobs and models; ``registered`` are the
+    repositories of the images that a registered model names.
     """
     return [
         *_run_jobs(),
@@ -54,6 +61,7 @@ def pipeline(
         tag_what_is_made([arn("sagemaker", "*")]),
         *[pass_role(f"Pass{label}Role", role) for label, role in roles],
         *_read_for_gate_and_registry(bucket, key),
+        _look_at_images(registered),
         *grant_key_for_volumes(key),
         _processing_in_a_vpc(),
     ]
@@ -80,6 +88,18 @@ def _read_for_gate_and_registry(bucket: BucketName, key: KeyArn) -> list[Stateme
         ),
         allow("DecryptReportAndModel", [kms.Decrypt], [key]),
     ]
+
+
+def _look_at_images(repositories: Sequence[Repository]) -> Statement:
+    """Let CreateModelPackage look at the manifest of the image that the model is served with.
+
+    Source: AWS managed policy AmazonSageMakerModelRegistryFullAccess, which grants both on ``*``.
+    """
+    return allow(
+        "LookAtImages",
+        [ecr.BatchGetImage, ecr.DescribeImages],
+        [repository.arn() for repository in repositories],
+    )
 
 
 def _run_jobs() -> list[Statement]:
@@ -186,6 +206,7 @@ def studio(
     """
     return [
         *_see_studio(domain),
+        _open_studio(domain),
         *_keep_own_spaces(domain),
         *_run_pipeline(name),
         allow(
@@ -196,8 +217,9 @@ def studio(
         *_run_own_jobs(name, notebook_jobs_role),
         *read_prefixes(bucket, ("raw/", "processed/", "models/", "studio/")),
         write_prefixes(bucket, ("raw/", "studio/")),
-        use_key_through(["logs", "s3"], key),
+        use_key_through(["s3"], key),
         allow("LookAtKey", [kms.DescribeKey], [key]),
+        use_key_of_logs(key, held=[kms.DescribeKey]),
         *grant_key_for_volumes(key),
         allow(
             "WriteStudioLogs",
@@ -282,16 +304,29 @@ def _see_studio(domain: Expression) -> list[Statement]:
     ]
 
 
-def _keep_own_spaces(domain: Expression) -> list[Statement]:
-    """Spaces and apps that belong to the profile that asks.
+def _own_profile(domain: Expression) -> Sub:
+    """Return the ARN of whichever profile of the domain asks."""
+    return arn("sagemaker", "user-profile/${Domain}/${!sagemaker:UserProfileName}", Domain=domain)
 
-    Source: SageMaker developer guide, "Give your users access to private spaces".
+
+def _open_studio(domain: Expression) -> Statement:
+    """Open an app: the new Studio asks for its address with this role, not with the person's.
+
+    Without it: "Permission issue detected. You may not be able to open any applications". Source:
+    AWS managed policy AmazonSageMakerFullAccess (AllowStudioActions); amazon-sagemaker-feedback
+    issue 73.
     """
-    own_profile = arn(
-        "sagemaker",
-        "user-profile/${Domain}/${!sagemaker:UserProfileName}",
-        Domain=domain,
-    )
+    return allow("OpenStudio", [sagemaker.CreatePresignedDomainUrl], [_own_profile(domain)])
+
+
+def _keep_own_spaces(domain: Expression) -> list[Statement]:
+    """Spaces and apps that belong to the profile that asks, and apps in shared spaces.
+
+    A shared space belongs to whoever made it, and everybody of the domain works in it. Source:
+    SageMaker developer guide, "Give your users access to private spaces" and "Give your users
+    access to shared spaces"; AmazonSageMakerFullAccess, AllowAppActionsForSharedSpaces.
+    """
+    own_profile = _own_profile(domain)
     spaces = arn("sagemaker", "space/${Domain}/*", Domain=domain)
     apps = arn("sagemaker", "app/${Domain}/*", Domain=domain)
     return [
@@ -311,6 +346,12 @@ def _keep_own_spaces(domain: Expression) -> list[Statement]:
                     StringEquals("sagemaker:SpaceSharingType", ["Private", "Shared"]),
                 ]
             ),
+        ),
+        allow(
+            "WorkInSharedSpaces",
+            [sagemaker.CreateApp, sagemaker.DeleteApp],
+            [apps],
+            Condition(StringEquals("sagemaker:SpaceSharingType", "Shared")),
         ),
         tag_what_is_made([spaces, apps]),
     ]

@@ -1,7 +1,8 @@
 """Rights of the role with which S3 copies the data bucket, where the settings ask for a replica.
 
-Source: S3 user guide, "Setting up permissions for live replication" and "Replicating encrypted
-objects".
+Source: S3 user guide, "Setting up permissions for live replication", "Replicating encrypted
+objects", "Using Object Lock with S3 Replication" and "Using Amazon S3 Bucket Keys with
+replication": with bucket keys, S3 decrypts the replica's data key, too.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ def trust_s3() -> Statement:
 
 
 def replicate(
-    bucket: BucketName, key: KeyArn, replica_bucket: str, replica_key: str
+    bucket: BucketName, key: KeyArn, replica_bucket: str, replica_key: str, *, locked: bool
 ) -> list[Statement]:
     """Read every version of ``bucket``, and write copies under the replica's key.
 
-    ``replica_bucket`` and ``replica_key`` are ARNs.
+    ``replica_bucket`` and ``replica_key`` are ARNs; ``locked`` if versions carry an Object Lock.
     """
     region = replica_key.split(":")[3]
+    locks = [s3.GetObjectLegalHold, s3.GetObjectRetention] if locked else []
     return [
         allow(
             "ReadSource",
@@ -41,6 +43,7 @@ def replicate(
                 s3.GetObjectVersionAcl,
                 s3.GetObjectVersionForReplication,
                 s3.GetObjectVersionTagging,
+                *locks,
             ],
             [objects_arn(bucket)],
         ),
@@ -50,7 +53,7 @@ def replicate(
             [f"{replica_bucket}/*"],
         ),
         allow("DecryptSource", [kms.Decrypt], [key], _only_through_s3("${AWS::Region}")),
-        allow("EncryptCopies", [kms.Encrypt], [replica_key], _only_through_s3(region)),
+        allow("EncryptCopies", [kms.Decrypt, kms.Encrypt], [replica_key], _only_through_s3(region)),
     ]
 
 

@@ -26,6 +26,7 @@ from troposphere import Join, Ref, Split, Sub
 
 from generator.policies.jobs import ENDPOINT_LOGS
 from generator.policies.statements import (
+    KEY_OF_LOGS,
     account_root,
     allow_principal,
     arn,
@@ -107,6 +108,7 @@ def key_policy(
             [THIS_KEY],
             Condition(StringEquals("kms:ViaService", _via("s3"))),
         ),
+        _callers_of_logs_use_key(account),
         _deployers_use_key(account),
         allow_principal(
             "AwsServicesGetGrants",
@@ -122,19 +124,34 @@ def key_policy(
     )
 
 
+def _callers_of_logs_use_key(account: Principal) -> Statement:
+    """Let whoever writes to, reads or makes an encrypted log group use its key by CloudWatch Logs.
+
+    Looking at the key sends no encryption context, so the service alone is the condition. Source:
+    see ``KEY_OF_LOGS``; landing-zone-accelerator-on-aws issue 768.
+    """
+    actions = [action for action in KEY_OF_LOGS if action not in _ADMINISTER_KEY]
+    return allow_principal(
+        "CallersOfLogsUseKey",
+        account,
+        actions,
+        [THIS_KEY],
+        Condition(StringEquals("kms:ViaService", _via("logs"))),
+    )
+
+
 def _deployers_use_key(account: Principal) -> Statement:
-    """Let whoever deploys make what Lambda, SageMaker and EFS encrypt at once with their rights.
+    """Let whoever deploys make what SageMaker and EFS encrypt at once with their rights.
 
     EFS because SageMaker makes the domain's home file system for them, where there is to be one.
-    Source: handler permissions of AWS::Lambda::Function and AWS::SageMaker::Domain; Lambda
-    developer guide, "Securing Lambda environment variables"; SageMaker developer guide, "API
+    Source: handler permissions of AWS::SageMaker::Domain; SageMaker developer guide, "API
     permissions reference" (CreateDomain); EFS user guide, "Using AWS KMS keys for Amazon EFS".
     """
-    services = [_via(service) for service in ("elasticfilesystem", "lambda", "sagemaker")]
+    services = [_via(service) for service in ("elasticfilesystem", "sagemaker")]
     return allow_principal(
         "DeployersUseKeyThroughServices",
         account,
-        [kms.Decrypt, kms.Encrypt, kms.GenerateDataKey, kms.GenerateDataKeyWithoutPlaintext],
+        [kms.Decrypt, kms.GenerateDataKeyWithoutPlaintext],
         [THIS_KEY],
         Condition(StringEquals("kms:ViaService", services)),
     )
@@ -179,15 +196,7 @@ def _logs_use_key(root_stack: RootStackName, name: UniqueName) -> Statement:
     return allow_principal(
         "LogGroupsOfTheStackUseKey",
         Principal("Service", Sub("logs.${AWS::Region}.amazonaws.com")),
-        [
-            kms.Decrypt,
-            kms.DescribeKey,
-            kms.Encrypt,
-            kms.GenerateDataKey,
-            kms.GenerateDataKeyWithoutPlaintext,
-            kms.ReEncryptFrom,
-            kms.ReEncryptTo,
-        ],
+        KEY_OF_LOGS,
         [THIS_KEY],
         Condition(ArnLike("kms:EncryptionContext:aws:logs:arn", groups)),
     )
@@ -345,7 +354,8 @@ def _deny_other_encryption(bucket: BucketName, key: KeyArn) -> list[Statement]:
     """Deny uploads that ask for other encryption than the bucket's.
 
     An upload that says nothing gets the bucket's default, so the headers are looked at only where
-    they were sent: ``...IfExists`` would compare, and deny, absent ones too.
+    they were sent: ``...IfExists`` would compare, and deny, absent ones too. One that asks for KMS
+    without a key gets ``alias/aws/s3``, not the bucket's key (API_PutObject; aws-cdk issue 18262).
     """
     algorithm = "s3:x-amz-server-side-encryption"
     key_id = f"{algorithm}-aws-kms-key-id"
@@ -362,11 +372,17 @@ def _deny_other_encryption(bucket: BucketName, key: KeyArn) -> list[Statement]:
         )
     ] + [
         deny_everybody(
+            "DenyNoKey",
+            [s3.PutObject],
+            [objects_arn(bucket)],
+            Condition([Null(key_id, "true"), StringEquals(algorithm, "aws:kms")]),
+        ),
+        deny_everybody(
             "DenyKeysOfCustomers",
             [s3.PutObject],
             [objects_arn(bucket)],
             Condition(Null(_CUSTOMER_ALGORITHM, "false")),
-        )
+        ),
     ]
 
 

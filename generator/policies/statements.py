@@ -259,6 +259,36 @@ def use_key_through(services: Sequence[str], key: KeyArn) -> Statement:
     )
 
 
+KEY_OF_LOGS = (
+    kms.Decrypt,
+    kms.DescribeKey,
+    kms.Encrypt,
+    kms.GenerateDataKey,
+    kms.GenerateDataKeyWithoutPlaintext,
+    kms.ReEncryptFrom,
+    kms.ReEncryptTo,
+)
+"""What CloudWatch Logs does with a log group's key, for itself and with its caller's rights.
+
+Source: CloudWatch Logs user guide, "Encrypt log data in CloudWatch Logs using AWS Key Management
+Service", and kms:ViaService there: "You should add this to your roles which call CloudWatch Logs".
+"""
+
+
+def use_key_of_logs(key: KeyArn, held: Sequence[Action] = ()) -> Statement:
+    """Let CloudWatch Logs use the key for a caller that writes to, reads or makes encrypted groups.
+
+    ``held`` are actions that the caller has anyway, whoever uses the key for it.
+    """
+    without = {action.JSONrepr() for action in held}
+    return allow(
+        "UseKeyOfLogs",
+        [action for action in KEY_OF_LOGS if action.JSONrepr() not in without],
+        [key],
+        Condition(StringEquals("kms:ViaService", Sub("logs.${AWS::Region}.${AWS::URLSuffix}"))),
+    )
+
+
 def write_flow_logs(group: Expression, key: KeyArn) -> list[Statement]:
     """Write to the log group of the flow logs, which exists already and is encrypted.
 
@@ -275,5 +305,5 @@ def write_flow_logs(group: Expression, key: KeyArn) -> list[Statement]:
             [group],
         ),
         allow_anywhere("FindLogGroup", [logs.DescribeLogGroups]),
-        use_key_through(["logs"], key),
+        use_key_of_logs(key),
     ]

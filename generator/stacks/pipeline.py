@@ -185,13 +185,12 @@ def _rights_of_roles(inputs: Inputs, endpoint_logs: logs.LogGroup) -> list[iam.R
         "Training": jobs.training(data, key, [images.TRAINING]),
         "Model": jobs.model(data, key, [images.INFERENCE], name),
         "NotebookJobs": jobs.notebook_jobs(data, key, [images.TRAINING]),
-        "Pipeline": people.pipeline(name, data, key, passed),
     }
     if isinstance(inputs, SparkInputs):
         passed.append(("SparkProcessing", inputs.spark_role))
         statements["Processing"] = jobs.processing(data, key, [images.TRAINING], jobs.RESULTS)
         statements["SparkProcessing"] = jobs.processing(data, key, [images.SPARK], jobs.TABLES)
-        statements["Pipeline"] = people.pipeline(name, data, key, passed)
+    statements["Pipeline"] = people.pipeline(name, data, key, passed, [images.INFERENCE])
     own = [("NotebookJobs", inputs.notebook_jobs_role), ("Pipeline", inputs.pipeline_role)]
     roles = dict([*passed, *own])
     policies = [

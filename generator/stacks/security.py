@@ -194,11 +194,16 @@ def _add_key(
 
 
 def _key(inputs: Inputs, roles: RoleNames, mode: Mode, break_glass: str) -> kms.Key:
-    """Return the key; its policy lets every role use it, the pipeline's only through S3."""
+    """Return the key; its policy names the roles that use it by more than S3 and CloudWatch Logs.
+
+    What those two do with the key for a caller, they do for everybody whose own policy allows it.
+    """
+    through_s3_and_logs = ("flow_logs_role", "model_role", "pipeline_role", "studio_role")
     users = {
         id(role): role
         for field in fields(RoleNames)
-        if (role := getattr(roles, field.name)) is not roles.pipeline_role
+        if field.name not in through_s3_and_logs
+        for role in [getattr(roles, field.name)]
     }.values()
     return kms.Key(
         "Key",

@@ -85,7 +85,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     data = add(template, _data_bucket(logs, inputs.key_arn, settings.storage, mode))
     outputs = Outputs(data_bucket=BucketName(data.ref()), log_bucket=BucketName(logs.ref()))
     if settings.storage.replica_bucket:
-        data.ReplicationConfiguration = _add_replication(template, outputs, inputs, settings)
+        data.ReplicationConfiguration = _add_replication(template, outputs, inputs, settings, mode)
     function = _add_emptying(template, outputs, inputs, settings, mode)
     data_policy = data_bucket_policy(
         outputs.data_bucket,
@@ -125,9 +125,13 @@ def _data_bucket(logs: s3.Bucket, key: KeyArn, storage: Storage, mode: Mode) -> 
     )
 
 
+def _is_locked(days: int, mode: Mode) -> bool:
+    return bool(days) and mode is Mode.PROD
+
+
 def _locked(days: int, mode: Mode) -> dict[str, Any]:
     """Return what keeps versions from being overwritten or deleted; only what stays is locked."""
-    if not days or mode is not Mode.PROD:
+    if not _is_locked(days, mode):
         return {}
     retention = s3.DefaultRetention(Days=days, Mode="GOVERNANCE")
     return {
@@ -139,13 +143,17 @@ def _locked(days: int, mode: Mode) -> dict[str, Any]:
 
 
 def _add_replication(
-    template: Template, buckets: Outputs, inputs: Inputs, settings: Settings
+    template: Template, buckets: Outputs, inputs: Inputs, settings: Settings, mode: Mode
 ) -> s3.ReplicationConfiguration:
     """Add the role with which S3 copies every new version; return where to."""
     storage, boundary = settings.storage, settings.security.permissions_boundary
     role = add(template, bare_role("ReplicationRole", "Copy the data bucket", trust_s3(), boundary))
     rules = replicate(
-        buckets.data_bucket, inputs.key_arn, storage.replica_bucket, storage.replica_key
+        buckets.data_bucket,
+        inputs.key_arn,
+        storage.replica_bucket,
+        storage.replica_key,
+        locked=_is_locked(storage.object_lock_days, mode),
     )
     add(template, role_policy("ReplicationPolicy", RoleName(role.ref()), rules))
     destination = s3.ReplicationConfigurationRulesDestination(

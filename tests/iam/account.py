@@ -40,6 +40,7 @@ PUBLIC_REPOSITORY: Final[Json] = {
             "Action": [
                 "ecr:BatchCheckLayerAvailability",
                 "ecr:BatchGetImage",
+                "ecr:DescribeImages",
                 "ecr:GetDownloadUrlForLayer",
             ],
             "Resource": "*",

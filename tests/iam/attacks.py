@@ -449,6 +449,7 @@ def _other_keys(target: _Target) -> Attempt:
     yield "an upload under a thief's key", upload.but(context=kms_header)
     ours_not = {header: "aws:kms", f"{header}-aws-kms-key-id": other}
     yield "an upload under another key of the account", upload.but(context=ours_not)
+    yield "an upload under S3's own key of the account", upload.but(context={header: "aws:kms"})
     customer = {f"{header}-customer-algorithm": "AES256"}
     yield "data under a key that only the thief has (ransom)", upload.but(context=customer)
     yield (
@@ -469,6 +470,16 @@ def _other_keys(target: _Target) -> Attempt:
         elsewhere = {"kms:GrantIsForAWSResource": "true", "kms:ViaService": "ec2.amazonaws.com"}
         yield f"{who} encrypts a disk elsewhere", Request(who, "kms:CreateGrant", key, elsewhere)
     yield "a person decrypts what is not in S3", Request("StudioRole", "kms:Decrypt", key)
+    sagemaker = {"kms:ViaService": target("sagemaker.{region}.amazonaws.com")}
+    for who, action in (
+        ("FlowLogsRole", "Decrypt"),
+        ("StudioRole", "Decrypt"),
+        ("ModelRole", "GenerateDataKeyWithoutPlaintext"),
+        ("StudioRole", "GenerateDataKeyWithoutPlaintext"),
+        ("SeedDataRole", "GenerateDataKeyWithoutPlaintext"),
+    ):
+        request = Request(who, f"kms:{action}", key, sagemaker)
+        yield f"{who} uses the key as whoever deploys does: {action}", request
     yield from _functions_and_key(target, key)
     yield from _key_by_others(target, key)
 
@@ -840,12 +851,16 @@ def _belongs_to_others(target: _Target) -> Attempt:
         **other,
         "sagemaker:OwnerUserProfileArn": target.sagemaker(f"user-profile/{{domain}}/{PROFILE}"),
     }
+    shared = {**other, "sagemaker:SpaceSharingType": "Shared"}
     public = {**own, "sagemaker:SpaceSharingType": "Public"}
     for action, resource, context in (
         ("CreateApp", "app/{domain}/notes/jupyterlab/default", other),
         ("DeleteApp", "app/{domain}/notes/jupyterlab/default", other),
         ("DeleteSpace", "space/{domain}/notes", other),
         ("UpdateSpace", "space/{domain}/notes", other),
+        ("DeleteSpace", "space/{domain}/team", shared),
+        ("UpdateSpace", "space/{domain}/team", shared),
+        ("CreateApp", "app/d-other/team/jupyterlab/default", shared),
         ("CreateSpace", "space/{domain}/notes", public),
         ("CreateSpace", "space/d-other/notes", own),
         ("CreateApp", "app/d-other/notes/jupyterlab/default", own),
@@ -901,6 +916,9 @@ def _functions_on_others(target: _Target) -> Attempt:
                 who, "cloudformation:DescribeStacks", target(stack), {}, "CloudformationEndpoint"
             ),
         )
+    payroll = target("arn:aws:ecr:{region}:{account}:repository/payroll")
+    for action in ("ecr:BatchGetImage", "ecr:DescribeImages"):
+        yield f"PipelineRole: {action} of another image", Request("PipelineRole", action, payroll)
     for role in ("ProcessingRole", "TrainingRole", "ModelRole", "NotebookJobsRole"):
         metric = {"cloudwatch:namespace": "AWS/Billing"}
         yield f"{role} forges metrics", Request(role, "cloudwatch:PutMetricData", "*", metric)
@@ -926,8 +944,9 @@ def _replication(target: _Target) -> Attempt:
             "to decrypt through another service",
             "kms:Decrypt",
             target("{key}"),
-            {"kms:ViaService": target("lambda.{region}.amazonaws.com")},
+            {"kms:ViaService": target("sagemaker.{region}.amazonaws.com")},
         ),
+        ("to decrypt copies by itself", "kms:Decrypt", target(replica), {}),
         ("to encrypt by itself", "kms:Encrypt", target(replica), {}),
     ):
         guard = OPEN if context is thief else None

@@ -9,7 +9,7 @@ import pytest
 from generator import own_key
 from generator.identifiers import Place
 from generator.resolve import resolve
-from generator.settings import Security, Settings
+from generator.settings import Mode, Security, Settings
 from tests.functions.recorder import SESSION
 from tests.iam.account import Account
 from tests.iam.attacks import Attack, attacks
@@ -93,13 +93,14 @@ def with_all_options() -> Account:
     settings = Settings.model_validate(
         {
             "storage": {
+                "object_lock_days": 30,
                 "replica_bucket": "arn:aws:s3:::replica",
                 "replica_key": "arn:aws:kms:eu-central-1:123456789012:key/"
                 "11111111-2222-3333-4444-555555555555",
             }
         }
     )
-    return Account.of(resolve(settings))
+    return Account.of(resolve(settings, mode=Mode.PROD))
 
 
 @pytest.fixture(scope="session")

@@ -165,13 +165,22 @@ def implicit_calls(account: Account) -> Iterator[Required]:
     """Yield the calls of `implicit.toml`."""
     names = placeholders(account)
     for entry in implicit_rights():
-        if entry.get("setting") and "ReplicationRole" not in account.roles:
+        if not _is_of(account, entry):
             continue
         for who in entry["who"]:
             for action in entry["actions"]:
                 for resource in entry["resources"]:
                     request = _request_of_entry(account, entry, who, action, resource, names)
                     yield Required(IMPLICIT, request, entry["trigger"], entry["source"])
+
+
+def _is_of(account: Account, entry: Json) -> bool:
+    """Tell whether a deployment has what an entry is about: a replica, and locked versions."""
+    data = account.deployment.get("storage", "DataBucket").properties
+    replicated = "ReplicationRole" in account.roles
+    return (replicated or not entry.get("setting")) and (
+        "ObjectLockEnabled" in data or not entry.get("locked")
+    )
 
 
 def implicit_rights() -> list[Json]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from generator.resolve import resolve
 from generator.settings import Mode, Settings
-from tests.iam.account import Account
+from tests.iam.account import Account, Request
+from tests.iam.names import placeholders
 from tests.iam.required import (
     DERIVED,
     IMPLICIT,
@@ -126,6 +127,24 @@ def _swap_name(key: str) -> str:
     if key.endswith("KmsKeyArn"):
         return key.removesuffix("Arn")
     return f"{key}Arn" if key.endswith("KmsKey") and key.startswith("sagemaker:") else key
+
+
+def test_uploads_under_our_key_pass_however_they_say_so(account: Account) -> None:
+    """SageMaker names algorithm and key, our functions and the walkthrough's notebook neither."""
+    header, names = "s3:x-amz-server-side-encryption", placeholders(account)
+    as_sagemaker = {header: "aws:kms", f"{header}-aws-kms-key-id": account.key_arn}
+    uploads = [
+        Request(who, "s3:PutObject", f"{names['bucket']}/{key}", context, "S3Endpoint")
+        for who, key, context in (
+            ("ProcessingRole", "processed/r/train/x", as_sagemaker),
+            ("TrainingRole", "models/r/output/model.tar.gz", as_sagemaker),
+            ("NotebookJobsRole", "studio/x", as_sagemaker),
+            ("PipelineManagerRole", "code/0/train.py", {}),
+            ("SeedDataRole", "raw/data.csv", {}),
+            ("StudioRole", "raw/claims.csv", {}),
+        )
+    ]
+    assert [verdict.result for verdict in account.ask(uploads)] == ["Allowed"] * len(uploads)
 
 
 def test_each_implicit_right_says_trigger_source_and_mark() -> None:
