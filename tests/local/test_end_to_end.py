@@ -103,7 +103,7 @@ def test_the_gate_refuses_a_model_below_the_threshold(
 ) -> None:
     done = build_py("--data", str(seeded), "--set", "QualityThreshold=0.9999", *QUICK)
     assert done.returncode == 1, done.stderr
-    assert "The gate refused the model: roc_auc 0." in done.stdout
+    assert "The quality gate refused the model: roc_auc 0." in done.stdout
     assert "is below 0.9999." in done.stdout
     assert "failed" not in done.stdout
     (report,) = (tmp_path / "work").glob("*/report.html")
