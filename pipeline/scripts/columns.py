@@ -190,7 +190,7 @@ def match_names(found: Sequence[str], wanted: Iterable[str]) -> dict[str, int]:
     return places
 
 
-_NUMBER_LIKE: Final = re.compile(r"[\s+\-$€£¥%.,'()0-9eE]*")
+_NUMBER_LIKE: Final = re.compile(r"(?=.*[0-9])[\s+\-$€£¥%.,'()0-9eE]*")
 
 
 def looks_like_header(row: Sequence[str], schema: Schema) -> bool:
@@ -226,8 +226,8 @@ def _can_be_data(
 def _can_be_cell(cell: str, column: Column) -> bool:
     if not column.trained or not cell or cell.lower() in column.marks or cell in column.odd:
         return True
-    if column.kind in TEXTS:
-        return column.categories is None or cell in column.categories
+    if column.kind in TEXTS:  # a text that is its own column's name is no likely one
+        return column.categories is not None and cell in column.categories
     if column.kind == "boolean":
         return cell.lower() in BOOLEANS
     return bool(_NUMBER_LIKE.fullmatch(cell)) if column.kind in {"number", "integer"} else False
