@@ -625,7 +625,7 @@ def _preprocess(table: tables.Table, wanted: Settings, kept: Path, drafts: Seque
     made = plan(schema, found, wanted)
     counts = write(schema, label, found, split.Sides(made), kept, (train, test))
     check_sides(schema, counts)
-    sample = next(parquet.ParquetFile(train).iter_batches(LEAKAGE_ROWS))
+    sample = parquet.ParquetFile(train).read_row_group(0).slice(0, LEAKAGE_ROWS)
     about = describe.profile(
         describe.Findings(
             schema,
@@ -634,7 +634,7 @@ def _preprocess(table: tables.Table, wanted: Settings, kept: Path, drafts: Seque
             statistics,
             counts,
             {"way": made.way, "test_fraction": wanted.test_fraction, "seed": wanted.seed},
-            leakage.suspects(schema, pa.table(sample)),
+            leakage.suspects(schema, sample),
         )
     )
     schema.save(written)
