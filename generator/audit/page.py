@@ -20,7 +20,7 @@ from generator.audit.gate import Audit
 from generator.audit.whole import whole
 from generator.errors import CommandError
 from generator.files import REPOSITORY
-from generator.settings import Functions, Mode, Network, Security, Settings, Storage
+from generator.settings import Functions, Mode, Network, Pipeline, Security, Settings, Storage
 
 PAGE: Final = REPOSITORY / "docs/security.md"
 FIGURES: Final = REPOSITORY / "docs/figures/security.json"
@@ -206,6 +206,7 @@ def _choices() -> str:
         "security": Security,
         "network": Network,
         "functions": Functions,
+        "pipeline": Pipeline,
         "storage": Storage,
     }
     return _table(

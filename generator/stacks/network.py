@@ -280,10 +280,10 @@ def _add_security_groups(
 def _among_themselves(group: ec2.SecurityGroup) -> list[AWSObject]:
     """Let the members of a group reach each other on every port, and nobody else.
 
-    Spark's drivers and executors, YARN and HDFS choose ports as they start; SageMaker asks for the
-    same of all distributed jobs (SageMaker developer guide, "Give SageMaker AI Processing Jobs
-    Access to Resources in Your Amazon VPC": "allow inbound connections between members of the same
-    security group").
+    Spark's driver and executors, YARN and HDFS choose ports as they start, and traffic that
+    SageMaker encrypts between instances is no TCP: it takes UDP 500 and protocol 50 (SageMaker
+    developer guide, "Give SageMaker AI Processing Jobs Access to Resources in Your Amazon VPC" and
+    "Protect Communications Between ML Compute Instances in a Distributed Training Job").
     """
     own, everything = GetAtt(group, "GroupId"), "-1"
     return [

@@ -49,15 +49,16 @@ def install(wheels: Path, run: Callable[[list[str]], int]) -> None:
     Raises:
         JobError: there is none, or one does not fit this Python.
     """
-    found = sorted(str(path) for path in wheels.glob("*.whl"))
+    found = sorted(wheels.glob("*.whl"))
     if not found:
         raise jobs.JobError(
             "code/libraries/ in the bucket holds no wheel: the Spark image lacks pyarrow; "
             "docs/spark.md says how it gets there"
         )
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
-    if run([*pip, *found]):
-        raise jobs.JobError(f"cannot install {jobs.listing(found)} from code/libraries/")
+    if run([*pip, *map(str, found)]):
+        names = jobs.listing([path.name for path in found])
+        raise jobs.JobError(f"cannot install {names} from code/libraries/")
 
 
 def start(argv: Sequence[str], run: Callable[[list[str]], int] = subprocess.call) -> int:

@@ -110,11 +110,60 @@ def test_there_is_no_replicating_role_without_a_replica() -> None:
     assert "ReplicationRole" not in resources()
 
 
+def spark(mode: Mode = Mode.PROD) -> dict[str, dict[str, Any]]:
+    return resources(mode, pipeline={"preprocess_engine": "spark"})
+
+
+def test_there_is_no_cluster_unless_it_is_asked_for() -> None:
+    assert [name for name in resources() if "Spark" in name] == []
+
+
+def test_a_cluster_has_a_role_and_a_group_of_its_own() -> None:
+    found = spark()
+    assert {"SparkProcessingRole", "SparkProcessingPolicy", "SparkSecurityGroup"} <= found.keys()
+    pipeline = found["Pipeline"]["Properties"]
+    assert pipeline["SparkSecurityGroupIds"] == {"Ref": "SparkSecurityGroupId"}
+    assert pipeline["SecurityGroupIds"] == {"Ref": "JobsSecurityGroupId"}
+
+
+def test_a_cluster_reaches_itself_and_what_every_job_reaches() -> None:
+    found = spark()
+    own = {"Fn::GetAtt": ["SparkSecurityGroup", "GroupId"]}
+    rules = [r["Properties"] for r in found.values() if r["Type"].startswith(RULES)]
+    everything = [rule for rule in rules if rule["IpProtocol"] == "-1"]
+    assert len(everything) == 2
+    assert all(
+        own in (r.get("SourceSecurityGroupId"), r.get("DestinationSecurityGroupId"))
+        for r in everything
+    )
+    out = [r for r in rules if r["GroupId"] == own and r not in everything]
+    assert {(rule["FromPort"], rule["ToPort"]) for rule in out} == {(443, 443)}
+    (closed,) = found["SparkSecurityGroup"]["Properties"]["SecurityGroupEgress"]
+    assert closed["CidrIp"] == "127.0.0.1/32"
+
+
+def test_a_cluster_s_credentials_work_inside_the_vpc_only() -> None:
+    policy = spark()["DataBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    (outside,) = [one for one in policy if one["Sid"] == "DenyOutsideTheVpc"]
+    assert "SparkRole" in str(outside["Condition"]["ArnEquals"])
+
+
+def test_a_cluster_is_offered_where_its_image_is() -> None:
+    stacks = plain_stacks(
+        Settings.model_validate({"pipeline": {"preprocess_engine": "spark"}}), Mode.DEV
+    )
+    mapped = stacks["pipeline"]["Mappings"]["ImageAccounts"]
+    assert {"us-iso-east-1", "us-isob-east-1"}.isdisjoint(mapped)
+    assert all({"AutoGluon", "Spark"} == accounts.keys() for accounts in mapped.values())
+
+
+RULES = ("AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress")
 POLICY = "arn:aws:iam::111122223333:policy/Boundary"
 EVERYTHING: dict[str, Any] = {
     "modes": ["prod"],
     "storage": {"object_lock_days": 30, **REPLICA},
     "security": {"key": KEY, "permissions_boundary": POLICY},
+    "pipeline": {"preprocess_engine": "spark"},
     "functions": {
         "reserved_concurrency": 2,
         "tracing": False,
@@ -138,6 +187,7 @@ def test_templates_with_every_choice_made_are_clean(tmp_path: Path) -> None:
         ("[security]\nkey = 'alias/ours'", ["security.key", "'alias/ours'", "ARN of a KMS key"]),
         ("[functions]\nreserved_concurrency = 1", ["functions.reserved_concurrency", "at least 2"]),
         ("[functions]\ncode_signing_config = 'x'", ["code_signing_config", "'x'", "ARN of a code"]),
+        ("[pipeline]\npreprocess_engine = 'dask'", ["preprocess_engine", "'dask'", "'spark'"]),
         ("[storage]\nobject_lock_days = -1", ["storage.object_lock_days", "-1"]),
         ("[storage]\nreplica_bucket = 'copies'", ["storage.replica_bucket", "ARN of a bucket"]),
         (
