@@ -223,7 +223,7 @@ def decide_schema(found: Survey, table: tables.Table, wanted: Settings) -> tuple
     label = Label.decide(found.evidence[wanted.label], wish, wanted.problem, wanted.positive_class)
     jobs.metric(label.problem, wanted.metric)
     columns = tuple(
-        replace(decide(found.evidence[name], wish), role=_role(name, wanted))
+        _with_role(decide(found.evidence[name], wish), wanted)
         for name in table.columns
         if name != wanted.label
     )
@@ -244,11 +244,15 @@ def decide_schema(found: Survey, table: tables.Table, wanted: Settings) -> tuple
     return schema, label
 
 
-def _role(name: str, wanted: Settings) -> str:
-    if name in wanted.exclude_columns:
-        return "excluded"
+def _with_role(column: Column, wanted: Settings) -> Column:
+    """The column with its part; numbers that identify rows in time are an order, too."""
     roles = {wanted.group_column: "group", wanted.time_column: "time"}
-    return roles.get(name, "feature")
+    role = (
+        "excluded" if column.name in wanted.exclude_columns else roles.get(column.name, "feature")
+    )
+    if role == "time" and column.kind == "identifier":
+        column = replace(column, kind="integer", notes=())
+    return replace(column, role=role)
 
 
 def survey(table: tables.Table, wanted: Settings, kept: Path) -> Survey:
@@ -407,7 +411,7 @@ def check_time_column(schema: Schema) -> None:
         JobError: its kind has no order in time.
     """
     for column in schema.columns:
-        allowed = {"date", "datetime", "number", "integer", "identifier"}
+        allowed = {"date", "datetime", "number", "integer"}
         if column.role == "time" and column.kind not in allowed:
             raise JobError(
                 f"time column {column.name!r} is a {column.kind}: a date, a datetime or a number "

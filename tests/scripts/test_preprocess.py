@@ -132,6 +132,42 @@ def test_a_class_of_two_rows_is_on_both_sides(split: Split) -> None:
     assert [row[2] for row in result.test].count("rare") == 1
 
 
+def test_a_group_is_on_one_side_and_is_not_trained_on(split: Split) -> None:
+    rows = [[f"customer {at % 50}", f"{at}.5", "ab"[at % 2]] for at in range(500)]
+    result = split({"data.csv": csv_text(["who", "x", "label"], rows)}, "--group-column", "who")
+    assert [column.name for column in result.schema.features] == ["x"]
+    groups = [
+        {int(float(row[0]) - 0.5) % 50 for row in side} for side in (result.train, result.test)
+    ]
+    assert not groups[0] & groups[1]
+    assert (len(groups[1]), result.profile["split"]["way"]) == (10, "group")
+
+
+@pytest.mark.parametrize("form", ["{}", "2024-01-01T{0:02}:00:00"])
+def test_the_newest_rows_are_the_test(split: Split, form: str) -> None:
+    rows = [[form.format(at % 24), f"{at}.5", "ab"[at % 3 % 2]] for at in range(240)]
+    if form == "{}":
+        rows = [[str(at), *rest] for at, (_, *rest) in enumerate(rows)]
+    files = {"data.csv": csv_text(["when", "x", "label"], RANDOM(4).sample(rows, len(rows)))}
+    result = split(files, "--time-column", "when", "--test-fraction", "0.25")
+    assert result.profile["split"]["way"] == "time"
+    assert [column.name for column in result.schema.features] == ["x"]
+    newest = {at for at in range(240) if (at >= 180 if form == "{}" else at % 24 >= 18)}
+    assert {int(float(row[0])) for row in result.test} == newest
+
+
+def test_what_cannot_order_or_group_rows_is_refused(split: Split) -> None:
+    files = {"data.csv": csv_text(COLUMNS, customers(50))}
+    refused = split(files, "--time-column", "plan")
+    assert refused.reason.startswith("time column 'plan' is a category: a date, a datetime or a")
+    both = split(files, "--time-column", "age", "--group-column", "plan")
+    assert both.reason.startswith("group column and time column: give one of them")
+    absent = split(files, "--exclude-columns", "x, age")
+    assert absent.reason.startswith("excluded columns: 'x' is not in the table")
+    nothing = split(files, "--exclude-columns", "age,plan")
+    assert nothing.reason.startswith("no column but the label 'label' can be learned from")
+
+
 def peak_memory(folder: Path, rows: int) -> int:
     """The kilobytes that the job takes for a synthetic table."""
     (folder / "data").mkdir(parents=True)
