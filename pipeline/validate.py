@@ -54,6 +54,9 @@ _RUN_ID: Final = "Execution.PipelineExecutionId"
 _INPUT_FIELDS: Final = re.compile(r"(S3Input\.S3Uri|S3DataSource\.S3Uri|ModelDataUrl)$")
 _OUTPUT_FIELDS: Final = re.compile(r"(S3Output\.S3Uri|S3OutputPath)$")
 _CHANNELS: Final = "/opt/ml/input/data/"
+_BROUGHT: Final = ("code", "libraries")
+"""Inputs that come with the deployment: the scripts, and what an image lacks to run them."""
+
 _INSTANCE_TYPES: Final[Mapping[str, str]] = {
     "Processing": PROCESSING_INSTANCE_TYPE_PATTERN,
     "Training": TRAINING_INSTANCE_TYPE_PATTERN,
@@ -285,14 +288,14 @@ def _input_faults(step: _Step) -> Iterator[Fault]:
 
 
 def _code_fields(step: _Step) -> set[str]:
-    """The fields with the S3 folder of the scripts: of the input, or channel, named `code`."""
+    """The fields with S3 folders that people bring: of the inputs, or channels, in `_BROUGHT`."""
     inputs = _fields(step.arguments)
     folders = {"InputName": "S3Input.S3Uri", "ChannelName": "DataSource.S3DataSource.S3Uri"}
     return {
         field.removesuffix(name) + folders[name]
         for field, value in inputs
         for name in folders
-        if field.endswith(name) and value == "code"
+        if field.endswith(name) and value in _BROUGHT
     }
 
 

@@ -65,7 +65,8 @@ def _job(step: Json, minutes: Levels, defaults: Json) -> Iterator[Meter]:
         if kind == "training"
         else arguments["ProcessingResources"]["ClusterConfig"]
     )
-    instance, count = _value(machines["InstanceType"], defaults), int(machines["InstanceCount"])
+    instance = _value(machines["InstanceType"], defaults)
+    count = int(_value(machines["InstanceCount"], defaults))
     hours = minutes.times(count * HOURS_A_MINUTE)
     yield Meter(
         f"{step['Name']} on {instance}",
@@ -73,7 +74,7 @@ def _job(step: Json, minutes: Levels, defaults: Json) -> Iterator[Meter]:
         hours,
         f"{count} x {span(minutes)} min",
     )
-    size = int(machines["VolumeSizeInGB"])
+    size = int(_value(machines["VolumeSizeInGB"], defaults))
     yield Meter(
         f"{step['Name']}: volume",
         f"sagemaker_{kind}_gp2_gb_month",
@@ -95,8 +96,8 @@ def _defaults(pipeline: Json) -> Json:
     return {one["Name"]: one.get("DefaultValue") for one in pipeline["Parameters"]}
 
 
-def _value(value: str | Json, defaults: Json) -> str:
+def _value(value: str | int | Json, defaults: Json) -> str:
     """Return a literal, or the default of the pipeline parameter that it refers to."""
-    if isinstance(value, str):
-        return value
+    if not isinstance(value, dict):
+        return str(value)
     return str(defaults[str(value["Get"]).removeprefix("Parameters.")])

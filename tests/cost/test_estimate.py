@@ -222,3 +222,11 @@ def test_an_assumption_of_the_users_replaces_all_three_levels() -> None:
 def test_an_assumption_that_cannot_be_is_refused_by_name(name: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"^{name}: "):
         usage().assuming({name: value})
+
+
+def test_a_cluster_counts_each_of_its_instances() -> None:
+    spark = Settings.model_validate({"pipeline": {"preprocess_engine": "spark"}})
+    what = "Preprocess on ml.m5.large"
+    one = meter(estimated(choices()), what)
+    cluster = meter(estimated(Choices(spark, NONE, usage())), what)
+    assert cluster.quantity == one.quantity.times(2)

@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from pipeline.definition import (
     build,
 )
 from pipeline.limits import ARGUMENT_CHARACTERS, parameter_room
+from pipeline.validate import validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -286,3 +288,80 @@ def test_the_rule_names_instance_types_that_every_use_allows(use: str, name: str
 def test_a_model_can_be_registered_whatever_instance_type_serves_it(definition: Json) -> None:
     specification = steps(definition)["RegisterModel"]["Arguments"]["InferenceSpecification"]
     assert "SupportedTransformInstanceTypes" not in specification  # ml.t2 is none of them
+
+
+# On Spark
+
+
+@pytest.fixture
+def on_spark(environment: Environment) -> Json:
+    """The definition of a deployment whose tables are prepared on a cluster."""
+    registry, _, _ = environment.training_image.partition("/")
+    return build(
+        replace(
+            environment,
+            spark_image=f"{registry}/sagemaker-spark-processing:3.5-cpu-py312-v1.0",
+            spark_role_arn="arn:aws:iam::123456789012:role/demo-spark",
+            spark_security_group_ids=("sg-2",),
+        )
+    )
+
+
+def test_a_cluster_s_definition_has_no_fault(on_spark: Json) -> None:
+    assert validate(on_spark) == []
+
+
+def test_only_preprocess_runs_in_the_cluster_s_group_and_role(on_spark: Json) -> None:
+    groups = {
+        name: [*values(steps(on_spark)[name]["Arguments"], "SecurityGroupIds")]
+        for name in (*JOBS, "CreateModel")
+    }
+    assert groups.pop("Preprocess") == [["sg-2"]]
+    assert set(map(str, groups.values())) == {str([["sg-1"]])}
+    roles = {name: steps(on_spark)[name]["Arguments"]["RoleArn"] for name in JOBS}
+    assert [name for name, role in roles.items() if role.endswith("/demo-spark")] == ["Preprocess"]
+
+
+def test_only_preprocess_on_a_cluster_is_not_isolated(on_spark: Json, definition: Json) -> None:
+    def isolated(found: Json) -> dict[str, list[bool]]:
+        return {
+            name: [*values(step["Arguments"], "EnableNetworkIsolation")]
+            for name, step in steps(found).items()
+        }
+
+    assert isolated(on_spark) == isolated(definition) | {"Preprocess": [False]}
+    traffic = steps(on_spark)["Preprocess"]["Arguments"]["NetworkConfig"]
+    assert traffic["EnableInterContainerTrafficEncryption"] is True
+
+
+def test_a_cluster_s_instances_are_counted_by_a_parameter_of_its_own(
+    on_spark: Json, definition: Json
+) -> None:
+    def declared(found: Json) -> set[str]:
+        return {one["Name"] for one in found["Parameters"]}
+
+    assert declared(on_spark) - declared(definition) == {"ProcessingInstanceCount"}
+    counts = {name: [*values(steps(on_spark)[name], "InstanceCount")] for name in JOBS}
+    assert counts == {
+        "Preprocess": [{"Get": "Parameters.ProcessingInstanceCount"}],
+        "Train": [1],
+        "Evaluate": [1],
+    }
+
+
+def test_a_cluster_fetches_the_table_itself_and_is_handed_what_its_image_lacks(
+    on_spark: Json, definition: Json
+) -> None:
+    there, here = (steps(found)["Preprocess"]["Arguments"] for found in (on_spark, definition))
+    inputs = {one["InputName"]: one["S3Input"]["S3Uri"] for one in there["ProcessingInputs"]}
+    assert inputs == {
+        "code": "s3://demo-data/code/0123abcd/",
+        "libraries": "s3://demo-data/code/libraries/",
+    }
+    assert there["ProcessingOutputConfig"] == here["ProcessingOutputConfig"]
+    ours, theirs = there["AppSpecification"], here["AppSpecification"]
+    assert ours["ContainerArguments"] == theirs["ContainerArguments"]
+    assert ours["ContainerEntrypoint"] == [
+        "/usr/local/bin/python3",
+        "/opt/ml/processing/input/code/start_spark.py",
+    ]
