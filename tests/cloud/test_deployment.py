@@ -107,6 +107,8 @@ def _expected_properties(account: Account) -> PipelineProperties:
             "ProcessingInstanceType": parameters["ProcessingInstanceType"],
             "TrainingInstanceType": parameters["TrainingInstanceType"],
             "EndpointInstanceType": parameters["EndpointInstanceType"],
+            "QualityMetric": parameters["QualityMetric"],
+            "QualityThreshold": parameters["QualityThreshold"],
             "SourceHash": code["Contents"][0]["Key"].split("/")[1],
             "Owner": stack,
         },
