@@ -25,7 +25,8 @@ def definition() -> Json:
     hints = get_type_hints(Environment)
     names = [field.name for field in dataclasses.fields(Environment)]
     values: dict[object, Any] = {str: "x", float: 0.5}
-    return build(Environment(**{name: values.get(hints[name], ("x",)) for name in names}))
+    made = {name: values.get(hints[name], ("x",)) for name in names}
+    return build(Environment(**made | {"quality_metric": "auto", "spark_image": ""}))
 
 
 def arguments(definition: Json, name: str) -> Json:
