@@ -49,7 +49,7 @@ audit: venv checkers ## Run the independent checkers over the templates; fail on
 	@$(run) build.py audit
 
 .PHONY: bench
-bench: venv emulator local ## Measure side by side, and write docs/benchmarks.md
+bench: venv emulator local spark ## Measure side by side, and write docs/benchmarks.md
 	@for program in tests/bench/bench_*.py; do \
 	    echo "measuring: $$program"; \
 	    $(run) -m "tests.bench.$$(basename "$$program" .py)"; \

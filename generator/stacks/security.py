@@ -113,19 +113,16 @@ def _add_roles(template: Template, inputs: Inputs, settings: Settings) -> RoleNa
     def function_role(title: str, function: str) -> RoleName:
         return role(f"{title}Role", f"Function {function}", trust_lambda())
 
+    jobs = trust_sagemaker("processing-job/*")
     spark = on_spark(settings)
-    processing = role(
-        "ProcessingRole",
-        "Evaluate" if spark else "Preprocess and evaluate",
-        trust_sagemaker("processing-job/*"),
-    )
+    purpose = "Evaluate" if spark else "Preprocess and evaluate"
+    processing = role("ProcessingRole", purpose, jobs)
+    preprocess = processing
+    if spark:
+        preprocess = role("SparkProcessingRole", "Preprocess on Spark", jobs)
     return RoleNames(
         processing_role=processing,
-        preprocess_role=role(
-            "SparkProcessingRole", "Preprocess on Spark", trust_sagemaker("processing-job/*")
-        )
-        if spark
-        else processing,
+        preprocess_role=preprocess,
         training_role=role("TrainingRole", "Train", trust_sagemaker("training-job/*")),
         model_role=role("ModelRole", "Serve the model", trust_sagemaker("*")),
         pipeline_role=role(

@@ -48,12 +48,13 @@ if TYPE_CHECKING:
     from preprocess import Keys, Settings
     from pyspark.sql import DataFrame
 
+    OnParts = Callable[[Iterable["Part"]], Iterator[pa.RecordBatch]]
+
 _S3: Final = "s3://"
 _ROWS_OF_A_TASK: Final = 4_000_000
 """Rows whose hashes one task sorts."""
 
 _ROWS_OF_A_BATCH: Final = 500_000
-_PART: Final = "part int, name string, source string"
 _RESULT: Final = "part int, result binary"
 _KEYS: Final = "part int, hash long, label int, time double, found binary"
 
@@ -251,16 +252,23 @@ class Cluster:
         Raises:
             JobError: of the first part that raised it.
         """
-        rows = self.frame(parts).mapInArrow(partial(_results, task), _RESULT).collect()
+        rows = self.through(parts, partial(_results, task), _RESULT).collect()
         found = [pickle.loads(row.result) for row in sorted(rows)]  # noqa: S301 - `_results` wrote it
         return _unless_failed(found)
 
-    def frame(self, parts: Sequence[Part]) -> DataFrame:
-        """The parts, one a partition."""
-        rows = [(part.number, part.name, part.source) for part in parts]
-        return self.spark.createDataFrame(
-            self.spark.sparkContext.parallelize(rows, len(rows)), _PART
-        )
+    def through(self, parts: Sequence[Part], task: OnParts, columns: str) -> DataFrame:
+        """What `task` yields for the parts, each of which is one partition.
+
+        The parts travel with the task: Spark would start Python twice for rows made in Python.
+        """
+        places = self.spark.range(0, len(parts), 1, len(parts))
+        return places.mapInArrow(partial(_on_parts, tuple(parts), task), columns)
+
+
+def _on_parts(
+    parts: Sequence[Part], task: OnParts, batches: Iterable[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    return task(parts[at] for batch in batches for at in batch.column("id").to_pylist())
 
 
 def _unless_failed(found: list[Any]) -> list[Any]:
@@ -270,15 +278,9 @@ def _unless_failed(found: list[Any]) -> list[Any]:
     return found
 
 
-def _parts_of(batches: Iterable[pa.RecordBatch]) -> Iterator[Part]:
-    for batch in batches:
-        for row in batch.to_pylist():
-            yield Part(row["part"], row["name"], row["source"])
-
-
-def _results(task: Callable[[Part], Any], batches: Iterable[pa.RecordBatch]) -> Iterator[Any]:
+def _results(task: Callable[[Part], Any], parts: Iterable[Part]) -> Iterator[pa.RecordBatch]:
     """What the task gives, or the `JobError` that it raises: Spark would try again in vain."""
-    for part in _parts_of(batches):
+    for part in parts:
         try:
             result = task(part)
         except JobError as error:
@@ -292,9 +294,9 @@ def _pickled(result: object) -> bytes:
     return pickle.dumps(result, pickle.HIGHEST_PROTOCOL)
 
 
-def _keys(decided: Decided, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _keys(decided: Decided, parts: Iterable[Part]) -> Iterator[pa.RecordBatch]:
     """The keys of each row; and once a part, in `found`, what its cells say or why it fails."""
-    for part in _parts_of(batches):
+    for part in parts:
         try:
             keys, found = measure(decided, part)
         except JobError as error:
@@ -525,7 +527,7 @@ def together(seen: Sequence[Seen], wanted: Settings) -> tuple[Survey, tables.Tab
 
 
 def _split(cluster: Cluster, parts: Sequence[Part], surveyed: Survey, decided: Decided) -> None:
-    keys = cluster.frame(parts).mapInArrow(partial(_keys, decided), _KEYS).persist()
+    keys = cluster.through(parts, partial(_keys, decided), _KEYS).persist()
     statistics = _statistics(keys)
     counted = describe.counted(decided.schema, statistics, surveyed.evidence)
     decided = replace(decided, schema=counted)
