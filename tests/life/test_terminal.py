@@ -76,7 +76,7 @@ def test_guided_asks_for_each_parameter_until_it_fits_and_writes_them_down(
     file = tmp_path / "answers.json"
     guided = Terminal.start("deploy", "--stack-name", "life", "--guided", "--parameters", str(file))
     stack = stacks.need(deployed)
-    for group, count in (("SageMaker Studio", 2), ("Pipeline", 4)):
+    for group, count in (("SageMaker Studio", 2), ("Pipeline", 6)):
         guided.expect(group)
         for _ in range(count):
             guided.expect("]: ")
