@@ -4,7 +4,9 @@ AWS says in each resource type's schema which actions its handlers call ("Resour
 CloudFormation CLI user guide); cfn-lint brings the schemas along. From them, for the types and
 properties that the templates have, comes what CloudFormation does with the caller's rights, or with
 those of a service role. Corrected where the schemas are known to be wrong, and scoped to names that
-begin with the project's: so has the root stack's name to. Documented, not proved on AWS.
+begin with the project's: so has the root stack's name to. Any partition, which an ARN in a policy
+may leave open (IAM user guide, "IAM JSON policy elements: Resource"); an account is in one.
+Documented, not proved on AWS.
 
 ``policies`` gives three kinds of document: for whoever deploys alone, in as many managed policies
 as it takes; and, where CloudFormation has a service role with those, for the person who then only
@@ -24,7 +26,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from generator.policies.jobs import ENDPOINT_LOGS
-from generator.settings import Settings
+from generator.settings import PROJECT_TAG, Settings
 
 FOLDER: Final = "templates"
 NAME: Final = "deployer-policy"
@@ -138,7 +140,6 @@ WRONG_IN_SCHEMAS: Final = {
     "s3:DeleteBucketEncryption": "is no action; PutEncryptionConfiguration permits it",
     "s3:DeleteBucketLifecycle": "is no action; PutLifecycleConfiguration permits it",
     "s3:DeleteObject": "our own function empties buckets",
-    "s3:ListTagsForResource": "reads tags of S3 Tables and access points",
     "sagemaker:CreateApp": "RStudio's, which the domain does not have",
     "sagemaker:DeleteApp": "RStudio's, which the domain does not have",
     "sagemaker:DescribeApp": "RStudio's, which the domain does not have",
@@ -170,6 +171,10 @@ MISSING_IN_SCHEMAS: Final = {
     "ec2:DescribeAvailabilityZones": "zones by default: template reference, 'Fn::GetAZs'",
     "ec2:GetSecurityGroupsForVpc": "endpoints in a VPC",
     "lambda:InvokeFunction": "custom resources (inferred)",
+    "kms:ReEncryptFrom": "encrypted log groups are made with the caller's right to the key",
+    "kms:ReEncryptTo": "encrypted log groups are made with the caller's right to the key",
+    "logs:FilterLogEvents": "deploy shows the end of the log behind a failure",
+    "route53:AssociateVPCWithHostedZone": "private names of interface endpoints (dependent action)",
     "s3:PutObject": "templates and functions are uploaded",
 }
 """Actions that no schema lists, with what needs them."""
@@ -283,7 +288,8 @@ def _is_of_unused_feature(kind: str, action: str, all_properties: Sequence[Any])
 def _scopes(settings: Settings) -> tuple[Scope, ...]:
     """Return where each action is allowed. Names of ours begin with the project's."""
     name = settings.project
-    ours = {"StringEquals": {"aws:ResourceTag/project": name}}
+    ours = {"StringEquals": {f"aws:ResourceTag/{PROJECT_TAG}": name}}
+    perhaps_ours = {"StringEqualsIfExists": {f"aws:ResourceTag/{PROJECT_TAG}": name}}
     passed = {
         "StringEquals": {
             "iam:PassedToService": [
@@ -293,15 +299,15 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
             ]
         }
     }
-    roles = (f"arn:aws:iam::*:role/{name}*",)
-    keys = ("arn:aws:kms:*:*:key/*",)
+    roles = (f"arn:*:iam::*:role/{name}*",)
+    keys = ("arn:*:kms:*:*:key/*",)
     return (
         Scope("Artifacts", ("s3:*Object", "s3:GetObjectVersion"), _objects(ARTIFACT_BUCKETS)),
         Scope("Anywhere", _ANYWHERE, ("*",)),
         Scope(
             "Stacks",
             ("cloudformation:*",),
-            (f"arn:aws:cloudformation:*:*:stack/{name}*/*",),
+            (f"arn:*:cloudformation:*:*:stack/{name}*/*",),
         ),
         Scope("Network", _EC2_CREATES, ("*",)),
         Scope("NetworkOfTheProject", ("ec2:*",), ("*",), ours),
@@ -309,35 +315,34 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
         Scope(
             "SageMakersOwnRole",
             ("iam:CreateServiceLinkedRole",),
-            ("arn:aws:iam::*:role/aws-service-role/sagemaker.amazonaws.com/*",),
+            ("arn:*:iam::*:role/aws-service-role/sagemaker.amazonaws.com/*",),
             {"StringEquals": {"iam:AWSServiceName": "sagemaker.amazonaws.com"}},
         ),
-        Scope("Policies", _IAM_POLICIES, (f"arn:aws:iam::*:policy/{name}*",)),
+        Scope("Policies", _IAM_POLICIES, (f"arn:*:iam::*:policy/{name}*",)),
         Scope("Roles", _IAM_ROLES, roles, _bounded(settings)),
         Scope("ChangeRoles", ("iam:*",), roles),
         Scope(
             "MakeKey",
-            ("kms:CreateKey", "kms:TagResource"),
+            ("kms:CreateKey",),
             ("*",),
-            {"StringEquals": {"aws:RequestTag/project": name}},
+            {"StringEquals": {f"aws:RequestTag/{PROJECT_TAG}": name}},
         ),
-        Scope(
-            "Aliases", ("kms:*Alias",), (f"arn:aws:kms:*:*:alias/{name}*", "arn:aws:kms:*:*:key/*")
-        ),
-        Scope("NewKey", _NEW_KEY, keys),
+        Scope("Aliases", ("kms:*Alias",), (f"arn:*:kms:*:*:alias/{name}*", "arn:*:kms:*:*:key/*")),
+        Scope("LookAtNewKey", _LOOK_AT_NEW_KEY, keys),
+        Scope("NewKey", _NEW_KEY, keys, perhaps_ours),
         Scope("GrantKeyToAws", ("kms:CreateGrant",), keys, _TO_AWS),
         Scope("UseKeyThroughServices", _USE_KEY, keys, _THROUGH_SERVICES),
         Scope("Key", ("kms:*",), keys, ours),
-        Scope("Functions", ("lambda:*",), (f"arn:aws:lambda:*:*:function:{name}*",)),
+        Scope("Functions", ("lambda:*",), (f"arn:*:lambda:*:*:function:{name}*",)),
         Scope(
             "LogGroups",
             ("logs:*",),
             (
-                f"arn:aws:logs:*:*:log-group:{name}*",
-                f"arn:aws:logs:*:*:log-group:{ENDPOINT_LOGS}/{name}*",
+                f"arn:*:logs:*:*:log-group:{name}*",
+                f"arn:*:logs:*:*:log-group:{ENDPOINT_LOGS}/{name}*",
             ),
         ),
-        Scope("Buckets", ("s3:*",), (f"arn:aws:s3:::{name}*", f"arn:aws:s3:::{ARTIFACT_BUCKETS}")),
+        Scope("Buckets", ("s3:*",), (f"arn:*:s3:::{name}*", f"arn:*:s3:::{ARTIFACT_BUCKETS}")),
         Scope("Studio", _STUDIO, _sagemaker("domain/*", "user-profile/*", "image/*")),
         Scope("Registry", ("sagemaker:*Group*",), _sagemaker(f"model-package-group/{name}*")),
         Scope(
@@ -348,12 +353,13 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
         Scope(
             "HomeFileSystem",
             ("elasticfilesystem:*",),
-            ("arn:aws:elasticfilesystem:*:*:file-system/*",),
+            ("arn:*:elasticfilesystem:*:*:file-system/*",),
         ),
-        Scope("Rules", ("events:*",), (f"arn:aws:events:*:*:rule/{name}*",)),
-        Scope("Alarms", ("cloudwatch:*",), (f"arn:aws:cloudwatch:*:*:alarm:{name}*",)),
-        Scope("Topics", ("sns:*",), (f"arn:aws:sns:*:*:{name}*",)),
-        Scope("Queues", ("sqs:*",), (f"arn:aws:sqs:*:*:{name}*",)),
+        Scope("PrivateNames", ("route53:*",), ("arn:*:route53:::hostedzone/*",)),
+        Scope("Rules", ("events:*",), (f"arn:*:events:*:*:rule/{name}*",)),
+        Scope("Alarms", ("cloudwatch:*",), (f"arn:*:cloudwatch:*:*:alarm:{name}*",)),
+        Scope("Topics", ("sns:*",), (f"arn:*:sns:*:*:{name}*",)),
+        Scope("Queues", ("sqs:*",), (f"arn:*:sqs:*:*:{name}*",)),
     )
 
 
@@ -396,15 +402,27 @@ _IAM_POLICIES: Final = (
     "iam:ListEntitiesForPolicy",
 )
 _IAM_ROLES: Final = ("iam:AttachRolePolicy", "iam:CreateRole", "iam:*RolePermissionsBoundary")
-_NEW_KEY: Final = ("kms:DescribeKey", "kms:EnableKeyRotation", "kms:Get*", "kms:ListResourceTags")
+_LOOK_AT_NEW_KEY: Final = (
+    "kms:DescribeKey",
+    "kms:EnableKeyRotation",
+    "kms:Get*",
+    "kms:ListResourceTags",
+)
 """What is called right after ``CreateKey``.
 
 A tag may take five minutes to count ("ABAC for AWS KMS"), and stabilising does not wait for it: so
 on any key whose own policy leaves it to IAM. They show a key, not what it encrypts.
 """
-_USE_KEY: Final = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*")
+_NEW_KEY: Final = ("kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:TagResource")
+"""What changes a key that is being made, or is rolled back at once: no tag of it counts yet.
+
+On our keys, and on those that have no tag of a project's. ``CreateKey`` asks for the first of them
+when it checks that nobody is locked out ("Allow a user to create KMS keys"), and later tags are
+sent without the first ones, so that what a request brings along cannot be the condition.
+"""
+_USE_KEY: Final = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*")
 _THROUGH_SERVICES: Final = {
-    "StringLike": {"kms:ViaService": ["elasticfilesystem.*", "lambda.*", "sagemaker.*"]}
+    "StringLike": {"kms:ViaService": ["elasticfilesystem.*", "logs.*", "sagemaker.*"]}
 }
 """As the key's own policy has it; with any tag, since that may not count yet."""
 _TO_AWS: Final = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
@@ -418,11 +436,11 @@ def _bounded(settings: Settings) -> Json:
 
 
 def _sagemaker(*resources: str) -> tuple[str, ...]:
-    return tuple(f"arn:aws:sagemaker:*:*:{resource}" for resource in resources)
+    return tuple(f"arn:*:sagemaker:*:*:{resource}" for resource in resources)
 
 
 def _objects(bucket: str) -> tuple[str, ...]:
-    return (f"arn:aws:s3:::{bucket}/*",)
+    return (f"arn:*:s3:::{bucket}/*",)
 
 
 def _statements(settings: Settings, names: Iterable[str]) -> Iterator[Json]:
@@ -485,11 +503,11 @@ def _of_person(settings: Settings) -> list[Json]:
         "cloudformation:UpdateStack",
     }
     anywhere = names.intersection(_ANYWHERE)
-    stacks = f"arn:aws:cloudformation:*:*:stack/{settings.project}*/*"
-    role = f"arn:aws:iam::*:role/{settings.project}-deployer"
+    stacks = f"arn:*:cloudformation:*:*:stack/{settings.project}*/*"
+    role = f"arn:*:iam::*:role/{settings.project}-deployer"
     to_cloudformation = {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}
     artifacts = ["s3:GetObject", "s3:ListBucket", "s3:PutObject"]
-    bucket = f"arn:aws:s3:::{ARTIFACT_BUCKETS}"
+    bucket = f"arn:*:s3:::{ARTIFACT_BUCKETS}"
     return [
         _statement("Anywhere", sorted(anywhere), ["*"]),
         _statement("Stacks", sorted((names - anywhere) | own), [stacks]),

@@ -6,6 +6,7 @@ parameter has a default that works, so that a deployment needs none.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ from troposphere import (
 
 from functions.seed_data.core import MAX_ROWS, MIN_ROWS
 from generator import images
+from generator.settings import Limits, usable
 from generator.wiring import Number, OptionalText, Text, YesNo
 from pipeline.definition import (
     ENDPOINT_INSTANCE_TYPE_PATTERN,
@@ -75,9 +77,9 @@ class Group:
     parameters: tuple[tuple[str, Parameter], ...]
 
 
-def add_parameters(root: Template, zones: int, *, spark: bool = False) -> Given:
+def add_parameters(root: Template, zones: int, limits: Limits, *, spark: bool = False) -> Given:
     """Add the parameters, their groups and labels; return them for the nested stacks."""
-    groups = (_studio(), _pipeline(spark), _data(), _alerts(), _network(zones))
+    groups = (_studio(), _pipeline(limits, spark), _data(), _alerts(), _network(zones))
     for group in groups:
         for label, parameter in group.parameters:
             root.add_parameter(parameter)
@@ -120,13 +122,13 @@ def _studio() -> Group:
     )
 
 
-def _pipeline(spark: bool) -> Group:
+def _pipeline(limits: Limits, spark: bool) -> Group:
     return Group(
         "Pipeline",
         (
-            ("Instance type of processing jobs", _instance_type("Processing")),
-            ("Instance type of training jobs", _instance_type("Training")),
-            ("Instance type of the endpoint", _instance_type("Endpoint")),
+            ("Instance type of processing jobs", _instance_type("Processing", limits)),
+            ("Instance type of training jobs", _instance_type("Training", limits)),
+            ("Instance type of the endpoint", _instance_type("Endpoint", limits)),
             ("Metric of the quality gate", _quality_metric()),
             ("Least value of that metric", _quality_threshold()),
             ("AutoGluon image tag", _auto_gluon_tag()),
@@ -135,17 +137,21 @@ def _pipeline(spark: bool) -> Group:
     )
 
 
-def _instance_type(use: str) -> Parameter:
-    patterns = {
-        "Processing": PROCESSING_INSTANCE_TYPE_PATTERN,
-        "Training": TRAINING_INSTANCE_TYPE_PATTERN,
-        "Endpoint": ENDPOINT_INSTANCE_TYPE_PATTERN,
-    }
+def _instance_type(use: str, limits: Limits) -> Parameter:
+    """Return a parameter that takes what the pipeline can use of what the settings allow."""
+    setting, pattern = {
+        "Processing": ("job_instance_types", PROCESSING_INSTANCE_TYPE_PATTERN),
+        "Training": ("job_instance_types", TRAINING_INSTANCE_TYPE_PATTERN),
+        "Endpoint": ("endpoint_instance_types", ENDPOINT_INSTANCE_TYPE_PATTERN),
+    }[use]
+    allowed = usable(getattr(limits, setting), pattern)
+    names = "|".join(re.escape(name.removeprefix("ml.")) for name in allowed)
     return Parameter(
         f"{use}InstanceType",
-        AllowedPattern=patterns[use],
-        ConstraintDescription=f"must be {INSTANCE_TYPE_RULE}",
-        Default=SMALL_INSTANCE,
+        AllowedPattern=rf"^ml\.({names})$",
+        ConstraintDescription=f"must be one that the setting limits.{setting} allows, and "
+        f"{INSTANCE_TYPE_RULE}",
+        Default=SMALL_INSTANCE if SMALL_INSTANCE in allowed else allowed[0],
         Description=f"{use}: default of the pipeline's parameter; a run can override it",
         Type="String",
     )

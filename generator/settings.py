@@ -8,15 +8,24 @@ Read from a TOML file, validated once, immutable afterwards.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from enum import StrEnum
 from ipaddress import IPv4Network
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from functions.empty_bucket.core import PERMISSION_TAG
 from generator.errors import UsageError
+from pipeline.definition import (
+    ENDPOINT_INSTANCE_TYPE_PATTERN,
+    INSTANCE_TYPE_RULE,
+    OWNER_TAG,
+    PROCESSING_INSTANCE_TYPE_PATTERN,
+)
 
 
 class SettingsError(UsageError, ValueError):
@@ -96,8 +105,16 @@ LOG_RETENTION_DAYS = (
 )
 """What CloudWatch Logs takes (PutRetentionPolicy)."""
 
+PROJECT_TAG = "tabular-ml-vpc:project"
+"""The tag with the project's name on everything that takes tags."""
+PIPELINE_HOURS = 6
+"""Longest run time that a job of the pipeline's asks for; its definition says so."""
+OWN_TAGS = ("Name", PROJECT_TAG, OWNER_TAG, PERMISSION_TAG)
+"""Keys of tags that the templates or the pipeline give."""
+
 _PROJECT = r"^[a-z](-?[a-z0-9]){1,29}$"
 _PROFILE = r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$"
+_INSTANCE_TYPE = r"^ml\.[a-z0-9-]+\.[a-z0-9]+$"
 _TAG_KEY = r"^[\w .:/=+\-@]+$"
 _TAG_VALUE = r"^[\w .:/=+\-@]*$"
 _PRINCIPAL = r"^arn:aws[a-z-]*:iam::[0-9]{12}:(root|(role|user)/[\w+=,.@/-]+)$"
@@ -122,15 +139,22 @@ _IN_WORDS = {
     _PROJECT: "a lower-case letter, then 1 to 29 lower-case letters, digits and hyphens between "
     "them are needed",
     _PROFILE: "1 to 63 letters, digits and hyphens between them are needed",
+    _INSTANCE_TYPE: "an instance type of SageMaker is needed, such as ml.m5.large",
     _TAG_KEY: "letters, digits, spaces and any of .:/=+-@_ are allowed",
     _TAG_VALUE: "letters, digits, spaces and any of .:/=+-@_ are allowed",
 }
 """What each pattern allows, for messages."""
 
+InstanceType = Annotated[str, Field(pattern=_INSTANCE_TYPE)]
 ProfileName = Annotated[str, Field(pattern=_PROFILE)]
 PrincipalArn = Annotated[str, Field(pattern=_PRINCIPAL)]
 TagKey = Annotated[str, Field(pattern=_TAG_KEY, max_length=128)]
 TagValue = Annotated[str, Field(pattern=_TAG_VALUE, max_length=256)]
+
+
+def in_letters(name: str) -> str:
+    """Return a profile's name as a part of a logical id, which takes no hyphens."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("-"))
 
 
 class _Section(BaseModel):
@@ -216,6 +240,9 @@ class Storage(_Section):
 
     noncurrent_days: int = Field(default=30, ge=1, le=3650, strict=True)
     """Days after which overwritten or deleted versions in the data bucket expire."""
+    processed_days: int = Field(default=365, ge=0, le=3650, strict=True)
+    """Days after which what a run prepared expires (processed/<run>/: the rows of its table, split,
+    and its evaluation); 0: never. What raw/ holds is yours to delete."""
     access_log_days: int = Field(default=365, ge=1, le=3650, strict=True)
     """Days after which S3 access logs expire."""
     log_retention_days: int = Field(
@@ -261,8 +288,14 @@ class Studio(_Section):
     @field_validator("user_profiles")
     @classmethod
     def _are_different(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if len({name.lower() for name in names}) < len(names):
-            raise ValueError("names must differ in more than upper and lower case")
+        for first, second in combinations(names, 2):
+            if first.lower() == second.lower():
+                raise ValueError("names must differ in more than upper and lower case")
+            if in_letters(first) == in_letters(second):
+                raise ValueError(
+                    f"{first!r} and {second!r} would be one resource, {in_letters(first)}"
+                    "UserProfile; names must differ in more than hyphens"
+                )
         return names
 
 
@@ -298,6 +331,48 @@ class Pipeline(_Section):
     """What runs the Preprocess step: one-machine, or spark, a cluster of as many instances as the
     run parameter ProcessingInstanceCount says, for tables of many files. A cluster cannot be
     isolated from the network: docs/security.md says what it may do instead. In most regions."""
+
+
+_SIZES = ("large", "xlarge", "2xlarge", "4xlarge")
+_BURSTABLE = ("ml.t3.medium", *(f"ml.t3.{size}" for size in _SIZES[:-1]))
+_STEADY = tuple(
+    f"ml.{kind}{series}.{size}" for series in ("5", "6i", "7i") for kind in "mcr" for size in _SIZES
+)
+
+
+class Limits(_Section):
+    """What a run, an experiment or an app may cost, whoever starts it (IAM refuses the rest)."""
+
+    job_instance_types: tuple[InstanceType, ...] = Field(
+        default=(*_BURSTABLE, *_STEADY), min_length=1
+    )
+    """Instance types of jobs, the pipeline's and those started from notebooks. The parameters take
+    those of them that the pipeline can use."""
+    endpoint_instance_types: tuple[InstanceType, ...] = Field(
+        default=("ml.t2.medium", *(f"ml.t2.{size}" for size in _SIZES[:-1]), *_STEADY), min_length=1
+    )
+    """Instance types of endpoints."""
+    app_instance_types: tuple[InstanceType, ...] = Field(
+        default=(*_BURSTABLE, *_STEADY[: 3 * len(_SIZES)]), min_length=1
+    )
+    """Instance types of JupyterLab and Code Editor."""
+    job_hours: int = Field(default=12, ge=PIPELINE_HOURS, le=720, strict=True)
+    """Hours for which a job may run at most; the pipeline's own ask for six, and end sooner."""
+
+    @model_validator(mode="after")
+    def _serve_the_pipeline(self) -> Limits:
+        for setting, pattern in (
+            ("job_instance_types", PROCESSING_INSTANCE_TYPE_PATTERN),
+            ("endpoint_instance_types", ENDPOINT_INSTANCE_TYPE_PATTERN),
+        ):
+            if not usable(getattr(self, setting), pattern):
+                raise ValueError(f"{setting}: one at least must be {INSTANCE_TYPE_RULE}")
+        return self
+
+
+def usable(types: tuple[str, ...], pattern: str) -> list[str]:
+    """Return the instance types that a use of the pipeline's can have."""
+    return [name for name in types if re.fullmatch(pattern, name)]
 
 
 class Functions(_Section):
@@ -336,6 +411,7 @@ class Settings(_Section):
     security: Security = Field(default_factory=Security)
     pipeline: Pipeline = Field(default_factory=Pipeline)
     functions: Functions = Field(default_factory=Functions)
+    limits: Limits = Field(default_factory=Limits)
 
     @field_validator("modes")
     @classmethod
@@ -349,6 +425,11 @@ class Settings(_Section):
     def _are_ours(cls, tags: dict[str, str]) -> dict[str, str]:
         if any(key.lower().startswith("aws:") for key in tags):
             raise ValueError("keys that begin with aws: belong to AWS")
+        for first, second in combinations([*OWN_TAGS, *tags], 2):
+            if first.lower() == second.lower():
+                both = f"{first!r} and {second!r}"
+                whose = " (the first is given by the templates)" if first in OWN_TAGS else ""
+                raise ValueError(f"{both} are one key to AWS{whose}; other keys are needed")
         return tags
 
 

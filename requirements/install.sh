@@ -3,6 +3,9 @@
 #
 #   requirements/install.sh NAME VENV MINUTES [PYTHON...]
 #
+# uv does the work where pip can install it: it checks the same hashes in a fraction of the time (the
+# SDK's 758 MB: 34 s, where pip takes 3 minutes). Otherwise pip does.
+#
 # Does nothing if it does already: the list that was installed is kept in the environment. The
 # first PYTHON that is 3.11 or later and can make environments is used, or $PYTHON and no other.
 set -euo pipefail
@@ -41,7 +44,23 @@ else
 fi
 echo "installing $list into $venv (about $minutes)"
 "$python" -m venv --clear "$venv"
+
+pip() {
+    "$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-input \
+        --no-deps --require-hashes "$@"
+}
+
+# One call for a whole list, in a folder that goes again: nothing of uv stays in the environment.
+with_uv() {
+    local tools status=0
+    tools=$(mktemp -d)
+    pip --target "$tools" -r requirements/uv.txt 2>/dev/null \
+        && "$tools/bin/uv" pip install -q --python "$venv/bin/python" \
+            --no-deps --require-hashes --compile-bytecode -r "$list" 2>/dev/null || status=1
+    rm -rf "$tools"
+    return "$status"
+}
+
 # -qq keeps pip's errors and drops its warnings. The list is complete: nothing is resolved anew.
-"$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-input \
-    --no-deps --require-hashes -r "$list"
+with_uv || pip -r "$list"
 cp "$list" "$installed"

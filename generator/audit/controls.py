@@ -320,6 +320,15 @@ CONTROLS: Final = (
         _gone("JobsStayInsidePolicy"),
     ),
     Control(
+        "Work costs no more than the settings allow",
+        "Denies in the roles of people and pipeline: instance types of jobs, endpoints and apps, "
+        "and how long a job may run",
+        ("SpendingLimitsPolicy",),
+        (_GUARDS, _ATTACKS),
+        "no",
+        _gone("SpendingLimitsPolicy"),
+    ),
+    Control(
         "The pipeline's own jobs are inside, too",
         "VpcConfig, keys, isolation and encryption between containers on every job and model",
         ("Pipeline",),

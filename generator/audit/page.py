@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel
 
+from generator.audit import assessments
+from generator.audit.assessments import Answer
 from generator.audit.checkers import CHECKERS, plain_stacks
 from generator.audit.controls import CONTROLS, Control
 from generator.audit.exemptions import Exemption, read
@@ -20,7 +23,16 @@ from generator.audit.gate import Audit
 from generator.audit.whole import whole
 from generator.errors import CommandError
 from generator.files import REPOSITORY
-from generator.settings import Functions, Mode, Network, Pipeline, Security, Settings, Storage
+from generator.settings import (
+    Functions,
+    Limits,
+    Mode,
+    Network,
+    Pipeline,
+    Security,
+    Settings,
+    Storage,
+)
 
 PAGE: Final = REPOSITORY / "docs/security.md"
 FIGURES: Final = REPOSITORY / "docs/figures/security.json"
@@ -94,6 +106,7 @@ def _parts() -> dict[str, Callable[[], str]]:
         "figures": lambda: _figures(found, rights),
         "controls": lambda: _controls(CONTROLS, found["confirmed_by"]),
         "exemptions": lambda: _exemptions(read()),
+        "assessments": _assessments,
         "choices": _choices,
         "rights": lambda: _rights(rights),
         "proof": lambda: _proof(rights),
@@ -160,20 +173,52 @@ def _figures(found: Json, rights: Json) -> str:
 
 def _controls(controls: Sequence[Control], confirmed: Mapping[str, Sequence[str]]) -> str:
     stack_of = whole(plain_stacks(Settings(), Mode.DEV)).stack_of
+    _, checks = assessments.read()
     return _table(
-        ("control", "how", "where", "confirmed by", "proved in", "CDK example"),
+        ("control", "how", "where", "confirmed by", "answers", "proved in", "CDK example"),
         [
             (
                 control.title,
                 control.how,
                 _where(control.resources, stack_of),
                 _code(confirmed.get(control.title, ())) or "no checker looks",
+                _code(assessments.of_control(control.title, checks)) or "-",
                 _code(control.proof),
                 control.cdk,
             )
             for control in controls
         ],
     )
+
+
+def _assessments() -> str:
+    """Return what assessments ask of SageMaker, with our answers."""
+    lists, checks = assessments.read()
+    sources = "\n".join(f"- {one.title}: {one.source}" for one in lists)
+    table = _table(
+        ("check", "asks for", "answer", "by", "why"),
+        [
+            (
+                f"`{check.id}`",
+                check.asks,
+                _WORDS[check.answer],
+                "; ".join(check.controls) or (f"`{check.setting}`" if check.setting else "-"),
+                check.why or "-",
+            )
+            for check in checks
+        ],
+    )
+    counts = Counter(check.answer for check in checks)
+    total = ", ".join(f"{counts[answer]} {words}" for answer, words in _WORDS.items())
+    return f"{sources}\n\n{len(checks)} checks: {total}.\n\n{table}"
+
+
+_WORDS: Final = {
+    Answer.PASSED: "passed",
+    Answer.UNUSED: "nothing to look at",
+    Answer.SETTING: "by setting",
+    Answer.EXEMPT: "exempt",
+}
 
 
 def _where(titles: Iterable[str], stack_of: Mapping[str, str]) -> str:
@@ -206,6 +251,7 @@ def _choices() -> str:
         "security": Security,
         "network": Network,
         "functions": Functions,
+        "limits": Limits,
         "pipeline": Pipeline,
         "storage": Storage,
     }

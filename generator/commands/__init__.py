@@ -41,6 +41,7 @@ COMMANDS: Final[dict[str, str]] = {
     "deploy": "Create or update the stack, and follow it live.",
     "status": "Show the stack, those nested in it, the pipeline and the endpoint.",
     "outputs": "Show what the stack gives: names, addresses, commands.",
+    "open": "Open Studio in the browser, as one of its user profiles.",
     "logs": "Show the logs of functions, jobs and endpoint, merged by time.",
     "run": "Start the pipeline, follow it to the endpoint; say why the gate decided so.",
     "stop": "Stop a run of the pipeline.",

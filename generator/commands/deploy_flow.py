@@ -26,6 +26,7 @@ from generator.life import (
     view,
 )
 from generator.life.changes import NoChangesError
+from generator.life.inventory import Doomed, left_of
 from generator.life.operation import Operation, first_cause
 from generator.settings import Mode
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from generator.life.artifacts import Package, Uploaded
     from generator.life.changes import Change, Wanted
+    from generator.life.inventory import Leftover
     from generator.life.operation import Cause, Event
     from generator.life.parameters import Definitions
     from generator.life.rights import RightsChange
@@ -74,6 +76,8 @@ class _Outcome:
     uploaded: Uploaded
     cause: Cause | None = None
     log: tuple[str, ...] = ()
+    left: tuple[Leftover, ...] = ()
+    """What a failed creation left, though CloudFormation rolled it back."""
 
     @property
     def succeeded(self) -> bool:
@@ -256,7 +260,12 @@ def _create(
 ) -> _Outcome:
     operation = Operation.after_now(target, None)
     stack_id = deployment.create(target, request)
-    return _follow(target, out, options, operation, stack_id, package, uploaded)
+    outcome = _follow(target, out, options, operation, stack_id, package, uploaded)
+    if outcome.succeeded:
+        return outcome
+    made, unseen = deployment.perhaps_left(package, operation.events), list[Doomed]()
+    left = left_of(target, made, lambda _: "the rollback kept it", unseen)
+    return replace(outcome, left=tuple(left))
 
 
 def _update(
@@ -380,6 +389,7 @@ def _as_json(outcome: _Outcome) -> dict[str, Any]:
         "seconds": round(outcome.seconds, 1),
         "uploaded": {"sent": outcome.uploaded.sent, "of": outcome.uploaded.total},
         "outputs": dict(outcome.stack.outputs),
+        "left": [one.as_json() for one in outcome.left],
         "cause": cause
         and {
             "place": cause.place,
@@ -409,6 +419,10 @@ def _tell_failure(target: Target, out: Console, outcome: _Outcome) -> None:
         out.print("The end of its function's log:", style="dim")
         for line in outcome.log:
             out.print(Text(f"  {line}", style="dim"), soft_wrap=True)
+    if outcome.left:
+        out.print("Left by the failed creation; delete it if nothing of yours is in it:")
+        for one in outcome.left:
+            out.print(Text(f"  {one.place} ({one.type}) {one.physical_id}\n    {one.command}"))
     problem = deployment.blocked(outcome.stack)
     after = (
         f"once the reason is gone, `python build.py deploy --mend{target.options()}` would "

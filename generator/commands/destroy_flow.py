@@ -219,7 +219,7 @@ def _look(
     left = left_of(target, fate.goes, _reasons(cause), unseen)
     if home and after.status == "DELETE_COMPLETE":
         left.append(_home(target, home))
-    stays = left_of(target, fate.stays, lambda _: "its DeletionPolicy keeps it", unseen)
+    stays = left_of(target, fate.stays, lambda one: _kept(target, one), unseen)
     return _Remains(after.status, left, stays, unseen, cause)
 
 
@@ -238,6 +238,14 @@ def _tell(target: Target, out: Console, options: Options, remains: _Remains) -> 
         raise CommandError("the stack is gone, but not all that it had made")
     _delete_artifacts(target, out, options)
     return 0
+
+
+def _kept(target: Target, doomed: Doomed) -> str:
+    """Return why it stays; of a key its ARN too, since its alias is gone."""
+    if doomed.type != "AWS::KMS::Key":
+        return "its DeletionPolicy keeps it"
+    arn = f"arn:{target.partition}:kms:{target.region}:{target.account}:key/{doomed.physical_id}"
+    return f"its DeletionPolicy keeps it, without its alias: {arn}"
 
 
 def _reasons(cause: Cause | None) -> Callable[[Doomed], str]:

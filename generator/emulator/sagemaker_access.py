@@ -20,6 +20,7 @@ ROLE_FIELDS = ("RoleArn", "ExecutionRoleArn", "ExecutionRole")
 
 # Requests about other resources than the one that their name says.
 PATHS = {
+    "CreatePresignedDomainUrl": ("user-profile/{DomainId}/{UserProfileName}",),
     "ListModelPackages": ("model-package/{ModelPackageGroupName}/*",),
     "ListPipelineExecutions": ("pipeline/{PipelineName}",),
     "StartPipelineExecution": ("pipeline/{PipelineName}",),
@@ -144,7 +145,7 @@ def _context(request: Fields) -> Fields:
     ):
         if name in settings:
             context[key] = str(settings[name]).lower()
-    context |= _keys(request)
+    context |= {**_keys(request), **_machines(request)}
     owner = (request.get("OwnershipSettings") or {}).get("OwnerUserProfileName")
     if owner:
         profile = arn_of(f"user-profile/{request['DomainId']}/{owner}")
@@ -165,4 +166,17 @@ def _keys(request: Fields) -> Fields:
         "sagemaker:VolumeKmsKeyArn": machines.get("VolumeKmsKeyId") or request.get("KmsKeyId"),
         "sagemaker:OutputKmsKeyArn": output.get("KmsKeyId"),
     }
+    return {key: value for key, value in found.items() if value}
+
+
+def _machines(request: Fields) -> Fields:
+    """Return the condition keys for what runs, and for how long at most."""
+    cluster = (request.get("ProcessingResources") or {}).get("ClusterConfig")
+    machines = [
+        request.get("ResourceConfig") or cluster or request.get("ResourceSpec") or {},
+        *request.get("ProductionVariants", []),
+    ]
+    types = [one["InstanceType"] for one in machines if "InstanceType" in one]
+    seconds = (request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds")
+    found = {"sagemaker:InstanceTypes": types, "sagemaker:MaxRuntimeInSeconds": str(seconds or "")}
     return {key: value for key, value in found.items() if value}

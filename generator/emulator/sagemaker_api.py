@@ -338,6 +338,14 @@ def _delete_tags(request: Fields) -> Fields:
     return {}
 
 
+def _address_of_studio(request: Fields) -> Fields:
+    """Return a web address for a profile that exists, as CreatePresignedDomainUrl does."""
+    profile = named("UserProfile", request)
+    url = STORE.find("Domain", request)
+    address = url.fields["Url"] if url else ""
+    return {"AuthorizedUrl": f"{address}/auth?token={profile.fields['UserProfileName']}"}
+
+
 def _start(request: Fields) -> Fields:
     pipeline = named("Pipeline", request)
     run = sagemaker_runs.start(STORE, operate, pipeline, request)
@@ -385,6 +393,7 @@ def _definition_for_run(request: Fields) -> Fields:
 
 
 SPECIAL: dict[str, Operation] = {
+    "CreatePresignedDomainUrl": _address_of_studio,
     "ListTags": _list_tags,
     "AddTags": _add_tags,
     "DeleteTags": _delete_tags,

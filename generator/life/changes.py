@@ -24,6 +24,7 @@ from generator.life.target import code_of, message_of
 if TYPE_CHECKING:
     from generator.life.target import Target
 
+TAGS: Final = "Tags"
 CAPABILITIES: Final = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM")
 _NOTHING: Final = ("didn't contain changes", "No updates are to be performed", "no changes")
 _LATER: Final = "changeSet:KNOWN_AFTER_APPLY"
@@ -249,14 +250,15 @@ def _described(target: Target, arn: str, stack: str) -> tuple[list[Json], list[J
 def _with_children(
     target: Target, resource: Json, change: Change, forecast: Forecast
 ) -> Change | None:
-    """Add what is in a nested stack; None if nothing in it changes."""
+    """Add what is in a nested stack; None if neither that nor the stack's tags change."""
     if resource.get("ChangeSetId"):
         stack = resource.get("PhysicalResourceId", "")
         children = tuple(_read(target, resource["ChangeSetId"], stack, forecast))
     else:
         children = forecast(resource)
     change = replace(change, children=children)
-    return change if children or change.action is not Action.MODIFY else None
+    retagged = TAGS in change.properties or TAGS in resource.get("Scope", ())
+    return change if children or retagged or change.action is not Action.MODIFY else None
 
 
 def _change(resource: Json, later: set[str]) -> Change:

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from generator.life import changes, forecast, rights, stacks
+from generator.life import changes, destruction, forecast, rights, stacks
 from generator.life.artifacts import url_of
 from generator.life.changes import CAPABILITIES, Change, ChangeSet, Wanted
 from generator.life.forecast import Side
+from generator.life.inventory import Doomed
+from generator.life.operation import path_of
 from generator.life.stacks import UPDATABLE
 
 if TYPE_CHECKING:
     from generator.life.artifacts import Package
+    from generator.life.operation import Event
     from generator.life.rights import Right, RightsChange
     from generator.life.stacks import Node, Stack
     from generator.life.target import Target
@@ -188,11 +191,34 @@ class Comparison:
             key: {"moved": value} if forecast.mentions(value, moved) else value
             for key, value in after.items()
         }
-        return forecast.compare(
+        found = forecast.compare(
             Side(self._old(child), before),
             Side(new, handed),
             {one.logical_id: one.physical_id for one in child.resources},
         )
+        return (*found, *_retagged(old_root, new_root, name, child))
+
+
+def _retagged(
+    old_root: Mapping[str, Any], new_root: Mapping[str, Any], name: str, child: Node
+) -> tuple[Change, ...]:
+    """Return the change of a nested stack's tags: everything in it that takes tags gets them."""
+    before, after = (
+        root["Resources"].get(name, {}).get("Properties", {}).get(changes.TAGS)
+        for root in (old_root, new_root)
+    )
+    if before == after:
+        return ()
+    return (
+        Change(
+            name,
+            stacks.STACK_TYPE,
+            child.stack.id,
+            changes.Action.MODIFY,
+            properties=(changes.TAGS,),
+            note="of everything in it that takes tags",
+        ),
+    )
 
 
 def _handed(root: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -240,6 +266,25 @@ def package_rights(package: Package) -> list[Right]:
     for name, body in package.nested().items():
         found += rights.of_template(body, name)
     return found
+
+
+def perhaps_left(package: Package, events: Sequence[Event]) -> list[Doomed]:
+    """Return what a failed creation had made and its templates would keep after a deletion.
+
+    ``RetainExceptOnCreate`` deletes what a failed creation made; whether that holds for what was
+    complete in a nested stack when the root's creation rolled back, no document says.
+    """
+    bodies = {"": package.root_template["Resources"]} | {
+        name: body["Resources"] for name, body in package.nested().items()
+    }
+    found = {}
+    for event in events:
+        path = path_of(events, event.stack_id)
+        body = bodies.get("/".join(path), {}).get(event.logical_id, {})
+        if event.status == "CREATE_COMPLETE" and body.get("DeletionPolicy") in destruction.KEEPS:
+            place = "/".join((*path, event.logical_id))
+            found[place] = Doomed(place, event.type, event.physical_id)
+    return list(found.values())
 
 
 def totals(package: Package) -> dict[str, int]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from generator.life.target import Target
     from generator.life.workload import Workload
 
-_KEEPS: Final = frozenset({"Retain", "RetainExceptOnCreate", "Snapshot"})
+KEEPS: Final = frozenset({"Retain", "RetainExceptOnCreate", "Snapshot"})
 _INTERFACE_LOOKS: Final = 1800
 """With looks two seconds apart, an hour: Lambda takes 20 to 40 minutes to let interfaces go."""
 
@@ -53,7 +53,7 @@ def _resources(target: Target, node: Node, path: str) -> Iterator[tuple[Doomed, 
     for resource in there:
         policy = bodies.get(resource.logical_id, {}).get("DeletionPolicy", "Delete")
         place = f"{path}/{resource.logical_id}" if path else resource.logical_id
-        yield Doomed(place, resource.type, resource.physical_id), policy in _KEEPS
+        yield Doomed(place, resource.type, resource.physical_id), policy in KEEPS
     for child in node.children:
         yield from _resources(target, child, f"{path}/{child.title}" if path else child.title)
 

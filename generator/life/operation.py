@@ -180,7 +180,7 @@ def first_cause(events: Iterable[Event]) -> Cause | None:
         return None
     first = failed[0]
     return Cause(
-        path=tuple(_path(ordered, first.stack_id)),
+        path=tuple(path_of(ordered, first.stack_id)),
         stack_id=first.stack_id,
         logical_id=first.logical_id,
         physical_id=first.physical_id,
@@ -199,7 +199,7 @@ def _refused(event: Event) -> bool:
     return event.status.endswith("_FAILED") and "cancelled" not in event.reason
 
 
-def _path(events: Iterable[Event], stack_id: str) -> list[str]:
+def path_of(events: Iterable[Event], stack_id: str) -> list[str]:
     """Return the logical ids of the stacks from below the root down to one."""
     above = {
         event.physical_id: (event.logical_id, event.stack_id)

@@ -50,10 +50,10 @@ class Definition:
         return self.pattern is None or re.fullmatch(self.pattern, value) is not None
 
     def _in_range(self, value: str) -> bool:
-        if not re.fullmatch(r"-?\d+", value):
+        if not re.fullmatch(r"-?(\d+(\.\d*)?|\.\d+)", value):
             return False
-        low = self.minimum is None or int(value) >= self.minimum
-        return low and (self.maximum is None or int(value) <= self.maximum)
+        low = self.minimum is None or float(value) >= self.minimum
+        return low and (self.maximum is None or float(value) <= self.maximum)
 
 
 Definitions = Mapping[str, Definition]

@@ -40,6 +40,7 @@ from generator.policies.resources import (
     registry_endpoint_policy,
     s3_endpoint_policy,
 )
+from generator.policies.spending import bound_spending
 from generator.policies.statements import managed_policy, role_arn, role_policy, write_flow_logs
 from generator.settings import InterfaceEndpoint, Mode, Network, Settings, on_spark
 from generator.wiring import (
@@ -124,26 +125,38 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         preprocess_security_group_id=SecurityGroupId(GetAtt(groups.preprocess, "GroupId")),
         functions_security_group_id=SecurityGroupId(GetAtt(groups.functions, "GroupId")),
     )
-    add(template, _guards(inputs, outputs, spark=on_spark(settings)))
+    add_all(template, _guards(inputs, outputs, settings))
     publish(outputs, template)
     return StackTemplate("network", template, Inputs, Outputs)
 
 
-def _guards(inputs: Inputs, network: Outputs, *, spark: bool) -> AWSObject:
-    """Return what keeps jobs in this network; the roles get their rights in later stacks."""
+def _guards(inputs: Inputs, network: Outputs, settings: Settings) -> list[AWSObject]:
+    """Return what keeps work in this network and affordable, before roles get their rights.
+
+    Those come in later stacks. A managed policy each: together they would not fit one.
+    """
     cluster = Cluster(network.preprocess_security_group_id, inputs.pipeline_role)
     inside = Inside(
         network.subnet_ids,
         network.jobs_security_group_id,
         inputs.key_arn,
-        cluster if spark else None,
+        cluster if on_spark(settings) else None,
     )
-    return managed_policy(
-        "JobsStayInsidePolicy",
-        "No job or model outside the VPC, without our key, unisolated, or with plain traffic",
-        [inputs.pipeline_role, inputs.studio_role],
-        keep_jobs_inside(inside),
-    )
+    roles = [inputs.pipeline_role, inputs.studio_role]
+    return [
+        managed_policy(
+            "JobsStayInsidePolicy",
+            "No job or model outside the VPC, without our key, unisolated, or with plain traffic",
+            roles,
+            keep_jobs_inside(inside),
+        ),
+        managed_policy(
+            "SpendingLimitsPolicy",
+            "No job, endpoint or app on an instance type, or for a time, that was not allowed",
+            roles,
+            bound_spending(settings.limits),
+        ),
+    ]
 
 
 def _vpc(cidr: IPv4Network, name: UniqueName) -> ec2.VPC:

@@ -6,7 +6,7 @@ from troposphere import Output, Ref, Select, Split, Sub, Tags, Template
 
 from generator.parameters import Given, add_parameters, add_rules
 from generator.policies.statements import role_arn
-from generator.settings import Mode, Settings, on_spark
+from generator.settings import PROJECT_TAG, Mode, Settings, on_spark
 from generator.stacks import network, pipeline, security, storage, studio
 from generator.wiring import Expression, RoleName, RootStackName, UniqueName, nest
 
@@ -20,10 +20,10 @@ def build(settings: Settings, mode: Mode) -> dict[str, Template]:
     """Return all templates by file name without its ending; the root is ``root``."""
     root = Template(Description=f"{settings.project}: SageMaker in a VPC; {DESCRIPTIONS[mode]}")
     spark = on_spark(settings)
-    given = add_parameters(root, settings.network.zones, spark=spark)
+    given = add_parameters(root, settings.network.zones, settings.limits, spark=spark)
     add_rules(root, settings.network.zones, spark=spark)
     name = UniqueName(_unique_name(settings.project))
-    tags = Tags({"project": settings.project} | settings.tags)
+    tags = Tags({PROJECT_TAG: settings.project} | settings.tags)
     security_stack = security.build(settings, mode)
     network_stack = network.build(settings, mode)
     storage_stack = storage.build(settings, mode)
@@ -179,6 +179,15 @@ def _add_outputs(
         "DomainId": ("Studio's domain", opened.domain_id),
         "DomainUrl": ("Studio's web address", opened.domain_url),
         "UserProfiles": ("Studio's user profiles", ",".join(settings.studio.user_profiles)),
+        "OpenStudioCommand": (
+            "Prints an address that opens Studio for five minutes, as the first user profile",
+            Sub(
+                "aws sagemaker create-presigned-domain-url --region ${AWS::Region} --domain-id "
+                f"${{Domain}} --user-profile-name {settings.studio.user_profiles[0]} "
+                "--query AuthorizedUrl --output text",
+                Domain=opened.domain_id,
+            ),
+        ),
         "PipelineName": ("The pipeline", running.pipeline_name),
         "EndpointName": ("The endpoint, once a run has passed the gate", running.endpoint_name),
         "NotebookJobsRole": (

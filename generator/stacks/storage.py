@@ -114,7 +114,11 @@ def _data_bucket(logs: s3.Bucket, key: KeyArn, storage: Storage, mode: Mode) -> 
             s3.ServerSideEncryptionByDefault(SSEAlgorithm="aws:kms", KMSMasterKeyID=key)
         ),
         LifecycleConfiguration=s3.LifecycleConfiguration(
-            Rules=[_expire_old_versions(storage.noncurrent_days), _abort_uploads()]
+            Rules=[
+                *_expire_prepared_data(storage.processed_days),
+                _expire_old_versions(storage.noncurrent_days),
+                _abort_uploads(),
+            ]
         ),
         LoggingConfiguration=s3.LoggingConfiguration(
             DestinationBucketName=logs.ref(), LogFilePrefix=LOG_PREFIX
@@ -205,6 +209,16 @@ def _encryption(default: s3.ServerSideEncryptionByDefault) -> s3.BucketEncryptio
         ServerSideEncryptionByDefault=default,
     )
     return s3.BucketEncryption(ServerSideEncryptionConfiguration=[rule])
+
+
+def _expire_prepared_data(days: int) -> list[s3.LifecycleRule]:
+    """Expire the rows of people's tables that runs split and keep; what they were made of stays."""
+    if not days:
+        return []
+    rule = s3.LifecycleRule(
+        Id="ExpirePreparedData", ExpirationInDays=days, Prefix="processed/", Status="Enabled"
+    )
+    return [rule]
 
 
 def _expire_old_versions(days: int) -> s3.LifecycleRule:

@@ -18,7 +18,7 @@ from generator.functions import (
 from generator.policies import functions as rights
 from generator.policies import people
 from generator.policies.statements import role_arn, role_policy
-from generator.settings import Mode, Settings
+from generator.settings import Mode, Settings, in_letters
 from generator.wiring import (
     BucketName,
     DomainId,
@@ -184,15 +184,10 @@ def _profiles(domain: sagemaker.Domain, names: tuple[str, ...]) -> list[sagemake
     """Return a profile for each name; a name makes the logical id, so order does not matter."""
     return [
         sagemaker.UserProfile(
-            f"{_letters(name)}UserProfile", DomainId=domain.ref(), UserProfileName=name
+            f"{in_letters(name)}UserProfile", DomainId=domain.ref(), UserProfileName=name
         )
         for name in names
     ]
-
-
-def _letters(name: str) -> str:
-    """Return a name as a part of a logical id; the settings keep two names from becoming one."""
-    return "".join(part[:1].upper() + part[1:] for part in name.split("-"))
 
 
 def _add_clearing(

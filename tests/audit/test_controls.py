@@ -16,7 +16,8 @@ from generator.audit.controls import CONTROLS, Control
 from generator.audit.page import FIGURES, load
 from generator.audit.whole import Whole, whole
 from generator.files import REPOSITORY
-from generator.settings import Mode, Settings
+from generator.resolve import resolve
+from generator.settings import Mode, Settings, Storage
 
 
 @pytest.fixture(scope="module", params=list(Mode))
@@ -82,10 +83,17 @@ def test_old_versions_and_unfinished_uploads_expire_in_both_buckets(deployment: 
         assert {"NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"} <= kinds
 
 
-def test_data_itself_never_expires(deployment: Whole) -> None:
+def test_of_the_data_itself_only_what_runs_prepared_expires(deployment: Whole) -> None:
     rules = properties(deployment, "AWS::S3::Bucket")["DataBucket"]["LifecycleConfiguration"]
-    kinds = {key for rule in rules["Rules"] for key in rule}
-    assert kinds.isdisjoint({"ExpirationInDays", "ExpirationDate"})
+    expiring = [one for one in rules["Rules"] if {"ExpirationInDays", "ExpirationDate"} & set(one)]
+    assert [(one["Prefix"], one["ExpirationInDays"]) for one in expiring] == [("processed/", 365)]
+
+
+def test_prepared_data_stays_if_the_settings_say_so() -> None:
+    settings = Settings(storage=Storage(processed_days=0))
+    bucket = resolve(settings).get("storage", "DataBucket").properties
+    rules = bucket["LifecycleConfiguration"]["Rules"]
+    assert not any("ExpirationInDays" in rule for rule in rules)
 
 
 def test_functions_have_traces_and_no_environment(deployment: Whole) -> None:

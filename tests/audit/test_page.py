@@ -18,7 +18,7 @@ def test_the_committed_page_is_up_to_date() -> None:
 
 
 def test_every_part_is_on_the_page_once() -> None:
-    expected = ["figures", "controls", "exemptions", "choices", "rights", "proof"]
+    expected = ["figures", "controls", "assessments", "exemptions", "choices", "rights", "proof"]
     assert page.parts_of(TEXT) == expected
 
 

@@ -249,6 +249,22 @@ def test_nested_stacks_are_created_updated_and_deleted(cloud: Deployment) -> Non
     assert inventory(cloud.session) == before
 
 
+def test_tags_that_differ_in_case_alone_are_refused(cloud: Deployment) -> None:
+    """They reach the roles of a nested stack, and IAM's keys know no case."""
+    tags = [{"Key": "project", "Value": "ours"}, {"Key": "Project", "Value": "theirs"}]
+    nested = child(cloud.url(template(**noting(cloud))))
+    nested["Properties"]["Tags"] = tags
+    assert cloud.deploy("twins", template(Child=nested)) == "ROLLBACK_COMPLETE"
+    reasons = [
+        event.get("ResourceStatusReason", "")
+        for event in cloud.session.client("cloudformation").describe_stack_events(
+            StackName="twins"
+        )["StackEvents"]
+    ]
+    assert any("not successfully created" in reason for reason in reasons)
+    assert cloud.delete("twins") == "DELETE_COMPLETE"
+
+
 def test_a_failing_sibling_rolls_an_updated_child_back_with_nothing_lost(
     cloud: Deployment,
 ) -> None:

@@ -548,6 +548,11 @@ _JOB_CHANGES: Final[Mapping[str, Mapping[str, str | list[str] | None]]] = {
     "that does not say it is isolated": {"NetworkIsolation": None},
     "with traffic in the clear": {"InterContainerTrafficEncryption": "false"},
     "that does not say its traffic is encrypted": {"InterContainerTrafficEncryption": None},
+    "on a machine that costs too much": {"InstanceTypes": ["ml.p5.48xlarge"]},
+    "on one machine too much among others": {"InstanceTypes": ["ml.m5.large", "ml.p5.48xlarge"]},
+    "on a machine that it does not name": {"InstanceTypes": None},
+    "that may run for a month": {"MaxRuntimeInSeconds": "2592000"},
+    "that does not say how long it may run": {"MaxRuntimeInSeconds": None},
 }
 """Condition keys of SageMaker that differ from a legitimate request; None: not sent."""
 
@@ -559,6 +564,7 @@ def _jobs_outside(target: _Target, calls: Sequence[Required]) -> Attempt:
         for call in calls
         if call.request.action.startswith("sagemaker:Create")
         and call.request.who in ("PipelineRole", "StudioRole")
+        and not call.request.action.endswith(("CreateApp", "CreateSpace"))  # an app is no job
     }
     for (who, action), request in created.items():
         for wants, keys in _JOB_CHANGES.items():
@@ -880,6 +886,15 @@ def _belongs_to_others(target: _Target) -> Attempt:
         if action == "InvokeEndpoint":
             request = request.but(via="SagemakerRuntimeEndpoint")
         yield f"a person: {action} on {resource}", request
+    for action, resource in (
+        ("CreateApp", "app/{domain}/notes/jupyterlab/default"),
+        ("CreateSpace", "space/{domain}/notes"),
+        ("UpdateSpace", "space/{domain}/notes"),
+    ):
+        for types in (["ml.p5.48xlarge"], ["ml.t3.medium", "ml.p5.48xlarge"]):
+            dear: Context = {**own, "sagemaker:InstanceTypes": types}
+            request = target.on_sagemaker("StudioRole", action, resource, dear)
+            yield f"a person: {action} on {' and '.join(types)}", request
     yield from _functions_on_others(target)
 
 

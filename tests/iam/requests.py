@@ -139,7 +139,12 @@ def _context(name: str, parameters: Parameters) -> dict[str, Any]:
     """Return the condition keys of a request that creates a job, model or endpoint."""
     if not name.startswith("Create"):
         return {}
-    values = {**_network(parameters), **_keys(parameters), **_tags(parameters)}
+    values = {
+        **_network(parameters),
+        **_keys(parameters),
+        **_machines(parameters),
+        **_tags(parameters),
+    }
     if name == "CreateModelPackage":
         values["sagemaker:ModelApprovalStatus"] = parameters["ModelApprovalStatus"]
     return {key: value for key, value in values.items() if value is not None}
@@ -165,7 +170,22 @@ def _keys(parameters: Parameters) -> dict[str, Any]:
     return {
         "sagemaker:VolumeKmsKeyArn": machines.get("VolumeKmsKeyId") or parameters.get("KmsKeyId"),
         "sagemaker:OutputKmsKeyArn": outputs.get("KmsKeyId"),
-        "sagemaker:InstanceTypes": machines.get("InstanceType") and [machines["InstanceType"]],
+    }
+
+
+def _machines(parameters: Parameters) -> dict[str, Any]:
+    cluster = parameters.get("ProcessingResources", {}).get("ClusterConfig", {})
+    machines = [
+        parameters.get("ResourceConfig") or cluster,
+        *parameters.get("ProductionVariants", []),
+    ]
+    seconds = parameters.get("StoppingCondition", {}).get("MaxRuntimeInSeconds")
+    return {
+        "sagemaker:InstanceTypes": [
+            one["InstanceType"] for one in machines if "InstanceType" in one
+        ]
+        or None,
+        "sagemaker:MaxRuntimeInSeconds": seconds and str(seconds),
     }
 
 

@@ -13,7 +13,7 @@ from generator import deployer
 from generator.emit import as_dict
 from generator.identifiers import Place
 from generator.resolve import resolve
-from generator.settings import Mode, Security, Settings
+from generator.settings import PROJECT_TAG, Mode, Security, Settings
 from tests.iam.account import Account, Request
 from tests.iam.attacks import OPEN
 from tests.iam.simulator import Json, data
@@ -35,7 +35,6 @@ KEY_OF_THE_ACCOUNT: Json = {
 WITH_RESOURCE_BUT_NO_NAME = {
     "ec2": "creations: nothing of ours is there yet",
     "kms:CreateKey": "a key has no name",
-    "kms:TagResource": "while the key is made",
     "cloudformation:GetTemplateSummary": "of a template that is no stack yet",
     "lambda:GetCodeSigningConfig": "the organisation's",
     "logs:DescribeIndexPolicies": "listing",
@@ -210,7 +209,7 @@ def ask(policies: list[Json], action: str, resource: str, **context: str) -> boo
         DEPLOYER,
         action,
         resource,
-        {key.replace("__", ":").replace("_", "/"): value for key, value in context.items()},
+        {key.replace("__", ":"): value for key, value in context.items()},
         extra=tuple(policies),
         bare=True,
         guard=KEY_OF_THE_ACCOUNT if action.startswith("kms:") else None,
@@ -222,6 +221,7 @@ def ask(policies: list[Json], action: str, resource: str, **context: str) -> boo
 
 
 A = "123456789012"
+TAG = f"aws:ResourceTag/{PROJECT_TAG}"
 OURS: dict[str, tuple[str, str, dict[str, str]]] = {
     "make a role": ("iam:CreateRole", f"arn:aws:iam::{A}:role/tabular-Security-1-StudioRole-2", {}),
     "hand a role to SageMaker": (
@@ -232,7 +232,7 @@ OURS: dict[str, tuple[str, str, dict[str, str]]] = {
     "delete the VPC": (
         "ec2:DeleteVpc",
         f"arn:aws:ec2:eu-west-1:{A}:vpc/vpc-1",
-        {"aws__ResourceTag_project": "tabular"},
+        {TAG: "tabular"},
     ),
     "read a template before there is a stack": ("cloudformation:GetTemplateSummary", "*", {}),
     "have a template validated": ("cloudformation:ValidateTemplate", "*", {}),
@@ -253,10 +253,51 @@ OURS: dict[str, tuple[str, str, dict[str, str]]] = {
         f"arn:aws:kms:eu-west-1:{A}:key/1",
         {},
     ),
-    "encrypt a function's environment under it": (
-        "kms:Encrypt",
+    "make an encrypted log group under it": (
+        "kms:ReEncryptTo",
         f"arn:aws:kms:eu-west-1:{A}:key/1",
-        {"kms__ViaService": "lambda.eu-west-1.amazonaws.com"},
+        {"kms__ViaService": "logs.eu-west-1.amazonaws.com"},
+    ),
+    "look at it through CloudWatch Logs": (
+        "kms:DescribeKey",
+        f"arn:aws:kms:eu-west-1:{A}:key/1",
+        {"kms__ViaService": "logs.eu-west-1.amazonaws.com"},
+    ),
+    "make the key with its policy, when no tag of it counts": (
+        "kms:PutKeyPolicy",
+        f"arn:aws:kms:eu-west-1:{A}:key/1",
+        {},
+    ),
+    "take back the key at once": (
+        "kms:ScheduleKeyDeletion",
+        f"arn:aws:kms:eu-west-1:{A}:key/1",
+        {},
+    ),
+    "tag the key while it is made": (
+        "kms:TagResource",
+        f"arn:aws:kms:eu-west-1:{A}:key/1",
+        {f"aws:RequestTag/{PROJECT_TAG}": "tabular"},
+    ),
+    "tag the key later": (
+        "kms:TagResource",
+        f"arn:aws:kms:eu-west-1:{A}:key/1",
+        {TAG: "tabular", "aws:RequestTag/team": "risk"},
+    ),
+    "read a bucket's tags": ("s3:ListTagsForResource", "arn:aws:s3:::tabular-storagestack-1", {}),
+    "give an endpoint its private name": (
+        "route53:AssociateVPCWithHostedZone",
+        "arn:aws:route53:::hostedzone/Z1",
+        {},
+    ),
+    "delete a nested stack in GovCloud": (
+        "cloudformation:DeleteStack",
+        f"arn:aws-us-gov:cloudformation:us-gov-west-1:{A}:stack/tabular-StudioStack-1/2",
+        {},
+    ),
+    "delete the VPC in GovCloud": (
+        "ec2:DeleteVpc",
+        f"arn:aws-us-gov:ec2:us-gov-west-1:{A}:vpc/vpc-1",
+        {TAG: "tabular"},
     ),
     "make the home file system under it": (
         "kms:GenerateDataKeyWithoutPlaintext",
@@ -271,7 +312,7 @@ OURS: dict[str, tuple[str, str, dict[str, str]]] = {
     "delete the key": (
         "kms:ScheduleKeyDeletion",
         f"arn:aws:kms:eu-west-1:{A}:key/1",
-        {"aws__ResourceTag_project": "tabular"},
+        {TAG: "tabular"},
     ),
     "delete a nested stack": (
         "cloudformation:DeleteStack",
@@ -300,18 +341,33 @@ OTHERS: dict[str, tuple[str, str, dict[str, str]]] = {
     "delete another VPC": (
         "ec2:DeleteVpc",
         f"arn:aws:ec2:eu-west-1:{A}:vpc/vpc-1",
-        {"aws__ResourceTag_project": "payroll"},
+        {TAG: "payroll"},
     ),
-    "delete another key": ("kms:ScheduleKeyDeletion", f"arn:aws:kms:eu-west-1:{A}:key/1", {}),
+    "delete another key": (
+        "kms:ScheduleKeyDeletion",
+        f"arn:aws:kms:eu-west-1:{A}:key/1",
+        {TAG: "payroll"},
+    ),
+    "make another's key one's own": (
+        "kms:TagResource",
+        f"arn:aws:kms:eu-west-1:{A}:key/1",
+        {TAG: "payroll", f"aws:RequestTag/{PROJECT_TAG}": "tabular"},
+    ),
+    "make a key without the project's tag": ("kms:CreateKey", "*", {}),
+    "use the key through Lambda": (
+        "kms:Decrypt",
+        f"arn:aws:kms:eu-west-1:{A}:key/1",
+        {"kms__ViaService": "lambda.eu-west-1.amazonaws.com"},
+    ),
     "change another key's policy": (
         "kms:PutKeyPolicy",
         f"arn:aws:kms:eu-west-1:{A}:key/1",
-        {"aws__ResourceTag_project": "payroll"},
+        {TAG: "payroll"},
     ),
     "decrypt by itself": (
         "kms:Decrypt",
         f"arn:aws:kms:eu-west-1:{A}:key/1",
-        {"aws__ResourceTag_project": "tabular"},
+        {TAG: "tabular"},
     ),
     "decrypt secrets": (
         "kms:Decrypt",

@@ -7,10 +7,16 @@ from typing import Any
 
 import pytest
 
+from generator.resolve import resolve
+from generator.settings import PIPELINE_HOURS, Limits, Mode, Settings
+from generator.stacks import root as root_stack
 from tests.iam.account import Account
+from tests.iam.derived import steps
+from tests.iam.required import Required
 from tests.iam.simulator import data
 
 POLICY = "identity/JobsStayInsidePolicy"
+SPENDING = "identity/SpendingLimitsPolicy"
 STUDIO_ITSELF = ("CreateDomain", "UpdateDomain", "CreateUserProfile", "UpdateUserProfile")
 """Not jobs or models: the deployer makes Studio, with subnets and groups of its own."""
 
@@ -71,6 +77,43 @@ def test_no_kind_of_job_is_forgotten(account: Account, key: str) -> None:
         assert forgotten - EXEMPT[key] == set(), statement["Sid"]
 
 
+@pytest.mark.parametrize("key", ["sagemaker:InstanceTypes", "sagemaker:MaxRuntimeInSeconds"])
+def test_spending_is_bounded_wherever_its_key_is_sent(account: Account, key: str) -> None:
+    statements = [
+        statement
+        for statement in account.documents[SPENDING].policy["Statement"]
+        if any(key in keys for keys in statement["Condition"].values())
+    ]
+    for statement in statements:
+        assert expand(statement["Action"]) <= actions_with(key), statement["Sid"]
+    bounded = {
+        action
+        for statement in statements
+        if "Null" not in statement["Condition"]
+        for action in expand(statement["Action"])
+    }
+    assert bounded == actions_with(key) - set(STUDIO_ITSELF)
+
+
+def test_the_settings_say_which_instance_types_pass(calls: list[Required]) -> None:
+    """One list makes the parameters' patterns and the Denies."""
+    settings = Settings(limits=Limits(job_instance_types=("ml.m5.xlarge", "ml.g5.xlarge")))
+    account = Account.of(resolve(settings))
+    request = next(
+        call.request
+        for call in calls
+        if call.request.who == "StudioRole" and "CreateTrainingJob" in call.request.action
+    )
+    typed = [
+        request.but(context={"sagemaker:InstanceTypes": [name]})
+        for name in ("ml.m5.xlarge", "ml.g5.xlarge", "ml.m5.large")
+    ]
+    assert [verdict.allowed for verdict in account.ask(typed)] == [True, True, False]
+    root = root_stack.build(settings, Mode.DEV)["root"].to_dict()["Parameters"]
+    assert root["TrainingInstanceType"]["AllowedPattern"] == r"^ml\.(m5\.xlarge)$"
+    assert root["TrainingInstanceType"]["Default"] == "ml.m5.xlarge"
+
+
 @pytest.mark.parametrize("name", ["VolumeKmsKey", "OutputKmsKey"])
 def test_both_names_of_a_key_stand_in_one_block(account: Account, name: str) -> None:
     names = {f"sagemaker:{name}", f"sagemaker:{name}Arn"}
@@ -82,9 +125,11 @@ def test_both_names_of_a_key_stand_in_one_block(account: Account, name: str) -> 
 def test_the_denies_are_in_force_before_the_roles_may_do_anything(account: Account) -> None:
     """The rights come in stacks that wait for outputs of the network's."""
     managed = account.deployment.of_type("AWS::IAM::ManagedPolicy")
-    assert {one.stack for one in managed if f"identity/{one.logical_id}" == POLICY} == {"network"}
+    guards = [one for one in managed if f"identity/{one.logical_id}" in (POLICY, SPENDING)]
+    assert [one.stack for one in guards] == ["network", "network"]
     roles = account.documents[POLICY].roles
-    others = [one for one in managed if f"identity/{one.logical_id}" != POLICY]
+    assert account.documents[SPENDING].roles == roles
+    others = [one for one in managed if one not in guards]
     for one in others:
         assert not set(account.documents[f"identity/{one.logical_id}"].roles) & set(roles), one
     assert set(roles) == {"PipelineRole", "StudioRole"}
@@ -95,3 +140,12 @@ def test_the_denies_are_in_force_before_the_roles_may_do_anything(account: Accou
         and set(account.documents[f"identity/{one.logical_id}"].roles) & set(roles)
     }
     assert set(rights) == {"studio", "pipeline"}
+
+
+def test_the_pipelines_own_jobs_fit_the_shortest_limit(account: Account) -> None:
+    asked = [
+        arguments["StoppingCondition"]["MaxRuntimeInSeconds"]
+        for _, kind, arguments in steps(account)
+        if kind in ("Processing", "Training")
+    ]
+    assert max(asked) == PIPELINE_HOURS * 3600

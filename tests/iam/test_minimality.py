@@ -81,4 +81,5 @@ def test_policies_fit(account: Account) -> None:
     longest = Account.of(resolve(settings, place=place, parameters={}))
     for name, document in [*account.documents.items(), *longest.documents.items()]:
         size = len(json.dumps(document.policy, separators=(",", ":")))
-        assert size < (MANAGED if name == "identity/JobsStayInsidePolicy" else INLINE), name
+        managed = name in ("identity/JobsStayInsidePolicy", "identity/SpendingLimitsPolicy")
+        assert size < (MANAGED if managed else INLINE), name

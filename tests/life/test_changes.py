@@ -129,6 +129,13 @@ def test_a_nested_stack_in_which_nothing_changes_is_no_change() -> None:
         read({"Changes": [nested]}, {"Changes": []})
 
 
+def test_a_nested_stack_whose_tags_alone_change_is_a_change() -> None:
+    tags = {"Target": {"Attribute": "Tags"}, "ChangeSource": "DirectModification"}
+    nested = change("StudioStack", "AWS::CloudFormation::Stack", "Modify", tags, ChangeSetId=CHILD)
+    (found,) = read({"Changes": [nested]}, {"Changes": []})
+    assert (found.logical_id, found.properties) == ("StudioStack", ("Tags",))
+
+
 def test_every_page_of_changes_is_read() -> None:
     pages = {
         "": {"Changes": [change("A", "AWS::SNS::Topic", "Add")], "NextToken": "two"},

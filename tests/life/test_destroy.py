@@ -97,6 +97,9 @@ def test_in_mode_prod_data_key_and_logs_stay(deployed: Target, run: Run) -> None
     kept = {one["place"]: one for one in done.json["stays"]}
     assert kept["StorageStack/DataBucket"]["physical_id"] == bucket
     assert {"SecurityStack/Key", "StorageStack/LogBucket"} <= set(kept)
+    key = kept["SecurityStack/Key"]
+    arn = f"arn:aws:kms:{target.region}:{target.account}:key/{key['physical_id']}"
+    assert key["reason"].endswith(f"without its alias: {arn}")
     assert done.json["left"] == []
 
 

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +45,18 @@ def test_diff_without_a_change_ends_with_0_though_asked_for_the_status(
     done = run("diff", "--stack-name", "life", "--exit-code")
     assert (done.status, "nothing would change" in done.out) == (0, True)
     assert change_sets(deployed) == []
+
+
+@pytest.mark.usefixtures("deployed")
+def test_diff_shows_a_change_of_tags_alone(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "tagged.toml"
+    config.write_text('tags = { team = "risk" }\n')
+    done = run(*("diff", "--stack-name", "life", "--exit-code", "--json", "--config", str(config)))
+    assert done.status == 1, done.err
+    assert len(done.json["changes"]) == 5
+    for nested in done.json["changes"]:
+        (inner,) = nested["children"]
+        assert (inner["action"], inner["properties"]) == ("modify", ["Tags"])
 
 
 def test_diff_shows_what_a_parameter_changes_and_leaves_no_change_set(

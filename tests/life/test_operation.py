@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
 
 from rich.console import Console
 
 from generator.life import view
+from generator.life.deployment import perhaps_left
 from generator.life.operation import Event, Progress, first_cause
 
 BEGAN = datetime(2026, 11, 24, 18, 0, tzinfo=UTC)
@@ -33,6 +36,23 @@ def event(
         reason=reason,
         time=BEGAN + timedelta(seconds=second),
     )
+
+
+def test_what_a_failed_creation_may_have_left_is_what_its_templates_keep() -> None:
+    """Complete, and kept by its policy; what failed or goes is not among it."""
+    keeps, goes = {"DeletionPolicy": "RetainExceptOnCreate"}, {"DeletionPolicy": "Delete"}
+    package = SimpleNamespace(
+        root_template={"Resources": {"Child": {}}},
+        nested=lambda: {"Child": {"Resources": {"Data": keeps, "Late": keeps, "Queue": goes}}},
+    )
+    events = [
+        nested(0, "Child", "CREATE_IN_PROGRESS"),
+        event(1, "id-of-Child", "Data", "CREATE_COMPLETE", physical="data-1"),
+        event(1, "id-of-Child", "Queue", "CREATE_COMPLETE", physical="queue-1"),
+        event(2, "id-of-Child", "Late", "CREATE_FAILED", physical="late-1"),
+    ]
+    (found,) = perhaps_left(cast(Any, package), events)
+    assert (found.place, found.physical_id) == ("Child/Data", "data-1")
 
 
 def nested(second: float, name: str, status: str, reason: str = "") -> Event:

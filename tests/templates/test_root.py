@@ -20,6 +20,7 @@ OUTPUTS = {
     "EndpointName",
     "LogBucket",
     "NotebookJobsRole",
+    "OpenStudioCommand",
     "PipelineName",
     "StartPipelineCommand",
     "UserProfiles",
@@ -72,7 +73,7 @@ def test_every_nested_stack_has_the_tags_of_the_settings() -> None:
     assert len(stacks) == 5
     for stack in stacks:
         tags = {tag["Key"]: tag["Value"] for tag in stack.properties["Tags"]}
-        assert tags == {"project": "tabular", "team": "risk"}, stack
+        assert tags == {"tabular-ml-vpc:project": "tabular", "team": "risk"}, stack
 
 
 def test_lists_reach_nested_stacks_as_one_text(deployment: Deployment) -> None:

@@ -107,6 +107,34 @@ MISTAKES = {
         "[studio]\nuser_profiles = ['ada', 'Ada']",
         ["studio.user_profiles", "upper and lower case"],
     ),
+    "profiles of one logical id": (
+        "[studio]\nuser_profiles = ['ada-b', 'grace', 'adaB']",
+        ["studio.user_profiles", "'ada-b' and 'adaB' would be one resource", "hyphens"],
+    ),
+    "no type that the pipeline can use": (
+        "[limits]\njob_instance_types = ['ml.p5.48xlarge']",
+        ["limits", "job_instance_types", "such as ml.m5.large"],
+    ),
+    "not an instance type": (
+        "[limits]\napp_instance_types = ['m5.large']",
+        ["limits.app_instance_types.0", "'m5.large'", "such as ml.m5.large"],
+    ),
+    "less time than the pipeline's own": (
+        "[limits]\njob_hours = 1",
+        ["limits.job_hours", "1", "6"],
+    ),
+    "tags that differ in case alone": (
+        "tags = { Team = 'a', team = 'b' }",
+        ["tags", "'Team' and 'team' are one key to AWS"],
+    ),
+    "a tag of ours in another case": (
+        "tags = { name = 'x' }",
+        ["tags", "'Name' and 'name'", "given by the templates"],
+    ),
+    "the pipeline's own tag": (
+        "tags = { Pipeline-Owner = 'x' }",
+        ["tags", "'pipeline-owner' and 'Pipeline-Owner'"],
+    ),
     "AWS's tag": ("tags = { 'aws:x' = 'y' }", ["tags", "aws:"]),
     "tag value of another kind": ("tags = { x = 3 }", ["tags.x", "3", "string"]),
     "retention of no kind": (
