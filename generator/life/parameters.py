@@ -50,7 +50,9 @@ class Definition:
         return self.pattern is None or re.fullmatch(self.pattern, value) is not None
 
     def _in_range(self, value: str) -> bool:
-        if not re.fullmatch(r"-?(\d+(\.\d*)?|\.\d+)", value):
+        # CloudFormation has one type for both: the default tells which of them is meant.
+        whole = re.fullmatch(r"-?\d+", self.default)
+        if not re.fullmatch(r"-?\d+" if whole else r"-?(\d+(\.\d*)?|\.\d+)", value):
             return False
         low = self.minimum is None or float(value) >= self.minimum
         return low and (self.maximum is None or float(value) <= self.maximum)
