@@ -122,7 +122,24 @@ def add_function(template: Template, plan: Plan, around: Surroundings) -> awslam
     """Add log group, rights and function; return the function."""
     log_group = add(template, _log_group(plan, around))
     policy = add(template, _policy(plan, log_group))
-    return add(template, _function(plan, around, log_group, policy))
+    function = add(template, _function(plan, around, log_group, policy))
+    add(template, _deliveries(plan, function))
+    return function
+
+
+def _deliveries(plan: Plan, function: awslambda.Function) -> awslambda.EventInvokeConfig:
+    """Let no event come again when CloudFormation waits no longer: it could only do harm.
+
+    Lambda repeats an event after a crash or a timeout; the function itself refuses what comes after
+    its operation (``functions.shared.operation``). Source: Lambda developer guide, "Configuring
+    error handling settings for asynchronous invocations".
+    """
+    return awslambda.EventInvokeConfig(
+        f"{plan.title}Deliveries",
+        FunctionName=function.ref(),
+        MaximumEventAgeInSeconds=plan.timeout_seconds,
+        Qualifier="$LATEST",
+    )
 
 
 def _log_group(plan: Plan, around: Surroundings) -> logs.LogGroup:

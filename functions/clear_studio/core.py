@@ -1,8 +1,9 @@
-"""Remove the apps and spaces of a Studio domain, which block the deletion of its profiles."""
+"""Remove what people made in a Studio domain, and what blocks its deletion."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,18 +26,22 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Clearing:
-    """The clearing of one domain. It can stop at any point and be begun again."""
+    """The clearing of one domain. It can stop at any point and be begun again.
+
+    ``own_profiles`` are the user profiles of the stack: CloudFormation deletes them itself.
+    """
 
     sagemaker: Any
     domain_id: str
+    own_profiles: frozenset[str]
     deadline: Deadline
 
     def run(self, delete_spaces: bool) -> None:
-        """Delete the domain's apps, and its spaces if ``delete_spaces``; wait until they are gone.
+        """Delete the domain's apps, its spaces, and the profiles that the stack does not have.
 
-        A space's disk holds people's work: if there are spaces and they may not go, nothing is
-        touched and ``ResourceError`` names them. It is raised too if time runs out (an app can
-        take 20 minutes).
+        A space's disk holds people's work: if there are spaces and they may not go
+        (``delete_spaces``), nothing is touched and ``ResourceError`` names them. It is raised too
+        if time runs out (an app can take 20 minutes).
         """
         spaces = self._spaces()
         if spaces and not delete_spaces:
@@ -45,23 +50,55 @@ class Clearing:
                 "people's files. Delete them in Studio, or allow deletion of spaces by the stack's "
                 "parameter; then delete the stack again."
             )
-        self._wait_until_none(self._delete_apps, "apps")
+        self._wait_until_none(lambda: self._delete_apps(self._apps()), "apps")
         self._wait_until_none(self._delete_spaces, "spaces")
+        self._wait_until_none(self._delete_profiles, "user profiles")
 
-    def _wait_until_none(self, delete: Any, what: str) -> None:
+    def release(self, profiles: frozenset[str]) -> None:
+        """Make profiles deletable that leave the stack: CloudFormation deletes them afterwards.
+
+        It would leave behind, without a word, one that still has apps or spaces. Apps are deleted;
+        spaces are files of somebody: ``ResourceError`` names them, and the profiles stay.
+        """
+        spaces = [space for space in self._spaces() if _owner(space) in profiles]
+        if spaces:
+            people = ", ".join(sorted({_owner(space) for space in spaces}))
+            raise ResourceError(
+                f"User profiles cannot be removed while they have spaces, which would be orphaned "
+                f"with their files: {people} ({_names(spaces)}). Delete the spaces in Studio first."
+            )
+        self._wait_until_none(
+            lambda: self._delete_apps(
+                [app for app in self._apps() if app.get("UserProfileName") in profiles]
+            ),
+            "apps",
+        )
+
+    def check_replaceable(self) -> None:
+        """Raise ``ResourceError`` if somebody works in the domain, which an update replaces."""
+        spaces, apps = self._spaces(), self._apps()
+        if spaces or apps:
+            what = _names(spaces) if spaces else f"app {apps[0]['AppName']}"
+            raise ResourceError(
+                f"The update replaces domain {self.domain_id}, in which there is {what}: nothing "
+                "was changed. Delete spaces and apps in Studio first, or undo the change that "
+                "replaces the domain."
+            )
+
+    def _wait_until_none(self, delete: Callable[[], int], what: str) -> None:
         self.deadline.wait(
             lambda: not delete(),
             _POLL_SECONDS,
             f"Domain {self.domain_id} still has {what} that are being deleted; the time was up. "
-            "Delete the stack again to go on.",
+            "Repeat the operation to go on.",
         )
 
-    def _delete_apps(self) -> int:
-        """Ask for deletion of the apps that are left; return how many there are.
+    def _apps(self) -> list[Json]:
+        """Return the apps that are left: deleted ones stay listed for a day, as ``Deleted``."""
+        return [app for app in self._list("list_apps", "Apps") if app["Status"] != "Deleted"]
 
-        Deleted ones stay in the list for a day, with the status ``Deleted``.
-        """
-        apps = [app for app in self._list("list_apps", "Apps") if app["Status"] != "Deleted"]
+    def _delete_apps(self, apps: list[Json]) -> int:
+        """Ask for deletion of apps; return how many there are."""
         for app in apps:
             if app["Status"] not in _GOES:
                 owner = {k: app[k] for k in ("UserProfileName", "SpaceName") if app.get(k)}
@@ -75,6 +112,19 @@ class Clearing:
             if space["Status"] not in _GOES:
                 self._delete("delete_space", SpaceName=space["SpaceName"])
         return len(spaces)
+
+    def _delete_profiles(self) -> int:
+        """Ask for deletion of the profiles that others made; return how many there are.
+
+        Somebody added them by hand, or they were left when a name was taken out of the settings:
+        they would keep the domain from being deleted.
+        """
+        profiles = self._list("list_user_profiles", "UserProfiles")
+        others = [one for one in profiles if one["UserProfileName"] not in self.own_profiles]
+        for profile in others:
+            if profile["Status"] not in _GOES:
+                self._delete("delete_user_profile", UserProfileName=profile["UserProfileName"])
+        return len(others)
 
     def _spaces(self) -> list[Json]:
         return self._list("list_spaces", "Spaces")
@@ -90,6 +140,10 @@ class Clearing:
         except ClientError as error:
             if not is_not_found(error) and error_code(error) != "ResourceInUse":
                 raise
+
+
+def _owner(space: Json) -> str:
+    return str(space.get("OwnershipSettingsSummary", {}).get("OwnerUserProfileName", ""))
 
 
 def _names(spaces: list[Json]) -> str:

@@ -1,16 +1,20 @@
 """``Custom::ClearStudio``: a Studio domain that can be deleted though people worked in it.
 
-Event: ``DomainId``, ``DeleteSpaces`` (``true`` or ``false``). Returns nothing.
+Event: ``DomainId``, ``DeleteSpaces`` (``true`` or ``false``), ``UserProfiles`` (the stack's,
+comma-joined). Returns nothing.
 
-Create and Update do nothing. Delete of the stack deletes the domain's apps and, if
-``DeleteSpaces``, its spaces, and waits until they are gone; if there are spaces that may not go, it
-fails and names them before anything is touched.
+Create does nothing. Update, if profiles leave the stack, deletes their apps, and fails with the
+names if they have spaces; it fails too if the domain is replaced while somebody works in it. Delete
+of the stack deletes the domain's apps, if ``DeleteSpaces`` its spaces, and the profiles that others
+made, and waits until they are gone; if there are spaces that may not go, it fails and names them
+before anything is touched.
 
 Permissions:
 
-- ``sagemaker:ListApps``, ``sagemaker:ListSpaces`` on ``*`` (they know no narrower resource)
+- ``sagemaker:ListApps``, ``sagemaker:ListSpaces``, ``sagemaker:ListUserProfiles`` on ``*`` (they
+  know no narrower resource)
 - ``sagemaker:DeleteApp`` on ``app/<domain id>/*``, ``sagemaker:DeleteSpace`` on
-  ``space/<domain id>/*``
+  ``space/<domain id>/*``, ``sagemaker:DeleteUserProfile`` on ``user-profile/<domain id>/*``
 - ``cloudformation:DescribeStacks`` on the stack
 """
 
@@ -18,7 +22,6 @@ from __future__ import annotations
 
 from functions.clear_studio.core import Clearing
 from functions.clear_studio.properties import ClearStudioProperties
-from functions.shared import aws
 from functions.shared.custom_resource import Attributes, Event, LambdaContext, Request, serve
 from functions.shared.properties import from_event
 
@@ -31,6 +34,26 @@ def handler(event: Event, context: LambdaContext) -> None:
 def _act(request: Request) -> Attributes:
     properties = from_event(ClearStudioProperties, request.properties)
     if request.deletes:
-        clearing = Clearing(aws.client("sagemaker"), properties.domain_id, request.deadline)
-        clearing.run(properties.delete_spaces)
+        _clearing(request, properties).run(properties.delete_spaces)
+    if request.kind == "Update":
+        _update(request, properties)
     return {}
+
+
+def _update(request: Request, new: ClearStudioProperties) -> None:
+    """Prepare for what CloudFormation deletes after the update; versions before had no names."""
+    names = {"UserProfiles": ",".join(new.user_profiles)}
+    old = from_event(ClearStudioProperties, names | dict(request.old_properties))
+    if old.domain_id != new.domain_id:
+        _clearing(request, old).check_replaceable()
+    elif removed := frozenset(old.user_profiles) - frozenset(new.user_profiles):
+        _clearing(request, new).release(removed)
+
+
+def _clearing(request: Request, properties: ClearStudioProperties) -> Clearing:
+    return Clearing(
+        request.client("sagemaker"),
+        properties.domain_id,
+        frozenset(properties.user_profiles),
+        request.deadline,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,13 +23,17 @@ PERMISSION_TAG: Final = "empty-on-delete"
 DENY_SID: Final = "NothingIsWrittenWhileTheBucketIsEmptied"
 
 _BATCH = 1000
+_NOT_XML = re.compile(r"[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that a request in XML cannot hold, or changes on the way: line ends are among them."""
+
+_TRIES = 6
 _PASSING = frozenset({"InternalError", "SlowDown", "ServiceUnavailable"})
 _NO_BUCKET = frozenset({"NoSuchBucket", "404"})
 
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Emptying:
     """The emptying of one bucket, for one stack. It can stop at any point and be begun again."""
 
@@ -36,6 +41,9 @@ class Emptying:
     bucket: str
     stack_id: str
     deadline: Deadline
+    removed: int = 0
+    failed_looks: int = 0
+    """Looks in a row at which nothing could be removed."""
 
     def check_exists(self) -> None:
         """Raise ``ResourceError`` if there is no such bucket."""
@@ -103,39 +111,61 @@ class Emptying:
 
     def _remove_all(self) -> int:
         """Remove until a look at the whole bucket finds nothing."""
-        total = 0
-        while removed := self._remove_page(total) + self._abort_page(total):
-            total += removed
-        LOG.info("%s is empty: %d versions, markers and uploads removed", self.bucket, total)
-        return total
+        while self._remove_page() + self._abort_page():
+            LOG.info("%s: %d versions, markers and uploads removed", self.bucket, self.removed)
+        LOG.info("%s is empty", self.bucket)
+        return self.removed
 
-    def _remove_page(self, so_far: int) -> int:
+    def _remove_page(self) -> int:
         """Remove the first versions and delete markers there are; return how many were found."""
+        self._check_time()
         page = self.s3.list_object_versions(Bucket=self.bucket, MaxKeys=_BATCH)
-        found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        listed = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        found = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in listed]
         if not found:
             return 0
-        self._check_time(so_far)
-        objects = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
+        self._check_time()
+        single = [one for one in found if _NOT_XML.search(one["Key"])]
+        for one in single:
+            self.s3.delete_object(Bucket=self.bucket, **one)
+        errors = self._delete([one for one in found if one not in single])
+        self.removed += len(found) - len(errors)
+        self._judge(errors, len(found))
+        return len(found)
+
+    def _delete(self, objects: list[Json]) -> list[Json]:
+        """Delete objects with one request; return what was refused."""
+        if not objects:
+            return []
         answer = self.s3.delete_objects(
             Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True}
         )
-        for error in answer.get("Errors", []):
-            if error.get("Code") not in _PASSING:
-                raise ResourceError(
-                    f"{self.bucket}: {error.get('Key')} could not be removed "
-                    f"({error.get('Code')}); {so_far} others were. Remove it, then delete the "
-                    "stack again."
-                )
-        return len(found)
+        errors: list[Json] = answer.get("Errors", [])
+        return errors
 
-    def _abort_page(self, so_far: int) -> int:
+    def _judge(self, errors: list[Json], found: int) -> None:
+        """Wait after a look at which nothing could be removed; give up after some, by name."""
+        lasting = [error for error in errors if error.get("Code") not in _PASSING]
+        self.failed_looks = self.failed_looks + 1 if len(errors) == found else 0
+        if lasting or self.failed_looks >= _TRIES:
+            error = (lasting or errors)[0]
+            key = str(error.get("Key")).encode("unicode_escape").decode()
+            raise ResourceError(
+                f"{self.bucket}: {key} could not be removed ({error.get('Code')}); "
+                f"{self.removed} others were. Remove it, then delete the stack again."
+            )
+        if self.failed_looks:
+            self.deadline.sleep(2.0**self.failed_looks)
+
+    def _abort_page(self) -> int:
         """Abort the first unfinished uploads there are; return how many were found."""
+        self._check_time()
         page = self.s3.list_multipart_uploads(Bucket=self.bucket, MaxUploads=_BATCH)
         uploads = page.get("Uploads", [])
         for upload in uploads:
-            self._check_time(so_far)
+            self._check_time()
             self._abort(upload["Key"], upload["UploadId"])
+            self.removed += 1
         return len(uploads)
 
     def _abort(self, key: str, upload_id: str) -> None:
@@ -145,8 +175,8 @@ class Emptying:
             if error_code(error) != "NoSuchUpload":
                 raise
 
-    def _check_time(self, so_far: int) -> None:
+    def _check_time(self) -> None:
         self.deadline.check(
-            f"{self.bucket} is not empty yet: {so_far} versions, markers and uploads were removed "
-            "before the time was up. Delete the stack again to go on."
+            f"{self.bucket} is not empty yet: {self.removed} versions, markers and uploads were "
+            "removed before the time was up. Delete the stack again to go on."
         )

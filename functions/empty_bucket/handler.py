@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from functions.empty_bucket.core import Emptying
 from functions.empty_bucket.properties import EmptyBucketProperties
-from functions.shared import aws
 from functions.shared.custom_resource import Attributes, Event, LambdaContext, Request, serve
 from functions.shared.properties import from_event
 
@@ -30,7 +29,7 @@ def handler(event: Event, context: LambdaContext) -> None:
 
 def _act(request: Request) -> Attributes:
     properties = from_event(EmptyBucketProperties, request.properties)
-    emptying = Emptying(aws.client("s3"), properties.bucket, request.stack_id, request.deadline)
+    emptying = Emptying(request.client("s3"), properties.bucket, request.stack_id, request.deadline)
     if request.deletes:
         emptying.run()
     else:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.shared.errors import ResourceError, error_code, is_not_found
 from pipeline.definition import OWNER_TAG, SCRIPTS, build
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
+_READS = 3
 _ABSENT = frozenset({"NoSuchKey", "404"})
 _TAKEN = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict", "409"})
 
@@ -60,14 +61,19 @@ class Code:
             )
 
     def _read(self, key: str) -> bytes | None:
-        try:
-            body = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"]
-        except ClientError as error:
-            if error_code(error) in _ABSENT:
-                return None
-            raise
-        content: bytes = body.read()
-        return content
+        """Return a file's content; a body that breaks off is asked for again."""
+        for attempt in range(_READS):
+            try:
+                content: bytes = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+                return content
+            except ClientError as error:
+                if error_code(error) in _ABSENT:
+                    return None
+                raise
+            except BotoCoreError:
+                if attempt == _READS - 1:
+                    raise
+        return None
 
     def _put_new(self, key: str, content: bytes) -> bool:
         """Write a file; return whether it was absent until then."""

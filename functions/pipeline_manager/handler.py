@@ -26,8 +26,8 @@ Permissions:
   ``pipeline/<name>/execution/*``
 - ``sagemaker:ListTags`` on ``pipeline/<name>``, ``endpoint/<endpoint name>``,
   ``endpoint-config/*<endpoint name>*``, ``model/pipelines-*`` (whose a thing is stands in its tags)
-- ``sagemaker:ListEndpoints``, ``sagemaker:ListEndpointConfigs``, ``sagemaker:ListModels`` on ``*``
-  (they know no narrower resource)
+- ``sagemaker:ListEndpointConfigs``, ``sagemaker:ListModels`` on ``*`` (they know no narrower
+  resource)
 - ``sagemaker:DescribeEndpoint`` on ``endpoint/<endpoint name>``,
   ``sagemaker:DescribeEndpointConfig`` on ``endpoint-config/*`` (one that users gave the endpoint)
 - ``sagemaker:DeleteEndpoint`` on ``endpoint/<endpoint name>``, ``sagemaker:DeleteEndpointConfig``
@@ -43,7 +43,6 @@ from __future__ import annotations
 from functions.pipeline_manager.core import Pipeline, read_scripts
 from functions.pipeline_manager.properties import PipelineProperties
 from functions.pipeline_manager.removal import Removal
-from functions.shared import aws
 from functions.shared.custom_resource import Attributes, Event, LambdaContext, Request, serve
 from functions.shared.properties import from_event
 
@@ -55,10 +54,10 @@ def handler(event: Event, context: LambdaContext) -> None:
 
 def _act(request: Request) -> Attributes:
     properties = from_event(PipelineProperties, request.properties)
-    sagemaker = aws.client("sagemaker")
+    sagemaker = request.client("sagemaker")
     pipeline = Pipeline(sagemaker, properties, request.request_id)
     if request.deletes:
         Removal(pipeline, request.deadline).run()
         return {}
-    arn = pipeline.deploy(aws.client("s3"), read_scripts())
+    arn = pipeline.deploy(request.client("s3"), read_scripts())
     return {"PipelineName": properties.pipeline_name, "PipelineArn": arn}

@@ -1,15 +1,22 @@
-"""Remove the pipeline and what its runs made, as far as it is still ours."""
+"""Remove the pipeline and what its runs made, as far as it is still ours.
+
+The number of calls grows with what is ours: nothing is asked about things that cannot be, however
+many there are in the account, but where our pipeline is gone (``_sweep``). Each round begins with
+what is left, and removes before it looks for more, so that repeated deletions end at any rate of
+calls that AWS allows.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from functions.pipeline_manager.runs import CONFIG, ENDPOINT, MODEL, PACKAGE, Kind, Runs, Thing
+from functions.pipeline_manager.runs import Runs, Thing, execution_of, identity
+from functions.shared.aws import listed, pages
 from functions.shared.errors import ResourceError, error_code, is_not_found
 from pipeline.definition import OWNER_TAG
 
@@ -20,105 +27,217 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 _POLL_SECONDS = 10
+_LAST_SECONDS = 60
+_SWEEP_SECONDS: Final = 120
+"""How long to look for models of ours among those of others, where our pipeline is gone."""
+_STEP = "-CreateModel-"
 _CHANGING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+_IN_PROGRESS = "in-progress"
+_NAMES = {"endpoint": "EndpointName", "endpoint_config": "EndpointConfigName"} | {
+    "model": "ModelName",
+    "model_package": "ModelPackageName",
+}
 
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Removal:
     """The removal of one pipeline. It can stop at any point and be begun again.
 
-    A thing that a run made is ours by its own owner tag, a model package (it takes no tags) by its
-    metadata: whoever changes that makes it theirs, and it stays.
+    A thing is ours by its owner tag, a model package (it takes no tags) by its metadata: whoever
+    changes that makes it theirs, and it stays. The name of a model says which execution made it:
+    the tags are asked for only where that is none that our pipeline knows, and the policy of the
+    function's role refuses the removal of whatever lost its tag.
     """
 
     pipeline: Pipeline
     deadline: Deadline
+    kept: set[str] = field(default_factory=set)
+    """Names, in lower case, of what an endpoint that is not ours uses."""
+    executions: dict[str, Json] = field(default_factory=dict)
+    done: set[str] = field(default_factory=set)
+    """ARNs, in lower case, of what this round looked at."""
+    removed: int = 0
 
     def run(self) -> None:
         """Remove all that is ours; raise ``ResourceError`` if time runs out before that."""
         found = self.pipeline.describe()
         ours = found is not None and self.pipeline.is_ours(found["PipelineArn"])
-        runs = Runs(self.pipeline, self.deadline)
+        runs = Runs(self.pipeline)
         if ours:
             self._wait(runs.stop, "executions that are being stopped")
-        made = runs.find_made(ours)
-        kept = self._remove_endpoints(made[ENDPOINT])
-        self._remove(CONFIG, made[CONFIG], kept)
-        self._remove(MODEL, made[MODEL], kept)
-        self._remove_packages(made[PACKAGE])
+            self.executions = {identity(one["PipelineExecutionArn"]): one for one in runs.all()}
+        self._remove_endpoint()
+        self._remove_all(self._configs(), "endpoint configurations")
+        self._remove_all(self._packages(), "model packages")
         if ours:
+            self._remove_leftovers(runs)
             self._delete_pipeline()
+        else:
+            self._sweep()
 
     def _wait(self, look: Callable[[], int], what: str) -> None:
         """Look until nothing is left."""
         self.deadline.wait(lambda: not look(), _POLL_SECONDS, self.pipeline.unfinished(what))
 
-    def _remove_endpoints(self, endpoints: list[Thing]) -> frozenset[str]:
-        """Remove our endpoints; return what the others among them use, which has to stay.
+    # The endpoint
 
-        They are gone when this returns: their network interfaces block the network's deletion.
+    def _remove_endpoint(self) -> None:
+        """Remove our endpoint; of another one's, remember what it uses, which has to stay.
+
+        It is gone when this returns: its network interfaces block the network's deletion.
         """
-        ours = [one for one in endpoints if self.pipeline.is_ours(one.arn)]
-        kept = frozenset(
-            name for one in endpoints if one not in ours for name in self._used_by(one)
-        )
-        self._wait(lambda: self._delete_endpoints(ours), "an endpoint that is being deleted")
-        return kept
-
-    def _delete_endpoints(self, endpoints: list[Thing]) -> int:
-        """Ask for deletion of the endpoints that are left and rest; return how many are left."""
-        left = 0
-        for endpoint in endpoints:
-            described = self._describe(ENDPOINT, endpoint.name)
-            if described is None:
-                continue
-            left += 1
-            if described["EndpointStatus"] not in _CHANGING:
-                self._delete(ENDPOINT, endpoint)
-        return left
-
-    def _used_by(self, endpoint: Thing) -> Iterator[str]:
-        """Yield the names, in lower case, of the configuration and models of one that stays."""
-        described = self._describe(ENDPOINT, endpoint.name) or {}
-        config = described.get("EndpointConfigName")
-        if not config or described["EndpointStatus"] == "Deleting":
+        name = self.pipeline.properties.endpoint_name
+        found = self._describe("endpoint", name)
+        if found is None:
             return
-        LOG.info("%s is not ours: it stays, with %s", endpoint.name, config)
+        if self.pipeline.is_ours(found["EndpointArn"]):
+            self._wait(lambda: self._delete_endpoint(name), "an endpoint that is being deleted")
+        else:
+            self.kept.update(self._used_by(found))
+
+    def _delete_endpoint(self, name: str) -> int:
+        """Ask for the endpoint's deletion, unless it changes; return 0 if it is gone."""
+        found = self._describe("endpoint", name)
+        if found is None:
+            return 0
+        if found["EndpointStatus"] not in _CHANGING:
+            try:
+                self._delete(Thing("endpoint", name, found["EndpointArn"]))
+            except ClientError as error:  # it began to change, or another delivery deletes it
+                if _IN_PROGRESS not in str(error):
+                    raise
+        return 1
+
+    def _used_by(self, endpoint: Json) -> Iterator[str]:
+        """Yield the names, in lower case, of the configuration and models of one that stays."""
+        config = endpoint.get("EndpointConfigName")
+        if not config or endpoint["EndpointStatus"] == "Deleting":
+            return
+        LOG.info("%s is not ours: it stays, with %s", endpoint["EndpointName"], config)
         yield config.lower()
-        for variant in (self._describe(CONFIG, config) or {}).get("ProductionVariants", []):
-            if "ModelName" in variant:
-                yield variant["ModelName"].lower()
+        yield from (model.lower() for model in self._models_of(config))
 
-    def _remove(self, kind: Kind, things: list[Thing], kept: frozenset[str]) -> None:
+    def _models_of(self, config: str) -> list[str]:
+        described = self._describe("endpoint_config", config) or {}
+        variants = described.get("ProductionVariants", [])
+        return [variant["ModelName"] for variant in variants if "ModelName" in variant]
+
+    # What is found by its name
+
+    def _configs(self) -> list[Thing]:
+        """Return the configurations with our endpoint's name, to which SageMaker adds a suffix."""
+        found = listed(
+            self.pipeline.sagemaker,
+            "list_endpoint_configs",
+            "EndpointConfigs",
+            NameContains=self.pipeline.properties.endpoint_name,
+        )
+        return [
+            Thing("endpoint_config", one["EndpointConfigName"], one["EndpointConfigArn"])
+            for one in found
+        ]
+
+    def _packages(self) -> list[Thing]:
+        group = self.pipeline.properties.model_package_group
+        found = listed(
+            self.pipeline.sagemaker,
+            "list_model_packages",
+            "ModelPackageSummaryList",
+            ModelPackageGroupName=group,
+        )
+        arns = [str(one["ModelPackageArn"]) for one in found]
+        return [Thing("model_package", arn.rpartition("/")[2], arn) for arn in arns]
+
+    def _remove_all(self, things: list[Thing], words: str) -> None:
         for number, thing in enumerate(things):
-            self.deadline.check(
-                self.pipeline.unfinished(f"up to {len(things) - number} {kind.words}")
-            )
-            if thing.name.lower() not in kept and self.pipeline.is_ours(thing.arn):
-                self._delete(kind, thing)
+            self.deadline.check(self.pipeline.unfinished(f"up to {len(things) - number} {words}"))
+            self._remove(thing)
 
-    def _remove_packages(self, packages: list[Thing]) -> None:
-        owner = self.pipeline.properties.owner
-        for number, thing in enumerate(packages):
-            self.deadline.check(
-                self.pipeline.unfinished(f"up to {len(packages) - number} model packages")
-            )
-            described = self._describe_package(thing.arn)
-            if described.get("CustomerMetadataProperties", {}).get(OWNER_TAG) != owner:
-                LOG.info("%s is gone or not ours: it stays", thing.arn)
-            else:
-                self._call("delete_model_package", ModelPackageName=thing.arn)
+    def _remove(self, thing: Thing) -> None:
+        """Remove a thing if it is ours, and with a configuration its models, which go first."""
+        if thing.arn.lower() in self.done:
+            return
+        self.done.add(thing.arn.lower())
+        if thing.name.lower() in self.kept or not self._is_ours(thing):
+            LOG.info("%s is not ours or in use: it stays", thing.arn)
+            return
+        if thing.kind == "endpoint_config":
+            for model in self._models_of(thing.name):
+                self._remove(_model(model, thing.arn))
+        self._delete(thing)
 
-    def _describe_package(self, arn: str) -> Json:
-        return self._call("describe_model_package", ModelPackageName=arn) or {}
+    def _is_ours(self, thing: Thing) -> bool:
+        if thing.kind == "model_package":
+            described = self._describe(thing.kind, thing.arn) or {}
+            owner = described.get("CustomerMetadataProperties", {}).get(OWNER_TAG)
+            return bool(owner == self.pipeline.properties.owner)
+        if thing.kind == "model":
+            execution = execution_of(thing.name)
+            if not execution or execution in self.executions:
+                return bool(execution)
+        return self.pipeline.is_ours(thing.arn)
 
-    def _describe(self, kind: Kind, name: str) -> Json | None:
-        return self._call(f"describe_{kind.operation}", **{f"{kind.name}Name": name})
+    # What is found by the steps of runs, or not at all
 
-    def _delete(self, kind: Kind, thing: Thing) -> None:
-        self._call(f"delete_{kind.operation}", **{f"{kind.name}Name": thing.name})
+    def _remove_leftovers(self, runs: Runs) -> None:
+        """Remove what steps of runs made and no listing shows, such as models without endpoint.
+
+        Runs whose model went a moment ago are not asked. If a whole round goes by without a
+        removal, the rest is left: it costs nothing, and a deletion that never ends does.
+        """
+        seen = {execution_of(arn.rpartition("/")[2]) for arn in self.done}
+        waiting = [one for key, one in self.executions.items() if key not in seen]
+        waiting.sort(key=lambda one: one["PipelineExecutionStatus"] == "Succeeded")
+        for number, execution in enumerate(waiting):
+            if self.deadline.remaining_seconds() <= _LAST_SECONDS:
+                self._leave(len(waiting) - number)
+                return
+            for thing in runs.made_by(execution["PipelineExecutionArn"]):
+                if self._could_be_ours(thing):
+                    self._remove(thing)
+
+    def _leave(self, executions: int) -> None:
+        if self.removed:
+            what = f"up to {executions} executions that were not looked through"
+            raise ResourceError(self.pipeline.unfinished(what))
+        LOG.warning("%d executions were not looked through for models of theirs", executions)
+
+    def _could_be_ours(self, thing: Thing) -> bool:
+        """Tell by the name; the function has no right to ask about anything else."""
+        endpoint = self.pipeline.properties.endpoint_name.lower()
+        group = self.pipeline.properties.model_package_group.lower()
+        name = thing.name.lower()
+        return {
+            "endpoint_config": endpoint in name,
+            "model": bool(execution_of(name)),
+            "model_package": thing.arn.lower().endswith(f":model-package/{group}/{name}"),
+        }[thing.kind]
+
+    def _sweep(self) -> None:
+        """Look for models with our tag among all that pipelines made, for a while.
+
+        Nothing else tells of them where our pipeline was deleted by hand. They cost nothing.
+        """
+        until = self.deadline.remaining_seconds() - _SWEEP_SECONDS
+        found = pages(self.pipeline.sagemaker, "list_models", "Models", NameContains=_STEP)
+        for one in found:
+            if self.deadline.remaining_seconds() <= max(until, _LAST_SECONDS):
+                LOG.warning("not all models of the account were looked at")
+                return
+            if execution_of(one["ModelName"]):
+                self._remove(Thing("model", one["ModelName"], one["ModelArn"]))
+
+    # Calls
+
+    def _describe(self, kind: str, name: str) -> Json | None:
+        return self._call(f"describe_{kind}", **{_NAMES[kind]: name})
+
+    def _delete(self, thing: Thing) -> None:
+        name = thing.arn if thing.kind == "model_package" else thing.name
+        if self._call(f"delete_{thing.kind}", **{_NAMES[thing.kind]: name}) is not None:
+            self.removed += 1
 
     def _call(self, operation: str, **names: str) -> Json | None:
         """Call SageMaker about one thing; return nothing if it is gone."""
@@ -143,3 +262,9 @@ class Removal:
                 f"Pipeline {name} cannot be deleted now: an execution was started meanwhile, or "
                 "its deletion is under way. Delete the stack again."
             ) from None
+
+
+def _model(name: str, config_arn: str) -> Thing:
+    """Return a model by its name; its ARN is that of a configuration beside it, in lower case."""
+    place = config_arn.partition(":endpoint-config/")[0]
+    return Thing("model", name, f"{place}:model/{name.lower()}")

@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.seed_data.table import BLOCK_ROWS, VERSION, blocks
 from functions.shared.errors import ResourceError, error_code
@@ -132,9 +132,24 @@ class SeedFile:
             self.s3.complete_multipart_upload(
                 **self._place(), UploadId=upload_id, MultipartUpload={"Parts": parts}, **condition
             )
-        except BaseException:
+        except BaseException as cause:
+            if not self._is_done(cause):
+                self._abort(upload_id)
+                raise
+
+    def _is_done(self, cause: BaseException) -> bool:
+        """Tell whether a completion whose answer was lost had worked, when it was repeated."""
+        if not isinstance(cause, ClientError) or error_code(cause) != "NoSuchUpload":
+            return False
+        found = self._find()
+        return found is not None and found.metadata.get(TABLE) == self._table()
+
+    def _abort(self, upload_id: str) -> None:
+        """Abort an upload; that it is gone or cannot be aborted must not hide the cause."""
+        try:
             self.s3.abort_multipart_upload(**self._place(), UploadId=upload_id)
-            raise
+        except (ClientError, BotoCoreError, ResourceError) as error:
+            LOG.warning("the upload to %s was not aborted: %s", self.uri, type(error).__name__)
 
     def _part(self, upload_id: str, number: int, body: bytes) -> dict[str, str | int]:
         self.deadline.check(

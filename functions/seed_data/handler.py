@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from functions.seed_data.core import SeedFile, owner_mark
 from functions.seed_data.properties import SeedDataProperties
-from functions.shared import aws
 from functions.shared.custom_resource import Attributes, Event, LambdaContext, Request, serve
 from functions.shared.properties import from_event
 
@@ -34,7 +33,7 @@ def handler(event: Event, context: LambdaContext) -> None:
 
 def _act(request: Request) -> Attributes:
     file = SeedFile(
-        s3=aws.client("s3"),
+        s3=request.client("s3"),
         properties=from_event(SeedDataProperties, request.properties),
         owner=owner_mark(request.stack_id, request.logical_id),
         deadline=request.deadline,

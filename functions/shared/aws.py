@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -14,19 +15,28 @@ from functions.shared.errors import is_not_found
 def client(service: str) -> Any:
     """Return a client that gives up in time for an answer to CloudFormation.
 
-    With botocore's defaults an endpoint that is missing in the VPC costs five minutes.
+    With botocore's defaults an endpoint that is missing in the VPC costs five minutes. Functions
+    use ``Request.client``, which watches the calls too.
     """
     retries = {"mode": "standard", "total_max_attempts": 5}
-    config = Config(connect_timeout=5, read_timeout=60, retries=retries)
+    config = Config(connect_timeout=5, read_timeout=20, retries=retries)
     return boto3.client(service, config=config)
+
+
+_PAGE = 100
+"""The most that SageMaker's listings give at once."""
 
 
 def listed(client: Any, operation: str, key: str, **filters: str) -> list[dict[str, Any]]:
     """Return what is under ``key`` on all pages of a listing; nothing if its subject is gone."""
-    pages = client.get_paginator(operation).paginate(**filters)
+    return [*pages(client, operation, key, **filters)]
+
+
+def pages(client: Any, operation: str, key: str, **filters: str) -> Iterator[dict[str, Any]]:
+    """Yield what is under ``key`` on the pages of a listing, asking for each when it is needed."""
     try:
-        return [one for page in pages for one in page[key]]
+        for page in client.get_paginator(operation).paginate(MaxResults=_PAGE, **filters):
+            yield from page[key]
     except ClientError as error:
-        if is_not_found(error):
-            return []
-        raise
+        if not is_not_found(error):
+            raise

@@ -8,6 +8,9 @@ function does is one callable that takes a :class:`Request` and returns the attr
 template, or rolled back in an update; acting on those has emptied live buckets (aws-cdk#16603). So
 a Delete reaches the function only if the stack itself goes; else it is answered with success.
 
+**Create, Update.** Both act only while the stack is in the operation that sent them, which is
+checked before each write (:mod:`functions.shared.operation`).
+
 Permission: ``cloudformation:DescribeStacks`` on the function's own stack.
 """
 
@@ -24,8 +27,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from crhelper import FAILED, CfnResource
 
 from functions.shared import answer, aws
+from functions.shared.calls import Calls
 from functions.shared.deadline import Deadline
 from functions.shared.errors import PropertyError, ResourceError, error_code
+from functions.shared.operation import Operation
+from functions.shared.reasons import reason
 
 LOG = logging.getLogger(__name__)
 
@@ -57,7 +63,14 @@ class Request:
     logical_id: str
     request_id: str
     properties: Mapping[str, Any]
+    old_properties: Mapping[str, Any]
+    """What an Update replaces; nothing for other events."""
     deadline: Deadline
+    calls: Calls
+
+    def client(self, service: str) -> Any:
+        """Return a client whose calls are watched."""
+        return self.calls.watch(aws.client(service))
 
     @property
     def deletes(self) -> bool:
@@ -138,10 +151,14 @@ class _Responder(CfnResource):
 
     def _act(self, _event: object, _context: object) -> str:
         """Do what the event asks; failures become status and reason, never an exception."""
-        request = _request(self._real_event, self._lambda_context)
+        deadline = _deadline(self._lambda_context)
+        kind, answered = self._real_event["RequestType"], self._claim.locked
+        operation = Operation(kind, self._status, answered, deadline.remaining_seconds)
+        request = _request(self._real_event, Calls(deadline, operation.check))
         LOG.info("%s of %s begins", request.kind, request.logical_id)
         try:
             if self._reaches_the_action(request):
+                operation.check()
                 self.Data = dict(self._action(request))
         except PropertyError as error:
             self._refuse(request, error)
@@ -150,15 +167,18 @@ class _Responder(CfnResource):
             self._fail(str(error))
         except Exception as error:  # the boundary: every failure must reach CloudFormation
             LOG.exception("%s of %s failed", request.kind, request.logical_id)
-            self._fail(_unexpected(error))
+            self._fail(reason(request.calls, error))
         return self._id()
+
+    def _status(self) -> str:
+        return _stack_status(self._real_event["StackId"])
 
     def _reaches_the_action(self, request: Request) -> bool:
         if not request.deletes:
             return True
         if not self._acts_on_delete:
             return False
-        status = _stack_status(request.stack_id)
+        status = self._status()
         if status not in _STACK_GOES:
             LOG.info("the stack is %s and stays: nothing is removed", status)
         return status in _STACK_GOES
@@ -222,34 +242,36 @@ def shorten(reason: str) -> str:
     return f"{reason[:half]} ... {reason[-half:]}"
 
 
-def _request(event: Event, context: LambdaContext) -> Request:
+def _deadline(context: LambdaContext) -> Deadline:
     def remaining_seconds() -> float:
         return context.get_remaining_time_in_millis() / 1000 - _DEADLINE_MARGIN_SECONDS
 
+    return Deadline(remaining_seconds)
+
+
+def _request(event: Event, calls: Calls) -> Request:
     return Request(
         kind=event["RequestType"],
         stack_id=event["StackId"],
         logical_id=event["LogicalResourceId"],
         request_id=event["RequestId"],
         properties=event.get("ResourceProperties", {}),
-        deadline=Deadline(remaining_seconds),
+        old_properties=event.get("OldResourceProperties", {}),
+        deadline=calls.deadline,
+        calls=calls,
     )
 
 
 def _stack_status(stack_id: str) -> str:
-    """Return the stack's status; without it nothing is deleted."""
+    """Return the stack's status; without it nothing is changed."""
     try:
         stacks = aws.client("cloudformation").describe_stacks(StackName=stack_id)["Stacks"]
         return str(stacks[0]["StackStatus"])
     except (ClientError, BotoCoreError, LookupError) as error:
         raise ResourceError(
-            f"Nothing was deleted: the stack's status could not be read ({_brief(error)}). "
-            "Check cloudformation:DescribeStacks and the way to it, then delete again."
+            f"Nothing was changed: the stack's status could not be read ({_brief(error)}). "
+            "Check cloudformation:DescribeStacks and the way to it, then repeat the operation."
         ) from None
-
-
-def _unexpected(error: Exception) -> str:
-    return str(error) if isinstance(error, ClientError) else f"{type(error).__name__}: {error}"
 
 
 def _brief(error: Exception) -> str:

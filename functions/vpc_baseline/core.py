@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
-from functions.shared.errors import ResourceError
+from botocore.exceptions import ClientError
+
+from functions.shared.errors import ResourceError, error_code
 
 LOG = logging.getLogger(__name__)
 
@@ -39,7 +42,19 @@ def close_default_group(ec2: Any, vpc_id: str) -> None:
     group_id, inward = found[0]["GroupId"], found[0].get("IpPermissions", [])
     outward = found[0].get("IpPermissionsEgress", [])
     if inward:
-        ec2.revoke_security_group_ingress(GroupId=group_id, IpPermissions=inward)
+        _revoke(ec2.revoke_security_group_ingress, group_id, inward)
     if outward:
-        ec2.revoke_security_group_egress(GroupId=group_id, IpPermissions=outward)
+        _revoke(ec2.revoke_security_group_egress, group_id, outward)
     LOG.info("%s: %d inward and %d outward rules removed", group_id, len(inward), len(outward))
+
+
+def _revoke(revoke: Callable[..., Any], group_id: str, rules: list[dict[str, Any]]) -> None:
+    """Remove rules; those that are gone, by a delivery before this one, are no failure."""
+    try:
+        revoke(GroupId=group_id, IpPermissions=rules)
+    except ClientError as error:
+        if error_code(error) != "InvalidPermission.NotFound":
+            raise
+        if len(rules) > 1:  # AWS removes none if one is missing
+            for rule in rules:
+                _revoke(revoke, group_id, [rule])

@@ -8,11 +8,11 @@ Permissions:
 - ``ec2:DescribeManagedPrefixLists``, ``ec2:DescribeSecurityGroups`` on ``*`` (no resource exists)
 - ``ec2:RevokeSecurityGroupIngress``, ``ec2:RevokeSecurityGroupEgress`` on the account's security
   groups, with the condition ``ec2:Vpc`` = the VPC
+- ``cloudformation:DescribeStacks`` on the stack
 """
 
 from __future__ import annotations
 
-from functions.shared import aws
 from functions.shared.custom_resource import Attributes, Event, LambdaContext, Request, serve
 from functions.shared.properties import from_event
 from functions.vpc_baseline.core import close_default_group, find_prefix_list
@@ -26,6 +26,6 @@ def handler(event: Event, context: LambdaContext) -> None:
 
 def _act(request: Request) -> Attributes:
     properties = from_event(VpcBaselineProperties, request.properties)
-    ec2 = aws.client("ec2")
+    ec2 = request.client("ec2")
     close_default_group(ec2, properties.vpc_id)
     return {"S3PrefixListId": find_prefix_list(ec2, properties.service)}

@@ -97,7 +97,7 @@ def function_in_the_vpc() -> list[Statement]:
 
 
 def read_own_stack() -> Statement:
-    """Tell a deletion of the stack from a replacement."""
+    """Tell a deletion of the stack from a replacement, and a late event from one in time."""
     return allow("ReadOwnStack", [cloudformation.DescribeStacks], [Ref("AWS::StackId")])
 
 
@@ -111,6 +111,7 @@ def vpc_baseline(vpc: VpcId) -> list[Statement]:
             [arn("ec2", "security-group/*")],
             Condition(ArnEquals("ec2:Vpc", arn("ec2", "vpc/${Vpc}", Vpc=vpc))),
         ),
+        read_own_stack(),
     ]
 
 
@@ -139,15 +140,18 @@ def empty_bucket(buckets: Sequence[BucketName]) -> list[Statement]:
 
 
 def clear_studio(domain: DomainId) -> list[Statement]:
-    """Delete the apps and spaces of one domain."""
+    """Delete the apps and spaces of one domain, and the profiles that others made."""
     return [
-        allow_anywhere("ListInStudio", [sagemaker.ListApps, sagemaker.ListSpaces]),
+        allow_anywhere(
+            "ListInStudio", [sagemaker.ListApps, sagemaker.ListSpaces, sagemaker.ListUserProfiles]
+        ),
         allow(
-            "DeleteAppsAndSpaces",
-            [sagemaker.DeleteApp, sagemaker.DeleteSpace],
+            "ClearDomain",
+            [sagemaker.DeleteApp, sagemaker.DeleteSpace, sagemaker.DeleteUserProfile],
             [
                 arn("sagemaker", "app/${Domain}/*", Domain=domain),
                 arn("sagemaker", "space/${Domain}/*", Domain=domain),
+                arn("sagemaker", "user-profile/${Domain}/*", Domain=domain),
             ],
         ),
         read_own_stack(),
@@ -209,12 +213,11 @@ def _own_pipeline(name: UniqueName, pipeline_role: RoleName) -> list[Statement]:
 
 
 def _find_what_runs_made(name: UniqueName) -> list[Statement]:
-    """Listings find every name that contains ours; whose each is, its tags say."""
+    """Listings find every name that contains ours; whose each is, its tags say, or its name."""
     endpoint = arn("sagemaker", "endpoint/*${Name}*", Name=name)
     return [
         allow_anywhere(
-            "ListEndpointsAndModels",
-            [sagemaker.ListEndpointConfigs, sagemaker.ListEndpoints, sagemaker.ListModels],
+            "ListConfigsAndModels", [sagemaker.ListEndpointConfigs, sagemaker.ListModels]
         ),
         allow(
             "ReadOwnerTags",

@@ -41,7 +41,6 @@ ANYWHERE_REASONS = {
     "logs:DescribeLogGroups": "takes no resource",
     "sagemaker:ListApps": "takes no resource",
     "sagemaker:ListEndpointConfigs": "takes no resource",
-    "sagemaker:ListEndpoints": "takes no resource",
     "sagemaker:ListModels": "takes no resource",
     "sagemaker:ListDomains": "takes no resource",
     "sagemaker:ListModelPackageGroups": "takes no resource",

@@ -70,7 +70,8 @@ SUBNET_SIZES = {2: 1, 3: 2, 4: 2}
 REGISTRIES = (InterfaceEndpoint.ECR_API, InterfaceEndpoint.ECR_DKR)
 CLOUDFORMATION = "cloudformation"
 S3 = "s3"
-BASELINE_SECONDS = 60
+BASELINE_SECONDS = 120
+"""Longer than the repetitions of one call that is not answered."""
 FLOW_LOG_SECONDS = 60
 
 

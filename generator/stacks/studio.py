@@ -212,6 +212,7 @@ def _add_clearing(
     values: dict[str, Expression] = {
         "domain_id": domain.across_border(),
         "delete_spaces": If(SPACES_MAY_GO, "true", "false"),
+        "user_profiles": ",".join(settings.studio.user_profiles),
     }
     add(
         template,

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from crhelper import CfnResource
@@ -50,12 +51,13 @@ def world(
     module = request.module.__name__.rpartition(".test_")[2]
     function = next((name for name in FUNCTIONS if module.startswith(name)), "")
     clock, responses = Clock(), ResponseBucket()
-    cloudformation = FakeCloudFormation(STACK_ID, "DELETE_IN_PROGRESS")
+    cloudformation = FakeCloudFormation(STACK_ID)
     wire.backends = {"cloudformation": cloudformation}
     wire.listener = partial(recorder.record, function) if function else lambda *_: None
     wait = CfnResource._wait_for_cwlogs  # type: ignore[attr-defined]  # not in its stubs
     monkeypatch.setattr(wait, "__defaults__", (_never,))
     monkeypatch.setattr(aws, "client", wire.client)
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=clock.sleep))
     monkeypatch.setattr(answer, "HTTPSConnection", responses.connect)
     # Reading the machine's certificates takes 0.1 s each time.
     monkeypatch.setattr(ssl, "create_default_context", lambda _purpose: None)

@@ -123,6 +123,12 @@ def _put_object(p: Parameters) -> list[Right]:
     return _on_object(*actions, key=("kms:GenerateDataKey",))(p)
 
 
+def _delete_object(p: Parameters) -> list[Right]:
+    """A version has an action of its own ("API_DeleteObject")."""
+    action = "s3:DeleteObjectVersion" if "VersionId" in p else "s3:DeleteObject"
+    return _on_object(action)(p)
+
+
 def _delete_objects(p: Parameters) -> list[Right]:
     """Both actions for a version ("API_DeleteObjects")."""
     return [
@@ -193,7 +199,7 @@ _RIGHTS: dict[str, Rights] = {
     "s3:AbortMultipartUpload": _on_object("s3:AbortMultipartUpload"),
     "s3:CompleteMultipartUpload": lambda p: _UPLOAD(p) + _put_object(p),
     "s3:CreateMultipartUpload": _UPLOAD,
-    "s3:DeleteObject": _on_object("s3:DeleteObject"),
+    "s3:DeleteObject": _delete_object,
     "s3:DeleteObjects": _delete_objects,
     "s3:GetBucketPolicy": _on_bucket("s3:GetBucketPolicy"),
     "s3:GetBucketTagging": _on_bucket("s3:GetBucketTagging"),
@@ -243,6 +249,10 @@ _RIGHTS: dict[str, Rights] = {
     "sagemaker:ListPipelineExecutions": _sagemaker(
         "ListPipelineExecutions", "pipeline/{PipelineName}"
     ),
+    "sagemaker:DeleteUserProfile": _sagemaker(
+        "DeleteUserProfile", "user-profile/{DomainId}/{UserProfileName}"
+    ),
+    "sagemaker:ListUserProfiles": _anywhere("sagemaker:ListUserProfiles"),
     "sagemaker:ListSpaces": _anywhere("sagemaker:ListSpaces"),
     "sagemaker:ListTags": _of_arn("ListTags", "ResourceArn"),
     "sagemaker:StopPipelineExecution": _of_arn("StopPipelineExecution", "PipelineExecutionArn"),

@@ -7,9 +7,10 @@ import pytest
 from functions.clear_studio.handler import handler
 from tests.functions.fakes.studio import DOMAIN, App, FakeStudio
 from tests.functions.fakes.wire import ApiError
-from tests.functions.world import World
+from tests.functions.world import Put, World
 
-PROPERTIES = {"DomainId": DOMAIN, "DeleteSpaces": "true"}
+PROPERTIES = {"DomainId": DOMAIN, "DeleteSpaces": "true", "UserProfiles": "ana,ben"}
+FEWER = PROPERTIES | {"UserProfiles": "ana"}
 KEEP_SPACES = PROPERTIES | {"DeleteSpaces": "false"}
 
 
@@ -19,6 +20,7 @@ def studio(world: World) -> FakeStudio:
     studio.apps = [App(f"app{number}", space=f"space{number}") for number in range(3)]
     studio.apps += [App("default", kind="JupyterServer", profile="ana")]
     studio.spaces = {f"space{number}": "InService" for number in range(5)}
+    studio.profiles = {"ana": "InService", "ben": "InService"}
     world.backed_by(sagemaker=studio)
     return studio
 
@@ -70,7 +72,7 @@ def test_a_deletion_without_time_says_so_and_the_next_goes_on(
 ) -> None:
     put = world.send(handler, "Delete", PROPERTIES, seconds=120)
     assert "still has apps" in put.reason
-    assert "Delete the stack again" in put.reason
+    assert "Repeat the operation to go on." in put.reason
     assert world.send(handler, "Delete", PROPERTIES).succeeded
     assert (alive(studio), studio.spaces) == ([], {})
     assert len(studio.requested("DeleteApp")) == 4
@@ -108,7 +110,79 @@ def test_a_domain_that_is_gone_is_cleared(world: World, studio: FakeStudio) -> N
 
 @pytest.mark.parametrize("kind", ["Create", "Update"])
 def test_creation_and_update_touch_nothing(world: World, studio: FakeStudio, kind: str) -> None:
-    assert world.send(handler, kind, PROPERTIES).succeeded
+    assert world.send(handler, kind, PROPERTIES, OldResourceProperties=PROPERTIES).succeeded
+    assert studio.requests == []
+
+
+# People come and go
+
+
+def test_profiles_that_the_stack_does_not_have_go_with_it(world: World, studio: FakeStudio) -> None:
+    """Added by hand, or left when a name was taken out of the settings."""
+    studio.profiles |= {"hand-made": "InService", "left": "InService"}
+    studio.owners["space0"] = "hand-made"
+    assert world.send(handler, "Delete", PROPERTIES).succeeded
+    assert studio.profiles == {"ana": "InService", "ben": "InService"}
+
+
+def test_spaces_of_a_profile_made_by_hand_are_kept_by_the_same_rule(
+    world: World, studio: FakeStudio
+) -> None:
+    studio.profiles["hand-made"] = "InService"
+    studio.spaces, studio.owners = {"notes": "InService"}, {"notes": "hand-made"}
+    put = world.send(handler, "Delete", KEEP_SPACES)
+    assert "Nothing was deleted: space notes in" in put.reason
+    assert "hand-made" in studio.profiles
+
+
+def test_a_profile_without_spaces_goes_where_spaces_stay(world: World, studio: FakeStudio) -> None:
+    studio.profiles["hand-made"] = "InService"
+    studio.spaces = {}
+    assert world.send(handler, "Delete", KEEP_SPACES).succeeded
+    assert "hand-made" not in studio.profiles
+
+
+def update(world: World, old: dict[str, str], new: dict[str, str]) -> Put:
+    return world.send(handler, "Update", new, OldResourceProperties=old)
+
+
+def test_a_profile_with_spaces_is_not_taken_out(world: World, studio: FakeStudio) -> None:
+    studio.owners |= {"space1": "ben", "space3": "ben"}
+    put = update(world, PROPERTIES, FEWER)
+    assert not put.succeeded
+    assert "orphaned with their files: ben (spaces space1, space3)" in put.reason
+    assert len(alive(studio)) == 4
+
+
+def test_apps_of_a_profile_that_is_taken_out_go_before_it(world: World, studio: FakeStudio) -> None:
+    studio.apps.append(App("canvas", kind="Canvas", profile="ben"))
+    assert update(world, PROPERTIES, FEWER).succeeded
+    assert "canvas" not in alive(studio)
+    assert len(alive(studio)) == 4
+    studio.delete_user_profile({"DomainId": DOMAIN, "UserProfileName": "ben"})
+
+
+@pytest.mark.parametrize("what", ["spaces", "apps"])
+def test_a_domain_in_use_is_not_replaced(world: World, studio: FakeStudio, what: str) -> None:
+    if what == "spaces":
+        studio.apps = []
+    else:
+        studio.spaces = {}
+    put = update(world, PROPERTIES, PROPERTIES | {"DomainId": "d-new"})
+    assert f"The update replaces domain {DOMAIN}" in put.reason
+    assert not put.succeeded
+
+
+def test_an_empty_domain_is_replaced(world: World, studio: FakeStudio) -> None:
+    studio.apps, studio.spaces = [], {}
+    assert update(world, PROPERTIES, PROPERTIES | {"DomainId": "d-new"}).succeeded
+
+
+def test_an_update_from_a_version_without_profile_names_succeeds(
+    world: World, studio: FakeStudio
+) -> None:
+    old = {name: value for name, value in PROPERTIES.items() if name != "UserProfiles"}
+    assert update(world, old, PROPERTIES).succeeded
     assert studio.requests == []
 
 

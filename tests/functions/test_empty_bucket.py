@@ -160,6 +160,29 @@ def test_a_passing_failure_of_one_object_is_tried_again(
     assert s3.buckets[BUCKET].versions == []
 
 
+@pytest.mark.parametrize("letter", ["\x00", "\x01", "\x1f", "\n", "\r"])
+def test_a_control_character_in_a_key_does_not_stop_it(
+    world: World, s3: FakeS3, letter: str
+) -> None:
+    """A request to delete many is in XML, which has no such characters."""
+    s3.put(BUCKET, f"raw/odd{letter}.csv", b"x")
+    assert world.send(handler, "Delete", PROPERTIES).succeeded
+    assert s3.buckets[BUCKET].versions == []
+    assert len(s3.requested("DeleteObject")) == 1
+
+
+def test_an_object_that_passing_failures_keep_is_named_after_some_pauses(
+    world: World, s3: FakeS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.buckets[BUCKET].versions = s3.buckets[BUCKET].versions[-1:]
+    error = {"Key": "raw/data.csv", "Code": "InternalError"}
+    monkeypatch.setattr(s3, "delete_objects", lambda _p: {"Errors": [error]})
+    put = world.send(handler, "Delete", PROPERTIES)
+    assert "raw/data.csv could not be removed (InternalError); 3 others were." in put.reason
+    assert len(s3.requested("DeleteObjects")) < 10
+    assert world.clock.now > 30
+
+
 def test_an_upload_that_ends_meanwhile_is_no_failure(world: World, s3: FakeS3) -> None:
     s3.before["AbortMultipartUpload"] = [s3.buckets[BUCKET].uploads.clear]
     assert world.send(handler, "Delete", PROPERTIES).succeeded

@@ -64,7 +64,7 @@ def test_errors_are_botocores_own(world: World) -> None:
 
 def test_a_failure_is_answered_once(world: World) -> None:
     s3 = FakeS3("b")
-    s3.failures["HeadBucket"] = [ApiError("SlowDown", "", 503)]
+    s3.failures["HeadBucket"] = [ApiError("AccessDenied", "", 403)]
     world.backed_by(s3=s3)
     with pytest.raises(ClientError):
         world.wire.client("s3").head_bucket(Bucket="b")

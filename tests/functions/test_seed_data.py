@@ -5,13 +5,14 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
+from botocore.exceptions import ConnectionClosedError
 
 from functions.seed_data import core, table
 from functions.seed_data.core import OWNER, TABLE
 from functions.seed_data.handler import handler
 from functions.seed_data.table import BLOCK_ROWS, blocks
 from tests.functions.fakes.s3 import FakeS3, Version
-from tests.functions.fakes.wire import ApiError
+from tests.functions.fakes.wire import ApiError, Fields
 from tests.functions.world import World
 
 BUCKET = "demo-data"
@@ -211,11 +212,35 @@ def test_memory_does_not_grow_with_the_table(
     "error", [ApiError("AccessDenied", "no", 403), ApiError("InternalError", "", 500)]
 )
 def test_a_failed_upload_leaves_nothing_behind(world: World, s3: FakeS3, error: ApiError) -> None:
-    s3.failures["UploadPart"] = [error]
+    s3.failures["UploadPart"] = [error] * 5
     put = world.send(handler, "Create", properties(LARGE))
     assert "UploadPart" in put.reason
     assert (changes(s3), s3.buckets[BUCKET].uploads) == (0, {})
     assert world.send(handler, "Delete", properties(LARGE)).succeeded
+
+
+def test_an_abort_that_fails_does_not_hide_the_cause(world: World, s3: FakeS3) -> None:
+    s3.failures["UploadPart"] = [ApiError("AccessDenied", "no", 403)]
+    s3.failures["AbortMultipartUpload"] = [ApiError("NoSuchUpload", "gone", 404)]
+    put = world.send(handler, "Create", properties(LARGE))
+    assert put.reason.startswith(f"UploadPart {URI}: AccessDenied: no.")
+
+
+def test_a_completion_whose_answer_was_lost_is_success(
+    world: World, s3: FakeS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call is repeated; by then S3 knows the upload no more."""
+    complete, lost = s3.complete_multipart_upload, [ConnectionClosedError(endpoint_url="https://x")]
+
+    def complete_and_lose(p: Fields) -> Fields:
+        if not lost:
+            raise ApiError("NoSuchUpload", "gone", 404)
+        complete(p)
+        raise lost.pop()
+
+    monkeypatch.setattr(s3, "complete_multipart_upload", complete_and_lose)
+    assert world.send(handler, "Create", properties(LARGE)).succeeded
+    assert changes(s3) == 1 or s3.buckets[BUCKET].readable()
 
 
 def test_an_upload_that_takes_too_long_says_what_to_do(world: World, s3: FakeS3) -> None:

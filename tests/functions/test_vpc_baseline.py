@@ -66,3 +66,13 @@ def test_a_vpc_that_does_not_exist_is_refused(world: World) -> None:
 def test_deletion_touches_nothing(world: World, ec2: FakeEc2) -> None:
     assert world.send(handler, "Delete", PROPERTIES).succeeded
     assert ec2.requests == []
+
+
+def test_a_delivery_beside_this_one_is_no_failure(world: World, ec2: FakeEc2) -> None:
+    """Both read the rules; the other one is first to remove some of them."""
+    group = ec2.groups["sg-1"]
+    group.outward.append({"IpProtocol": "tcp", "FromPort": 1, "ToPort": 2})
+    ec2.before["RevokeSecurityGroupIngress"] = [group.inward.clear]
+    ec2.before["RevokeSecurityGroupEgress"] = [lambda: group.outward.remove(ANYWHERE)]
+    assert world.send(handler, "Create", PROPERTIES).succeeded
+    assert (group.inward, group.outward) == ([], [])

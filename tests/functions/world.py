@@ -128,6 +128,7 @@ class World:
     ) -> Put:
         """Run the function for one event; there has to be one answer, which is returned."""
         before = len(self.responses.puts)
+        self.cloudformation.sent = kind
         sent = event(kind, properties, **changes)
         handler(sent, Context(self.clock, self.clock.now + seconds))
         new = self.responses.puts[before:]

@@ -8,11 +8,12 @@ from tests.functions.fakes.wire import ApiError, Backend, Fields
 
 
 class FakeCloudFormation(Backend):
-    """The stack of the functions."""
+    """The stack of the functions: in the operation that sends the event, unless a test sets it."""
 
-    def __init__(self, stack_id: str, status: str) -> None:
+    def __init__(self, stack_id: str) -> None:
         super().__init__()
-        self.stack_id, self.status = stack_id, status
+        self.stack_id, self.status = stack_id, ""
+        self.sent = "Delete"
 
     def describe_stacks(self, p: Fields) -> Fields:
         if p["StackName"] != self.stack_id:
@@ -21,6 +22,6 @@ class FakeCloudFormation(Backend):
             "StackName": "demo",
             "StackId": self.stack_id,
             "CreationTime": datetime(2026, 1, 1, tzinfo=UTC),
-            "StackStatus": self.status,
+            "StackStatus": self.status or f"{self.sent.upper()}_IN_PROGRESS",
         }
         return {"Stacks": [stack]}

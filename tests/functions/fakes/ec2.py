@@ -67,9 +67,9 @@ class FakeEc2(Backend):
 
     @staticmethod
     def _revoke(rules: list[Fields], revoked: list[Fields]) -> Fields:
+        if any(rule not in rules for rule in revoked):
+            raise ApiError("InvalidPermission.NotFound", "The rule does not exist")
         for rule in revoked:
-            if rule not in rules:
-                raise ApiError("InvalidPermission.NotFound", "The rule does not exist")
             rules.remove(rule)
         return {"Return": True}
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from tests.functions.fakes.wire import ApiError, Backend, Fields
 
+SPACE = 0x20
 _MIN_PART = 5 * 1024 * 1024
 _WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -125,6 +126,10 @@ class FakeS3(Backend):
 
     def delete_object(self, p: Fields) -> Fields:
         self._check_conditions(p["Bucket"], p["Key"], p)
+        if "VersionId" in p:
+            place, gone = self._bucket(p["Bucket"]), (p["Key"], p["VersionId"])
+            place.versions = [one for one in place.versions if (one.key, one.version_id) != gone]
+            return {}
         marker = Version(p["Key"], f"v{next(self._ids)}", None)
         self.buckets[p["Bucket"]].versions.append(marker)
         return {"DeleteMarker": True, "VersionId": marker.version_id}
@@ -134,6 +139,8 @@ class FakeS3(Backend):
         assert len(p["Delete"]["Objects"]) <= 1000
         errors = []
         for one in p["Delete"]["Objects"]:
+            if any(ord(letter) < SPACE for letter in one["Key"]):
+                raise ApiError("MalformedXML", "The XML you provided was not well-formed", 400)
             if one["Key"] in place.locked:
                 errors.append({**one, "Code": "AccessDenied", "Message": "locked"})
                 continue

@@ -32,6 +32,8 @@ class FakeStudio(Backend):
         self.clock = clock
         self.apps: list[App] = []
         self.spaces: dict[str, str] = {}
+        self.owners: dict[str, str] = {}
+        self.profiles: dict[str, str] = {}
 
     def list_apps(self, p: Fields) -> Fields:
         shown = [
@@ -48,10 +50,33 @@ class FakeStudio(Backend):
 
     def list_spaces(self, p: Fields) -> Fields:
         shown = [
-            {"DomainId": DOMAIN, "SpaceName": name, "Status": status}
+            {
+                "DomainId": DOMAIN,
+                "SpaceName": name,
+                "Status": status,
+                "OwnershipSettingsSummary": {"OwnerUserProfileName": self.owners.get(name, "ana")},
+            }
             for name, status in self.spaces.items()
         ]
         return self._page(p, "Spaces", shown)
+
+    def list_user_profiles(self, p: Fields) -> Fields:
+        shown = [
+            {"DomainId": DOMAIN, "UserProfileName": name, "Status": status}
+            for name, status in self.profiles.items()
+        ]
+        return self._page(p, "UserProfiles", shown)
+
+    def delete_user_profile(self, p: Fields) -> None:
+        """Refuse one that has apps or spaces, as the service does."""
+        name = p["UserProfileName"]
+        if name not in self.profiles:
+            raise ApiError("ResourceNotFound", f"UserProfile {name} does not exist")
+        used = [app for app in self.apps if app.profile == name and app.status != "Deleted"]
+        if used or any(self.owners.get(space, "ana") == name for space in self.spaces):
+            raise ApiError("ResourceInUse", f"UserProfile {name} has apps or spaces")
+        self.profiles[name] = "Deleting"
+        self.clock.after(_SPACE_SECONDS, lambda: self.profiles.pop(name))
 
     def _page(self, p: Fields, key: str, items: list[Fields]) -> Fields:
         if p["DomainIdEquals"] != DOMAIN:

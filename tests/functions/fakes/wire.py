@@ -1,12 +1,13 @@
 """Real boto3 clients that talk to fakes in memory, held to botocore's service models.
 
 The client is botocore's own: it refuses unknown operations and malformed parameters, pages through
-answers and raises its own exceptions. Where it would send the request, a `Backend` answers; its
-answer must fit the operation's output shape, member for member.
+answers, repeats what may be repeated and raises its own exceptions. Where it would send the
+request, a `Backend` answers; its answer must fit the operation's output shape, member for member.
 """
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from typing import Any
 from boto3.session import Session
 from botocore import xform_name
 from botocore.config import Config
+from botocore.exceptions import HTTPClientError
 from botocore.model import OperationModel
 from botocore.validate import ParamValidator
 
@@ -44,7 +46,9 @@ class Backend:
     """
 
     before: dict[str, list[Callable[[], object]]] = field(default_factory=lambda: defaultdict(list))
-    failures: dict[str, list[ApiError]] = field(default_factory=lambda: defaultdict(list))
+    failures: dict[str, list[ApiError | HTTPClientError]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     requests: list[tuple[str, Fields]] = field(default_factory=list)
     remembers: bool = True
 
@@ -107,24 +111,27 @@ class Wire:
     def client(self, service: str) -> Any:
         """Return the client of a service; stands in for `functions.shared.aws.client`."""
         if service not in self._clients:
-            config = Config(retries={"total_max_attempts": 1})
+            config = Config(retries={"mode": "standard", "total_max_attempts": 5})
             client = self._session.client(service, config=config)
             client.meta.events.register_last("provide-client-params.*.*", _keep_parameters)
-            client.meta.events.register("before-call.*.*", functools.partial(self._answer, service))
+            client._endpoint._get_response = functools.partial(self._answer, service)
             self._clients[service] = client
         return self._clients[service]
 
     def _answer(
-        self, service: str, model: OperationModel, context: Fields, **_: object
-    ) -> tuple[Any, Fields]:
+        self, service: str, _request: object, model: OperationModel, context: Fields
+    ) -> tuple[tuple[Any, Fields] | None, Exception | None]:
+        """Stand in for `botocore.endpoint.Endpoint._get_response`, below the repetitions."""
         parameters = context["test_parameters"]
         self.listener(service, model.name, parameters)
         try:
             result = self.backends[service].answer(model, parameters)
         except ApiError as error:
             parsed = {"Error": {"Code": error.code, "Message": error.message}}
-            return _http(error.status, parsed)
-        return _http(200, result)
+            return _http(error.status, parsed), None
+        except HTTPClientError as error:
+            return None, error
+        return _http(200, copy.deepcopy(result)), None
 
 
 def _keep_parameters(params: Fields, context: Fields, **_: object) -> None:
