@@ -25,7 +25,11 @@ NAME = re.compile(
     r"^(Name|\w*(Alias|Bucket|Domain|Endpoint|Function|Group|Log\w*|Pipeline|Profile"
     r"|Queue|Role|Rule|Topic)Name)$"
 )
-REFERRING = {("AWS::IAM::RolePolicy", "RoleName"), ("AWS::EC2::FlowLog", "LogGroupName")}
+REFERRING = {
+    ("AWS::IAM::RolePolicy", "RoleName"),
+    ("AWS::EC2::FlowLog", "LogGroupName"),
+    ("AWS::Lambda::EventInvokeConfig", "FunctionName"),
+}
 """Properties that name something else."""
 LONGEST = 63
 REGION = re.compile(r"\b(af|ap|ca|eu|il|me|mx|sa|us)(-gov|-iso\w?)?-[a-z]+-\d\b")

@@ -288,6 +288,23 @@ def test_messages_are_encrypted_with_our_key(deployment: Deployment, kind: str) 
         assert key == deployment.outputs["security"]["KeyArn"], one
 
 
+def test_no_event_comes_again_when_cloudformation_waits_no_longer(deployment: Deployment) -> None:
+    functions = deployment.of_type("AWS::Lambda::Function")
+    found = {
+        one.properties["FunctionName"]: one.properties["MaximumEventAgeInSeconds"]
+        for one in deployment.of_type("AWS::Lambda::EventInvokeConfig")
+    }
+    waits = {
+        str(one.properties["ServiceToken"]): int(one.properties["ServiceTimeout"])
+        for one in deployment
+        if one.type.startswith("Custom::")
+    }
+    assert len(functions) == len(found) == len(set(waits)) > 0
+    for token, seconds in waits.items():
+        (age,) = (age for function, age in found.items() if function in token)
+        assert 60 <= int(age) < seconds, token
+
+
 def test_the_rule_for_a_failed_endpoint_names_it_and_how_events_spell_failure(
     deployment: Deployment,
 ) -> None:
