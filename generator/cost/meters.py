@@ -32,6 +32,7 @@ FREE: Final = frozenset(
         "AWS::IAM::Role",
         "AWS::IAM::RolePolicy",
         "AWS::KMS::Alias",
+        "AWS::Lambda::EventInvokeConfig",
         "AWS::S3::BucketPolicy",
         "AWS::SNS::TopicPolicy",
         "AWS::SQS::QueuePolicy",

@@ -98,8 +98,8 @@ def test_resources_are_filtered_by_words(tab: Page) -> None:
         "[...document.querySelectorAll('#resources-table tbody tr')]"
         ".filter(row => row.offsetParent).map(row => row.cells[1].textContent)"
     )
-    assert visible == ["EmptyBucketFunction"]
-    assert text(tab, "#resources-count").startswith("1 of ")
+    assert visible == ["EmptyBucketFunction", "EmptyBucketDeliveries"]
+    assert text(tab, "#resources-count").startswith("2 of ")
 
 
 def test_rights_are_filtered_by_action(tab: Page) -> None:
