@@ -13,6 +13,7 @@ from typing import Any
 import botocore.loaders
 import botocore.model
 import botocore.serialize
+from ministack.core import iam_actions
 from ministack.services import s3
 from ministack.services.cloudformation import provisioners
 
@@ -20,6 +21,7 @@ Fields = dict[str, Any]
 Made = tuple[str, Fields]
 
 BUCKET = "AWS::S3::Bucket"
+_KEY_HEADER = "x-amz-server-side-encryption-aws-kms-key-id"
 KNOWN = {
     "AccessControl",
     "BucketEncryption",
@@ -192,8 +194,28 @@ def _delete(physical_id: str, _props: Fields) -> None:
         _check(s3._delete_bucket(physical_id), physical_id)
 
 
+def _tell_keys_of_uploads() -> None:
+    """Let policies see which KMS key an upload names, which ministack leaves out.
+
+    A part has no headers: the request that began its upload decides. Source: "Actions, resources,
+    and condition keys for Amazon S3", Service Authorization Reference.
+    """
+    stock = iam_actions._s3_object_context
+
+    def context(action: str, query: Fields, path: str, headers: Fields) -> Fields:
+        found = dict(stock(action, query, path, headers))
+        upload = s3._multipart_uploads.get(iam_actions._query_param(query, "uploadId") or "")
+        sent = headers if upload is None else s3._stored_sse_headers(upload)
+        if action == "s3:PutObject" and sent.get(_KEY_HEADER):
+            found[f"s3:{_KEY_HEADER}"] = sent[_KEY_HEADER]
+        return found
+
+    iam_actions._s3_object_context = context
+
+
 def register() -> None:
     """Complete ministack's handlers."""
+    _tell_keys_of_uploads()
     stock = dict(provisioners._RESOURCE_HANDLERS[BUCKET])
 
     def create(logical_id: str, props: Fields, stack: str) -> Made:
