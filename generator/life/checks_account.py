@@ -187,7 +187,7 @@ def _example(patient: Patient, pattern: str) -> str:
     return ":".join(
         (
             head,
-            target.partition if partition == "aws" else partition,
+            target.partition if partition in {"aws", "*"} else partition,
             service,
             target.region if region == "*" else region,
             target.account if account == "*" else account,
@@ -203,6 +203,6 @@ def _context(condition: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         for key, values in keys.items():
             yield {
                 "ContextKeyName": key,
-                "ContextKeyType": types[operator],
+                "ContextKeyType": types[operator.removesuffix("IfExists")],
                 "ContextKeyValues": [_list(values)[0].replace("*", "example")],
             }
