@@ -267,7 +267,10 @@ def simulated(decisions: Mapping[str, str]) -> dict[str, canned.Answer]:
         assert len(actions) <= 100
         assert all(one == "*" or "*" not in one for one in resources)
         if "ec2:DeleteSubnet" in actions:
-            assert body["ContextEntries.member.1.ContextKeyName"] == "aws:ResourceTag/tabular-ml-vpc:project"
+            assert (
+                body["ContextEntries.member.1.ContextKeyName"]
+                == "aws:ResourceTag/tabular-ml-vpc:project"
+            )
             assert "tabular" in body.values()
         if "kms:CreateGrant" in actions:
             assert body["ContextEntries.member.1.ContextKeyName"] == "kms:GrantIsForAWSResource"
