@@ -8,7 +8,7 @@ def _main() -> int:
         version = ".".join(map(str, sys.version_info[:3]))
         return _refuse("Python 3.11 or later is needed, this is " + version)
     try:
-        from generator.commands import main  # noqa: PLC0415 - Python's version comes first
+        from tabular_ml_vpc.cli import main  # noqa: PLC0415 - Python's version comes first
 
         return main()
     except ModuleNotFoundError as error:
@@ -18,7 +18,7 @@ def _main() -> int:
 
 
 def _is_ours(module: str) -> bool:
-    return module.partition(".")[0] in ("functions", "generator", "pipeline")
+    return module.partition(".")[0] in ("functions", "generator", "pipeline", "tabular_ml_vpc")
 
 
 def _refuse(reason: str) -> int:

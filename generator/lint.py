@@ -17,8 +17,8 @@ from typing import Any, Final
 from generator.errors import CommandError
 from generator.files import REPOSITORY
 from generator.images import ACCOUNTS
-from generator.local import account
-from pipeline import definition
+from pipeline import definition, example
+from pipeline.validate import validate
 
 EXEMPT: Final = "W3002"
 """cfn-lint's only exemption: relative TemplateURLs need ``aws cloudformation package``."""
@@ -33,7 +33,7 @@ _CFN_LINT: Final = "from cfnlint.runner import main; main()"
 
 
 @dataclass(frozen=True, order=True)
-class Finding:
+class LintFinding:
     """One finding: where, which rule, and what it says."""
 
     path: str
@@ -51,7 +51,7 @@ class Finding:
         return asdict(self)
 
 
-def lint(paths: Iterable[str], root: Path = REPOSITORY) -> list[Finding]:
+def lint(paths: Iterable[str], root: Path = REPOSITORY) -> list[LintFinding]:
     """Return what cfn-lint finds in the templates, in order; ``paths`` begin at ``root``.
 
     They are held against every region in which they can be deployed. The folders of templates are
@@ -68,12 +68,10 @@ def lint(paths: Iterable[str], root: Path = REPOSITORY) -> list[Finding]:
     return sorted(finding for run in runs for finding in _result(run))
 
 
-def lint_pipeline() -> list[Finding]:
+def lint_pipeline() -> list[LintFinding]:
     """Return what would be wrong with the pipeline's definition in SageMaker's eyes."""
-    from pipeline.validate import validate  # noqa: PLC0415 - needs botocore, which is slow
-
-    faults = validate(definition.build(account.environment()))
-    return [Finding("pipeline/definition.py", 0, "SageMaker", str(fault)) for fault in faults]
+    faults = validate(definition.build(example.environment()))
+    return [LintFinding("pipeline/definition.py", 0, "SageMaker", str(fault)) for fault in faults]
 
 
 def _start(paths: list[str], root: Path) -> subprocess.Popen[str]:
@@ -85,7 +83,7 @@ def _start(paths: list[str], root: Path) -> subprocess.Popen[str]:
     )
 
 
-def _result(run: subprocess.Popen[str]) -> list[Finding]:
+def _result(run: subprocess.Popen[str]) -> list[LintFinding]:
     try:
         output, errors = run.communicate()
     except BaseException:  # an interruption leaves no process behind
@@ -98,8 +96,8 @@ def _result(run: subprocess.Popen[str]) -> list[Finding]:
         raise LintError(f"cfn-lint ended with status {run.returncode}: {last[0]}") from None
 
 
-def _finding(match: Mapping[str, Any]) -> Finding:
-    return Finding(
+def _finding(match: Mapping[str, Any]) -> LintFinding:
+    return LintFinding(
         path=match["Filename"],
         line=match["Location"]["Start"]["LineNumber"],
         rule=match["Rule"]["Id"],

@@ -49,7 +49,7 @@ SPARK_TAG_PATTERN = r"^3\.5-cpu-py312(-v[0-9.]+)?$"
 
 
 @dataclass(frozen=True)
-class Given:
+class RootParameters:
     """The parameters, as the nested stacks take them."""
 
     availability_zones: OptionalText
@@ -70,14 +70,16 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Group:
+class ParameterGroup:
     """Parameters that the console shows together, each with its label."""
 
     title: str
     parameters: tuple[tuple[str, Parameter], ...]
 
 
-def add_parameters(root: Template, zones: int, limits: Limits, *, spark: bool = False) -> Given:
+def add_parameters(
+    root: Template, zones: int, limits: Limits, *, spark: bool = False
+) -> RootParameters:
     """Add the parameters, their groups and labels; return them for the nested stacks."""
     groups = (_studio(), _pipeline(limits, spark), _data(), _alerts(), _network(zones))
     for group in groups:
@@ -85,7 +87,7 @@ def add_parameters(root: Template, zones: int, limits: Limits, *, spark: bool = 
             root.add_parameter(parameter)
             root.add_parameter_to_group(parameter, group.title)
             root.set_parameter_label(parameter, label)
-    return Given(
+    return RootParameters(
         availability_zones=_chosen_zones(root, zones),
         functions_in_the_vpc=YesNo(Ref("FunctionsInTheVpc")),
         home_file_system=YesNo(Ref("HomeFileSystem")),
@@ -103,7 +105,7 @@ def add_parameters(root: Template, zones: int, limits: Limits, *, spark: bool = 
     )
 
 
-def _studio() -> Group:
+def _studio() -> ParameterGroup:
     home = _yes_no(
         "HomeFileSystem",
         "no",
@@ -116,14 +118,14 @@ def _studio() -> Group:
         "Delete people's spaces, with the files on their disks, when the stack is deleted? With "
         "no, the deletion stops and names the spaces.",
     )
-    return Group(
+    return ParameterGroup(
         "SageMaker Studio",
         (("Home file system", home), ("Delete spaces with the stack", spaces)),
     )
 
 
-def _pipeline(limits: Limits, spark: bool) -> Group:
-    return Group(
+def _pipeline(limits: Limits, spark: bool) -> ParameterGroup:
+    return ParameterGroup(
         "Pipeline",
         (
             ("Instance type of processing jobs", _instance_type("Processing", limits)),
@@ -199,7 +201,7 @@ def _spark_tag() -> Parameter:
     )
 
 
-def _data() -> Group:
+def _data() -> ParameterGroup:
     rows = Parameter(
         "Rows",
         ConstraintDescription=f"must be a whole number from {MIN_ROWS} to {MAX_ROWS}",
@@ -218,10 +220,10 @@ def _data() -> Group:
         MinValue=0,
         Type="Number",
     )
-    return Group("Synthetic data", (("Rows", rows), ("Seed", seed)))
+    return ParameterGroup("Synthetic data", (("Rows", rows), ("Seed", seed)))
 
 
-def _alerts() -> Group:
+def _alerts() -> ParameterGroup:
     email = Parameter(
         "AlertEmail",
         AllowedPattern=EMAIL_PATTERN,
@@ -230,10 +232,10 @@ def _alerts() -> Group:
         Description="Who is told of failed runs; confirms the subscription by e-mail. May be empty",
         Type="String",
     )
-    return Group("Alerts", (("E-mail address", email),))
+    return ParameterGroup("Alerts", (("E-mail address", email),))
 
 
-def _network(zones: int) -> Group:
+def _network(zones: int) -> ParameterGroup:
     inside = _yes_no(
         "FunctionsInTheVpc",
         "yes",
@@ -241,7 +243,7 @@ def _network(zones: int) -> Group:
         "need no CloudFormation endpoint, and the stack's deletion is 20 to 40 minutes shorter.",
     )
     chosen = [(f"Availability Zone {number}", _zone(number)) for number in _numbers(zones)]
-    return Group("Network", (("Functions in the VPC", inside), *chosen))
+    return ParameterGroup("Network", (("Functions in the VPC", inside), *chosen))
 
 
 def _zone(number: int) -> Parameter:

@@ -324,7 +324,7 @@ class Engine(StrEnum):
     """Instances in a cluster, for tables of many files."""
 
 
-class Pipeline(_Section):
+class PipelineSettings(_Section):
     """How the pipeline's steps run."""
 
     preprocess_engine: Engine = Engine.ONE_MACHINE
@@ -409,7 +409,7 @@ class Settings(_Section):
     storage: Storage = Field(default_factory=Storage)
     studio: Studio = Field(default_factory=Studio)
     security: Security = Field(default_factory=Security)
-    pipeline: Pipeline = Field(default_factory=Pipeline)
+    pipeline: PipelineSettings = Field(default_factory=PipelineSettings)
     functions: Functions = Field(default_factory=Functions)
     limits: Limits = Field(default_factory=Limits)
 
@@ -438,19 +438,21 @@ def on_spark(settings: Settings) -> bool:
     return settings.pipeline.preprocess_engine is Engine.SPARK
 
 
-def read(path: Path) -> Settings:
-    """Read and validate the settings in the TOML file ``path``.
+def read(path: Path | None) -> Settings:
+    """Read and validate the settings in the TOML file ``path``; without one, the defaults.
 
     Raises:
-        SettingsError: the file is missing or no TOML, or a setting is unknown or not allowed.
+        SettingsError: the file is missing or not TOML, or a setting is unknown or not allowed.
 
     """
+    if path is None:
+        return Settings()
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: is no TOML: {error}") from error
+        raise SettingsError(f"{path}: is not valid TOML: {error}") from error
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:

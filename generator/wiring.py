@@ -31,7 +31,7 @@ from troposphere import (
 from troposphere.cloudformation import Stack as NestedStack
 
 from functions.shared.properties import property_name as logical_id
-from generator.lifetime import goes
+from generator.retention import goes
 
 Expression = AWSHelperFn | str
 """What CloudFormation resolves to one string: a literal, or Ref, GetAtt, Sub, ..."""

@@ -16,9 +16,9 @@ Python SDK 3.27 renders for the same steps.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-Json = dict[str, Any]
+from pipeline.types import Json
 
 SCRIPTS: Final = (
     "preprocess.py",

@@ -5,12 +5,10 @@ A longer value would fail when its step starts. Standard library only, like the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pipeline.definition import Json
+from pipeline.types import Json
 
 ARGUMENT_CHARACTERS: Final = 256
 """Most characters of one argument of a processing job ("API_AppSpecification")."""

@@ -8,11 +8,12 @@ and what the pipeline service refuses beyond the API, is in `STEP_KINDS`.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
 
 Shape = Any
 """A shape of botocore's, which has no types of its own: an `Any`, so that mypy knows it is one."""
@@ -131,9 +132,6 @@ class Api:
     @classmethod
     def load(cls, parameter_types: Mapping[str, str]) -> Api:
         """Read the API's model from botocore, which is imported here because it is slow."""
-        from botocore.loaders import Loader  # noqa: PLC0415
-        from botocore.model import ServiceModel  # noqa: PLC0415
-
         model = Loader().load_service_model("sagemaker", "service-2")
         return cls(ServiceModel(model, "sagemaker"), parameter_types)
 

@@ -18,8 +18,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pipeline.definition import (
     ENDPOINT_INSTANCE_TYPE_PATTERN,
@@ -27,12 +28,9 @@ from pipeline.definition import (
     PROCESSING_INSTANCE_TYPE_PATTERN,
     SCRIPTS,
     TRAINING_INSTANCE_TYPE_PATTERN,
-    Json,
 )
 from pipeline.shapes import STEP_KINDS, Api, children, gets, is_expression
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+from pipeline.types import Json
 
 _PARAMETER_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "String": (str,),

@@ -21,8 +21,6 @@ _POLL_SECONDS = 10
 _GOES = frozenset({"Deleting"})
 _NAMED = 3
 
-Json = dict[str, Any]
-
 
 @dataclass(frozen=True)
 class Clearing:
@@ -93,11 +91,11 @@ class Clearing:
             "Repeat the operation to go on.",
         )
 
-    def _apps(self) -> list[Json]:
+    def _apps(self) -> list[dict[str, Any]]:
         """Return the apps that are left: deleted ones stay listed for a day, as ``Deleted``."""
         return [app for app in self._list("list_apps", "Apps") if app["Status"] != "Deleted"]
 
-    def _delete_apps(self, apps: list[Json]) -> int:
+    def _delete_apps(self, apps: list[dict[str, Any]]) -> int:
         """Ask for deletion of apps; return how many there are."""
         for app in apps:
             if app["Status"] not in _GOES:
@@ -126,10 +124,10 @@ class Clearing:
                 self._delete("delete_user_profile", UserProfileName=profile["UserProfileName"])
         return len(others)
 
-    def _spaces(self) -> list[Json]:
+    def _spaces(self) -> list[dict[str, Any]]:
         return self._list("list_spaces", "Spaces")
 
-    def _list(self, operation: str, key: str) -> list[Json]:
+    def _list(self, operation: str, key: str) -> list[dict[str, Any]]:
         return listed(self.sagemaker, operation, key, DomainIdEquals=self.domain_id)
 
     def _delete(self, operation: str, **names: str) -> None:
@@ -142,11 +140,11 @@ class Clearing:
                 raise
 
 
-def _owner(space: Json) -> str:
+def _owner(space: dict[str, Any]) -> str:
     return str(space.get("OwnershipSettingsSummary", {}).get("OwnerUserProfileName", ""))
 
 
-def _names(spaces: list[Json]) -> str:
+def _names(spaces: list[dict[str, Any]]) -> str:
     names = [str(space["SpaceName"]) for space in spaces]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return f"{'space' if len(names) == 1 else 'spaces'} {', '.join(names[:_NAMED])}{more}"

@@ -30,8 +30,6 @@ _TRIES = 6
 _PASSING = frozenset({"InternalError", "SlowDown", "ServiceUnavailable"})
 _NO_BUCKET = frozenset({"NoSuchBucket", "404"})
 
-Json = dict[str, Any]
-
 
 @dataclass
 class Emptying:
@@ -96,14 +94,14 @@ class Emptying:
         document = json.dumps({**policy, "Statement": [*others, deny]})
         self.s3.put_bucket_policy(Bucket=self.bucket, Policy=document)
 
-    def _policy(self) -> Json:
+    def _policy(self) -> dict[str, Any]:
         try:
             text = self.s3.get_bucket_policy(Bucket=self.bucket)["Policy"]
         except ClientError as error:
             if error_code(error) != "NoSuchBucketPolicy":
                 raise
             return {"Version": "2012-10-17", "Statement": []}
-        policy: Json = json.loads(text)
+        policy: dict[str, Any] = json.loads(text)
         return policy
 
     def _partition(self) -> str:
@@ -133,17 +131,17 @@ class Emptying:
         self._judge(errors, len(found))
         return len(found)
 
-    def _delete(self, objects: list[Json]) -> list[Json]:
+    def _delete(self, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Delete objects with one request; return what was refused."""
         if not objects:
             return []
         answer = self.s3.delete_objects(
             Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True}
         )
-        errors: list[Json] = answer.get("Errors", [])
+        errors: list[dict[str, Any]] = answer.get("Errors", [])
         return errors
 
-    def _judge(self, errors: list[Json], found: int) -> None:
+    def _judge(self, errors: list[dict[str, Any]], found: int) -> None:
         """Wait after a look at which nothing could be removed; give up after some, by name."""
         lasting = [error for error in errors if error.get("Code") not in _PASSING]
         self.failed_looks = self.failed_looks + 1 if len(errors) == found else 0

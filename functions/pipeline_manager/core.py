@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.shared.errors import ResourceError, error_code, is_not_found
 from pipeline.definition import OWNER_TAG, SCRIPTS, build
+from pipeline.types import Json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,8 +25,6 @@ LOG = logging.getLogger(__name__)
 _READS = 3
 _ABSENT = frozenset({"NoSuchKey", "404"})
 _TAKEN = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict", "409"})
-
-Json = dict[str, Any]
 
 
 def read_scripts() -> dict[str, bytes]:
@@ -87,7 +86,7 @@ class Code:
 
 
 @dataclass(frozen=True)
-class Pipeline:
+class ManagedPipeline:
     """The pipeline of one owner, as it should be; ``request_id`` is the event's.
 
     It is ours while it carries our owner tag.

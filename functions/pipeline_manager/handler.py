@@ -40,7 +40,7 @@ Permissions:
 
 from __future__ import annotations
 
-from functions.pipeline_manager.core import Pipeline, read_scripts
+from functions.pipeline_manager.core import ManagedPipeline, read_scripts
 from functions.pipeline_manager.properties import PipelineProperties
 from functions.pipeline_manager.removal import Removal
 from functions.shared.custom_resource import Attributes, Event, LambdaContext, Request, serve
@@ -55,7 +55,7 @@ def handler(event: Event, context: LambdaContext) -> None:
 def _act(request: Request) -> Attributes:
     properties = from_event(PipelineProperties, request.properties)
     sagemaker = request.client("sagemaker")
-    pipeline = Pipeline(sagemaker, properties, request.request_id)
+    pipeline = ManagedPipeline(sagemaker, properties, request.request_id)
     if request.deletes:
         Removal(pipeline, request.deadline).run()
         return {}

@@ -11,17 +11,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from functions.pipeline_manager.runs import Runs, Thing, execution_of, identity
+from functions.pipeline_manager.runs import ManagedResource, Runs, execution_of, identity
 from functions.shared.aws import listed, pages
 from functions.shared.errors import ResourceError, error_code, is_not_found
 from pipeline.definition import OWNER_TAG
+from pipeline.types import Json
 
 if TYPE_CHECKING:
-    from functions.pipeline_manager.core import Pipeline
+    from functions.pipeline_manager.core import ManagedPipeline
     from functions.shared.deadline import Deadline
 
 LOG = logging.getLogger(__name__)
@@ -38,8 +39,6 @@ _NAMES = {"endpoint": "EndpointName", "endpoint_config": "EndpointConfigName"} |
     "model_package": "ModelPackageName",
 }
 
-Json = dict[str, Any]
-
 
 @dataclass
 class Removal:
@@ -51,7 +50,7 @@ class Removal:
     function's role refuses the removal of whatever lost its tag.
     """
 
-    pipeline: Pipeline
+    pipeline: ManagedPipeline
     deadline: Deadline
     kept: set[str] = field(default_factory=set)
     """Names, in lower case, of what an endpoint that is not ours uses."""
@@ -104,7 +103,7 @@ class Removal:
             return 0
         if found["EndpointStatus"] not in _CHANGING:
             try:
-                self._delete(Thing("endpoint", name, found["EndpointArn"]))
+                self._delete(ManagedResource("endpoint", name, found["EndpointArn"]))
             except ClientError as error:  # it began to change, or another delivery deletes it
                 if _IN_PROGRESS not in str(error):
                     raise
@@ -126,7 +125,7 @@ class Removal:
 
     # What is found by its name
 
-    def _configs(self) -> list[Thing]:
+    def _configs(self) -> list[ManagedResource]:
         """Return the configurations with our endpoint's name, to which SageMaker adds a suffix."""
         found = listed(
             self.pipeline.sagemaker,
@@ -135,11 +134,11 @@ class Removal:
             NameContains=self.pipeline.properties.endpoint_name,
         )
         return [
-            Thing("endpoint_config", one["EndpointConfigName"], one["EndpointConfigArn"])
+            ManagedResource("endpoint_config", one["EndpointConfigName"], one["EndpointConfigArn"])
             for one in found
         ]
 
-    def _packages(self) -> list[Thing]:
+    def _packages(self) -> list[ManagedResource]:
         group = self.pipeline.properties.model_package_group
         found = listed(
             self.pipeline.sagemaker,
@@ -148,14 +147,14 @@ class Removal:
             ModelPackageGroupName=group,
         )
         arns = [str(one["ModelPackageArn"]) for one in found]
-        return [Thing("model_package", arn.rpartition("/")[2], arn) for arn in arns]
+        return [ManagedResource("model_package", arn.rpartition("/")[2], arn) for arn in arns]
 
-    def _remove_all(self, things: list[Thing], words: str) -> None:
+    def _remove_all(self, things: list[ManagedResource], words: str) -> None:
         for number, thing in enumerate(things):
             self.deadline.check(self.pipeline.unfinished(f"up to {len(things) - number} {words}"))
             self._remove(thing)
 
-    def _remove(self, thing: Thing) -> None:
+    def _remove(self, thing: ManagedResource) -> None:
         """Remove a thing if it is ours, and with a configuration its models, which go first."""
         if thing.arn.lower() in self.done:
             return
@@ -168,7 +167,7 @@ class Removal:
                 self._remove(_model(model, thing.arn))
         self._delete(thing)
 
-    def _is_ours(self, thing: Thing) -> bool:
+    def _is_ours(self, thing: ManagedResource) -> bool:
         if thing.kind == "model_package":
             described = self._describe(thing.kind, thing.arn) or {}
             owner = described.get("CustomerMetadataProperties", {}).get(OWNER_TAG)
@@ -204,7 +203,7 @@ class Removal:
             raise ResourceError(self.pipeline.unfinished(what))
         LOG.warning("%d executions were not looked through for models of theirs", executions)
 
-    def _could_be_ours(self, thing: Thing) -> bool:
+    def _could_be_ours(self, thing: ManagedResource) -> bool:
         """Tell by the name; the function has no right to ask about anything else."""
         endpoint = self.pipeline.properties.endpoint_name.lower()
         group = self.pipeline.properties.model_package_group.lower()
@@ -227,14 +226,14 @@ class Removal:
                 LOG.warning("not all models of the account were looked at")
                 return
             if execution_of(one["ModelName"]):
-                self._remove(Thing("model", one["ModelName"], one["ModelArn"]))
+                self._remove(ManagedResource("model", one["ModelName"], one["ModelArn"]))
 
     # Calls
 
     def _describe(self, kind: str, name: str) -> Json | None:
         return self._call(f"describe_{kind}", **{_NAMES[kind]: name})
 
-    def _delete(self, thing: Thing) -> None:
+    def _delete(self, thing: ManagedResource) -> None:
         name = thing.arn if thing.kind == "model_package" else thing.name
         if self._call(f"delete_{thing.kind}", **{_NAMES[thing.kind]: name}) is not None:
             self.removed += 1
@@ -264,7 +263,7 @@ class Removal:
             ) from None
 
 
-def _model(name: str, config_arn: str) -> Thing:
+def _model(name: str, config_arn: str) -> ManagedResource:
     """Return a model by its name; its ARN is that of a configuration beside it, in lower case."""
     place = config_arn.partition(":endpoint-config/")[0]
-    return Thing("model", name, f"{place}:model/{name.lower()}")
+    return ManagedResource("model", name, f"{place}:model/{name.lower()}")

@@ -6,15 +6,16 @@ import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
 from functions.shared.aws import listed
 from functions.shared.errors import error_code, is_not_found
+from pipeline.types import Json
 
 if TYPE_CHECKING:
-    from functions.pipeline_manager.core import Pipeline
+    from functions.pipeline_manager.core import ManagedPipeline
 
 LOG = logging.getLogger(__name__)
 
@@ -24,10 +25,8 @@ _MODEL_NAME: Final = re.compile(r"pipelines-([a-z0-9]+)-", re.IGNORECASE)
 _RUNNING = frozenset({"Executing", "Stopping"})
 _MADE = {"EndpointConfig": "endpoint_config", "Model": "model", "RegisterModel": "model_package"}
 
-Json = dict[str, Any]
 
-
-class Thing(NamedTuple):
+class ManagedResource(NamedTuple):
     """One thing that a run made: its kind in the API's operations, its name and its ARN."""
 
     kind: str
@@ -39,7 +38,7 @@ class Thing(NamedTuple):
 class Runs:
     """The executions of one pipeline of ours."""
 
-    pipeline: Pipeline
+    pipeline: ManagedPipeline
 
     def stop(self) -> int:
         """Stop the executions that run; return how many have not ended yet."""
@@ -58,7 +57,7 @@ class Runs:
             PipelineName=self.pipeline.properties.pipeline_name,
         )
 
-    def made_by(self, execution: str) -> Iterator[Thing]:
+    def made_by(self, execution: str) -> Iterator[ManagedResource]:
         """Yield what the steps of an execution made and kept: jobs and the endpoint are not it."""
         steps = listed(
             self.pipeline.sagemaker,
@@ -69,7 +68,7 @@ class Runs:
         for step in steps:
             for metadata, kind in _MADE.items():
                 if made := step.get("Metadata", {}).get(metadata, {}).get("Arn"):
-                    yield Thing(kind, made.rpartition("/")[2], made)
+                    yield ManagedResource(kind, made.rpartition("/")[2], made)
 
     def _stop(self, arn: str) -> None:
         LOG.info("stopping %s", arn)

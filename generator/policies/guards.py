@@ -72,7 +72,7 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Inside:
+class NetworkBoundary:
     """Where jobs have to run, and with which key; ``cluster`` where Preprocess runs on Spark."""
 
     subnets: SubnetIds
@@ -81,7 +81,7 @@ class Inside:
     cluster: Cluster | None = None
 
 
-def keep_jobs_inside(inside: Inside) -> list[Statement]:
+def keep_jobs_inside(inside: NetworkBoundary) -> list[Statement]:
     """Return the Denies.
 
     The key's condition has two names, since AWS's documents differ (the Service Authorization

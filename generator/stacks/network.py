@@ -25,16 +25,15 @@ from troposphere import (
 )
 
 from functions.vpc_baseline.properties import VpcBaselineProperties
-from generator.functions import (
+from generator.custom_resources import (
     IN_THE_VPC,
-    Plan,
-    Surroundings,
+    FunctionContext,
+    FunctionSpec,
     add_function,
     custom_resource,
 )
-from generator.lifetime import lifetime
 from generator.policies import functions as rights
-from generator.policies.guards import Cluster, Inside, keep_jobs_inside
+from generator.policies.guards import Cluster, NetworkBoundary, keep_jobs_inside
 from generator.policies.resources import (
     interface_endpoint_policy,
     registry_endpoint_policy,
@@ -42,6 +41,7 @@ from generator.policies.resources import (
 )
 from generator.policies.spending import bound_spending
 from generator.policies.statements import managed_policy, role_arn, role_policy, write_flow_logs
+from generator.retention import lifetime
 from generator.settings import InterfaceEndpoint, Mode, Network, Settings, on_spark
 from generator.wiring import (
     EndpointId,
@@ -137,7 +137,7 @@ def _guards(inputs: Inputs, network: Outputs, settings: Settings) -> list[AWSObj
     Those come in later stacks. A managed policy each: together they would not fit one.
     """
     cluster = Cluster(network.preprocess_security_group_id, inputs.pipeline_role)
-    inside = Inside(
+    inside = NetworkBoundary(
         network.subnet_ids,
         network.jobs_security_group_id,
         inputs.key_arn,
@@ -232,13 +232,13 @@ def _add_baseline(
 
     Its function is outside the VPC, which has no endpoint of EC2.
     """
-    around = Surroundings(
+    around = FunctionContext(
         mode=mode,
         settings=settings,
         key_arn=inputs.key_arn,
         dead_letter_queue=inputs.dead_letter_queue,
     )
-    plan = Plan(
+    plan = FunctionSpec(
         package="vpc_baseline",
         description="Closes the VPC's default security group and finds the S3 prefix list",
         role=inputs.vpc_baseline_role,

@@ -25,19 +25,19 @@ from troposphere import (
 from functions.pipeline_manager.properties import PipelineProperties
 from functions.seed_data.properties import SeedDataProperties
 from generator import images, package
-from generator.functions import (
+from generator.custom_resources import (
+    FunctionContext,
     FunctionInputs,
-    Plan,
-    Surroundings,
+    FunctionSpec,
     add_function,
     custom_resource,
     surroundings,
 )
-from generator.lifetime import lifetime
 from generator.policies import functions as rights
 from generator.policies import jobs, people
 from generator.policies.resources import endpoint_rule_name, failure_rule_name, topic_policy
 from generator.policies.statements import role_arn, role_policy
+from generator.retention import lifetime
 from generator.settings import Mode, Settings, on_spark
 from generator.wiring import (
     BucketName,
@@ -202,12 +202,12 @@ def _rights_of_roles(inputs: Inputs, endpoint_logs: logs.LogGroup) -> list[iam.R
     return policies
 
 
-def _add_seeding(template: Template, inputs: Inputs, around: Surroundings) -> AWSObject:
+def _add_seeding(template: Template, inputs: Inputs, around: FunctionContext) -> AWSObject:
     """Add the custom resource that puts a synthetic table where no table is yet.
 
     It would take its table back at deletion: where data stays, it is not told to.
     """
-    plan = Plan(
+    plan = FunctionSpec(
         package="seed_data",
         description="Writes synthetic data for a first run, never over data of others",
         role=inputs.seed_data_role,
@@ -237,13 +237,13 @@ def _model_package_group(inputs: Inputs) -> sagemaker.ModelPackageGroup:
 
 
 def _add_pipeline(
-    template: Template, inputs: Inputs, around: Surroundings, needs: list[AWSObject]
+    template: Template, inputs: Inputs, around: FunctionContext, needs: list[AWSObject]
 ) -> AWSObject:
     """Add the custom resource that owns the pipeline.
 
     It needs what a run needs, so that at deletion it goes first and stops the runs.
     """
-    plan = Plan(
+    plan = FunctionSpec(
         package="pipeline_manager",
         description="Owns the pipeline; with the stack, removes what its runs made",
         role=inputs.pipeline_manager_role,

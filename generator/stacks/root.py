@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from troposphere import Output, Ref, Select, Split, Sub, Tags, Template
 
-from generator.parameters import Given, add_parameters, add_rules
+from generator.parameters import RootParameters, add_parameters, add_rules
 from generator.policies.statements import role_arn
 from generator.settings import PROJECT_TAG, Mode, Settings, on_spark
 from generator.stacks import network, pipeline, security, storage, studio
@@ -66,7 +66,9 @@ def _unique_name(project: str) -> Sub:
     return Sub(f"{project}-${{Id}}", Id=Select(4, Split("-", uuid)))
 
 
-def _network_inputs(name: UniqueName, given: Given, secured: security.Outputs) -> network.Inputs:
+def _network_inputs(
+    name: UniqueName, given: RootParameters, secured: security.Outputs
+) -> network.Inputs:
     return network.Inputs(
         unique_name=name,
         availability_zones=given.availability_zones,
@@ -81,7 +83,7 @@ def _network_inputs(name: UniqueName, given: Given, secured: security.Outputs) -
 
 
 def _storage_inputs(
-    given: Given, secured: security.Outputs, connected: network.Outputs
+    given: RootParameters, secured: security.Outputs, connected: network.Outputs
 ) -> storage.Inputs:
     return storage.Inputs(
         key_arn=secured.key_arn,
@@ -102,7 +104,7 @@ def _storage_inputs(
 
 def _studio_inputs(
     name: UniqueName,
-    given: Given,
+    given: RootParameters,
     secured: security.Outputs,
     connected: network.Outputs,
     stored: storage.Outputs,
@@ -127,7 +129,7 @@ def _studio_inputs(
 
 def _pipeline_inputs(
     name: UniqueName,
-    given: Given,
+    given: RootParameters,
     secured: security.Outputs,
     connected: network.Outputs,
     stored: storage.Outputs,

@@ -13,7 +13,6 @@ from dataclasses import dataclass, fields
 from awacs.aws import Statement
 from troposphere import GetAtt, Sub, Tags, Template, iam, kms, sqs
 
-from generator.lifetime import goes, lifetime
 from generator.policies.functions import every_function, function_in_the_vpc
 from generator.policies.jobs import from_first_to_last
 from generator.policies.resources import dead_letter_policy, key_policy
@@ -24,6 +23,7 @@ from generator.policies.statements import (
     trust_lambda,
     trust_sagemaker,
 )
+from generator.retention import goes, lifetime
 from generator.settings import Mode, Settings, on_spark
 from generator.wiring import (
     KeyArn,

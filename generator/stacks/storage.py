@@ -9,19 +9,19 @@ from troposphere import AWSHelperFn, GetAtt, If, NoValue, Ref, Tags, Template, a
 
 from functions.empty_bucket.core import PERMISSION_TAG
 from functions.empty_bucket.properties import EmptyBucketProperties
-from generator.functions import (
+from generator.custom_resources import (
     IN_THE_VPC,
     FunctionInputs,
-    Plan,
+    FunctionSpec,
     add_function,
     custom_resource,
     surroundings,
 )
-from generator.lifetime import lifetime
 from generator.policies import functions as rights
 from generator.policies.replication import replicate, trust_s3
 from generator.policies.resources import data_bucket_policy, log_bucket_policy
 from generator.policies.statements import bare_role, role_arn, role_policy
+from generator.retention import lifetime
 from generator.settings import Mode, Settings, Storage, on_spark
 from generator.wiring import (
     BucketName,
@@ -56,16 +56,16 @@ class Inputs(FunctionInputs):
 
 
 @dataclass(frozen=True)
-class SparkInputs(Inputs):
+class SparkBucketInputs(Inputs):
     """What the root hands in where Preprocess runs on Spark."""
 
     spark_role: RoleName
 
 
-def for_spark(inputs: Inputs, spark_role: RoleName) -> SparkInputs:
+def for_spark(inputs: Inputs, spark_role: RoleName) -> SparkBucketInputs:
     """Return the inputs with the role that Preprocess then has."""
     values = {field.name: getattr(inputs, field.name) for field in fields(inputs)}
-    return SparkInputs(**values, spark_role=spark_role)
+    return SparkBucketInputs(**values, spark_role=spark_role)
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Outputs:
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack."""
     template = Template(Description=f"{settings.project}: data bucket and log bucket")
-    kind = SparkInputs if on_spark(settings) else Inputs
+    kind = SparkBucketInputs if on_spark(settings) else Inputs
     inputs = declare(kind, template)
     logs = add(template, _log_bucket(settings.storage, mode))
     data = add(template, _data_bucket(logs, inputs.key_arn, settings.storage, mode))
@@ -269,7 +269,7 @@ def _deletable(mode: Mode) -> dict[str, Any]:
 def _add_emptying(
     template: Template, buckets: Outputs, inputs: Inputs, settings: Settings, mode: Mode
 ) -> awslambda.Function:
-    plan = Plan(
+    plan = FunctionSpec(
         package="empty_bucket",
         description="Empties a bucket that goes with its stack, if the bucket's tag says so",
         role=inputs.empty_bucket_role,
@@ -325,7 +325,7 @@ def _roles_in_the_vpc(inputs: Inputs) -> list[AWSHelperFn]:
         inputs.training_role,
         inputs.studio_role,
         inputs.notebook_jobs_role,
-        *([inputs.spark_role] if isinstance(inputs, SparkInputs) else []),
+        *([inputs.spark_role] if isinstance(inputs, SparkBucketInputs) else []),
     )
     functions = (inputs.empty_bucket_role, inputs.seed_data_role, inputs.pipeline_manager_role)
     return [

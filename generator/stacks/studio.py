@@ -8,9 +8,9 @@ from typing import Any
 from troposphere import AWSObject, Equals, GetAtt, If, Template, awslambda, ec2, sagemaker
 
 from functions.clear_studio.properties import ClearStudioProperties
-from generator.functions import (
+from generator.custom_resources import (
     FunctionInputs,
-    Plan,
+    FunctionSpec,
     add_function,
     custom_resource,
     surroundings,
@@ -199,7 +199,7 @@ def _add_clearing(
     mode: Mode,
 ) -> None:
     """Add the custom resource that deletes apps and spaces before the profiles go."""
-    plan = Plan(
+    plan = FunctionSpec(
         package="clear_studio",
         description="Deletes Studio's apps, and spaces if they may go, with the stack",
         role=inputs.clear_studio_role,

@@ -15,8 +15,8 @@ from typing import Any
 from boto3.session import Session
 
 from generator import package
-from generator.emulator import process
-from generator.emulator.awscli import AwsCli
+from tabular_ml_vpc.local.emulator import process
+from tabular_ml_vpc.local.emulator.awscli import AwsCli
 from tests.bench.measure import ROOT
 from tests.bench.page import circumstances, replace_section, table
 from tests.cloud.account import Account, open_account

@@ -25,8 +25,8 @@ from statistics import mean, median, quantiles
 from typing import Final
 
 from functions.seed_data.table import LABEL, blocks
-from generator.local.inputs import sample
-from generator.local.serving import HOST, Endpoint
+from tabular_ml_vpc.local.inputs import sample
+from tabular_ml_vpc.local.serving import HOST, Endpoint
 from tests.bench.in_process import Calls, calling
 from tests.bench.local_run import finished
 from tests.bench.page import circumstances, replace_section, table

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from generator.local import runs, sandbox
-from generator.local.runs import Run
+from tabular_ml_vpc.local import runs, sandbox
+from tabular_ml_vpc.local.runs import Run
 from tests.bench.measure import ROOT
 
 
@@ -21,7 +21,9 @@ def finished(data: Path, parameters: Mapping[str, Any], folder: Path) -> Iterato
         RuntimeError: a step failed, the gate refused the model, or the endpoint did not answer.
 
     """
-    run = runs.prepare(runs.Wanted(data, parameters, folder), sandbox.find(ROOT / ".venv-local"))
+    run = runs.prepare(
+        runs.RunRequest(data, parameters, folder), sandbox.find(ROOT / ".venv-local")
+    )
     runs.run(run, lambda *_: None)
     try:
         if not run.succeeded:

@@ -13,11 +13,11 @@ from boto3.session import Session
 from botocore.exceptions import ClientError
 
 from generator import emit
-from generator.emulator.awscli import AwsCli
+from generator.cfn.yaml_text import to_yaml
 from generator.files import DIST, REPOSITORY, TEMPLATES
 from generator.settings import Mode, Settings
 from generator.stacks import root
-from generator.yaml_text import to_yaml
+from tabular_ml_vpc.local.emulator.awscli import AwsCli
 
 Templates = dict[str, dict[str, Any]]
 Change = Callable[[Templates], None]

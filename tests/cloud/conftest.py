@@ -9,9 +9,9 @@ import pytest
 from boto3.session import Session
 
 from generator import package
-from generator.emulator import process
-from generator.emulator.awscli import AwsCli
-from generator.emulator.process import Emulator
+from tabular_ml_vpc.local.emulator import process
+from tabular_ml_vpc.local.emulator.awscli import AwsCli
+from tabular_ml_vpc.local.emulator.process import Emulator
 from tests.cloud.account import Account, open_account
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from generator.audit.checkers import plain_stacks
 from generator.package import FUNCTIONS
 from generator.settings import Mode, Settings
+from tabular_ml_vpc.reports.audit.checkers import plain_stacks
 from tests.cloud.account import Account, Templates
 
 STACK = "choices"

@@ -15,8 +15,8 @@ import pytest
 from boto3.session import Session
 from botocore.exceptions import ClientError
 
-from generator.emulator.awscli import AwsCli
-from generator.emulator.inventory import inventory
+from tabular_ml_vpc.local.emulator.awscli import AwsCli
+from tabular_ml_vpc.local.emulator.inventory import inventory
 
 Template = dict[str, Any]
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from generator.commands import main
-from generator.emulator.inventory import inventory
 from generator.settings import Mode
+from tabular_ml_vpc.cli import main
+from tabular_ml_vpc.local.emulator.inventory import inventory
 from tests.cloud.account import Account, Templates, without_action
 
 CSV = b"age,label\n31,yes\n47,no\n"

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import pytest
 
-from generator.local.plan import flatten
 from generator.settings import Mode
+from pipeline.plan import flatten
 from tests.cloud.account import Account, without_action
 
 V01: Final = Path(__file__).parent / "fixtures" / "v0.1"

@@ -14,9 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from generator.identifiers import Place
-from generator.resolve import Deployment, Resource
-from tests.iam.simulator import Json, Verdict, simulate
+from generator.cfn.evaluator import ResolvedDeployment, ResolvedResource
+from generator.cfn.identifiers import StackLocation
+from pipeline.types import Json
+from tests.iam.simulator import Verdict, simulate
 
 STAND_INS: Final = {
     "kms:EncryptionContext:aws:logs:arn": "aws:SourceArn",
@@ -106,22 +107,25 @@ class Document:
 class Account:
     """All policies of one deployment, and what they are attached to."""
 
-    deployment: Deployment
+    deployment: ResolvedDeployment
     documents: Mapping[str, Document]
     boundary: Json | None = None
 
     @property
-    def place(self) -> Place:
+    def place(self) -> StackLocation:
         return self.deployment.place
 
     @property
-    def roles(self) -> dict[str, Resource]:
+    def roles(self) -> dict[str, ResolvedResource]:
         """The roles by logical id."""
         return {role.logical_id: role for role in self.deployment.of_type("AWS::IAM::Role")}
 
     @classmethod
     def of(
-        cls, deployment: Deployment, boundary: Json | None = None, own_key: Json | None = None
+        cls,
+        deployment: ResolvedDeployment,
+        boundary: Json | None = None,
+        own_key: Json | None = None,
     ) -> Account:
         """Collect the policies of a deployment.
 
@@ -264,7 +268,7 @@ def _trusting(account: str) -> Json:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
-def _guards(deployment: Deployment, request: Request) -> Iterator[tuple[str, str]]:
+def _guards(deployment: ResolvedDeployment, request: Request) -> Iterator[tuple[str, str]]:
     """Yield the kinds and owners whose policies guard the request's resource."""
     if request.resource == deployment.parameters["storage"]["KeyArn"]:
         yield "key", "Key"
@@ -284,7 +288,7 @@ def _guards(deployment: Deployment, request: Request) -> Iterator[tuple[str, str
             yield "trust", resource.logical_id
 
 
-def _documents(deployment: Deployment) -> Iterator[Document]:
+def _documents(deployment: ResolvedDeployment) -> Iterator[Document]:
     yield from _of_roles(deployment)
     for key in deployment.of_type("AWS::KMS::Key"):
         yield _document("key", "Key", key.properties["KeyPolicy"])
@@ -298,7 +302,7 @@ def _documents(deployment: Deployment) -> Iterator[Document]:
             yield _document("endpoint", endpoint.logical_id, policy)
 
 
-def _of_roles(deployment: Deployment) -> Iterator[Document]:
+def _of_roles(deployment: ResolvedDeployment) -> Iterator[Document]:
     """Yield the trust of roles, and their rights, which are policies of their own."""
     names = {role.reference: role.logical_id for role in deployment.of_type("AWS::IAM::Role")}
     for role in deployment.of_type("AWS::IAM::Role"):

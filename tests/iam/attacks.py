@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pipeline.types import Json
 from tests.iam.account import ALL, PROFILE, Account, Context, Request
 from tests.iam.names import placeholders
 from tests.iam.required import Required
-from tests.iam.simulator import Json
 
 FOREIGN: Final = "666677778888"
 THIEF: Final = f"arn:aws:iam::{FOREIGN}:role/thief"

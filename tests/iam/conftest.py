@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from generator import own_key
-from generator.identifiers import Place
-from generator.resolve import resolve
+from generator.cfn.identifiers import StackLocation
+from generator.policies import own_key
+from generator.resolved import resolve
 from generator.settings import Mode, Security, Settings
+from pipeline.types import Json
 from tests.functions.recorder import SESSION
 from tests.iam.account import Account
 from tests.iam.attacks import Attack, attacks
 from tests.iam.figures import Findings, find
 from tests.iam.required import Required, record, required
-from tests.iam.simulator import Json
 
 FUNCTIONS = 5
 OWN_KEY = "11111111-2222-3333-4444-555555555555"
@@ -106,6 +106,6 @@ def with_all_options() -> Account:
 @pytest.fixture(scope="session")
 def with_own_key() -> Account:
     """Return a deployment with a key of the organisation's and the policy that we give for it."""
-    place = Place(stack_name="tabular")
+    place = StackLocation(stack_name="tabular")
     settings = Settings(security=Security(key=place.arn("kms", f"key/{OWN_KEY}")))
     return Account.of(resolve(settings, place=place), own_key=own_key.policy(settings, place))

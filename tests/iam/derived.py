@@ -7,19 +7,19 @@ their own roles, through the VPC's endpoint of S3.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from functions.pipeline_manager.properties import PipelineProperties
 from functions.shared.properties import from_event
-from generator.local.expressions import Values
 from pipeline.definition import build
+from pipeline.expressions import Values
 from pipeline.shapes import STEP_KINDS
+from pipeline.types import Json
 from tests.iam.account import Account, Request
 from tests.iam.requests import of_request
 
 EXECUTION: Final = "abcdefghijkl"
 
-Json = dict[str, Any]
 Triggered = tuple[Request, str]
 """A request and what triggers it."""
 

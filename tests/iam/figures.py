@@ -17,7 +17,8 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from generator.files import REPOSITORY, write
-from generator.resolve import resolve
+from generator.resolved import resolve
+from pipeline.types import Json
 from tests.iam.account import Account, Request
 from tests.iam.attacks import Attack, attacks
 from tests.iam.minimality import (
@@ -34,7 +35,6 @@ from tests.iam.minimality import (
     needed_by,
 )
 from tests.iam.required import IMPLICIT, KINDS, Required, implicit_rights, record, required
-from tests.iam.simulator import Json
 
 FIGURES: Final = REPOSITORY / "docs/figures/iam.json"
 NOT_TESTABLE: Final = {

@@ -12,7 +12,6 @@ from typing import Any, Final
 from tests.functions.recorder import KEY_ARN, rights_of
 from tests.iam.account import Account, Request
 
-Json = dict[str, Any]
 Parameters = Mapping[str, Any]
 
 ENDPOINTS: Final = {

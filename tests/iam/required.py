@@ -15,10 +15,11 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from generator.files import REPOSITORY
 from pipeline.definition import OWNER_TAG
+from pipeline.types import Json
 from tests.functions import recorder
 from tests.iam.account import ALL, Account, Request
 from tests.iam.derived import asks_whether_there, derived_calls, of_job
@@ -33,7 +34,6 @@ KINDS: Final = (RECORDED, DERIVED, IMPLICIT)
 
 _IMPLICIT_FILE: Final = Path(__file__).with_name("implicit.toml")
 _DATA_KEY: Final = "raw/data.csv"
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,13 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from generator.files import REPOSITORY
+from pipeline.types import Json
 
 ENVIRONMENT: Final = REPOSITORY / ".venv-node"
 _PROGRAM: Final = Path(__file__).with_name("simulate.mjs")
-
-Json = dict[str, Any]
 
 
 class SimulatorError(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from generator.resolve import resolve
+from generator.resolved import resolve
 from generator.settings import Mode, Settings
 from tests.iam.account import ALL, Account, Request
 from tests.iam.attacks import OPEN, THIEF, Attack, attacks, everything_of

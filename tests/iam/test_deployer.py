@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 
-from generator import deployer
+from generator.cfn.identifiers import StackLocation
 from generator.emit import as_dict
-from generator.identifiers import Place
-from generator.resolve import resolve
+from generator.policies import deployer
+from generator.resolved import resolve
 from generator.settings import PROJECT_TAG, Mode, Security, Settings
+from pipeline.types import Json
 from tests.iam.account import Account, Request
 from tests.iam.attacks import OPEN
-from tests.iam.simulator import Json, data
+from tests.iam.simulator import data
 
 DEPLOYER = "arn:aws:iam::123456789012:role/deployer"
-PLACE = Place(stack_name="tabular")
+PLACE = StackLocation(stack_name="tabular")
 KEY_OF_THE_ACCOUNT: Json = {
     "Version": "2012-10-17",
     "Statement": [

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from generator.resolve import resolve
+from generator.resolved import resolve
 from generator.settings import PIPELINE_HOURS, Limits, Mode, Settings
 from generator.stacks import root as root_stack
 from tests.iam.account import Account

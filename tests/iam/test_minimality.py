@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import json
 
-from generator.identifiers import Place
-from generator.resolve import resolve
+from generator.cfn.identifiers import StackLocation
+from generator.resolved import resolve
 from generator.settings import Settings
 from tests.iam.account import Account
 from tests.iam.attacks import Attack, attacks
 from tests.iam.figures import FIGURES, NOT_TESTABLE, Findings, figures, render
-from tests.iam.minimality import (
-    allowances,
-    let_through,
-    limits,
-    needed_by,
-)
+from tests.iam.minimality import allowances, let_through, limits, needed_by
 from tests.iam.required import Required, implicit_calls
 
 INLINE, MANAGED = 10240, 6144
@@ -77,7 +72,7 @@ def test_policies_fit(account: Account) -> None:
     Source: IAM user guide, "IAM and AWS STS quotas".
     """
     settings = Settings.model_validate({"project": "a" * 30, "network": {"zones": 3}})
-    place = Place(region="ap-southeast-1", partition="aws-us-gov", stack_name="s" * 60)
+    place = StackLocation(region="ap-southeast-1", partition="aws-us-gov", stack_name="s" * 60)
     longest = Account.of(resolve(settings, place=place, parameters={}))
     for name, document in [*account.documents.items(), *longest.documents.items()]:
         size = len(json.dumps(document.policy, separators=(",", ":")))

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from generator.resolve import resolve
+from generator.resolved import resolve
 from generator.settings import Mode, Settings
 from tests.iam.account import Account, Request
 from tests.iam.names import placeholders

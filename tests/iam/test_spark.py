@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from generator.resolve import resolve
+from generator.resolved import resolve
 from generator.settings import Settings
 from tests.iam.account import ALL, Account, Request
 from tests.iam.attacks import OPEN, THIEF, everything_of

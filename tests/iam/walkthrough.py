@@ -19,11 +19,11 @@ from functions.pipeline_manager.properties import PipelineProperties
 from functions.shared.properties import from_event
 from generator.files import REPOSITORY
 from pipeline.definition import build
+from pipeline.types import Json
 from tests.iam.account import Account
 
 WALKTHROUGH: Final = REPOSITORY / "docs/studio-walkthrough.md"
 
-Json = dict[str, Any]
 Call = tuple[str, Json]
 
 _BLOCK: Final = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from functions.seed_data import table
-from generator.local.sandbox import Runtime, find
+from tabular_ml_vpc.local.sandbox import Runtime, find
 
 ROOT = Path(__file__).parents[2]
 

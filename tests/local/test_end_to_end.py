@@ -176,7 +176,7 @@ def test_bad_input_is_one_line_and_exit_status_2(
 def test_a_missing_environment_says_which_target_installs_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    from generator.commands import local, main  # noqa: PLC0415 - needs the command line's packages
+    from tabular_ml_vpc.cli import local, main  # noqa: PLC0415 - needs the command line's packages
 
     monkeypatch.setattr(local, "ENVIRONMENT", tmp_path / ".venv-local")
     assert main(["local", "--work", str(tmp_path)]) == 2

@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
-from generator.local.account import environment
-from generator.local.execution import Host, new_execution, run
-from generator.local.jobs import JobError
-from generator.local.record import Execution, Status, StepRecord
-from generator.local.requests import RequestError, checker
-from generator.local.service import Call
 from pipeline.definition import build
-
-Json = dict[str, Any]
+from pipeline.example import environment
+from pipeline.requests import RequestError, checker
+from pipeline.types import Json
+from tabular_ml_vpc.local.execution import Host, new_execution, run
+from tabular_ml_vpc.local.jobs import LocalJobError
+from tabular_ml_vpc.local.record import ExecutionRecord, Status, StepRecord
+from tabular_ml_vpc.local.service import Call
 
 
 class Jobs:
@@ -29,7 +28,7 @@ class Jobs:
     def __call__(self, call: Call) -> Json:
         self.requests[call.record.name] = call.request
         if call.record.name == self.broken:
-            raise JobError("AlgorithmError: the label has one class")
+            raise LocalJobError("AlgorithmError: the label has one class")
         return call.request | {
             "ModelArtifacts": {"S3ModelArtifacts": "s3://local-data/models/model.tar.gz"},
             "ModelName": "the-model",
@@ -41,7 +40,7 @@ class Jobs:
         return json.dumps(self.report).encode()
 
     def host(self, events: list[str] | None = None) -> Host:
-        def observe(_execution: Execution, step: StepRecord) -> None:
+        def observe(_execution: ExecutionRecord, step: StepRecord) -> None:
             if events is not None:
                 events.append(f"{step.name} {step.status}")
 
@@ -49,12 +48,12 @@ class Jobs:
         return Host(dict.fromkeys(kinds, self), self.read, checker(), observe)
 
 
-def execute(jobs: Jobs, events: list[str] | None = None, **parameters: Any) -> Execution:
+def execute(jobs: Jobs, events: list[str] | None = None, **parameters: Any) -> ExecutionRecord:
     definition = build(environment())
     return run(definition, new_execution(definition, parameters, "local"), jobs.host(events))
 
 
-def steps(execution: Execution) -> list[str]:
+def steps(execution: ExecutionRecord) -> list[str]:
     return [step.name for step in execution.steps]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from generator.local.expressions import ExpressionError, Values, member
+from pipeline.expressions import ExpressionError, Values, member
 
 REPORT = {"Get": "Steps.Evaluate.PropertyFiles.Report"}
 

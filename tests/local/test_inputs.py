@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from generator.commands.table_options import TABLE_PARAMETERS
-from generator.local import runs
-from generator.local.account import open_definition
-from generator.local.inputs import (
+from pipeline.definition import SCRIPTS
+from pipeline.example import open_definition
+from pipeline.limits import ARGUMENT_CHARACTERS
+from tabular_ml_vpc.cli.table_options import TABLE_PARAMETERS
+from tabular_ml_vpc.local import runs
+from tabular_ml_vpc.local.inputs import (
     InputError,
     data_files,
     header,
@@ -19,10 +21,8 @@ from generator.local.inputs import (
     parse_settings,
     sample,
 )
-from generator.local.runs import Wanted
-from generator.local.sandbox import Abilities, Runtime
-from pipeline.definition import SCRIPTS
-from pipeline.limits import ARGUMENT_CHARACTERS
+from tabular_ml_vpc.local.runs import RunRequest
+from tabular_ml_vpc.local.sandbox import Abilities, Runtime
 
 DEFINITION = open_definition()
 
@@ -33,8 +33,8 @@ def table(folder: Path, content: bytes = b"age,label\n1,0\n2,1\n", name: str = "
     return file
 
 
-def wanted(data: Path, **parameters: Any) -> Wanted:
-    return Wanted(data, parameters, Path("unused"))
+def wanted(data: Path, **parameters: Any) -> RunRequest:
+    return RunRequest(data, parameters, Path("unused"))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_label_that_is_no_column_is_named_beside_those_that_are(tmp_path: Path
 
 def test_the_synthetic_table_has_a_label_of_its_own() -> None:
     with pytest.raises(InputError, match="--label: got 'churned': the synthetic table has no"):
-        runs.check(Wanted(None, {"LabelColumn": "churned"}, Path("unused")))
+        runs.check(RunRequest(None, {"LabelColumn": "churned"}, Path("unused")))
 
 
 def test_a_table_without_the_default_label_asks_for_one(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_a_table_is_read_as_the_jobs_read_it(tmp_path: Path, content: bytes) -> 
 def test_the_table_lies_where_the_jobs_find_it(tmp_path: Path, name: str, key: str) -> None:
     runtime = Runtime(Path("python"), Path("java"), Abilities(False, False, False))
     data = table(tmp_path, name=name)
-    run = runs.prepare(Wanted(data, {}, tmp_path / "work"), runtime)
+    run = runs.prepare(RunRequest(data, {}, tmp_path / "work"), runtime)
     uri = run.execution.parameters["InputData"]
     assert uri == f"s3://local-data/raw/{key}"
     assert run.store.read(uri) == data.read_bytes()
@@ -206,7 +206,7 @@ def test_the_table_lies_where_the_jobs_find_it(tmp_path: Path, name: str, key: s
 
 def test_the_scripts_that_ship_are_those_that_run(tmp_path: Path) -> None:
     runtime = Runtime(Path("python"), Path("java"), Abilities(False, False, False))
-    run = runs.prepare(Wanted(None, {}, tmp_path), runtime)
+    run = runs.prepare(RunRequest(None, {}, tmp_path), runtime)
     for name in SCRIPTS:
         shipped = (runs.SCRIPTS_FOLDER / name).read_bytes()
         assert run.store.read(f"s3://local-data/code/local/{name}") == shipped

@@ -9,13 +9,13 @@ from typing import Final
 import pytest
 
 from functions.seed_data import table
-from generator.local.account import environment
-from generator.local.jobs import Place
-from generator.local.plan import flatten
-from generator.local.sandbox import Runtime
-from generator.local.serving import deploy
-from generator.local.store import FolderStore
 from pipeline.definition import build
+from pipeline.example import environment
+from pipeline.plan import flatten
+from tabular_ml_vpc.local.jobs import JobHost
+from tabular_ml_vpc.local.sandbox import Runtime
+from tabular_ml_vpc.local.serving import deploy
+from tabular_ml_vpc.local.store import FolderStore
 
 V01: Final = Path(__file__).parents[1] / "cloud" / "fixtures" / "v0.1" / "model.tar.gz"
 URI: Final = "s3://bucket/models/by-0.1/output/model.tar.gz"
@@ -31,7 +31,7 @@ def container(uri: str) -> dict[str, object]:
 def test_a_model_of_0_1_answers_in_todays_container(runtime: Runtime, tmp_path: Path) -> None:
     store = FolderStore(tmp_path / "s3")
     store.put_file(V01, URI)
-    place = Place(runtime, store, tmp_path / "jobs")
+    place = JobHost(runtime, store, tmp_path / "jobs")
     endpoint = deploy(place.job("older"), container(URI), isolated=True, attached=True)
     try:
         rows = b"".join(table.blocks(100, seed=3)).decode().splitlines()

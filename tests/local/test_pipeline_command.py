@@ -7,26 +7,26 @@ from dataclasses import replace
 
 import pytest
 
-from generator.commands import main
-from generator.local import account
-from generator.local.outline import Flow, Node, condition, everything, outline, text
+from pipeline import example
 from pipeline.definition import build
+from pipeline.outline import Flow, OutlineNode, condition, everything, outline, text
+from tabular_ml_vpc.cli import main
 
 
-def nodes() -> dict[str, Node]:
-    steps = build(account.environment())["Steps"]
+def nodes() -> dict[str, OutlineNode]:
+    steps = build(example.environment())["Steps"]
     return {node.name: node for node in everything(outline(steps))}
 
 
 def test_the_compiled_definition_is_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pipeline", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == build(account.environment())
+    assert json.loads(capsys.readouterr().out) == build(example.environment())
 
 
 def test_each_step_and_parameter_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pipeline"]) == 0
     shown = capsys.readouterr().out
-    definition = build(account.environment())
+    definition = build(example.environment())
     for name in [*nodes(), *(item["Name"] for item in definition["Parameters"])]:
         assert name in shown
     assert shown.endswith("No faults: it fits the SageMaker API.\n")
@@ -36,8 +36,8 @@ def test_each_step_and_parameter_is_shown(capsys: pytest.CaptureFixture[str]) ->
 def test_a_fault_is_named_and_ends_with_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: list[str]
 ) -> None:
-    broken = replace(account.environment(), endpoint_instance_type="ml.p3.2xlarge")
-    monkeypatch.setattr(account, "environment", lambda: broken)
+    broken = replace(example.environment(), endpoint_instance_type="ml.p3.2xlarge")
+    monkeypatch.setattr(example, "environment", lambda: broken)
     assert main(["pipeline", *option]) == 1
     shown = capsys.readouterr()
     fault = "CreateEndpointConfig: ProductionVariants[0].InstanceType: ml.p3.2xlarge is not"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from generator.local.account import environment
-from generator.local.plan import PlanError, order
 from pipeline.definition import build
+from pipeline.example import environment
+from pipeline.plan import PlanError, order
 
 
 def step(name: str, reads: str = "", after: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:

@@ -15,18 +15,18 @@ from typing import Any
 
 import pytest
 
-from generator.local.account import environment
-from generator.local.execution import new_execution
-from generator.local.jobs import Place
-from generator.local.record import Gate, Status, StepRecord
-from generator.local.report import charts
-from generator.local.report.page import render
-from generator.local.runs import Run, Wanted
-from generator.local.sandbox import Abilities, Runtime
-from generator.local.service import LocalService
-from generator.local.smoke import Latency, Smoke
-from generator.local.store import FolderStore
 from pipeline.definition import build
+from pipeline.example import environment
+from tabular_ml_vpc.local.execution import new_execution
+from tabular_ml_vpc.local.jobs import JobHost
+from tabular_ml_vpc.local.record import Gate, Status, StepRecord
+from tabular_ml_vpc.local.runs import Run, RunRequest
+from tabular_ml_vpc.local.sandbox import Abilities, Runtime
+from tabular_ml_vpc.local.service import LocalService
+from tabular_ml_vpc.local.smoke import Smoke, SmokeLatency
+from tabular_ml_vpc.local.store import FolderStore
+from tabular_ml_vpc.reports.run_report import charts
+from tabular_ml_vpc.reports.run_report.page import render
 
 VOID = {"meta", "br"}
 NASTY = "<script>alert(1)</script>"
@@ -191,12 +191,12 @@ def finished(folder: Path, classes: list[str], auc: float = 0.875) -> Run:
     execution.steps.append(_ended(gate))
     execution.status, execution.ended = Status.SUCCEEDED, execution.started + timedelta(seconds=9)
     runtime = Runtime(Path("python"), Path("java"), Abilities(True, True, False))
-    service = LocalService(Place(runtime, store, folder))
-    wanted = Wanted(None, {}, folder)
+    service = LocalService(JobHost(runtime, store, folder))
+    wanted = RunRequest(None, {}, folder)
     run = Run(wanted, definition, execution, folder, store, service, data_name="mine.csv")
     run.invocation = _ended(StepRecord("Invoke", "InvokeEndpoint", execution.started))
     times = tuple(float(number) for number in range(4, 24))
-    run.smoke = Smoke(NASTY, NASTY, 900.0, (Latency(1, 20, 12.5, 22.1, 23.0, times),))
+    run.smoke = Smoke(NASTY, NASTY, 900.0, (SmokeLatency(1, 20, 12.5, 22.1, 23.0, times),))
     if auc < 0.7:
         execution.refused, execution.status = True, Status.FAILED
         run.smoke = run.invocation = None
@@ -362,7 +362,7 @@ def test_an_axis_holds_all_values_and_wastes_less_than_three_quarters(values: li
 
 @pytest.mark.parametrize("bias", [-5.0, 0.0, 7.0])
 def test_a_group_s_column_and_dot_lie_in_the_picture(bias: float) -> None:
-    picture = charts.groups("t", ("x", "y"), [charts.Group(0, 1, 2.0, bias, 9)] * 12)
+    picture = charts.groups("t", ("x", "y"), [charts.BarGroup(0, 1, 2.0, bias, 9)] * 12)
     dots = [float(y) for y in re.findall(r'cy="([\d.-]+)"', picture)]
     tops = [float(y) for y in re.findall(r'<rect class="column" x="[\d.]+" y="([\d.-]+)"', picture)]
     assert len(dots) == len(tops) == 12

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from generator.local.report.page import render
+from tabular_ml_vpc.reports.run_report.page import render
 from tests.local.browser import Look, look
 from tests.local.test_report import finished
 

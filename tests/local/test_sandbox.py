@@ -16,9 +16,17 @@ from typing import Any
 
 import pytest
 
-from generator.local.jobs import Job, JobError, Place, run_processing
-from generator.local.sandbox import Abilities, Command, Process, Runtime, SandboxError, find, start
-from generator.local.store import FolderStore
+from tabular_ml_vpc.local.jobs import Job, JobHost, LocalJobError, run_processing
+from tabular_ml_vpc.local.sandbox import (
+    Abilities,
+    Command,
+    Process,
+    Runtime,
+    SandboxError,
+    find,
+    start,
+)
+from tabular_ml_vpc.local.store import FolderStore
 
 PATIENCE_SECONDS = 20.0
 NOT_ALLOWED = "this user may make no namespaces (sysctl apparmor_restrict_unprivileged_userns?)"
@@ -57,14 +65,14 @@ def listener() -> Iterator[int]:
 
 
 @pytest.fixture
-def place(runtime: Runtime, tmp_path: Path) -> Place:
+def place(runtime: Runtime, tmp_path: Path) -> JobHost:
     store = FolderStore(tmp_path / "s3")
     (tmp_path / "data.csv").write_text("a,b\n")
     store.put_file(tmp_path / "data.csv", "s3://bucket/raw/data.csv")
-    return Place(runtime, store, tmp_path / "jobs")
+    return JobHost(runtime, store, tmp_path / "jobs")
 
 
-def with_script(place: Place, tmp_path: Path, script: str) -> Place:
+def with_script(place: JobHost, tmp_path: Path, script: str) -> JobHost:
     (tmp_path / "job.py").write_text(script)
     place.store.put_file(tmp_path / "job.py", "s3://bucket/code/job.py")
     return place
@@ -100,7 +108,7 @@ def request(*arguments: str, isolated: bool = True, seconds: int = 60) -> dict[s
     }
 
 
-def look(place: Place, port: int, isolated: bool) -> dict[str, Any]:
+def look(place: JobHost, port: int, isolated: bool) -> dict[str, Any]:
     run_processing(place.job("look"), request(str(port), isolated=isolated))
     seen: dict[str, Any] = json.loads(place.store.read("s3://bucket/processed/1/result/seen.json"))
     return seen
@@ -122,7 +130,7 @@ def alive(pid: int) -> bool:
     return status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
-def test_an_isolated_job_has_no_network(place: Place, tmp_path: Path, listener: int) -> None:
+def test_an_isolated_job_has_no_network(place: JobHost, tmp_path: Path, listener: int) -> None:
     if not place.runtime.abilities.network:
         pytest.skip(
             "this user may make no network namespace (apparmor_restrict_unprivileged_userns?)"
@@ -131,14 +139,14 @@ def test_an_isolated_job_has_no_network(place: Place, tmp_path: Path, listener: 
 
 
 def test_a_job_that_is_not_isolated_has_network(
-    place: Place, tmp_path: Path, listener: int
+    place: JobHost, tmp_path: Path, listener: int
 ) -> None:
     assert look(with_script(place, tmp_path, LOOK), listener, isolated=False)["reached"] is True
 
 
 @pytest.mark.parametrize("abilities", ALL_MODES)
 def test_a_job_finds_its_folder_whatever_the_user_may_do(
-    place: Place, tmp_path: Path, listener: int, abilities: Abilities
+    place: JobHost, tmp_path: Path, listener: int, abilities: Abilities
 ) -> None:
     if abilities.mounts and not (place.runtime.abilities.mounts and os.getuid() == 0):
         pytest.skip(
@@ -150,7 +158,7 @@ def test_a_job_finds_its_folder_whatever_the_user_may_do(
 
 
 def test_a_job_sees_only_the_services_variables(
-    place: Place, tmp_path: Path, listener: int, monkeypatch: pytest.MonkeyPatch
+    place: JobHost, tmp_path: Path, listener: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     seen = look(with_script(place, tmp_path, LOOK), listener, isolated=True)
@@ -162,7 +170,7 @@ def test_a_job_sees_only_the_services_variables(
 
 
 def test_the_machines_own_folders_stay_as_they_were(
-    place: Place, tmp_path: Path, listener: int
+    place: JobHost, tmp_path: Path, listener: int
 ) -> None:
     if not place.runtime.abilities.mounts:
         pytest.skip(
@@ -174,7 +182,9 @@ def test_the_machines_own_folders_stay_as_they_were(
     assert sorted(os.listdir("/opt")) == before  # noqa: PTH208
 
 
-def test_a_job_that_fails_gives_its_reason_and_leaves_nothing(place: Place, tmp_path: Path) -> None:
+def test_a_job_that_fails_gives_its_reason_and_leaves_nothing(
+    place: JobHost, tmp_path: Path
+) -> None:
     script = """
 import os
 from pathlib import Path
@@ -184,20 +194,20 @@ base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
 raise SystemExit(1)
 """
     with_script(place, tmp_path, script)
-    with pytest.raises(JobError, match=r"^AlgorithmError: the label has one class$"):
+    with pytest.raises(LocalJobError, match=r"^AlgorithmError: the label has one class$"):
         run_processing(place.job("fails"), request())
     assert not (tmp_path / "s3/bucket/processed").exists()
 
 
 def test_of_a_job_that_ends_well_its_log_and_outputs_are_left(
-    place: Place, tmp_path: Path, listener: int
+    place: JobHost, tmp_path: Path, listener: int
 ) -> None:
     look(with_script(place, tmp_path, LOOK), listener, isolated=True)
     left = {path.name for path in (tmp_path / "jobs" / "look").iterdir()}
     assert left == {"hosts", "log.txt", "usage.json"}
 
 
-def test_what_a_job_takes_is_measured(place: Place, tmp_path: Path) -> None:
+def test_what_a_job_takes_is_measured(place: JobHost, tmp_path: Path) -> None:
     with_script(place, tmp_path, "kept = b'x' * 200_000_000")
     job = place.job("large")
     run_processing(job, request())
@@ -205,20 +215,20 @@ def test_what_a_job_takes_is_measured(place: Place, tmp_path: Path) -> None:
     assert job.usage["cpu_seconds"] > 0
 
 
-def test_a_job_that_takes_too_long_is_ended(place: Place, tmp_path: Path) -> None:
+def test_a_job_that_takes_too_long_is_ended(place: JobHost, tmp_path: Path) -> None:
     with_script(place, tmp_path, "import time; time.sleep(600)")
-    with pytest.raises(JobError, match="MaxRuntimeInSeconds, 1 s"):
+    with pytest.raises(LocalJobError, match="MaxRuntimeInSeconds, 1 s"):
         run_processing(place.job("slow"), request(seconds=1))
 
 
-def test_an_input_that_is_not_there_fails_the_job(place: Place) -> None:
-    with pytest.raises(JobError, match=r"Data download failed.*s3://bucket/code/"):
+def test_an_input_that_is_not_there_fails_the_job(place: JobHost) -> None:
+    with pytest.raises(LocalJobError, match=r"Data download failed.*s3://bucket/code/"):
         run_processing(place.job("empty"), request())
 
 
 def sleeper(runtime: Runtime, folder: Path) -> tuple[Job, Command]:
     """A command that starts a child, writes both pids, and sleeps."""
-    job = Place(runtime, FolderStore(folder), folder / "jobs").job("sleep")
+    job = JobHost(runtime, FolderStore(folder), folder / "jobs").job("sleep")
     job.ml.mkdir(parents=True)
     code = (
         "import os, pathlib, subprocess, time;"
@@ -247,7 +257,7 @@ def test_ending_a_process_ends_everything_that_it_started(runtime: Runtime, tmp_
 def test_a_job_ends_when_whoever_started_it_is_killed(runtime: Runtime, tmp_path: Path) -> None:
     job, command = sleeper(runtime, tmp_path)
     code = (
-        "from generator.local.sandbox import *; from pathlib import *; import time;"
+        "from tabular_ml_vpc.local.sandbox import *; from pathlib import *; import time;"
         f"start({runtime!r}, {command!r}); time.sleep(600)"
     )
     starter = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])

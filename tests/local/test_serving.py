@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from generator.local.jobs import JobError, Place, fetch_model
-from generator.local.sandbox import Abilities, Runtime
-from generator.local.serving import Left
-from generator.local.store import FolderStore
+from tabular_ml_vpc.local.jobs import JobHost, LocalJobError, fetch_model
+from tabular_ml_vpc.local.sandbox import Abilities, Runtime
+from tabular_ml_vpc.local.serving import RunningEndpoint
+from tabular_ml_vpc.local.store import FolderStore
 
 
 def note(folder: Path, pid: int) -> Path:
     file = folder / "endpoint.json"
-    Left("http://127.0.0.1:1/invocations", pid, str(folder)).write(file)
+    RunningEndpoint("http://127.0.0.1:1/invocations", pid, str(folder)).write(file)
     return file
 
 
@@ -28,40 +28,40 @@ def test_an_endpoint_that_runs_is_found_and_stopped(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "spec.json")], start_new_session=True
     )
-    left = Left.read(note(tmp_path, process.pid))
+    left = RunningEndpoint.read(note(tmp_path, process.pid))
     assert left is not None
     left.stop()
     assert process.wait(10) < 0
 
 
 def test_another_process_of_the_same_id_is_left_alone(tmp_path: Path) -> None:
-    assert Left.read(note(tmp_path, os.getpid())) is None
+    assert RunningEndpoint.read(note(tmp_path, os.getpid())) is None
 
 
 def test_an_endpoint_that_is_gone_is_not_found(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", "", str(tmp_path)])
     process.wait()
-    assert Left.read(note(tmp_path, process.pid)) is None
-    assert Left.read(tmp_path / "nothing.json") is None
+    assert RunningEndpoint.read(note(tmp_path, process.pid)) is None
+    assert RunningEndpoint.read(tmp_path / "nothing.json") is None
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path) -> JobHost:
     runtime = Runtime(Path("python"), Path("java"), Abilities(False, False, False))
-    return Place(runtime, FolderStore(tmp_path / "s3"), tmp_path / "jobs")
+    return JobHost(runtime, FolderStore(tmp_path / "s3"), tmp_path / "jobs")
 
 
-def test_a_broken_model_archive_is_named(place: Place, tmp_path: Path) -> None:
+def test_a_broken_model_archive_is_named(place: JobHost, tmp_path: Path) -> None:
     (tmp_path / "broken").write_bytes(b"no archive")
     place.store.put_file(tmp_path / "broken", "s3://bucket/model.tar.gz")
-    with pytest.raises(JobError, match=r"s3://bucket/model\.tar\.gz is no model archive"):
+    with pytest.raises(LocalJobError, match=r"s3://bucket/model\.tar\.gz is no model archive"):
         fetch_model(place.job("serve"), "s3://bucket/model.tar.gz")
 
 
-def test_an_archive_may_not_write_beside_the_models_folder(place: Place, tmp_path: Path) -> None:
+def test_an_archive_may_not_write_beside_the_models_folder(place: JobHost, tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "evil", "w:gz") as archive:
         archive.addfile(tarfile.TarInfo("../../evil.txt"), io.BytesIO())
     place.store.put_file(tmp_path / "evil", "s3://bucket/model.tar.gz")
-    with pytest.raises(JobError, match="no model archive"):
+    with pytest.raises(LocalJobError, match="no model archive"):
         fetch_model(place.job("serve"), "s3://bucket/model.tar.gz")
     assert not list(tmp_path.rglob("evil.txt"))

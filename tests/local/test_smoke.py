@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from generator.local.jobs import JobError
-from generator.local.serving import Answer
-from generator.local.smoke import probe
+from tabular_ml_vpc.local.jobs import LocalJobError
+from tabular_ml_vpc.local.serving import EndpointResponse
+from tabular_ml_vpc.local.smoke import probe
 
 TABLE = [["age", "label", "plan"], ["1", "0", "a,b"], ["2", "1", "c"], ["3", "0", "d"]]
 
@@ -19,10 +19,10 @@ class Endpoint:
         self.answer, self.status = answer, status
         self.milliseconds = iter(range(1, 1000))
 
-    def invoke(self, body: bytes, content_type: str, accept: str) -> Answer:
+    def invoke(self, body: bytes, content_type: str, accept: str) -> EndpointResponse:
         assert (content_type, accept) == ("text/csv", "application/json")
         self.bodies.append(body.decode())
-        return Answer(self.status, accept, self.answer, next(self.milliseconds) / 1000)
+        return EndpointResponse(self.status, accept, self.answer, next(self.milliseconds) / 1000)
 
 
 def test_rows_are_sent_without_their_label() -> None:
@@ -57,5 +57,5 @@ def test_each_request_takes_other_rows() -> None:
     ],
 )
 def test_an_answer_that_is_no_prediction_is_shown(endpoint: Endpoint, said: str) -> None:
-    with pytest.raises(JobError, match=said):
+    with pytest.raises(LocalJobError, match=said):
         probe(endpoint, TABLE, "label", [(1, 1)])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.local.store import FolderStore, StoreError
+from tabular_ml_vpc.local.store import FolderStore, StoreError
 
 
 @pytest.fixture

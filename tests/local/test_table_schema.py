@@ -7,9 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from generator.commands import local_table
-from generator.figures import figure
-from generator.local.table_schema import TableView, chosen, counted
+from pipeline.table_schema import TableView, chosen, counted
+from tabular_ml_vpc.cli import local_table
+from tabular_ml_vpc.figures import figure
 from tests.local.test_report import NASTY, regression_reports, schema
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.definition import Environment, Json, build
+from pipeline.definition import Environment, build
+from pipeline.types import Json
 
 REGISTRY = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 ROLE = "arn:aws:iam::123456789012:role"

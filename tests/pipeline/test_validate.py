@@ -13,7 +13,7 @@ from pipeline.validate import validate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipeline.definition import Json
+    from pipeline.types import Json
 
 
 def step(definition: Json, name: str) -> Json:

@@ -14,7 +14,8 @@ import train
 from sagemaker_training import environment as toolkit
 from sagemaker_training import mapping
 
-from pipeline.definition import METRICS, PRESETS, Environment, Json, build
+from pipeline.definition import METRICS, PRESETS, Environment, build
+from pipeline.types import Json
 
 CODE = ("sagemaker_program", "sagemaker_submit_directory")
 

@@ -189,7 +189,7 @@ def test_a_label_that_is_a_quantity_is_a_regression(fitted: Get) -> None:
 
 
 def test_a_regression_leaves_what_the_report_draws(fitted: Get) -> None:
-    """These are the names that `generator/local/report/regression.py` reads."""
+    """These are the names that `tabular_ml_vpc/reports/run_report/regression.py` reads."""
     curves = fitted("abalone-like").report("curves.json")
     assert all(len(pair) == 2 for pair in curves["predicted_vs_true"])
     assert all(set(item) == {"from", "to", "rows"} for item in curves["residuals"])

@@ -50,8 +50,7 @@ from sagemaker.mlops.workflow.steps import ProcessingStep, TrainingStep
 from sagemaker.train.model_trainer import ModelTrainer
 
 from pipeline.definition import OWNER_TAG, PRESETS, PROBLEMS, Environment
-
-Json = dict[str, Any]
+from pipeline.types import Json
 
 CODE_FOLDER = "/opt/ml/processing/input/code"
 OFFLINE = {

@@ -13,7 +13,8 @@ from tests.sdk.pipeline_of_steps import Builder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeline.definition import Environment, Json
+    from pipeline.definition import Environment
+    from pipeline.types import Json
 
 ABSENT: Final = "absent"
 

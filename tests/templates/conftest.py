@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from generator.cfn.evaluator import ResolvedDeployment
 from generator.emit import as_dict
-from generator.resolve import Deployment, resolve
+from generator.resolved import resolve
 from generator.settings import Mode, Settings
 from generator.stacks import root
 
@@ -27,6 +28,6 @@ def templates(mode: Mode) -> Templates:
 
 
 @pytest.fixture(scope="session")
-def deployment(mode: Mode) -> Deployment:
+def deployment(mode: Mode) -> ResolvedDeployment:
     """Give what a deployment with the defaults would make."""
     return resolve(Settings(), mode)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 
-from generator.identifiers import Place
-from generator.resolve import Deployment, resolve
+from generator.cfn.evaluator import ResolvedDeployment
+from generator.cfn.identifiers import StackLocation
+from generator.resolved import resolve
 from generator.settings import Settings
 from tests.templates.conftest import Templates
 
@@ -35,7 +36,7 @@ LONGEST = 63
 REGION = re.compile(r"\b(af|ap|ca|eu|il|me|mx|sa|us)(-gov|-iso\w?)?-[a-z]+-\d\b")
 
 
-def given_names(deployment: Deployment) -> dict[tuple[str, str], str]:
+def given_names(deployment: ResolvedDeployment) -> dict[tuple[str, str], str]:
     return {
         (resource.type, name): str(value)
         for resource in deployment
@@ -45,20 +46,22 @@ def given_names(deployment: Deployment) -> dict[tuple[str, str], str]:
 
 
 def test_names_are_left_to_cloudformation_but_for_those_that_must_be_given(
-    deployment: Deployment,
+    deployment: ResolvedDeployment,
 ) -> None:
     assert set(given_names(deployment)) == GIVEN
 
 
 def test_given_names_fit_however_long_project_and_stack_are() -> None:
     settings = Settings(project="a" * 30)
-    deployment = resolve(settings, place=Place(stack_name="s" * 128))
+    deployment = resolve(settings, place=StackLocation(stack_name="s" * 128))
     for (kind, name), value in given_names(deployment).items():
         assert len(value.split("/")[-1]) <= LONGEST, (kind, name, value)
 
 
 def test_two_copies_have_no_given_name_in_common() -> None:
-    first, second = (given_names(resolve(place=Place(stack_name=name))) for name in ("one", "two"))
+    first, second = (
+        given_names(resolve(place=StackLocation(stack_name=name))) for name in ("one", "two")
+    )
     shared = {key for key in first if first[key] == second[key]}
     assert shared == {("AWS::SageMaker::UserProfile", "UserProfileName")}  # within a domain
 
@@ -79,7 +82,7 @@ def test_no_partition_stands_in_an_arn_or_image(templates: Templates) -> None:
 
 
 def test_service_principals_are_the_same_in_every_partition() -> None:
-    isolated = Place(region="us-iso-east-1", partition="aws-iso", suffix="c2s.ic.gov")
+    isolated = StackLocation(region="us-iso-east-1", partition="aws-iso", suffix="c2s.ic.gov")
     text = json.dumps(
         [dict(one.properties) for one in resolve(place=isolated) if one.type == "AWS::IAM::Role"]
     )

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from generator.resolve import Deployment, Resource, resolve
+from generator.cfn.evaluator import ResolvedDeployment, ResolvedResource
+from generator.resolved import resolve
 from generator.settings import Mode, Settings
 
 BY_LAMBDA_ITSELF = {"logs", "xray", "sqs", "kms", "ec2", "iam"}
@@ -26,16 +27,16 @@ Statement = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def inside() -> Deployment:
+def inside() -> ResolvedDeployment:
     return resolve(parameters={"FunctionsInTheVpc": "yes"})
 
 
-def functions_in_the_vpc(deployment: Deployment) -> list[Resource]:
+def functions_in_the_vpc(deployment: ResolvedDeployment) -> list[ResolvedResource]:
     functions = deployment.of_type("AWS::Lambda::Function")
     return [function for function in functions if "VpcConfig" in function.properties]
 
 
-def rights(deployment: Deployment, function: Resource) -> Iterator[tuple[str, str]]:
+def rights(deployment: ResolvedDeployment, function: ResolvedResource) -> Iterator[tuple[str, str]]:
     """Yield the actions, with a resource each, that the function's role allows."""
     role = function.properties["Role"].rsplit("/", 1)[-1]
     for policy in deployment.of_type("AWS::IAM::RolePolicy"):
@@ -45,7 +46,7 @@ def rights(deployment: Deployment, function: Resource) -> Iterator[tuple[str, st
                     yield from ((a, r) for a in statement["Action"] for r in statement["Resource"])
 
 
-def endpoint_of(deployment: Deployment, service: str) -> Resource:
+def endpoint_of(deployment: ResolvedDeployment, service: str) -> ResolvedResource:
     names = {
         endpoint.properties["ServiceName"].split(f"{deployment.place.region}.")[-1]: endpoint
         for endpoint in deployment.of_type("AWS::EC2::VPCEndpoint")
@@ -53,7 +54,9 @@ def endpoint_of(deployment: Deployment, service: str) -> Resource:
     return names[ENDPOINT[service]]
 
 
-def lets_through(endpoint: Resource, action: str, resource: str, context: dict[str, str]) -> bool:
+def lets_through(
+    endpoint: ResolvedResource, action: str, resource: str, context: dict[str, str]
+) -> bool:
     """Tell whether some statement of the endpoint's policy allows the call, and none denies it."""
     found = [
         one["Effect"]
@@ -87,7 +90,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def test_every_api_that_functions_call_has_an_endpoint_that_lets_the_call_through(
-    inside: Deployment,
+    inside: ResolvedDeployment,
 ) -> None:
     account = inside.place.account
     context = {"aws:PrincipalAccount": account, "aws:ResourceAccount": account}
@@ -105,7 +108,7 @@ def test_every_api_that_functions_call_has_an_endpoint_that_lets_the_call_throug
         assert "cloudformation" in called, function  # every function reads its stack's status
 
 
-def test_answers_reach_cloudformation(inside: Deployment) -> None:
+def test_answers_reach_cloudformation(inside: ResolvedDeployment) -> None:
     """The URL is signed by CloudFormation, whose account and bucket are not ours."""
     foreign = {"aws:PrincipalAccount": "999999999999", "aws:ResourceAccount": "999999999999"}
     endpoint = endpoint_of(inside, "s3")
@@ -115,7 +118,7 @@ def test_answers_reach_cloudformation(inside: Deployment) -> None:
     assert not lets_through(endpoint, "s3:GetObject", "arn:aws:s3:::theirs/data", foreign)
 
 
-def reaches(deployment: Deployment, group: str, peer: str, value: str) -> bool:
+def reaches(deployment: ResolvedDeployment, group: str, peer: str, value: str) -> bool:
     """Tell whether HTTPS may leave `group` for a peer."""
     return any(
         rule.properties["GroupId"] == group
@@ -125,7 +128,7 @@ def reaches(deployment: Deployment, group: str, peer: str, value: str) -> bool:
     )
 
 
-def admits(deployment: Deployment, group: str, source: str) -> bool:
+def admits(deployment: ResolvedDeployment, group: str, source: str) -> bool:
     """Tell whether `group` lets HTTPS in from the group `source`."""
     return any(
         rule.properties["GroupId"] == group
@@ -136,7 +139,7 @@ def admits(deployment: Deployment, group: str, source: str) -> bool:
 
 
 @pytest.mark.parametrize("client", ["Studio", "Jobs", "Functions"])
-def test_packets_pass_to_the_endpoints_and_to_s3(inside: Deployment, client: str) -> None:
+def test_packets_pass_to_the_endpoints_and_to_s3(inside: ResolvedDeployment, client: str) -> None:
     group = inside.outputs["network"][f"{client}SecurityGroupId"]
     interfaces = [
         endpoint
@@ -156,7 +159,7 @@ def test_packets_pass_to_the_endpoints_and_to_s3(inside: Deployment, client: str
     assert reaches(inside, group, "DestinationPrefixListId", prefixes.pop())
 
 
-def test_the_s3_endpoint_is_on_the_way_of_every_subnet(inside: Deployment) -> None:
+def test_the_s3_endpoint_is_on_the_way_of_every_subnet(inside: ResolvedDeployment) -> None:
     tables = set(endpoint_of(inside, "s3").properties["RouteTableIds"])
     associated = {
         one.properties["SubnetId"]: one.properties["RouteTableId"]

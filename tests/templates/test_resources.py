@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from generator.functions import ANSWER_SECONDS
-from generator.resolve import Deployment, Resource, resolve
+from generator.cfn.evaluator import ResolvedDeployment, ResolvedResource
+from generator.custom_resources import ANSWER_SECONDS
+from generator.resolved import resolve
 from generator.settings import Mode
 from tests.templates.conftest import Templates
 
@@ -27,7 +28,7 @@ def all_of(templates: Templates, kind: str) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def test_buckets_are_private_encrypted_versioned_and_owned(deployment: Deployment) -> None:
+def test_buckets_are_private_encrypted_versioned_and_owned(deployment: ResolvedDeployment) -> None:
     buckets = deployment.of_type("AWS::S3::Bucket")
     assert len(buckets) == 2
     for bucket in buckets:
@@ -40,7 +41,7 @@ def test_buckets_are_private_encrypted_versioned_and_owned(deployment: Deploymen
         assert {"ExpireOldVersions", "AbortUploads"} <= rules, bucket
 
 
-def test_the_data_bucket_uses_our_key_and_logs_its_access(deployment: Deployment) -> None:
+def test_the_data_bucket_uses_our_key_and_logs_its_access(deployment: ResolvedDeployment) -> None:
     data = deployment.get("storage", "DataBucket").properties
     (rule,) = data["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     key = deployment.outputs["security"]["KeyArn"]
@@ -50,7 +51,7 @@ def test_the_data_bucket_uses_our_key_and_logs_its_access(deployment: Deployment
     assert data["LoggingConfiguration"]["DestinationBucketName"] == logs
 
 
-def test_every_bucket_has_a_policy_that_refuses_plain_http(deployment: Deployment) -> None:
+def test_every_bucket_has_a_policy_that_refuses_plain_http(deployment: ResolvedDeployment) -> None:
     policies = deployment.of_type("AWS::S3::BucketPolicy")
     buckets = {one.reference for one in deployment.of_type("AWS::S3::Bucket")}
     assert {policy.properties["Bucket"] for policy in policies} == buckets
@@ -77,7 +78,9 @@ def test_what_is_stateful_says_what_becomes_of_it(templates: Templates, mode: Mo
             assert policies == expected, name
 
 
-def test_only_in_dev_do_buckets_permit_their_emptying(deployment: Deployment, mode: Mode) -> None:
+def test_only_in_dev_do_buckets_permit_their_emptying(
+    deployment: ResolvedDeployment, mode: Mode
+) -> None:
     for bucket in deployment.of_type("AWS::S3::Bucket"):
         tags = {tag["Key"]: tag["Value"] for tag in bucket.properties.get("Tags", [])}
         if mode is Mode.DEV:
@@ -86,19 +89,21 @@ def test_only_in_dev_do_buckets_permit_their_emptying(deployment: Deployment, mo
             assert "empty-on-delete" not in tags, bucket
 
 
-def test_both_modes_have_the_same_resources_and_wires(deployment: Deployment, mode: Mode) -> None:
+def test_both_modes_have_the_same_resources_and_wires(
+    deployment: ResolvedDeployment, mode: Mode
+) -> None:
     other = Mode.PROD if mode is Mode.DEV else Mode.DEV
 
     names = {str(resource) for resource in deployment}
     assert names == {str(resource) for resource in resolve(mode=other)}
 
 
-def test_the_key_rotates(deployment: Deployment) -> None:
+def test_the_key_rotates(deployment: ResolvedDeployment) -> None:
     (key,) = deployment.of_type("AWS::KMS::Key")
     assert key.properties["EnableKeyRotation"] is True
 
 
-def test_log_groups_have_our_key_and_an_end(deployment: Deployment) -> None:
+def test_log_groups_have_our_key_and_an_end(deployment: ResolvedDeployment) -> None:
     key = deployment.outputs["security"]["KeyArn"]
     groups = deployment.of_type("AWS::Logs::LogGroup")
     functions = deployment.of_type("AWS::Lambda::Function")
@@ -109,7 +114,7 @@ def test_log_groups_have_our_key_and_an_end(deployment: Deployment) -> None:
 
 
 def test_functions_log_to_their_own_group_and_hand_over_failed_events(
-    deployment: Deployment,
+    deployment: ResolvedDeployment,
 ) -> None:
     queue = deployment.outputs["security"]["DeadLetterQueue"]
     used = set()
@@ -121,7 +126,7 @@ def test_functions_log_to_their_own_group_and_hand_over_failed_events(
     assert len(used) == len(deployment.of_type("AWS::Lambda::Function"))
 
 
-def test_functions_run_in_the_vpc_over_every_zone(deployment: Deployment) -> None:
+def test_functions_run_in_the_vpc_over_every_zone(deployment: ResolvedDeployment) -> None:
     subnets = sorted(one.reference for one in deployment.of_type("AWS::EC2::Subnet"))
     group = deployment.outputs["network"]["FunctionsSecurityGroupId"]
     for function in deployment.of_type("AWS::Lambda::Function"):
@@ -154,7 +159,7 @@ def test_a_lost_answer_costs_minutes(templates: Templates) -> None:
         assert int(properties["ServiceTimeout"]) == timeout + ANSWER_SECONDS, name
 
 
-def test_nothing_leads_to_or_from_the_internet(deployment: Deployment) -> None:
+def test_nothing_leads_to_or_from_the_internet(deployment: ResolvedDeployment) -> None:
     kinds = {resource.type for resource in deployment}
     assert not kinds & {
         "AWS::EC2::NatGateway",
@@ -173,7 +178,7 @@ def test_nothing_leads_to_or_from_the_internet(deployment: Deployment) -> None:
 
 
 def test_no_security_group_keeps_the_default_of_everything_outward(
-    deployment: Deployment,
+    deployment: ResolvedDeployment,
 ) -> None:
     groups = deployment.of_type("AWS::EC2::SecurityGroup")
     assert len(groups) == 4
@@ -183,7 +188,9 @@ def test_no_security_group_keeps_the_default_of_everything_outward(
         assert "SecurityGroupIngress" not in group.properties, group
 
 
-def test_security_group_rules_name_groups_or_the_s3_prefix_list(deployment: Deployment) -> None:
+def test_security_group_rules_name_groups_or_the_s3_prefix_list(
+    deployment: ResolvedDeployment,
+) -> None:
     rules = [
         *deployment.of_type("AWS::EC2::SecurityGroupEgress"),
         *deployment.of_type("AWS::EC2::SecurityGroupIngress"),
@@ -195,7 +202,7 @@ def test_security_group_rules_name_groups_or_the_s3_prefix_list(deployment: Depl
         assert rule.properties["Description"], rule
 
 
-def test_interface_endpoints_are_private_and_have_a_policy(deployment: Deployment) -> None:
+def test_interface_endpoints_are_private_and_have_a_policy(deployment: ResolvedDeployment) -> None:
     endpoints = deployment.of_type("AWS::EC2::VPCEndpoint")
     assert len(endpoints) == 9  # S3, the CDK example's seven, CloudFormation
     for endpoint in endpoints:
@@ -208,7 +215,7 @@ def test_interface_endpoints_are_private_and_have_a_policy(deployment: Deploymen
             )
 
 
-def _group_id(deployment: Deployment, group: Resource) -> str:
+def _group_id(deployment: ResolvedDeployment, group: ResolvedResource) -> str:
     (egress,) = [
         rule.properties["DestinationSecurityGroupId"]
         for rule in deployment.of_type("AWS::EC2::SecurityGroupEgress")
@@ -218,7 +225,7 @@ def _group_id(deployment: Deployment, group: Resource) -> str:
     return str(egress)
 
 
-def test_the_vpc_has_dns_and_flow_logs(deployment: Deployment) -> None:
+def test_the_vpc_has_dns_and_flow_logs(deployment: ResolvedDeployment) -> None:
     (vpc,) = deployment.of_type("AWS::EC2::VPC")
     assert vpc.properties["EnableDnsSupport"] is True
     assert vpc.properties["EnableDnsHostnames"] is True
@@ -230,7 +237,7 @@ def test_the_vpc_has_dns_and_flow_logs(deployment: Deployment) -> None:
     assert "LogDestination" not in log.properties  # an ARN that ends in :* never delivers
 
 
-def test_what_removes_interfaces_outlives_the_network(deployment: Deployment) -> None:
+def test_what_removes_interfaces_outlives_the_network(deployment: ResolvedDeployment) -> None:
     """Rights to remove interfaces are in the stack that is deleted after the network."""
     found = [
         policy
@@ -249,7 +256,7 @@ def test_studio_is_deleted_before_the_pipeline(templates: Templates) -> None:
 
 
 def test_studio_is_in_the_vpc_with_our_key_and_shuts_down_what_is_idle(
-    deployment: Deployment,
+    deployment: ResolvedDeployment,
 ) -> None:
     domain = deployment.get("studio", "Domain").properties
     assert domain["AppNetworkAccessType"] == "VpcOnly"
@@ -280,7 +287,7 @@ def test_a_home_file_system_is_made_only_where_asked_for() -> None:
 
 
 @pytest.mark.parametrize("kind", ["AWS::SNS::Topic", "AWS::SQS::Queue"])
-def test_messages_are_encrypted_with_our_key(deployment: Deployment, kind: str) -> None:
+def test_messages_are_encrypted_with_our_key(deployment: ResolvedDeployment, kind: str) -> None:
     found = deployment.of_type(kind)
     assert found
     for one in found:
@@ -288,7 +295,9 @@ def test_messages_are_encrypted_with_our_key(deployment: Deployment, kind: str) 
         assert key == deployment.outputs["security"]["KeyArn"], one
 
 
-def test_no_event_comes_again_when_cloudformation_waits_no_longer(deployment: Deployment) -> None:
+def test_no_event_comes_again_when_cloudformation_waits_no_longer(
+    deployment: ResolvedDeployment,
+) -> None:
     functions = deployment.of_type("AWS::Lambda::Function")
     found = {
         one.properties["FunctionName"]: one.properties["MaximumEventAgeInSeconds"]
@@ -306,7 +315,7 @@ def test_no_event_comes_again_when_cloudformation_waits_no_longer(deployment: De
 
 
 def test_the_rule_for_a_failed_endpoint_names_it_and_how_events_spell_failure(
-    deployment: Deployment,
+    deployment: ResolvedDeployment,
 ) -> None:
     """Documents show `FAILED` in events and `Failed` in DescribeEndpoint."""
     detail = deployment.get("pipeline", "EndpointFailedRule").properties["EventPattern"]["detail"]
@@ -314,7 +323,9 @@ def test_the_rule_for_a_failed_endpoint_names_it_and_how_events_spell_failure(
     assert {"FAILED", "Failed", "ROLLING_BACK", "RollingBack"} <= set(detail["EndpointStatus"])
 
 
-def test_the_rule_for_failed_runs_matches_what_sagemaker_sends(deployment: Deployment) -> None:
+def test_the_rule_for_failed_runs_matches_what_sagemaker_sends(
+    deployment: ResolvedDeployment,
+) -> None:
     """`detail` of the event has the pipeline's ARN, and no name."""
     rule = deployment.get("pipeline", "RunFailedRule")
     pattern = rule.properties["EventPattern"]

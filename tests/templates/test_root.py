@@ -7,8 +7,9 @@ import re
 
 import pytest
 
+from generator.cfn.evaluator import ResolvedDeployment
 from generator.images import ACCOUNTS
-from generator.resolve import Deployment, resolve
+from generator.resolved import resolve
 from generator.settings import Mode, Settings
 from tests.templates.conftest import Templates
 
@@ -76,7 +77,7 @@ def test_every_nested_stack_has_the_tags_of_the_settings() -> None:
         assert tags == {"tabular-ml-vpc:project": "tabular", "team": "risk"}, stack
 
 
-def test_lists_reach_nested_stacks_as_one_text(deployment: Deployment) -> None:
+def test_lists_reach_nested_stacks_as_one_text(deployment: ResolvedDeployment) -> None:
     for stack in deployment.of_type("AWS::CloudFormation::Stack"):
         for name, value in stack.properties["Parameters"].items():
             assert isinstance(value, str | int), (stack, name)

@@ -13,7 +13,7 @@ import pytest
 
 from generator.files import REPOSITORY
 
-SOURCES = ("functions", "generator", "pipeline", "requirements", "build.py")
+SOURCES = ("functions", "generator", "pipeline", "requirements", "tabular_ml_vpc", "build.py")
 
 
 def copy_sources(target: Path) -> Path:

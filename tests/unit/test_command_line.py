@@ -14,9 +14,9 @@ from pathlib import Path
 import click
 import pytest
 
-from generator import commands
 from generator.errors import CommandError, UsageError
 from generator.package import FUNCTIONS
+from tabular_ml_vpc import cli
 from tests.unit.conftest import copy_sources, run_build
 
 SLOW_TO_IMPORT = (
@@ -152,7 +152,7 @@ class TestSettings:
         [
             ("mine.toml", "zoned = 3", "mine.toml: zoned: is no setting"),
             ("mine.toml", "[network]\nzones = '3'", "mine.toml: network.zones: got '3'"),
-            ("mine.toml", "zones = = 3", "mine.toml: is no TOML: Invalid value (at line 1"),
+            ("mine.toml", "zones = = 3", "mine.toml: is not valid TOML: Invalid value (at line 1"),
             ("none.toml", "", "none.toml: cannot be read: No such file or directory"),
             (".", "", ".: cannot be read: Is a directory"),
         ],
@@ -192,7 +192,7 @@ class TestWrongUse:
         self, a_command: click.Command, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert a_command.name
-        assert commands.main(["--check", a_command.name]) == 2
+        assert cli.main(["--check", a_command.name]) == 2
         assert "--check before 'a-command' belongs to the build" in capsys.readouterr().err
 
     def test_a_file_that_cannot_be_written_is_one_line_and_status_1(self, sources: Path) -> None:
@@ -233,10 +233,10 @@ def a_command(monkeypatch: pytest.MonkeyPatch) -> click.Command:
             raise raised[ending]
         return {"none": None, "zero": 0, "one": 1}[ending]
 
-    module = type(sys)("generator.commands.a_command")
+    module = type(sys)("tabular_ml_vpc.cli.a_command")
     module.command = command  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "generator.commands.a_command", module)
-    monkeypatch.setitem(commands.COMMANDS, "a-command", "Ends as it is told.")
+    monkeypatch.setitem(sys.modules, "tabular_ml_vpc.cli.a_command", module)
+    monkeypatch.setitem(cli.COMMANDS, "a-command", "Ends as it is told.")
     return command
 
 
@@ -261,36 +261,36 @@ class TestCommands:
         errors: str,
     ) -> None:
         assert a_command.name
-        assert commands.main([a_command.name, ending]) == status
+        assert cli.main([a_command.name, ending]) == status
         assert capsys.readouterr() == ("", errors)
 
     def test_the_summary_is_in_the_help(
         self, a_command: click.Command, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert commands.main(["--help"]) == 0
+        assert cli.main(["--help"]) == 0
         assert re.search(rf"{a_command.name} +Ends as it is told\.", capsys.readouterr().out)
 
-    @pytest.mark.parametrize("name", list(commands.COMMANDS))
+    @pytest.mark.parametrize("name", list(cli.COMMANDS))
     def test_a_registered_command_exists_and_has_help(self, name: str) -> None:
-        module = importlib.import_module(f"generator.commands.{name.replace('-', '_')}")
+        module = importlib.import_module(f"tabular_ml_vpc.cli.{name.replace('-', '_')}")
 
         assert isinstance(module.command, click.Command)
         assert module.command.help
 
     def test_every_module_with_a_command_is_registered(self) -> None:
-        folder = Path(commands.__file__).parent
+        folder = Path(cli.__file__).parent
         with_command = {
             path.stem.replace("_", "-")
             for path in folder.glob("*.py")
             if re.search(r"^def command\(|^command = ", path.read_text(), re.MULTILINE)
         }
 
-        assert with_command == set(commands.COMMANDS)
+        assert with_command == set(cli.COMMANDS)
 
     @pytest.mark.parametrize("arguments", [["--help"], ["--lnt"], ["nonsense"]])
     def test_help_imports_nothing_slow(self, built: Path, arguments: list[str]) -> None:
         program = (
-            "import sys; sys.path.insert(0, sys.argv.pop(1)); from generator.commands import main;"
+            "import sys; sys.path.insert(0, sys.argv.pop(1)); from tabular_ml_vpc.cli import main;"
             f"main(sys.argv[1:]); print('slow:', sorted(set(sys.modules) & {set(SLOW_TO_IMPORT)}))"
         )
         done = subprocess.run(

@@ -52,7 +52,8 @@ def test_the_schema_knows_every_setting_and_no_other() -> None:
     sections = {name: value for name, value in Settings().model_dump().items() if name != "tags"}
     for name, settings in sections.items():
         if isinstance(settings, dict):
-            section = read_back["$defs"][name.capitalize()]
+            reference = read_back["properties"][name]["$ref"]
+            section = read_back["$defs"][reference.rpartition("/")[2]]
             assert set(section["properties"]) == set(settings)
             assert section["additionalProperties"] is False
     assert set(read_back["properties"]) == set(Settings.model_fields)

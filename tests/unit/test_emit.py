@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from generator import emit
+from generator.cfn.yaml_text import from_yaml
 from generator.files import REPOSITORY, FileError, write
 from generator.settings import Mode, Settings
-from generator.yaml_text import from_yaml
 
 STACKS = {"root", "security", "network", "storage", "studio", "pipeline"}
 RENDER = """

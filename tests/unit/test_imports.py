@@ -1,4 +1,4 @@
-"""Imports go one way: the generator stands on the functions' properties and on the pipeline."""
+"""Imports point downward only, between packages and within the functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from generator.files import REPOSITORY
 
-OURS: Final = {"build", "functions", "generator", "pipeline", "tests"}
+OURS: Final = {"build", "functions", "generator", "pipeline", "tabular_ml_vpc", "tests"}
 AT_HAND: Final = ("boto3", "botocore", "crhelper")
 """What a function has besides the standard library."""
 STANDARD: Final = sys.stdlib_module_names
@@ -54,7 +54,7 @@ def violations_of_ours(files: list[Path], *allowed: str) -> list[str]:
 
 
 def test_the_pipeline_s_definition_is_standard_library_only() -> None:
-    assert violations(sources("pipeline/definition.py")) == []
+    assert violations(sources("pipeline/definition.py"), "pipeline.types") == []
 
 
 def test_the_pipeline_imports_nothing_of_ours_but_itself() -> None:
@@ -77,7 +77,9 @@ def test_the_functions_import_what_lambda_has_and_crhelper() -> None:
 )
 def test_a_function_imports_itself_and_what_is_shared(folder: Path) -> None:
     allowed = (f"functions.{folder.name}", "functions.shared", *AT_HAND)
-    pipeline = ("pipeline.definition",) if folder.name == "pipeline_manager" else ()
+    pipeline = (
+        ("pipeline.definition", "pipeline.types") if folder.name == "pipeline_manager" else ()
+    )
 
     assert violations(sorted(folder.glob("*.py")), *allowed, *pipeline) == []
 
@@ -93,21 +95,78 @@ def test_properties_bring_no_client_into_the_generator() -> None:
     assert violations(files, *shared, "pipeline.definition") == []
 
 
+RULE: Final = (
+    ("build",),
+    ("tabular_ml_vpc.cli",),
+    ("tabular_ml_vpc.operations", "tabular_ml_vpc.reports"),
+    ("tabular_ml_vpc.local",),
+    ("tabular_ml_vpc",),
+    ("generator",),
+    ("generator.cfn",),
+    ("functions",),
+    ("pipeline",),
+)
+"""Imports point from a row to the rows below it; rooms in one row do not know each other."""
+ROOMS: Final = [room for row in RULE for room in row]
+
+
+def room(name: str) -> str:
+    """Return the room of a module: the longest prefix of its dotted name."""
+    inside = [room for room in ROOMS if f"{name}.".startswith(f"{room}.")]
+    return max(inside, key=len, default="")
+
+
+def allowed_for(name: str) -> list[str]:
+    """Return the rooms that a room may import from: itself and those in the rows below."""
+    row = next(index for index, rooms in enumerate(RULE) if name in rooms)
+    return [name, *(room for rooms in RULE[row + 1 :] for room in rooms)]
+
+
+def upward(files: list[Path]) -> list[str]:
+    """Return the imports that do not point downward, as ``module -> imported``."""
+    found = []
+    for path in files:
+        relative = path.relative_to(REPOSITORY).with_suffix("")
+        module = ".".join(relative.parts).removesuffix(".__init__")
+        allowed = allowed_for(room(module))
+        found += [
+            f"{module} -> {name}"
+            for name in imported(path)
+            if room(name) and room(name) not in allowed
+        ]
+    return found
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_imports_point_downward_only(name: str) -> None:
+    path = REPOSITORY / name.replace(".", "/")
+    files = sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+    files = [file for file in files if "scripts" not in file.parts and "inside" not in file.parts]
+
+    assert files
+    assert upward(files) == []
+
+
+def test_no_module_is_named_by_a_string() -> None:
+    """But for the commands, of which one is loaded at a time."""
+    calls = [
+        str(path.relative_to(REPOSITORY))
+        for folder in ("generator", "functions", "tabular_ml_vpc")
+        for path in sources(f"{folder}/**/*.py")
+        if "import_module(" in path.read_text(encoding="utf-8")
+    ]
+
+    assert calls == ["tabular_ml_vpc/cli/__init__.py"]
+
+
 def test_the_generator_imports_of_the_functions_their_properties_and_constants() -> None:
     properties = re.compile(r"functions\.(shared\.properties|\w+\.properties)(\.\w+)?")
     constant = re.compile(r"functions\.\w+\.core\.[A-Z_]+")
-    files = sources("generator/**/*.py", without="generator/local/*.py")
 
-    found = violations_of_ours(files, "generator", "pipeline")
+    found = violations_of_ours(sources("generator/**/*.py"), "generator", "pipeline")
 
     names = [line.split(": ")[1] for line in found]
     assert [n for n in names if not properties.fullmatch(n) and not constant.fullmatch(n)] == []
-
-
-def test_the_local_run_makes_its_table_as_the_function_does() -> None:
-    files = sources("generator/local/*.py")
-
-    assert violations_of_ours(files, "generator", "pipeline", "functions.seed_data.table") == []
 
 
 def test_a_wrong_direction_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,3 +175,12 @@ def test_a_wrong_direction_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(f"{__name__}.REPOSITORY", tmp_path)
 
     assert violations([file], "gen") == ["wrong.py: generator.settings.Settings"]
+
+
+def test_an_upward_import_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "generator" / "wrong.py"
+    file.parent.mkdir()
+    file.write_text("def f():\n    from tabular_ml_vpc.local import runs\n")
+    monkeypatch.setattr(f"{__name__}.REPOSITORY", tmp_path)
+
+    assert upward([file]) == ["generator.wrong -> tabular_ml_vpc.local.runs"]

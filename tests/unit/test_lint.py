@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.lint import Finding, LintError, lint
+from generator.lint import LintError, LintFinding, lint
 
 CHILD = """
 Parameters:
@@ -40,7 +40,7 @@ Resources:
 """
 
 
-def rules(findings: list[Finding]) -> set[str]:
+def rules(findings: list[LintFinding]) -> set[str]:
     return {finding.rule for finding in findings}
 
 

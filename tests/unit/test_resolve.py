@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from generator.identifiers import Place, UnknownAttributeError
-from generator.resolve import ResolveError, resolve, resolve_templates
+from generator.cfn.evaluator import ResolveError, resolve_templates
+from generator.cfn.identifiers import StackLocation, UnknownAttributeError
+from generator.resolved import resolve
 from generator.settings import Mode
 
 
@@ -53,7 +54,7 @@ def test_conditions_decide_which_resources_and_properties_there_are() -> None:
 
 
 def test_a_place_names_account_region_and_partition() -> None:
-    place = Place("210987654321", "us-east-1", "aws-x")
+    place = StackLocation("210987654321", "us-east-1", "aws-x")
     rights = resolve(place=place).get("storage", "DataBucketPolicy").properties
     text = json.dumps(rights)
     assert "arn:aws-x:iam::210987654321:role/" in text

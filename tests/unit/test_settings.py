@@ -144,8 +144,8 @@ MISTAKES = {
     "no mode": ("modes = []", ["modes", "at least 1"]),
     "unknown mode": ("modes = ['test']", ["modes.0", "'test'", "'dev' or 'prod'"]),
     "mode twice": ("modes = ['dev', 'dev']", ["modes", "once"]),
-    "no TOML": ("project = 'a'\nzones = = 3", ["is no TOML", "line 2"]),
-    "key twice": ("project = 'a'\nproject = 'b'\n", ["is no TOML", "line 2"]),
+    "no TOML": ("project = 'a'\nzones = = 3", ["is not valid TOML", "line 2"]),
+    "key twice": ("project = 'a'\nproject = 'b'\n", ["is not valid TOML", "line 2"]),
 }
 
 
@@ -171,7 +171,7 @@ def test_a_file_in_another_encoding_is_no_toml(tmp_path: Path, content: bytes) -
     file = tmp_path / "settings.toml"
     file.write_bytes(content)
 
-    with pytest.raises(SettingsError, match="is no TOML"):
+    with pytest.raises(SettingsError, match="is not valid TOML"):
         read(file)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cfnlint.decode.cfn_yaml import load as cfn_lint_load
 
-from generator.yaml_text import from_yaml, to_yaml
+from generator.cfn.yaml_text import from_yaml, to_yaml
 
 TEMPLATE: dict[str, Any] = {
     "Outputs": {"Name": {"Value": {"Fn::GetAtt": ["NetworkStack", "Outputs.VpcId"]}}},

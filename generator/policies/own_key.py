@@ -1,0 +1,44 @@
+"""The policy that a key of an organisation's own needs, for the setting ``security.key``.
+
+It says what the policy of the stack's own key says. The roles are there only once the stacks are
+deployed, so it names them by how their names begin: with the project's, as the root stack's has to.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from troposphere import Template, kms
+
+from generator.cfn.evaluator import resolve_templates
+from generator.cfn.identifiers import StackLocation
+from generator.policies.resources import key_policy
+from generator.settings import Settings
+from generator.wiring import RoleName, RootStackName, UniqueName
+from pipeline.types import Json
+
+PATH: Final = "templates/own-key-policy.json"
+EXAMPLE: Final = StackLocation(account="111122223333", region="eu-west-1")
+"""AWS's account number for examples; whoever uses the policy puts their own there."""
+
+
+def policy(settings: Settings, place: StackLocation = EXAMPLE) -> Json:
+    """Return the key policy for a place."""
+    begins = f"{settings.project}*"
+    document = key_policy(
+        RootStackName(begins),
+        UniqueName(begins),
+        [RoleName(begins)],
+        settings.security.break_glass,
+    )
+    template = Template()
+    template.add_resource(kms.Key("Key", KeyPolicy=document))
+    deployment = resolve_templates({"root": template.to_dict()}, place=place)
+    found: Json = deployment.get("root", "Key").properties["KeyPolicy"]
+    return found
+
+
+def render(settings: Settings) -> str:
+    """Return the file's text."""
+    return json.dumps(policy(settings), indent=2) + "\n"

@@ -1,0 +1,138 @@
+"""The command line: ``python build.py [COMMAND]``, one module for each command.
+
+**To add a command** ``name``: write ``tabular_ml_vpc/cli/name.py`` (hyphens become underscores)
+with a click command called ``command`` in it, and give it a line in ``COMMANDS``. Its summary
+stands there, not in the module, because ``build.py --help`` must not import what the commands
+need: a module is imported when its command runs. What a command raises or returns decides how
+the process ends:
+
+====== ==================================================================================
+status when
+====== ==================================================================================
+0      the command returned None or 0
+1      it returned 1 (it ran, and the answer is no), or raised ``CommandError``
+2      wrong use: click's errors, ``UsageError`` (``SettingsError``, ...)
+130    Ctrl-C
+====== ==================================================================================
+
+Errors are one line on standard error. ``tabular_ml_vpc.cli.options`` has the options that
+commands share, ``tabular_ml_vpc.cli.console`` how they print. Without a command the templates are
+built (``tabular_ml_vpc.cli.build``).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from generator.errors import CommandError
+from tabular_ml_vpc.cli.options import config_option, json_option
+
+COMMANDS: Final[dict[str, str]] = {
+    "doctor": "Check account, region, quotas and rights before money is spent.",
+    "diff": "Show what a deployment would change, in which resources and rights.",
+    "deploy": "Create or update the stack, and follow it live.",
+    "status": "Show the stack, those nested in it, the pipeline and the endpoint.",
+    "outputs": "Show what the stack gives: names, addresses, commands.",
+    "open": "Open Studio in the browser, as one of its user profiles.",
+    "logs": "Show the logs of functions, jobs and endpoint, merged by time.",
+    "run": "Start the pipeline, follow it to the endpoint; say why the gate decided so.",
+    "stop": "Stop a run of the pipeline.",
+    "history": "Show the pipeline's runs with their metrics.",
+    "invoke": "Ask the endpoint for predictions; measure its latency.",
+    "endpoint": "Delete an endpoint that failed, so that the next run makes it (`repair`).",
+    "drift": "Show what was changed behind CloudFormation's back.",
+    "destroy": "Delete the stack and all that its pipeline made; list what stays.",
+    "pipeline": "Draw the pipeline, list what each step takes and makes, check its definition.",
+    "local": "Run the pipeline on this machine: data to report and endpoint, without an account.",
+    "cost": "Say what the templates and a run would cost, and what would be cheaper.",
+    "diagram": "Draw the architecture, each stack and the pipeline from the templates.",
+    "audit": "Run independent checkers over the templates; fail on what is not exempt.",
+    "sbom": "Write a bill of materials of zips and requirements, and the licences shipped.",
+    "site": "Write one page for reviewers: picture, resources, rights, cost, checks.",
+    "completion": "Print a script that completes commands in a shell.",
+}
+"""Each command's summary, in the order of ``--help``."""
+
+_INTERRUPTED: Final = 130
+_EXAMPLES: Final = """\b
+python build.py                      emit, package and lint
+python build.py --config mine.toml   with settings of your own
+python build.py --check              fail if the committed templates are not up to date
+"""
+
+
+class _Commands(click.Group):
+    """The commands of ``COMMANDS``, imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"tabular_ml_vpc.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        if COMMANDS:
+            with formatter.section("Commands"):
+                formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, invoke_without_command=True, epilog=_EXAMPLES)
+@config_option
+@click.option(
+    "--lint/--no-lint", default=True, help="Check the templates with cfn-lint, and the pipeline."
+)
+@click.option("--check", is_flag=True, help="Write nothing; fail if a committed file is stale.")
+@json_option
+@click.pass_context
+def cli(
+    context: click.Context, config: Path | None, lint: bool, check: bool, as_json: bool
+) -> int | None:
+    """Emit the CloudFormation templates, package the functions, and lint.
+
+    With a COMMAND, do that instead.
+    """
+    if context.invoked_subcommand is not None:
+        _refuse_options_before(context)
+        return None
+    build = import_module("tabular_ml_vpc.cli.build")
+    if check:
+        return int(build.check(config, as_json))
+    return int(build.build(config, lint, as_json))
+
+
+def _refuse_options_before(context: click.Context) -> None:
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{parameter.opts[0]} before {context.invoked_subcommand!r} belongs to the build; "
+                "options of a command come after its name"
+            )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    try:
+        result: Any = cli.main(arguments, prog_name="build.py", standalone_mode=False)
+    except click.ClickException as error:
+        return _say(error.format_message().replace("\n", " "), error.exit_code)
+    except CommandError as error:
+        return _say(str(error), error.exit_status)
+    except click.Abort:
+        return _say("interrupted", _INTERRUPTED)
+    return result if isinstance(result, int) else 0
+
+
+def _say(problem: str, status: int) -> int:
+    print(f"build.py: {problem}", file=sys.stderr)
+    return status

@@ -1,0 +1,85 @@
+"""``python build.py audit``: what independent checkers say of the templates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from generator.files import write as write_file
+from generator.settings import Settings, read
+from tabular_ml_vpc.cli.console import console, print_json
+from tabular_ml_vpc.cli.options import config_option, json_option
+from tabular_ml_vpc.reports.audit import checkers, exemptions, gate, page
+from tabular_ml_vpc.reports.audit.checkers import plain_stacks
+from tabular_ml_vpc.reports.audit.confirm import confirmations
+from tabular_ml_vpc.reports.audit.gate import Audit
+from tabular_ml_vpc.reports.audit.whole import whole
+
+
+@click.command
+@config_option
+@json_option
+@click.option("--write", is_flag=True, help="Bring docs/security.md and its figures up to date.")
+@click.option(
+    "--confirm",
+    is_flag=True,
+    help="With --write: also try which checkers miss each control once it is gone (minutes).",
+)
+@click.option("--page", "page_only", is_flag=True, help="Only make docs/security.md anew.")
+def command(config: Path | None, as_json: bool, write: bool, confirm: bool, page_only: bool) -> int:
+    """Run independent checkers over the templates; fail on what is not exempt.
+
+    Exemptions, each with its reason, are in tests/reports/audit/exemptions.toml. The exit status is
+    1 for a finding that is not exempt, and for an exemption that no finding needs any more. `make
+    checkers` installs the checkers.
+    """
+    if confirm and not write:
+        raise click.UsageError("--confirm needs --write")
+    if page_only:
+        _write_page()
+        return 0
+    settings = read(config)
+    audit = gate.audit(checkers.run(settings), exemptions.read())
+    if write:
+        _write(audit, settings if confirm else None)
+    if as_json:
+        print_json(audit.as_json())
+    else:
+        _show(audit)
+    return 0 if audit.passed else 1
+
+
+def _write(audit: Audit, confirm_with: Settings | None) -> None:
+    """Write the figures and the page; what confirms each control stays unless it is tried again."""
+    if confirm_with is None:
+        confirmed = page.load(page.FIGURES)["confirmed_by"]
+    else:
+        confirmed = confirmations(whole(plain_stacks(confirm_with, confirm_with.modes[0])))
+    text = json.dumps(page.figures(audit, confirmed), indent=2) + "\n"
+    write_file(page.FIGURES, text.encode())
+    _write_page()
+
+
+def _write_page() -> None:
+    """Make the page's tables anew, from the figures of the last audit and simulation."""
+    write_file(page.PAGE, page.page(page.PAGE.read_text(encoding="utf-8")).encode())
+
+
+def _show(audit: Audit) -> None:
+
+    table = Table("checker", box=None, pad_edge=False)
+    for heading in ("rules", "findings", "exempted", "open"):
+        table.add_column(heading, justify="right")
+    for line in audit.lines:
+        numbers = (line.rules, line.findings, line.exempted, line.open)
+        table.add_row(line.title, *map(str, numbers))
+    console().print(table)
+    for finding in audit.judgement.open:
+        click.echo(f"{finding.checker}:{finding.rule} {finding.resource}: {finding.message}")
+    for rule, resource in audit.judgement.stale:
+        click.echo(f"stale exemption: no checker objects to {resource} by {rule}")
+    accepted = len(audit.judgement.accepted)
+    click.echo(f"{len(audit.exemptions)} exemptions cover {accepted} findings")

@@ -1,0 +1,109 @@
+"""``python build.py`` without a command: emit, package, lint, and say what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from generator import emit, package
+from generator.cfn.yaml_text import from_yaml
+from generator.files import DIST
+from generator.lint import LintFinding, lint, lint_pipeline
+from generator.settings import read
+from tabular_ml_vpc.cli.console import console, print_json
+
+
+@dataclass(frozen=True)
+class _Size:
+    """How large a template is, and what share of CloudFormation's limits that is."""
+
+    template: str
+    resources: int
+    resources_share: float
+    bytes: int
+    bytes_share: float
+
+
+def build(config: Path | None, with_lint: bool, as_json: bool) -> int:
+    """Emit, package and lint; return the exit status."""
+    texts = emit.render(read(config))
+    changed = emit.emit(texts)
+    zips = package.build_all()
+    sizes = [_size(name, text) for name, text in texts.items() if emit.is_template(name)]
+    if not as_json:
+        _show(sizes, zips, changed)
+    findings = None
+    if with_lint:
+        findings = lint(size.template for size in sizes) + lint_pipeline()
+    if as_json:
+        print_json(_as_json(sizes, zips, changed, findings))
+    elif findings is not None:
+        _show_findings(findings)
+    return 1 if findings else 0
+
+
+def check(config: Path | None, as_json: bool) -> int:
+    """Compare the committed files with what would be emitted; return the exit status."""
+    stale = emit.check(emit.render(read(config)))
+    if as_json:
+        print_json({"stale": stale})
+    elif stale:
+        for name in stale:
+            print(f"{name}: is not what would be emitted")
+        print("Run `python build.py` and commit what it changes.")
+    else:
+        print("The committed files are what would be emitted.")
+    return 1 if stale else 0
+
+
+def _size(name: str, text: str) -> _Size:
+    resources, length = len(from_yaml(text)["Resources"]), len(text.encode())
+    return _Size(
+        template=name,
+        resources=resources,
+        resources_share=resources / emit.MAX_RESOURCES,
+        bytes=length,
+        bytes_share=length / emit.MAX_BYTES,
+    )
+
+
+def _as_json(
+    sizes: list[_Size],
+    zips: Mapping[str, int],
+    changed: list[str],
+    findings: list[LintFinding] | None,
+) -> dict[str, object]:
+    return {
+        "templates": [asdict(size) for size in sizes],
+        "functions": dict(zips),
+        "changed": changed,
+        "findings": None if findings is None else [finding.as_json() for finding in findings],
+    }
+
+
+def _show(sizes: list[_Size], zips: Mapping[str, int], changed: list[str]) -> None:
+    out = console()
+    table = Table(box=None, pad_edge=False)
+    table.add_column("template", overflow="fold")
+    for heading in ("resources", "of 500", "bytes", "of 1,000,000"):
+        table.add_column(heading, justify="right")
+    for size in sizes:
+        table.add_row(
+            size.template,
+            str(size.resources),
+            f"{size.resources_share:.1%}",
+            f"{size.bytes:,}",
+            f"{size.bytes_share:.1%}",
+        )
+    out.print(table)
+    out.print(f"{len(zips)} functions in {DIST}/: {sum(zips.values()):,} bytes")
+    out.print(f"changed: {', '.join(changed)}" if changed else "nothing changed")
+
+
+def _show_findings(findings: list[LintFinding]) -> None:
+    for finding in findings:
+        print(finding)
+    print(f"lint: {len(findings)} findings" if findings else "lint: nothing found")

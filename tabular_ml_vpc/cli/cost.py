@@ -1,0 +1,342 @@
+"""``python build.py cost``: what the templates and a run cost, and what would be cheaper."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from generator.errors import UsageError
+from generator.settings import EndpointProfile, read
+from tabular_ml_vpc.cli.console import console, print_json
+from tabular_ml_vpc.cli.options import config_option, json_option
+from tabular_ml_vpc.reports.cost import live as pricing_api
+from tabular_ml_vpc.reports.cost.estimate import (
+    Choices,
+    CostPart,
+    Estimate,
+    LineItem,
+    estimate,
+    needed,
+)
+from tabular_ml_vpc.reports.cost.prices import Basis, Prices, read_table, regions
+from tabular_ml_vpc.reports.cost.savings import Option, cdk_example, savings, with_endpoints
+from tabular_ml_vpc.reports.cost.usage import Levels, usage
+
+DEFAULT_REGION = "us-east-1"
+_EXAMPLES = """\b
+python build.py cost                                    in N. Virginia
+python build.py cost --region eu-west-1 --endpoints minimal --endpoint-zones 1 \\
+                     --set FunctionsInTheVpc=no         the cheapest, in Ireland
+python build.py cost --assume runs=20 --assume endpoint-hours=160
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@config_option
+@click.option("--region", default=DEFAULT_REGION, show_default=True, help="Where it would run.")
+@click.option(
+    "--endpoints",
+    type=click.Choice(["minimal", "standard", "full"]),
+    help="Interface endpoints: this profile instead of the settings'.",
+)
+@click.option(
+    "--endpoint-zones",
+    type=click.IntRange(1, 3),
+    help="Zones in which each endpoint has an interface, instead of the settings'; a third one "
+    "adds a subnet.",
+)
+@click.option(
+    "--set",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter of the root template, such as EndpointInstanceType=ml.t2.medium.",
+)
+@click.option(
+    "--studio-instance",
+    default="ml.t3.medium",
+    show_default=True,
+    help="Instance type of people's spaces.",
+)
+@click.option(
+    "--assume",
+    "assumed",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    help="One number instead of low, typical and high; --assumptions lists the names.",
+)
+@click.option("--assumptions", is_flag=True, help="Show what is assumed of use, and why; no more.")
+@click.option("--live", is_flag=True, help="Ask the Pricing API for today's prices.")
+@click.option("--profile", help="AWS credentials for --live.")
+@json_option
+def command(
+    config: Path | None,
+    region: str,
+    endpoints: str | None,
+    endpoint_zones: int | None,
+    parameters: tuple[str, ...],
+    studio_instance: str,
+    assumed: tuple[str, ...],
+    assumptions: bool,
+    live: bool,
+    profile: str | None,
+    as_json: bool,
+) -> None:
+    """Estimate what the environment costs, from the templates.
+
+    A month of the environment, of Studio and of the endpoint, and one run of the pipeline; low,
+    typical and high, as little, usual or heavy use is assumed. Then what other endpoint settings
+    would bring, and what they give up. Prices ship with their sources and dates.
+    """
+    use = usage().assuming({name: _number(name, text) for name, text in _pairs(assumed).items()})
+    if assumptions:
+        _show_assumptions(use.assumptions.values(), as_json)
+        return
+    chosen = EndpointProfile(endpoints) if endpoints else None
+    settings = with_endpoints(read(config), chosen, endpoint_zones)
+    choices = Choices(settings, _pairs(parameters), use, _instance_type(studio_instance))
+    prices = _prices(choices, region, profile, live=live)
+    found, options = estimate(choices, prices), savings(choices, prices)
+    (_print_json if as_json else _show)(found, options, prices)
+
+
+def _pairs(given: tuple[str, ...]) -> dict[str, str]:
+    pairs = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"got {text!r}: NAME=VALUE is needed")
+        pairs[name] = value
+    return pairs
+
+
+def _instance_type(name: str) -> str:
+    if not re.fullmatch(r"ml\.[a-z0-9-]+\.[a-z0-9]+", name):
+        raise UsageError(f"--studio-instance: got {name!r}: a type such as ml.t3.medium is needed")
+    return name
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"{name}: got {text!r}: a number is needed") from None
+
+
+def _prices(choices: Choices, region: str, profile: str | None, *, live: bool) -> Prices:
+
+    table = read_table()
+    if live:
+        found = pricing_api.live_prices(
+            pricing_api.make_client(profile), region, needed(choices, region)
+        )
+        return Prices(table, region, found)
+    if region not in regions(table):
+        raise UsageError(
+            f"--region: got {region!r}: the table has prices of {', '.join(regions(table))}; "
+            "--live asks the Pricing API"
+        )
+    return Prices(table, region)
+
+
+def _show_assumptions(assumptions: Any, as_json: bool) -> None:
+
+    if as_json:
+        print_json(
+            [
+                {"name": one.name, **one.levels._asdict(), "unit": one.unit, "reason": one.reason}
+                for one in assumptions
+            ]
+        )
+        return
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("assumption", "low", "typical", "high", "unit", "why"):
+        number = heading in {"low", "typical", "high"}
+        table.add_column(heading, justify="right" if number else "left", no_wrap=number)
+    for one in assumptions:
+        table.add_row(one.name, *(f"{n:,.10g}" for n in one.levels), one.unit, one.reason)
+    console().print(table)
+
+
+_TITLES = {
+    "environment": "Environment, a month",
+    "studio": "Studio, a month",
+    "run": "One run of the pipeline",
+    "endpoint": "Endpoint, a month",
+}
+
+
+def _show(found: Estimate, options: list[Option], prices: Prices) -> None:
+
+    out = console()
+    live = f", {len(prices.live)} of them from the Pricing API just now" if prices.live else ""
+    out.print(
+        f"{found.region}: USD, {prices.table['terms'].lower()}; prices of "
+        f"{prices.table['as_of']} and later{live}"
+    )
+    for part in CostPart:
+        out.print()
+        out.print(_table(found, part))
+    out.print()
+    _show_month(out, found)
+    out.print()
+    _show_options(out, options, prices)
+    out.print()
+    for note in _notes(found):
+        out.print(note)
+
+
+def _table(found: Estimate, part: CostPart) -> Any:
+
+    table = Table(box=None, pad_edge=False, show_footer=True, footer_style="bold")
+    table.add_column(_TITLES[part], "Total", min_width=32)
+    for name, amount in zip(("low", "typical", "high"), found.total(part), strict=True):
+        table.add_column(name, _usd(amount), justify="right", no_wrap=True, min_width=8)
+    table.add_column("counted", _unknown(found, part), style="dim", footer_style="dim")
+    for line in found.of(part):
+        amounts = [_usd(amount) for amount in line.usd] if line.usd else ["unknown"] * 3
+        mark = " (estimated price)" if line.price and line.price.basis == "estimated" else ""
+        table.add_row(line.meter.what, *amounts, Text(f"{line.meter.basis}{mark}"))
+    return table
+
+
+def _unknown(found: Estimate, part: CostPart) -> str:
+    count = sum(line.usd is None for line in found.of(part))
+    return f"and {count} of unknown price" if count else ""
+
+
+def _usd(amount: float) -> str:
+    """Return an amount with cents, or with what shows that it is not nothing."""
+    if 0 < amount < 0.01:  # noqa: PLR2004 - a cent
+        return "<0.01"
+    return f"{amount:,.2f}"
+
+
+def _show_month(out: Any, found: Estimate) -> None:
+    low, typical, high = found.month()
+    runs = "/".join(dict.fromkeys(f"{count:g}" for count in found.runs))
+    out.print(
+        f"All of it, with {runs} runs a month: {_usd(low)} low, {_usd(typical)} typical, "
+        f"{_usd(high)} high",
+        style="bold",
+    )
+
+
+def _show_options(out: Any, options: list[Option], prices: Prices) -> None:
+
+    example = cdk_example(prices)
+    present = next(option for option in options if option.is_present)
+    table = Table("endpoints", "in", "functions", box=None, pad_edge=False)
+    for heading in ("endpoint hours", "environment, typical", "saves", "of the CDK example"):
+        table.add_column(heading, justify="right")
+    for option in options:
+        table.add_row(
+            f"{option.profile}: {option.endpoints}",
+            f"{option.zones} AZ",
+            "in the VPC" if option.functions_in_the_vpc else "outside",
+            _usd(option.endpoint_hours_usd),
+            _usd(option.month.typical),
+            "(now)"
+            if option.is_present
+            else f"{present.month.typical - option.month.typical:,.2f}",
+            f"{option.month.typical / example:.0%}" if example else "unknown",
+            style="bold" if option.is_present else "",
+        )
+    out.print(table)
+    if example:
+        out.print(
+            f"The CDK example's endpoints, 7 in 2 AZ, come to {_usd(example)} a month.", style="dim"
+        )
+    _show_given_up(out, options[0], present)
+
+
+def _show_given_up(out: Any, cheapest: Option, present: Option) -> None:
+    """Print what the cheapest goes without that there is now."""
+    lost = [sentence for sentence in cheapest.given_up if sentence not in present.given_up]
+    if lost:
+        out.print()
+        out.print("The cheapest gives up:")
+        for sentence in lost:
+            out.print(f"  - {sentence}")
+
+
+def _notes(found: Estimate) -> list[str]:
+
+    notes = [
+        f"estimated: {line.meter.what}: {line.price.source}"
+        for line in found.with_basis(Basis.ESTIMATED)
+        if line.price
+    ]
+    if unknown := [line.meter.what for line in found.with_basis(Basis.UNKNOWN)]:
+        notes.append(f"price unknown, not in the totals: {', '.join(unknown)}")
+    if found.unpriced:
+        notes.append(f"not priced at all: {', '.join(found.unpriced)}")
+    notes.append("What is assumed of use: python build.py cost --assumptions")
+    return notes
+
+
+def _print_json(found: Estimate, options: list[Option], prices: Prices) -> None:
+
+    table = prices.table
+    print_json(
+        {
+            "region": found.region,
+            "currency": table["currency"],
+            "terms": table["terms"],
+            "prices_as_of": table["as_of"],
+            "live_prices": sorted(prices.live),
+            "lines": [_line_json(line) for line in found.lines],
+            "totals": {part: found.total(part)._asdict() for part in CostPart},
+            "runs_a_month": found.runs._asdict(),
+            "month": found.month()._asdict(),
+            "unpriced": list(found.unpriced),
+            "cdk_example_endpoint_hours": cdk_example(prices),
+            "options": [_option_json(option) for option in options],
+            "sources": table["sources"],
+        }
+    )
+
+
+def _line_json(line: LineItem) -> dict[str, object]:
+    price = line.price
+    return {
+        "part": line.part,
+        "what": line.meter.what,
+        "counted": line.meter.basis,
+        "quantity": line.meter.quantity._asdict(),
+        "price": None
+        if price is None
+        else {
+            "meter": price.meter,
+            "usd": price.usd,
+            "unit": price.unit,
+            "basis": price.basis,
+            "source": price.source,
+            "date": price.date,
+            "confidence": price.confidence,
+        },
+        "usd": _levels_json(line.usd),
+    }
+
+
+def _levels_json(levels: Levels | None) -> dict[str, float] | None:
+    return None if levels is None else levels._asdict()
+
+
+def _option_json(option: Option) -> dict[str, object]:
+    return {
+        "profile": option.profile,
+        "endpoints": option.endpoints,
+        "zones": option.zones,
+        "functions_in_the_vpc": option.functions_in_the_vpc,
+        "endpoint_hours": option.endpoint_hours_usd,
+        "environment": option.month._asdict(),
+        "given_up": list(option.given_up),
+        "present": option.is_present,
+    }

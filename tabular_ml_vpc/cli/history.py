@@ -1,0 +1,153 @@
+"""``python build.py history``: the pipeline's runs, with their metrics and the gate's decisions."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from tabular_ml_vpc.cli import run_view
+from tabular_ml_vpc.cli.console import console, print_json
+from tabular_ml_vpc.cli.options import json_option, target_options
+from tabular_ml_vpc.cli.run_view import short_json, style_of
+from tabular_ml_vpc.cli.stack_view import duration, short
+from tabular_ml_vpc.figures import figure
+from tabular_ml_vpc.local.jobs import plain_reason
+from tabular_ml_vpc.operations.runs import results
+from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, Execution, open_pipeline
+from tabular_ml_vpc.operations.runs.results import RunResults
+from tabular_ml_vpc.operations.target import open_target, told_in_one_line
+
+_WIDE: Final = 130
+"""Columns of a terminal on which the metrics have room beside what the gate decided."""
+_PREFERRED: Final = (
+    *("accuracy", "balanced_accuracy", "f1", "log_loss"),
+    *("r2", "rmse", "mae"),
+)
+_HEADS: Final = {"r2": "R2", "rmse": "RMSE", "mae": "MAE"}
+
+
+@click.command(
+    epilog="""\b
+python build.py history
+python build.py history --limit 50 --json
+python build.py history 3dfa2b82291c     one run: metrics, gate, failure, log
+"""
+)
+@click.argument("execution", required=False, metavar="[ID]")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 200),
+    default=10,
+    show_default=True,
+    help="So many of the newest runs.",
+)
+@target_options
+@json_option
+def command(
+    execution: str | None,
+    limit: int,
+    profile: str | None,
+    region: str | None,
+    stack_name: str,
+    as_json: bool,
+) -> None:
+    """Show the runs of the pipeline as a table, newest first; with an ID, one run in full."""
+    with told_in_one_line():
+        pipeline = open_pipeline(open_target(profile, region, stack_name))
+        if execution:
+            _one(pipeline, execution, as_json)
+        else:
+            _all(pipeline, limit, as_json)
+
+
+def _one(pipeline: DeployedPipeline, execution: str, as_json: bool) -> None:
+
+    found = pipeline.read(pipeline.find(execution))
+    findings = results.findings(pipeline, found)
+    if as_json:
+        print_json(run_view.as_json(pipeline, found, findings))
+        return
+    out = console()
+    with run_view.following(out, pipeline) as observe:
+        observe(found)
+    run_view.show_end(out, pipeline, found, findings)
+
+
+def _all(pipeline: DeployedPipeline, limit: int, as_json: bool) -> None:
+
+    runs = [pipeline.read(one.arn) for one in pipeline.newest(limit)]
+    rows = [(run, results.findings(pipeline, run)) for run in runs]
+    if as_json:
+        print_json([_json(*row) for row in rows])
+    elif not rows:
+        print(f"{pipeline.name} has not run yet: python build.py run{pipeline.target.options()}")
+    else:
+        out = console()
+        out.print(_table(rows, out.width))
+
+
+def _json(run: Execution, findings: RunResults) -> dict[str, Any]:
+
+    registered, deployed = run.made("RegisterModel"), run.made("Endpoint")
+    return {
+        **short_json(run),
+        "metrics": findings.metrics,
+        "gate": findings.decision.as_json() if findings.decision else None,
+        "model_version": registered.made_name if registered else None,
+        "endpoint": deployed.made_name if deployed else None,
+        "note": _note(run, findings) or None,
+    }
+
+
+def _table(rows: list[tuple[Execution, RunResults]], width: int) -> Table:
+
+    names = _metrics_of(rows) if width >= _WIDE else []
+    table = Table("run", "started", box=None, pad_edge=False)
+    table.add_column("took", justify="right")
+    table.add_column("status")
+    for name in names:
+        table.add_column(_HEADS.get(name, name), justify="right")
+    table.add_column("model", justify="right")
+    for column in table.columns:
+        column.no_wrap = True
+    table.add_column("gate, or what happened")  # takes what room is left
+    for run, findings in rows:
+        known = findings.metrics
+        registered = run.made("RegisterModel")
+        table.add_row(
+            run.id,
+            f"{run.started:%Y-%m-%d %H:%M}",
+            duration(run.seconds),
+            Text(run.status, style=style_of(run.status)),
+            *(figure(known[name]) if name in known else "" for name in names),
+            registered.made_name if registered else "",
+            Text(_result(run, findings), no_wrap=True, overflow="ellipsis"),
+        )
+    return table
+
+
+def _result(run: Execution, findings: RunResults) -> str:
+    note = _note(run, findings)
+    told = (f"{findings.decision}" if findings.decision else "", note)
+    return "; ".join(filter(None, told))
+
+
+def _metrics_of(rows: list[tuple[Execution, RunResults]]) -> list[str]:
+    """The metrics that have a column: those of most interest that any run has."""
+    known = {name for _, findings in rows for name in findings.metrics}
+    return [name for name in _PREFERRED if name in known]
+
+
+def _note(run: Execution, findings: RunResults) -> str:
+
+    step = run.failed_step
+    if findings.problem:
+        return short(findings.problem)
+    if run.refused:
+        return "refused by the gate"
+    if step is not None:
+        return short(f"{step.name}: {plain_reason(step.reason)}")
+    return run.display

@@ -1,0 +1,149 @@
+"""``python build.py invoke``: predictions from the deployed endpoint, and its latency."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.table import Table
+
+from generator.errors import UsageError
+from tabular_ml_vpc.cli.console import console, print_json
+from tabular_ml_vpc.cli.options import json_option, target_options
+from tabular_ml_vpc.operations import stacks
+from tabular_ml_vpc.operations.runs import endpoint
+from tabular_ml_vpc.operations.runs.endpoint import Latency, Prediction
+from tabular_ml_vpc.operations.target import open_target, told_in_one_line
+from tabular_ml_vpc.operations.workload import Workload
+
+_STDIN: Final = "-"
+_MOST: Final = 10_000
+_HEADERS: Final = {"auto": None, "present": True, "absent": False}
+
+
+@click.command(
+    epilog="""\b
+python build.py invoke 41,2,3100.5,88.2,18,2,basic,north,card,4
+python build.py invoke --file rows.csv
+tail -n 5 rows.csv | python build.py invoke
+python build.py invoke --file rows.csv --bench 100
+"""
+)
+@click.argument("rows", nargs=-1, metavar="[ROW]...")
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path, allow_dash=True),
+    metavar="FILE.csv",
+    help="Send these rows; - is standard input.",
+)
+@click.option(
+    "--header",
+    type=click.Choice(tuple(_HEADERS)),
+    default="auto",
+    show_default=True,
+    help="Whether the first row names the columns; auto: the endpoint knows them.",
+)
+@click.option(
+    "--bench",
+    type=click.IntRange(1, _MOST),
+    metavar="N",
+    help="Send the rows N times, one request after the other, and measure.",
+)
+@target_options
+@json_option
+def command(
+    rows: tuple[str, ...],
+    file: Path | None,
+    header: str,
+    bench: int | None,
+    profile: str | None,
+    region: str | None,
+    stack_name: str,
+    as_json: bool,
+) -> None:
+    """Ask the endpoint for predictions of CSV rows, with or without a header.
+
+    A ROW, a file or standard input. Rows without a header have the columns of training in their
+    order, without the label; with a header any order, and columns besides are passed over. What is
+    too large for one request is sent in several.
+    """
+    table = _table(rows, file)
+    with told_in_one_line():
+        target = open_target(profile, region, stack_name)
+        node = stacks.tree(target, stacks.need(target))
+        deployed = endpoint.find(target, Workload.of(target, node))
+        if bench is not None:
+            _tell_latency(deployed.name, deployed.measure(table, bench, _HEADERS[header]), as_json)
+        else:
+            _tell(deployed.name, deployed.predict(table, _HEADERS[header]), as_json)
+
+
+def _table(rows: tuple[str, ...], file: Path | None) -> str:
+    """The rows to send, as CSV text."""
+    if rows and file:
+        raise click.UsageError("give ROWs or --file, not both")
+    if rows:
+        text = "\n".join(rows)
+    elif file is not None and str(file) != _STDIN:
+        text = _read(file)
+    elif file is None and sys.stdin.isatty():
+        raise click.UsageError("give a ROW, --file FILE.csv, or rows on standard input")
+    else:
+        text = sys.stdin.read()
+    if not text.strip():
+        raise UsageError(f"{_name(rows, file)}: got nothing: at least one CSV row is needed")
+    return text
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--file: got {str(file)!r}: the file is not UTF-8 text") from error
+    except OSError as error:
+        raise UsageError(f"--file: got {str(file)!r}: {error.strerror}") from error
+
+
+def _name(rows: tuple[str, ...], file: Path | None) -> str:
+    if rows:
+        return "ROW"
+    return "--file" if file is not None and str(file) != _STDIN else "standard input"
+
+
+def _tell(name: str, predictions: list[Prediction], as_json: bool) -> None:
+    if as_json:
+        found = [prediction.as_json() for prediction in predictions]
+        print_json({"endpoint": name, "predictions": found})
+        return
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("row", justify="right", style="dim")
+    if predictions[0].value is not None:
+        table.add_column("prediction", justify="right")
+    else:
+        table.add_column("label")
+        for name_of_class in predictions[0].probabilities:
+            table.add_column(f"p({name_of_class})", justify="right")
+    for number, prediction in enumerate(predictions, start=1):
+        table.add_row(str(number), *_cells(prediction))
+    console().print(table)
+
+
+def _cells(prediction: Prediction) -> list[str]:
+    if prediction.value is not None:
+        return [f"{prediction.value:.6g}"]
+    return [prediction.label, *(f"{one:.4f}" for one in prediction.probabilities.values())]
+
+
+def _tell_latency(name: str, found: Latency, as_json: bool) -> None:
+    if as_json:
+        print_json({"endpoint": name, **found.as_json()})
+        return
+    what = "1 row" if found.rows == 1 else f"{found.rows:,} rows"
+    print(f"{found.requests} requests of {what} to {name}, one after the other:")
+    print(
+        f"p50 {found.p50_ms:.1f} ms, p95 {found.p95_ms:.1f} ms, p99 {found.p99_ms:.1f} ms, "
+        f"slowest {found.slowest_ms:.1f} ms; {found.requests_a_second:.0f} requests/s"
+    )

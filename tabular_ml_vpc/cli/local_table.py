@@ -1,0 +1,79 @@
+"""How ``python build.py local`` shows what the table's columns were taken for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.table_schema import ColumnView, TableView, chosen
+
+_MOST_COLUMNS: Final = 40
+_MOST_WARNINGS: Final = 20
+_PERCENT: Final = 0.0005
+
+
+def show(out: Console, view: TableView) -> None:
+    """The problem, the split, the columns, the warnings; nothing if no schema was written."""
+    if not view.columns:
+        return
+    out.print()
+    for name, text in (
+        ("Problem", ": ".join(filter(None, (view.problem_name, view.problem_reason)))),
+        ("Split", view.split),
+    ):
+        if text:
+            out.print(f"{name}: {text}", markup=False, soft_wrap=True)
+    shown = chosen(view.columns, _MOST_COLUMNS)
+    out.print(_columns(shown))
+    if len(shown) < len(view.columns):
+        more = len(view.columns) - len(shown)
+        out.print(f"{more:,} more columns: see the report", style="dim")
+    for warning in view.warnings[:_MOST_WARNINGS]:
+        out.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+    if len(view.warnings) > _MOST_WARNINGS:
+        out.print(f"{len(view.warnings) - _MOST_WARNINGS:,} more warnings: see the report")
+    out.print()
+
+
+def _columns(columns: list[ColumnView]) -> Table:
+    table = Table("column", "taken for", "written", box=None, pad_edge=False)
+    table.add_column("missing", justify="right")
+    table.add_column("odd, taken as missing")
+    table.add_column("remarks")
+    for column in columns:
+        style = "dim" if column.ignored else "bold" if column.is_label else ""
+        cells = (
+            column.name,
+            f"{column.kind} (label)" if column.is_label else column.kind,
+            column.written,
+            missing(column),
+            column.odd,
+            "; ".join(remarks(column)),
+        )
+        table.add_row(*(Text(cell) for cell in cells), style=style)
+    table.columns[0].no_wrap = table.columns[1].no_wrap = True
+    table.columns[3].no_wrap = True
+    return table
+
+
+def missing(column: ColumnView) -> str:
+    """How many cells have no value, with their share."""
+    if not column.missing:
+        return ""
+    share = column.missing_share
+    return f"{column.missing:,} ({share:.1%})" if share >= _PERCENT else f"{column.missing:,}"
+
+
+def remarks(column: ColumnView) -> Iterator[str]:
+    """What else there is to say of a column, in short."""
+    if column.ignored:
+        yield f"not trained on: {column.ignored}"
+    if column.marks:
+        yield f"{column.marks}: missing"
+    if column.candidates:
+        yield f"{column.candidates}: counted as values"
+    yield from column.notes

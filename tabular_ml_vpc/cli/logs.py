@@ -1,0 +1,118 @@
+"""``python build.py logs``: what functions, jobs and the endpoint wrote, merged by time."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+import click
+from rich.text import Text
+
+from tabular_ml_vpc.cli.console import console
+from tabular_ml_vpc.cli.options import json_option, target_options
+from tabular_ml_vpc.operations import logs, stacks
+from tabular_ml_vpc.operations.function_logs import LogLine
+from tabular_ml_vpc.operations.target import Target, open_target, told_in_one_line
+from tabular_ml_vpc.operations.workload import Workload
+
+_KINDS: Final = ("functions", "jobs", "endpoint")
+_COLOURS: Final = ("cyan", "magenta", "yellow", "green", "blue", "red")
+_FOLLOW_SECONDS: Final = 3.0
+_LATENESS_SECONDS: Final = 60
+"""CloudWatch shows a line up to this late; it is asked for again, and shown once."""
+
+
+@click.command(
+    epilog="""\b
+python build.py logs
+python build.py logs --since 15min --source jobs
+python build.py logs --follow
+python build.py logs --containing error --json
+"""
+)
+@click.option(
+    "--since",
+    "begin",
+    default="1h",
+    show_default=True,
+    metavar="TIME",
+    help="How far back: 30min, 2h, 1d, or a time such as 2026-11-24T18:00.",
+)
+@click.option(
+    "--source",
+    "kinds",
+    type=click.Choice(_KINDS),
+    multiple=True,
+    help="Only these; may be given again.",
+)
+@click.option("--containing", default="", metavar="TEXT", help="Only lines with this text.")
+@click.option("--follow", is_flag=True, help="Go on until Ctrl-C.")
+@target_options
+@json_option
+def command(
+    begin: str,
+    kinds: tuple[str, ...],
+    containing: str,
+    follow: bool,
+    profile: str | None,
+    region: str | None,
+    stack_name: str,
+    as_json: bool,
+) -> None:
+    """Show the logs of the stack's functions, of the pipeline's jobs and of the endpoint.
+
+    With --json: one object a line.
+    """
+    since = logs.since(begin, logs.now())
+    show = _json_line if as_json else _Shown()
+    with told_in_one_line():
+        target = open_target(profile, region, stack_name)
+        any_line = False
+        for line in _lines(target, kinds or _KINDS, since, containing, follow):
+            any_line = True
+            show(line)
+    if not any_line and not as_json:
+        click.echo(f"No lines since {since:%Y-%m-%d %H:%M %Z}.", err=True)
+
+
+def _lines(
+    target: Target, kinds: tuple[str, ...], since: datetime, containing: str, follow: bool
+) -> Iterator[LogLine]:
+    """Yield lines as they come, each once; sources that appear meanwhile are found."""
+    node = stacks.tree(target, stacks.need(target))
+    shown: set[LogLine] = set()
+    while True:
+        found = logs.sources(target, node, Workload.of(target, node), kinds, since)
+        lines = logs.read(target, found, since, containing)
+        yield from (line for line in lines if line not in shown)
+        if not follow:
+            return
+        shown.update(lines)
+        if lines:
+            since = max(since, lines[-1].time - timedelta(seconds=_LATENESS_SECONDS))
+        time.sleep(min(_FOLLOW_SECONDS, target.poll_seconds * 2))
+
+
+def _json_line(line: LogLine) -> None:
+    found = {"time": line.time.isoformat(), "source": line.source, "text": line.text}
+    print(json.dumps(found), flush=True)
+
+
+class _Shown:
+    """Prints lines, each source in a colour of its own."""
+
+    def __init__(self) -> None:
+        self._out = console()
+        self._colours: dict[str, str] = {}
+
+    def __call__(self, line: LogLine) -> None:
+        """Print one line."""
+        number = len(self._colours)
+        colour = self._colours.setdefault(line.source, _COLOURS[number % len(_COLOURS)])
+        text = Text(f"{line.time:%H:%M:%S.%f}"[:-3], style="dim")
+        text.append(f"  {line.source}", style=colour)
+        text.append(f"  {line.text}")
+        self._out.print(text, soft_wrap=True)

@@ -1,0 +1,49 @@
+"""``python build.py outputs``: what a stack gives to people: names, addresses, commands."""
+
+from __future__ import annotations
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from generator.errors import UsageError
+from tabular_ml_vpc.cli.console import console, print_json
+from tabular_ml_vpc.cli.options import json_option, target_options
+from tabular_ml_vpc.operations import stacks
+from tabular_ml_vpc.operations.target import open_target, told_in_one_line
+
+
+@click.command(
+    epilog="""\b
+python build.py outputs
+python build.py outputs DataBucket           the value alone, for scripts
+python build.py outputs --json
+"""
+)
+@click.argument("name", required=False)
+@target_options
+@json_option
+def command(
+    name: str | None, profile: str | None, region: str | None, stack_name: str, as_json: bool
+) -> None:
+    """Show the stack's outputs, or one of them by NAME."""
+    with told_in_one_line():
+        stack = stacks.need(open_target(profile, region, stack_name))
+    if name is not None and name not in stack.outputs:
+        known = ", ".join(sorted(stack.outputs)) or "none yet"
+        raise UsageError(f"NAME: got {name!r}: no such output; there are: {known}")
+    if as_json:
+        print_json(stack.outputs[name] if name else dict(stack.outputs))
+    elif name:
+        print(stack.outputs[name])
+    else:
+        _show(stack.outputs, stack.descriptions)
+
+
+def _show(outputs: object, descriptions: object) -> None:
+
+    assert isinstance(outputs, dict) and isinstance(descriptions, dict)  # noqa: S101, PT018
+    table = Table("output", "value", "what it is", box=None, pad_edge=False)
+    for key, value in outputs.items():
+        table.add_row(key, Text(value, overflow="fold"), Text(descriptions[key], style="dim"))
+    console().print(table)

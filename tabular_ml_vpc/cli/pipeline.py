@@ -1,0 +1,93 @@
+"""``python build.py pipeline``: the pipeline's graph, and what is wrong with its definition."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from pipeline import example
+from pipeline.definition import build
+from pipeline.outline import OutlineNode, everything, outline
+from pipeline.validate import validate
+from tabular_ml_vpc.cli.console import console
+from tabular_ml_vpc.cli.options import json_option
+
+
+@click.command
+@json_option
+def command(as_json: bool) -> int:
+    """Draw the pipeline, list each step's inputs and outputs, and check the definition.
+
+    With --json: the compiled definition, as a deployment would create it but for the names of its
+    example. Ends with 1 if the definition has faults.
+    """
+    definition = build(example.environment())
+    faults = validate(definition)
+    if as_json:
+        click.echo(json.dumps(definition, indent=2))
+        for fault in faults:
+            click.echo(str(fault), err=True)
+    else:
+        _show(definition)
+        click.echo("\n".join(map(str, faults)) or "No faults: it fits the SageMaker API.")
+    return 1 if faults else 0
+
+
+def _show(definition: dict[str, Any]) -> None:
+
+    nodes = outline(definition["Steps"])
+    out = console()
+    out.print(_tree(nodes))
+    out.print()
+    out.print(_parameters(definition["Parameters"]))
+    out.print()
+    out.print(_flows(list(everything(nodes))))
+    out.print()
+
+
+def _tree(nodes: list[OutlineNode]) -> Tree:
+    """The graph as a tree: each step hangs on the last of those that it waits for."""
+    root = Tree("Start", guide_style="dim")
+    _grow(root, nodes)
+    return root
+
+
+def _grow(root: Tree, nodes: list[OutlineNode]) -> None:
+
+    places: dict[str, Tree] = {}
+    for node in nodes:
+        waits = [name for name in places if name in node.after]
+        above = places[waits[-1]] if waits else root
+        others = f" [dim](also after {', '.join(waits[:-1])})[/dim]" if waits[:-1] else ""
+        places[node.name] = above.add(f"[bold]{node.name}[/bold] [dim]{node.kind}[/dim]{others}")
+        for answer, inner in node.branches.items():
+            asked = escape(" and ".join(item.place for item in node.inputs))
+            title = f"{asked}: [bold]yes[/bold]" if answer == "yes" else "[bold]no[/bold]"
+            _grow(places[node.name].add(title), inner)
+
+
+def _parameters(declarations: list[dict[str, Any]]) -> Table:
+
+    table = Table("parameter", "type", "default", "allowed", box=None, pad_edge=False)
+    for item in declarations:
+        allowed = ", ".join(map(str, item.get("EnumValues", [])))
+        table.add_row(item["Name"], item["Type"], str(item.get("DefaultValue", "")), allowed)
+    return table
+
+
+def _flows(nodes: list[OutlineNode]) -> Table:
+
+    table = Table("step", "", "name", "from or to", box=None, pad_edge=False)
+    for node in nodes:
+        flows = [("in", flow) for flow in node.inputs] + [("out", flow) for flow in node.outputs]
+        for number, (direction, flow) in enumerate(flows):
+            name = "" if number else node.name
+            arrow = Text(direction, style="dim")
+            table.add_row(Text(name, style="bold"), arrow, Text(flow.name), Text(flow.place))
+    return table

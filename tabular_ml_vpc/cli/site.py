@@ -1,0 +1,49 @@
+"""``python build.py site``: one page for reviewers, which needs nothing but itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from generator.files import DIST, REPOSITORY, write
+from generator.settings import Mode, read
+from tabular_ml_vpc.cli.console import print_json
+from tabular_ml_vpc.cli.options import config_option, json_option
+from tabular_ml_vpc.reports.site.content import content
+from tabular_ml_vpc.reports.site.page import page
+
+_EXAMPLES = """\b
+python build.py site                          dist/site.html
+python build.py site --mode prod --config mine.toml --output review.html
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@config_option
+@click.option(
+    "--mode",
+    type=click.Choice(["dev", "prod"]),
+    default="dev",
+    show_default=True,
+    help="Which set of templates.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.html",
+    help="Where to write instead of dist/site.html.",
+)
+@json_option
+def command(config: Path | None, mode: str, output: Path | None, as_json: bool) -> None:
+    """Write a page for reviewers: pictures, parameters, resources, rights, cost and checks.
+
+    One HTML file without anything from elsewhere: it can be mailed, or kept with a change.
+    """
+    text = page(content(read(config), Mode(mode))).encode()
+    path = output or REPOSITORY / DIST / "site.html"
+    changed = write(path, text)
+    if as_json:
+        print_json({"file": str(path), "bytes": len(text), "changed": changed})
+    else:
+        click.echo(f"{path}: {len(text):,} bytes")

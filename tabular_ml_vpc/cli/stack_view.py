@@ -1,0 +1,210 @@
+"""How an operation on stacks looks: a live tree on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.text import Text
+from rich.tree import Tree
+
+from tabular_ml_vpc.operations.operation import (
+    OperationObserver,
+    Progress,
+    ResourceProgress,
+    StackEvent,
+    StackProgress,
+    plain,
+)
+
+_REFRESHES_A_SECOND: Final = 8
+_SHOWN_STEPS: Final = 6
+_REASON_CHARACTERS: Final = 160
+_SILENCE: Final = timedelta(seconds=60)
+_WIDE: Final = 200
+
+Totals = Mapping[str, int]
+"""Number of resources by nested stack's logical id; the root's is under ``""``."""
+
+
+def console(to_stderr: bool = False) -> Console:
+    """Return a console; colours appear on a terminal only."""
+    found = Console(stderr=to_stderr, highlight=False)
+    return found if found.is_terminal else Console(stderr=to_stderr, highlight=False, width=_WIDE)
+
+
+@contextmanager
+def following(out: Console, totals: Totals, verbose: bool = False) -> Iterator[OperationObserver]:
+    """Give an observer for ``Operation.follow`` that shows what happens on the console."""
+    if not out.is_terminal:
+        yield _Lines(out, verbose).observe
+        return
+    view = _Tree(totals)
+    with drawn(out, view.render):
+        yield view.observe
+
+
+@contextmanager
+def drawn(out: Console, render: Callable[[], RenderableType]) -> Iterator[None]:
+    """Draw what ``render`` gives, again and again; the last state stays on the terminal."""
+    with Live(
+        get_renderable=render,
+        console=out,
+        refresh_per_second=_REFRESHES_A_SECOND,
+        vertical_overflow="ellipsis",
+    ) as live:
+        try:
+            yield
+        finally:
+            live.refresh()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class _Tree:
+    """The live tree of the stacks; a stack that has ended is one line."""
+
+    def __init__(self, totals: Totals, now: Callable[[], datetime] = _now) -> None:
+        self.progress = Progress()
+        self._totals, self._now = totals, now
+        self._skew: timedelta | None = None
+
+    def observe(self, events: list[StackEvent]) -> None:
+        """Take new events in; the first one tells how far this clock is off AWS's."""
+        self.progress.learn(events)
+        for event in events:
+            if self._skew is None:
+                self._skew = self._now() - event.time
+            self.progress.add(event)
+
+    def render(self) -> Tree | Text:
+        """Return the tree as it is now."""
+        roots = [one for one in self.progress.stacks.values() if one.parent is None]
+        if not roots:
+            return Text("waiting for CloudFormation's first event", style="dim")
+        return self._branch(roots[0], is_root=True)
+
+    def _branch(self, stack: StackProgress, is_root: bool = False) -> Tree:
+        branch = Tree(self._title(stack, "" if is_root else stack.title), guide_style="dim")
+        for child in self.progress.children(stack.id):
+            branch.add(self._branch(child))
+        for step in _worth_showing(stack):
+            branch.add(self._step(step))
+        return branch
+
+    def _title(self, stack: StackProgress, key: str) -> Text:
+        total = self._totals.get(key)
+        count = f"{stack.done} of {total}" if total else f"{stack.done}"
+        text = Text(stack.title, style="bold")
+        text.append(f"  {stack.status}", style=style_of(stack.status))
+        text.append(f"  {count}  {self._elapsed(stack.started, stack.ended)}", style="dim")
+        return text
+
+    def _step(self, step: ResourceProgress) -> Text:
+        text = Text(step.logical_id)
+        text.append(f"  {step.status}", style=style_of(step.status))
+        text.append(f"  {self._elapsed(step.started, step.ended)}", style="dim")
+        if step.failed:
+            text.append(f"  {short(step.reason)}", style="red")
+        return text
+
+    def _elapsed(self, started: datetime, ended: datetime | None) -> str:
+        until = ended or self._now() - (self._skew or timedelta())
+        return duration((until - started).total_seconds())
+
+
+def _worth_showing(stack: StackProgress) -> list[ResourceProgress]:
+    """Return what has failed and what is at work; nested stacks have branches of their own."""
+    steps = [step for step in stack.steps.values() if not step.type.endswith("::Stack")]
+    failed = [step for step in steps if step.failed]
+    running = [step for step in steps if step.ended is None]
+    return [*failed, *running][:_SHOWN_STEPS]
+
+
+class _Lines:
+    """One line for each stack's beginning and end and for each failure; a sign of life if not."""
+
+    def __init__(self, out: Console, verbose: bool, now: Callable[[], datetime] = _now) -> None:
+        self._out, self._verbose, self._now = out, verbose, now
+        self._progress = Progress()
+        self._began: datetime | None = None
+        self._spoke = now()
+
+    def observe(self, events: list[StackEvent]) -> None:
+        """Print what is new."""
+        self._progress.learn(events)
+        for event in events:
+            self._began = self._began or event.time
+            self._progress.add(event)
+            if self._is_told(event):
+                self._tell(event)
+        if self._now() - self._spoke > _SILENCE:
+            self._sign_of_life()
+
+    def _is_told(self, event: StackEvent) -> bool:
+        if event.of_nested_stack:
+            return event.status.endswith("_FAILED")
+        return event.of_stack_itself or event.status.endswith("_FAILED") or self._verbose
+
+    def _tell(self, event: StackEvent) -> None:
+        stack = self._progress.stacks.get(event.stack_id)
+        inside = stack.title if stack and stack.parent else ""
+        place = (
+            inside if event.of_stack_itself else "/".join(filter(None, (inside, event.logical_id)))
+        )
+        reason = f": {short(event.reason)}" if event.reason and "FAILED" in event.status else ""
+        began = self._began or event.time
+        clock = f"{(event.time - began).total_seconds():7.1f} s"
+        self._print(f"{clock}  {place or event.logical_id}  {event.status}{reason}", event.status)
+
+    def _sign_of_life(self) -> None:
+        waiting = [
+            f"{stack.title}/{step.logical_id}"
+            for stack in self._progress.stacks.values()
+            for step in stack.steps.values()
+            if step.ended is None and not step.type.endswith("::Stack")
+        ]
+        self._print(
+            f"           still at work: {', '.join(waiting[:_SHOWN_STEPS]) or 'waiting'}", ""
+        )
+
+    def _print(self, text: str, status: str) -> None:
+        self._out.print(text, style=style_of(status), markup=False, soft_wrap=True)
+        self._spoke = self._now()
+
+
+def style_of(status: str) -> str:
+    """Return the colour of a status."""
+    if status.endswith("_FAILED"):
+        return "red"
+    if "ROLLBACK" in status:
+        return "yellow"
+    if status.endswith(("_COMPLETE", "_SKIPPED")):
+        return "green"
+    return "cyan" if status.endswith("_IN_PROGRESS") else ""
+
+
+def duration(seconds: float) -> str:
+    """Write a length of time for people."""
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{max(seconds, 0):.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+def short(reason: str) -> str:
+    """Return a reason in one line of bearable length."""
+    text = plain(reason)
+    return text if len(text) <= _REASON_CHARACTERS else text[: _REASON_CHARACTERS - 1] + "…"
+
+
+def say(text: str) -> None:
+    """Print one line for people to standard error, where programs do not read."""
+    print(text, file=sys.stderr)

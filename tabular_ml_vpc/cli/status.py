@@ -1,0 +1,180 @@
+"""``python build.py status``: the stacks, the pipeline, the endpoint and Studio at one glance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from tabular_ml_vpc.cli import stack_view
+from tabular_ml_vpc.cli.console import console, print_json
+from tabular_ml_vpc.cli.options import json_option, target_options
+from tabular_ml_vpc.cli.stack_view import style_of
+from tabular_ml_vpc.operations import deployment, stacks
+from tabular_ml_vpc.operations.operation import StackOperation, first_cause, past_events
+from tabular_ml_vpc.operations.runs import deployed
+from tabular_ml_vpc.operations.stacks import StackNode
+from tabular_ml_vpc.operations.target import Target, open_target, told_in_one_line
+from tabular_ml_vpc.operations.workload import Workload
+
+
+@click.command(
+    epilog="""\b
+python build.py status
+python build.py status --watch               follow an operation that runs
+python build.py status --json
+"""
+)
+@click.option("--watch", is_flag=True, help="Follow the operation that runs until it ends.")
+@target_options
+@json_option
+def command(
+    watch: bool, profile: str | None, region: str | None, stack_name: str, as_json: bool
+) -> int:
+    """Show the stack, those nested in it, the last run, the endpoint and Studio.
+
+    Ends with 1 if the stack is stuck: it takes no update before it is mended.
+    """
+    with told_in_one_line():
+        target = open_target(profile, region, stack_name)
+        node = stacks.tree(target, stacks.need(target))
+        if watch and node.stack.busy:
+            node = _watch(target, node, as_json)
+        found = _read(target, node, Workload.of(target, node))
+        if as_json:
+            print_json(found)
+        else:
+            _show(target, node, found)
+    return 1 if (found["problem"] or {}).get("command") else 0
+
+
+def _watch(target: Target, node: StackNode, as_json: bool) -> StackNode:
+
+    operation = StackOperation(target)
+    out = stack_view.console(to_stderr=as_json)
+    totals = {child.title: len(child.resources) for child in node.children}
+    with stack_view.following(out, totals) as observe:
+        after = operation.follow(node.stack.id, observe)
+    return stacks.tree(target, after)
+
+
+def _read(target: Target, node: StackNode, workload: Workload) -> dict[str, Any]:
+    """Return everything that is shown, as plain values."""
+    execution = next(iter(workload.executions(1)), None)
+    endpoint = workload.endpoint_status()
+    apps, spaces = len(workload.apps()), len(workload.spaces())
+    return {
+        "stack": _stack(node),
+        "problem": _problem(target, node),
+        "pipeline": workload.pipeline,
+        "last_execution": execution
+        and {
+            "name": execution["PipelineExecutionArn"].rpartition("/")[2],
+            "status": execution["PipelineExecutionStatus"],
+            "started": f"{execution['StartTime']:%Y-%m-%d %H:%M %Z}",
+        },
+        "endpoint": {
+            "name": workload.endpoint,
+            "status": endpoint["EndpointStatus"] if endpoint else None,
+            "problem": _endpoint_problem(workload, endpoint),
+        },
+        "studio": {
+            "domain": workload.domain,
+            "apps": apps,
+            "spaces": spaces,
+        },
+        "unseen": sorted(workload.unseen),
+    }
+
+
+def _endpoint_problem(workload: Workload, found: Mapping[str, Any] | None) -> str | None:
+
+    if found is None or found["EndpointStatus"] != deployed.FAILED:
+        return None
+    return deployed.failed(workload, found)
+
+
+def _stack(node: StackNode) -> dict[str, Any]:
+    changed = node.stack.updated or node.stack.created
+    return {
+        "title": node.title,
+        "status": node.stack.status,
+        "changed": changed.isoformat(),
+        "resources": dict(Counter(one.status for one in node.resources)),
+        "nested": [_stack(child) for child in node.children],
+    }
+
+
+def _problem(target: Target, node: StackNode) -> dict[str, str] | None:
+    """Return why a stack is stuck, and what mends it."""
+    problem = deployment.blocked(node.stack)
+    rolled_back = node.stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    if not rolled_back and (problem is None or not problem.mend):
+        return None
+    cause = first_cause(past_events(target, node.stack.id))
+    return {
+        "reason": problem.reason if problem else "its last update failed and was taken back",
+        "cause": f"{cause.place}: {cause.reason}" if cause else "",
+        "command": f"python build.py deploy --mend{target.options()}" if problem else "",
+    }
+
+
+def _show(target: Target, node: StackNode, found: dict[str, Any]) -> None:
+
+    out = console()
+    out.print(_tree(node))
+    _show_problem(out, found["problem"])
+    execution = found["last_execution"]
+    last = f"{execution['status']} (started {execution['started']})" if execution else "none yet"
+    endpoint, studio = found["endpoint"], found["studio"]
+    there = endpoint["status"] or "not there; a run that passes the gate makes it"
+    out.print(f"pipeline  {found['pipeline'] or 'none'}; last run: {last}", markup=False)
+    out.print(f"endpoint  {endpoint['name'] or 'none'}: {there}", markup=False)
+    if endpoint["problem"]:
+        out.print(f"Of note: {endpoint['problem']}.", style="red", markup=False, soft_wrap=True)
+    out.print(
+        f"Studio    {studio['domain'] or 'none'}: {studio['apps']} apps run, "
+        f"{studio['spaces']} spaces",
+        markup=False,
+    )
+    if found["unseen"]:
+        out.print(f"Not seen, since rights are missing: {', '.join(found['unseen'])}")
+    if node.stack.busy:
+        out.print(f"An operation runs: `python build.py status --watch{target.options()}`")
+
+
+def _tree(node: StackNode) -> Tree:
+
+    branch = Tree(_line(node), guide_style="dim")
+    for child in node.children:
+        branch.children.append(_tree(child))
+    return branch
+
+
+def _line(node: StackNode) -> Any:
+
+    text = Text(node.title, style="bold")
+    text.append(f"  {node.stack.status}", style=style_of(node.stack.status))
+    changed = node.stack.updated or node.stack.created
+    text.append(f"  {len(node.resources)} resources, {changed:%Y-%m-%d %H:%M %Z}", style="dim")
+    for resource in node.resources:
+        if resource.status.endswith("_FAILED"):
+            reason = " ".join(resource.reason.split())
+            text.append(f"\n  {resource.logical_id} {resource.status}: {reason}", style="red")
+    return text
+
+
+def _show_problem(out: Console, problem: dict[str, str] | None) -> None:
+    if problem is None:
+        return
+    stuck = "It is stuck: " if problem["command"] else "Of note: "
+    out.print(f"{stuck}{problem['reason']}.", style="red", markup=False)
+    if problem["cause"]:
+        out.print(f"First cause: {problem['cause']}", style="red", markup=False, soft_wrap=True)
+    if problem["command"]:
+        out.print(f"Once the reason is gone: {problem['command']}", markup=False)

@@ -1,0 +1,115 @@
+"""How CloudFormation talks to the function behind a custom resource.
+
+Source: "Custom resource request and response objects", CloudFormation User Guide: the answer
+holds at most 4,096 bytes, repeats the ids of the request, and names a physical id.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from typing import Any
+
+from ministack.core.concurrency import spawn_background
+from ministack.services import lambda_svc
+from ministack.services.cloudformation import custom_resource as stock
+
+from tabular_ml_vpc.local.emulator.stack_phases import PartlyCreatedError
+
+LARGEST_ANSWER = 4096
+LONGEST_PHYSICAL_ID = 1024
+REPEATED = ("StackId", "RequestId", "LogicalResourceId")
+
+FunctionResponse = dict[str, Any]
+
+
+class FunctionResponseError(Exception):
+    """An answer that fails the resource; its text is the reason."""
+
+
+def invoke(
+    request_type: str,
+    logical_id: str,
+    props: dict[str, Any],
+    stack_name: str,
+    stack_id: str,
+    resource_type: str,
+    physical_id: str | None = None,
+    old_props: dict[str, Any] | None = None,
+) -> tuple[str, dict[str, Any]]:
+    """Send one request and wait for its answer; the signature is ministack's, which calls it."""
+    request = {
+        "RequestType": request_type,
+        "RequestId": secrets.token_hex(16),
+        "StackId": stack_id,
+        "ResourceType": resource_type,
+        "LogicalResourceId": logical_id,
+        "ResourceProperties": stock._normalise_resource_properties(props),
+    }
+    if physical_id is not None:
+        request["PhysicalResourceId"] = physical_id
+    if old_props is not None:
+        request["OldResourceProperties"] = stock._normalise_resource_properties(old_props)
+    timeout = int(props.get("ServiceTimeout", 3600))
+    answer: FunctionResponse = {}
+    try:
+        answer = _exchange(props["ServiceToken"], request, timeout)
+        _check(request, answer)
+    except FunctionResponseError as failure:
+        if request_type != "Create":
+            raise RuntimeError(str(failure)) from None
+        made = answer.get("PhysicalResourceId") or f"{stack_name}-{logical_id}-{_suffix()}"
+        raise PartlyCreatedError(str(failure), str(made)) from None
+    return answer["PhysicalResourceId"], answer.get("Data") or {}
+
+
+def _suffix() -> str:
+    return secrets.token_hex(4).upper()
+
+
+def _exchange(service_token: str, request: dict[str, Any], timeout: int) -> FunctionResponse:
+    """Invoke the function as an event and wait for what it puts to the response URL."""
+    record, config, _name = lambda_svc._get_func_record_for_ref(service_token)
+    if record is None or config is None:
+        raise ValueError(f"Function not found: {service_token}")
+    token = secrets.token_hex(16)
+    answered: threading.Event = stock.register_token(token)
+    execution = lambda_svc._execution_record_for_config(record, config)
+    event = {**request, "ResponseURL": stock._response_url(token)}
+    spawn_background(lambda_svc._execute_function_with_config_scope, execution, event)
+    answered.wait(timeout)
+    with stock._lock:
+        entry = stock._pending.pop(token, None)
+    if not entry or entry["result"] is None:
+        raise FunctionResponseError(
+            "CloudFormation did not receive a response from your Custom Resource. "
+            f"Please check your logs for requestId [{request['RequestId']}]. "
+            f"(waited {timeout} s)"
+        )
+    answer: FunctionResponse = entry["result"]
+    return answer
+
+
+def _check(request: dict[str, Any], answer: FunctionResponse) -> None:
+    """Raise AnswerError for a FAILED answer or one that breaks the contract."""
+    if len(json.dumps(answer)) > LARGEST_ANSWER:
+        raise FunctionResponseError("Response object is too long.")
+    wrong = [name for name in REPEATED if answer.get(name) != request[name]]
+    if wrong:
+        raise FunctionResponseError(
+            f"Invalid response object: {', '.join(wrong)} not as requested."
+        )
+    if answer.get("Status") != "SUCCESS":
+        reason = answer.get("Reason") or "Invalid response object: no Status and Reason."
+        raise FunctionResponseError(
+            f"Received response status [FAILED] from custom resource. Message: {reason}"
+        )
+    physical_id = answer.get("PhysicalResourceId")
+    if not physical_id or len(str(physical_id)) > LONGEST_PHYSICAL_ID:
+        raise FunctionResponseError("Invalid PhysicalResourceId")
+
+
+def register() -> None:
+    """Put this exchange in the place of ministack's."""
+    stock.invoke_custom_resource = invoke

@@ -1,0 +1,119 @@
+"""The emulated S3 as jobs reach it: through the gateway, with the rights of the job's role.
+
+What a job's role may not read or write is refused here as it is on AWS, by its policies, the
+bucket's and its boundary. Source: "How to use SageMaker AI execution roles", SageMaker developer
+guide: SageMaker downloads and uploads with the role of the job.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from boto3.session import Session
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from ministack.core import tls
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import iam, sts
+
+from tabular_ml_vpc.local.store import StoreError, local_name
+
+HOST = "127.0.0.1"
+SCHEME = "s3://"
+
+
+def session_of(role_arn: str, name: str) -> Session:
+    """Return a session as SageMaker has it once it assumed a role; raises `StoreError`."""
+    account, role = get_account_id(), role_arn.rsplit("/", 1)[-1]
+    if role not in iam._roles:
+        raise StoreError(f"the role {role_arn} does not exist")
+    key, secret, token = (secrets.token_hex(16) for _ in range(3))
+    key = f"ASIA{hashlib.sha256(key.encode()).hexdigest()[:16].upper()}"
+    sts.register_session(
+        key,
+        {
+            "Arn": f"arn:aws:sts::{account}:assumed-role/{role}/SageMaker-{name[:40]}",
+            "UserId": f"{role}:SageMaker",
+            "SecretAccessKey": secret,
+            "SessionToken": token,
+        },
+    )
+    return Session(key, secret, token, get_region())
+
+
+class RoleStore:
+    """An `ObjectStore` (`tabular_ml_vpc.local.store`) in the emulated S3, for one job's role."""
+
+    def __init__(self, role_arn: str, name: str, key_arn: str = "") -> None:
+        """Objects are written encrypted with `key_arn`, where the job names one."""
+        self._client = session_of(role_arn, name).client(
+            "s3",
+            endpoint_url=f"https://{HOST}:{os.environ['GATEWAY_PORT']}",
+            verify=tls.resolve_tls_material()[0],
+            config=Config(s3={"addressing_style": "path"}),
+        )
+        self._encryption = (
+            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key_arn} if key_arn else {}
+        )
+
+    def fetch(self, uri: str, folder: Path) -> None:
+        """Copy every object whose key begins with `uri` into `folder`, named by `local_name`.
+
+        Raises `StoreError` where there is none or the role may not.
+        """
+        bucket, prefix = _split(uri)
+        keys = list(self._matching(uri, bucket, prefix))
+        if not keys:
+            raise StoreError(f"there are no objects under {uri}")
+        for key in keys:
+            target = folder / local_name(key, prefix)
+            if not target.resolve().is_relative_to(folder.resolve()):
+                raise StoreError(f"s3://{bucket}/{key} leads out of its folder")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(self.read(f"{SCHEME}{bucket}/{key}"))
+
+    def put_folder(self, folder: Path, uri: str) -> None:
+        """Store every file in `folder`, at any depth, under `uri`."""
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                self.put_file(file, f"{uri.rstrip('/')}/{file.relative_to(folder).as_posix()}")
+
+    def put_file(self, file: Path, uri: str) -> None:
+        """Store one file as `uri`; raises `StoreError` where the role may not."""
+        bucket, key = _split(uri)
+        with file.open("rb") as body:
+            self._ask("put_object", uri, Bucket=bucket, Key=key, Body=body, **self._encryption)
+
+    def read(self, uri: str) -> bytes:
+        """Return an object's bytes; raises `StoreError` if there is none or the role may not."""
+        bucket, key = _split(uri)
+        return bytes(self._ask("get_object", uri, Bucket=bucket, Key=key)["Body"].read())
+
+    def _matching(self, uri: str, bucket: str, prefix: str) -> Iterator[str]:
+        more: dict[str, str] = {}
+        while True:
+            page = self._ask("list_objects_v2", uri, Bucket=bucket, Prefix=prefix, **more)
+            found = (item["Key"] for item in page.get("Contents", []))
+            yield from (key for key in found if not key.endswith("/"))
+            if not page.get("NextContinuationToken"):
+                return
+            more = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def _ask(self, operation: str, uri: str, **request: Any) -> Any:
+        try:
+            return getattr(self._client, operation)(**request)
+        except ClientError as error:
+            told = error.response.get("Error", {})
+            raise StoreError(f"{uri}: {told.get('Code')}: {told.get('Message')}") from error
+
+
+def _split(uri: str) -> tuple[str, str]:
+    bucket, _, key = uri.removeprefix(SCHEME).partition("/")
+    if not uri.startswith(SCHEME) or not bucket:
+        raise StoreError(f"{uri!r} is no S3 URI (s3://bucket/key)")
+    return bucket, key

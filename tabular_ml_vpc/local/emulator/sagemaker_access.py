@@ -1,0 +1,182 @@
+"""Which rights a SageMaker request needs: actions, resource ARNs and condition keys.
+
+Source: "Actions, resources, and condition keys for Amazon SageMaker AI", Service Authorization
+Reference. A role that is handed over needs iam:PassRole, tags on creation need AddTags.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ministack.core import iam_evaluator
+from ministack.core.iam_evaluator import AuthError, EvalContext, enforce
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import iam
+
+from tabular_ml_vpc.local.emulator.sagemaker_store import KINDS, Fields, Store, arn_of
+
+VERBS = ("Create", "Describe", "Update", "Delete")
+ROLE_FIELDS = ("RoleArn", "ExecutionRoleArn", "ExecutionRole")
+
+# Requests about other resources than the one that their name says.
+PATHS = {
+    "CreatePresignedDomainUrl": ("user-profile/{DomainId}/{UserProfileName}",),
+    "ListModelPackages": ("model-package/{ModelPackageGroupName}/*",),
+    "ListPipelineExecutions": ("pipeline/{PipelineName}",),
+    "StartPipelineExecution": ("pipeline/{PipelineName}",),
+    "InvokeEndpoint": ("endpoint/{EndpointName}",),
+    "StopProcessingJob": ("processing-job/{ProcessingJobName}",),
+    "StopTrainingJob": ("training-job/{TrainingJobName}",),
+    "CreateEndpoint": ("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"),
+    "UpdateEndpoint": ("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"),
+    "CreateModelPackage": (
+        "model-package/{ModelPackageGroupName}/*",
+        "model-package-group/{ModelPackageGroupName}",
+    ),
+}
+
+AccessCheck = tuple[str, str, Fields]
+
+
+def refusal(
+    store: Store, operation: str, request: Fields, access_key: str, region: str
+) -> tuple[str, str, Any] | None:
+    """Return the first refused action with its resource and result, or None if all is allowed."""
+    for action, arn, context in checks(store, operation, request):
+        service = action.partition(":")[0]
+        result = enforce(access_key, action, service, region, arn, context)
+        if result is not None and not isinstance(result, AuthError):
+            return action, arn, result
+    return None
+
+
+def refusal_of_role(store: Store, role_arn: str, operation: str, request: Fields) -> str:
+    """Return the first action that a role lacks for what SageMaker does with it, or nothing.
+
+    A role that does not exist here is not checked: small tests name any role.
+    """
+    account, name = get_account_id(), role_arn.rsplit("/", 1)[-1]
+    if name not in iam._roles:
+        return ""
+    policies = iam_evaluator._gather_role_policies(name, account)
+    limits = iam_evaluator._permissions_boundary(iam._roles, name, account)
+    for action, arn, keys in checks(store, operation, request):
+        context = EvalContext(
+            principal_arn=f"arn:aws:sts::{account}:assumed-role/{name}/SageMaker",
+            principal_type="AssumedRole",
+            principal_account=account,
+            action=action,
+            resource_arn=arn,
+            region=get_region(),
+            service_context={key.lower(): value for key, value in keys.items()},
+        )
+        if iam_evaluator.evaluate(context, policies, *limits).decision != "Allow":
+            return f"{role_arn} is not authorized to perform: {action} on resource: {arn}"
+    return ""
+
+
+def checks(store: Store, operation: str, request: Fields) -> list[AccessCheck]:
+    """Return every right that a request needs."""
+    arns = _resources(store, operation, request)
+    context = _context(request)
+    found: list[AccessCheck] = []
+    for arn in arns:
+        tags = store.records[arn].tags if arn in store.records else {}
+        keys = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
+        keys |= {f"sagemaker:ResourceTag/{key}": value for key, value in tags.items()}
+        found.append((f"sagemaker:{operation}", arn, {**context, **keys}))
+    if operation.startswith("Create") and request.get("Tags"):
+        tagging = {**context, "sagemaker:TaggingAction": operation}
+        found.append(("sagemaker:AddTags", arns[0], tagging))
+    passed = {"iam:PassedToService": "sagemaker.amazonaws.com"}
+    found += [("iam:PassRole", role, passed) for role in _roles(request)]
+    return found
+
+
+def _roles(request: Fields) -> list[str]:
+    return sorted({request[name] for name in ROLE_FIELDS if name in request})
+
+
+def _resources(store: Store, operation: str, request: Fields) -> list[str]:
+    """Return the ARNs that a request is about; `*` where the action knows no resource."""
+    for name in ("ResourceArn", "PipelineExecutionArn"):
+        if name in request:
+            return [request[name]]
+    names = _Names(request)
+    paths = PATHS.get(operation)
+    if paths:
+        return [arn_of(path.format_map(names)) for path in paths]
+    for verb in VERBS:
+        kind = operation.removeprefix(verb)
+        if operation.startswith(verb) and kind in KINDS:
+            return [_own_arn(store, verb, kind, request)]
+    return ["*"]
+
+
+def _own_arn(store: Store, verb: str, kind: str, request: Fields) -> str:
+    existing = store.find(kind, request) if verb != "Create" else None
+    if existing:
+        return existing.arn
+    owner = request.get("SpaceName") or request.get("UserProfileName") or "*"
+    return arn_of(KINDS[kind].arn.format_map(_Names({**request, "owner": owner})))
+
+
+class _Names(dict[str, str]):
+    """The fields of a request, with `*` for those that it does not have."""
+
+    def __missing__(self, _key: str) -> str:
+        return "*"
+
+
+def _context(request: Fields) -> Fields:
+    """Return the condition keys that a request carries."""
+    tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags") or [] if "Value" in tag}
+    context: Fields = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    if tags or "TagKeys" in request:
+        context["aws:TagKeys"] = [*tags, *request.get("TagKeys", [])]
+    network = request.get("VpcConfig") or (request.get("NetworkConfig") or {}).get("VpcConfig")
+    if network:
+        context["sagemaker:VpcSubnets"] = network.get("Subnets", [])
+        context["sagemaker:VpcSecurityGroupIds"] = network.get("SecurityGroupIds", [])
+    settings = {**request, **(request.get("NetworkConfig") or {})}
+    for key, name in (
+        ("sagemaker:NetworkIsolation", "EnableNetworkIsolation"),
+        ("sagemaker:InterContainerTrafficEncryption", "EnableInterContainerTrafficEncryption"),
+    ):
+        if name in settings:
+            context[key] = str(settings[name]).lower()
+    context |= {**_keys(request), **_machines(request)}
+    owner = (request.get("OwnershipSettings") or {}).get("OwnerUserProfileName")
+    if owner:
+        profile = arn_of(f"user-profile/{request['DomainId']}/{owner}")
+        context["sagemaker:OwnerUserProfileArn"] = profile
+    sharing = (request.get("SpaceSharingSettings") or {}).get("SharingType")
+    if sharing:
+        context["sagemaker:SpaceSharingType"] = sharing
+    return context
+
+
+def _keys(request: Fields) -> Fields:
+    """Return the condition keys for the encryption of volumes and outputs."""
+    machines = request.get("ResourceConfig") or (request.get("ProcessingResources") or {}).get(
+        "ClusterConfig", {}
+    )
+    output = request.get("OutputDataConfig") or request.get("ProcessingOutputConfig") or {}
+    found = {
+        "sagemaker:VolumeKmsKeyArn": machines.get("VolumeKmsKeyId") or request.get("KmsKeyId"),
+        "sagemaker:OutputKmsKeyArn": output.get("KmsKeyId"),
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _machines(request: Fields) -> Fields:
+    """Return the condition keys for what runs, and for how long at most."""
+    cluster = (request.get("ProcessingResources") or {}).get("ClusterConfig")
+    machines = [
+        request.get("ResourceConfig") or cluster or request.get("ResourceSpec") or {},
+        *request.get("ProductionVariants", []),
+    ]
+    types = [one["InstanceType"] for one in machines if "InstanceType" in one]
+    seconds = (request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds")
+    found = {"sagemaker:InstanceTypes": types, "sagemaker:MaxRuntimeInSeconds": str(seconds or "")}
+    return {key: value for key, value in found.items() if value}

@@ -1,0 +1,360 @@
+"""The phases of a stack operation, as CloudFormation has them.
+
+Ministack deletes what an update replaced or removed before the update has ended, and a nested
+stack's leftovers before its siblings have succeeded. Here, as in "Update stack events" and
+"Nested stacks" of the CloudFormation User Guide:
+
+- leftovers are deleted after the whole update succeeded, while the status is
+  UPDATE_COMPLETE_CLEANUP_IN_PROGRESS; a nested stack's when its root gets there;
+- a root that fails rolls such a nested stack back with nothing lost;
+- what a failed Create may have left behind is deleted in the rollback;
+- a resource on which an undeleted one depends is not deleted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from ministack.core.concurrency import run_reentrant
+from ministack.services import cloudformation
+from ministack.services.cloudformation import changesets, handlers, provisioners, stacks
+
+StackRecord = dict[str, Any]
+
+CLEANUP = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
+STACK_TYPE = "AWS::CloudFormation::Stack"
+
+_running: ContextVar[str] = ContextVar("stack whose operation runs")
+_loop: ContextVar[asyncio.AbstractEventLoop] = ContextVar("event loop of the gateway")
+
+_stock_deploy = stacks._deploy_stack_async
+_stock_roll_back = stacks._roll_back_operation
+_stock_continue = stacks._continue_update_rollback_async
+_stock_delete_stack = stacks._delete_stack_async
+_stock_delete_resource = stacks._delete_resource
+_stock_provision = stacks._provision_resource
+_stock_delete_predecessor = provisioners._delete_predecessor
+
+
+class PartlyCreatedError(Exception):
+    """A Create failed but may have made something under this physical id."""
+
+    def __init__(self, reason: str, physical_id: str) -> None:
+        """Keep the reason for the event and the id for the Delete of the rollback."""
+        super().__init__(reason)
+        self.physical_id = physical_id
+
+
+@dataclass(frozen=True)
+class PendingDeletion:
+    """What a successful update still has to delete."""
+
+    logical_id: str
+    resource_type: str
+    physical_id: str
+    delete: Callable[[], None]
+    record: dict[str, Any] | None
+
+
+def stack_named(name_or_arn: str) -> StackRecord:
+    """Return the record of a stack; an ARN holds the name after its first slash."""
+    name = name_or_arn.split("/")[1] if name_or_arn.startswith("arn:") else name_or_arn
+    found: StackRecord = cloudformation._stacks.get(name) or {}
+    return found
+
+
+def on_loop(coroutine: Awaitable[Any]) -> Any:
+    """Run a coroutine on the gateway's loop from a worker thread and wait for its result."""
+
+    async def wait() -> Any:
+        return await coroutine
+
+    return asyncio.run_coroutine_threadsafe(wait(), _loop.get()).result()
+
+
+def event(
+    stack: StackRecord, resource: tuple[str, str], status: str, reason: str, pid: str
+) -> None:
+    """Record one stack event; `resource` is logical id and type."""
+    stacks._add_event(stack["StackId"], stack["StackName"], *resource, status, reason, pid)
+
+
+def _stack_event(stack: StackRecord, status: str) -> None:
+    stack["StackStatus"] = status
+    event(stack, (stack["StackName"], STACK_TYPE), status, "", stack["StackId"])
+
+
+async def deploy(
+    stack_name: str,
+    stack_id: str,
+    template: dict[str, Any],
+    param_values: dict[str, Any],
+    disable_rollback: bool,
+    tags: list[dict[str, str]],
+    is_update: bool = False,
+    previous_stack: StackRecord | None = None,
+    retain_except_on_create: bool = False,
+    imports: dict[str, Any] | None = None,
+) -> None:
+    """Create or update a stack; the signature is the one of ministack, which calls it."""
+    _running.set(stack_name)
+    _loop.set(asyncio.get_running_loop())
+    stack = cloudformation._stacks[stack_name]
+    stack["_leftovers"] = []
+    stack["_attempted"] = template  # ministack notes the template only once all is well
+    await _stock_deploy(
+        stack_name,
+        stack_id,
+        template,
+        param_values,
+        disable_rollback,
+        tags,
+        is_update=is_update,
+        previous_stack=previous_stack,
+        retain_except_on_create=retain_except_on_create,
+        imports=imports,
+    )
+    if stack["StackStatus"] != "UPDATE_COMPLETE" or previous_stack is None:
+        return
+    cloudformation._stack_events[stack_id].pop()
+    stack["_undo"] = _undo_operation(stack, previous_stack, template, param_values)
+    _stack_event(stack, CLEANUP)
+    if not stack.get("ParentId"):
+        await run_reentrant(finish_update, stack)
+
+
+def _undo_operation(
+    stack: StackRecord,
+    previous: StackRecord,
+    template: dict[str, Any],
+    param_values: dict[str, Any],
+) -> dict[str, Any]:
+    """Return what ministack's rollback needs to undo an update that has ended well."""
+    resources = template.get("Resources", {})
+    ordered = stacks._topological_sort(resources, stack["_conditions"])
+    operation: dict[str, Any] = stacks._failed_operation(
+        True,
+        previous,
+        [name for name in ordered if name in stack["_resources"]],
+        None,
+        None,
+        [leftover.logical_id for leftover in stack["_leftovers"]],
+        False,
+        template,
+        param_values,
+        False,
+        stack.get("Tags"),
+        previous.get("Tags"),
+    )
+    return operation
+
+
+def finish_update(stack: StackRecord) -> None:
+    """Delete what the update left over, here and in the nested stacks, and complete it."""
+    for leftover in stack.pop("_leftovers", []):
+        _delete_leftover(stack, leftover)
+    stack.pop("_undo", None)
+    ordered = stacks._topological_sort(
+        stack["_template"].get("Resources", {}), stack["_conditions"]
+    )
+    for logical_id in reversed(ordered):
+        record = stack["_resources"].get(logical_id, {})
+        if record.get("ResourceType") == STACK_TYPE:
+            child = stack_named(record["PhysicalResourceId"])
+            if child.get("StackStatus") == CLEANUP:
+                finish_update(child)
+    _stack_event(stack, "UPDATE_COMPLETE")
+
+
+def _delete_leftover(stack: StackRecord, leftover: PendingDeletion) -> None:
+    """Delete one leftover; a failure is an event, and never fails the update."""
+    resource = (leftover.logical_id, leftover.resource_type)
+    event(stack, resource, "DELETE_IN_PROGRESS", "", leftover.physical_id)
+    try:
+        leftover.delete()
+    except Exception as failure:  # noqa: BLE001 (CloudFormation goes on whatever happened)
+        event(stack, resource, "DELETE_FAILED", str(failure), leftover.physical_id)
+        if leftover.record is not None:
+            kept = {**leftover.record, "ResourceStatus": "DELETE_FAILED"}
+            stack["_resources"].setdefault(leftover.logical_id, kept)
+    else:
+        event(stack, resource, "DELETE_COMPLETE", "", leftover.physical_id)
+
+
+async def roll_back(
+    stack_name: str,
+    stack_id: str,
+    stack: StackRecord,
+    operation: dict[str, Any],
+    reason_override: str = "",
+) -> None:
+    """Roll an operation back, and keep what could not be deleted for the next deletion."""
+    _running.set(stack_name)
+    _loop.set(asyncio.get_running_loop())
+    stack["_undeleted"] = set()
+    stack.pop("_leftovers", None)
+    stack.pop("_undo", None)
+    operation["created"] += stack.pop("_failed_creates", [])
+    before = dict(stack["_resources"])
+    await _stock_roll_back(stack_name, stack_id, stack, operation, reason_override)
+    if stack["StackStatus"] == "ROLLBACK_FAILED":
+        for logical_id in stack.get("_rollback_failed", {}):
+            stack["_resources"][logical_id] = before[logical_id]
+
+
+async def continue_rollback(stack_name: str, stack_id: str, resources_to_skip: Any) -> None:
+    """Continue a rollback; the nested stacks among its resources need to know the loop."""
+    _running.set(stack_name)
+    _loop.set(asyncio.get_running_loop())
+    await _stock_continue(stack_name, stack_id, resources_to_skip)
+
+
+async def delete_stack(
+    stack_name: str, stack_id: str, retain_resources: tuple[str, ...] = (), force: bool = False
+) -> None:
+    """Delete a stack; the signature is the one of ministack, which calls it."""
+    _running.set(stack_name)
+    _loop.set(asyncio.get_running_loop())
+    stack = stack_named(stack_name)
+    stack["_undeleted"] = set()
+    stack.pop("_failed_creates", None)
+    await _stock_delete_stack(stack_name, stack_id, retain_resources, force)
+
+
+def provision(
+    resource_type: str, logical_id: str, props: dict[str, Any], stack_name: str
+) -> tuple[str, dict[str, Any]]:
+    """Create a resource, and remember a failed one that may have left something behind."""
+    try:
+        created: tuple[str, dict[str, Any]] = _stock_provision(
+            resource_type, logical_id, props, stack_name
+        )
+    except PartlyCreatedError as failure:
+        stack = stack_named(stack_name)
+        stack["_resources"][logical_id] = {
+            "PhysicalResourceId": failure.physical_id,
+            "ResourceType": resource_type,
+            "ResourceStatus": "CREATE_FAILED",
+            "LogicalResourceId": logical_id,
+            "Properties": props,
+            "Attributes": {},
+            "Timestamp": stacks.now_iso(),
+        }
+        stack.setdefault("_failed_creates", []).append(logical_id)
+        raise
+    return created
+
+
+def delete_resource(
+    resource_type: str,
+    physical_id: str,
+    props: dict[str, Any],
+    stack_name: str = "",
+    logical_id: str = "",
+) -> None:
+    """Delete a resource now, or after the update where ministack would do it too early."""
+    stack = stack_named(stack_name)
+
+    def delete() -> None:
+        _stock_delete_resource(resource_type, physical_id, props, stack_name, logical_id)
+
+    if stack.get("StackStatus") == "UPDATE_IN_PROGRESS":
+        record = stack["_resources"].get(logical_id)
+        stack["_leftovers"].append(
+            PendingDeletion(logical_id, resource_type, physical_id, delete, record)
+        )
+        return
+    try:
+        _refuse_if_needed(stack, logical_id)
+        delete()
+    except Exception:
+        stack.setdefault("_undeleted", set()).add(logical_id)
+        raise
+
+
+def _refuse_if_needed(stack: StackRecord, logical_id: str) -> None:
+    """Refuse to delete what an undeleted resource still depends on."""
+    undeleted = stack.get("_undeleted", set())
+    template = stack.get("_template") or stack.get("_attempted") or {}
+    resources = template.get("Resources", {})
+    needed = stacks._with_dependencies(undeleted, resources, set(resources)) - undeleted
+    if logical_id in needed:
+        message = f"not deleted: needed by {', '.join(sorted(undeleted))}, which still exists"
+        raise RuntimeError(message)
+
+
+def delete_predecessor(delete: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+    """Queue the deletion of a predecessor that a resource handler has replaced itself."""
+    if provisioners._RETAIN_REPLACED.get():
+        return
+    queue = provisioners._DEFERRED_PREDECESSOR_DELETES.get()
+    if queue is None:
+        delete(*args, **kwargs)
+        return
+    stack = stack_named(_running.get())
+
+    def later() -> None:
+        def run() -> None:
+            delete(*args, **kwargs)
+
+        physical_id = str(args[0]) if args else ""
+        stack["_leftovers"].append(PendingDeletion("", "replaced resource", physical_id, run, None))
+
+    queue.append((later, (), {}))
+
+
+def _forget_spent_change_sets(name: str) -> None:
+    """Drop change sets of this name that can no longer be executed.
+
+    The aws command names them by the second, and two deployments here end within one.
+    """
+    for arn, change_set in list(cloudformation._change_sets.items()):
+        spent = change_set["ExecutionStatus"] != "AVAILABLE"
+        if change_set["ChangeSetName"] == name and spent:
+            cloudformation._change_sets.pop(arn, None)
+
+
+def refuse_update_of_failed_creation() -> None:
+    """Refuse to update or create over a stack whose creation was rolled back."""
+    stock_create_change_set = handlers._ACTION_HANDLERS["CreateChangeSet"]
+    stock_create_stack = handlers._ACTION_HANDLERS["CreateStack"]
+
+    def status_of(params: dict[str, list[str]]) -> tuple[str, str]:
+        name = (params.get("StackName") or [""])[0]
+        stack = stack_named(name)
+        return stack.get("StackStatus", ""), stack.get("StackId", name)
+
+    def create_change_set(params: dict[str, list[str]]) -> Any:
+        status, stack_id = status_of(params)
+        if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"):
+            text = f"Stack:{stack_id} is in {status} state and can not be updated."
+            return changesets._error("ValidationError", text)
+        _forget_spent_change_sets(params["ChangeSetName"][0])
+        return stock_create_change_set(params)
+
+    def create_stack(params: dict[str, list[str]]) -> Any:
+        status, stack_id = status_of(params)
+        if status == "ROLLBACK_COMPLETE":
+            return handlers._error("AlreadyExistsException", f"Stack [{stack_id}] already exists")
+        return stock_create_stack(params)
+
+    handlers._ACTION_HANDLERS["CreateChangeSet"] = create_change_set
+    handlers._ACTION_HANDLERS["CreateStack"] = create_stack
+
+
+def register() -> None:
+    """Put these phases in the place of ministack's."""
+    for module in (stacks, handlers, changesets):
+        module._deploy_stack_async = deploy
+    for module in (stacks, handlers):
+        module._roll_back_operation = roll_back
+        module._delete_stack_async = delete_stack
+        module._continue_update_rollback_async = continue_rollback
+    stacks._provision_resource = provision
+    stacks._delete_resource = delete_resource
+    provisioners._delete_predecessor = delete_predecessor
+    refuse_update_of_failed_creation()

@@ -1,0 +1,224 @@
+"""Checks what the user gave before anything starts; the jobs check the rest of the table."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import gzip
+import re
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, Final
+
+from generator.errors import UsageError
+from pipeline.limits import parameter_room
+from pipeline.types import Json
+
+_GZIP: Final = b"\x1f\x8b"
+_DELIMITERS: Final = (",", ";", "\t", "|")
+_SHOWN_NAMES: Final = 20
+_SHOWN_CHARACTERS: Final = 40
+_PARQUET: Final = b"PAR1"
+_SEPARATOR: Final = re.compile(r"sep=[,;|\t]\s*", re.IGNORECASE)
+"""A first line of Excel's that is no row: it names what stands between cells."""
+_TRUTHS: Final = {"true": True, "false": False}
+
+
+class InputError(UsageError):
+    """The user's data or a parameter cannot be used; the text is one line for them."""
+
+
+def data_files(data: Path) -> list[Path]:
+    """The files of the user's table: one file, or all in a folder but hidden ones.
+
+    Raises:
+        InputError: there is none.
+
+    """
+    if data.is_file():
+        return [data]
+    if not data.is_dir():
+        raise InputError(f"--data: got {str(data)!r}: there is no such file or folder")
+    files = [path for path in sorted(data.rglob("*")) if path.is_file() and not _hidden(path, data)]
+    if not files:
+        raise InputError(f"--data: got {str(data)!r}: the folder holds no file")
+    return files
+
+
+def check_label(name: str, columns: Sequence[str], label: str, given: bool) -> None:
+    """Raise `InputError` unless the table `name` has the column `label`.
+
+    `given` says whether the user asked for this column, or it is the default.
+    """
+    if label not in columns:
+        close = difflib.get_close_matches(label, columns, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close and given else ""
+        got = f"got {label!r}" if given else f"not given, and {label!r} is the default"
+        raise InputError(
+            f"--label: {got}: {name} has no such column; it has {_names(columns)}{hint}"
+        )
+
+
+def check_column(option: str, name: str, columns: Sequence[str], wanted: str) -> None:
+    """Raise `InputError` unless the table `name` has the column `wanted` that `option` names."""
+    if wanted not in columns:
+        close = difflib.get_close_matches(wanted, columns, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise InputError(
+            f"{option}: got {wanted!r}: {name} has no such column; it has {_names(columns)}{hint}"
+        )
+
+
+def is_parquet(file: Path) -> bool:
+    """Whether a file is Parquet, by its first bytes."""
+    with file.open("rb") as opened:
+        return opened.read(len(_PARQUET)) == _PARQUET
+
+
+def header(file: Path) -> list[str]:
+    """The names of a CSV file's columns; raises `InputError` if it has none."""
+    rows = sample(file, 0)
+    if not rows or not any(rows[0]):
+        raise InputError(f"--data: got {str(file)!r}: the file is empty; a header line is needed")
+    return rows[0]
+
+
+def sample(file: Path, rows: int) -> list[list[str]]:
+    """The header and the first `rows` rows of a CSV file, gzip or not, as the jobs would read it.
+
+    Raises:
+        InputError: it cannot be read, or is no UTF-8 text.
+
+    """
+    try:
+        with _open(file) as text:
+            line = text.readline()
+            delimiter = line[4:5] if _SEPARATOR.fullmatch(line) else _delimiter(line)
+            if not _SEPARATOR.fullmatch(line):
+                text.seek(0)
+            found = list(islice(csv.reader(text, delimiter=delimiter), rows + 1))
+    except UnicodeDecodeError as error:
+        raise InputError(f"--data: got {str(file)!r}: the file is not UTF-8 text") from error
+    except (OSError, EOFError, zlib.error, csv.Error) as error:
+        raise InputError(f"--data: got {str(file)!r}: cannot be read: {error}") from error
+    return [[name.strip() for name in row] for row in found[:1]] + [row for row in found[1:] if row]
+
+
+def parse_settings(pairs: Iterable[str], definition: Json) -> Json:
+    """Parameters from `Name=Value` texts, each with the type that the definition declares.
+
+    Raises:
+        InputError: a pair has no `=`, a name is unknown, or a value is empty, of the wrong kind
+            or longer than a job's argument can be.
+
+    """
+    known = {item["Name"]: item for item in definition.get("Parameters", [])}
+    room = parameter_room(definition)
+    given: Json = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise InputError(
+                f"--set: got {pair!r}: Name=Value is needed, such as Preset=good_quality"
+            )
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+            raise InputError(f"--set: got {name!r}: there is no such parameter; {hint}")
+        given[name] = _typed(known[name], text, f"--set: got {name}=", room.get(name))
+    return given
+
+
+def parse_choices(
+    choices: Mapping[str, str], parameters: Mapping[str, str], definition: Json
+) -> dict[str, tuple[str, Any]]:
+    """Each chosen option with its typed value, by the parameter that `parameters` names for it.
+
+    Raises:
+        InputError: as `parse_settings`; the text begins with the option.
+
+    """
+    known = {item["Name"]: item for item in definition["Parameters"]}
+    room = parameter_room(definition)
+    return {
+        (name := parameters[option]): (
+            option,
+            _typed(known[name], text, f"{option}: got ", room.get(name)),
+        )
+        for option, text in choices.items()
+    }
+
+
+def with_defaults(definition: Json, given: Mapping[str, Any]) -> Json:
+    """`definition` with `given` as the defaults, so that `pipeline.validate` checks them too."""
+    parameters = [
+        item | ({"DefaultValue": given[item["Name"]]} if item["Name"] in given else {})
+        for item in definition["Parameters"]
+    ]
+    return definition | {"Parameters": parameters}
+
+
+def _typed(declaration: Json, text: str, told: str, room: int | None) -> Any:
+    """`text` as a value of the parameter; an error begins with `told` and the text.
+
+    The service takes no empty value, and a job's argument has at most `room` characters.
+    """
+    kind, allowed = declaration["Type"], declaration.get("EnumValues")
+    if not text:
+        raise InputError(f"{told}nothing: a value is needed; {_default(declaration)}")
+    if room is not None and len(text) > room:
+        raise InputError(
+            f"{told}{text[:_SHOWN_CHARACTERS]}... with {len(text)} characters: a job's argument "
+            f"holds at most {room} of them"
+        )
+    value = _converted(kind, text)
+    if value is None:
+        wanted = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+        raise InputError(f"{told}{text}: {wanted[kind]} is needed")
+    if allowed and value not in allowed:
+        raise InputError(f"{told}{text}: one of {', '.join(allowed)} is needed")
+    return value
+
+
+def _default(declaration: Json) -> str:
+    default = declaration.get("DefaultValue")
+    return "there is no default" if default is None else f"the default is {default}"
+
+
+def _converted(kind: str, text: str) -> Any:
+    """`text` as a value of a parameter type, or None."""
+    try:
+        if kind == "Integer":
+            return int(text)
+        if kind == "Float":
+            number = float(text)
+            return number if number - number == 0 else None  # neither infinite nor NaN
+    except ValueError:
+        return None
+    return _TRUTHS.get(text.lower()) if kind == "Boolean" else text
+
+
+def _hidden(path: Path, folder: Path) -> bool:
+    parts = path.relative_to(folder).parts
+    return any(part.startswith((".", "_")) for part in parts)
+
+
+def _open(file: Path) -> IO[str]:
+    with file.open("rb") as opened:
+        packed = opened.read(2) == _GZIP
+    if packed:
+        return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
+    return file.open(encoding="utf-8-sig", newline="")
+
+
+def _delimiter(line: str) -> str:
+    bare = "".join(line.split('"')[::2])
+    return max(_DELIMITERS, key=bare.count)
+
+
+def _names(columns: Sequence[str]) -> str:
+    more = len(columns) - _SHOWN_NAMES
+    shown = ", ".join(repr(name) for name in columns[:_SHOWN_NAMES])
+    return shown + (f" and {more} more" if more > 0 else "")

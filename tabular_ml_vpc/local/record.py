@@ -1,0 +1,125 @@
+"""What is known of a run: the run itself, its steps, and what became of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pipeline.types import Json
+
+
+class Status(StrEnum):
+    """How a step or a run stands, in the service's words ("API_PipelineExecutionStep")."""
+
+    EXECUTING = "Executing"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    STOPPED = "Stopped"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A condition that was decided: what stood left and right, and how it came out."""
+
+    comparison: str
+    left: Any
+    right: Any
+    outcome: bool
+    name: str = "value"
+    """What stood left, in words: a parameter, or the metric of the gate."""
+
+
+@dataclass
+class StepRecord:
+    """One step that was started. Times are UTC; `log` is the file that its process writes."""
+
+    name: str
+    kind: str
+    started: datetime
+    status: Status = Status.EXECUTING
+    ended: datetime | None = None
+    failure_reason: str = ""
+    metadata: Json = field(default_factory=dict)
+    description: Json = field(default_factory=dict)
+    gates: list[Gate] = field(default_factory=list)
+    metrics: dict[str, float] = field(default_factory=dict)
+    """What a job took: `cpu_seconds`, and `peak_bytes` of its largest process."""
+    log: Path | None = None
+
+    @property
+    def decisive(self) -> list[Gate]:
+        """What a condition compared first, and whatever did not hold."""
+        return [gate for number, gate in enumerate(self.gates) if not number or not gate.outcome]
+
+    @property
+    def seconds(self) -> float:
+        """Seconds from the step's start to its end, or to now."""
+        return ((self.ended or now()) - self.started).total_seconds()
+
+    def as_json(self) -> Json:
+        """The step with the fields that ListPipelineExecutionSteps answers, and its log."""
+        return {
+            "StepName": self.name,
+            "StepType": self.kind,
+            "StepStatus": str(self.status),
+            "StartTime": self.started.isoformat(),
+            "EndTime": self.ended.isoformat() if self.ended else None,
+            "Seconds": round(self.seconds, 3),
+            "FailureReason": self.failure_reason or None,
+            "Metadata": self.metadata,
+            "Metrics": self.metrics,
+            "Log": str(self.log) if self.log else None,
+        }
+
+
+@dataclass
+class ExecutionRecord:
+    """One run of a pipeline; `parameters` are all of them, as the run used them."""
+
+    id: str
+    arn: str
+    pipeline_name: str
+    parameters: Json
+    started: datetime
+    status: Status = Status.EXECUTING
+    ended: datetime | None = None
+    failure_reason: str = ""
+    refused: bool = False
+    """A `Fail` step ended the run: a decision of the pipeline, not a crash."""
+    steps: list[StepRecord] = field(default_factory=list)
+
+    def step(self, name: str) -> StepRecord | None:
+        """The step of this name, if it was started."""
+        return next((step for step in self.steps if step.name == name), None)
+
+    def compared_by(self, condition: str) -> list[Gate]:
+        """What the condition of this name compared, as far as it decided."""
+        step = self.step(condition)
+        return step.decisive if step else []
+
+    @property
+    def seconds(self) -> float:
+        """Seconds from the run's start to its end, or to now."""
+        return ((self.ended or now()) - self.started).total_seconds()
+
+    def as_json(self) -> Json:
+        """The run as plain JSON."""
+        return {
+            "PipelineExecutionArn": self.arn,
+            "PipelineExecutionStatus": str(self.status),
+            "PipelineParameters": self.parameters,
+            "StartTime": self.started.isoformat(),
+            "EndTime": self.ended.isoformat() if self.ended else None,
+            "Seconds": round(self.seconds, 3),
+            "FailureReason": self.failure_reason or None,
+            "Refused": self.refused,
+            "Steps": [step.as_json() for step in self.steps],
+        }
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,314 @@
+"""What an update would do, as a tree: from a nested change set, or where AWS gives none, forecast.
+
+A change set that includes nested stacks is CloudFormation's own word for it. Where its parts for
+nested stacks are missing (creating them can fail where a value of another stack is taken apart,
+aws-cloudformation/cloudformation-coverage-roadmap#759), the templates are compared instead
+(``tabular_ml_vpc.operations.forecast``).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from generator.errors import CommandError
+from pipeline.types import JsonView
+from tabular_ml_vpc.operations.stacks import STACK_TYPE
+from tabular_ml_vpc.operations.target import Target, code_of, message_of
+
+TAGS: Final = "Tags"
+CAPABILITIES: Final = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM")
+_NOTHING: Final = ("didn't contain changes", "No updates are to be performed", "no changes")
+_LATER: Final = "changeSet:KNOWN_AFTER_APPLY"
+"""Stands for a value that is known only when another stack was updated (roadmap#2113)."""
+_PENDING: Final = frozenset({"CREATE_PENDING", "CREATE_IN_PROGRESS"})
+_ABSENT: Final = frozenset({"ChangeSetNotFound", "ChangeSetNotFoundException"})
+_DISCARD_LOOKS: Final = 30
+_UNDECIDED: Final = frozenset({"Automatic", "NoModification"})
+
+
+class ChangeAction(StrEnum):
+    """What happens to a resource."""
+
+    ADD = "add"
+    MODIFY = "modify"
+    REPLACE = "replace"
+    MAYBE_REPLACE = "may replace"
+    REMOVE = "remove"
+    IMPORT = "import"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One resource's change; a nested stack's has the changes in it as ``children``.
+
+    ``properties`` are those that change; ``kept`` tells that the old one stays as it is, outside
+    the stack, when it is removed or replaced.
+    """
+
+    logical_id: str
+    type: str
+    physical_id: str
+    action: ChangeAction
+    properties: tuple[str, ...] = ()
+    note: str = ""
+    kept: bool = False
+    children: tuple[Change, ...] = ()
+
+    def walk(self, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Change]]:
+        """Yield this change and those in it, each with the logical ids above it."""
+        yield path, self
+        for child in self.children:
+            yield from child.walk((*path, self.logical_id))
+
+    def as_json(self) -> dict[str, object]:
+        """Return plain values."""
+        return {
+            "logical_id": self.logical_id,
+            "type": self.type,
+            "physical_id": self.physical_id,
+            "action": str(self.action),
+            "properties": list(self.properties),
+            "note": self.note,
+            "kept": self.kept,
+            "children": [child.as_json() for child in self.children],
+        }
+
+
+class NoChangesError(Exception):
+    """The change set is empty: there is nothing to do."""
+
+
+Forecast = Callable[[JsonView], tuple[Change, ...]]
+"""Gives the changes in a nested stack, from the ``ResourceChange`` of its parent."""
+
+
+@dataclass(frozen=True)
+class DeployRequest:
+    """What a change set is asked for."""
+
+    template_url: str
+    parameters: list[dict[str, Any]]
+    role: str | None = None
+    """ARN of the service role with whose rights CloudFormation acts (docs/deployer.md)."""
+
+    def service_role(self) -> dict[str, str]:
+        """Return the request's ``RoleARN``, if there is one."""
+        return {"RoleARN": self.role} if self.role else {}
+
+
+@dataclass(frozen=True)
+class ChangeSet:
+    """A change set that is ready; ``nested`` tells whether it includes the nested stacks."""
+
+    id: str
+    stack_id: str
+    nested: bool
+    note: str = ""
+
+
+@contextmanager
+def change_set(
+    target: Target,
+    wanted: DeployRequest,
+    name: str,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[ChangeSet]:
+    """Give a change set for the stack; it is deleted again unless it was executed.
+
+    Raises:
+        NoChangesError: there would be none.
+        CommandError: CloudFormation refuses the change set.
+
+    """
+    made: list[str] = []
+    try:
+        yield _ready(target, wanted, name, made, sleep)
+    finally:
+        for each in made:
+            _discard(target, each, sleep)
+
+
+def _ready(
+    target: Target,
+    wanted: DeployRequest,
+    name: str,
+    made: list[str],
+    sleep: Callable[[float], None],
+) -> ChangeSet:
+    """Create it with the nested stacks, or if that cannot be, without."""
+    arn, stack_id = _create(target, wanted, name, made, nested=True)
+    reason = _wait(target, arn, stack_id, sleep)
+    if reason is None:
+        return ChangeSet(arn, stack_id, nested=True)
+    arn, stack_id = _create(target, wanted, f"{name}-flat", made, nested=False)
+    flat_reason = _wait(target, arn, stack_id, sleep)
+    if flat_reason is None:
+        return ChangeSet(arn, stack_id, nested=False, note=reason)
+    raise CommandError(f"CloudFormation refuses the change: {flat_reason}")
+
+
+def _create(
+    target: Target, wanted: DeployRequest, name: str, made: list[str], nested: bool
+) -> tuple[str, str]:
+    made.append(name)  # before it is: an interruption may come in between
+    answer = target.client("cloudformation").create_change_set(
+        StackName=target.stack,
+        ChangeSetName=name,
+        ChangeSetType="UPDATE",
+        TemplateURL=wanted.template_url,
+        Parameters=wanted.parameters,
+        Capabilities=list(CAPABILITIES),
+        IncludeNestedStacks=nested,
+        **wanted.service_role(),
+    )
+    return answer["Id"], answer["StackId"]
+
+
+def _wait(target: Target, arn: str, stack_id: str, sleep: Callable[[float], None]) -> str | None:
+    """Wait until it is ready (None) or has failed (the reason)."""
+    names = {"ChangeSetName": arn, "StackName": stack_id}
+    while True:
+        found = target.client("cloudformation").describe_change_set(**names)
+        if found["Status"] == "CREATE_COMPLETE":
+            return None
+        if found["Status"] not in _PENDING:
+            reason = " ".join(found.get("StatusReason", found["Status"]).split())
+            if any(part in reason for part in _NOTHING):
+                raise NoChangesError
+            return reason
+        sleep(target.poll_seconds)
+
+
+def _discard(target: Target, name: str, sleep: Callable[[float], None]) -> None:
+    """Delete a change set; one that was executed, or never came to be, needs no deletion."""
+    client, names = target.client("cloudformation"), {"StackName": target.stack}
+    for _ in range(_DISCARD_LOOKS):
+        try:
+            client.delete_change_set(ChangeSetName=name, **names)
+        except ClientError as error:
+            if code_of(error) in _ABSENT or "does not exist" in message_of(error):
+                return
+            if code_of(error) != "InvalidChangeSetStatus":
+                raise
+            found = client.describe_change_set(ChangeSetName=name, **names)
+            if found["Status"] not in _PENDING:
+                return
+            sleep(target.poll_seconds)
+        else:
+            return
+
+
+def read(target: Target, change_set: ChangeSet, forecast: Forecast) -> tuple[Change, ...]:
+    """Return the changes of a change set and of those nested in it; only what does change.
+
+    Raises:
+        NoChangesError: nothing does.
+
+    """
+    changes = tuple(_read(target, change_set.id, change_set.stack_id, forecast))
+    if not changes:
+        raise NoChangesError
+    return changes
+
+
+def _read(target: Target, arn: str, stack: str, forecast: Forecast) -> Iterator[Change]:
+    found, parameters = _described(target, arn, stack)
+    later = {one["ParameterKey"] for one in parameters if _LATER in one.get("ParameterValue", "")}
+    for one in found:
+        resource = one["ResourceChange"]
+        change: Change | None = _change(resource, later)
+        if resource["ResourceType"] == STACK_TYPE:
+            change = _with_children(target, resource, _change(resource, later), forecast)
+        if change is not None:
+            yield change
+
+
+def _described(target: Target, arn: str, stack: str) -> tuple[list[JsonView], list[JsonView]]:
+    """Return all pages of changes, and the parameters.
+
+    The stack is named, too, where it is known: rights to describe change sets are on stacks.
+    """
+    changes: list[JsonView] = []
+    token: dict[str, str] = {"StackName": stack} if stack else {}
+    while True:
+        page = target.client("cloudformation").describe_change_set(
+            ChangeSetName=arn, IncludePropertyValues=True, **token
+        )
+        changes += page.get("Changes", [])
+        if not page.get("NextToken"):
+            return changes, page.get("Parameters", [])
+        token["NextToken"] = page["NextToken"]
+
+
+def _with_children(
+    target: Target, resource: JsonView, change: Change, forecast: Forecast
+) -> Change | None:
+    """Add what is in a nested stack; None if neither that nor the stack's tags change."""
+    if resource.get("ChangeSetId"):
+        stack = resource.get("PhysicalResourceId", "")
+        children = tuple(_read(target, resource["ChangeSetId"], stack, forecast))
+    else:
+        children = forecast(resource)
+    change = replace(change, children=children)
+    retagged = TAGS in change.properties or TAGS in resource.get("Scope", ())
+    return change if children or retagged or change.action is not ChangeAction.MODIFY else None
+
+
+def _change(resource: JsonView, later: set[str]) -> Change:
+    details = resource.get("Details", [])
+    names = {_property(one) for one in details if one.get("ChangeSource") not in _UNDECIDED}
+    action, note = _action(resource, details, later)
+    return Change(
+        logical_id=resource["LogicalResourceId"],
+        type=resource["ResourceType"],
+        physical_id=resource.get("PhysicalResourceId", ""),
+        action=action,
+        properties=tuple(sorted(names - {""})),
+        note=note,
+        kept=resource.get("PolicyAction", "") in {"Retain", "ReplaceAndRetain"},
+    )
+
+
+def _property(detail: JsonView) -> str:
+    target = detail.get("Target", {})
+    return str(target.get("Name") or target.get("Attribute") or "")
+
+
+def _action(
+    resource: JsonView, details: Iterable[JsonView], later: set[str]
+) -> tuple[ChangeAction, str]:
+    simple = {"Add": ChangeAction.ADD, "Remove": ChangeAction.REMOVE, "Import": ChangeAction.IMPORT}
+    if resource["Action"] in simple:
+        return simple[resource["Action"]], ""
+    if resource.get("Replacement", "False") == "False" or resource["ResourceType"] == STACK_TYPE:
+        return ChangeAction.MODIFY, ""  # a nested stack is updated, whatever in it is replaced
+    forcing = [one for one in details if _recreates(one)]
+    if resource["Replacement"] == "True" and any(_is_certain(one, later) for one in forcing):
+        return ChangeAction.REPLACE, ""
+    if any(_is_later(one, later) for one in forcing):
+        return ChangeAction.MAYBE_REPLACE, "if the value from another stack changes"
+    return ChangeAction.MAYBE_REPLACE, "depending on the value"
+
+
+def _recreates(detail: JsonView) -> bool:
+    return str(detail.get("Target", {}).get("RequiresRecreation", "Never")) != "Never"
+
+
+def _is_certain(detail: JsonView, later: set[str]) -> bool:
+    """Tell a change that is sure from one whose value is not known before the update."""
+    if _is_later(detail, later) or detail.get("Evaluation") != "Static":
+        return False
+    return str(detail.get("Target", {}).get("RequiresRecreation")) == "Always"
+
+
+def _is_later(detail: JsonView, later: set[str]) -> bool:
+    if detail.get("Evaluation") == "Dynamic" or str(detail.get("CausingEntity", "")) in later:
+        return True
+    return _LATER in str(detail.get("Target", {}).get("AfterValue", ""))

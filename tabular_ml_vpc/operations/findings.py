@@ -1,0 +1,91 @@
+"""What a check of the doctor is given, and what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from tabular_ml_vpc.operations import stacks
+from tabular_ml_vpc.operations.stacks import Stack
+from tabular_ml_vpc.operations.target import Target
+
+
+class Verdict(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    PROBLEM = "problem"
+    """A deployment, or the first run, would fail."""
+    WARNING = "warning"
+    """It might."""
+    UNKNOWN = "unknown"
+    """It could not be looked at: a right is missing, or the API."""
+
+
+@dataclass(frozen=True)
+class CheckFinding:
+    """What was found, why it would fail, and the command that mends it."""
+
+    check: str
+    verdict: Verdict
+    what: str
+    why: str = ""
+    command: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """Return plain values."""
+        return {
+            "check": self.check,
+            "verdict": str(self.verdict),
+            "what": self.what,
+            "why": self.why,
+            "command": self.command,
+        }
+
+
+@dataclass(frozen=True)
+class CheckContext:
+    """What is to be deployed where: templates by name, and the statements of who may deploy."""
+
+    target: Target
+    templates: Mapping[str, Mapping[str, Any]]
+    values: Mapping[str, str]
+    deployer_statements: Sequence[Mapping[str, Any]] = ()
+    bucket: str | None = None
+    vpc: str | None = None
+
+    def resources(self, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield logical id and body of the resources of a type that these values would make."""
+        for template in self.templates.values():
+            for name, body in template["Resources"].items():
+                if body["Type"] == kind and self._is_made(body):
+                    yield name, body
+
+    @cached_property
+    def stack(self) -> Stack | None:
+        """Return the stack, if it has been deployed."""
+        found = stacks.find(self.target)
+        return None if found is None or found.status == "DELETE_COMPLETE" else found
+
+    def _is_made(self, body: Mapping[str, Any]) -> bool:
+        """Tell whether a resource's condition holds; a ``yes``/``no`` parameter's has its name."""
+        condition = body.get("Condition")
+        return condition is None or self.values.get(condition, "yes") != "no"
+
+    @property
+    def zones(self) -> int:
+        """Return the number of Availability Zones that are needed."""
+        return len([*self.resources("AWS::EC2::Subnet")])
+
+    def endpoint_services(self, kind: str) -> list[str]:
+        """Return the services of the VPC endpoints of a kind, ``Interface`` or ``Gateway``."""
+        return sorted(
+            str(body["Properties"]["ServiceName"]["Fn::Sub"]).replace(
+                "${AWS::Region}", self.target.region
+            )
+            for _, body in self.resources("AWS::EC2::VPCEndpoint")
+            if body["Properties"].get("VpcEndpointType", "Gateway") == kind
+        )

@@ -1,0 +1,163 @@
+"""What an update would change, from the templates alone: the old ones and the new ones.
+
+Used where CloudFormation gives no change set of a nested stack. It knows less: whether a value
+that is computed changes at all. What it is not sure of it calls possible.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.types import JsonView
+from tabular_ml_vpc.operations.changes import Change, ChangeAction
+
+_CUSTOM: Final = ("Custom::", "AWS::CloudFormation::CustomResource")
+_REGION_OF_SCHEMAS: Final = "us-east-1"
+_REFERENCES: Final = ("Ref", "Condition")
+_KEEPS: Final = frozenset({"Retain", "RetainExceptOnCreate"})
+
+
+@dataclass(frozen=True)
+class Side:
+    """A template with the values of its parameters, as far as they are known."""
+
+    template: JsonView
+    parameters: Mapping[str, Any]
+
+
+def compare(old: Side, new: Side, physical_ids: Mapping[str, str]) -> tuple[Change, ...]:
+    """Return what changes from one to the other, by the order of the new template."""
+    moved = moved_names(old, new)
+    before, after = old.template.get("Resources", {}), new.template.get("Resources", {})
+    names = [*after, *(name for name in before if name not in after)]
+    found = (
+        _compared(name, before.get(name), after.get(name), moved, physical_ids.get(name, ""))
+        for name in names
+    )
+    return tuple(change for change in found if change is not None)
+
+
+def moved_names(old: Side, new: Side) -> frozenset[str]:
+    """Return the parameters whose values differ, and the conditions that look at them."""
+    moved = {
+        name for name, value in new.parameters.items() if old.parameters.get(name, value) != value
+    }
+    conditions = new.template.get("Conditions", {})
+    for _ in conditions:
+        moved |= {name for name, body in conditions.items() if mentions(body, moved)}
+    return frozenset(moved)
+
+
+def mentions(value: object, names: frozenset[str] | set[str]) -> bool:
+    """Tell whether a value refers to one of the names, as a parameter or as a condition."""
+    if isinstance(value, Mapping):
+        return _refers(value, names) or any(mentions(one, names) for one in value.values())
+    return isinstance(value, list) and any(mentions(one, names) for one in value)
+
+
+def _refers(value: JsonView, names: frozenset[str] | set[str]) -> bool:
+    if any(isinstance(one, str) and one in names for one in map(value.get, _REFERENCES)):
+        return True
+    choice, text = value.get("Fn::If"), value.get("Fn::Sub")
+    if isinstance(choice, list) and choice[0] in names:
+        return True
+    template = text[0] if isinstance(text, list) else text
+    return isinstance(template, str) and any(f"${{{name}}}" in template for name in names)
+
+
+def _compared(
+    name: str, old: JsonView | None, new: JsonView | None, moved: frozenset[str], physical_id: str
+) -> Change | None:
+    if old is None:
+        assert new is not None  # noqa: S101 - the name is of one of them
+        return Change(name, new["Type"], "", ChangeAction.ADD)
+    if new is None:
+        kept = old.get("DeletionPolicy") in _KEEPS
+        return Change(name, old["Type"], physical_id, ChangeAction.REMOVE, kept=kept)
+    if old["Type"] != new["Type"]:
+        return Change(name, new["Type"], physical_id, ChangeAction.REPLACE, ("Type",))
+    changed = dict(_changed(old, new, moved))
+    if not changed:
+        return None
+    action, note = _action(new["Type"], changed)
+    kept = new.get("UpdateReplacePolicy") in _KEEPS
+    return Change(name, new["Type"], physical_id, action, tuple(sorted(changed)), note, kept)
+
+
+def _changed(old: JsonView, new: JsonView, moved: frozenset[str]) -> Iterator[tuple[str, bool]]:
+    """Yield what differs of a resource, and whether that it does is certain."""
+    before, after = old.get("Properties", {}), new.get("Properties", {})
+    for name in {**before, **after}:
+        left, right = before.get(name), after.get(name)
+        if left != right:
+            yield name, not (_is_computed(left) or _is_computed(right))
+        elif mentions(right, moved):
+            yield name, False
+    for attribute in ("Metadata", "DeletionPolicy", "UpdateReplacePolicy", "Condition"):
+        if old.get(attribute) != new.get(attribute):
+            yield attribute, True
+
+
+def _is_computed(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(key == "Ref" or key.startswith("Fn::") for key in value) or any(
+            map(_is_computed, value.values())
+        )
+    return isinstance(value, list) and any(map(_is_computed, value))
+
+
+def _action(kind: str, changed: Mapping[str, bool]) -> tuple[ChangeAction, str]:
+    if kind.startswith(_CUSTOM):
+        return ChangeAction.MODIFY, ""
+    forcing = {name: sure for name, sure in changed.items() if name in create_only(kind)}
+    if not forcing:
+        return ChangeAction.MODIFY, ""
+    if any(forcing.values()):
+        return ChangeAction.REPLACE, ""
+    return ChangeAction.MAYBE_REPLACE, "if the computed value changes"
+
+
+@cache
+def create_only(kind: str) -> frozenset[str]:
+    """Return the properties of a type whose change replaces the resource.
+
+    Source: the resource types' own schemas, as cfn-lint ships them.
+    """
+    found = schema(kind)
+    paths = [
+        *found.get("createOnlyProperties", []),
+        *found.get("conditionalCreateOnlyProperties", []),
+    ]
+    return frozenset(path.split("/")[2] for path in paths)
+
+
+@cache
+def schema(kind: str) -> JsonView:
+    """Return the schema of a resource type; empty for one that has none.
+
+    The file is read, cfn-lint itself is not imported: that takes a second.
+    """
+    spec = find_spec("cfnlint")
+    if spec is None or not spec.submodule_search_locations:
+        return {}
+    folder = Path(spec.submodule_search_locations[0]) / "data" / "schemas"
+    file = _index(folder).get(kind)
+    if file is None:
+        return {}
+    found: JsonView = json.loads(
+        (folder / "resources" / f"{file}.json").read_text(encoding="utf-8")
+    )
+    return found
+
+
+@cache
+def _index(folder: Path) -> Mapping[str, str]:
+    text = (folder / "providers" / f"{_REGION_OF_SCHEMAS}.json").read_text(encoding="utf-8")
+    found: Mapping[str, str] = json.loads(text)
+    return found

@@ -1,0 +1,135 @@
+"""The log lines of functions: of one behind a custom resource, or of all of a stack."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from tabular_ml_vpc.operations import stacks
+from tabular_ml_vpc.operations.operation import Cause, StackEvent
+from tabular_ml_vpc.operations.target import Target, code_of, is_denied
+
+_NOISE: Final = re.compile(r"^(START|END|INIT_START|REPORT) (?!.*Status: )")
+"""Lines of the Lambda service; a REPORT with a Status tells of a timeout or a crash."""
+_START: Final = "START RequestId:"
+_ANSWERED_FAILED: Final = "answered CloudFormation: FAILED"
+"""What our functions write last when they fail (functions/shared/custom_resource.py)."""
+_EARLIER: Final = timedelta(minutes=16)
+"""A little more than a function may run."""
+_LATER: Final = timedelta(seconds=2)
+"""What comes after it belongs to the rollback."""
+_ABSENT: Final = frozenset({"ResourceNotFoundException", "ValidationError", "404"})
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line of a log; ``source`` says whose, such as ``SeedDataFunction``."""
+
+    time: datetime
+    source: str
+    text: str
+
+
+def behind(
+    target: Target,
+    cause: Cause,
+    events: Iterable[StackEvent],
+    template: Mapping[str, Any],
+    limit: int,
+) -> list[str]:
+    """Return the last lines that the function behind a failed custom resource wrote.
+
+    ``template`` is the one of the resource's stack, ``events`` tell the function's name. Nothing is
+    returned if the resource has no function, or its log is gone with the rollback already.
+    """
+    function = _function_of(target, cause, events, template)
+    if function is None:
+        return []
+    try:
+        lines = list(_until(target, log_group(target, function), cause))
+    except ClientError as error:
+        if code_of(error) in _ABSENT or is_denied(error):
+            return []
+        raise
+    return _failed_invocation(lines)[-limit:]
+
+
+def _until(target: Target, group: str, cause: Cause) -> Iterator[str]:
+    """Yield what a function wrote until the failure, the Lambda service's lines included."""
+    since = cause.time - _EARLIER
+    for line in read(target, group, cause.logical_id, since, keep_noise=True):
+        if line.time <= cause.time + _LATER:
+            yield line.text
+
+
+def _failed_invocation(lines: Iterable[str]) -> list[str]:
+    """Return the lines of the last invocation that failed, or else of the last one.
+
+    The rollback's Delete comes soon after the failure.
+    """
+    invocations: list[list[str]] = [[]]
+    for line in lines:
+        if line.startswith(_START):
+            invocations.append([])
+        if not _NOISE.match(line):
+            invocations[-1].append(line)
+    spoken = [invocation for invocation in invocations if invocation]
+    failed = [one for one in spoken if any(_ANSWERED_FAILED in line for line in one)]
+    return next(reversed(failed or spoken), [])
+
+
+def _function_of(
+    target: Target, cause: Cause, events: Iterable[StackEvent], template: Mapping[str, Any]
+) -> str | None:
+    """Return the name of the function that serves a custom resource."""
+    body = template.get("Resources", {}).get(cause.logical_id, {})
+    token = body.get("Properties", {}).get("ServiceToken")
+    if not isinstance(token, Mapping) or "Fn::GetAtt" not in token:
+        return None
+    logical_id = token["Fn::GetAtt"][0]
+    named = [
+        event.physical_id
+        for event in events
+        if (event.stack_id, event.logical_id) == (cause.stack_id, logical_id) and event.physical_id
+    ]
+    if named:
+        return named[-1]
+    resources = stacks.resources_of(target, cause.stack_id)  # of an earlier deployment
+    return next((one.physical_id for one in resources if one.logical_id == logical_id), None)
+
+
+def log_group(target: Target, function: str) -> str:
+    """Return the log group of a function."""
+    found = target.client("lambda").get_function_configuration(FunctionName=function)
+    return str(found.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{function}")
+
+
+def read(
+    target: Target,
+    group: str,
+    source: str,
+    since: datetime,
+    prefix: str = "",
+    keep_noise: bool = False,
+) -> Iterator[LogLine]:
+    """Yield the lines of a log group since a time, by default without the Lambda service's.
+
+    ``prefix`` limits them to the streams whose names begin with it.
+    """
+    streams = {"logStreamNamePrefix": prefix} if prefix else {}
+    pages = (
+        target.client("logs")
+        .get_paginator("filter_log_events")
+        .paginate(logGroupName=group, startTime=int(since.timestamp() * 1000), **streams)
+    )
+    for page in pages:
+        for event in page.get("events", []):
+            text = str(event["message"]).rstrip()
+            if text and (keep_noise or not _NOISE.match(text)):
+                when = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+                yield LogLine(when, source, text)

@@ -1,0 +1,226 @@
+"""What is left of a stack after its deletion: each resource is looked for, not believed gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from tabular_ml_vpc.operations.target import Target, code_of, is_denied, message_of
+
+_NOT_THERE: Final = (
+    *("NotFound", "NoSuch", "404", "NonExistent", "ResourceNotFound", "DoesNotExist"),
+    *("InvalidGroup.NotFound", "InvalidGroupId"),
+)
+
+
+@dataclass(frozen=True)
+class PlannedDeletion:
+    """A resource that a deletion is about: where it was, and what AWS calls it."""
+
+    place: str
+    type: str
+    physical_id: str
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """Something that is still there: why, and the command that removes it."""
+
+    place: str
+    type: str
+    physical_id: str
+    reason: str
+    command: str
+
+    def as_json(self) -> dict[str, str]:
+        """Return plain values."""
+        return {
+            "place": self.place,
+            "type": self.type,
+            "physical_id": self.physical_id,
+            "reason": self.reason,
+            "command": self.command,
+        }
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How a type is looked for, and how it is removed by hand; ``{}`` is its physical id."""
+
+    service: str
+    look: Callable[[Any, str], Any]
+    command: str
+
+
+def _call(operation: str, argument: str) -> Callable[[Any, str], Any]:
+    return lambda client, name: getattr(client, operation)(**{argument: name})
+
+
+def _ids(operation: str, argument: str, key: str) -> Callable[[Any, str], Any]:
+    return lambda client, name: bool(getattr(client, operation)(**{argument: [name]})[key])
+
+
+def _flow_log(client: Any, name: str) -> bool:
+    return bool(client.describe_flow_logs(FlowLogIds=[name])["FlowLogs"])
+
+
+def _vpc_endpoint(client: Any, name: str) -> bool:
+    found = client.describe_vpc_endpoints(VpcEndpointIds=[name])["VpcEndpoints"]
+    return any(one["State"].lower() != "deleted" for one in found)
+
+
+def _log_group(client: Any, name: str) -> bool:
+    groups = client.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    return any(one["logGroupName"] == name for one in groups)
+
+
+def _key(client: Any, name: str) -> bool:
+    return str(client.describe_key(KeyId=name)["KeyMetadata"]["KeyState"]) != "PendingDeletion"
+
+
+def _alias(client: Any, name: str) -> bool:
+    pages = client.get_paginator("list_aliases").paginate()
+    return any(one["AliasName"] == name for page in pages for one in page["Aliases"])
+
+
+def _alarm(client: Any, name: str) -> bool:
+    return bool(client.describe_alarms(AlarmNames=[name])["MetricAlarms"])
+
+
+_EMPTY_AND_DELETE: Final = (
+    "aws s3api delete-objects --bucket {} --delete "
+    '"$(aws s3api list-object-versions --bucket {} --max-items 1000 --output json --query '
+    "'{Objects: [Versions, DeleteMarkers][].{Key: Key, VersionId: VersionId}}')\"; "
+    "aws s3api delete-bucket --bucket {}"
+)
+"""Empties up to 1,000 versions; `aws s3 rb --force` leaves old versions and so the bucket."""
+
+_KINDS: Final[dict[str, _Kind]] = {
+    "AWS::S3::Bucket": _Kind("s3", _call("head_bucket", "Bucket"), _EMPTY_AND_DELETE),
+    "AWS::KMS::Key": _Kind("kms", _key, "aws kms schedule-key-deletion --key-id {}"),
+    "AWS::KMS::Alias": _Kind("kms", _alias, "aws kms delete-alias --alias-name {}"),
+    "AWS::Logs::LogGroup": _Kind(
+        "logs", _log_group, "aws logs delete-log-group --log-group-name {}"
+    ),
+    "AWS::IAM::Role": _Kind(
+        "iam", _call("get_role", "RoleName"), "aws iam delete-role --role-name {}"
+    ),
+    "AWS::IAM::ManagedPolicy": _Kind(
+        "iam", _call("get_policy", "PolicyArn"), "aws iam delete-policy --policy-arn {}"
+    ),
+    "AWS::Lambda::Function": _Kind(
+        "lambda",
+        _call("get_function_configuration", "FunctionName"),
+        "aws lambda delete-function --function-name {}",
+    ),
+    "AWS::SNS::Topic": _Kind(
+        "sns", _call("get_topic_attributes", "TopicArn"), "aws sns delete-topic --topic-arn {}"
+    ),
+    "AWS::SQS::Queue": _Kind(
+        "sqs", _call("get_queue_attributes", "QueueUrl"), "aws sqs delete-queue --queue-url {}"
+    ),
+    "AWS::Events::Rule": _Kind(
+        "events", _call("describe_rule", "Name"), "aws events delete-rule --name {}"
+    ),
+    "AWS::CloudWatch::Alarm": _Kind(
+        "cloudwatch", _alarm, "aws cloudwatch delete-alarms --alarm-names {}"
+    ),
+    "AWS::EC2::VPC": _Kind(
+        "ec2", _ids("describe_vpcs", "VpcIds", "Vpcs"), "aws ec2 delete-vpc --vpc-id {}"
+    ),
+    "AWS::EC2::Subnet": _Kind(
+        "ec2",
+        _ids("describe_subnets", "SubnetIds", "Subnets"),
+        "aws ec2 delete-subnet --subnet-id {}",
+    ),
+    "AWS::EC2::SecurityGroup": _Kind(
+        "ec2",
+        _ids("describe_security_groups", "GroupIds", "SecurityGroups"),
+        "aws ec2 delete-security-group --group-id {}",
+    ),
+    "AWS::EC2::RouteTable": _Kind(
+        "ec2",
+        _ids("describe_route_tables", "RouteTableIds", "RouteTables"),
+        "aws ec2 delete-route-table --route-table-id {}",
+    ),
+    "AWS::EC2::VPCEndpoint": _Kind(
+        "ec2", _vpc_endpoint, "aws ec2 delete-vpc-endpoints --vpc-endpoint-ids {}"
+    ),
+    "AWS::EC2::FlowLog": _Kind("ec2", _flow_log, "aws ec2 delete-flow-logs --flow-log-ids {}"),
+    "AWS::SageMaker::Domain": _Kind(
+        "sagemaker",
+        _call("describe_domain", "DomainId"),
+        "aws sagemaker delete-domain --retention-policy HomeEfsFileSystem=Delete --domain-id {}",
+    ),
+    "AWS::SageMaker::ModelPackageGroup": _Kind(
+        "sagemaker",
+        _call("describe_model_package_group", "ModelPackageGroupName"),
+        "aws sagemaker delete-model-package-group --model-package-group-name {}",
+    ),
+    "pipeline": _Kind(
+        "sagemaker",
+        _call("describe_pipeline", "PipelineName"),
+        "aws sagemaker delete-pipeline --pipeline-name {}",
+    ),
+    "endpoint": _Kind(
+        "sagemaker",
+        _call("describe_endpoint", "EndpointName"),
+        "aws sagemaker delete-endpoint --endpoint-name {}",
+    ),
+    "endpoint configuration": _Kind(
+        "sagemaker",
+        _call("describe_endpoint_config", "EndpointConfigName"),
+        "aws sagemaker delete-endpoint-config --endpoint-config-name {}",
+    ),
+    "model": _Kind(
+        "sagemaker",
+        _call("describe_model", "ModelName"),
+        "aws sagemaker delete-model --model-name {}",
+    ),
+}
+
+
+def left_of(
+    target: Target,
+    doomed: Iterable[PlannedDeletion],
+    reasons: Callable[[PlannedDeletion], str],
+    unseen: list[PlannedDeletion],
+) -> list[Leftover]:
+    """Return which of the resources are still there; types that live in others are left out.
+
+    What the rights do not allow to be looked at is added to ``unseen``.
+    """
+    return [
+        Leftover(one.place, one.type, one.physical_id, reasons(one), _command(target, one))
+        for one in doomed
+        if one.type in _KINDS and _is_there(target, one, unseen)
+    ]
+
+
+def _command(target: Target, doomed: PlannedDeletion) -> str:
+    command = _KINDS[doomed.type].command.replace("{}", doomed.physical_id)
+    return f"{command} --region {target.region}"
+
+
+def _is_there(target: Target, doomed: PlannedDeletion, unseen: list[PlannedDeletion]) -> bool:
+    kind = _KINDS[doomed.type]
+    try:
+        return kind.look(target.client(kind.service), doomed.physical_id) is not False
+    except ClientError as error:
+        if is_denied(error) or code_of(error) == "403":
+            unseen.append(doomed)
+            return False
+        if _says_absent(error):
+            return False
+        raise
+
+
+def _says_absent(error: ClientError) -> bool:
+    code, text = code_of(error), message_of(error)
+    return any(part in code for part in _NOT_THERE) or (
+        code in {"ValidationException", "ValidationError"}
+        and any(part in text for part in ("not find", "not exist", "not found"))
+    )

@@ -1,0 +1,121 @@
+"""The logs of a stack: its functions', its pipeline's jobs' and its endpoint's, merged by time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from generator.errors import UsageError
+from tabular_ml_vpc.operations import function_logs
+from tabular_ml_vpc.operations.function_logs import LogLine
+from tabular_ml_vpc.operations.stacks import StackNode
+from tabular_ml_vpc.operations.target import Target, code_of
+from tabular_ml_vpc.operations.workload import Workload
+
+SOURCES: Final = ("functions", "jobs", "endpoint")
+_SPAN: Final = re.compile(r"(\d+)\s*(s|min|m|h|d)")
+_UNITS: Final = {"s": "seconds", "min": "minutes", "m": "minutes", "h": "hours", "d": "days"}
+_GROUPS: Final = {"ProcessingJob": "ProcessingJobs", "TrainingJob": "TrainingJobs"}
+"""Log groups of SageMaker's jobs, below ``/aws/sagemaker/``."""
+_EXECUTIONS: Final = 10
+_ABSENT: Final = "ResourceNotFoundException"
+
+
+@dataclass(frozen=True)
+class LogSource:
+    """One log, or the streams of one that begin with ``prefix``."""
+
+    name: str
+    group: str
+    prefix: str = ""
+
+
+def since(text: str, now: datetime) -> datetime:
+    """Return the time that a span such as ``30min`` ago was, or a time in ISO 8601.
+
+    Raises:
+        UsageError: it is neither.
+
+    """
+    span = _SPAN.fullmatch(text.strip())
+    if span:
+        return now - timedelta(**{_UNITS[span[2]]: int(span[1])})
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"--since: got {text!r}: a span such as 30min, 2h or 1d is needed, or a time such as "
+            "2026-11-24T18:00"
+        ) from None
+    return found if found.tzinfo else found.astimezone()
+
+
+def sources(
+    target: Target, node: StackNode, workload: Workload, kinds: tuple[str, ...], since: datetime
+) -> list[LogSource]:
+    """Return the logs of the kinds that were asked for."""
+    found: list[LogSource] = []
+    if "functions" in kinds:
+        found += _functions(target, node)
+    if "jobs" in kinds:
+        found += _jobs(workload, since)
+    if "endpoint" in kinds and workload.endpoint:
+        group = f"/aws/sagemaker/Endpoints/{workload.endpoint}"
+        found.append(LogSource("endpoint", group))
+    return found
+
+
+def _functions(target: Target, node: StackNode) -> Iterator[LogSource]:
+    for one in node.walk():
+        for resource in one.resources:
+            if resource.type == "AWS::Lambda::Function" and resource.exists:
+                group = function_logs.log_group(target, resource.physical_id)
+                yield LogSource(resource.logical_id, group)
+
+
+def _jobs(workload: Workload, since: datetime) -> Iterator[LogSource]:
+    """Yield the logs of the jobs of the newest executions that ended after a time or run."""
+    for execution in workload.executions(_EXECUTIONS):
+        if execution.get("LastModifiedTime", since) < since and not _runs(execution):
+            continue
+        for step in workload.steps(execution["PipelineExecutionArn"]):
+            for kind, group in _GROUPS.items():
+                arn = step.get("Metadata", {}).get(kind, {}).get("Arn")
+                if arn:
+                    job = arn.rpartition("/")[2]
+                    yield LogSource(step["StepName"], f"/aws/sagemaker/{group}", f"{job}/")
+
+
+def _runs(execution: Any) -> bool:
+    return execution["PipelineExecutionStatus"] in {"Executing", "Stopping"}
+
+
+def read(
+    target: Target, found: list[LogSource], since: datetime, containing: str = ""
+) -> list[LogLine]:
+    """Return the lines since a time, oldest first; a log that does not exist yet has none."""
+    lines = [
+        line
+        for source in found
+        for line in _lines(target, source, since)
+        if containing.lower() in line.text.lower()
+    ]
+    return sorted(lines, key=lambda line: line.time)
+
+
+def _lines(target: Target, source: LogSource, since: datetime) -> Iterator[LogLine]:
+    try:
+        yield from function_logs.read(target, source.group, source.name, since, source.prefix)
+    except ClientError as error:
+        if code_of(error) != _ABSENT:
+            raise
+
+
+def now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)

@@ -1,0 +1,192 @@
+"""Predictions from the deployed endpoint, and how long they take.
+
+Source: "API_runtime_InvokeEndpoint", SageMaker API Reference: a request has at most 6 MB.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from statistics import median, quantiles
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from generator.errors import CommandError, UsageError
+from tabular_ml_vpc.operations.runs.rows import Rows
+from tabular_ml_vpc.operations.target import Target, code_of, message_of
+from tabular_ml_vpc.operations.workload import Workload
+
+_LARGEST: Final = 5 * 1024 * 1024
+_WARM_UP: Final = 6
+"""Each of the server's workers loads the model's libraries with its first request."""
+_TOO_LARGE: Final = 413
+_CLIENT_ERRORS: Final = range(400, 500)
+_UNANSWERED: Final = frozenset({"ValidationError", "ModelNotReadyException", "ValidationException"})
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One row's answer: a label and each class's probability, or a number (`value`)."""
+
+    label: str = ""
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    value: float | None = None
+
+    @classmethod
+    def read(cls, answer: Mapping[str, Any]) -> Prediction:
+        """Read one of the endpoint's `predictions`."""
+        if "prediction" in answer:
+            return cls(value=float(answer["prediction"]))
+        return cls(str(answer["label"]), answer["probabilities"])
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer as the endpoint gives it."""
+        if self.value is not None:
+            return {"prediction": self.value}
+        return {"label": self.label, "probabilities": dict(self.probabilities)}
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds of `requests` requests of `rows` rows each, one after the other."""
+
+    requests: int
+    rows: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    slowest_ms: float
+    requests_a_second: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The measurement as plain JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """The endpoint of a stack, known to be there."""
+
+    target: Target
+    name: str
+
+    def predict(self, text: str, header: bool | None = None) -> list[Prediction]:
+        """Ask for the predictions of a CSV table, in as many requests as its size needs.
+
+        Whether the first row is a header is the endpoint's to say, unless `header` does: it knows
+        the model's columns, whoever asks needs no right to read them, and there is one rule.
+
+        Raises:
+            UsageError: the rows are no CSV, or the model cannot read them.
+            CommandError: the endpoint does not answer, or not once for each row.
+
+        """
+        table = Rows.of(text, header)
+        if table.header is None and len(text.encode("utf-8")) > _LARGEST:
+            table = self._decided(table)
+        return [one for part in table.parts(_LARGEST) for one in self._answers(part)]
+
+    def ask(self, text: str, header: bool | None = None) -> list[Prediction]:
+        """Ask with one request; raises as `predict` does."""
+        return self._answers(Rows.of(text, header), split=False)
+
+    def _decided(self, table: Rows) -> Rows:
+        """The table, with what the endpoint takes its first row for."""
+        if len(table.lines) < 2:  # noqa: PLR2004 - a header and one row
+            return replace(table, header=False)
+        return replace(table, header=len(self._answers(table.first(), split=False)) == 1)
+
+    def _answers(self, table: Rows, *, split: bool = True) -> list[Prediction]:
+        """One answer for each row; what is too large at once is asked for in halves."""
+        try:
+            found = self._invoke(table)
+        except ClientError as error:
+            if split and _is_too_large(error):
+                table = self._decided(table) if table.header is None else table
+                if halves := table.halves():
+                    return [one for half in halves for one in self._answers(half)]
+            raise _told(self.name, error) from error
+        if not table.answered_by(len(found)):
+            raise CommandError(
+                f"the endpoint {self.name} gave {len(found)} answers to {len(table.lines)} rows"
+            )
+        return found
+
+    def _invoke(self, table: Rows) -> list[Prediction]:
+        answer = self.target.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName=self.name,
+            Body=table.text.encode("utf-8"),
+            ContentType=table.content_type,
+            Accept="application/json",
+        )
+        found = json.loads(answer["Body"].read())["predictions"]
+        return [Prediction.read(one) for one in found]
+
+    def measure(
+        self,
+        text: str,
+        requests: int,
+        header: bool | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> Latency:
+        """Send the same rows again and again; the first requests do not count."""
+        for _ in range(_WARM_UP):
+            rows = len(self.ask(text, header))
+        times = []
+        for _ in range(requests):
+            began = clock()
+            self.ask(text, header)
+            times.append(1000 * (clock() - began))
+        return summary(times, rows)
+
+
+def summary(times: Sequence[float], rows: int) -> Latency:
+    """The percentiles of measured milliseconds; there is at least one."""
+    cuts = quantiles(times, n=100, method="inclusive") if len(times) > 1 else [times[0]] * 99
+    total = sum(times) / 1000
+    p50, p95, p99 = (round(value, 2) for value in (median(times), cuts[94], cuts[98]))
+    slowest, rate = round(max(times), 2), round(len(times) / total, 1)
+    return Latency(len(times), rows, p50, p95, p99, slowest, rate)
+
+
+def find(target: Target, workload: Workload) -> Deployed:
+    """The stack's endpoint; raises `CommandError` where it does not serve."""
+    name, status = workload.endpoint, workload.endpoint_status()
+    options = target.options()
+    if name is None or status is None:
+        raise CommandError(
+            f"there is no endpoint {name or ''} yet: a run that passes the gate makes it "
+            f"(`python build.py run{options}`)"
+        )
+    if status["EndpointStatus"] in {"Creating", "Failed", "Deleting"}:
+        reason = status.get("FailureReason")
+        raise CommandError(
+            f"the endpoint {name} does not serve, it is {status['EndpointStatus']}"
+            + (f": {reason}" if reason else "")
+        )
+    return Deployed(target, name)
+
+
+def _is_too_large(error: ClientError) -> bool:
+    """Whether the model refused a request because it, or its answer, would be too large."""
+    return bool(error.response.get("OriginalStatusCode") == _TOO_LARGE)
+
+
+def _told(name: str, error: ClientError) -> Exception:
+    """What the endpoint or SageMaker answered, in one line."""
+    code = code_of(error)
+    if code == "ModelError":
+        status = int(error.response.get("OriginalStatusCode", 500))
+        text = " ".join(str(error.response.get("OriginalMessage", message_of(error))).split())
+        if status in _CLIENT_ERRORS:
+            return UsageError(f"the model refuses these rows ({status}): {text}")
+        return CommandError(
+            f"the model of {name} failed ({status}): {text}; `python build.py logs --source "
+            "endpoint` shows what it wrote"
+        )
+    if code in _UNANSWERED:
+        return CommandError(f"the endpoint {name} does not answer: {message_of(error)}")
+    return error

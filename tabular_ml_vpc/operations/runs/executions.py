@@ -1,0 +1,268 @@
+"""Executions of the deployed pipeline and their steps, as SageMaker tells of them.
+
+Source: "API_DescribePipelineExecution" and "API_PipelineExecutionStep", SageMaker API Reference.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from generator.errors import CommandError, UsageError
+from pipeline.types import JsonView
+from tabular_ml_vpc.operations import stacks
+from tabular_ml_vpc.operations.target import Target, code_of
+from tabular_ml_vpc.operations.workload import Workload
+
+RunObserver = Callable[["Execution"], None]
+
+LATEST: Final = "latest"
+RUNNING: Final = frozenset({"Executing", "Stopping"})
+_JOBS: Final = ("ProcessingJob", "TrainingJob")
+_MADE: Final = (*_JOBS, "Model", "RegisterModel", "EndpointConfig", "Endpoint")
+_DECIDED: Final = ("Condition", "Fail")
+_ABSENT: Final = frozenset({"ResourceNotFound", "ValidationException"})
+_IDS: Final = 200
+"""So many of the newest executions are looked through for an id."""
+
+
+@dataclass(frozen=True)
+class StepProgress:
+    """One step that was started; times are UTC. `made` is the ARN of its job or resource."""
+
+    name: str
+    kind: str
+    status: str
+    started: datetime
+    ended: datetime | None
+    reason: str
+    made: str
+    outcome: str
+
+    @property
+    def seconds(self) -> float:
+        """Seconds from its start to its end, or to now."""
+        return ((self.ended or now()) - self.started).total_seconds()
+
+    @property
+    def made_name(self) -> str:
+        """The name of its job or resource; empty if it made none."""
+        return self.made.rpartition("/")[2]
+
+    @property
+    def job(self) -> str:
+        """The name of its job; empty if it has none."""
+        return self.made_name if self.kind in _JOBS else ""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One execution; `display` is the name that whoever started it gave."""
+
+    arn: str
+    display: str
+    status: str
+    started: datetime
+    changed: datetime
+    reason: str
+    steps: tuple[StepProgress, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The last part of its ARN, by which people call it."""
+        return self.arn.rpartition("/")[2]
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.status in RUNNING
+
+    @property
+    def seconds(self) -> float:
+        """Seconds from its start to its end, or to now."""
+        until = now() if self.running else self.changed
+        return (until - self.started).total_seconds()
+
+    @property
+    def refused(self) -> bool:
+        """Whether the gate refused the model: a decision of the pipeline, not a crash."""
+        return any(step.kind == "Fail" for step in self.steps)
+
+    @property
+    def failed_step(self) -> StepProgress | None:
+        """The step that failed, if one did."""
+        return next((step for step in self.steps if step.status == "Failed"), None)
+
+    def step(self, name: str) -> StepProgress | None:
+        """The step of this name, if it was started."""
+        return next((step for step in self.steps if step.name == name), None)
+
+    def made(self, kind: str) -> StepProgress | None:
+        """The step that made something of a kind, such as `Endpoint`, and ended well."""
+        steps = (step for step in self.steps if step.kind == kind and step.status == "Succeeded")
+        return next(steps, None)
+
+
+@dataclass(frozen=True)
+class DeployedPipeline:
+    """The deployed pipeline of a stack."""
+
+    target: Target
+    workload: Workload
+
+    @property
+    def name(self) -> str:
+        """Its name; raises `CommandError` where the stack has none yet."""
+        if self.workload.pipeline is None:
+            options = self.target.options()
+            raise CommandError(
+                f"{self.target.stack} has no pipeline: `python build.py status{options}` says how "
+                "it stands"
+            )
+        return self.workload.pipeline
+
+    @property
+    def _client(self) -> Any:
+        return self.target.client("sagemaker")
+
+    @cached_property
+    def definition(self) -> dict[str, Any]:
+        """Its definition as it is deployed."""
+        found = self._client.describe_pipeline(PipelineName=self.name)
+        return dict(json.loads(found["PipelineDefinition"]))
+
+    def start(self, parameters: Mapping[str, Any], display: str | None) -> str:
+        """Start an execution; return its ARN. The parameters are typed as they are declared."""
+        given = [{"Name": name, "Value": _text(value)} for name, value in parameters.items()]
+        named = {"PipelineExecutionDisplayName": display} if display else {}
+        answer = self._client.start_pipeline_execution(
+            PipelineName=self.name,
+            PipelineParameters=given,
+            ClientRequestToken=f"build-py-{uuid.uuid4()}",
+            **named,
+        )
+        return str(answer["PipelineExecutionArn"])
+
+    def stop(self, arn: str) -> None:
+        """Ask for an execution to be stopped; raises `CommandError` where it does not run."""
+        try:
+            self._client.stop_pipeline_execution(
+                PipelineExecutionArn=arn, ClientRequestToken=f"build-py-{uuid.uuid4()}"
+            )
+        except ClientError as error:
+            if code_of(error) == "ConflictException":
+                raise CommandError(f"execution {arn.rpartition('/')[2]} does not run") from error
+            raise
+
+    def newest(self, limit: int) -> list[Execution]:
+        """The newest executions, newest first, without their steps."""
+        return [_summary(one) for one in self.workload.executions(limit)] if self.name else []
+
+    def find(self, text: str) -> str:
+        """The ARN of an execution by its id, its ARN, or `latest`.
+
+        Raises:
+            UsageError: there is none.
+
+        """
+        if text.startswith("arn:"):
+            return text
+        found = self.newest(1 if text == LATEST else _IDS)
+        for one in found:
+            if text in (LATEST, one.id):
+                return one.arn
+        if text == LATEST:
+            raise CommandError(f"the pipeline {self.name} has not run yet: `python build.py run`")
+        known = ", ".join(one.id for one in found[:3]) or "none"
+        raise UsageError(f"ID: got {text!r}: there is no such execution; the newest are: {known}")
+
+    def read(self, arn: str) -> Execution:
+        """An execution with its steps, in the order in which they began."""
+        try:
+            found = self._client.describe_pipeline_execution(PipelineExecutionArn=arn)
+        except ClientError as error:
+            if code_of(error) in _ABSENT:
+                raise UsageError(f"ID: got {arn!r}: there is no such execution") from None
+            raise
+        steps = [_step(one) for one in self.workload.steps(arn) if one.get("StartTime")]
+        ordered = tuple(sorted(steps, key=lambda step: step.started))
+        return _execution(found, found["CreationTime"], ordered)
+
+    def parameters(self, arn: str) -> dict[str, str]:
+        """Every parameter of an execution with the value that it used, as text."""
+        described = self._client.describe_pipeline_definition_for_execution(
+            PipelineExecutionArn=arn
+        )
+        declared = json.loads(described["PipelineDefinition"]).get("Parameters", [])
+        values = {item["Name"]: _text(item.get("DefaultValue")) for item in declared}
+        pages = self._client.get_paginator("list_pipeline_parameters_for_execution")
+        for page in pages.paginate(PipelineExecutionArn=arn):
+            values |= {item["Name"]: item["Value"] for item in page["PipelineParameters"]}
+        return values
+
+    def follow(
+        self, arn: str, observe: RunObserver, sleep: Callable[[float], None] = time.sleep
+    ) -> Execution:
+        """Look at an execution again and again until it has ended; return it as it is then."""
+        while True:
+            found = self.read(arn)
+            observe(found)
+            if not found.running:
+                return found
+            sleep(2 * self.target.poll_seconds)
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _summary(found: JsonView) -> Execution:
+    return _execution(found, found["StartTime"], ())
+
+
+def _execution(found: JsonView, started: datetime, steps: tuple[StepProgress, ...]) -> Execution:
+    return Execution(
+        arn=found["PipelineExecutionArn"],
+        display=found.get("PipelineExecutionDisplayName", ""),
+        status=found["PipelineExecutionStatus"],
+        started=started.astimezone(UTC),
+        changed=found.get("LastModifiedTime", started).astimezone(UTC),
+        reason=found.get("FailureReason") or found.get("PipelineExecutionFailureReason") or "",
+        steps=steps,
+    )
+
+
+def _step(found: JsonView) -> StepProgress:
+    metadata = found.get("Metadata", {})
+    kind = next((name for name in (*_MADE, *_DECIDED) if name in metadata), "")
+    about = metadata.get(kind, {})
+    ended = found.get("EndTime")
+    return StepProgress(
+        name=found["StepName"],
+        kind=kind,
+        status=found["StepStatus"],
+        started=found["StartTime"].astimezone(UTC),
+        ended=ended.astimezone(UTC) if ended else None,
+        reason=found.get("FailureReason") or about.get("ErrorMessage") or "",
+        made=about.get("Arn", ""),
+        outcome=about.get("Outcome", ""),
+    )
+
+
+def open_pipeline(target: Target) -> DeployedPipeline:
+    """The pipeline of the target's stack; raises `CommandError` where there is no stack."""
+    node = stacks.tree(target, stacks.need(target))
+    return DeployedPipeline(target, Workload.of(target, node))

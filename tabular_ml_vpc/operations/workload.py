@@ -1,0 +1,207 @@
+"""What people and the pipeline have made inside a stack: runs, endpoint, models, apps, spaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from generator.errors import CommandError
+from pipeline.definition import OWNER_TAG
+from pipeline.types import JsonView
+from tabular_ml_vpc.operations.stacks import StackNode
+from tabular_ml_vpc.operations.target import Target, code_of, is_denied
+
+_ABSENT: Final = frozenset({"ResourceNotFound", "ValidationException", "ResourceNotFoundException"})
+_RUNNING: Final = frozenset({"Executing", "Stopping"})
+_GONE: Final = frozenset({"Deleted", "Deleting"})
+_MODEL_NAMES: Final = "pipelines-"
+_LOOKS: Final = 900
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The SageMaker side of one stack; names are None where the stack does not have them (yet)."""
+
+    target: Target
+    pipeline: str | None
+    endpoint: str | None
+    domain: str | None
+    owner: str | None
+    unseen: set[str] = field(default_factory=set)
+    """Operations that the rights did not allow: what they would have told is not known."""
+
+    @classmethod
+    def of(cls, target: Target, node: StackNode) -> Workload:
+        """Return the workload of a stack's tree, by the ids of its resources."""
+        pipeline_stack = next((one for one in node.children if one.title == "PipelineStack"), None)
+        outputs = pipeline_stack.stack.outputs if pipeline_stack else {}
+        domains = [
+            resource.physical_id
+            for one in node.walk()
+            for resource in one.resources
+            if resource.type == "AWS::SageMaker::Domain" and resource.exists
+        ]
+        return cls(
+            target,
+            outputs.get("PipelineName"),
+            outputs.get("EndpointName"),
+            domains[0] if domains else None,
+            pipeline_stack.stack.id if pipeline_stack else None,
+        )
+
+    @property
+    def sagemaker(self) -> Any:
+        """Return SageMaker's client."""
+        return self.target.client("sagemaker")
+
+    def executions(self, limit: int | None = None) -> list[JsonView]:
+        """Return the pipeline's executions, newest first, the first ``limit``."""
+        if self.pipeline is None:
+            return []
+        found = self._list(
+            "list_pipeline_executions",
+            "PipelineExecutionSummaries",
+            PipelineName=self.pipeline,
+            SortBy="CreationTime",
+            SortOrder="Descending",
+        )
+        return [one for _, one in zip(range(limit or _LOOKS), found, strict=False)]
+
+    def steps(self, execution: str) -> Iterator[JsonView]:
+        """Yield the steps of an execution, named by its ARN."""
+        yield from self._list(
+            "list_pipeline_execution_steps",
+            "PipelineExecutionSteps",
+            PipelineExecutionArn=execution,
+        )
+
+    def running(self) -> list[JsonView]:
+        """Return the executions that run."""
+        return [one for one in self.executions() if one["PipelineExecutionStatus"] in _RUNNING]
+
+    def endpoint_status(self) -> JsonView | None:
+        """Return what SageMaker says of the endpoint, if there is one."""
+        return self._describe("describe_endpoint", EndpointName=self.endpoint)
+
+    def domain_status(self) -> JsonView | None:
+        """Return what SageMaker says of the domain, if there is one."""
+        return self._describe("describe_domain", DomainId=self.domain)
+
+    def apps(self) -> list[JsonView]:
+        """Return Studio's apps that run."""
+        found = self._of_domain("list_apps", "Apps")
+        return [app for app in found if app["Status"] not in _GONE]
+
+    def spaces(self) -> list[JsonView]:
+        """Return Studio's spaces."""
+        return [*self._of_domain("list_spaces", "Spaces")]
+
+    def made_by_runs(self) -> list[tuple[str, str]]:
+        """Return kind and name of endpoints, configurations and models with our owner tag."""
+        kinds = (
+            ("endpoint", "list_endpoints", "Endpoints", "Endpoint", self.endpoint),
+            (
+                "endpoint configuration",
+                "list_endpoint_configs",
+                "EndpointConfigs",
+                "EndpointConfig",
+                self.endpoint,
+            ),
+            ("model", "list_models", "Models", "Model", _MODEL_NAMES),
+        )
+        return [
+            (words, one[f"{kind}Name"])
+            for words, operation, key, kind, part in kinds
+            if part
+            for one in self._list(operation, key, NameContains=part)
+            if self.is_ours(one[f"{kind}Arn"])
+        ]
+
+    def delete_people_s_things(self, sleep: Callable[[float], None]) -> None:
+        """Delete the domain's apps, then its spaces, and wait until they are gone.
+
+        Raises:
+            CommandError: they do not go.
+
+        """
+        self._delete_all(self._apps_left, self._delete_app, sleep)
+        self._delete_all(self.spaces, self._delete_space, sleep)
+
+    def _apps_left(self) -> list[JsonView]:
+        return [app for app in self._of_domain("list_apps", "Apps") if app["Status"] != "Deleted"]
+
+    def _delete_all(
+        self,
+        left: Callable[[], list[JsonView]],
+        delete: Callable[[JsonView], None],
+        sleep: Callable[[float], None],
+    ) -> None:
+        for _ in range(_LOOKS):
+            found = left()
+            if not found:
+                return
+            for one in found:
+                if one["Status"] != "Deleting":
+                    delete(one)
+            sleep(self.target.poll_seconds)
+        raise CommandError(
+            "apps and spaces are still being deleted; run the command again to go on"
+        )
+
+    def _delete_app(self, app: JsonView) -> None:
+        owner = {key: app[key] for key in ("UserProfileName", "SpaceName") if app.get(key)}
+        self._ask(
+            "delete_app",
+            DomainId=self.domain,
+            AppType=app["AppType"],
+            AppName=app["AppName"],
+            **owner,
+        )
+
+    def _delete_space(self, space: JsonView) -> None:
+        self._ask("delete_space", DomainId=self.domain, SpaceName=space["SpaceName"])
+
+    def _ask(self, operation: str, **names: Any) -> None:
+        """Ask for one deletion; a thing that is busy or gone is seen again at the next look."""
+        try:
+            getattr(self.sagemaker, operation)(**names)
+        except ClientError as error:
+            if code_of(error) not in _ABSENT | {"ResourceInUse"}:
+                raise
+
+    def is_ours(self, arn: str) -> bool:
+        """Tell whether a run of this stack's pipeline made it."""
+        tags = self._list("list_tags", "Tags", ResourceArn=arn)
+        return any((tag["Key"], tag["Value"]) == (OWNER_TAG, self.owner) for tag in tags)
+
+    def _of_domain(self, operation: str, key: str) -> Iterator[JsonView]:
+        if self.domain is None:
+            return iter(())
+        return self._list(operation, key, DomainIdEquals=self.domain)
+
+    def _list(self, operation: str, key: str, **filters: Any) -> Iterator[JsonView]:
+        try:
+            for page in self.sagemaker.get_paginator(operation).paginate(**filters):
+                yield from page[key]
+        except ClientError as error:
+            self._pass(operation, error)
+
+    def _describe(self, operation: str, **names: str | None) -> JsonView | None:
+        if None in names.values():
+            return None
+        try:
+            found: JsonView = getattr(self.sagemaker, operation)(**names)
+        except ClientError as error:
+            self._pass(operation, error)
+            return None
+        return found
+
+    def _pass(self, operation: str, error: ClientError) -> None:
+        """Go on where something is absent, or may not be seen, which is noted."""
+        if is_denied(error):
+            self.unseen.add(operation)
+        elif code_of(error) not in _ABSENT:
+            raise error

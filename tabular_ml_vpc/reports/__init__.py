@@ -1,0 +1,1 @@
+"""Documents made from templates and runs: cost, diagrams, site, audit, run report."""

@@ -1,0 +1,407 @@
+"""The controls: what each is, where in the templates, and what a deployment without it would be.
+
+``undo`` takes a control out of the whole deployment (``whole.py``). Checkers that then
+object to one of its resources, and did not before, are the ones that confirm it: found by trying,
+not claimed (``confirm.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+Resources = dict[str, Any]
+Undo = Callable[[Resources], None]
+
+ANYWHERE: Final = "0.0.0.0/0"
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control; ``resources`` are logical ids, ``proof`` test files, ``cdk`` the example's."""
+
+    title: str
+    how: str
+    resources: tuple[str, ...]
+    proof: tuple[str, ...]
+    cdk: str
+    undo: Undo
+
+
+def _without(*properties: str) -> Callable[[str], Undo]:
+    """Return what removes properties from a resource; a dot leads into one."""
+
+    def of(title: str) -> Undo:
+        def undo(resources: Resources) -> None:
+            for path in properties:
+                *parents, last = path.split(".")
+                inner = resources[title]["Properties"]
+                for parent in parents:
+                    inner = inner[parent]
+                del inner[last]
+
+        return undo
+
+    return of
+
+
+def _with(**values: Any) -> Callable[[str], Undo]:
+    """Return what gives properties of a resource other values."""
+
+    def of(title: str) -> Undo:
+        def undo(resources: Resources) -> None:
+            resources[title]["Properties"].update(values)
+
+        return undo
+
+    return of
+
+
+def _without_statement(*sids: str, document: str = "PolicyDocument") -> Callable[[str], Undo]:
+    """Return what removes statements from a policy.
+
+    The undoing raises KeyError where a statement is not there: it was renamed.
+    """
+
+    def of(title: str) -> Undo:
+        def undo(resources: Resources) -> None:
+            policy = resources[title]["Properties"][document]
+            for sid in sids:
+                if sid not in (statement.get("Sid") for statement in policy["Statement"]):
+                    raise KeyError(f"{title} has no statement {sid}")
+            policy["Statement"] = [s for s in policy["Statement"] if s.get("Sid") not in sids]
+
+        return undo
+
+    return of
+
+
+def _gone(title: str) -> Undo:
+    def undo(resources: Resources) -> None:
+        del resources[title]
+
+    return undo
+
+
+def _all(how: Callable[[str], Undo], titles: Iterable[str]) -> Undo:
+    undoings = [how(title) for title in titles]
+
+    def undo(resources: Resources) -> None:
+        for undoing in undoings:
+            undoing(resources)
+
+    return undo
+
+
+def _each_trust_open(resources: Resources) -> None:
+    for resource in resources.values():
+        if resource["Type"] == "AWS::IAM::Role":
+            for statement in resource["Properties"]["AssumeRolePolicyDocument"]["Statement"]:
+                statement.pop("Condition", None)
+
+
+def _every_service_allowed(resources: Resources) -> None:
+    document = resources["PipelinePolicy"]["Properties"]["PolicyDocument"]
+    document["Statement"] = [
+        {"Effect": "Allow", "Action": [f"{service}:*"], "Resource": "*"}
+        for service in ("s3", "sagemaker", "logs", "iam")
+    ]
+
+
+def _egress_anywhere(resources: Resources) -> None:
+    for title in ("JobsSecurityGroup", "StudioSecurityGroup", "FunctionsSecurityGroup"):
+        rule = {"CidrIp": ANYWHERE, "IpProtocol": "-1", "Description": "Everything"}
+        resources[title]["Properties"]["SecurityGroupEgress"] = [rule]
+
+
+def _without_conditions(title: str) -> Undo:
+    def undo(resources: Resources) -> None:
+        for statement in resources[title]["Properties"]["PolicyDocument"]["Statement"]:
+            statement.pop("Condition", None)
+
+    return undo
+
+
+_BUCKETS: Final = ("DataBucket", "LogBucket")
+_POLICIES: Final = ("DataBucketPolicy", "LogBucketPolicy")
+_FUNCTIONS: Final = tuple(
+    f"{name}Function"
+    for name in ("VpcBaseline", "EmptyBucket", "ClearStudio", "SeedData", "PipelineManager")
+)
+_INSIDE: Final = _FUNCTIONS[1:]
+_LOG_GROUPS: Final = (
+    "FlowLogsLogGroup",
+    *(f"{function.removesuffix('Function')}LogGroup" for function in _FUNCTIONS),
+)
+_ENDPOINTS: Final = tuple(
+    f"{name}Endpoint"
+    for name in (
+        *("S3", "SagemakerApi", "SagemakerRuntime", "SagemakerStudio", "EcrApi", "EcrDkr"),
+        *("Logs", "Sts", "Cloudformation"),
+    )
+)
+_GROUPS: Final = ("StudioSecurityGroup", "JobsSecurityGroup", "FunctionsSecurityGroup")
+
+_RESOURCES: Final = "tests/templates/test_resources.py"
+_REACH: Final = "tests/templates/test_reachability.py"
+_CHOICES: Final = "tests/reports/audit/test_choices.py"
+_CONTROLS: Final = "tests/reports/audit/test_controls.py"
+_ATTACKS: Final = "tests/iam/test_attacks.py"
+_GUARDS: Final = "tests/iam/test_guards.py"
+_MINIMALITY: Final = "tests/iam/test_minimality.py"
+_EMULATED: Final = "tests/cloud/test_deployment.py"
+
+CONTROLS: Final = (
+    Control(
+        "No public data, no ACLs",
+        "Four public-access blocks; BucketOwnerEnforced turns ACLs off",
+        _BUCKETS,
+        (_RESOURCES,),
+        "yes",
+        _all(_without("PublicAccessBlockConfiguration", "OwnershipControls"), _BUCKETS),
+    ),
+    Control(
+        "TLS only",
+        "Deny where aws:SecureTransport is false",
+        (*_POLICIES, "AlertTopicPolicy", "DeadLetterQueuePolicy"),
+        (_RESOURCES, _ATTACKS),
+        "buckets only",
+        _all(
+            _without_statement("DenyPlainHttp"),
+            (*_POLICIES, "AlertTopicPolicy", "DeadLetterQueuePolicy"),
+        ),
+    ),
+    Control(
+        "TLS 1.2 or newer",
+        "Deny where s3:TlsVersion is below 1.2",
+        _POLICIES,
+        (_CONTROLS,),
+        "no",
+        _all(_without_statement("DenyOldTls"), _POLICIES),
+    ),
+    Control(
+        "Data encrypted with our key",
+        "Default SSE-KMS with the key's ARN and a bucket key",
+        ("DataBucket",),
+        (_RESOURCES,),
+        "in part",
+        _without("BucketEncryption")("DataBucket"),
+    ),
+    Control(
+        "Nothing under another key",
+        "Deny uploads that name another algorithm, another key or a customer's own key",
+        ("DataBucketPolicy",),
+        (_ATTACKS,),
+        "no",
+        _without_statement(
+            "DenyOtherAlgorithms", "DenyOtherKeys", "DenyNoKey", "DenyKeysOfCustomers"
+        )("DataBucketPolicy"),
+    ),
+    Control(
+        "Stolen credentials are useless outside",
+        "Deny reading, writing, deleting data to the roles that work in the VPC, unless through "
+        "our S3 endpoint",
+        ("DataBucketPolicy",),
+        (_ATTACKS,),
+        "no",
+        _without_statement("DenyOutsideTheVpc")("DataBucketPolicy"),
+    ),
+    Control(
+        "Access to data is logged",
+        "S3 server access logs; the log bucket's policy names service and account",
+        ("DataBucket", "LogBucketPolicy"),
+        (_RESOURCES,),
+        "yes",
+        _without("LoggingConfiguration")("DataBucket"),
+    ),
+    Control(
+        "Access logs cannot be deleted",
+        "Deny but to the emptying function and the break-glass principal",
+        ("LogBucketPolicy",),
+        (_ATTACKS,),
+        "no",
+        _without_statement("DenyDeletingLogs")("LogBucketPolicy"),
+    ),
+    Control(
+        "Overwritten and deleted data can be had back",
+        "Versioning on both buckets; Object Lock and a replica by setting",
+        _BUCKETS,
+        (_RESOURCES, _CHOICES, "tests/cloud/test_choices.py"),
+        "no",
+        _all(_without("VersioningConfiguration"), _BUCKETS),
+    ),
+    Control(
+        "Nothing is kept for ever",
+        "Old versions, unfinished uploads and access logs expire",
+        _BUCKETS,
+        (_CONTROLS,),
+        "no",
+        _all(_without("LifecycleConfiguration"), _BUCKETS),
+    ),
+    Control(
+        "The key rotates",
+        "EnableKeyRotation; an own key by setting",
+        ("Key",),
+        (_RESOURCES, _CHOICES),
+        "yes",
+        _with(EnableKeyRotation=False)("Key"),
+    ),
+    Control(
+        "Grants on the key only to AWS services",
+        "Deny kms:CreateGrant where neither the grant is for an AWS resource nor the caller AWS",
+        ("Key",),
+        (_ATTACKS,),
+        "no",
+        _without_statement("DenyGrantsToOthers", document="KeyPolicy")("Key"),
+    ),
+    Control(
+        "Logs encrypted with our key",
+        "KmsKeyId on every log group of functions and flow logs, all made by us",
+        _LOG_GROUPS,
+        (_RESOURCES,),
+        "no",
+        _all(_without("KmsKeyId"), _LOG_GROUPS),
+    ),
+    Control(
+        "Logs are kept as long as asked",
+        "RetentionInDays on every log group, by setting",
+        _LOG_GROUPS,
+        (_RESOURCES,),
+        "no",
+        _all(_without("RetentionInDays"), _LOG_GROUPS),
+    ),
+    Control(
+        "No way to or from the internet",
+        "No internet gateway, no NAT, no public addresses; AWS only through endpoints",
+        ("Vpc", "Subnet1", "Subnet2", "RouteTable", "S3Endpoint"),
+        (_RESOURCES, _REACH),
+        "yes",
+        _all(_with(MapPublicIpOnLaunch=True), ("Subnet1", "Subnet2")),
+    ),
+    Control(
+        "Egress only to endpoints and S3",
+        "Security group to security group, and the S3 prefix list; the default rule replaced",
+        _GROUPS,
+        (_RESOURCES, _REACH),
+        "no: 0.0.0.0/0",
+        _egress_anywhere,
+    ),
+    Control(
+        "Endpoint policies: a data perimeter",
+        "aws:PrincipalAccount and aws:ResourceAccount, with exceptions by name",
+        _ENDPOINTS,
+        (_RESOURCES, _ATTACKS),
+        "no",
+        _all(_without("PolicyDocument"), _ENDPOINTS),
+    ),
+    Control(
+        "Who talked to whom is logged",
+        "Flow log of the VPC, all traffic, encrypted",
+        ("FlowLog", "FlowLogsLogGroup"),
+        (_RESOURCES,),
+        "no",
+        _gone("FlowLog"),
+    ),
+    Control(
+        "The default security group is closed",
+        "A custom resource revokes its rules, from outside the VPC",
+        ("VpcBaseline", "VpcBaselineFunction"),
+        ("tests/functions/test_vpc_baseline.py", _EMULATED),
+        "yes",
+        _with(VpcId="")("VpcBaseline"),
+    ),
+    Control(
+        "No job or model outside the VPC, without our key or isolation",
+        "Denies in the roles of people and pipeline",
+        ("JobsStayInsidePolicy",),
+        (_GUARDS, _ATTACKS),
+        "no",
+        _gone("JobsStayInsidePolicy"),
+    ),
+    Control(
+        "Work costs no more than the settings allow",
+        "Denies in the roles of people and pipeline: instance types of jobs, endpoints and apps, "
+        "and how long a job may run",
+        ("SpendingLimitsPolicy",),
+        (_GUARDS, _ATTACKS),
+        "no",
+        _gone("SpendingLimitsPolicy"),
+    ),
+    Control(
+        "The pipeline's own jobs are inside, too",
+        "VpcConfig, keys, isolation and encryption between containers on every job and model",
+        ("Pipeline",),
+        ("tests/pipeline/test_definition.py",),
+        "no",
+        _with(SubnetIds="", SecurityGroupIds="", KeyArn="")("Pipeline"),
+    ),
+    Control(
+        "No role may do everything of a service",
+        "No managed policy of AWS, no service:*; PassRole to named roles and one service",
+        ("PipelinePolicy", "StudioPolicy"),
+        (_ATTACKS, _MINIMALITY),
+        "no",
+        _every_service_allowed,
+    ),
+    Control(
+        "No confused deputy",
+        "aws:SourceArn or aws:SourceAccount in every trust whose service sends it",
+        ("ProcessingRole", "TrainingRole", "ModelRole", "PipelineRole", "StudioRole"),
+        (_ATTACKS,),
+        "no",
+        _each_trust_open,
+    ),
+    Control(
+        "Studio in the VPC only, under our key",
+        "VpcOnly, IAM authentication, KmsKeyId, in both zones",
+        ("Domain",),
+        (_RESOURCES,),
+        "yes",
+        _all(_without("AppNetworkAccessType", "KmsKeyId"), ("Domain",)),
+    ),
+    Control(
+        "Studio leaves nothing running or lying about",
+        "Idle apps are shut down; notebook output is not shared; calls carry the profile's name",
+        ("Domain",),
+        (_RESOURCES, _CONTROLS),
+        "no",
+        _without(
+            "DefaultUserSettings.JupyterLabAppSettings",
+            "DefaultUserSettings.SharingSettings",
+            "DomainSettings.ExecutionRoleIdentityConfig",
+        )("Domain"),
+    ),
+    Control(
+        "Alerts encrypted with our key",
+        "KmsMasterKeyId; the key's policy lets EventBridge and alarms use it",
+        ("AlertTopic",),
+        (_RESOURCES, _EMULATED),
+        "no",
+        _without("KmsMasterKeyId")("AlertTopic"),
+    ),
+    Control(
+        "What nobody could handle is kept, encrypted, and told of",
+        "Dead-letter queue of functions and of the alert rule, with an alarm",
+        ("DeadLetterQueue", "DeadLetterAlarm", *_FUNCTIONS),
+        (_RESOURCES, _CONTROLS),
+        "no",
+        _all(_without("DeadLetterConfig"), _FUNCTIONS),
+    ),
+    Control(
+        "Functions run in the VPC, over its zones",
+        "VpcConfig on all that touch data or Studio",
+        _INSIDE,
+        (_RESOURCES,),
+        "2 of 7",
+        _all(_without("VpcConfig"), _INSIDE),
+    ),
+    Control(
+        "Functions are traced",
+        "X-Ray, unless a setting says otherwise",
+        _FUNCTIONS,
+        (_CONTROLS, _CHOICES),
+        "no",
+        _all(_with(TracingConfig={"Mode": "PassThrough"}), _FUNCTIONS),
+    ),
+)

@@ -1,0 +1,69 @@
+"""The gate: every checker's findings against what is accepted, in figures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tabular_ml_vpc.reports.audit.checkers import CHECKERS, Result
+from tabular_ml_vpc.reports.audit.exemptions import Exemption, Judgement, judge
+
+
+@dataclass(frozen=True)
+class CheckerSummary:
+    """One checker in figures: its rules, what it objects to, and how much of that is accepted."""
+
+    checker: str
+    title: str
+    rules: int
+    findings: int
+    exempted: int
+
+    @property
+    def open(self) -> int:
+        """Return how many findings nobody accepted."""
+        return self.findings - self.exempted
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The figures, the findings by whether they are accepted, and the accepted decisions."""
+
+    lines: tuple[CheckerSummary, ...]
+    judgement: Judgement
+    exemptions: tuple[Exemption, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether everything found is accepted, and everything accepted was found."""
+        return not (self.judgement.open or self.judgement.stale)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the audit as plain values."""
+        return {
+            "passed": self.passed,
+            "checkers": [{**asdict(line), "open": line.open} for line in self.lines],
+            "exemptions": len(self.exemptions),
+            "open": [asdict(finding) for finding in self.judgement.open],
+            "exempted": [asdict(finding) for finding in self.judgement.accepted],
+            "stale": [list(key) for key in self.judgement.stale],
+        }
+
+
+def audit(results: Sequence[Result], exemptions: Sequence[Exemption]) -> Audit:
+    """Bring findings and exemptions together."""
+    judgement = judge((f for result in results for f in result.findings), exemptions)
+    accepted = Counter(finding.checker for finding in judgement.accepted)
+    lines = (
+        CheckerSummary(
+            checker=result.checker,
+            title=CHECKERS[result.checker],
+            rules=result.rules,
+            findings=len(result.findings),
+            exempted=accepted[result.checker],
+        )
+        for result in results
+    )
+    return Audit(tuple(lines), judgement, tuple(exemptions))

@@ -1,0 +1,174 @@
+"""The estimate: each meter with its price, and what they come to, a month or a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import reduce
+
+from generator import images
+from generator.cfn.evaluator import ResolvedDeployment
+from generator.cfn.identifiers import StackLocation
+from generator.errors import UsageError
+from generator.resolved import resolve
+from generator.settings import Mode, Settings
+from tabular_ml_vpc.reports.cost import meters, runs
+from tabular_ml_vpc.reports.cost.given import checked
+from tabular_ml_vpc.reports.cost.meters import Meter
+from tabular_ml_vpc.reports.cost.prices import Basis, Price, Prices
+from tabular_ml_vpc.reports.cost.usage import Levels, Usage
+
+NOTHING = Levels(0, 0, 0)
+STUDIO_INSTANCE = "ml.t3.medium"
+"""What Studio proposes for a new JupyterLab space."""
+
+
+class CostPart(StrEnum):
+    """What an amount is paid for."""
+
+    ENVIRONMENT = "environment"
+    """The templates' resources, a month, whether anybody works or not."""
+    STUDIO = "studio"
+    """People's spaces, a month."""
+    RUN = "run"
+    """One run of the pipeline."""
+    ENDPOINT = "endpoint"
+    """The endpoint that a run leaves serving, a month."""
+
+
+@dataclass(frozen=True)
+class LineItem:
+    """A meter, its price, and what that comes to in USD; ``None`` if the price is unknown."""
+
+    part: CostPart
+    meter: Meter
+    price: Price | None
+    """``None`` where there is no charge."""
+
+    @property
+    def usd(self) -> Levels | None:
+        """Return the amounts."""
+        if self.price is None:
+            return NOTHING
+        if self.price.usd is None:
+            return None
+        return self.meter.quantity.times(self.price.usd)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """All lines for one region, and what could not be priced at all."""
+
+    region: str
+    lines: tuple[LineItem, ...]
+    runs: Levels
+    """Runs of the pipeline a month."""
+    unpriced: tuple[str, ...]
+
+    def of(self, part: CostPart) -> list[LineItem]:
+        """Return the lines of one part."""
+        return [line for line in self.lines if line.part is part]
+
+    def total(self, part: CostPart) -> Levels:
+        """Return what a part comes to, unknown prices left out (``unknown`` names them)."""
+        return reduce(_plus, (line.usd or NOTHING for line in self.of(part)), NOTHING)
+
+    def month(self) -> Levels:
+        """Return a month of everything: environment, Studio, runs and endpoint."""
+        runs_a_month = self.total(CostPart.RUN).times(self.runs)
+        parts = (CostPart.ENVIRONMENT, CostPart.STUDIO, CostPart.ENDPOINT)
+        return reduce(_plus, (self.total(part) for part in parts), runs_a_month)
+
+    def with_basis(self, basis: Basis) -> list[LineItem]:
+        """Return the lines whose price is, say, unknown or estimated."""
+        return [line for line in self.lines if line.price and line.price.basis is basis]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What is estimated: settings, root parameters, and who uses it how much."""
+
+    settings: Settings
+    parameters: Mapping[str, str]
+    usage: Usage
+    studio_instance: str = STUDIO_INSTANCE
+    mode: Mode = Mode.DEV
+
+
+def deployment(choices: Choices, region: str) -> ResolvedDeployment:
+    """Return what the templates would make there.
+
+    Raises:
+        UsageError: the templates refuse the region, there is no such root parameter, or it does
+            not take the value.
+
+    """
+    if region not in images.ACCOUNTS:
+        known = ", ".join(sorted(images.ACCOUNTS))
+        raise UsageError(f"--region: got {region!r}: the templates can be deployed in {known}")
+    parameters = checked(choices.settings, choices.mode, choices.parameters)
+    return resolve(choices.settings, choices.mode, parameters, _place(region))
+
+
+def estimate(choices: Choices, prices: Prices) -> Estimate:
+    """Return the estimate for the region of ``prices``.
+
+    Raises:
+        UsageError: as ``deployment`` does.
+
+    """
+    return of_deployment(deployment(choices, prices.region), choices, prices)
+
+
+def of_deployment(made: ResolvedDeployment, choices: Choices, prices: Prices) -> Estimate:
+    """Return the estimate of a deployment at hand; what is counted is the same in each region."""
+    return Estimate(
+        region=prices.region,
+        lines=tuple(_lines(choices, made, prices)),
+        runs=choices.usage["runs"],
+        unpriced=tuple(meters.unpriced(made)),
+    )
+
+
+def environment(made: ResolvedDeployment, usage: Usage, prices: Prices) -> Levels:
+    """Return what the resources of a deployment come to a month, unknown prices left out."""
+    lines = [_line(CostPart.ENVIRONMENT, meter, prices) for meter in meters.metered(made, usage)]
+    return reduce(_plus, (line.usd or NOTHING for line in lines), NOTHING)
+
+
+def needed(choices: Choices, region: str) -> list[str]:
+    """Return the names of all prices that the estimate needs, sorted."""
+    made = deployment(choices, region)
+    return sorted({meter.meter for _, meter in _meters(choices, made) if meter.meter})
+
+
+def _lines(choices: Choices, made: ResolvedDeployment, prices: Prices) -> Iterator[LineItem]:
+    for part, meter in _meters(choices, made):
+        yield _line(part, meter, prices)
+
+
+def _line(part: CostPart, meter: Meter, prices: Prices) -> LineItem:
+    return LineItem(part, meter, prices.price(meter.meter) if meter.meter else None)
+
+
+def _meters(choices: Choices, made: ResolvedDeployment) -> Iterator[tuple[CostPart, Meter]]:
+    pipeline, usage = runs.definition(made), choices.usage
+    by_part = {
+        CostPart.ENVIRONMENT: meters.metered(made, usage),
+        CostPart.STUDIO: meters.studio(made, usage, choices.studio_instance),
+        CostPart.RUN: runs.one_run(pipeline, usage),
+        CostPart.ENDPOINT: runs.endpoint_month(pipeline, usage),
+    }
+    for part, found in by_part.items():
+        yield from ((part, meter) for meter in found)
+
+
+def _plus(one: Levels, other: Levels) -> Levels:
+    return Levels(*(a + b for a, b in zip(one, other, strict=True)))
+
+
+def _place(region: str) -> StackLocation:
+    if region.startswith("us-gov-"):
+        return StackLocation(region=region, partition="aws-us-gov")
+    return StackLocation(region=region)

@@ -1,0 +1,102 @@
+"""What a run of the pipeline costs, and the endpoint that it makes: from the pipeline's definition.
+
+Instance types are pipeline parameters: their defaults are counted, which the deployment decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from functions.pipeline_manager.properties import PipelineProperties
+from functions.shared.properties import from_event
+from generator.cfn.evaluator import ResolvedDeployment
+from pipeline.definition import build
+from pipeline.types import Json
+from tabular_ml_vpc.reports.cost.meters import HOURS, Meter, span
+from tabular_ml_vpc.reports.cost.usage import Levels, Usage
+
+HOURS_A_MINUTE: Final = 1 / 60
+
+
+def definition(deployment: ResolvedDeployment) -> Json:
+    """Return the definition of the pipeline that the templates' custom resource would make."""
+    (pipeline,) = deployment.of_type("Custom::Pipeline")
+    texts = {name: str(value) for name, value in pipeline.properties.items()}
+    return build(from_event(PipelineProperties, texts))
+
+
+def one_run(pipeline: Json, usage: Usage) -> list[Meter]:
+    """Return what one run costs: the jobs' instances and their volumes."""
+    minutes = {"Processing": usage["processing-minutes"], "Training": usage["training-minutes"]}
+    meters: list[Meter] = []
+    for step in steps(pipeline["Steps"]):
+        if step["Type"] in minutes:
+            meters.extend(_job(step, minutes[step["Type"]], _defaults(pipeline)))
+    return meters
+
+
+def endpoint_month(pipeline: Json, usage: Usage) -> list[Meter]:
+    """Return what a month of the endpoint costs: its instances."""
+    hours = usage["endpoint-hours"]
+    meters = []
+    for step in steps(pipeline["Steps"]):
+        if step["Type"] != "EndpointConfig":
+            continue
+        for variant in step["Arguments"]["ProductionVariants"]:
+            instance = _value(variant["InstanceType"], _defaults(pipeline))
+            count = int(variant["InitialInstanceCount"])
+            meters.append(
+                Meter(
+                    f"Endpoint on {instance}",
+                    f"sagemaker_hosting_hour.{instance}",
+                    hours.times(count),
+                    f"{count} x {span(hours)} h",
+                )
+            )
+    return meters
+
+
+def _job(step: Json, minutes: Levels, defaults: Json) -> Iterator[Meter]:
+    arguments, kind = step["Arguments"], str(step["Type"]).lower()
+    machines = (
+        arguments["ResourceConfig"]
+        if kind == "training"
+        else arguments["ProcessingResources"]["ClusterConfig"]
+    )
+    instance = _value(machines["InstanceType"], defaults)
+    count = int(_value(machines["InstanceCount"], defaults))
+    hours = minutes.times(count * HOURS_A_MINUTE)
+    yield Meter(
+        f"{step['Name']} on {instance}",
+        f"sagemaker_{kind}_hour.{instance}",
+        hours,
+        f"{count} x {span(minutes)} min",
+    )
+    size = int(_value(machines["VolumeSizeInGB"], defaults))
+    yield Meter(
+        f"{step['Name']}: volume",
+        f"sagemaker_{kind}_gp2_gb_month",
+        hours.times(size / HOURS),
+        f"{count} x {size} GB x {span(minutes)} min",
+    )
+
+
+def steps(listed: list[Json]) -> Iterator[Json]:
+    """Yield the steps, those in a condition's branches included."""
+    for step in listed:
+        yield step
+        arguments = step.get("Arguments", {})
+        for branch in ("IfSteps", "ElseSteps"):
+            yield from steps(arguments.get(branch, []))
+
+
+def _defaults(pipeline: Json) -> Json:
+    return {one["Name"]: one.get("DefaultValue") for one in pipeline["Parameters"]}
+
+
+def _value(value: str | int | Json, defaults: Json) -> str:
+    """Return a literal, or the default of the pipeline parameter that it refers to."""
+    if not isinstance(value, dict):
+        return str(value)
+    return str(defaults[str(value["Get"]).removeprefix("Parameters.")])

@@ -1,0 +1,149 @@
+"""What other settings would bring: endpoint profiles, zones, functions outside the VPC.
+
+Each choice is built and counted as a deployment of its own, not worked out from the present one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from generator.settings import ENDPOINT_PROFILES, EndpointProfile, InterfaceEndpoint, Settings
+from tabular_ml_vpc.reports.cost.estimate import Choices, deployment, environment
+from tabular_ml_vpc.reports.cost.meters import HOURS, interface_endpoints
+from tabular_ml_vpc.reports.cost.prices import Prices
+from tabular_ml_vpc.reports.cost.usage import Levels
+
+CDK_ENDPOINTS: Final = 7
+CDK_ZONES: Final = 2
+"""Interface endpoints of the CDK example that this project replaces, by its README."""
+
+FUNCTIONS_PARAMETER: Final = "FunctionsInTheVpc"
+
+GIVEN_UP: Final = {
+    InterfaceEndpoint.SAGEMAKER_STUDIO: "no private address of Studio: a browser opens it over the "
+    "internet, signed in to AWS; spaces stay in the VPC all the same",
+    InterfaceEndpoint.ECR_API: "a notebook cannot list or pull container images; jobs can, "
+    "since SageMaker pulls theirs itself",
+    InterfaceEndpoint.ECR_DKR: "as for ecr.api: the two work together",
+    InterfaceEndpoint.LOGS: "a notebook cannot read jobs' logs; CloudWatch has them all the same",
+    InterfaceEndpoint.STS: "a notebook cannot ask who it is: sagemaker.Session() and "
+    "get_execution_role() need the role and the bucket to be given",
+    InterfaceEndpoint.KMS: "a notebook cannot call KMS itself; S3 and SageMaker use the key for it",
+    InterfaceEndpoint.MONITORING: "a notebook cannot read or write metrics",
+    InterfaceEndpoint.EVENTS: "a notebook cannot put or list events",
+    InterfaceEndpoint.SNS: "a notebook cannot publish alerts; failed runs still do",
+    InterfaceEndpoint.LAMBDA: "a notebook cannot call functions",
+    InterfaceEndpoint.SSM: "a notebook cannot read parameters of Systems Manager",
+    InterfaceEndpoint.SECRETS_MANAGER: "a notebook cannot read secrets",
+    InterfaceEndpoint.ATHENA: "a notebook cannot query with Athena",
+    InterfaceEndpoint.GLUE: "a notebook cannot read Glue's catalogue",
+    InterfaceEndpoint.CODEARTIFACT_API: "a notebook cannot install packages from CodeArtifact",
+    InterfaceEndpoint.CODEARTIFACT_REPOSITORIES: "as for codeartifact.api: the two work together",
+    InterfaceEndpoint.SERVICE_CATALOG: "no SageMaker projects in Studio",
+}
+"""What does not work without an endpoint; those that Studio cannot do without are not here."""
+ONE_ZONE: Final = (
+    "endpoints in one zone: if that zone fails, Studio, notebooks and functions in the VPC reach "
+    "no AWS service but S3 until it is back"
+)
+OUTSIDE: Final = (
+    "functions outside the VPC: they reach AWS over its public addresses, with the same narrow "
+    "roles; nothing of the VPC is in their reach, and a deletion is 20 to 40 minutes shorter"
+)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One choice, what it costs a month, and what is given up for it."""
+
+    profile: str
+    endpoints: int
+    zones: int
+    functions_in_the_vpc: bool
+    endpoint_hours_usd: float
+    month: Levels
+    """The whole environment, without Studio, runs and endpoint."""
+    given_up: tuple[str, ...]
+    is_present: bool
+
+
+def cdk_example(prices: Prices) -> float | None:
+    """Return what the CDK example's endpoints cost a month, in USD."""
+    price = prices.price("vpc_interface_endpoint_az_hour").usd
+    return None if price is None else CDK_ENDPOINTS * CDK_ZONES * HOURS * price
+
+
+def savings(choices: Choices, prices: Prices) -> list[Option]:
+    """Return the choices, the present one among them, the cheapest first."""
+    present = _option(choices, prices, is_present=True)
+    options = {_key(present): present}
+    for other in _others(choices):
+        option = _option(other, prices, is_present=False)
+        options.setdefault(_key(option), option)
+    return sorted(options.values(), key=lambda option: (option.month.typical, option.profile))
+
+
+def given_up(settings: Settings, *, functions_in_the_vpc: bool) -> tuple[str, ...]:
+    """Return, in words, what these settings go without."""
+    missing = [name for name in GIVEN_UP if name not in settings.network.interface_endpoints]
+    sentences = [f"no {name}: {GIVEN_UP[name]}" for name in missing]
+    if settings.network.endpoint_zones == 1:
+        sentences.append(ONE_ZONE)
+    if not functions_in_the_vpc:
+        sentences.append(OUTSIDE)
+    return tuple(sentences)
+
+
+def profile_of(settings: Settings) -> str:
+    """Return the profile's name, or how many endpoints of the user's own choice there are."""
+    chosen = set(settings.network.interface_endpoints)
+    for profile, endpoints in ENDPOINT_PROFILES.items():
+        if chosen == set(endpoints):
+            return profile
+    return f"own ({len(chosen)})"
+
+
+def with_endpoints(
+    settings: Settings, profile: EndpointProfile | None, zones: int | None
+) -> Settings:
+    """Return the settings with another profile, or another number of zones for endpoints."""
+    network = settings.network.model_dump()
+    if profile is not None:
+        network["interface_endpoints"] = ENDPOINT_PROFILES[profile]
+    if zones is not None:
+        network |= {"endpoint_zones": zones, "zones": max(zones, settings.network.zones)}
+    return Settings.model_validate(settings.model_dump() | {"network": network})
+
+
+def _others(choices: Choices) -> Iterator[Choices]:
+    for profile in EndpointProfile:
+        for zones in (1, 2):
+            for inside in ("yes", "no"):
+                yield replace(
+                    choices,
+                    settings=with_endpoints(choices.settings, profile, zones),
+                    parameters={**choices.parameters, FUNCTIONS_PARAMETER: inside},
+                )
+
+
+def _option(choices: Choices, prices: Prices, *, is_present: bool) -> Option:
+    made, settings = deployment(choices, prices.region), choices.settings
+    inside = made.parameters["root"][FUNCTIONS_PARAMETER] == "yes"
+    endpoints, interfaces = interface_endpoints(made)
+    price = prices.price("vpc_interface_endpoint_az_hour").usd or 0
+    return Option(
+        profile=profile_of(settings),
+        endpoints=endpoints,
+        zones=settings.network.endpoint_zones,
+        functions_in_the_vpc=inside,
+        endpoint_hours_usd=interfaces * HOURS * price,
+        month=environment(made, choices.usage, prices),
+        given_up=given_up(settings, functions_in_the_vpc=inside),
+        is_present=is_present,
+    )
+
+
+def _key(option: Option) -> tuple[str, int, bool]:
+    return option.profile, option.zones, option.functions_in_the_vpc

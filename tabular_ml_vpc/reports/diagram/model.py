@@ -1,0 +1,191 @@
+"""What the pictures show of a deployment: read from its resources, with names for people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from generator.cfn.evaluator import ResolvedDeployment, ResolvedResource
+
+GROUP: Final = "AWS::EC2::SecurityGroup"
+RULES: Final = ("AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress")
+ENDPOINT: Final = "AWS::EC2::VPCEndpoint"
+
+ICONS: Final[Mapping[str, str]] = {
+    "AWS::CloudFormation::Stack": "cloudformation",
+    "AWS::CloudWatch::Alarm": "cloudwatch",
+    "AWS::EC2::FlowLog": "flowlog",
+    "AWS::Events::Rule": "eventbridge",
+    "AWS::IAM::Role": "iam",
+    "AWS::IAM::RolePolicy": "iam",
+    "AWS::KMS::Alias": "kms",
+    "AWS::KMS::Key": "kms",
+    "AWS::Lambda::Function": "lambda",
+    "AWS::Logs::LogGroup": "cloudwatch",
+    "AWS::S3::Bucket": "s3",
+    "AWS::SNS::Subscription": "email",
+    "AWS::SNS::Topic": "sns",
+    "AWS::SQS::Queue": "sqs",
+}
+"""Icon of each type; AWS's of the service, where the type has none of its own."""
+_SERVICE_ICONS: Final = (
+    ("AWS::SageMaker::", "sagemaker"),
+    ("Custom::Pipeline", "sagemaker"),
+    ("Custom::EmptyBucket", "s3"),
+    ("Custom::SeedData", "s3"),
+    ("Custom::ClearStudio", "sagemaker"),
+    ("Custom::", "cloudformation"),
+    ("AWS::EC2::", "vpc"),
+    ("AWS::IAM::", "iam"),
+    ("AWS::Logs::", "cloudwatch"),
+    ("AWS::S3::", "s3"),
+)
+PLATED: Final = frozenset({"user", "email", "flowlog", "gateway"})
+"""Icons that are dark outlines without a ground of their own."""
+SPELLINGS: Final = {
+    "api": "API",
+    "cloudformation": "CloudFormation",
+    "dkr": "Docker",
+    "ecr": "ECR",
+    "email": "e-mail",
+    "id": "ID",
+    "nfs": "NFS",
+    "sagemaker": "SageMaker",
+    "sts": "STS",
+    "studio": "Studio",
+    "vpc": "VPC",
+}
+"""Words that are not spelled as a logical id has them."""
+SERVICES: Final[Mapping[str, tuple[str, str]]] = {
+    "sagemaker.api": ("sagemaker", "SageMaker API"),
+    "sagemaker.runtime": ("sagemaker", "SageMaker Runtime"),
+    "sagemaker.studio": ("sagemaker", "SageMaker Studio"),
+    "ecr.api": ("ecr", "ECR API"),
+    "ecr.dkr": ("ecr", "ECR Docker"),
+    "logs": ("cloudwatch", "CloudWatch Logs"),
+    "monitoring": ("cloudwatch", "CloudWatch"),
+    "sts": ("iam", "STS"),
+    "cloudformation": ("cloudformation", "CloudFormation"),
+    "kms": ("kms", "KMS"),
+    "events": ("eventbridge", "EventBridge"),
+    "sns": ("sns", "SNS"),
+    "lambda": ("lambda", "Lambda"),
+    "ssm": ("ssm", "Systems Manager"),
+    "secretsmanager": ("secretsmanager", "Secrets Manager"),
+    "athena": ("athena", "Athena"),
+    "glue": ("glue", "Glue"),
+    "codeartifact.api": ("codeartifact", "CodeArtifact API"),
+    "codeartifact.repositories": ("codeartifact", "CodeArtifact"),
+    "servicecatalog": ("servicecatalog", "Service Catalog"),
+}
+"""Icon and name of each service that an interface endpoint can lead to."""
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """A subnet: its id, what it is called, its addresses."""
+
+    id: str
+    name: str
+    cidr: str
+
+
+@dataclass(frozen=True)
+class Client:
+    """A security group of things that call AWS: who is in it, and where its rules let it go."""
+
+    name: str
+    inhabitants: tuple[ResolvedResource, ...]
+    to_endpoints: bool
+    to_s3: bool
+
+
+@dataclass(frozen=True)
+class Vpc:
+    """The VPC as the pictures show it."""
+
+    cidr: str
+    subnets: tuple[Subnet, ...]
+    clients: tuple[Client, ...]
+    services: tuple[str, ...]
+    """Services with an interface endpoint, by PrivateLink name."""
+    endpoint_subnets: frozenset[str]
+    has_s3_gateway: bool
+
+
+def vpc(deployment: ResolvedDeployment) -> Vpc:
+    """Return the VPC, its subnets, endpoints, and who reaches what by the groups' rules."""
+    (network,) = deployment.of_type("AWS::EC2::VPC")
+    endpoints = deployment.of_type(ENDPOINT)
+    interfaces = [one for one in endpoints if one.properties["VpcEndpointType"] == "Interface"]
+    guarded = {group for one in interfaces for group in one.properties["SecurityGroupIds"]}
+    return Vpc(
+        cidr=str(network.properties["CidrBlock"]),
+        subnets=tuple(
+            Subnet(one.reference, words(one.logical_id), str(one.properties["CidrBlock"]))
+            for one in deployment.of_type("AWS::EC2::Subnet")
+        ),
+        clients=tuple(_clients(deployment, guarded)),
+        services=tuple(service_of(one) for one in interfaces),
+        endpoint_subnets=frozenset(
+            subnet for one in interfaces for subnet in one.properties["SubnetIds"]
+        ),
+        has_s3_gateway=any(service_of(one) == "s3" for one in endpoints),
+    )
+
+
+def service_of(endpoint: ResolvedResource) -> str:
+    """Return the PrivateLink name of the service that an endpoint leads to."""
+    name = str(endpoint.properties["ServiceName"])
+    if re.fullmatch(r"aws\.sagemaker\.[^.]+\.studio", name):
+        return "sagemaker.studio"
+    return name.split(".", 3)[3]
+
+
+def icon_of(kind: str) -> str:
+    """Return the icon of a resource type."""
+    if kind in ICONS:
+        return ICONS[kind]
+    return next((icon for prefix, icon in _SERVICE_ICONS if kind.startswith(prefix)), "account")
+
+
+def words(name: str) -> str:
+    """Return a logical id as words: ``RunFailedRule`` is ``Run failed rule``."""
+    parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]+|[a-z]+|[0-9]+", name)
+    small = [part if part.isupper() else part.lower() for part in parts]
+    text = " ".join(SPELLINGS.get(part, part) for part in small).replace("S 3", "S3")
+    return text[0].upper() + text[1:]
+
+
+def mentions(value: Any, text: str) -> bool:
+    """Tell whether a property's value has a text in it, at any depth."""
+    if isinstance(value, Mapping):
+        return any(mentions(item, text) for item in value.values())
+    if isinstance(value, list | tuple):
+        return any(mentions(item, text) for item in value)
+    return isinstance(value, str) and text in value
+
+
+def _clients(deployment: ResolvedDeployment, guarded: set[str]) -> Iterator[Client]:
+    """Yield the groups that are not the endpoints' own and that somebody is in."""
+    egress = deployment.of_type("AWS::EC2::SecurityGroupEgress")
+    for group in deployment.of_type(GROUP):
+        inside = tuple(_inhabitants(deployment, group.reference))
+        if group.reference in guarded or not inside:
+            continue
+        rules = [one.properties for one in egress if one.properties["GroupId"] == group.reference]
+        yield Client(
+            name=words(group.logical_id.removesuffix("SecurityGroup")),
+            inhabitants=inside,
+            to_endpoints=any(rule.get("DestinationSecurityGroupId") in guarded for rule in rules),
+            to_s3=any("DestinationPrefixListId" in rule for rule in rules),
+        )
+
+
+def _inhabitants(deployment: ResolvedDeployment, group: str) -> Iterator[ResolvedResource]:
+    skipped = {*RULES, GROUP, ENDPOINT, "AWS::CloudFormation::Stack"}
+    for resource in deployment:
+        if resource.type not in skipped and mentions(resource.properties, group):
+            yield resource

@@ -1,0 +1,378 @@
+"""The page about a run, from what the jobs left in S3's place and what the run recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+from typing import Final
+
+from pipeline.definition import EVALUATION, QUALITY_GATE
+from pipeline.table_schema import baseline_of, plain_name
+from pipeline.types import Json
+from tabular_ml_vpc.local.jobs import plain_reason
+from tabular_ml_vpc.local.record import Status, StepRecord
+from tabular_ml_vpc.local.runs import Run
+from tabular_ml_vpc.local.sandbox import tail
+from tabular_ml_vpc.reports.run_report import charts, data, markup, regression
+
+_STYLE: Final = Path(__file__).with_name("style.css")
+_FIGURES: Final = (
+    ("r2", "R²"),
+    ("rmse", "RMSE"),
+    ("mae", "MAE"),
+    ("roc_auc", "ROC AUC"),
+    ("accuracy", "Accuracy"),
+    ("balanced_accuracy", "Balanced accuracy"),
+    ("f1", "F1"),
+    ("log_loss", "Log loss"),
+)
+_MOST_SERIES: Final = charts.SERIES_COLOURS
+_MOST_CLASSES: Final = 20
+_ROOMY_CHARACTERS: Final = 45
+_CELL_CHARACTERS: Final = 4
+_MOST_BARS: Final = 20
+_LOG_LINES: Final = 25
+_BINS: Final = 10
+_LEAST, _MOST = 0.01, 100.0
+_CALIBRATION: Final = ("predicted", "observed")
+
+
+def render(run: Run) -> str:
+    """The whole page as HTML text. What a run did not get to is left out."""
+    sections = [
+        _head(run),
+        _verdict(run),
+        _failure(run),
+        data.alerts(run),
+        _figures(run),
+        markup.section("How well it predicts", _quality(run)),
+        markup.section("What was trained", _training(run)),
+        markup.section("How fast it answers", _latency(run)),
+        markup.section("The data", data.cards(run)),
+        markup.section("The run", _steps(run)),
+        _foot(run),
+    ]
+    title = f"Run {run.execution.id}"
+    style = _STYLE.read_text(encoding="utf-8")
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{style}</style></head>\n<body><main>"
+        f"{chr(10).join(part for part in sections if part)}</main></body></html>\n"
+    )
+
+
+# --- Top -------------------------------------------------------------------------------------
+
+
+def _head(run: Run) -> str:
+    label = run.execution.parameters["LabelColumn"]
+    data = run.data_name
+    started = run.execution.started.strftime("%Y-%m-%d %H:%M UTC")
+    return (
+        f"<header><h1>Predicting <em>{escape(str(label))}</em></h1>"
+        f'<p class="meta"><span>{escape(data)}</span> · <span>run {run.execution.id}</span> · '
+        f"<span>{started}</span> · <span>{run.execution.seconds:.0f} s on this machine</span></p>"
+        "</header>"
+    )
+
+
+def _verdict(run: Run) -> str:
+    """Passed, refused or failed, with the numbers that decided."""
+    execution = run.execution
+    if execution.refused:
+        return _banner("refused", "!", "Refused by the gate", _decision(run))
+    if run.succeeded:
+        return _passed(run)
+    failed = _failed_step(run)
+    name = failed.name if failed else "The run"
+    reason = plain_reason(failed.failure_reason) if failed else str(execution.status)
+    return _banner("failed", "\N{MULTIPLICATION SIGN}", f"{name} failed", reason)
+
+
+def _passed(run: Run) -> str:
+    decision = _decision(run)
+    if run.deployed:
+        text = f"{decision} The endpoint answered over HTTP."
+        return _banner("passed", "✓", "Passed the gate, deployed", text)
+    status = run.execution.parameters["ApprovalStatus"]
+    return _banner("passed", "✓", f"Passed the gate, registered as {status}", decision)
+
+
+def _banner(kind: str, mark: str, title: str, text: str) -> str:
+    return (
+        f'<div class="verdict {kind}" role="status"><i class="mark" aria-hidden="true">{mark}</i>'
+        f"<div><b>{escape(title)}</b><br><span>{escape(text)}</span></div></div>"
+    )
+
+
+def _decision(run: Run) -> str:
+    words = {True: "reaches", False: "is below"}
+    return " ".join(
+        f"{gate.name} {markup.short(gate.left)} {words[gate.outcome]} "
+        f"the threshold {markup.short(gate.right)}."
+        for gate in run.execution.compared_by(QUALITY_GATE)
+    )
+
+
+def _failed_step(run: Run) -> StepRecord | None:
+    steps = [*run.execution.steps, *([run.invocation] if run.invocation else [])]
+    return next((step for step in steps if step.status is Status.FAILED), None)
+
+
+def _failure(run: Run) -> str:
+    """The end of the log of a step that failed."""
+    failed = _failed_step(run)
+    if failed is None or failed.log is None or run.execution.refused:
+        return ""
+    lines = "\n".join(tail(failed.log, _LOG_LINES))
+    title = f'<p class="soft">The end of its log, {escape(str(failed.log))}:</p>'
+    return f"{title}<pre>{escape(lines)}</pre>"
+
+
+def _figures(run: Run) -> str:
+    """The metrics, each beside what an answer that is always the same would reach."""
+    evaluation = run.evaluation
+    found, baseline = evaluation.get("metrics", {}), evaluation.get("baseline", {})
+    gate = plain_name(evaluation.get("gate", {}).get("metric", ""))
+    cards = [
+        _figure(title, found[name], _note(evaluation, name, baseline.get(name)), name == gate)
+        for name, title in _FIGURES
+        if name in found
+    ]
+    if run.smoke:
+        p50 = f"{run.smoke.latencies[0].p50_ms:.1f} ms"
+        cards.append(f'<div class="figure"><b>{p50}</b><span>one prediction, p50</span></div>')
+    return f'<div class="figures">{"".join(cards)}</div>' if cards else ""
+
+
+def _figure(title: str, value: float, note: str, gated: bool) -> str:
+    kind, suffix = ("figure gate", " · gate") if gated else ("figure", "")
+    return f'<div class="{kind}"><b>{_metric(value)}</b><span>{title}{suffix}</span>{note}</div>'
+
+
+def _note(evaluation: Json, name: str, value: float | None) -> str:
+    always = baseline_of(evaluation, name)
+    return "" if value is None else f"<span>{always} {_metric(value)}</span>"
+
+
+def _metric(value: float) -> str:
+    """Three digits after the point for shares; errors have the label's unit and any size."""
+    if value and abs(value) < _LEAST:
+        return f"{value:.2g}"
+    return f"{value:.3f}" if abs(value) < _MOST else markup.short(value)
+
+
+# --- Quality ---------------------------------------------------------------------------------
+
+
+def _quality(run: Run) -> Iterator[str]:
+    curves = run.json_output(EVALUATION, "curves.json")
+    yield from regression.cards(curves)
+    found = curves.get("curves", [])
+    if found:
+        yield _roc(found)
+        yield _precision_recall(found, run.evaluation)
+        yield _calibration(found)
+    matrix = run.evaluation.get("confusion_matrix", [])
+    if matrix:
+        rows = run.evaluation["rows"]
+        yield markup.card(
+            "Confusion matrix",
+            f"{rows:,} rows of test data; shares of the actual class",
+            _confusion(run.evaluation["classes"], matrix),
+            wide=_characters(run.evaluation["classes"]) > _ROOMY_CHARACTERS,
+        )
+
+
+def _roc(curves: Sequence[Json]) -> str:
+    series = [
+        charts.Series(
+            f"{item['class']} ({item['roc_auc']:.3f})",
+            _pairs(item["roc"], "false_positive_rate", "true_positive_rate"),
+        )
+        for item in curves[:_MOST_SERIES]
+    ]
+    axes = charts.Axes("False positive rate", "True positive rate")
+    chart = charts.lines("ROC curve", axes, series, [(0, 0), (1, 1)])
+    return markup.card("ROC curve", _areas("Area", curves, "roc_auc"), chart)
+
+
+def _precision_recall(curves: Sequence[Json], evaluation: Json) -> str:
+    series = [
+        charts.Series(
+            f"{item['class']} ({item['average_precision']:.3f})",
+            _pairs(item["precision_recall"], "recall", "precision"),
+        )
+        for item in curves[:_MOST_SERIES]
+    ]
+    share = _share(curves, evaluation)
+    reference = [(0.0, share), (1.0, share)] if share is not None else []
+    axes = charts.Axes("Recall", "Precision")
+    chart = charts.lines("Precision and recall", axes, series, reference)
+    note = _areas("Average precision", curves, "average_precision")
+    return markup.card("Precision and recall", note, chart)
+
+
+def _share(curves: Sequence[Json], evaluation: Json) -> float | None:
+    """The share of the positive class in the test data: the precision of guessing."""
+    if len(curves) != 1:
+        return None
+    place = evaluation["classes"].index(curves[0]["class"])
+    return float(sum(evaluation["confusion_matrix"][place]) / evaluation["rows"])
+
+
+def _calibration(curves: Sequence[Json]) -> str:
+    """Predicted against observed, all classes together: of many, each alone has too few rows."""
+    bins: dict[int, list[Json]] = {}
+    for item in (part for curve in curves for part in curve["calibration"]):
+        bins.setdefault(int(item["predicted"] * _BINS), []).append(item)
+    points, rows = [], []
+    for _, items in sorted(bins.items()):
+        rows.append(sum(item["rows"] for item in items))
+        sums = [sum(item[name] * item["rows"] for item in items) for name in _CALIBRATION]
+        points.append((sums[0] / rows[-1], sums[1] / rows[-1]))
+    axes = charts.Axes("Predicted probability", "Observed share")
+    series = [charts.Series("calibration", points, rows)]
+    chart = charts.lines("Calibration", axes, series, [(0, 0), (1, 1)])
+    note = "On the dashed line, 30 % means 3 times in 10; larger dots stand for more rows"
+    return markup.card("Calibration", note, chart)
+
+
+def _areas(title: str, curves: Sequence[Json], name: str) -> str:
+    if len(curves) == 1:
+        return f"{title} {curves[0][name]:.3f}, for class {curves[0]['class']}"
+    which = "Each class"
+    if len(curves) > _MOST_SERIES:
+        which = f"Each of the {_MOST_SERIES} most frequent classes"
+    return f"{which} against all others; {title.lower()} in brackets"
+
+
+def _confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
+    if len(classes) > _MOST_CLASSES:
+        return f"<p>{len(classes)} classes: too many to draw.</p>"
+    return charts.confusion(classes, matrix)
+
+
+def _characters(classes: Sequence[str]) -> int:
+    """How wide a confusion matrix is, in characters."""
+    return sum(
+        max(min(len(name), charts.NAME_CHARACTERS), _CELL_CHARACTERS)
+        for name in [max(classes, key=len), *classes]
+    )
+
+
+def _pairs(curve: Json, x: str, y: str) -> list[charts.Point]:
+    return list(zip(curve[x], curve[y], strict=True))
+
+
+# --- Training --------------------------------------------------------------------------------
+
+
+def _training(run: Run) -> Iterator[str]:
+    found = run.json_output(EVALUATION, "training.json")
+    if found.get("leaderboard"):
+        rows = found["leaderboard"]
+        metric = rows[0]["metric"]
+        note = f"Validation score: {metric}, more is better; the best one serves"
+        yield markup.card("Leaderboard", note, _leaderboard(rows), wide=True)
+    if found.get("feature_importance"):
+        yield _importance(found["feature_importance"])
+
+
+def _leaderboard(rows: Sequence[Json]) -> str:
+    body = []
+    for row in rows:
+        best = ' class="best"' if row["best"] else ""
+        tag = ' <span class="tag">serves</span>' if row["best"] else ""
+        cells = (
+            markup.number(row["score_val"], 4),
+            markup.time(row["fit_time"]),
+            markup.time(row["pred_time_val"]),
+        )
+        numbers = "".join(f'<td class="number">{cell}</td>' for cell in cells)
+        body.append(f"<tr{best}><td>{escape(row['model'])}{tag}</td>{numbers}</tr>")
+    return markup.table(("Model", "*Validation score", "*Fit", "*Predict"), body)
+
+
+def _importance(rows: Sequence[Json]) -> str:
+    shown = [row for row in rows if row["importance"] is not None][:_MOST_BARS]
+    bars = [
+        (row["column"], row["importance"], _spread(row["importance"], row["stddev"] or 0.0))
+        for row in shown
+    ]
+    more = len(rows) - len(shown)
+    note = "How much the validation score loses when a column is shuffled"
+    note += f"; {more} columns more are not shown" if more > 0 else ""
+    return markup.card("Feature importance", note, charts.bars(bars), wide=True)
+
+
+def _spread(value: float, deviation: float) -> str:
+    """Both with four digits after the point, or none where they are in a label's large unit."""
+    places = 4 if abs(value) < _MOST else 0
+    return f"{value:,.{places}f} ± {deviation:,.{places}f}"
+
+
+# --- Latency ---------------------------------------------------------------------------------
+
+
+def _latency(run: Run) -> Iterator[str]:
+    if run.smoke is None:
+        return
+    single = run.smoke.latencies[0]
+    marks = [("p50", single.p50_ms), ("p95", single.p95_ms)]
+    chart = charts.histogram("Latency of one row", "Milliseconds", single.all_ms, marks)
+    note = f"{single.requests} requests of one row, one after the other, through the serving stack"
+    yield markup.card("Latency over HTTP", note, chart)
+    rows = []
+    for item in run.smoke.latencies:
+        times = (item.p50_ms, item.p95_ms, item.slowest_ms)
+        cells = [f"{item.rows:,}", f"{item.requests:,}", *(f"{time:,.1f}" for time in times)]
+        rows.append(markup.row(cells))
+    table = markup.table(("*Rows", "*Requests", "*p50 ms", "*p95 ms", "*slowest ms"), rows)
+    example = (
+        f"<h3>One row sent</h3><pre>{escape(run.smoke.sent)}</pre>"
+        f"<h3>The answer</h3><pre>{escape(run.smoke.answered)}</pre>"
+    )
+    first = f"The first request, which loads the model, took {run.smoke.first_ms / 1000:.1f} s"
+    yield markup.card("Requests", first, table + example)
+
+
+# --- The run ---------------------------------------------------------------------------------
+
+
+def _steps(run: Run) -> Iterator[str]:
+    steps = [*run.execution.steps, *([run.invocation] if run.invocation else [])]
+    began = run.execution.started
+    total = max(((step.ended or began) - began).total_seconds() for step in steps) or 1.0
+    rows = []
+    for step in steps:
+        start = (step.started - began).total_seconds()
+        rows.append((step.name, start, step.seconds, _step_text(step), _kind(run, step)))
+    note = f"{total:.1f} s in all, one after the other; for jobs, the memory of the largest process"
+    yield markup.card("Steps", note, charts.timeline(rows, total), wide=True)
+    values = run.execution.parameters.items()
+    body = [markup.row([name, str(value)], numbers=False) for name, value in values]
+    table = markup.table(("Name", "Value"), body)
+    yield markup.card("Parameters", "What the run was started with", table, wide=True)
+
+
+def _step_text(step: StepRecord) -> str:
+    memory = step.metrics.get("peak_bytes")
+    return f"{step.seconds:.1f} s" + (f" · {memory / 1e6:,.0f} MB" if memory else "")
+
+
+def _kind(run: Run, step: StepRecord) -> str:
+    if step.status is not Status.FAILED:
+        return ""
+    return "refused" if run.execution.refused else "failed"
+
+
+def _foot(run: Run) -> str:
+    able = run.service.place.runtime.abilities
+    isolated = "without network" if able.network else "with this machine's network"
+    return (
+        f"<footer>Jobs ran {isolated}, with the toolkits of AWS's images, from the compiled "
+        f"pipeline definition. Times are this machine's. Files: {escape(str(run.folder))}</footer>"
+    )

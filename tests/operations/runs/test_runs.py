@@ -1,0 +1,509 @@
+"""The life of a deployed pipeline: runs to the endpoint, refused, failed, stopped; its end."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from boto3.session import Session
+from botocore.exceptions import ClientError
+
+from tabular_ml_vpc.local.emulator.process import Emulator
+from tests.operations.runs.conftest import FAST, Command
+
+STEPS = [
+    "Preprocess",
+    "Train",
+    "Evaluate",
+    "QualityGate",
+    "RegisterModel",
+    "ApprovalGate",
+    "CreateModel",
+    "CreateEndpointConfig",
+    "Deploy",
+]
+ROWS = 5
+V01 = Path(__file__).parents[2] / "cloud" / "fixtures" / "v0.1" / "model.tar.gz"
+
+
+@pytest.fixture(scope="module")
+def table(aws: Session, outputs: dict[str, str]) -> list[str]:
+    """Give the seeded table's lines, header and label included."""
+    found = aws.client("s3").get_object(Bucket=outputs["DataBucket"], Key="raw/data.csv")
+    return str(found["Body"].read().decode()).splitlines()
+
+
+@pytest.fixture
+def rows(table: list[str], tmp_path: Path) -> Path:
+    """Give a file with a header and some rows of the table."""
+    file = tmp_path / "rows.csv"
+    file.write_text("\n".join(table[: ROWS + 1]), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def alerts(aws: Session, outputs: dict[str, str]) -> Iterator[str]:
+    """Let a queue hear what the alert topic hears; give its URL."""
+    sqs = aws.client("sqs")
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": "*",
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    queue = sqs.create_queue(QueueName="alerts", Attributes={"Policy": policy})["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    arn = attributes["Attributes"]["QueueArn"]
+    aws.client("sns").subscribe(TopicArn=outputs["AlertTopic"], Protocol="sqs", Endpoint=arn)
+    yield str(queue)
+    sqs.delete_queue(QueueUrl=queue)
+
+
+def heard_of(aws: Session, queue: str, execution: str) -> bool:
+    """Tell whether an alert about an execution arrives; alerts take a moment."""
+    sqs = aws.client("sqs")
+    for _ in range(50):
+        for message in sqs.receive_message(QueueUrl=queue).get("Messages", []):
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+            if execution in message["Body"]:
+                return True
+        time.sleep(0.1)
+    return False
+
+
+def described(build_py: Command, execution: str) -> Any:
+    return build_py("history", execution, "--json").json
+
+
+def test_a_run_goes_through_all_steps_and_ends_with_the_endpoint(
+    build_py: Command, succeeded: str, outputs: dict[str, str]
+) -> None:
+    found = described(build_py, succeeded)
+
+    assert found["status"] == "Succeeded"
+    assert [step["name"] for step in found["steps"]] == STEPS
+    assert {step["status"] for step in found["steps"]} == {"Succeeded"}
+    assert found["endpoint"] == outputs["EndpointName"]
+    assert found["parameters"]["ModelFamilies"] == "GBM"
+    assert found["gate"] == {
+        "metric": "roc_auc",
+        "value": found["metrics"]["roc_auc"],
+        "threshold": 0.7,
+        "passed": True,
+    }
+
+
+def test_a_run_is_told_step_by_step_with_metrics_and_the_gate_s_reason(
+    build_py: Command, succeeded: str
+) -> None:
+    shown = build_py("run", "--follow", succeeded).out
+
+    for step in STEPS:
+        assert f"{step}: started" in shown
+    assert "Evaluate: Succeeded in" in shown
+    assert "(roc_auc 0." in shown
+    assert "The model passed the quality gate: roc_auc 0." in shown
+    assert "python build.py invoke --file ROWS.csv" in shown
+
+
+def test_jobs_are_described_as_the_service_does(
+    aws: Session, build_py: Command, succeeded: str
+) -> None:
+    sagemaker, s3 = aws.client("sagemaker"), aws.client("s3")
+    made = {step["name"]: step["made"] for step in described(build_py, succeeded)["steps"]}
+
+    training = sagemaker.describe_training_job(TrainingJobName=made["Train"].rpartition("/")[2])
+    evaluation = sagemaker.describe_processing_job(
+        ProcessingJobName=made["Evaluate"].rpartition("/")[2]
+    )
+
+    assert training["TrainingJobStatus"] == training["SecondaryStatus"] == "Completed"
+    assert training["TrainingStartTime"] < training["TrainingEndTime"]
+    bucket, _, key = (
+        training["ModelArtifacts"]["S3ModelArtifacts"].removeprefix("s3://").partition("/")
+    )
+    stored = s3.head_object(Bucket=bucket, Key=key)
+    assert stored["SSEKMSKeyId"] == training["OutputDataConfig"]["KmsKeyId"]
+    assert evaluation["ProcessingJobStatus"] == "Completed"
+    assert evaluation["ProcessingStartTime"] >= training["TrainingEndTime"]
+
+
+def test_what_jobs_and_endpoint_write_is_among_the_logs(build_py: Command, succeeded: str) -> None:
+    assert succeeded
+    said = build_py("logs", "--source", "jobs", "--source", "endpoint", "--json")
+    lines = [json.loads(line) for line in said.out.splitlines()]
+
+    by_source: dict[str, str] = {}
+    for line in lines:
+        by_source[line["source"]] = by_source.get(line["source"], "") + line["text"]
+    assert "rows to train with" in by_source["Preprocess"]
+    assert "Reporting training SUCCESS" in by_source["Train"]
+    assert "roc_auc" in by_source["Evaluate"]
+    assert by_source["endpoint"]
+
+
+def test_the_endpoint_answers_rows_of_a_file(build_py: Command, succeeded: str, rows: Path) -> None:
+    assert succeeded
+    found = build_py("invoke", "--file", str(rows), "--json").json["predictions"]
+
+    assert len(found) == ROWS
+    for one in found:
+        assert one["label"] in one["probabilities"]
+        assert sum(one["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+
+
+def test_the_endpoint_answers_a_row_without_header_the_same_as_with(
+    build_py: Command,
+    succeeded: str,
+    rows: Path,
+    table: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert succeeded
+    bare = table[1].rpartition(",")[0]
+    with_header = build_py("invoke", "--file", str(rows), "--json").json["predictions"][0]
+
+    given = build_py("invoke", bare, "--json").json["predictions"]
+    monkeypatch.setattr(sys, "stdin", io.StringIO(bare))
+    piped = build_py("invoke", "--json").json["predictions"]
+
+    assert given == piped == [with_header]
+
+
+def test_predictions_are_shown_as_a_table(build_py: Command, succeeded: str, rows: Path) -> None:
+    assert succeeded
+    header, *lines = build_py("invoke", "--file", str(rows)).out.splitlines()
+
+    assert header.split() == ["row", "label", "p(0)", "p(1)"]
+    assert len(lines) == ROWS
+
+
+def test_latency_is_measured(build_py: Command, succeeded: str, rows: Path) -> None:
+    assert succeeded
+    found = build_py("invoke", "--file", str(rows), "--bench", "7", "--json").json
+
+    assert (found["requests"], found["rows"]) == (7, ROWS)
+    assert 0 < found["p50_ms"] <= found["p95_ms"] <= found["p99_ms"] <= found["slowest_ms"]
+
+
+def test_rows_that_the_model_cannot_read_are_wrong_use(build_py: Command, succeeded: str) -> None:
+    assert succeeded
+    done = build_py("invoke", "1,2")
+
+    assert done.status == 2
+    assert done.err.startswith("build.py: the model refuses these rows (400): row 1 has 2 values")
+    assert done.err.count("\n") == 1
+
+
+def serve(aws: Session, endpoint: str, config: str) -> None:
+    """Let the endpoint serve another configuration, and wait until it does."""
+    sagemaker = aws.client("sagemaker")
+    sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config)
+    for _ in range(600):
+        found = sagemaker.describe_endpoint(EndpointName=endpoint)
+        if found["EndpointStatus"] != "Updating":
+            assert found["EndpointConfigName"] == config, found.get("FailureReason")
+            return
+        time.sleep(0.1)
+    raise AssertionError("the endpoint was not updated")
+
+
+def test_the_endpoint_can_go_back_to_a_model_of_0_1_and_forward_again(
+    build_py: Command, succeeded: str, aws: Session, outputs: dict[str, str], rows: Path
+) -> None:
+    assert succeeded
+    sagemaker, endpoint = aws.client("sagemaker"), outputs["EndpointName"]
+    today = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=today)
+    variant = config["ProductionVariants"][0]
+    model = sagemaker.describe_model(ModelName=variant["ModelName"])
+    answers = build_py("invoke", "--file", str(rows), "--json").json["predictions"]
+    key = "models/by-0.1/output/model.tar.gz"
+    aws.client("s3").put_object(Bucket=outputs["DataBucket"], Key=key, Body=V01.read_bytes())
+    archive = {"ModelDataUrl": f"s3://{outputs['DataBucket']}/{key}"}
+    sagemaker.create_model(
+        ModelName="by-0-1",
+        PrimaryContainer={**model["PrimaryContainer"], **archive},
+        **{name: model[name] for name in ("ExecutionRoleArn", "VpcConfig")},
+        EnableNetworkIsolation=True,
+    )
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="by-0-1", ProductionVariants=[{**variant, "ModelName": "by-0-1"}]
+    )
+
+    serve(aws, endpoint, "by-0-1")
+    older = build_py("invoke", "--file", str(rows), "--json").json["predictions"]
+    serve(aws, endpoint, today)
+
+    assert [one["label"] in {"0", "1"} for one in older] == [True] * ROWS
+    assert older != answers
+    assert build_py("invoke", "--file", str(rows), "--json").json["predictions"] == answers
+    sagemaker.delete_endpoint_config(EndpointConfigName="by-0-1")
+    sagemaker.delete_model(ModelName="by-0-1")
+
+
+def test_a_value_that_no_argument_holds_is_refused_before_the_start(
+    build_py: Command, outputs: dict[str, str]
+) -> None:
+    assert outputs
+    runs = len(build_py("history", "--json").json)
+    done = build_py("run", "--set", f"ExcludeColumns={'x' * 300}")
+
+    assert done.status == 2
+    assert "with 300 characters: a job's argument holds at most 238 of them" in done.err
+    assert done.err.count("\n") == 1
+    assert len(build_py("history", "--json").json) == runs
+
+
+def test_a_refused_model_is_explained_and_what_serves_stays(
+    build_py: Command, succeeded: str, aws: Session, outputs: dict[str, str], alerts: str
+) -> None:
+    assert succeeded
+    sagemaker = aws.client("sagemaker")
+    before = sagemaker.describe_endpoint(EndpointName=outputs["EndpointName"])
+    done = build_py("run", *FAST, "--set", "QualityThreshold=0.999")
+
+    assert done.status == 1
+    assert "QualityGate: No" in done.out
+    assert "RefuseModel: Refused" in done.out
+    assert "The quality gate refused the model: roc_auc 0." in done.out
+    assert "< 0.999." in done.out
+    after = sagemaker.describe_endpoint(EndpointName=outputs["EndpointName"])
+    for name in ("EndpointStatus", "EndpointConfigName", "LastModifiedTime"):
+        assert after[name] == before[name]
+    assert heard_of(aws, alerts, build_py("history", "--json").json[0]["id"])
+
+
+def test_a_run_that_asks_for_less_than_the_deployment_is_wrong_use(
+    build_py: Command, outputs: dict[str, str]
+) -> None:
+    assert outputs
+    done = build_py("run", "--set", "QualityThreshold=-1000")
+
+    assert done.status == 2
+    assert "got QualityThreshold=-1000.0: at least 0.7 is allowed" in done.err
+
+
+def test_a_model_that_is_not_approved_ends_at_the_registry(
+    build_py: Command, succeeded: str, aws: Session, outputs: dict[str, str]
+) -> None:
+    assert succeeded
+    sagemaker = aws.client("sagemaker")
+    before = sagemaker.describe_endpoint(EndpointName=outputs["EndpointName"])
+    done = build_py("run", *FAST, "--set", "ApprovalStatus=PendingManualApproval")
+
+    assert done.status == 0
+    assert "ApprovalGate: No" in done.out
+    assert "(PendingManualApproval), and not deployed" in done.out
+    after = sagemaker.describe_endpoint(EndpointName=outputs["EndpointName"])
+    assert after["EndpointConfigName"] == before["EndpointConfigName"]
+
+
+def test_a_failed_step_is_told_with_its_reason_and_the_end_of_its_log(
+    build_py: Command, outputs: dict[str, str]
+) -> None:
+    assert outputs
+    done = build_py("run", "--set", "LabelColumn=nope")
+
+    assert done.status == 1
+    assert "Preprocess failed: label column: 'nope' is not in the table" in done.out
+    _, _, log = done.out.partition("The end of its log, /aws/sagemaker/ProcessingJobs/pipelines-")
+    assert "error: label column: 'nope'" in log
+
+
+def test_a_failure_is_told_to_programs_too(build_py: Command, outputs: dict[str, str]) -> None:
+    assert outputs
+    done = build_py("run", "--set", "LabelColumn=nope", "--json")
+
+    assert done.status == 1
+    failure = done.json["failure"]
+    assert failure["step"] == "Preprocess"
+    assert failure["reason"].startswith("label column: 'nope' is not in the table")
+    assert any("nope" in line for line in failure["log"])
+    assert [step["status"] for step in done.json["steps"]] == ["Failed"]
+
+
+def test_a_run_that_is_stopped_ends_its_job_and_goes_no_further(
+    build_py: Command, aws: Session, outputs: dict[str, str], emulator: Emulator
+) -> None:
+    assert outputs
+    started = build_py("run", *FAST, "--no-wait", "--json").json
+    job = until_training_runs(build_py, started["id"])
+
+    stopped = build_py("stop", started["id"], "--json")
+
+    assert stopped.status == 0
+    assert [one["status"] for one in stopped.json] == ["Stopped"]
+    steps = described(build_py, started["id"])["steps"]
+    assert [step["status"] for step in steps] == ["Succeeded", "Stopped"]
+    found = aws.client("sagemaker").describe_training_job(TrainingJobName=job)
+    assert found["TrainingJobStatus"] == "Stopped"
+    assert not (emulator.directory / "jobs" / job).exists()
+    assert build_py("stop", started["id"]).status == 1
+    assert build_py("stop").out.endswith(" runs\n")
+
+
+def until_training_runs(build_py: Command, execution: str) -> str:
+    for _ in range(200):
+        steps = described(build_py, execution)["steps"]
+        if steps[1:] and steps[1]["made"]:
+            return str(steps[1]["made"].rpartition("/")[2])
+        time.sleep(0.05)
+    raise AssertionError("no training job was started")
+
+
+@contextmanager
+def denied(aws: Session, role_arn: str, action: str) -> Iterator[None]:
+    """Deny a role one action for a while."""
+    iam, role = aws.client("iam"), role_arn.rpartition("/")[2]
+    statement = {"Effect": "Deny", "Action": action, "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_role_policy(RoleName=role, PolicyName="Denied", PolicyDocument=document)
+    yield
+    iam.delete_role_policy(RoleName=role, PolicyName="Denied")
+
+
+def roles(aws: Session, outputs: dict[str, str]) -> dict[str, str]:
+    """The roles of the pipeline and of its first job."""
+    described = aws.client("sagemaker").describe_pipeline(PipelineName=outputs["PipelineName"])
+    first = json.loads(described["PipelineDefinition"])["Steps"][0]
+    return {"pipeline": described["RoleArn"], "job": first["Arguments"]["RoleArn"]}
+
+
+@pytest.mark.parametrize(
+    ("whose", "action"), [("pipeline", "sagemaker:CreateProcessingJob"), ("job", "s3:GetObject")]
+)
+def test_a_right_that_is_missing_fails_the_step(
+    build_py: Command, aws: Session, outputs: dict[str, str], whose: str, action: str
+) -> None:
+    with denied(aws, roles(aws, outputs)[whose], action):
+        done = build_py("run", *FAST, "--json")
+
+    assert done.status == 1
+    assert done.json["failure"]["step"] == "Preprocess"
+    assert "AccessDenied" in done.json["failure"]["reason"]
+    assert action in done.json["failure"]["reason"]
+
+
+def test_an_unusable_parameter_is_refused_by_the_command_and_by_the_service(
+    build_py: Command, aws: Session, outputs: dict[str, str]
+) -> None:
+    done = build_py("run", "--set", "TimeLimitSeconds=soon")
+    with pytest.raises(ClientError, match="a whole number is needed"):
+        aws.client("sagemaker").start_pipeline_execution(
+            PipelineName=outputs["PipelineName"],
+            ClientRequestToken="t" * 32,
+            PipelineParameters=[{"Name": "TimeLimitSeconds", "Value": "soon"}],
+        )
+
+    assert done.status == 2
+    assert done.err == ("build.py: --set: got TimeLimitSeconds=soon: a whole number is needed\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("run", "--name", "a b"), "--name: got 'a b': at most 82 letters"),
+        (("run", "--follow", "nope"), "ID: got 'nope': there is no such execution"),
+        (("run", "--follow", "--no-wait"), "--follow starts nothing"),
+        (("stop", "x", "--all"), "give an ID or --all, not both"),
+        (("history", "nope"), "ID: got 'nope': there is no such execution"),
+        (("invoke", "1,2", "--file", "x"), "give ROWs or --file, not both"),
+        (("invoke", "--file", "no/such.csv"), "--file: got 'no/such.csv': No such file"),
+        (("invoke", "--bench", "0", "1"), "Invalid value for '--bench'"),
+    ],
+)
+def test_wrong_use_is_told_in_one_line(
+    build_py: Command, arguments: tuple[str, ...], told: str
+) -> None:
+    done = build_py(*arguments)
+
+    assert done.status == 2
+    assert told in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_history_shows_every_run_with_its_metrics(build_py: Command, succeeded: str) -> None:
+    everything = build_py("history", "--json").json
+    shown = build_py("history").out
+
+    (row,) = [one for one in everything if one["id"] == succeeded]
+    assert (row["status"], row["name"], row["model_version"]) == ("Succeeded", "first", "1")
+    assert 0.7 < row["metrics"]["roc_auc"] <= 1
+    assert [one["started"] for one in everything] == sorted(
+        (one["started"] for one in everything), reverse=True
+    )
+    header, *lines = shown.splitlines()
+    assert header.split()[:5] == ["run", "started", "took", "status", "accuracy"]
+    assert [line.split()[0] for line in lines] == [one["id"] for one in everything]
+
+
+def test_a_second_model_takes_the_place_of_the_first_without_a_gap(
+    build_py: Command, succeeded: str, aws: Session, outputs: dict[str, str], table: list[str]
+) -> None:
+    assert succeeded
+    sagemaker, runtime = aws.client("sagemaker"), aws.client("sagemaker-runtime")
+    name = {"EndpointName": outputs["EndpointName"]}
+    before = sagemaker.describe_endpoint(**name)
+    aws.client("s3").delete_object(Bucket=outputs["DataBucket"], Key="raw/data.csv.bak")
+    whole_folder = f"InputData=s3://{outputs['DataBucket']}/raw/"
+    started = build_py("run", *FAST, "--set", whole_folder, "--no-wait", "--json").json
+    arn, asked = {"PipelineExecutionArn": started["arn"]}, 0
+    while sagemaker.describe_pipeline_execution(**arn)["PipelineExecutionStatus"] == "Executing":
+        runtime.invoke_endpoint(**name, Body="\n".join(table[:2]), ContentType="text/csv")
+        asked += 1
+        time.sleep(0.3)
+
+    assert described(build_py, started["id"])["status"] == "Succeeded"
+    assert asked
+    after = sagemaker.describe_endpoint(**name)
+    assert after["EndpointConfigName"] != before["EndpointConfigName"]
+    assert after["CreationTime"] == before["CreationTime"]
+
+
+def test_only_who_may_gets_predictions(
+    aws: Session, succeeded: str, outputs: dict[str, str], table: list[str]
+) -> None:
+    assert succeeded
+    iam, account = aws.client("iam"), "arn:aws:iam::123456789012:root"
+    statement = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    role = iam.create_role(RoleName="nobody", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    found = aws.client("sts").assume_role(RoleArn=role, RoleSessionName="nobody")["Credentials"]
+    nobody = Session(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+
+    with pytest.raises(ClientError, match=r"AccessDenied.*sagemaker:InvokeEndpoint"):
+        nobody.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName=outputs["EndpointName"], Body=table[1], ContentType="text/csv"
+        )
+    iam.delete_role(RoleName="nobody")
+
+
+def test_destroying_the_stack_ends_the_endpoint_and_leaves_nothing(
+    build_py: Command, succeeded: str, emulator: Emulator
+) -> None:
+    assert succeeded
+    assert model_servers(emulator)
+    done = build_py("destroy", "--yes")
+
+    assert done.status == 0, done.err
+    assert "Nothing is left" in done.out
+    for _ in range(100):
+        if not model_servers(emulator):
+            break
+        time.sleep(0.1)
+    assert model_servers(emulator) == []
+    assert build_py("run").status == 1
+
+
+def model_servers(emulator: Emulator) -> list[Path]:
+    """The folders of the endpoints that the emulator serves."""
+    return [path for path in (emulator.directory / "jobs").iterdir() if path.is_dir()]

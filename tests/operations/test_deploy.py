@@ -1,0 +1,222 @@
+"""Deploying into the emulated AWS: what is made, what is asked, how a failure is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from boto3.session import Session
+
+from generator.errors import CommandError, UsageError
+from tabular_ml_vpc.cli import deploy_flow
+from tabular_ml_vpc.operations import artifacts, stacks
+from tabular_ml_vpc.operations.source import Source
+from tabular_ml_vpc.operations.target import Target
+from tests.operations.conftest import Run, changed
+
+OPTIONS = deploy_flow.DeployOptions(
+    config=None,
+    mode=None,
+    parameters=None,
+    pairs=(),
+    guided=False,
+    bucket=None,
+    mend=False,
+    yes=True,
+    as_json=False,
+    verbose=False,
+)
+SMALL = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
+
+
+@pytest.fixture
+def stranger(aws: Session) -> Iterator[str]:
+    """Give the name of a stack that was not made from our templates."""
+    client = aws.client("cloudformation")
+    client.create_stack(StackName="stranger", TemplateBody=json.dumps(SMALL))
+    client.get_waiter("stack_create_complete").wait(StackName="stranger", WaiterConfig={"Delay": 1})
+    yield "stranger"
+    client.delete_stack(StackName="stranger")
+
+
+@pytest.mark.usefixtures("deployed")
+def test_what_was_deployed_is_up_to_date_and_nothing_is_uploaded_again(run: Run) -> None:
+    done = run("deploy", "--stack-name", "life", "--yes", "--json")
+    assert done.status == 0
+    assert (done.json["changed"], done.json["uploaded"]["sent"]) == (False, 0)
+
+
+def test_a_parameter_is_changed_and_kept_by_the_next_deployment(deployed: Target, run: Run) -> None:
+    first = run("deploy", "--stack-name", "life", "--set", "Seed=7", "--yes")
+    assert first.status == 0
+    assert "SeedData  Custom::SeedData  Seed" in first.out
+    assert run("deploy", "--stack-name", "life", "--yes", "--json").json["changed"] is False
+    stack = stacks.need(deployed)
+    assert stack.parameters["Seed"] == "7"
+
+
+@pytest.mark.usefixtures("deployed")
+def test_the_outputs_are_shown_for_people_and_for_scripts(run: Run) -> None:
+    outputs = run("outputs", "--stack-name", "life", "--json").json
+    assert outputs["DataBucket"].startswith("life-storagestack-")
+    assert run("outputs", "DataBucket", "--stack-name", "life").out.strip() == outputs["DataBucket"]
+    unknown = run("outputs", "Databucket", "--stack-name", "life")
+    assert (unknown.status, unknown.err.count("\n")) == (2, 1)
+    assert "DataBucket" in unknown.err
+
+
+def test_the_artifact_bucket_is_closed(deployed: Target) -> None:
+    s3, name = deployed.client("s3"), artifacts.bucket_name(deployed)
+    block = s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]
+    assert set(block.values()) == {True}
+    assert s3.get_bucket_versioning(Bucket=name)["Status"] == "Enabled"
+    rules = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    policy = json.loads(s3.get_bucket_policy(Bucket=name)["Policy"])
+    assert policy["Statement"][0]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_rights_that_are_widened_need_a_yes(deployed: Target, built: Source) -> None:
+    wider = changed(
+        built,
+        "- sagemaker:ListSpaces\n",
+        "- sagemaker:ListSpaces\n          - s3:ListAllMyBuckets\n",
+    )
+    with pytest.raises(UsageError, match=r"--yes is needed.*more is allowed than before"):
+        deploy_flow.run(deployed, asking(), wider)
+    sets = deployed.client("cloudformation").list_change_sets(StackName="life")["Summaries"]
+    assert sets == []
+
+
+def test_a_replacement_needs_a_yes(deployed: Target, built: Source) -> None:
+    moved = changed(built, "CidrBlock: 10.38.0.0/16", "CidrBlock: 10.39.0.0/16")
+    with pytest.raises(UsageError, match=r"NetworkStack/Vpc will be replaced or removed"):
+        deploy_flow.run(deployed, asking(), moved)
+
+
+def asking() -> deploy_flow.DeployOptions:
+    return deploy_flow.DeployOptions(**(vars(OPTIONS) | {"yes": False}))
+
+
+def mending() -> deploy_flow.DeployOptions:
+    return deploy_flow.DeployOptions(**(vars(OPTIONS) | {"mend": True}))
+
+
+@pytest.fixture
+def broken(deployed: Target, built: Source, run: Run) -> Iterator[tuple[Target, Source]]:
+    """Give a target and templates whose pipeline manager lacks a right; remove what is left."""
+    target = replace(deployed, stack="broken")
+    yield target, changed(built, "- sagemaker:CreatePipeline\n", "- sagemaker:ListModels\n")
+    assert run("destroy", "--stack-name", "broken", "--yes").status == 0
+
+
+def test_a_failure_is_told_by_its_first_cause_and_mended_on_request(
+    broken: tuple[Target, Source], run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target, source = broken
+    with pytest.raises(CommandError, match=r"broken was not deployed.*deploy --mend"):
+        deploy_flow.run(target, OPTIONS, source)
+    said = capsys.readouterr().out
+    (cause,) = [line for line in said.splitlines() if line.startswith("First cause")]
+    assert "PipelineStack/Pipeline (Custom::Pipeline)" in cause
+    log = said.partition("The end of its function's log:")[2]
+    assert "CreatePipeline" in cause
+    assert "AccessDeniedException" in log
+    assert "Delete of Pipeline" not in log
+
+    status = run("status", "--stack-name", "broken", "--json")
+    assert status.status == 1
+    assert status.json["problem"]["cause"].startswith("PipelineStack/Pipeline: ")
+
+    refused = run("deploy", "--stack-name", "broken", "--yes")
+    assert refused.status == 1
+    assert "broken is in ROLLBACK_COMPLETE" in refused.err
+
+    mended = run("deploy", "--stack-name", "broken", "--yes", "--mend")
+    assert mended.status == 0
+    assert stacks.need(target).status == "CREATE_COMPLETE"
+
+
+def test_a_rollback_that_failed_is_continued_on_request(deployed: Target, run: Run) -> None:
+    sagemaker = deployed.client("sagemaker")
+    name = stacks.need(deployed).outputs["PipelineName"]
+    arn = sagemaker.describe_pipeline(PipelineName=name)["PipelineArn"]
+    (tag,) = [one for one in sagemaker.list_tags(ResourceArn=arn)["Tags"] if "owner" in one["Key"]]
+    sagemaker.delete_tags(ResourceArn=arn, TagKeys=[tag["Key"]])
+    failed = run(
+        "deploy", "--stack-name", "life", "--yes", "--set", "TrainingInstanceType=ml.m5.xlarge"
+    )
+    assert failed.status == 1
+    assert "A pipeline" in failed.out
+    assert stacks.need(deployed).status == "UPDATE_ROLLBACK_FAILED"
+    sagemaker.add_tags(ResourceArn=arn, Tags=[tag])
+
+    mended = run("deploy", "--stack-name", "life", "--yes", "--mend")
+    assert mended.status == 0
+    assert stacks.need(deployed).parameters["TrainingInstanceType"] == "ml.m5.large"
+
+
+def test_a_stack_of_somebody_else_is_left_alone(stranger: str, run: Run) -> None:
+    for command in ("deploy", "destroy"):
+        done = run(command, "--stack-name", stranger, "--yes")
+        assert (done.status, done.err.count("\n")) == (2, 1)
+        assert "was not made from our templates" in done.err
+
+
+def test_a_nested_stack_is_not_taken_for_a_root(deployed: Target, run: Run) -> None:
+    nested = stacks.tree(deployed, stacks.need(deployed)).children[0].stack.name
+    for command in ("deploy", "destroy"):
+        done = run(command, "--stack-name", nested, "--yes")
+        assert done.status == 2
+        assert "this stack is part of life" in done.err
+
+
+@pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--set", "Rows=5"), "--set Rows: got '5': must be a whole number from 100 to"),
+        (("--set", "Row=500"), "--set Row: is no parameter; did you mean Rows?"),
+        (("--set", "Rows"), "--set: got 'Rows': Name=Value is needed"),
+        (("--set", "HomeFileSystem=maybe"), "must be one of yes, no"),
+        (("--parameters", "nowhere.json"), "--parameters: nowhere.json cannot be read"),
+        (("--profile", "nobody"), "--profile: got 'nobody': no such profile"),
+        (("--region", "ap-south-2"), "--region: got 'ap-south-2': AWS has no image of AutoGluon"),
+        (("--bucket", "not-there-1"), "--bucket: got 'not-there-1': there is no such bucket"),
+    ],
+)
+def test_wrong_use_is_one_line_that_names_the_option(
+    run: Run, arguments: tuple[str, ...], said: str
+) -> None:
+    done = run("deploy", "--stack-name", "never", "--yes", *arguments)
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert said in done.err
+
+
+@pytest.mark.usefixtures("aws")
+def test_parameters_are_read_as_the_aws_cli_writes_them_and_as_an_object(
+    run: Run, tmp_path: Path
+) -> None:
+    for number, content in enumerate(
+        (
+            [{"ParameterKey": "Rows", "ParameterValue": "7"}],
+            {"Rows": 7},
+            {"Parameters": {"Rows": 7}},
+        )
+    ):
+        file = tmp_path / f"{number}.json"
+        file.write_text(json.dumps(content))
+        done = run("deploy", "--stack-name", "never", "--yes", "--parameters", str(file))
+        assert done.status == 2
+        assert f"{file}: Rows: got '7'" in done.err
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_stack_that_is_not_there_is_told_in_one_line(run: Run) -> None:
+    for command in ("status", "outputs", "drift", "logs"):
+        done = run(command, "--stack-name", "never")
+        assert (done.status, done.err.count("\n")) == (1, 1)
+        assert "there is no stack never in eu-west-1" in done.err

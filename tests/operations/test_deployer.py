@@ -1,0 +1,58 @@
+"""Somebody with the rights of docs/deployer.md, and no others, can deploy, look and destroy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from boto3.session import Session
+
+from tests.operations.conftest import ROOT, Run
+
+
+@pytest.fixture
+def deployer(aws: Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Be a user with the deployer's policies."""
+    iam, name = aws.client("iam"), "deployer"
+    iam.create_user(UserName=name)
+    policies = []
+    for file in sorted((ROOT / "templates").glob("deployer-policy*.json")):
+        made = iam.create_policy(PolicyName=file.stem, PolicyDocument=file.read_text())
+        policies.append(made["Policy"]["Arn"])
+        iam.attach_user_policy(UserName=name, PolicyArn=policies[-1])
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+        patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+        yield name
+    iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+    for policy in policies:
+        iam.detach_user_policy(UserName=name, PolicyArn=policy)
+        iam.delete_policy(PolicyArn=policy)
+    iam.delete_user(UserName=name)
+
+
+@pytest.mark.usefixtures("deployer")
+def test_the_deployer_s_policies_are_enough_for_the_commands(run: Run) -> None:
+    made = run("deploy", "--yes", "--json")
+    assert made.status == 0, made
+    assert run("deploy", "--yes", "--json").json["changed"] is False
+    assert run("diff", "--set", "Rows=700", "--exit-code").status == 1
+    assert run("deploy", "--set", "Rows=700", "--yes").status == 0
+    status = run("status", "--json")
+    assert (status.status, status.json["stack"]["status"]) == (0, "UPDATE_COMPLETE")
+    assert "list_spaces" in status.json["unseen"]
+
+    gone = run("destroy", "--yes", "--json")
+    assert gone.status == 0, gone
+    assert gone.json["left"] == []
+    assert "PipelineStack/RunFailedRule" in gone.json["unseen"]
+
+
+@pytest.mark.usefixtures("deployer")
+def test_what_the_rights_do_not_allow_is_said_in_one_line(run: Run) -> None:
+    checked = {one["check"]: one["verdict"] for one in run("doctor", "--json").json}
+    assert checked["rights"] == "unknown"
+    outside = run("deploy", "--stack-name", "elsewhere", "--yes")
+    assert (outside.status, outside.err.count("\n")) == (1, 1)
+    assert "is not allowed" in outside.err

@@ -1,0 +1,347 @@
+"""The doctor's checks, against the emulated AWS and against answers that AWS's model knows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from generator.cfn.yaml_text import from_yaml
+from generator.settings import Mode
+from pipeline.types import Json
+from tabular_ml_vpc.operations import (
+    checks_account,
+    checks_network,
+    checks_quotas,
+    doctor,
+    parameters,
+    source,
+)
+from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
+from tabular_ml_vpc.operations.target import Target
+from tests.operations import canned
+from tests.operations.conftest import ROOT, Account, Run
+
+ZONES = ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
+
+
+NO_STACK = canned.refusal("ValidationError", "Stack with id life does not exist")
+
+
+@cache
+def templates() -> Json:
+    return {
+        path.stem: from_yaml(path.read_text(encoding="utf-8"))
+        for path in (ROOT / "templates").glob("*.yaml")
+    }
+
+
+@cache
+def statements() -> list[Json]:
+    return source.deployer_statements(source.load(None, Mode.DEV))
+
+
+def patient(
+    answers: Mapping[str, canned.Answer], vpc: str | None = None, **values: str
+) -> CheckContext:
+    """Return what was built, to be deployed where AWS answers like that."""
+    known = parameters.definitions(templates()["root"])
+    effective = parameters.effective(known, values, {})
+    session = canned.session({"cloudformation.DescribeStacks": NO_STACK} | dict(answers))
+    return CheckContext(Target(session, "life"), templates(), effective, statements(), None, vpc)
+
+
+def quota(name: str, value: float, code: str = "") -> Json:
+    """Return a quota; its code is made of its name, unless one is given."""
+    return {"QuotaName": name, "QuotaCode": code or f"L-{name}", "Value": value}
+
+
+def sagemaker_quotas(*quotas: Json, domains: int = 0) -> dict[str, canned.Answer]:
+    listed = [
+        {"DomainId": f"d-{number}", "DomainName": f"old-{number}"} for number in range(domains)
+    ]
+    return {
+        "service-quotas.ListServiceQuotas": {"Quotas": list(quotas)},
+        "service-quotas.ListAWSDefaultServiceQuotas": {"Quotas": []},
+        "sagemaker.ListDomains": {"Domains": listed},
+    }
+
+
+def verdicts(found: Iterator[CheckFinding]) -> list[Verdict]:
+    return [one.verdict for one in found]
+
+
+USES = ("processing job usage", "training job usage", "endpoint usage")
+
+
+def test_a_quota_of_zero_is_a_problem_with_the_command_that_asks_for_more() -> None:
+    quotas = [
+        quota(f"ml.m5.large for {use}", value) for use, value in zip(USES, (4, 0, 2), strict=True)
+    ]
+    found = list(checks_quotas.instances(patient(sagemaker_quotas(*quotas))))
+    assert [one.verdict for one in found] == [
+        Verdict.OK,
+        Verdict.PROBLEM,
+        Verdict.OK,
+        Verdict.OK,
+    ]
+    assert found[1].what == "ml.m5.large for training job usage: 0"
+    assert "--quota-code L-ml.m5.large for training job usage --desired-value 1" in found[1].command
+    assert "--set TrainingInstanceType=TYPE" in found[1].command
+
+
+def test_the_instance_type_that_was_chosen_is_looked_up() -> None:
+    quotas = [quota(f"ml.m5.large for {use}", 0) for use in USES]
+    quotas.append(quota("ml.c5.xlarge for endpoint usage", 1))
+    asked = patient(sagemaker_quotas(*quotas), EndpointInstanceType="ml.c5.xlarge")
+    assert verdicts(checks_quotas.instances(asked))[2] is Verdict.OK
+
+
+def test_a_default_quota_counts_where_none_was_applied() -> None:
+    answers = sagemaker_quotas()
+    defaults = [quota(f"ml.m5.large for {use}", 0, use) for use in USES]
+    answers["service-quotas.ListAWSDefaultServiceQuotas"] = {"Quotas": defaults}
+    assert verdicts(checks_quotas.instances(patient(answers)))[:3] == [Verdict.PROBLEM] * 3
+
+
+def test_one_domain_too_many_is_a_problem_that_names_those_there_are() -> None:
+    answers = sagemaker_quotas(quota("Total domains", 1, "L-D"), domains=1)
+    *_, found = checks_quotas.instances(patient(answers))
+    assert (found.check, found.verdict) == ("domains", Verdict.PROBLEM)
+    assert "old-0 (d-0)" in found.what
+    assert "--quota-code L-D --desired-value 2" in found.command
+
+
+def deployed_with(**outputs: str) -> canned.Answer:
+    """Return a stack that has been deployed already."""
+    listed = [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]
+    stack = {
+        "StackName": "life",
+        "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/life/1",
+        "StackStatus": "CREATE_COMPLETE",
+        "CreationTime": datetime(2026, 11, 24, tzinfo=UTC),
+        "Outputs": listed,
+    }
+    return {"Stacks": [stack]}
+
+
+def test_a_stack_that_has_its_domain_and_vpc_needs_no_more() -> None:
+    answers = sagemaker_quotas(quota("Total domains", 1, "L-D"), domains=1)
+    answers["cloudformation.DescribeStacks"] = deployed_with(DomainId="d-0", VpcId="vpc-1")
+    asked = patient(answers)
+    *_, domain = checks_quotas.instances(asked)
+    (vpc,) = checks_quotas.vpcs(asked)
+    assert (domain.verdict, domain.what) == (Verdict.OK, "the stack has its domain, d-0")
+    assert (vpc.verdict, vpc.what) == (Verdict.OK, "the stack has its VPC, vpc-1")
+
+
+def test_a_vpc_too_many_is_a_problem() -> None:
+    limits = {"L-F678F1CE": 5.0, "L-29B6F2EB": 50.0, "L-1B52E74A": 20.0}
+
+    def get(body: bytes) -> Json:
+        code = json.loads(body)["QuotaCode"]
+        return {"Quota": {"QuotaCode": code, "Value": limits[code]}}
+
+    answers: dict[str, canned.Answer] = {
+        "ec2.DescribeVpcs": {"Vpcs": [{"VpcId": f"vpc-{number}"} for number in range(5)]},
+        "ec2.DescribeVpcEndpoints": {"VpcEndpoints": []},
+        "service-quotas.GetServiceQuota": get,  # type: ignore[dict-item] # a JSON body
+    }
+    found = list(checks_quotas.vpcs(patient(answers)))
+    assert [one.verdict for one in found] == [Verdict.PROBLEM, Verdict.OK, Verdict.OK]
+    assert found[0].what == "5 of 5 VPCs of the region are used, 1 more needed"
+    assert "--quota-code L-F678F1CE --desired-value 6" in found[0].command
+
+
+def offering(*missing: tuple[str, str]) -> dict[str, canned.Answer]:
+    """Return a region that offers every service everywhere, but for some in some zones."""
+    services = patient({}).endpoint_services("Interface")
+    details = [
+        {
+            "ServiceName": service,
+            "AvailabilityZones": [zone for zone in ZONES if (service, zone) not in missing],
+        }
+        for service in services
+    ]
+    zones = [{"ZoneName": zone} for zone in ZONES]
+    return {
+        "ec2.DescribeVpcEndpointServices": {"ServiceDetails": details},
+        "ec2.DescribeSubnets": {"Subnets": []},
+        "ec2.DescribeAvailabilityZones": {"AvailabilityZones": zones},
+    }
+
+
+STUDIO = "aws.sagemaker.eu-west-1.studio"
+
+
+def test_zones_with_every_service_are_fine() -> None:
+    (found,) = checks_network.zones(patient(offering()))
+    assert (found.verdict, found.what.partition(" have ")[0]) == (
+        Verdict.OK,
+        "eu-west-1a, eu-west-1b",
+    )
+
+
+def test_a_zone_without_a_service_is_a_problem_and_others_are_named() -> None:
+    (found,) = checks_network.zones(patient(offering((STUDIO, "eu-west-1b"))))
+    assert found.verdict is Verdict.PROBLEM
+    assert found.what == f"not offered: {STUDIO} in eu-west-1b"
+    assert found.command.endswith(
+        "--set AvailabilityZone1=eu-west-1a --set AvailabilityZone2=eu-west-1c"
+    )
+
+
+def test_the_zones_that_were_chosen_are_judged() -> None:
+    chosen = {"AvailabilityZone1": "eu-west-1c", "AvailabilityZone2": "eu-west-1a"}
+    answers = offering((STUDIO, "eu-west-1b"))
+    assert verdicts(checks_network.zones(patient(answers, **chosen))) == [Verdict.OK]
+
+
+def test_the_zones_with_a_default_subnet_are_the_first_ones() -> None:
+    answers = offering((STUDIO, "eu-west-1a"))
+    subnets = [{"AvailabilityZone": zone} for zone in ("eu-west-1b", "eu-west-1c")]
+    answers["ec2.DescribeSubnets"] = {"Subnets": subnets}
+    assert verdicts(checks_network.zones(patient(answers))) == [Verdict.OK]
+
+
+def test_a_private_name_that_is_taken_is_a_problem() -> None:
+    taken = {
+        "VpcEndpointId": "vpce-1",
+        "ServiceName": "com.amazonaws.eu-west-1.sts",
+        "PrivateDnsEnabled": True,
+    }
+    free = taken | {"VpcEndpointId": "vpce-2", "PrivateDnsEnabled": False}
+    zone = {
+        "HostedZoneId": "Z1",
+        "Name": "logs.eu-west-1.amazonaws.com.",
+        "Owner": {"OwningAccount": "123456789012"},
+    }
+    answers: dict[str, canned.Answer] = {
+        "ec2.DescribeVpcEndpoints": {"VpcEndpoints": [taken, free]},
+        "route-53.ListHostedZonesByVPC": {"HostedZoneSummaries": [zone], "MaxItems": "100"},
+    }
+    first, second = checks_network.private_names(patient(answers, "vpc-1"))
+    assert first.command == (
+        "aws ec2 modify-vpc-endpoint --vpc-endpoint-id vpce-1 --no-private-dns-enabled"
+    )
+    assert "private hosted zone logs.eu-west-1.amazonaws.com." in second.what
+
+
+def test_an_image_whose_tag_is_not_there_is_a_problem() -> None:
+    failure = {"imageId": {"imageTag": "1.5.0"}, "failureCode": "ImageNotFound"}
+    answers = {"ecr.BatchGetImage": {"images": [], "failures": [failure]}}
+    found = list(checks_account.images(patient(answers)))
+    assert {one.verdict for one in found} == {Verdict.PROBLEM}
+    assert "--set AutoGluonImageTag=TAG" in found[0].command
+
+
+def test_what_may_not_be_asked_is_unknown() -> None:
+    denied = canned.refusal("AccessDeniedException", "no")
+    answers = {"service-quotas.ListServiceQuotas": denied}
+    (found,) = doctor._run("instance quotas", checks_quotas.instances, patient(answers))
+    assert (found.verdict, found.why) == (Verdict.UNKNOWN, "the right to ask is missing")
+
+
+ROLE = {
+    "Path": "/teams/",
+    "RoleName": "Deployer",
+    "RoleId": "AROA1234567890123",
+    "Arn": "arn:aws:iam::123456789012:role/teams/Deployer",
+    "CreateDate": "2026-01-01T00:00:00Z",
+}
+
+
+def simulated(decisions: Mapping[str, str]) -> dict[str, canned.Answer]:
+    """Return a role, and a simulation that allows what is asked as the policies say, but for some.
+
+    ``decisions`` are by action. The project's tag must be given as the policies ask for it.
+    """
+
+    def simulate(body: Mapping[str, str]) -> Json:
+        assert body["PolicySourceArn"] == ROLE["Arn"]
+        actions = [value for key, value in body.items() if key.startswith("ActionNames.")]
+        resources = [value for key, value in body.items() if key.startswith("ResourceArns.")]
+        assert len(actions) <= 100
+        assert all(one == "*" or "*" not in one for one in resources)
+        if "ec2:DeleteSubnet" in actions:
+            assert (
+                body["ContextEntries.member.1.ContextKeyName"]
+                == "aws:ResourceTag/tabular-ml-vpc:project"
+            )
+            assert "tabular" in body.values()
+        if "kms:CreateGrant" in actions:
+            assert body["ContextEntries.member.1.ContextKeyName"] == "kms:GrantIsForAWSResource"
+            assert body["ContextEntries.member.1.ContextKeyType"] == "boolean"
+        if "kms:Decrypt" in actions:
+            assert "elasticfilesystem.example" in body.values()
+        return {
+            "EvaluationResults": [
+                {"EvalActionName": one, "EvalDecision": decisions.get(one, "allowed")}
+                for one in actions
+            ]
+        }
+
+    session = "arn:aws:sts::123456789012:assumed-role/Deployer/me"
+    return {
+        "sts.GetCallerIdentity": {"Account": "123456789012", "Arn": session},
+        "iam.GetRole": {"Role": ROLE},
+        "iam.SimulatePrincipalPolicy": simulate,
+    }
+
+
+def test_the_deployer_s_role_is_simulated_with_what_the_deployer_s_policies_allow() -> None:
+    (found,) = checks_account.rights(patient(simulated({})))
+    assert (found.verdict, found.what.partition(" may ")[0]) == (Verdict.OK, ROLE["Arn"])
+
+
+def test_rights_that_are_denied_or_missing_are_problems() -> None:
+    decisions = {"ec2:CreateVpc": "explicitDeny", "kms:CreateKey": "implicitDeny"}
+    found = list(checks_account.rights(patient(simulated(decisions))))
+    assert {one.verdict for one in found} == {Verdict.PROBLEM}
+    assert [one.what.partition(" lacks ")[2] for one in found] == ["ec2:CreateVpc", "kms:CreateKey"]
+    assert found[0].command.startswith("aws iam attach-role-policy --role-name Deployer ")
+
+
+def test_the_emulated_account_is_fit_and_stays_as_it_is(account: Account, run: Run) -> None:
+    before = account()
+    done = run("doctor", "--stack-name", "never", "--json")
+    assert done.status == 0, done
+    found = {one["check"]: one["verdict"] for one in done.json}
+    assert found["endpoint services"] == found["region"] == found["stack"] == "ok"
+    assert found["instance quotas"] == "unknown"
+    assert account() == before
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_region_without_the_images_is_a_problem(run: Run) -> None:
+    done = run("doctor", "--region", "ap-south-2", "--json")
+    assert done.status == 1
+    (found,) = [one for one in done.json if one["check"] == "region"]
+    assert (found["verdict"], "eu-west-1" in found["command"]) == ("problem", True)
+
+
+@pytest.mark.usefixtures("aws")
+def test_without_credentials_only_that_is_found(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    done = run("doctor", "--json")
+    assert done.status == 1
+    assert [(one["check"], one["verdict"]) for one in done.json] == [("credentials", "problem")]
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_bucket_that_was_given_must_exist(run: Run) -> None:
+    done = run("doctor", "--bucket", "not-there-1", "--json")
+    (found,) = [one for one in done.json if one["check"] == "artifact bucket"]
+    assert (done.status, found["verdict"]) == (1, "problem")
+
+
+def test_the_source_of_the_checks_is_what_was_built(tmp_path: Path, run: Run) -> None:
+    config = tmp_path / "mine.toml"
+    config.write_text("network = 3\n")
+    done = run("doctor", "--config", str(config))
+    assert (done.status, done.err.count("\n")) == (2, 1)

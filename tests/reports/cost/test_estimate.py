@@ -1,0 +1,234 @@
+"""The estimate counts what the templates have, and nothing that they do not have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from generator import images
+from generator.cfn.evaluator import ResolvedDeployment, ResolvedResource
+from generator.errors import UsageError
+from generator.settings import InterfaceEndpoint, Settings
+from tabular_ml_vpc.reports.cost import meters, runs
+from tabular_ml_vpc.reports.cost.estimate import Choices, CostPart, Estimate, deployment, estimate
+from tabular_ml_vpc.reports.cost.meters import HOURS, Meter
+from tabular_ml_vpc.reports.cost.prices import Prices, read_table, regions
+from tabular_ml_vpc.reports.cost.usage import ASSUMPTIONS, Levels, usage
+
+TABLE = read_table()
+NONE: Mapping[str, str] = MappingProxyType({})
+
+
+def choices(parameters: Mapping[str, str] = NONE, **network: Any) -> Choices:
+    return Choices(Settings.model_validate({"network": network}), parameters, usage())
+
+
+def estimated(chosen: Choices, region: str = "us-east-1") -> Estimate:
+    return estimate(chosen, Prices(TABLE, region))
+
+
+def meter(found: Estimate, what: str) -> Meter:
+    return next(line.meter for line in found.lines if line.meter.what == what)
+
+
+def with_resource(
+    made: ResolvedDeployment, kind: str, properties: dict[str, Any]
+) -> ResolvedDeployment:
+    extra = ResolvedResource("pipeline", "Another", kind, "another", properties)
+    stacks = {**made.stacks, "pipeline": {**made.stacks["pipeline"], "Another": extra}}
+    return replace(made, stacks=stacks)
+
+
+def quantities(made: ResolvedDeployment) -> dict[str, Levels]:
+    return {one.what: one.quantity for one in meters.metered(made, usage())}
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "zones", "inside", "interfaces"),
+    [
+        ("standard", 2, "yes", 8 * 2),
+        ("standard", 2, "no", 7 * 2),
+        ("minimal", 1, "no", 2),
+        ("minimal", 1, "yes", 3),
+        ("full", 2, "no", len(InterfaceEndpoint) * 2),
+    ],
+)
+def test_interface_endpoints_are_counted_by_zone_and_hour(
+    endpoints: str, zones: int, inside: str, interfaces: int
+) -> None:
+    chosen = choices(
+        {"FunctionsInTheVpc": inside}, interface_endpoints=endpoints, endpoint_zones=zones
+    )
+
+    found = meter(estimated(chosen), "Interface endpoints")
+
+    assert found.quantity == Levels(*[interfaces * HOURS] * 3)
+
+
+def test_the_cdk_examples_seven_endpoints_cost_what_its_readme_says() -> None:
+    found = estimated(choices({"FunctionsInTheVpc": "no"}))
+
+    line = next(line for line in found.lines if line.meter.what == "Interface endpoints")
+
+    assert line.usd is not None
+    assert line.usd.typical == pytest.approx(102.20)
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "what"),
+    [
+        ("AWS::CloudWatch::Alarm", {}, "CloudWatch alarms"),
+        ("AWS::KMS::Key", {}, "KMS keys"),
+        ("AWS::SQS::Queue", {}, "Dead-letter queue"),
+        ("AWS::Logs::LogGroup", {}, "Functions' and endpoint's logs"),
+        ("AWS::Lambda::Function", {"MemorySize": 512}, "Functions' time"),
+        ("AWS::S3::Bucket", {}, "S3 storage, Another"),
+    ],
+)
+def test_one_more_resource_is_counted(kind: str, properties: dict[str, Any], what: str) -> None:
+    made = deployment(choices(), "us-east-1")
+    before, after = quantities(made), quantities(with_resource(made, kind, properties))
+
+    assert after[what].typical > before.get(what, Levels(0, 0, 0)).typical
+
+
+def test_every_type_of_resource_is_priced_or_known_to_be_free() -> None:
+    everything = choices({"HomeFileSystem": "yes", "AlertEmail": "a@example.org"})
+
+    assert meters.unpriced(deployment(everything, "eu-west-1")) == []
+
+
+def test_what_organisations_ask_for_is_counted() -> None:
+    settings = Settings.model_validate(
+        {
+            "security": {"key": "arn:aws:kms:us-east-1:111122223333:key/1234"},
+            "storage": {
+                "replica_bucket": "arn:aws:s3:::replica",
+                "replica_key": "arn:aws:kms:us-east-2:111122223333:key/1234",
+            },
+            "functions": {"tracing": False},
+        }
+    )
+    found = {line.meter.what: line for line in estimated(Choices(settings, {}, usage())).lines}
+
+    assert found["Replica of DataBucket"].usd is None
+    assert "KMS keys" not in found
+    assert "X-Ray traces" not in found
+
+
+def test_a_type_that_nobody_priced_is_named() -> None:
+    made = with_resource(deployment(choices(), "us-east-1"), "AWS::RDS::DBInstance", {})
+
+    assert meters.unpriced(made) == ["AWS::RDS::DBInstance"]
+
+
+def test_the_flow_log_is_priced_as_a_vended_log() -> None:
+    made = deployment(choices(), "us-east-1")
+    network = {k: v for k, v in made.stacks["network"].items() if k != "FlowLog"}
+    without = replace(made, stacks={**made.stacks, "network": network})
+
+    assert quantities(made)["Flow logs"].typical > 0
+    assert quantities(without)["Flow logs"] == Levels(0, 0, 0)
+    assert (
+        quantities(without)["Functions' and endpoint's logs"].typical
+        > quantities(made)["Functions' and endpoint's logs"].typical
+    )
+
+
+def test_people_and_a_home_file_system_are_counted() -> None:
+    two = Settings.model_validate({"studio": {"user_profiles": ["ann", "bob"]}})
+    chosen = Choices(two, {"HomeFileSystem": "yes"}, usage())
+
+    found = estimated(chosen)
+
+    assert meter(found, "Studio spaces on ml.t3.medium").quantity.typical == 160
+    assert meter(found, "Home file system").quantity.typical == 10
+    assert not [one for one in estimated(choices()).lines if one.meter.what == "Home file system"]
+
+
+def test_alerts_by_email_are_counted_only_with_an_address() -> None:
+    address = {"AlertEmail": "a@example.org"}
+
+    assert meter(estimated(choices(address)), "Alerts by e-mail").meter == "sns_email_100k"
+    assert "Alerts by e-mail" not in {one.meter.what for one in estimated(choices()).lines}
+
+
+def test_a_run_is_its_definitions_jobs_on_the_deployments_instances() -> None:
+    chosen = choices({"TrainingInstanceType": "ml.m5.4xlarge"})
+
+    found = {line.meter.what: line for line in estimated(chosen).of(CostPart.RUN)}
+
+    assert found["Train on ml.m5.4xlarge"].meter.quantity.typical == pytest.approx(14 / 60)
+    assert found["Preprocess on ml.m5.large"].meter.quantity.typical == pytest.approx(5 / 60)
+    assert "Evaluate: volume" in found
+
+
+def test_the_endpoint_is_priced_by_the_deployments_instance_type() -> None:
+    found = estimated(choices({"EndpointInstanceType": "ml.t2.medium"})).total(CostPart.ENDPOINT)
+
+    assert found.typical == pytest.approx(730 * 0.056)
+
+
+def test_two_endpoint_instances_cost_twice() -> None:
+    pipeline = runs.definition(deployment(choices(), "us-east-1"))
+    (config,) = [step for step in runs.steps(pipeline["Steps"]) if step["Type"] == "EndpointConfig"]
+    config["Arguments"]["ProductionVariants"][0]["InitialInstanceCount"] = 2
+
+    (found,) = runs.endpoint_month(pipeline, usage())
+
+    assert found.quantity == Levels(1460, 1460, 1460)
+
+
+def test_a_month_is_environment_studio_runs_and_endpoint() -> None:
+    found = estimated(choices())
+
+    sums = [
+        found.total(CostPart.ENVIRONMENT)[level]
+        + found.total(CostPart.STUDIO)[level]
+        + found.total(CostPart.ENDPOINT)[level]
+        + found.total(CostPart.RUN)[level] * found.runs[level]
+        for level in range(3)
+    ]
+    assert list(found.month()) == pytest.approx(sums)
+
+
+@pytest.mark.parametrize("region", sorted(set(regions(TABLE)) & set(images.ACCOUNTS)))
+def test_each_region_of_the_table_has_an_estimate_of_what_counts_most(region: str) -> None:
+    found = estimated(choices(), region)
+
+    assert found.total(CostPart.ENVIRONMENT).typical > 100
+    assert found.total(CostPart.ENDPOINT).typical > 50
+
+
+def test_a_region_without_our_images_is_a_users_mistake() -> None:
+    with pytest.raises(UsageError, match="--region: got 'mars-1'"):
+        deployment(choices(), "mars-1")
+
+
+def test_assumptions_rise_from_low_to_high_and_have_reasons() -> None:
+    for one in ASSUMPTIONS:
+        assert one.levels.low <= one.levels.typical <= one.levels.high, one.name
+        assert one.reason, one.name
+        assert one.unit, one.name
+
+
+def test_an_assumption_of_the_users_replaces_all_three_levels() -> None:
+    assert usage().assuming({"runs": 20})["runs"] == Levels(20, 20, 20)
+
+
+@pytest.mark.parametrize(("name", "value"), [("rums", 1.0), ("runs", -1.0), ("runs", float("nan"))])
+def test_an_assumption_that_cannot_be_is_refused_by_name(name: str, value: float) -> None:
+    with pytest.raises(UsageError, match=f"^{name}: "):
+        usage().assuming({name: value})
+
+
+def test_a_cluster_counts_each_of_its_instances() -> None:
+    spark = Settings.model_validate({"pipeline": {"preprocess_engine": "spark"}})
+    what = "Preprocess on ml.m5.large"
+    one = meter(estimated(choices()), what)
+    cluster = meter(estimated(Choices(spark, NONE, usage())), what)
+    assert cluster.quantity == one.quantity.times(2)
