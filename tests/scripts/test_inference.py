@@ -532,6 +532,9 @@ class Context:
         headers = {"Content-Type": content_type, "Accept": accept}
         self.headers = {name: value for name, value in headers.items() if value}
         self.system_properties = {"model_dir": "/nowhere"}
+        # sagemaker-pytorch-inference 2.0.25 ships a sagemaker_inference/transformer.py of its own,
+        # which logs this name; which of the two files is installed last is up to the installer.
+        self.model_name = "model"
         self.request_processor = [self]
         self.status = 200
 
