@@ -26,7 +26,8 @@ spark_tests := $(wildcard tests/spark)
 other_tests := $(filter-out tests/unit tests/sdk $(job_tests) $(spark_tests) %.py %__pycache__,$(wildcard tests/*))
 
 .PHONY: all
-all: venv ## Build: emit the templates, package the functions, lint (the default)
+all: ## Build: emit the templates, package the functions, lint (the default)
+	@$(install) build .venv "10 seconds" python3.11 python3.12 python3.13
 	@$(run) build.py
 
 .PHONY: check
@@ -67,8 +68,8 @@ format: venv ## Format the code and mend what ruff can mend
 	$(run) -m ruff format
 
 .PHONY: venv
-venv: ## Install what builds and tests need into .venv
-	@$(install) main .venv "1 minute" python3.11 python3.12 python3.13
+venv: ## Install what builds, checks and tests the product into .venv
+	@$(install) main .venv "half a minute" python3.11 python3.12 python3.13
 
 .PHONY: emulator
 emulator: ## Install the emulated AWS and the real aws command (.venv-emulator, .venv-awscli)

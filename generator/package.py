@@ -179,7 +179,7 @@ def _vendored(root: Path) -> Files:
 
 def _pinned(root: Path) -> Distribution:
     """Return the installed crhelper if it is the one whose hash is in the requirements."""
-    pin = _PIN.search((root / "requirements/main.txt").read_text(encoding="utf-8"))
+    pin = _PIN.search((root / "requirements/build.txt").read_text(encoding="utf-8"))
     wanted = pin.group(1) if pin else "none"
     try:
         package = distribution(_VENDORED)
@@ -187,7 +187,7 @@ def _pinned(root: Path) -> Distribution:
         raise PackageError(f"{_VENDORED} is not installed: run `make`") from None
     if package.version != wanted:
         raise PackageError(
-            f"{_VENDORED} {package.version} is installed, requirements/main.txt pins {wanted}: "
+            f"{_VENDORED} {package.version} is installed, requirements/build.txt pins {wanted}: "
             "run `make`"
         )
     return package

@@ -6,15 +6,16 @@
 # uv does the work where pip can install it: it checks the same hashes in a fraction of the time (the
 # SDK's 758 MB: 34 s, where pip takes 3 minutes). Otherwise pip does.
 #
-# Does nothing if it does already: the list that was installed is kept in the environment. The
-# first PYTHON that is 3.11 or later and can make environments is used, or $PYTHON and no other.
+# Does nothing if it does already: VENV keeps a copy of each list that it holds. A list that begins
+# with `-r build.in` holds what build.txt pins; it is added to what is there. The first PYTHON that
+# is 3.11 or later and can make environments is used, or $PYTHON and no other.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 name=$1 venv=$2 minutes=$3
 shift 3
 list=requirements/$name.txt
-installed=$venv/requirements.txt
+installed=$venv/requirements
 
 usable() {
     "$1" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
@@ -34,16 +35,41 @@ find_python() {
     return 1
 }
 
-if cmp -s "$list" "$installed" && "$venv/bin/python" -c '' 2>/dev/null; then
-    exit 0
-fi
-if [[ -n ${PYTHON:-} ]]; then
-    python=$(find_python "$PYTHON")
+# Whether the environment works, and holds nothing that is pinned otherwise today.
+usable_environment() {
+    local copy
+    "$venv/bin/python" -c '' 2>/dev/null || return 1
+    for copy in "$installed"/*.txt; do
+        cmp -s "requirements/${copy##*/}" "$copy" || return 1
+    done
+}
+
+holds_list() {
+    local copy
+    for copy in "$installed"/*.txt; do
+        copy=${copy##*/}
+        if [[ $copy == "$name.txt" ]] \
+            || grep -qsx -- "-r $name.in" "requirements/${copy%.txt}.in"; then
+            return
+        fi
+    done
+    return 1
+}
+
+if usable_environment; then
+    if holds_list; then
+        exit 0
+    fi
+    echo "adding $list to $venv (about $minutes)"
 else
-    python=$(find_python "$@" python3)
+    if [[ -n ${PYTHON:-} ]]; then
+        python=$(find_python "$PYTHON")
+    else
+        python=$(find_python "$@" python3)
+    fi
+    echo "installing $list into $venv (about $minutes)"
+    "$python" -m venv --clear "$venv"
 fi
-echo "installing $list into $venv (about $minutes)"
-"$python" -m venv --clear "$venv"
 
 pip() {
     "$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-input \
@@ -56,11 +82,12 @@ with_uv() {
     tools=$(mktemp -d)
     pip --target "$tools" -r requirements/uv.txt 2>/dev/null \
         && "$tools/bin/uv" pip install -q --python "$venv/bin/python" \
-            --no-deps --require-hashes --compile-bytecode -r "$list" 2>/dev/null || status=1
+            --no-deps --require-hashes -r "$list" 2>/dev/null || status=1
     rm -rf "$tools"
     return "$status"
 }
 
 # -qq keeps pip's errors and drops its warnings. The list is complete: nothing is resolved anew.
 with_uv || pip -r "$list"
+mkdir -p "$installed"
 cp "$list" "$installed"

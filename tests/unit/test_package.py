@@ -179,10 +179,10 @@ def test_a_relative_import_is_refused(sources: Path) -> None:
 
 
 def test_another_crhelper_than_the_pinned_one_is_refused(sources: Path) -> None:
-    pins = sources / "requirements/main.txt"
+    pins = sources / "requirements/build.txt"
     pins.write_text(pins.read_text().replace("crhelper==", "crhelper==9."))
 
-    with pytest.raises(PackageError, match=r"is installed, requirements/main.txt pins 9\."):
+    with pytest.raises(PackageError, match=r"is installed, requirements/build.txt pins 9\."):
         package.build("seed_data", sources)
 
 

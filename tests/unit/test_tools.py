@@ -41,10 +41,10 @@ class Checkout:
         self.python.write_text(PYTHON.format(log=self.log, usable=0 if usable else 1))
         self.python.chmod(0o755)
 
-    def install(self) -> subprocess.CompletedProcess[str]:
+    def install(self, name: str = "main") -> subprocess.CompletedProcess[str]:
         self.log.write_text("")
         return subprocess.run(
-            [self.root / "requirements/install.sh", "main", ".venv", "1 minute", "python3.99"],
+            [self.root / "requirements/install.sh", name, ".venv", "1 minute", "python3.99"],
             cwd="/",
             env={**os.environ, "PYTHON": str(self.python)},
             text=True,
@@ -74,6 +74,28 @@ class TestInstall:
 
         assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
         assert not checkout.pip_ran
+
+    def test_a_list_that_includes_another_is_added_to_it(self, checkout: Checkout) -> None:
+        (checkout.root / "requirements/build.txt").write_text("click==8.5.1\n")
+        (checkout.root / "requirements/main.in").write_text("-r build.in\nruff\n")
+        checkout.install("build")
+
+        added = checkout.install("main")
+        assert added.stdout == "adding requirements/main.txt to .venv (about 1 minute)\n"
+        assert checkout.pip_ran
+        assert "-m venv" not in checkout.log.read_text()
+
+        assert checkout.install("build").stdout == ""
+        assert not checkout.pip_ran
+
+    def test_a_list_is_not_added_to_one_that_changed(self, checkout: Checkout) -> None:
+        build = checkout.root / "requirements/build.txt"
+        build.write_text("click==8.5.1\n")
+        checkout.install("build")
+        build.write_text("click==9\n")
+
+        assert checkout.install("main").stdout.startswith("installing requirements/main.txt")
+        assert "-m venv --clear" in checkout.log.read_text()
 
     def test_it_installs_again_when_the_list_changed(self, checkout: Checkout) -> None:
         checkout.install()
@@ -131,7 +153,7 @@ class TestMakefile:
     def test_without_a_target_it_builds_with_the_environment_s_python(self) -> None:
         lines = self.make("--dry-run").stdout.splitlines()
 
-        assert lines[0].startswith("requirements/install.sh main .venv")
+        assert lines[0].startswith("requirements/install.sh build .venv")
         assert lines[-1] == ".venv/bin/python build.py"
 
     def test_every_folder_of_tests_is_run_by_a_target(self) -> None:
@@ -189,11 +211,28 @@ class TestRequirements:
             assert pins, written
             assert [pin for pin in pins if "--hash=sha256:" not in pin] == [], written
 
+    def test_what_builds_is_among_what_tests_with_the_same_hashes(self) -> None:
+        build, main = (
+            {
+                pin
+                for pin in re.split(
+                    r"^(?=\S)",
+                    re.sub(r"\n? +# .*", "", (REPOSITORY / f"requirements/{name}.txt").read_text()),
+                    flags=re.M,
+                )
+                if "==" in pin
+            }
+            for name in ("build", "main")
+        )
+
+        assert build
+        assert build - main == set()
+
     def test_an_extra_is_the_list_that_is_installed(self) -> None:
         metadata = configparser.ConfigParser()
         metadata.read(REPOSITORY / "setup.cfg", encoding="utf-8")
 
-        assert metadata["options"]["install_requires"] == "file: requirements/main.in"
+        assert metadata["options"]["install_requires"] == "file: requirements/build.in"
         for name, value in metadata["options.extras_require"].items():
             assert value == f"file: requirements/{name}.in"
             assert (REPOSITORY / f"requirements/{name}.in").is_file()
