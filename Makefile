@@ -73,13 +73,11 @@ venv: ## Install what builds, checks and tests the product into .venv
 
 .PHONY: emulator
 emulator: ## Install the emulated AWS and the real aws command (.venv-emulator, .venv-awscli)
-	@$(install) emulator .venv-emulator "1 minute" python3.11 python3.12 python3.13
-	@$(install) awscli .venv-awscli "half a minute" python3.11 python3.12 python3.13
+	@requirements/setup.sh emulator
 
 .PHONY: local
 local: ## Install what the job images hold (AutoGluon, the model server) into .venv-local
-	@$(install) local .venv-local "2 minutes" python3.12 \
-	    "$$(pyenv prefix 3.12 2>/dev/null || true)/bin/python3.12" python3.11
+	@requirements/setup.sh local
 
 .PHONY: spark
 spark: ## Install PySpark and Java for the tests of preprocessing on many machines (.venv-spark)
@@ -94,8 +92,7 @@ spark-libraries: venv ## Fetch what SageMaker's Spark image lacks into dist/libr
 
 .PHONY: checkers
 checkers: ## Install the independent checkers (.venv-audit, .venv-node)
-	@$(install) audit .venv-audit "1 minute" python3.11 python3.12 python3.13
-	@requirements/install-node.sh
+	@requirements/setup.sh checkers
 
 .PHONY: browser
 browser: ## Install a headless browser for the tests of pages (.venv-browser)

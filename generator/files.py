@@ -10,7 +10,12 @@ from typing import Final
 from generator.errors import CommandError
 from generator.settings import Mode
 
-REPOSITORY: Final = Path(__file__).resolve().parent.parent
+SOURCES: Final = Path(__file__).resolve().parent.parent
+"""Where ``generator``, ``functions``, ``pipeline`` and what they read are: the checkout's top, or a
+folder of the installed command."""
+REPOSITORY: Final = SOURCES if (SOURCES / "build.py").is_file() else Path()
+"""Where files are written and environments are: the checkout's top, or, for the installed command,
+the current folder."""
 
 TEMPLATES: Final = {Mode.DEV: "templates", Mode.PROD: "templates/prod"}
 """Folder of each mode's templates, from the repository's top."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from generator.errors import CommandError
-from generator.files import DIST, REPOSITORY, TEMPLATES, write
+from generator.files import DIST, REPOSITORY, SOURCES, TEMPLATES, write
 from generator.settings import Mode
 
 FUNCTIONS: Final = ("vpc_baseline", "empty_bucket", "clear_studio", "seed_data", "pipeline_manager")
@@ -57,7 +57,7 @@ def code_path(function: str, mode: Mode) -> str:
     return posixpath.relpath(f"{DIST}/{function}.zip", TEMPLATES[mode])
 
 
-def source_hash(root: Path = REPOSITORY) -> str:
+def source_hash(root: Path = SOURCES) -> str:
     """Return 16 hexadecimal digits that change with whatever decides the pipeline.
 
     It is a property of the custom resource: CloudFormation updates a resource only if a property
@@ -72,8 +72,8 @@ def source_hash(root: Path = REPOSITORY) -> str:
     return digest.hexdigest()[:16]
 
 
-def build_all(root: Path = REPOSITORY) -> dict[str, int]:
-    """Write every function's zip into ``dist/``; return their sizes in bytes, by path.
+def build_all(root: Path = SOURCES, output: Path = REPOSITORY) -> dict[str, int]:
+    """Write every function's zip into ``output``/dist; return their sizes in bytes, by path.
 
     Raises:
         PackageError: a file is missing or empty, or crhelper is not the pinned one.
@@ -82,12 +82,12 @@ def build_all(root: Path = REPOSITORY) -> dict[str, int]:
     sizes = {}
     for function in FUNCTIONS:
         content = build(function, root)
-        write(root / DIST / f"{function}.zip", content)
+        write(output / DIST / f"{function}.zip", content)
         sizes[f"{DIST}/{function}.zip"] = len(content)
     return sizes
 
 
-def build(function: str, root: Path = REPOSITORY) -> bytes:
+def build(function: str, root: Path = SOURCES) -> bytes:
     """Return the function's zip.
 
     Raises:

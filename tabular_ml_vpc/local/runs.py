@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from functions.seed_data import table
+from generator.files import SOURCES
 from pipeline import example, requests
 from pipeline.definition import (
     DATA_PROFILE,
@@ -41,7 +42,7 @@ from tabular_ml_vpc.local.service import LocalService
 from tabular_ml_vpc.local.serving import Endpoint
 from tabular_ml_vpc.local.store import FolderStore, StoreError
 
-SCRIPTS_FOLDER: Final = Path(__file__).parents[2] / "pipeline" / "scripts"
+SCRIPTS_FOLDER: Final = SOURCES / "pipeline" / "scripts"
 SYNTHETIC_ROWS: Final = 4_000
 SYNTHETIC_SEED: Final = 1
 INVOKE: Final = "Invoke"

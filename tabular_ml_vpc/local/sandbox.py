@@ -130,12 +130,14 @@ def find(environment: Path) -> Runtime:
     """
     python = environment / "bin" / "python"
     if not python.exists():
-        raise SandboxError(f"the jobs' environment {environment} is missing: run `make local`")
+        raise SandboxError(
+            f"the jobs' environment {environment} is missing: run `python build.py setup local`"
+        )
     answer = subprocess.run(  # noqa: S603 - our own program, our own interpreter
         [str(python), "-I", str(_CONTAINER), "--probe"], capture_output=True, text=True, check=False
     )
     if answer.returncode:
-        raise SandboxError(f"{python} does not run: run `make local` again")
+        raise SandboxError(f"{python} does not run: run `python build.py setup local` again")
     return Runtime(python, _java(python), Abilities(**json.loads(answer.stdout)))
 
 
@@ -238,7 +240,9 @@ def _java(python: Path) -> Path:
         [str(python), "-c", code], capture_output=True, text=True, check=False
     )
     if answer.returncode:
-        raise SandboxError("there is no Java for the model server: run `make local` again")
+        raise SandboxError(
+            "there is no Java for the model server: run `python build.py setup local` again"
+        )
     return Path(answer.stdout.strip()) / "bin"
 
 

@@ -38,7 +38,7 @@ def load(config: Path | None, mode: Mode, root: Path = REPOSITORY) -> Source:
     """
     folder = TEMPLATES[mode]
     texts = _rendered(read(config), mode) if config else _built(root, folder)
-    zips = {f"{DIST}/{name}.zip": package.build(name, root) for name in package.FUNCTIONS}
+    zips = {f"{DIST}/{name}.zip": package.build(name) for name in package.FUNCTIONS}
     return Source(folder, texts, zips)
 
 

@@ -36,7 +36,10 @@ def emulator() -> Iterator[Emulator]:
 def aws(emulator: Emulator) -> AwsCli:
     """Give the real `aws` command, pointed at the emulator."""
     if not AWSCLI_PYTHON.exists():
-        pytest.fail(f"no aws command at {AWSCLI_PYTHON}: run `make emulator` first", pytrace=False)
+        pytest.fail(
+            f"no aws command at {AWSCLI_PYTHON}: run `python build.py setup emulator` first",
+            pytrace=False,
+        )
     return AwsCli(AWSCLI_PYTHON, emulator.environment())
 
 

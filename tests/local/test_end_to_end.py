@@ -180,7 +180,7 @@ def test_a_missing_environment_says_which_target_installs_it(
 
     monkeypatch.setattr(local, "ENVIRONMENT", tmp_path / ".venv-local")
     assert main(["local", "--work", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.endswith("is missing: run `make local`\n")
+    assert capsys.readouterr().err.endswith("is missing: run `python build.py setup local`\n")
 
 
 def test_stopping_without_an_endpoint_is_no_error(build_py: CommandLine) -> None:

@@ -268,5 +268,5 @@ def test_a_job_ends_when_whoever_started_it_is_killed(runtime: Runtime, tmp_path
 
 
 def test_a_missing_environment_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(SandboxError, match=r"is missing: run `make local`"):
+    with pytest.raises(SandboxError, match=r"is missing: run `python build.py setup local`"):
         find(tmp_path / ".venv-local")

@@ -17,7 +17,7 @@ from tabular_ml_vpc.operations import logs, stacks
 from tabular_ml_vpc.operations.target import Target
 from tests.operations.conftest import ROOT, Run
 
-MINE = ("doctor", "diff", "deploy", "status", "outputs", "logs", "drift", "destroy", "completion")
+MINE = ("doctor", "diff", "deploy", "status", "outputs", "logs", "drift", "destroy")
 NOW = datetime(2026, 11, 24, 18, 0, tzinfo=UTC)
 
 
@@ -158,8 +158,7 @@ def test_help_has_an_example_and_says_what_the_options_are(name: str, run: Run) 
     done = run(name, "--help")
     assert done.status == 0
     assert f"python build.py {name}" in done.out
-    if name != "completion":
-        assert {"--profile", "--region", "--stack-name", "--json"} <= set(done.out.split())
+    assert {"--profile", "--region", "--stack-name", "--json"} <= set(done.out.split())
     assert name in COMMANDS
 
 
@@ -171,30 +170,6 @@ def test_help_does_not_load_what_the_commands_need() -> None:
     )
     for module in ("'boto3'", "'rich'", "'troposphere'", "'yaml'", "'pydantic'"):
         assert module not in said.stdout
-
-
-def complete(*words: str) -> list[str]:
-    """Return what bash offers for the last of the words."""
-    script = (
-        'eval "$(python build.py completion bash)"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
-        '_build_py_completion; printf "%s\\n" "${COMPREPLY[@]}"'
-    )
-    said = subprocess.run(
-        ["bash", "-c", script, "bash", *words],
-        cwd=ROOT,
-        env={"PATH": f"{ROOT / '.venv' / 'bin'}:/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return said.stdout.split()
-
-
-def test_bash_completes_commands_options_and_choices() -> None:
-    assert complete("python", "build.py", "des") == ["destroy"]
-    assert complete("python", "build.py", "deploy", "--me") == ["--mend"]
-    assert complete("python", "build.py", "deploy", "--mode", "") == ["dev", "prod"]
-    assert complete("python", "other.py", "des") == []
 
 
 @pytest.mark.parametrize(

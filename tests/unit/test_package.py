@@ -196,7 +196,7 @@ def test_the_code_path_leads_from_the_template_to_the_zip(function: str, mode: M
 
 
 def test_all_zips_are_written_where_the_code_paths_lead(sources: Path) -> None:
-    sizes = package.build_all(sources)
+    sizes = package.build_all(sources, sources)
 
     assert list(sizes) == [f"dist/{function}.zip" for function in FUNCTIONS]
     assert [(sources / name).stat().st_size for name in sizes] == list(sizes.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 import shutil
@@ -227,12 +226,3 @@ class TestRequirements:
 
         assert build
         assert build - main == set()
-
-    def test_an_extra_is_the_list_that_is_installed(self) -> None:
-        metadata = configparser.ConfigParser()
-        metadata.read(REPOSITORY / "setup.cfg", encoding="utf-8")
-
-        assert metadata["options"]["install_requires"] == "file: requirements/build.in"
-        for name, value in metadata["options.extras_require"].items():
-            assert value == f"file: requirements/{name}.in"
-            assert (REPOSITORY / f"requirements/{name}.in").is_file()

@@ -18,13 +18,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from generator.files import SOURCES
+
 HOST = "127.0.0.1"
 START_SECONDS = 60.0
 STOP_SECONDS = 2.0
 REMOVE_SECONDS = 10.0
 POLL_SECONDS = 0.1
 LOG_TAIL_LINES = 25
-ROOT = Path(__file__).resolve().parents[3]
 TRUST_VARIABLES = ("SSL_CERT_FILE", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -92,9 +93,11 @@ def start(
     Raises EmulatorError if an environment is missing or the emulator does not come up.
     """
     if not python.exists():
-        raise EmulatorError(f"no emulator at {python}: run `make emulator` first")
+        raise EmulatorError(f"no emulator at {python}: run `python build.py setup emulator` first")
     if jobs is not None and not (jobs / "bin" / "python").exists():
-        raise EmulatorError(f"no environment for jobs at {jobs}: run `make local` first")
+        raise EmulatorError(
+            f"no environment for jobs at {jobs}: run `python build.py setup local` first"
+        )
     port = port or _free_port()
     directory = Path(tempfile.mkdtemp(prefix="emulated-aws-"))
     with (directory / "emulator.log").open("wb") as log:
@@ -107,7 +110,7 @@ def start(
                 *(["--attached"] if attached else []),
                 *([f"--jobs={jobs}"] if jobs else []),
             ],
-            cwd=ROOT,
+            cwd=SOURCES,
             stdin=subprocess.PIPE if attached else subprocess.DEVNULL,
             env=_server_environment(directory, region, account, port),
             stdout=log,

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from generator.errors import CommandError, UsageError
+from generator.files import REPOSITORY
 from tabular_ml_vpc.local.emulator import process
 from tabular_ml_vpc.local.serving import RunningEndpoint
 
 if TYPE_CHECKING:
     from tabular_ml_vpc.local.emulator.process import Emulator
 
-PYTHON: Final = process.ROOT / ".venv-emulator" / "bin" / "python"
-JOBS: Final = process.ROOT / ".venv-local"
+PYTHON: Final = REPOSITORY / ".venv-emulator" / "bin" / "python"
+JOBS: Final = REPOSITORY / ".venv-local"
 UNSET: Final = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
 """Variables that would point elsewhere."""
 
@@ -71,7 +72,10 @@ def start(port: int, attached: bool) -> Emulator:
 
     """
     if not PYTHON.exists() or not (JOBS / "bin" / "python").exists():
-        raise UsageError("the emulated AWS is not installed: run `make emulator local`")
+        raise UsageError(
+            "the emulated AWS is not installed: run `python build.py setup emulator` and "
+            "`python build.py setup local`"
+        )
     if port and not process.is_free(port):
         raise UsageError(f"--port: got {port}: something listens there already; 0 takes a free one")
     try:

@@ -135,7 +135,9 @@ def _check_installed() -> None:
     for path in (_PYTHON, _NODE, _CONTROL_TOWER):
         if not path.exists():
             name = path.relative_to(REPOSITORY).parts[0]
-            raise CheckerError(f"{name} is missing or incomplete: run `make checkers`")
+            raise CheckerError(
+                f"{name} is missing or incomplete: run `python build.py setup checkers`"
+            )
 
 
 def plain_stacks(settings: Settings, mode: Mode) -> Stacks:

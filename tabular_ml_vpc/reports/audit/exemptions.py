@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from generator.errors import CommandError
-from generator.files import REPOSITORY
+from generator.files import SOURCES
 from tabular_ml_vpc.reports.audit.checkers import CHECKERS, CheckerFinding
 
-FILE: Final = REPOSITORY / "tests/reports/audit/exemptions.toml"
+FILE: Final = SOURCES / "tests/reports/audit/exemptions.toml"
 
 Key = tuple[str, str]
 """A rule, with its checker before it, and a resource."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from generator.errors import CommandError
-from generator.files import REPOSITORY
+from generator.files import REPOSITORY, SOURCES
 from generator.settings import (
     Functions,
     Limits,
@@ -36,8 +36,8 @@ from tabular_ml_vpc.reports.audit.gate import Audit
 from tabular_ml_vpc.reports.audit.whole import whole
 
 PAGE: Final = REPOSITORY / "docs/security.md"
-FIGURES: Final = REPOSITORY / "docs/figures/security.json"
-RIGHTS: Final = REPOSITORY / "docs/figures/iam.json"
+FIGURES: Final = SOURCES / "docs/figures/security.json"
+RIGHTS: Final = SOURCES / "docs/figures/iam.json"
 
 _PART: Final = re.compile(r"(<!-- begin (\w+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)
 _CDK_EXAMPLE: Final = {

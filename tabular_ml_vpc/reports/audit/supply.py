@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from generator import package
-from generator.files import REPOSITORY
+from generator.files import REPOSITORY, SOURCES
 from tabular_ml_vpc.reports.audit.checkers import CheckerError
 
 LICENCES: Final = REPOSITORY / "docs/licences.md"
-REQUIREMENTS: Final = REPOSITORY / "requirements"
+REQUIREMENTS: Final = SOURCES / "requirements"
 
 OURS: Final = "this repository"
 OUR_LICENCE: Final = "Apache-2.0"
@@ -180,7 +180,7 @@ def bill_of_materials() -> str:
 
     """
     if not _PYTHON.exists():
-        raise CheckerError(".venv-audit is missing: run `make checkers`")
+        raise CheckerError(".venv-audit is missing: run `python build.py setup checkers`")
     run = subprocess.run(  # noqa: S603 - our own arguments
         [str(_PYTHON), str(_WRITER)],
         input=json.dumps(inventory()),

@@ -103,4 +103,7 @@ def test_a_missing_environment_is_said_in_one_line(
 ) -> None:
     monkeypatch.setattr(supply, "_PYTHON", tmp_path / "absent")
     assert cli.main(["sbom"]) == 1
-    assert capsys.readouterr().err == "build.py: .venv-audit is missing: run `make checkers`\n"
+    assert (
+        capsys.readouterr().err
+        == "build.py: .venv-audit is missing: run `python build.py setup checkers`\n"
+    )
