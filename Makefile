@@ -51,11 +51,15 @@ audit: venv checkers ## Run the independent checkers over the templates; fail on
 	@$(run) build.py audit
 
 .PHONY: bench
-bench: venv emulator local spark ## Measure side by side, and write docs/benchmarks.md
+bench: venv emulator local spark tables ## Measure side by side, and write docs/benchmarks.md
 	@for program in tests/bench/bench_*.py; do \
 	    echo "measuring: $$program"; \
 	    $(run) -m "tests.bench.$$(basename "$$program" .py)"; \
 	done
+
+.PHONY: tables
+tables: ## Install the packages whose tables the benchmarks train on (.venv-bench)
+	@$(install) bench .venv-bench "half a minute" python3.11 python3.12 python3.13
 
 .PHONY: referee
 referee: ## Compare the pipeline's definition with what SageMaker's Python SDK makes of it (1 GB)
@@ -103,7 +107,7 @@ browser: ## Install a headless browser for the tests of pages (.venv-browser)
 clean: ## Remove what was built or installed; the committed templates stay
 	rm -rf dist .build .mypy_cache .ruff_cache .pytest_cache \
 	    .venv .venv-emulator .venv-awscli .venv-local .venv-spark .venv-sdk .venv-audit .venv-node \
-	    .venv-browser
+	    .venv-browser .venv-bench
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help
