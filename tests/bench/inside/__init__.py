@@ -7,3 +7,7 @@ from typing import Final
 
 LABEL: Final = "outcome"
 """The label's column in every real table."""
+
+CLASSES: Final = "classes"
+REGRESSION: Final = "regression"
+"""What a real table's label asks for."""
