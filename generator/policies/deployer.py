@@ -20,11 +20,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Final
 
+from generator.cfn import schemas
 from generator.policies.jobs import ENDPOINT_LOGS
 from generator.settings import PROJECT_TAG, Settings
 from pipeline.types import Json
@@ -223,7 +221,7 @@ def actions(resources: Resources) -> list[str]:
 
 def _of_handlers(kind: str) -> frozenset[str]:
     """Return the actions that a type's handlers call."""
-    return frozenset(action for actions in _handlers(kind).values() for action in actions)
+    return frozenset(action for actions in schemas.handlers(kind).values() for action in actions)
 
 
 def _reads_of_handlers(kind: str) -> frozenset[str]:
@@ -233,37 +231,13 @@ def _reads_of_handlers(kind: str) -> frozenset[str]:
     is called for some resources only.
     """
     own = kind.split("::")[1].lower()
-    handlers = _handlers(kind)
+    handlers = schemas.handlers(kind)
     return frozenset(
         action
         for operation in ("read", "list")
         for action in map(_corrected, handlers.get(operation, ()))
         if action.startswith((f"{own}:Get", f"{own}:List", f"{own}:Describe"))
     )
-
-
-@cache
-def _handlers(kind: str) -> Mapping[str, Sequence[str]]:
-    """Return actions by operation, by cfn-lint's copy of a type's schema.
-
-    Many schemas name other types as well, so the whole of a candidate decides.
-    """
-    name = f'"{kind}"'.encode()
-    for text in _schema_texts():
-        if name in text and (schema := json.loads(text)).get("typeName") == kind:
-            handlers = schema.get("handlers", {})
-            return {operation: one.get("permissions", []) for operation, one in handlers.items()}
-    raise ValueError(f"cfn-lint has no schema of {kind}")
-
-
-@cache
-def _schema_texts() -> list[bytes]:
-    """Return cfn-lint's schemas, unparsed; importing cfn-lint would take seconds."""
-    package = find_spec("cfnlint")
-    if package is None or package.origin is None:
-        raise ValueError("cfn-lint is not installed; its schemas say what deploying needs")
-    folder = Path(package.origin).parent / "data/schemas/resources"
-    return [path.read_bytes() for path in sorted(folder.glob("*.json"))]
 
 
 def _corrected(action: str) -> str:

@@ -6,19 +6,15 @@ that is computed changes at all. What it is not sure of it calls possible.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Final
 
+from generator.cfn.schemas import create_only
 from pipeline.types import JsonView
 from tabular_ml_vpc.operations.changes import Change, ChangeAction
 
 _CUSTOM: Final = ("Custom::", "AWS::CloudFormation::CustomResource")
-_REGION_OF_SCHEMAS: Final = "us-east-1"
 _REFERENCES: Final = ("Ref", "Condition")
 _KEEPS: Final = frozenset({"Retain", "RetainExceptOnCreate"})
 
@@ -121,43 +117,3 @@ def _action(kind: str, changed: Mapping[str, bool]) -> tuple[ChangeAction, str]:
     if any(forcing.values()):
         return ChangeAction.REPLACE, ""
     return ChangeAction.MAYBE_REPLACE, "if the computed value changes"
-
-
-@cache
-def create_only(kind: str) -> frozenset[str]:
-    """Return the properties of a type whose change replaces the resource.
-
-    Source: the resource types' own schemas, as cfn-lint ships them.
-    """
-    found = schema(kind)
-    paths = [
-        *found.get("createOnlyProperties", []),
-        *found.get("conditionalCreateOnlyProperties", []),
-    ]
-    return frozenset(path.split("/")[2] for path in paths)
-
-
-@cache
-def schema(kind: str) -> JsonView:
-    """Return the schema of a resource type; empty for one that has none.
-
-    The file is read, cfn-lint itself is not imported: that takes a second.
-    """
-    spec = find_spec("cfnlint")
-    if spec is None or not spec.submodule_search_locations:
-        return {}
-    folder = Path(spec.submodule_search_locations[0]) / "data" / "schemas"
-    file = _index(folder).get(kind)
-    if file is None:
-        return {}
-    found: JsonView = json.loads(
-        (folder / "resources" / f"{file}.json").read_text(encoding="utf-8")
-    )
-    return found
-
-
-@cache
-def _index(folder: Path) -> Mapping[str, str]:
-    text = (folder / "providers" / f"{_REGION_OF_SCHEMAS}.json").read_text(encoding="utf-8")
-    found: Mapping[str, str] = json.loads(text)
-    return found

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from generator.cfn import schemas
 from generator.cfn.identifiers import StackLocation
 from generator.emit import as_dict
 from generator.policies import deployer
@@ -134,7 +135,7 @@ def test_what_a_handler_reads_of_its_service_is_never_left_out(templates: list[J
     held = set(deployer.actions(resources)) | deployer.WRONG_IN_SCHEMAS.keys()
     for kind in resources:
         service = kind.partition("::")[0].lower()
-        for action in deployer._handlers(f"AWS::{kind}").get("read", ()):
+        for action in schemas.handlers(f"AWS::{kind}").get("read", ()):
             reads = action.startswith((f"{service}:Get", f"{service}:List", f"{service}:Desc"))
             assert not reads or action in held, f"{kind}: {action}"
     assert {"lambda:GetFunctionCodeSigningConfig", "s3:GetMetricsConfiguration"} <= held

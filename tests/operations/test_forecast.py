@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from generator.cfn import schemas
 from pipeline.types import Json
 from tabular_ml_vpc.operations import forecast
 from tabular_ml_vpc.operations.changes import Change, ChangeAction
@@ -95,4 +96,4 @@ def test_a_custom_resource_is_modified() -> None:
     ],
 )
 def test_the_schemas_say_what_replaces_a_resource(kind: str, name: str) -> None:
-    assert name in forecast.create_only(kind)
+    assert name in schemas.create_only(kind)
