@@ -10,6 +10,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from generator.cfn.parameters import parse_pairs
 from generator.errors import UsageError
 from generator.settings import EndpointProfile, read
 from tabular_ml_vpc.cli.console import console, print_json
@@ -93,26 +94,17 @@ def command(
     typical and high, as little, usual or heavy use is assumed. Then what other endpoint settings
     would bring, and what they give up. Prices ship with their sources and dates.
     """
-    use = usage().assuming({name: _number(name, text) for name, text in _pairs(assumed).items()})
+    numbers = parse_pairs(assumed, "--assume", "runs=7")
+    use = usage().assuming({name: _number(name, text) for name, text in numbers.items()})
     if assumptions:
         _show_assumptions(use.assumptions.values(), as_json)
         return
     chosen = EndpointProfile(endpoints) if endpoints else None
     settings = with_endpoints(read(config), chosen, endpoint_zones)
-    choices = Choices(settings, _pairs(parameters), use, _instance_type(studio_instance))
+    choices = Choices(settings, parse_pairs(parameters), use, _instance_type(studio_instance))
     prices = _prices(choices, region, profile, live=live)
     found, options = estimate(choices, prices), savings(choices, prices)
     (_print_json if as_json else _show)(found, options, prices)
-
-
-def _pairs(given: tuple[str, ...]) -> dict[str, str]:
-    pairs = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UsageError(f"got {text!r}: NAME=VALUE is needed")
-        pairs[name] = value
-    return pairs
 
 
 def _instance_type(name: str) -> str:

@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from generator.cfn.parameters import ParameterDefinitions, definitions
 from generator.errors import CommandError, UsageError
 from generator.images import ACCOUNTS
 from generator.settings import Mode
@@ -36,7 +37,6 @@ from tabular_ml_vpc.operations.operation import (
     first_cause,
     past_events,
 )
-from tabular_ml_vpc.operations.parameters import ParameterDefinitions
 from tabular_ml_vpc.operations.rights import RightsChange
 from tabular_ml_vpc.operations.source import Source
 from tabular_ml_vpc.operations.stacks import Stack, StackNode
@@ -95,7 +95,7 @@ def run(target: Target, options: DeployOptions, built: Source | None = None) -> 
     built = built or source.load(options.config, mode)
     bucket = options.bucket or artifacts.bucket_name(target)
     package = artifacts.assemble(target, bucket, built.folder, built.texts, built.zips)
-    known = parameters.definitions(package.root_template)
+    known = definitions(package.root_template)
     current = stack.parameters if stack else {}
     given = _given(options, known, current)
     if stack is None:

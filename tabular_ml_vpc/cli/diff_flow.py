@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from generator.cfn.parameters import definitions
 from generator.errors import CommandError
 from generator.settings import Mode
 from tabular_ml_vpc.cli import change_view, stack_view
@@ -58,7 +59,7 @@ def _difference(target: Target, options: DiffOptions, node: StackNode | None) ->
     built = source.load(options.config, Mode(options.mode or own or Mode.DEV))
     bucket = options.bucket or artifacts.bucket_name(target)
     package = artifacts.assemble(target, bucket, built.folder, built.texts, built.zips)
-    known = parameters.definitions(package.root_template)
+    known = definitions(package.root_template)
     given = parameters.given(options.parameters, options.pairs, known)
     if node is None:
         new = rights.compare((), deployment.package_rights(package))

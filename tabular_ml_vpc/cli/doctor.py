@@ -9,6 +9,7 @@ from typing import Final
 import click
 from rich.text import Text
 
+from generator.cfn.parameters import definitions
 from generator.cfn.yaml_text import from_yaml
 from generator.settings import Mode
 from tabular_ml_vpc.cli.console import console, print_json
@@ -89,7 +90,7 @@ def _patient(
         for name, text in built.texts.items()
         if name.endswith(".yaml")
     }
-    known = parameters.definitions(templates["root"])
+    known = definitions(templates["root"])
     values = parameters.effective(known, parameters.given(file, pairs, known), {})
     return CheckContext(target, templates, values, source.deployer_statements(built), bucket, vpc)
 

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final
 
+from generator.cfn.parameters import need_known, parse_pairs
 from generator.errors import UsageError
 from pipeline.limits import parameter_room
 from pipeline.types import Json
@@ -110,23 +111,15 @@ def parse_settings(pairs: Iterable[str], definition: Json) -> Json:
     """Parameters from `Name=Value` texts, each with the type that the definition declares.
 
     Raises:
-        InputError: a pair has no `=`, a name is unknown, or a value is empty, of the wrong kind
-            or longer than a job's argument can be.
+        UsageError: a pair has no `=`, or a name is unknown.
+        InputError: a value is empty, of the wrong kind or longer than a job's argument can be.
 
     """
     known = {item["Name"]: item for item in definition.get("Parameters", [])}
     room = parameter_room(definition)
     given: Json = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals:
-            raise InputError(
-                f"--set: got {pair!r}: Name=Value is needed, such as Preset=good_quality"
-            )
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
-            raise InputError(f"--set: got {name!r}: there is no such parameter; {hint}")
+    for name, text in parse_pairs(pairs, example="Preset=good_quality").items():
+        need_known(name, known)
         given[name] = _typed(known[name], text, f"--set: got {name}=", room.get(name))
     return given
 

@@ -153,7 +153,7 @@ def test_ctrl_c_ends_every_process_and_the_command_with_130(seeded: Path, tmp_pa
     ("arguments", "said"),
     [
         (("--data", "no.csv"), "--data: got 'no.csv': there is no such file or folder"),
-        (("--set", "Nothing=1"), "--set: got 'Nothing': there is no such parameter"),
+        (("--set", "Nothing=1"), "--set Nothing: unknown parameter"),
         (("--set", "InputData=s3://a/b"), "--set: got InputData: give the table with --data"),
         (("--label", "a", "--set", "LabelColumn=b"), "--label and --set LabelColumn differ"),
         (("--problem", "ranking"), "--problem: got ranking: one of auto, binary, multiclass"),

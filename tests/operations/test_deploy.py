@@ -179,9 +179,9 @@ def test_a_nested_stack_is_not_taken_for_a_root(deployed: Target, run: Run) -> N
     ("arguments", "said"),
     [
         (("--set", "Rows=5"), "--set Rows: got '5': must be a whole number from 100 to"),
-        (("--set", "Row=500"), "--set Row: is no parameter; did you mean Rows?"),
-        (("--set", "Rows"), "--set: got 'Rows': Name=Value is needed"),
-        (("--set", "HomeFileSystem=maybe"), "must be one of yes, no"),
+        (("--set", "Row=500"), "--set Row: unknown parameter; did you mean Rows?"),
+        (("--set", "Rows"), "--set: got 'Rows': NAME=VALUE is needed"),
+        (("--set", "HomeFileSystem=maybe"), "must be yes or no"),
         (("--parameters", "nowhere.json"), "--parameters: nowhere.json cannot be read"),
         (("--profile", "nobody"), "--profile: got 'nobody': no such profile"),
         (("--region", "ap-south-2"), "--region: got 'ap-south-2': AWS has no image of AutoGluon"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from generator.cfn.parameters import definitions
 from generator.cfn.yaml_text import from_yaml
 from generator.settings import Mode
 from pipeline.types import Json
@@ -49,7 +50,7 @@ def patient(
     answers: Mapping[str, canned.Answer], vpc: str | None = None, **values: str
 ) -> CheckContext:
     """Return what was built, to be deployed where AWS answers like that."""
-    known = parameters.definitions(templates()["root"])
+    known = definitions(templates()["root"])
     effective = parameters.effective(known, values, {})
     session = canned.session({"cloudformation.DescribeStacks": NO_STACK} | dict(answers))
     return CheckContext(Target(session, "life"), templates(), effective, statements(), None, vpc)

@@ -103,6 +103,7 @@ RULE: Final = (
     ("tabular_ml_vpc",),
     ("generator",),
     ("generator.cfn",),
+    ("generator.errors",),
     ("functions",),
     ("pipeline",),
 )

@@ -10,11 +10,13 @@ from functools import reduce
 from generator import images
 from generator.cfn.evaluator import ResolvedDeployment
 from generator.cfn.identifiers import StackLocation
+from generator.cfn.parameters import check, definitions
+from generator.emit import as_dict
 from generator.errors import UsageError
 from generator.resolved import resolve
 from generator.settings import Mode, Settings
+from generator.stacks.root import build
 from tabular_ml_vpc.reports.cost import meters, runs
-from tabular_ml_vpc.reports.cost.given import checked
 from tabular_ml_vpc.reports.cost.meters import Meter
 from tabular_ml_vpc.reports.cost.prices import Basis, Price, Prices
 from tabular_ml_vpc.reports.cost.usage import Levels, Usage
@@ -107,8 +109,9 @@ def deployment(choices: Choices, region: str) -> ResolvedDeployment:
     if region not in images.ACCOUNTS:
         known = ", ".join(sorted(images.ACCOUNTS))
         raise UsageError(f"--region: got {region!r}: the templates can be deployed in {known}")
-    parameters = checked(choices.settings, choices.mode, choices.parameters)
-    return resolve(choices.settings, choices.mode, parameters, _place(region))
+    root = as_dict(build(choices.settings, choices.mode)["root"])
+    check(choices.parameters, definitions(root))
+    return resolve(choices.settings, choices.mode, choices.parameters, _place(region))
 
 
 def estimate(choices: Choices, prices: Prices) -> Estimate:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from generator.cfn.evaluator import ResolvedDeployment, ResolvedResource, resolve_templates
+from generator.cfn.parameters import ParameterDefinition, definitions
 from generator.emit import as_dict
 from generator.images import ACCOUNTS
 from generator.policies.statements import ANYWHERE_REASONS
@@ -34,18 +35,6 @@ RESOURCE_POLICIES: Final[Mapping[str, str]] = {
 }
 """Types that have a policy of their own, and where it stands."""
 DEFAULT_REGION: Final = "us-east-1"
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A parameter of the root template, as the console shows it."""
-
-    name: str
-    group: str
-    label: str
-    default: str
-    allowed: str
-    description: str
 
 
 @dataclass(frozen=True)
@@ -105,7 +94,7 @@ class Content:
     mode: Mode
     description: str
     pictures: tuple[Picture, ...]
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[ParameterDefinition, ...]
     outputs: tuple[tuple[str, str], ...]
     rows: tuple[Row, ...]
     roles: tuple[Rights, ...]
@@ -132,7 +121,7 @@ def content(settings: Settings, mode: Mode) -> Content:
         mode=mode,
         description=str(root["Description"]),
         pictures=tuple(pictures(settings, mode)),
-        parameters=tuple(_parameters(root)),
+        parameters=tuple(definitions(root).values()),
         outputs=tuple((name, str(one["Description"])) for name, one in root["Outputs"].items()),
         rows=tuple(_rows(templates)),
         roles=tuple(_roles(made)),
@@ -142,28 +131,6 @@ def content(settings: Settings, mode: Mode) -> Content:
         exemptions=tuple(exemptions.read()),
         anywhere=tuple(ANYWHERE_REASONS.items()),
     )
-
-
-def _parameters(root: Json) -> Iterator[Parameter]:
-    interface = root["Metadata"]["AWS::CloudFormation::Interface"]
-    labels = interface["ParameterLabels"]
-    for group in interface["ParameterGroups"]:
-        for name in group["Parameters"]:
-            declared = root["Parameters"][name]
-            yield Parameter(
-                name=name,
-                group=group["Label"]["default"],
-                label=labels[name]["default"],
-                default=str(declared.get("Default", "")),
-                allowed=_allowed(declared),
-                description=str(declared["Description"]),
-            )
-
-
-def _allowed(declared: Mapping[str, Any]) -> str:
-    if "AllowedValues" in declared:
-        return " or ".join(map(str, declared["AllowedValues"]))
-    return str(declared.get("ConstraintDescription", "")).removeprefix("must be ")
 
 
 def _rows(templates: Mapping[str, Json]) -> Iterator[Row]:

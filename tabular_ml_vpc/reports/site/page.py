@@ -139,7 +139,7 @@ def _parameters(content: Content) -> str:
             f"{escape(one.label)}<br><code>{one.name}</code>",
             escape(one.group),
             f"<code>{escape(one.default)}</code>" if one.default else "<i>empty</i>",
-            escape(one.allowed),
+            escape(one.takes),
             escape(one.description),
         )
         for one in content.parameters

@@ -76,10 +76,10 @@ def test_assumptions_are_shown_with_their_reasons(capsys: pytest.CaptureFixture[
     [
         (["--region", "mars-1"], "--region: got 'mars-1': the table has prices of ap-northeast-1"),
         (["--region", "us-gov-east-1"], "'us-gov-east-1': the templates can be deployed in af-"),
-        (["--set", "Rows=1"], "Rows: got '1': must be a whole number from 100"),
+        (["--set", "Rows=1"], "--set Rows: got '1': must be a whole number from 100"),
         (["--set", "Rows"], "got 'Rows': NAME=VALUE is needed"),
-        (["--set", "Colour=red"], "Colour: is no parameter; known are "),
-        (["--set", "FunctionsInTheVpc=maybe"], "'maybe': yes or no is needed"),
+        (["--set", "Colour=red"], "Colour: unknown parameter; known are "),
+        (["--set", "FunctionsInTheVpc=maybe"], "'maybe': must be yes or no"),
         (["--assume", "runs=many"], "runs: got 'many': a number is needed"),
         (["--studio-instance", "large"], "--studio-instance: got 'large': a type such as "),
         (["--endpoints", "tiny"], "'tiny' is not one of"),
@@ -186,3 +186,7 @@ def test_without_credentials_it_says_how_to_go_on(
     assert "credentials" in errors
     assert "without --live, the prices that ship are used" in errors
     assert errors.count("\n") == 1
+
+
+def test_a_threshold_between_whole_numbers_is_taken() -> None:
+    assert main(["cost", "--set", "QualityThreshold=0.65"]) == 0
