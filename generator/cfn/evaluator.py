@@ -1,22 +1,31 @@
-"""What CloudFormation would make of the templates: every property as plain, concrete values.
+"""What CloudFormation would make of the templates: the values of their intrinsic functions.
 
-``resolve_templates`` evaluates the intrinsic functions of the root and its nested stacks for one
-account and region. It applies the conditions to the given parameters, and passes parameters on to
-nested stacks as the root does. Nothing is deployed: identifiers that AWS would choose are made up
-(``generator.cfn.identifiers``), the same ones each time.
+``evaluate`` applies the conditions to the given parameters, and passes parameters on to nested
+stacks as the root does. For one account and region every value is concrete: nothing is deployed,
+identifiers that AWS would choose are made up (``generator.cfn.identifiers``), the same ones each
+time. Without a location, references to resources and to the account are kept: values are symbolic.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from generator.cfn.expressions import (
+    NO_VALUE,
+    PLACEHOLDER,
+    attribute_of,
+    call_of,
+    is_computed,
+    nested_stacks,
+    text_and_values,
+)
 from generator.cfn.identifiers import Identity, StackLocation, attribute, reference
 from pipeline.types import Json
 
 ROOT: Final = "root"
-NESTED: Final = "AWS::CloudFormation::Stack"
 
 
 class ResolveError(ValueError):
@@ -79,22 +88,30 @@ def resolve_templates(
 
     """
     where = place or StackLocation()
-    world = _World(templates, where)
-    root = _Stack(world, ROOT, where.stack_name, dict(parameters or {}))
-    stacks = [root, *(root.child(one) for one in root.present() if root.is_nested(one))]
+    stacks = evaluate(templates, parameters, where)
     return ResolvedDeployment(
         place=where,
         stacks={stack.name: stack.resources() for stack in stacks},
         parameters={stack.name: stack.given for stack in stacks},
         outputs={stack.name: stack.outputs() for stack in stacks},
-        stack_ids={stack.name: stack.identity.pseudo("AWS::StackId") for stack in stacks},
+        stack_ids={stack.name: stack.value({"Ref": "AWS::StackId"}) for stack in stacks},
     )
 
 
-@dataclass(frozen=True)
-class _World:
-    templates: Mapping[str, Json]
-    place: StackLocation
+def evaluate(
+    templates: Mapping[str, Json],
+    parameters: Mapping[str, str] | None = None,
+    place: StackLocation | None = None,
+) -> list[EvaluatedStack]:
+    """Return the root and the stacks nested in it; symbolic if they have no place.
+
+    Raises:
+        ResolveError: a parameter is unknown, or has no value.
+
+    """
+    identity = Identity(place, place.stack_name) if place else None
+    root = EvaluatedStack(templates, ROOT, identity, parameters or {})
+    return [root, *(root.child(one) for one in root.present() if one in root.nested)]
 
 
 class _Nothing:
@@ -105,31 +122,35 @@ _NOTHING: Final = _Nothing()
 
 
 @dataclass
-class _Stack:
-    """One stack while it is evaluated; children are evaluated when something asks for them."""
+class EvaluatedStack:
+    """One stack; those nested in it are evaluated when something asks for them."""
 
-    world: _World
+    templates: Mapping[str, Json]
     name: str
-    stack_name: str
+    identity: Identity | None
+    """What names its resources; None keeps references to them."""
     parameters: Mapping[str, Any]
-    children: dict[str, _Stack] = field(default_factory=dict)
+    children: dict[str, EvaluatedStack] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.template = self.world.templates[self.name]
+        """Check the parameters, and complete them with the defaults."""
+        self.template = self.templates[self.name]
+        self.nested = nested_stacks(self.template)
         declared = self.template.get("Parameters", {})
         if unknown := sorted(self.parameters.keys() - declared.keys()):
             raise ResolveError(f"{self.name}: no parameter {', '.join(unknown)}")
         self.given = {
             name: self._argument(name, declaration) for name, declaration in declared.items()
         }
-        self.identity = Identity(self.world.place, self.stack_name)
 
     def _argument(self, name: str, declaration: Json) -> object:
         if name not in self.parameters and "Default" not in declaration:
             raise ResolveError(f"{self.name}: parameter {name} has no value")
-        value = str(self.parameters.get(name, declaration.get("Default")))
+        value = self.parameters.get(name, declaration.get("Default"))
         kind = declaration["Type"]
-        return value.split(",") if kind.startswith("List<") or "Delimited" in kind else value
+        if kind.startswith("List<") or "Delimited" in kind:
+            return _split(",", value)
+        return value if is_computed(value) else str(value)
 
     def present(self) -> list[str]:
         """Return the logical ids whose conditions hold."""
@@ -139,32 +160,30 @@ class _Stack:
             if "Condition" not in resource or self.condition(resource["Condition"])
         ]
 
-    def is_nested(self, logical_id: str) -> bool:
-        return str(self.template["Resources"][logical_id]["Type"]) == NESTED
-
-    def child(self, logical_id: str) -> _Stack:
+    def child(self, logical_id: str) -> EvaluatedStack:
+        """Return a nested stack, with what this one passes to it."""
         if logical_id not in self.children:
-            properties = self.template["Resources"][logical_id]["Properties"]
-            name = properties["TemplateURL"].removeprefix("./").removesuffix(".yaml")
-            given = self.value(properties.get("Parameters", {}))
-            stack_name = self.identity.named(logical_id)
-            self.children[logical_id] = _Stack(self.world, name, stack_name, given)
+            given = self.properties(logical_id).get("Parameters", {})
+            identity = self.identity.child(logical_id) if self.identity else None
+            name = self.nested[logical_id]
+            self.children[logical_id] = EvaluatedStack(self.templates, name, identity, given)
         return self.children[logical_id]
 
     def resources(self) -> dict[str, ResolvedResource]:
+        """Return the resources whose conditions hold, by logical id."""
         return {name: self._resource(name) for name in self.present()}
 
     def _resource(self, logical_id: str) -> ResolvedResource:
-        kind = self.template["Resources"][logical_id]["Type"]
-        return ResolvedResource(
-            self.name, logical_id, kind, str(self._ref(logical_id)), self.properties(logical_id)
-        )
+        ref, properties = self.value({"Ref": logical_id}), self.properties(logical_id)
+        return ResolvedResource(self.name, logical_id, self.type_of(logical_id), ref, properties)
 
     def properties(self, logical_id: str) -> Json:
+        """Return the properties of a resource, evaluated."""
         properties: Json = self.value(self.template["Resources"][logical_id].get("Properties", {}))
         return properties
 
     def outputs(self) -> Json:
+        """Return the outputs whose conditions hold."""
         return {
             name: self.value(output["Value"])
             for name, output in self.template.get("Outputs", {}).items()
@@ -172,89 +191,105 @@ class _Stack:
         }
 
     def condition(self, name: str) -> bool:
+        """Tell whether a condition holds.
+
+        Raises:
+            ResolveError: that depends on the account or on a resource, and there is no place.
+
+        """
         return bool(self.value(self.template["Conditions"][name]))
 
     def value(self, value: Any) -> Any:
-        """Return ``value`` with its intrinsic functions evaluated."""
+        """Return ``value`` with its intrinsic functions evaluated, as far as that is possible."""
         if isinstance(value, list):
-            listed = [self.value(item) for item in value]
-            return [item for item in listed if item is not _NOTHING]
+            return [item for item in map(self.value, value) if item is not _NOTHING]
         if not isinstance(value, dict):
             return value
-        if len(value) == 1:
-            ((name, argument),) = value.items()
-            if name in _FUNCTIONS and not (name == "Condition" and isinstance(argument, dict)):
-                return _FUNCTIONS[name](self, argument)
-            if name.startswith("Fn::"):
-                raise ResolveError(f"{self.name}: {name} is not known here")
+        name, argument = call_of(value)
+        if name in _FUNCTIONS:
+            return _FUNCTIONS[name](self, argument)
+        if name:
+            raise ResolveError(f"{self.name}: {name} is not known here")
         items = {key: self.value(item) for key, item in value.items()}
         return {key: item for key, item in items.items() if item is not _NOTHING}
 
     def _ref(self, name: str) -> Any:
-        if name == "AWS::NoValue":
+        if name == NO_VALUE:
             return _NOTHING
-        if name.startswith("AWS::"):
-            return self.identity.pseudo(name)
         if name in self.given:
             return self.given[name]
-        return reference(self._kind(name), name, self.identity, lambda: self.properties(name))
+        if self.identity is None:
+            return {"Ref": name}
+        if name.startswith("AWS::"):
+            return self.identity.pseudo(name)
+        return reference(self.type_of(name), name, self.identity, lambda: self.properties(name))
 
-    def _kind(self, logical_id: str) -> str:
+    def type_of(self, logical_id: str) -> str:
+        """Return a resource's type.
+
+        Raises:
+            ResolveError: there is no such resource.
+
+        """
         if logical_id not in self.template["Resources"]:
             raise ResolveError(f"{self.name}: there is no {logical_id}")
         return str(self.template["Resources"][logical_id]["Type"])
 
     def _get_att(self, argument: Any) -> Any:
-        logical_id, name = argument.split(".", 1) if isinstance(argument, str) else argument
-        if self._kind(logical_id) == NESTED:
-            child, output = self.child(logical_id), str(name).removeprefix("Outputs.")
+        logical_id, name = attribute_of(argument)
+        if logical_id in self.nested:
+            child, output = self.child(logical_id), name.removeprefix("Outputs.")
             if output not in child.template.get("Outputs", {}):
                 raise ResolveError(f"{child.name}: no output {output}")
             return child.value(child.template["Outputs"][output]["Value"])
-        return attribute(
-            self._kind(logical_id),
-            logical_id,
-            name,
-            self.identity,
-            lambda: self.properties(logical_id),
-        )
+        if self.identity is None:
+            return {"Fn::GetAtt": [logical_id, name]}
+        kind = self.type_of(logical_id)
+        return attribute(kind, logical_id, name, self.identity, lambda: self.properties(logical_id))
 
-    def _sub(self, argument: Any) -> str:
-        """Evaluate ``Fn::Sub``; ``${!name}`` stays as ``${name}`` for IAM's own variables."""
-        text, values = argument if isinstance(argument, list) else (argument, {})
-        given = {name: self.value(value) for name, value in values.items()}
-        parts = str(text).split("${")
-        result = parts[0]
-        for part in parts[1:]:
-            name, _, rest = part.partition("}")
-            result += f"{self._sub_value(name, given)}{rest}"
-        return result
+    def _sub(self, argument: Any) -> Any:
+        """Evaluate ``Fn::Sub``; ``${!name}`` becomes ``${name}`` for IAM's own variables."""
+        text, own = text_and_values(argument)
+        own = self.value(own)
+        names = [name for escaped, name in PLACEHOLDER.findall(text) if not escaped]
+        values = {name: self._sub_value(name, own) for name in names}
+        kept = {name: value for name, value in values.items() if is_computed(value)}
 
-    def _sub_value(self, name: str, given: Mapping[str, Any]) -> object:
-        if name.startswith("!"):
-            return f"${{{name[1:]}}}"
-        if name in given:
-            return given[name]
+        def known(found: re.Match[str]) -> str:
+            if found[1]:
+                return found[0] if kept else f"${{{found[2]}}}"
+            return found[0] if found[2] in kept else str(values[found[2]])
+
+        text = PLACEHOLDER.sub(known, text)
+        moved = {name: value for name, value in kept.items() if not _is_plain(name, value)}
+        return {"Fn::Sub": [text, moved] if moved else text} if kept else text
+
+    def _sub_value(self, name: str, own: Mapping[str, Any]) -> Any:
+        if name in own:
+            return own[name]
         return self._get_att(name) if "." in name else self._ref(name)
 
-    def _join(self, argument: Any) -> str:
-        separator, values = argument
-        return str(separator).join(map(str, self.value(values)))
+    def _join(self, argument: Any) -> Any:
+        separator, values = argument[0], self.value(argument[1])
+        if is_computed(values):
+            return {"Fn::Join": [separator, values]}
+        return str(separator).join(map(str, values))
 
     def _select(self, argument: Any) -> Any:
-        index, values = argument
-        return self.value(values)[int(self.value(index))]
-
-    def _split(self, argument: Any) -> list[str]:
-        separator, text = argument
-        return str(self.value(text)).split(separator)
+        index, values = self.value(argument)
+        if is_computed(index) or not isinstance(values, list):
+            return {"Fn::Select": [index, values]}
+        return values[int(index)]
 
     def _if(self, argument: Any) -> Any:
         condition, yes, no = argument
         return self.value(yes if self.condition(condition) else no)
 
     def _find(self, argument: Any) -> Any:
-        mapping, first, second = (self.value(part) for part in argument)
+        keys = self.value(argument)
+        if is_computed(keys):
+            return {"Fn::FindInMap": keys}
+        mapping, first, second = keys
         try:
             return self.template["Mappings"][mapping][first][second]
         except KeyError as error:
@@ -262,26 +297,45 @@ class _Stack:
 
     def _equals(self, argument: Any) -> bool:
         left, right = self.value(argument)
+        if is_computed([left, right]):
+            raise ResolveError(f"{self.name}: {argument} depends on the deployment")
         return str(left) == str(right)
 
-    def _zones(self, argument: Any) -> list[str]:
-        region = self.value(argument) or self.world.place.region
-        return [f"{region}{letter}" for letter in "abc"]
+    def _zones(self, argument: Any) -> Any:
+        region = self.value(argument)
+        if self.identity is None:
+            return {"Fn::GetAZs": region}
+        return [f"{region or self.identity.place.region}{letter}" for letter in "abc"]
 
 
-_FUNCTIONS: Final[Mapping[str, Callable[[_Stack, Any], Any]]] = {
-    "Ref": _Stack._ref,
-    "Condition": _Stack.condition,
+def _split(separator: str, text: Any) -> Any:
+    """Return the list that was joined to a text."""
+    match call_of(text):
+        case "", known:
+            return str(known).split(separator)
+        case "Fn::Join", [used, parts] if used == separator:
+            return parts
+    return {"Fn::Split": [separator, text]}
+
+
+def _is_plain(name: str, value: Any) -> bool:
+    """Tell whether a value is what its name in a text would stand for anyway."""
+    return value in ({"Ref": name}, {"Fn::GetAtt": name.split(".", 1)})
+
+
+_FUNCTIONS: Final[Mapping[str, Callable[[EvaluatedStack, Any], Any]]] = {
+    "Ref": EvaluatedStack._ref,
+    "Condition": EvaluatedStack.condition,
     "Fn::And": lambda stack, argument: all(stack.value(argument)),
-    "Fn::Equals": _Stack._equals,
-    "Fn::FindInMap": _Stack._find,
-    "Fn::GetAZs": _Stack._zones,
-    "Fn::GetAtt": _Stack._get_att,
-    "Fn::If": _Stack._if,
-    "Fn::Join": _Stack._join,
+    "Fn::Equals": EvaluatedStack._equals,
+    "Fn::FindInMap": EvaluatedStack._find,
+    "Fn::GetAZs": EvaluatedStack._zones,
+    "Fn::GetAtt": EvaluatedStack._get_att,
+    "Fn::If": EvaluatedStack._if,
+    "Fn::Join": EvaluatedStack._join,
     "Fn::Not": lambda stack, argument: not stack.value(argument)[0],
     "Fn::Or": lambda stack, argument: any(stack.value(argument)),
-    "Fn::Select": _Stack._select,
-    "Fn::Split": _Stack._split,
-    "Fn::Sub": _Stack._sub,
+    "Fn::Select": EvaluatedStack._select,
+    "Fn::Split": lambda stack, argument: _split(argument[0], stack.value(argument[1])),
+    "Fn::Sub": EvaluatedStack._sub,
 }

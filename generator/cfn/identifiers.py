@@ -56,6 +56,10 @@ class Identity:
         ending = f"-{self.digits(logical_id, 12).upper()}"
         return f"{self.stack_name}-{logical_id}"[: 64 - len(ending)] + ending
 
+    def child(self, logical_id: str) -> Identity:
+        """Return the identity of a nested stack."""
+        return Identity(self.place, self.named(logical_id))
+
     def pseudo(self, name: str) -> str:
         """Return the value of a pseudo parameter."""
         place = self.place

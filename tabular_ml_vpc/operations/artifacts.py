@@ -16,13 +16,14 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from generator.cfn.expressions import NESTED, nested_stacks
 from generator.cfn.yaml_text import from_yaml, to_yaml
 from generator.errors import CommandError, UsageError
-from tabular_ml_vpc.operations.stacks import STACK_TYPE
 from tabular_ml_vpc.operations.target import Target, code_of
 
 BUCKET_TAG: Final = "tabular-ml-vpc:artifacts"
 """Tag of a bucket that was made here; one of somebody else's is never changed or deleted."""
+_TEMPLATES: Final = "templates"
 _ROOT: Final = "root.yaml"
 _THREADS: Final = 8
 _ABSENT: Final = frozenset({"404", "NoSuchBucket", "NoSuchKey", "NotFound"})
@@ -52,13 +53,8 @@ class Package:
 
     def nested(self) -> dict[str, dict[str, Any]]:
         """Return the templates that the root nests, by logical id."""
-        return {
-            name: self.templates[key]
-            for name, body in self.root_template["Resources"].items()
-            if body["Type"] == STACK_TYPE
-            for key in self.templates
-            if body["Properties"]["TemplateURL"].endswith(key)
-        }
+        files = nested_stacks(self.root_template)
+        return {name: self.templates[f"{_TEMPLATES}/{file}.yaml"] for name, file in files.items()}
 
 
 @dataclass(frozen=True)
@@ -105,13 +101,13 @@ class _Assembler:
         body = from_yaml(text)
         for resource in body["Resources"].values():
             self._rewrite(resource)
-        key = self._add("templates", "yaml", to_yaml(body, header).encode())
+        key = self._add(_TEMPLATES, "yaml", to_yaml(body, header).encode())
         self.templates[key] = body
         return key
 
     def _rewrite(self, resource: dict[str, Any]) -> None:
         properties = resource.get("Properties", {})
-        if resource["Type"] == STACK_TYPE:
+        if resource["Type"] == NESTED:
             key = self.add_template(self._path(properties["TemplateURL"]))
             properties["TemplateURL"] = url_of(self._target, self._bucket, key)
         elif resource["Type"] == _FUNCTION_TYPE and isinstance(properties.get("Code"), str):

@@ -17,9 +17,9 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from generator.cfn.expressions import NESTED
 from generator.errors import CommandError
 from pipeline.types import JsonView
-from tabular_ml_vpc.operations.stacks import STACK_TYPE
 from tabular_ml_vpc.operations.target import Target, code_of, message_of
 
 TAGS: Final = "Tags"
@@ -224,7 +224,7 @@ def _read(target: Target, arn: str, stack: str, forecast: Forecast) -> Iterator[
     for one in found:
         resource = one["ResourceChange"]
         change: Change | None = _change(resource, later)
-        if resource["ResourceType"] == STACK_TYPE:
+        if resource["ResourceType"] == NESTED:
             change = _with_children(target, resource, _change(resource, later), forecast)
         if change is not None:
             yield change
@@ -287,7 +287,7 @@ def _action(
     simple = {"Add": ChangeAction.ADD, "Remove": ChangeAction.REMOVE, "Import": ChangeAction.IMPORT}
     if resource["Action"] in simple:
         return simple[resource["Action"]], ""
-    if resource.get("Replacement", "False") == "False" or resource["ResourceType"] == STACK_TYPE:
+    if resource.get("Replacement", "False") == "False" or resource["ResourceType"] == NESTED:
         return ChangeAction.MODIFY, ""  # a nested stack is updated, whatever in it is replaced
     forcing = [one for one in details if _recreates(one)]
     if resource["Replacement"] == "True" and any(_is_certain(one, later) for one in forcing):

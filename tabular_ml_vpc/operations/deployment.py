@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from generator.cfn.expressions import NESTED
 from tabular_ml_vpc.operations import changes, destruction, forecast, rights, stacks
 from tabular_ml_vpc.operations.artifacts import Package, url_of
 from tabular_ml_vpc.operations.changes import CAPABILITIES, Change, ChangeSet, DeployRequest
@@ -207,7 +208,7 @@ def _retagged(
     return (
         Change(
             name,
-            stacks.STACK_TYPE,
+            NESTED,
             child.stack.id,
             changes.ChangeAction.MODIFY,
             properties=(changes.TAGS,),

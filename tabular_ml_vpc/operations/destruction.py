@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from generator.cfn.expressions import NESTED
 from tabular_ml_vpc.operations import stacks
 from tabular_ml_vpc.operations.inventory import PlannedDeletion
-from tabular_ml_vpc.operations.stacks import STACK_TYPE, StackNode
+from tabular_ml_vpc.operations.stacks import StackNode
 from tabular_ml_vpc.operations.target import Target, code_of
 from tabular_ml_vpc.operations.workload import Workload
 
@@ -46,7 +47,7 @@ def fate(target: Target, node: StackNode, workload: Workload) -> DeletionPlan:
 def _resources(
     target: Target, node: StackNode, path: str
 ) -> Iterator[tuple[PlannedDeletion, bool]]:
-    there = [one for one in node.resources if one.exists and one.type != STACK_TYPE]
+    there = [one for one in node.resources if one.exists and one.type != NESTED]
     bodies = stacks.template(target, node.stack.id).get("Resources", {}) if there else {}
     for resource in there:
         policy = bodies.get(resource.logical_id, {}).get("DeletionPolicy", "Delete")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from generator.cfn.evaluator import evaluate
+from generator.cfn.identifiers import StackLocation
+from pipeline.types import Json
 from tabular_ml_vpc.operations import stacks
 from tabular_ml_vpc.operations.stacks import Stack
 from tabular_ml_vpc.operations.target import Target
@@ -51,18 +54,21 @@ class CheckContext:
     """What is to be deployed where: templates by name, and the statements of who may deploy."""
 
     target: Target
-    templates: Mapping[str, Mapping[str, Any]]
+    templates: Mapping[str, Json]
     values: Mapping[str, str]
     deployer_statements: Sequence[Mapping[str, Any]] = ()
     bucket: str | None = None
     vpc: str | None = None
 
-    def resources(self, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Yield logical id and body of the resources of a type that these values would make."""
-        for template in self.templates.values():
-            for name, body in template["Resources"].items():
-                if body["Type"] == kind and self._is_made(body):
-                    yield name, body
+    def properties(self, kind: str) -> list[Json]:
+        """Return the properties of each resource of a type that these values would make."""
+        evaluated = evaluate(self.templates, self.values, StackLocation(region=self.target.region))
+        return [
+            stack.properties(name)
+            for stack in evaluated
+            for name in stack.present()
+            if stack.type_of(name) == kind
+        ]
 
     @cached_property
     def stack(self) -> Stack | None:
@@ -70,22 +76,15 @@ class CheckContext:
         found = stacks.find(self.target)
         return None if found is None or found.status == "DELETE_COMPLETE" else found
 
-    def _is_made(self, body: Mapping[str, Any]) -> bool:
-        """Tell whether a resource's condition holds; a ``yes``/``no`` parameter's has its name."""
-        condition = body.get("Condition")
-        return condition is None or self.values.get(condition, "yes") != "no"
-
     @property
     def zones(self) -> int:
         """Return the number of Availability Zones that are needed."""
-        return len([*self.resources("AWS::EC2::Subnet")])
+        return len(self.properties("AWS::EC2::Subnet"))
 
     def endpoint_services(self, kind: str) -> list[str]:
         """Return the services of the VPC endpoints of a kind, ``Interface`` or ``Gateway``."""
         return sorted(
-            str(body["Properties"]["ServiceName"]["Fn::Sub"]).replace(
-                "${AWS::Region}", self.target.region
-            )
-            for _, body in self.resources("AWS::EC2::VPCEndpoint")
-            if body["Properties"].get("VpcEndpointType", "Gateway") == kind
+            one["ServiceName"]
+            for one in self.properties("AWS::EC2::VPCEndpoint")
+            if one.get("VpcEndpointType", "Gateway") == kind
         )

@@ -6,16 +6,16 @@ that is computed changes at all. What it is not sure of it calls possible.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from generator.cfn.expressions import is_computed, references
 from generator.cfn.schemas import create_only
 from pipeline.types import JsonView
 from tabular_ml_vpc.operations.changes import Change, ChangeAction
 
 _CUSTOM: Final = ("Custom::", "AWS::CloudFormation::CustomResource")
-_REFERENCES: Final = ("Ref", "Condition")
 _KEEPS: Final = frozenset({"Retain", "RetainExceptOnCreate"})
 
 
@@ -50,21 +50,9 @@ def moved_names(old: Side, new: Side) -> frozenset[str]:
     return frozenset(moved)
 
 
-def mentions(value: object, names: frozenset[str] | set[str]) -> bool:
+def mentions(value: object, names: Collection[str]) -> bool:
     """Tell whether a value refers to one of the names, as a parameter or as a condition."""
-    if isinstance(value, Mapping):
-        return _refers(value, names) or any(mentions(one, names) for one in value.values())
-    return isinstance(value, list) and any(mentions(one, names) for one in value)
-
-
-def _refers(value: JsonView, names: frozenset[str] | set[str]) -> bool:
-    if any(isinstance(one, str) and one in names for one in map(value.get, _REFERENCES)):
-        return True
-    choice, text = value.get("Fn::If"), value.get("Fn::Sub")
-    if isinstance(choice, list) and choice[0] in names:
-        return True
-    template = text[0] if isinstance(text, list) else text
-    return isinstance(template, str) and any(f"${{{name}}}" in template for name in names)
+    return any(name in names for name in references(value))
 
 
 def _compared(
@@ -92,20 +80,12 @@ def _changed(old: JsonView, new: JsonView, moved: frozenset[str]) -> Iterator[tu
     for name in {**before, **after}:
         left, right = before.get(name), after.get(name)
         if left != right:
-            yield name, not (_is_computed(left) or _is_computed(right))
+            yield name, not (is_computed(left) or is_computed(right))
         elif mentions(right, moved):
             yield name, False
     for attribute in ("Metadata", "DeletionPolicy", "UpdateReplacePolicy", "Condition"):
         if old.get(attribute) != new.get(attribute):
             yield attribute, True
-
-
-def _is_computed(value: object) -> bool:
-    if isinstance(value, Mapping):
-        return any(key == "Ref" or key.startswith("Fn::") for key in value) or any(
-            map(_is_computed, value.values())
-        )
-    return isinstance(value, list) and any(map(_is_computed, value))
 
 
 def _action(kind: str, changed: Mapping[str, bool]) -> tuple[ChangeAction, str]:

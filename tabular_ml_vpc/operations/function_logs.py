@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from generator.cfn.expressions import references
 from tabular_ml_vpc.operations import stacks
 from tabular_ml_vpc.operations.operation import Cause, StackEvent
 from tabular_ml_vpc.operations.target import Target, code_of, is_denied
@@ -89,9 +90,9 @@ def _function_of(
     """Return the name of the function that serves a custom resource."""
     body = template.get("Resources", {}).get(cause.logical_id, {})
     token = body.get("Properties", {}).get("ServiceToken")
-    if not isinstance(token, Mapping) or "Fn::GetAtt" not in token:
+    logical_id = next(references(token), None)
+    if logical_id is None:
         return None
-    logical_id = token["Fn::GetAtt"][0]
     named = [
         event.physical_id
         for event in events

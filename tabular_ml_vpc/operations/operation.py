@@ -15,9 +15,10 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from generator.cfn.expressions import NESTED
 from generator.errors import CommandError
 from tabular_ml_vpc.operations import stacks
-from tabular_ml_vpc.operations.stacks import STACK_TYPE, Stack, StackNode
+from tabular_ml_vpc.operations.stacks import Stack, StackNode
 from tabular_ml_vpc.operations.target import Target, code_of
 
 _ENDED: Final = ("_COMPLETE", "_FAILED", "_SKIPPED")
@@ -45,12 +46,12 @@ class StackEvent:
     @property
     def of_stack_itself(self) -> bool:
         """Tell whether the event is about the stack that it is an event of."""
-        return self.type == STACK_TYPE and self.physical_id == self.stack_id
+        return self.type == NESTED and self.physical_id == self.stack_id
 
     @property
     def of_nested_stack(self) -> bool:
         """Tell whether the event is about a stack nested in the one that it is an event of."""
-        return self.type == STACK_TYPE and self.physical_id != self.stack_id
+        return self.type == NESTED and self.physical_id != self.stack_id
 
     @property
     def failed(self) -> bool:

@@ -13,12 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from generator.cfn.expressions import alternatives, as_text, call_of
 from pipeline.types import JsonView
 
 _DOCUMENTS: Final = ("PolicyDocument", "KeyPolicy", "ResourcePolicy")
 _ROLE: Final = "AWS::IAM::Role"
 _PERMISSION: Final = "AWS::Lambda::Permission"
 _HOLDERS: Final = ("RoleName", "Roles", "UserName", "Users", "GroupName", "Groups")
+_NOISE: Final = re.compile(r"\$\{AWS::(Partition|Region|AccountId)\}")
 _ITSELF: Final = "(itself)"
 
 
@@ -92,7 +94,7 @@ def of_template(template: JsonView, path: str = "") -> Iterator[Right]:
 
 
 def _of_resource(place: str, name: str, kind: str, properties: JsonView) -> Iterator[Right]:
-    held = [_render(one) for key in _HOLDERS for one in _flat(properties.get(key, []))]
+    held = [_render(one) for key in _HOLDERS for one in alternatives(properties.get(key, []))]
     holder = ", ".join(held) or _ITSELF
     for key in _DOCUMENTS:
         if key in properties:
@@ -114,14 +116,14 @@ def _of_role(place: str, name: str, properties: JsonView) -> Iterator[Right]:
     role = f"${{{name}}}"
     trust = properties.get("AssumeRolePolicyDocument", {})
     yield from _of_document(place, trust, _ITSELF, role)
-    for policy in _flat(properties.get("Policies", [])):
+    for policy in alternatives(properties.get("Policies", [])):
         yield from _of_document(place, policy.get("PolicyDocument", {}), role, "*")
-    for arn in _flat(properties.get("ManagedPolicyArns", [])):
+    for arn in alternatives(properties.get("ManagedPolicyArns", [])):
         yield Right(place, role, "Allow", "everything in the managed policy", _render(arn), "")
 
 
 def _of_document(place: str, document: JsonView, holder: str, itself: str) -> Iterator[Right]:
-    for statement in _flat(document.get("Statement", [])):
+    for statement in alternatives(document.get("Statement", [])):
         if not isinstance(statement, Mapping):
             continue
         principals = _principals(statement) or [holder]
@@ -137,28 +139,17 @@ def _of_document(place: str, document: JsonView, holder: str, itself: str) -> It
 
 def _texts(statement: JsonView, plain: str, inverse: str) -> list[str]:
     if inverse in statement:
-        return [f"all but {_render(one)}" for one in _flat(statement[inverse])]
-    return [_render(one) for one in _flat(statement.get(plain, []))]
+        return [f"all but {_render(one)}" for one in alternatives(statement[inverse])]
+    return [_render(one) for one in alternatives(statement.get(plain, []))]
 
 
 def _principals(statement: JsonView) -> list[str]:
     found = statement.get("Principal", statement.get("NotPrincipal"))
     if found is None:
         return []
-    if isinstance(found, Mapping) and not _is_function(found):
-        return [_render(one) for values in found.values() for one in _flat(values)]
+    if isinstance(found, Mapping) and not call_of(found)[0]:
+        return [_render(one) for values in found.values() for one in alternatives(values)]
     return ["everybody" if found == "*" else _render(found)]
-
-
-def _flat(value: Any) -> list[Any]:
-    """Return a list of what is there, both sides of every ``Fn::If``."""
-    if isinstance(value, list):
-        return [one for each in value for one in _flat(each)]
-    if isinstance(value, Mapping) and "Fn::If" in value:
-        return [one for each in value["Fn::If"][1:] for one in _flat(each)]
-    if isinstance(value, Mapping) and value.get("Ref") == "AWS::NoValue":
-        return []
-    return [value]
 
 
 def _condition(value: Any) -> str:
@@ -167,44 +158,14 @@ def _condition(value: Any) -> str:
 
 def _readable(value: Any) -> Any:
     """Return a condition with its computed values written for people."""
-    if isinstance(value, Mapping):
-        if _is_function(value):
-            return _render(value)
+    if isinstance(value, Mapping) and not call_of(value)[0]:
         return {key: _readable(one) for key, one in value.items()}
-    return [_readable(one) for one in value] if isinstance(value, list) else value
-
-
-def _is_function(value: JsonView) -> bool:
-    return len(value) == 1 and next(iter(value)).startswith(("Ref", "Fn::"))
+    if isinstance(value, list):
+        return [_readable(one) for one in value]
+    return _render(value) if isinstance(value, Mapping) else value
 
 
 def _render(value: Any) -> str:
-    """Write an expression for people: ``arn:aws:s3:::${DataBucket}/raw/*``."""
-    if isinstance(value, str):
-        return _without_noise(value)
-    if isinstance(value, Mapping) and len(value) == 1:
-        name, argument = next(iter(value.items()))
-        if name == "Ref":
-            return f"${{{argument}}}"
-        if name == "Fn::GetAtt":
-            return f"${{{'.'.join(argument)}}}"
-        if name == "Fn::Sub":
-            return _substituted(argument)
-        if name == "Fn::Join" and isinstance(argument[1], list):
-            return str(argument[0]).join(map(_render, argument[1]))
-    return json.dumps(value, sort_keys=True)
-
-
-def _substituted(argument: Any) -> str:
-    if isinstance(argument, str):
-        return _without_noise(argument)
-    text, values = argument
-    shown = {f"${{{name}}}": _render(value) for name, value in values.items()}
-    for name, value in shown.items():
-        text = text.replace(name, value)
-    return _without_noise(text)
-
-
-def _without_noise(text: str) -> str:
-    """Shorten the parts of ARNs that are the same everywhere."""
-    return re.sub(r"\$\{AWS::(Partition|Region|AccountId)\}", "", text).replace("arn::", "arn:")
+    """Write an expression for people, without the parts of ARNs that are the same everywhere."""
+    text = as_text(value)
+    return text if _NOISE.fullmatch(text) else _NOISE.sub("", text).replace("arn::", "arn:")

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from generator.cfn.expressions import NESTED
 from generator.cfn.yaml_text import from_yaml
 from generator.errors import CommandError, UsageError
 from pipeline.types import JsonView
 from tabular_ml_vpc.operations.target import Target, code_of, message_of
 
-STACK_TYPE: Final = "AWS::CloudFormation::Stack"
 _OURS: Final = frozenset({"NetworkStack", "PipelineStack", "StorageStack", "StudioStack"})
 """Nested stacks by which a stack is known as one of ours (generator/stacks/root.py)."""
 
@@ -118,7 +118,7 @@ def tree(target: Target, stack: Stack, title: str = "") -> StackNode:
     children = [
         tree(target, child, resource.logical_id)
         for resource in resources
-        if resource.type == STACK_TYPE and resource.exists
+        if resource.type == NESTED and resource.exists
         if (child := find(target, resource.physical_id)) is not None
     ]
     return StackNode(title or stack.name, stack, resources, tuple(children))
@@ -168,7 +168,7 @@ def refuse_strangers(stack: Stack, node: StackNode) -> None:
             f"--stack-name: got {stack.name!r}: this stack is part of {_name_of(stack.parent)}; "
             "name that one"
         )
-    nested = {resource.logical_id for resource in node.resources if resource.type == STACK_TYPE}
+    nested = {resource.logical_id for resource in node.resources if resource.type == NESTED}
     if stack.status != "REVIEW_IN_PROGRESS" and not nested & _OURS and node.resources:
         raise UsageError(
             f"--stack-name: got {stack.name!r}: this stack was not made from our templates "

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from generator.cfn.expressions import nested_stacks, references
 from generator.emit import as_dict
 from pipeline.types import JsonView
 from tabular_ml_vpc.reports.diagram.model import ENDPOINT, words
@@ -91,7 +92,8 @@ def stack_graph(name: str, templates: Mapping[str, Any]) -> Graph:
 
 def root_graph(templates: Mapping[str, Any]) -> Graph:
     """Return the nested stacks in the order in which they are made, without what follows."""
-    resources: JsonView = as_dict(templates["root"])["Resources"]
+    root = as_dict(templates["root"])
+    resources, files = root["Resources"], nested_stacks(root)
     needs = {name: _direct(name, resource, resources) for name, resource in resources.items()}
     edges = [
         (needed, name)
@@ -101,42 +103,26 @@ def root_graph(templates: Mapping[str, Any]) -> Graph:
     ]
     nodes = []
     for name, resource in resources.items():
-        file = resource["Properties"]["TemplateURL"].removeprefix("./").removesuffix(".yaml")
-        made = as_dict(templates[file])
+        made = as_dict(templates[files[name]])
         counts = (f"{len(made['Resources'])} resources", f"{len(made.get('Outputs', {}))} outputs")
         nodes.append(GraphNode(name, resource["Type"], words(name), counts))
     return Graph("root", tuple(nodes), tuple(edges))
 
 
-def references(value: Any) -> Iterator[str]:
-    """Yield the logical ids and parameters that a property refers to."""
-    if isinstance(value, list):
-        for item in value:
-            yield from references(item)
-    elif isinstance(value, Mapping):
-        if "Ref" in value:
-            yield str(value["Ref"])
-        elif "Fn::GetAtt" in value:
-            target = value["Fn::GetAtt"]
-            yield str(target[0] if isinstance(target, list) else target.split(".")[0])
-        else:
-            for item in value.values():
-                yield from references(item)
-
-
 def _origins(name: str, root: JsonView) -> dict[str, str]:
     """Return the stack's parameters that other stacks give, with the stack's name."""
-    for resource in root["Resources"].values():
-        properties = resource["Properties"]
-        if properties["TemplateURL"] == f"./{name}.yaml":
-            given = properties.get("Parameters", {})
-            return {
-                parameter: words(found.removesuffix("Stack")).lower()
-                for parameter, value in given.items()
-                for found in references(value)
-                if parameter in ELSEWHERE and found.endswith("Stack")
-            }
-    return {}
+    given = (
+        root["Resources"][logical_id]["Properties"].get("Parameters", {})
+        for logical_id, file in nested_stacks(root).items()
+        if file == name
+    )
+    return {
+        parameter: words(found.removesuffix("Stack")).lower()
+        for parameters in given
+        for parameter, value in parameters.items()
+        for found in references(value)
+        if parameter in ELSEWHERE and found.endswith("Stack")
+    }
 
 
 def _owners(resources: JsonView) -> Iterator[tuple[str, str]]:

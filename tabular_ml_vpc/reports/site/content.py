@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from generator.cfn.evaluator import ResolvedDeployment, ResolvedResource, resolve_templates
+from generator.cfn.expressions import references
 from generator.cfn.parameters import ParameterDefinition, definitions
 from generator.emit import as_dict
 from generator.images import ACCOUNTS
@@ -21,7 +22,6 @@ from tabular_ml_vpc.reports.cost.estimate import Choices, Estimate, deployment, 
 from tabular_ml_vpc.reports.cost.prices import Basis, Prices, read_table, regions
 from tabular_ml_vpc.reports.cost.savings import FUNCTIONS_PARAMETER, Option, cdk_example, savings
 from tabular_ml_vpc.reports.cost.usage import Assumption, usage
-from tabular_ml_vpc.reports.diagram.graph import references
 from tabular_ml_vpc.reports.diagram.model import words
 from tabular_ml_vpc.reports.diagram.pictures import Picture, pictures
 

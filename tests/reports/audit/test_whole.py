@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from generator.cfn.evaluator import ResolveError
+from generator.cfn.expressions import references
 from generator.settings import Mode, Settings
 from tabular_ml_vpc.reports.audit.checkers import plain_stacks, with_visible_rights
-from tabular_ml_vpc.reports.audit.whole import UnresolvedError, whole
+from tabular_ml_vpc.reports.audit.whole import whole
 
 PASSED_ON = {"Fn::GetAtt": ["ChildStack", "Outputs.KeyArn"]}
 
@@ -89,14 +90,14 @@ def test_a_parameter_inside_a_text_becomes_its_value() -> None:
 
 def test_a_condition_on_the_account_is_refused() -> None:
     condition = {"On": {"Fn::Equals": [{"Ref": "AWS::Region"}, "eu-west-1"]}}
-    with pytest.raises(UnresolvedError, match="depends on the deployment"):
+    with pytest.raises(ResolveError, match="depends on the deployment"):
         topic_of({"Condition": "On"}, Conditions=condition)
 
 
 def test_two_resources_of_one_name_are_refused() -> None:
     stacks = {"root": root(Switch="yes", Subnets=""), "child": child({})}
     stacks["root"]["Resources"]["Topic"] = {"Type": "AWS::SNS::Topic"}
-    with pytest.raises(UnresolvedError, match="Topic is in both root and child"):
+    with pytest.raises(ResolveError, match="Topic is in both root and child"):
         whole(stacks)
 
 
@@ -105,21 +106,6 @@ def test_every_reference_leads_to_a_resource(mode: Mode) -> None:
     resources = whole(plain_stacks(Settings(), mode)).template["Resources"]
     named = set(references(resources))
     assert {name for name in named if not name.startswith("AWS::")} <= resources.keys()
-
-
-def references(value: Any) -> Iterator[str]:
-    """Yield the name in every Ref and GetAtt."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key == "Ref":
-                yield item
-            elif key == "Fn::GetAtt":
-                yield item[0]
-            else:
-                yield from references(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from references(item)
 
 
 @pytest.mark.parametrize("mode", list(Mode))
