@@ -1,5 +1,6 @@
-# `make` builds, `make test` proves; `make help` lists the rest. Needed: GNU make, bash and
-# Python 3.11 or later. Everything else goes into virtual environments in this folder.
+# `make` builds, `make test` tests, `make help` lists the other targets. Requirements: GNU make,
+# bash and Python 3.11 or later. Everything else is installed in virtual environments in this
+# folder.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -8,23 +9,21 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 ifeq ($(wildcard build.py),)
-$(error run make in the folder of its Makefile: `make -C FOLDER`)
+$(error run make in the folder that contains the Makefile: `make -C FOLDER`)
 endif
 
-# The interpreter to use, if the one found is not the one wanted: make PYTHON=/path/to/python3.11
+# To use another interpreter than the one found: make PYTHON=/path/to/python3.11
 export PYTHON ?=
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 run := .venv/bin/python
-# Two files of tests at a time: most of them wait for the emulated AWS, and each process has its own.
-in_parallel := -n 2 --dist loadfile
 install := requirements/install.sh
 
-# Tests that import what the job images hold run in an environment of their own. Those in
-# tests/local do not: they start it, as the command line does.
+# Tests that import the job images' packages run in a separate environment. Those in tests/local
+# do not: they start that environment, as the command line does.
 job_tests := $(wildcard tests/scripts)
 spark_tests := $(wildcard tests/spark)
-# The SDK's tests have 1 GB of their own: `make test` runs them last, by `make referee`.
+# The SDK's tests need an environment of 1 GB: `make test` runs them last, through `make referee`.
 other_tests := $(filter-out tests/unit tests/sdk $(job_tests) $(spark_tests) %.py %__pycache__,$(wildcard tests/*))
 
 .PHONY: all
@@ -37,23 +36,23 @@ check: venv ## The fast checks, for every commit: format, lint, types, unit test
 	$(run) -m ruff format --check
 	$(run) -m ruff check
 	$(run) -m mypy
-	$(run) -m pytest $(in_parallel) tests/unit
+	$(run) -m pytest tests/unit
 	$(run) build.py --check
 
 .PHONY: test
-test: check emulator checkers browser $(if $(job_tests),local) $(if $(spark_tests),spark) ## Everything, as CI runs it: also the emulated AWS and the job scripts
+test: check emulator checkers browser $(if $(job_tests),local) $(if $(spark_tests),spark) ## All tests, exactly as CI runs them: adds the emulated AWS and the job scripts
 	$(run) build.py
-	$(run) -m pytest $(in_parallel) $(other_tests)
-	$(if $(job_tests),.venv-local/bin/python -m pytest $(in_parallel) $(job_tests))
+	$(run) -m pytest $(other_tests)
+	$(if $(job_tests),.venv-local/bin/python -m pytest $(job_tests))
 	$(if $(spark_tests),.venv-spark/bin/python -m pytest $(spark_tests))
 	@$(MAKE) referee
 
 .PHONY: audit
-audit: venv checkers ## Run the independent checkers over the templates; fail on what is not exempt
+audit: venv checkers ## Run the independent checkers on the templates; fail on findings without an exemption
 	@$(run) build.py audit
 
 .PHONY: bench
-bench: venv emulator local spark tables ## Measure side by side, and write docs/benchmarks.md
+bench: venv emulator local spark tables ## Run the benchmarks and write docs/benchmarks.md
 	@for program in tests/bench/bench_*.py; do \
 	    echo "measuring: $$program"; \
 	    $(run) -m "tests.bench.$$(basename "$$program" .py)"; \
@@ -64,17 +63,17 @@ tables: ## Install the packages whose tables the benchmarks train on (.venv-benc
 	@$(install) bench .venv-bench "half a minute" python3.11 python3.12 python3.13
 
 .PHONY: referee
-referee: ## Compare the pipeline's definition with what SageMaker's Python SDK makes of it (1 GB)
+referee: ## Compare the pipeline's definition with the one SageMaker's Python SDK produces (1 GB)
 	@$(install) sdk .venv-sdk "1 minute" python3.11 python3.12
 	.venv-sdk/bin/python -m pytest tests/sdk
 
 .PHONY: format
-format: venv ## Format the code and mend what ruff can mend
+format: venv ## Format the code and apply ruff's automatic fixes
 	$(run) -m ruff check --fix
 	$(run) -m ruff format
 
 .PHONY: venv
-venv: ## Install what builds, checks and tests the product into .venv
+venv: ## Install the packages to build, check and test the product (.venv)
 	@$(install) main .venv "half a minute" python3.11 python3.12 python3.13
 
 .PHONY: emulator
@@ -82,16 +81,16 @@ emulator: ## Install the emulated AWS and the real aws command (.venv-emulator, 
 	@requirements/setup.sh emulator
 
 .PHONY: local
-local: ## Install what the job images hold (AutoGluon, the model server) into .venv-local
+local: ## Install the job images' packages (AutoGluon, the model server) (.venv-local)
 	@requirements/setup.sh local
 
 .PHONY: spark
-spark: ## Install PySpark and Java for the tests of preprocessing on many machines (.venv-spark)
+spark: ## Install PySpark and Java for the tests of distributed preprocessing (.venv-spark)
 	@$(install) spark .venv-spark "2 minutes" python3.12 \
 	    "$$(pyenv prefix 3.12 2>/dev/null || true)/bin/python3.12" python3.11
 
 .PHONY: spark-libraries
-spark-libraries: venv ## Fetch what SageMaker's Spark image lacks into dist/libraries/ (docs/spark.md)
+spark-libraries: venv ## Download the packages that SageMaker's Spark image lacks (dist/libraries/, docs/spark.md)
 	$(run) -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
 	    --only-binary :all: --python-version 3.12 --platform manylinux_2_28_x86_64 \
 	    --dest dist/libraries -r requirements/spark-job.txt
@@ -106,7 +105,7 @@ browser: ## Install a headless browser for the tests of pages (.venv-browser)
 	@requirements/install-node.sh browser
 
 .PHONY: clean
-clean: ## Remove what was built or installed; the committed templates stay
+clean: ## Remove build output and environments; keep the committed templates
 	rm -rf dist .build .mypy_cache .ruff_cache .pytest_cache \
 	    .venv .venv-emulator .venv-awscli .venv-local .venv-spark .venv-sdk .venv-audit .venv-node \
 	    .venv-browser .venv-bench

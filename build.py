@@ -1,14 +1,14 @@
-"""The one command line: ``python build.py`` emits the templates; ``--help`` says what else."""
+"""The command line: ``python build.py`` emits the templates; ``--help`` lists the commands."""
 
 import sys
 
 
 def _main() -> int:
-    if sys.version_info < (3, 11):  # noqa: UP036 - whoever runs this chose the interpreter
+    if sys.version_info < (3, 11):  # noqa: UP036 - the user chooses the interpreter
         version = ".".join(map(str, sys.version_info[:3]))
-        return _refuse("Python 3.11 or later is needed, this is " + version)
+        return _refuse("Python 3.11 or later is required; this is " + version)
     try:
-        from tabular_ml_vpc.cli import main  # noqa: PLC0415 - Python's version comes first
+        from tabular_ml_vpc.cli import main  # noqa: PLC0415 - check Python's version first
 
         return main()
     except ModuleNotFoundError as error:

@@ -1,1 +1,1 @@
-"""The generator of the CloudFormation templates."""
+"""Generate the CloudFormation templates."""

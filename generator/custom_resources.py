@@ -1,7 +1,8 @@
-"""A function behind a custom resource: its log group, its rights, itself, and the resource.
+"""A custom resource and the function behind it, with the function's log group and permissions.
 
-Used by the stacks. The function's role is made by the security stack, with what every function
-needs, so that the policies of key and buckets can name it; here it gets the rest.
+Used by the stacks. The security stack creates the function's role with the permissions that every
+function needs, so that the policies of the key and the buckets can name it; this module adds the
+others.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from functions.shared.properties import field_names, optional_names, property_na
 from generator import package
 from generator.policies.functions import write_log
 from generator.policies.statements import role_arn, role_policy
-from generator.retention import lifetime
+from generator.retention import retention
 from generator.settings import Mode, Settings
 from generator.wiring import (
     Expression,
@@ -46,13 +47,13 @@ from generator.wiring import (
 RUNTIME = "python3.13"
 IN_THE_VPC = "FunctionsInTheVpc"
 ANSWER_SECONDS = 60
-"""How much longer CloudFormation waits than the function may run: a lost answer costs minutes."""
+"""How much longer CloudFormation waits than the function may run; a lost response costs minutes."""
 
 
 class PackagedCode(AWSHelperFn):
-    """A local zip, which ``aws cloudformation package`` uploads and replaces by its S3 place.
+    """A local zip, which ``aws cloudformation package`` uploads and replaces by its S3 location.
 
-    troposphere takes a plain text for the source of inline code.
+    troposphere takes a plain string for inline source code.
     """
 
     def __init__(self, path: str) -> None:
@@ -61,7 +62,7 @@ class PackagedCode(AWSHelperFn):
 
 @dataclass(frozen=True)
 class FunctionInputs:
-    """What a stack with functions in the VPC is handed for them, among its other inputs."""
+    """The inputs that every stack with functions in the VPC has."""
 
     key_arn: KeyArn
     dead_letter_queue: QueueArn
@@ -72,7 +73,7 @@ class FunctionInputs:
 
 @dataclass(frozen=True)
 class FunctionContext:
-    """What the functions of one stack have in common; without ``vpc_config`` they run outside."""
+    """What a stack's functions have in common; without ``vpc_config`` they run outside the VPC."""
 
     mode: Mode
     settings: Settings
@@ -81,12 +82,12 @@ class FunctionContext:
     vpc_config: If | None = None
 
 
-def surroundings(
+def function_context(
     template: Template, inputs: FunctionInputs, settings: Settings, mode: Mode
 ) -> FunctionContext:
-    """Return what functions run in: the VPC, unless a parameter of the deployment keeps them out.
+    """Return the functions' context: in the VPC, unless a parameter of the deployment says no.
 
-    Adds the condition for that to the template.
+    Adds the condition for the parameter to the template.
     """
     template.add_condition(IN_THE_VPC, Equals(inputs.functions_in_the_vpc, "yes"))
     network = awslambda.VPCConfig(
@@ -103,12 +104,12 @@ def surroundings(
 
 @dataclass(frozen=True)
 class FunctionSpec:
-    """What one function has of its own; ``package`` names its folder and its resources."""
+    """The properties of one function; ``package`` names its folder and its resources."""
 
     package: str
     description: str
     role: RoleName
-    rights: Sequence[Statement]
+    permissions: Sequence[Statement]
     timeout_seconds: int
     memory_mb: int = 256
 
@@ -119,77 +120,77 @@ class FunctionSpec:
 
 
 def add_function(
-    template: Template, plan: FunctionSpec, around: FunctionContext
+    template: Template, spec: FunctionSpec, context: FunctionContext
 ) -> awslambda.Function:
-    """Add log group, rights and function; return the function."""
-    log_group = add(template, _log_group(plan, around))
-    policy = add(template, _policy(plan, log_group))
-    function = add(template, _function(plan, around, log_group, policy))
-    add(template, _deliveries(plan, function))
+    """Add the log group, the permissions and the function; return the function."""
+    log_group = add(template, _log_group(spec, context))
+    policy = add(template, _policy(spec, log_group))
+    function = add(template, _function(spec, context, log_group, policy))
+    add(template, _deliveries(spec, function))
     return function
 
 
-def _deliveries(plan: FunctionSpec, function: awslambda.Function) -> awslambda.EventInvokeConfig:
-    """Let no event come again when CloudFormation waits no longer: it could only do harm.
+def _deliveries(spec: FunctionSpec, function: awslambda.Function) -> awslambda.EventInvokeConfig:
+    """Prevent redelivery of an event once CloudFormation no longer waits for it.
 
-    Lambda repeats an event after a crash or a timeout; the function itself refuses what comes after
-    its operation (``functions.shared.operation``). Source: Lambda developer guide, "Configuring
+    Lambda repeats an event after a crash or a timeout; the function itself rejects an event whose
+    operation is over (``functions.shared.operation``). Source: Lambda developer guide, "Configuring
     error handling settings for asynchronous invocations".
     """
     return awslambda.EventInvokeConfig(
-        f"{plan.title}Deliveries",
+        f"{spec.title}Deliveries",
         FunctionName=function.ref(),
-        MaximumEventAgeInSeconds=plan.timeout_seconds,
+        MaximumEventAgeInSeconds=spec.timeout_seconds,
         Qualifier="$LATEST",
     )
 
 
-def _log_group(plan: FunctionSpec, around: FunctionContext) -> logs.LogGroup:
+def _log_group(spec: FunctionSpec, context: FunctionContext) -> logs.LogGroup:
     return logs.LogGroup(
-        f"{plan.title}LogGroup",
-        KmsKeyId=around.key_arn,
-        RetentionInDays=around.settings.storage.log_retention_days,
-        **lifetime(around.mode),
+        f"{spec.title}LogGroup",
+        KmsKeyId=context.key_arn,
+        RetentionInDays=context.settings.storage.log_retention_days,
+        **retention(context.mode),
     )
 
 
-def _policy(plan: FunctionSpec, log_group: logs.LogGroup) -> iam.RolePolicy:
-    """Return the function's own rights; those that every function has came with its role."""
-    statements = [write_log(GetAtt(log_group, "Arn")), *plan.rights]
-    return role_policy(f"{plan.title}Policy", plan.role, statements)
+def _policy(spec: FunctionSpec, log_group: logs.LogGroup) -> iam.RolePolicy:
+    """Return the function's own permissions; those that every function has came with its role."""
+    statements = [write_log(GetAtt(log_group, "Arn")), *spec.permissions]
+    return role_policy(f"{spec.title}Policy", spec.role, statements)
 
 
 def _function(
-    plan: FunctionSpec, around: FunctionContext, log_group: logs.LogGroup, policy: iam.RolePolicy
+    spec: FunctionSpec, context: FunctionContext, log_group: logs.LogGroup, policy: iam.RolePolicy
 ) -> awslambda.Function:
-    """Return the function; it needs its rights to be made, and to remove its interfaces."""
+    """Return the function; it depends on its permissions to be created and deleted."""
     return awslambda.Function(
-        f"{plan.title}Function",
-        Description=plan.description,
-        Code=PackagedCode(package.code_path(plan.package, around.mode)),
-        Handler=package.handler_of(plan.package),
+        f"{spec.title}Function",
+        Description=spec.description,
+        Code=PackagedCode(package.code_path(spec.package, context.mode)),
+        Handler=package.handler_of(spec.package),
         Runtime=RUNTIME,
-        Role=role_arn(plan.role),
-        MemorySize=plan.memory_mb,
-        Timeout=plan.timeout_seconds,
+        Role=role_arn(spec.role),
+        MemorySize=spec.memory_mb,
+        Timeout=spec.timeout_seconds,
         LoggingConfig=awslambda.LoggingConfig(LogGroup=log_group.ref()),
-        DeadLetterConfig=awslambda.DeadLetterConfig(TargetArn=around.dead_letter_queue),
+        DeadLetterConfig=awslambda.DeadLetterConfig(TargetArn=context.dead_letter_queue),
         DependsOn=[policy.title],
-        **_as_the_settings_say(around),
+        **_optional_properties(context),
     )
 
 
-def _as_the_settings_say(around: FunctionContext) -> dict[str, Any]:
-    """Return the properties that organisations decide."""
-    functions = around.settings.functions
+def _optional_properties(context: FunctionContext) -> dict[str, Any]:
+    """Return the properties that the settings decide."""
+    functions = context.settings.functions
     tracing = "Active" if functions.tracing else "PassThrough"
     optional = {
         "CodeSigningConfigArn": functions.code_signing_config,
         "ReservedConcurrentExecutions": functions.reserved_concurrency,
-        "VpcConfig": around.vpc_config,
+        "VpcConfig": context.vpc_config,
     }
-    given = {name: value for name, value in optional.items() if value}
-    return {"TracingConfig": awslambda.TracingConfig(Mode=tracing), **given}
+    present = {name: value for name, value in optional.items() if value}
+    return {"TracingConfig": awslambda.TracingConfig(Mode=tracing), **present}
 
 
 def custom_resource(
@@ -202,11 +203,11 @@ def custom_resource(
 ) -> AWSObject:
     """Return the custom resource whose function reads ``properties``.
 
-    ``values`` are named as the fields of ``properties``; the resource's type is that class's name.
-    ``attributes`` are CloudFormation's own, such as ``DeletionPolicy``.
+    ``values`` have the names of the fields of ``properties``; the resource's type is the name of
+    that class. ``attributes`` are CloudFormation's own, such as ``DeletionPolicy``.
 
     Raises:
-        TypeError: a field without a default has no value, or a value no field.
+        TypeError: a required field has no value, or a value has no field.
 
     """
     fields = [name for name in field_names(properties) if name in values]

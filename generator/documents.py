@@ -1,6 +1,6 @@
-"""The settings' documents, made from the model: an example with every default, and a schema.
+"""The settings' documents, derived from the model: an example with every default, and a schema.
 
-Both are written by the build and compared by ``--check``, so they cannot go stale.
+The build writes both and ``--check`` compares them, so they cannot go stale.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _WIDTH: Final = 98
 _INTRODUCTION: Final = """\
 #:schema ./settings.schema.json
-# Every setting with its default. Copy the file, uncomment what you change, and build with
+# Every setting with its default. Copy the file, uncomment the settings to change, and build with
 #
 #     python build.py --config FILE.toml
 #
-# Values of one deployment (instance types, rows, e-mail) are not here but parameters of the
-# root template. Generated from generator/settings.py by `python build.py`.
+# Values that differ between deployments (instance types, rows, e-mail) are parameters of the root
+# template. Generated from generator/settings.py by `python build.py`.
 """
 
 
@@ -34,7 +34,7 @@ def schema() -> str:
 
 
 def example() -> str:
-    """Return a settings file that says all settings and, commented out, their defaults."""
+    """Return a settings file that lists every setting with its default, commented out."""
     return _INTRODUCTION + "\n".join(_lines())
 
 
@@ -66,7 +66,7 @@ def _settings(
 
 
 def _allowed(field: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
-    """Return what the schema allows, where it says so in few words."""
+    """Return the allowed values, if the schema states them briefly."""
     forms = [_resolve(form, whole) for form in field.get("anyOf", [field])]
     choices = [", ".join(map(str, choices)) for choices in _choices(forms, whole)]
     if choices:
@@ -78,7 +78,7 @@ def _allowed(field: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
 
 
 def _choices(forms: list[Mapping[str, Any]], whole: Mapping[str, Any]) -> Iterator[list[Any]]:
-    """Yield what may be chosen, of a value itself or of the items of a list."""
+    """Yield the choices for the value itself or for the items of a list."""
     for form in forms:
         items = _resolve(form.get("items", {}), whole)
         if choices := form.get("enum") or items.get("enum"):
@@ -93,5 +93,5 @@ def _resolve(field: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[str,
 
 
 def _toml(value: object) -> str:
-    """Return a default as TOML; text, numbers and lists of them are written as in JSON."""
+    """Return a default as TOML; strings, numbers and lists of them are written as in JSON."""
     return json.dumps(value, ensure_ascii=False)

@@ -1,7 +1,7 @@
-"""Templates from settings: rendered, written, and compared with the committed ones.
+"""Render the templates from settings, write them, and compare them with the committed ones.
 
-``templates/`` is committed so that a change of infrastructure shows in review; whoever changes
-the generator emits again in the same commit, and ``check`` tells who forgot.
+``templates/`` is committed so that a change of infrastructure shows in review. A commit that
+changes the generator must include the regenerated templates; ``check`` fails otherwise.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ MAX_RESOURCES: Final = 500
 """Most resources in one template (as above)."""
 
 Texts = Mapping[str, str]
-"""Content of the generated files by path from the repository's top."""
+"""Content of the generated files by path, relative to the top of the repository."""
 
 
 def render(settings: Settings) -> dict[str, str]:
-    """Return every generated file: templates, the deployer's rights, the settings' documents."""
+    """Return every generated file: templates, deployer policies, the settings' documents."""
     texts, templates = {}, []
     for mode in settings.modes:
         for name, stack in build_stacks(settings, mode).items():
@@ -49,7 +49,7 @@ def as_dict(template: Template) -> dict[str, Any]:
 
 
 def is_template(path: str) -> bool:
-    """Tell the templates among the generated files."""
+    """Tell whether a generated file is a template."""
     return path.endswith(".yaml")
 
 
@@ -71,7 +71,7 @@ def emit(texts: Texts, root: Path = REPOSITORY) -> list[str]:
 
 
 def check(texts: Texts, root: Path = REPOSITORY) -> list[str]:
-    """Return the paths whose committed content is not what ``emit`` would leave."""
+    """Return the paths whose committed content differs from what ``emit`` would write."""
     differ = [name for name, text in texts.items() if _differs(root / name, text)]
     return differ + list(_stale(texts, root))
 
@@ -86,7 +86,7 @@ def _differs(path: Path, text: str) -> bool:
 
 
 def _stale(texts: Texts, root: Path) -> Iterator[str]:
-    """Yield generated templates that the settings do not give any more."""
+    """Yield generated templates that the settings no longer produce."""
     for folder in TEMPLATES.values():
         for path in sorted((root / folder).glob("*.yaml")):
             name = f"{folder}/{path.name}"

@@ -1,19 +1,19 @@
-"""How the command line ends when something is wrong.
+"""Errors that the command line reports.
 
-Whatever the people who use it can mend is one of these, and shown as one line without a
-traceback; anything else is a fault of ours. Imports nothing, so that ``build.py`` starts quickly.
+Every error that a user can fix is one of these, and is shown as one line without a traceback; any
+other exception is a bug. Imports nothing, so that ``build.py`` starts quickly.
 """
 
 from __future__ import annotations
 
 
 class CommandError(Exception):
-    """The command cannot do what was asked; the text is one line for the person who asked."""
+    """The command failed; the message is one line for the user."""
 
     exit_status = 1
 
 
 class UsageError(CommandError):
-    """What was given (settings, options, files) cannot be used."""
+    """The input (settings, options, files) is invalid."""
 
     exit_status = 2

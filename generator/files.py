@@ -1,4 +1,4 @@
-"""Where the build's files are, and how they are written."""
+"""The locations of the build's files, and how they are written."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from generator.errors import CommandError
 from generator.settings import Mode
 
 SOURCES: Final = Path(__file__).resolve().parent.parent
-"""Where ``generator``, ``functions``, ``pipeline`` and what they read are: the checkout's top, or a
-folder of the installed command."""
+"""Where ``generator``, ``functions``, ``pipeline`` and their data files are: the top of the
+checkout, or a folder of the installed command."""
 REPOSITORY: Final = SOURCES if (SOURCES / "build.py").is_file() else Path()
-"""Where files are written and environments are: the checkout's top, or, for the installed command,
-the current folder."""
+"""Where output and environments are: the top of the checkout or, for the installed command, the
+current folder."""
 
 TEMPLATES: Final = {Mode.DEV: "templates", Mode.PROD: "templates/prod"}
-"""Folder of each mode's templates, from the repository's top."""
+"""Folder of each mode's templates, relative to the top of the repository."""
 
 DIST: Final = "dist"
-"""Folder of the functions' zips, from the repository's top; not committed."""
+"""Folder of the functions' zips, relative to the top of the repository; not committed."""
 
 
 class FileError(CommandError):
-    """A file of the build cannot be written; the text says which and why."""
+    """A file cannot be written; the message says which and why."""
 
 
 def write(path: Path, content: bytes) -> bool:
-    """Give ``path`` this content, whole or not at all; tell whether it had another.
+    """Write ``content`` to ``path`` atomically; return whether the file changed.
 
     Raises:
         FileError: the folder or the file cannot be written.
@@ -52,7 +52,7 @@ def _replace(path: Path, content: bytes) -> None:
         Path(name).write_bytes(content)
         Path(name).chmod(0o666 & ~_umask())
         Path(name).replace(path)
-    except BaseException:  # an interruption too
+    except BaseException:  # also after an interruption
         Path(name).unlink()
         raise
 

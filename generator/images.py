@@ -3,8 +3,8 @@
 Source of the accounts: ``image_uri_config/autogluon.json`` of the SageMaker Python SDK 3.27, as
 read on 2026-11-24. Only regions that have the training and the inference image are listed, without
 those where CloudFormation's schema lacks a resource that we emit: ca-west-1 (Domain),
-ap-southeast-4 (UserProfile, ModelPackageGroup) and us-gov-east-1 (ModelPackageGroup). The build's
-lint holds the templates against each region listed.
+ap-southeast-4 (UserProfile, ModelPackageGroup) and us-gov-east-1 (ModelPackageGroup). The build
+lints the templates for each region listed.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ ACCOUNTS = {
 
 @dataclass(frozen=True)
 class Repository:
-    """An AWS-owned ECR repository; ``family`` is the column of the mapping with its account."""
+    """An AWS-owned ECR repository; ``family`` is the mapping's column with its account."""
 
     name: str
     family: str
 
     def uri(self, tag: Text) -> Sub:
-        """Return the image's URI; works in every partition."""
+        """Return the image's URI, in any partition."""
         return Sub(
             f"${{Account}}.dkr.ecr.${{AWS::Region}}.${{AWS::URLSuffix}}/{self.name}:${{Tag}}",
             Account=self._account(),
@@ -68,7 +68,7 @@ class Repository:
         )
 
     def arn(self) -> Expression:
-        """Return the repository's ARN, for the rights to pull from it."""
+        """Return the repository's ARN, for permissions to pull from it."""
         return Sub(
             f"arn:${{AWS::Partition}}:ecr:${{AWS::Region}}:${{Account}}:repository/{self.name}",
             Account=self._account(),
@@ -105,16 +105,16 @@ SPARK_ACCOUNTS = {
     "us-west-1": "667973535471",
     "us-west-2": "153931337802",
 }
-"""Accounts of SageMaker's Spark processing images, in those regions of ``ACCOUNTS`` that have them.
+"""Accounts of SageMaker's Spark processing images, in the regions of ``ACCOUNTS`` that have them.
 
 Source: Spark 3.5 in ``image_uri_config/spark.json`` of sagemaker-core 2.27, which has 40 regions,
-neither us-iso-east-1 nor us-isob-east-1 among them. The tag is of the release that
-aws/sagemaker-spark-container pull request 161 describes ("Release Spark 3.5-cpu-py312-v1.0").
+without us-iso-east-1 and us-isob-east-1. The tag belongs to the release that pull request 161 of
+aws/sagemaker-spark-container describes ("Release Spark 3.5-cpu-py312-v1.0").
 """
 
 
 def accounts(spark: bool) -> dict[str, dict[str, str]]:
-    """Return the accounts by region and family, for regions that have every image that is used."""
+    """Return the accounts by region and family, for regions that have every required image."""
     if not spark:
         return ACCOUNTS
     return {

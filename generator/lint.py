@@ -1,7 +1,7 @@
-"""The templates through cfn-lint, informational rules included, and the pipeline's definition.
+"""Lint the templates with cfn-lint, informational rules included, and the pipeline's definition.
 
 The nested stacks are checked with the root: their ``TemplateURL``s are relative, so cfn-lint
-compares each stack's parameters and outputs with what the root hands over and reads (E3043).
+compares each stack's parameters and outputs with those that the root passes and reads (E3043).
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ EXEMPT: Final = "W3002"
 
 
 class LintError(CommandError):
-    """cfn-lint itself failed; the text is the end of what it said."""
+    """cfn-lint itself failed; the message is the last line of its output."""
 
 
 _CFN_LINT: Final = "from cfnlint.runner import main; main()"
-"""What its ``cfn-lint`` script does; it has no ``__main__``."""
+"""The body of its ``cfn-lint`` script; it has no ``__main__``."""
 
 
 @dataclass(frozen=True, order=True)
 class LintFinding:
-    """One finding: where, which rule, and what it says."""
+    """A finding: location, rule and message."""
 
     path: str
     line: int
-    """From 1; 0 where there is none."""
+    """1-based; 0 if unknown."""
     rule: str
     message: str
 
@@ -52,13 +52,13 @@ class LintFinding:
 
 
 def lint(paths: Iterable[str], root: Path = REPOSITORY) -> list[LintFinding]:
-    """Return what cfn-lint finds in the templates, in order; ``paths`` begin at ``root``.
+    """Return cfn-lint's findings in order; ``paths`` are relative to ``root``.
 
-    They are held against every region in which they can be deployed. The folders of templates are
-    checked at the same time, each in a process of its own.
+    The templates are checked against every region in which they can be deployed. Each folder of
+    templates is checked in its own process, in parallel.
 
     Raises:
-        LintError: cfn-lint gave no result.
+        LintError: cfn-lint returned no result.
 
     """
     folders: dict[Path, list[str]] = {}
@@ -69,7 +69,7 @@ def lint(paths: Iterable[str], root: Path = REPOSITORY) -> list[LintFinding]:
 
 
 def lint_pipeline() -> list[LintFinding]:
-    """Return what would be wrong with the pipeline's definition in SageMaker's eyes."""
+    """Return the faults for which SageMaker would reject the pipeline's definition."""
     faults = validate(definition.build(example.environment()))
     return [LintFinding("pipeline/definition.py", 0, "SageMaker", str(fault)) for fault in faults]
 
@@ -86,7 +86,7 @@ def _start(paths: list[str], root: Path) -> subprocess.Popen[str]:
 def _result(run: subprocess.Popen[str]) -> list[LintFinding]:
     try:
         output, errors = run.communicate()
-    except BaseException:  # an interruption leaves no process behind
+    except BaseException:  # leave no process behind after an interruption
         run.kill()
         raise
     try:

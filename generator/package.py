@@ -1,9 +1,9 @@
-"""The functions' zips: what is imported, nothing else, and the same bytes every time.
+"""Package the functions: reproducible zips that hold only the modules they import.
 
-A zip holds the modules that its handler imports (of ``functions`` and ``pipeline``, found by
-reading their import statements), crhelper with its licence, and for the pipeline manager the job
-scripts, which it uploads. Names are sorted; dates, modes and the compression are fixed, so a zip
-changes only when its content does, and then, with the compression library, on every machine alike.
+A zip holds the modules that its handler imports (from ``functions`` and ``pipeline``, found by
+reading import statements), crhelper with its license and, for the pipeline manager, the job scripts
+that it uploads. Names are sorted; dates, modes and compression are fixed. A zip therefore changes
+only when its content or the compression library does, and is the same on every machine.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DATA: Final = {"pipeline_manager": "pipeline/scripts/*.py"}
 """Files that a function reads instead of importing them."""
 _DECIDES_THE_PIPELINE: Final = ("pipeline/definition.py", "pipeline/scripts/*.py")
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
-"""The first one that a zip can hold."""
+"""The earliest date that a zip can hold."""
 _MODE: Final = 0o100644 << 16
 _UNIX: Final = 3
 _PIN: Final = re.compile(rf"^{_VENDORED}==(\S+)", re.MULTILINE)
@@ -41,7 +41,7 @@ Files = Mapping[str, bytes]
 
 
 class PackageError(CommandError):
-    """A function cannot be packaged; the text says which file is at fault."""
+    """A function cannot be packaged; the message names the file at fault."""
 
 
 def handler_of(function: str) -> str:
@@ -50,18 +50,18 @@ def handler_of(function: str) -> str:
 
 
 def code_path(function: str, mode: Mode) -> str:
-    """Return the zip's path from the templates of ``mode``, as ``Code`` names it.
+    """Return the zip's path relative to the templates of ``mode``, for ``Code``.
 
-    ``aws cloudformation package`` reads it relative to the template and uploads the zip as it is.
+    ``aws cloudformation package`` resolves it against the template and uploads the zip unchanged.
     """
     return posixpath.relpath(f"{DIST}/{function}.zip", TEMPLATES[mode])
 
 
 def source_hash(root: Path = SOURCES) -> str:
-    """Return 16 hexadecimal digits that change with whatever decides the pipeline.
+    """Return 16 hexadecimal digits that change with any source that determines the pipeline.
 
     It is a property of the custom resource: CloudFormation updates a resource only if a property
-    changed, and new code of a function is none.
+    changed, which a function's new code does not count as.
     """
     digest = hashlib.sha256()
     for pattern in _DECIDES_THE_PIPELINE:
@@ -76,7 +76,7 @@ def build_all(root: Path = SOURCES, output: Path = REPOSITORY) -> dict[str, int]
     """Write every function's zip into ``output``/dist; return their sizes in bytes, by path.
 
     Raises:
-        PackageError: a file is missing or empty, or crhelper is not the pinned one.
+        PackageError: a file is missing or empty, or crhelper is not the pinned version.
 
     """
     sizes = {}
@@ -117,7 +117,7 @@ def _module_of(function: str) -> str:
 
 
 def _modules(function: str, root: Path) -> Files:
-    """Return the handler's module, what it imports of ours, and the packages around them."""
+    """Return the handler's module, the modules of ours that it imports, and their packages."""
     if _find(_module_of(function), root) is None:
         raise PackageError(f"{function}: functions/{function}/handler.py is missing")
     waiting: list[str] = [_module_of(function)]
@@ -133,7 +133,7 @@ def _modules(function: str, root: Path) -> Files:
 
 
 def _find(module: str, root: Path) -> Path | None:
-    """Return the file of one of our modules; None for others, and for names inside modules."""
+    """Return the file of one of our modules; None for other modules and names in modules."""
     if module.partition(".")[0] not in _OURS:
         return None
     path = root.joinpath(*module.split("."))
@@ -142,13 +142,13 @@ def _find(module: str, root: Path) -> Path | None:
 
 
 def _imported(source: bytes, name: str) -> Iterator[str]:
-    """Yield every module that may be imported, those for the type checker included."""
+    """Yield every module that may be imported, including those for the type checker only."""
     for node in ast.walk(ast.parse(source, filename=name)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             if node.level or node.module is None:
-                raise PackageError(f"{name}:{node.lineno}: relative imports are not packaged")
+                raise PackageError(f"{name}:{node.lineno}: relative imports are not supported")
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
@@ -159,12 +159,12 @@ def _data(function: str, root: Path) -> Files:
         return {}
     paths = sorted(root.glob(pattern))
     if not paths:
-        raise PackageError(f"{function}: there is no {pattern}")
+        raise PackageError(f"{function}: no file matches {pattern}")
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
 
 
 def _vendored(root: Path) -> Files:
-    """Return crhelper's modules, licence and notice; not its type stubs and metadata."""
+    """Return crhelper's modules, license and notice, without its type stubs and metadata."""
     package = _pinned(root)
     wanted = [
         file
@@ -173,12 +173,12 @@ def _vendored(root: Path) -> Files:
         or file.name in {"LICENSE", "NOTICE"}
     ]
     if not any(file.name == "LICENSE" for file in wanted):
-        raise PackageError(f"{_VENDORED} {package.version} is installed without its licence")
+        raise PackageError(f"{_VENDORED} {package.version} is installed without its license")
     return {file.as_posix(): Path(str(file.locate())).read_bytes() for file in wanted}
 
 
 def _pinned(root: Path) -> Distribution:
-    """Return the installed crhelper if it is the one whose hash is in the requirements."""
+    """Return the installed crhelper if it is the version that the requirements pin."""
     pin = _PIN.search((root / "requirements/build.txt").read_text(encoding="utf-8"))
     wanted = pin.group(1) if pin else "none"
     try:

@@ -1,7 +1,7 @@
-"""What the person who deploys decides: parameters, how the console shows them, and rules.
+"""The root template's parameters, how the console shows them, and rules.
 
-Structure is decided when templates are built (``generator.settings``), values here. Every
-parameter has a default that works, so that a deployment needs none.
+Structure is decided when the templates are built (``generator.settings``), values when they are
+deployed. Every parameter has a working default, so that a deployment need not set any.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ SPARK_TAG_PATTERN = r"^3\.5-cpu-py312(-v[0-9.]+)?$"
 
 @dataclass(frozen=True)
 class RootParameters:
-    """The parameters, as the nested stacks take them."""
+    """The parameters, typed for the nested stacks."""
 
     availability_zones: OptionalText
     functions_in_the_vpc: YesNo
@@ -65,7 +65,7 @@ class RootParameters:
     quality_threshold: Number
     auto_gluon_image_tag: Text
     spark_image_tag: Text
-    """Of a parameter that there is only where Preprocess runs on Spark."""
+    """Refers to a parameter that exists only if Preprocess runs on Spark."""
     alert_email: OptionalText
 
 
@@ -109,13 +109,13 @@ def _studio() -> ParameterGroup:
     home = _yes_no(
         "HomeFileSystem",
         "no",
-        "Make a home file system (EFS) that all of a person's spaces share? It outlives the "
-        "domain: delete it by hand before the stack, or the VPC cannot go.",
+        "Create a home file system (EFS) that all of a person's spaces share? It outlives the "
+        "domain: delete it by hand before the stack, or the VPC cannot be deleted.",
     )
     spaces = _yes_no(
         "DeleteSpaces",
         "no",
-        "Delete people's spaces, with the files on their disks, when the stack is deleted? With "
+        "Delete people's spaces, with the files on their disks, when the stack is deleted? If "
         "no, the deletion stops and names the spaces.",
     )
     return ParameterGroup(
@@ -132,7 +132,7 @@ def _pipeline(limits: Limits, spark: bool) -> ParameterGroup:
             ("Instance type of training jobs", _instance_type("Training", limits)),
             ("Instance type of the endpoint", _instance_type("Endpoint", limits)),
             ("Metric of the quality gate", _quality_metric()),
-            ("Least value of that metric", _quality_threshold()),
+            ("Minimum value of that metric", _quality_threshold()),
             ("AutoGluon image tag", _auto_gluon_tag()),
             *([("Spark image tag", _spark_tag())] if spark else []),
         ),
@@ -140,7 +140,7 @@ def _pipeline(limits: Limits, spark: bool) -> ParameterGroup:
 
 
 def _instance_type(use: str, limits: Limits) -> Parameter:
-    """Return a parameter that takes what the pipeline can use of what the settings allow."""
+    """Return a parameter that takes the allowed instance types that the pipeline can use."""
     setting, pattern = {
         "Processing": ("job_instance_types", PROCESSING_INSTANCE_TYPE_PATTERN),
         "Training": ("job_instance_types", TRAINING_INSTANCE_TYPE_PATTERN),
@@ -151,10 +151,10 @@ def _instance_type(use: str, limits: Limits) -> Parameter:
     return Parameter(
         f"{use}InstanceType",
         AllowedPattern=rf"^ml\.({names})$",
-        ConstraintDescription=f"must be one that the setting limits.{setting} allows, and "
+        ConstraintDescription=f"must be allowed by the setting limits.{setting}, and "
         f"{INSTANCE_TYPE_RULE}",
         Default=SMALL_INSTANCE if SMALL_INSTANCE in allowed else allowed[0],
-        Description=f"{use}: default of the pipeline's parameter; a run can override it",
+        Description=f"{use}: default of the pipeline's parameter, which a run can override",
         Type="String",
     )
 
@@ -164,7 +164,7 @@ def _quality_metric() -> Parameter:
         "QualityMetric",
         AllowedValues=list(METRICS),
         Default=METRIC,
-        Description="What the quality gate measures, for every run; more is better for each",
+        Description="Metric that the quality gate checks in every run; higher is always better",
         Type="String",
     )
 
@@ -174,7 +174,7 @@ def _quality_threshold() -> Parameter:
         "QualityThreshold",
         ConstraintDescription="must be a number",
         Default=THRESHOLD,
-        Description="A model below this value is refused; a run can raise it, never lower it",
+        Description="A model below this value is rejected; a run can raise it but not lower it",
         Type="Number",
     )
 
@@ -183,9 +183,9 @@ def _auto_gluon_tag() -> Parameter:
     return Parameter(
         "AutoGluonImageTag",
         AllowedPattern=AUTOGLUON_TAG_PATTERN,
-        ConstraintDescription=f"must be a CPU image's tag, such as {images.AUTOGLUON_TAG}",
+        ConstraintDescription=f"must be the tag of a CPU image, such as {images.AUTOGLUON_TAG}",
         Default=images.AUTOGLUON_TAG,
-        Description="AWS Deep Learning Container of AutoGluon, for all jobs and the endpoint alike",
+        Description="Tag of AWS's AutoGluon Deep Learning Container, for all jobs and the endpoint",
         Type="String",
     )
 
@@ -196,7 +196,7 @@ def _spark_tag() -> Parameter:
         AllowedPattern=SPARK_TAG_PATTERN,
         ConstraintDescription=f"must be a tag with Python 3.12, such as {images.SPARK_TAG}",
         Default=images.SPARK_TAG,
-        Description="SageMaker's Spark processing container, for Preprocess",
+        Description="Tag of SageMaker's Spark processing container, for Preprocess",
         Type="String",
     )
 
@@ -206,7 +206,7 @@ def _data() -> ParameterGroup:
         "Rows",
         ConstraintDescription=f"must be a whole number from {MIN_ROWS} to {MAX_ROWS}",
         Default=ROWS,
-        Description="Rows of synthetic data, written to raw/data.csv unless a file is there",
+        Description="Rows of synthetic data, written to raw/data.csv unless that file exists",
         MaxValue=MAX_ROWS,
         MinValue=MIN_ROWS,
         Type="Number",
@@ -215,7 +215,7 @@ def _data() -> ParameterGroup:
         "Seed",
         ConstraintDescription=f"must be a whole number from 0 to {LARGEST_SEED}",
         Default=0,
-        Description="The same seed and rows give the same synthetic data",
+        Description="The same seed and number of rows give the same synthetic data",
         MaxValue=LARGEST_SEED,
         MinValue=0,
         Type="Number",
@@ -229,7 +229,7 @@ def _alerts() -> ParameterGroup:
         AllowedPattern=EMAIL_PATTERN,
         ConstraintDescription="must be an e-mail address, or empty",
         Default="",
-        Description="Who is told of failed runs; confirms the subscription by e-mail. May be empty",
+        Description="Address notified about failed runs, after confirming by e-mail. May be empty",
         Type="String",
     )
     return ParameterGroup("Alerts", (("E-mail address", email),))
@@ -239,8 +239,9 @@ def _network(zones: int) -> ParameterGroup:
     inside = _yes_no(
         "FunctionsInTheVpc",
         "yes",
-        "Run the functions of custom resources in the VPC? With no they reach AWS's APIs only, "
-        "need no CloudFormation endpoint, and the stack's deletion is 20 to 40 minutes shorter.",
+        "Run the functions of custom resources in the VPC? If no, they call AWS's APIs from "
+        "outside, need no CloudFormation endpoint, and the stack is deleted 20 to 40 minutes "
+        "faster.",
     )
     chosen = [(f"Availability Zone {number}", _zone(number)) for number in _numbers(zones)]
     return ParameterGroup("Network", (("Functions in the VPC", inside), *chosen))
@@ -252,8 +253,8 @@ def _zone(number: int) -> Parameter:
         AllowedPattern=ZONE_PATTERN,
         ConstraintDescription="must be the name of a zone, such as eu-west-1a, or empty",
         Default="",
-        Description=f"Zone of subnet {number}; empty: the region's first ones, as listed at the "
-        "time. Named, it stays. Not every zone has every endpoint service",
+        Description=f"Zone of subnet {number}. Empty: from the region's current list, which can "
+        "change; a named zone is fixed. Not every zone has every endpoint service",
         Type="String",
     )
 
@@ -273,28 +274,28 @@ def _numbers(zones: int) -> range:
 
 
 def _chosen_zones(root: Template, zones: int) -> OptionalText:
-    """Return the zones joined, or nothing; a rule sees to it that all are given, or none."""
+    """Return the zones joined, or an empty text; a rule requires all of them or none."""
     root.add_condition(ZONES_CHOSEN, Not(Equals(Ref("AvailabilityZone1"), "")))
     names = [Ref(f"AvailabilityZone{number}") for number in _numbers(zones)]
     return OptionalText(If(ZONES_CHOSEN, Join(",", names), ""))
 
 
 class Contains(AWSHelperFn):
-    """``Fn::Contains``, which only rules know and troposphere does not."""
+    """``Fn::Contains``, which only rules support and troposphere lacks."""
 
     def __init__(self, values: list[str], value: AWSHelperFn) -> None:
         self.data = {"Fn::Contains": [values, value]}
 
 
 def add_rules(root: Template, zones: int, *, spark: bool = False) -> None:
-    """Add the rules that refuse a deployment before anything is made."""
+    """Add the rules that reject a deployment before anything is created."""
     regions = sorted(images.accounts(spark))
     root.add_rule(
         "RegionHasImages",
         _assertion(
             Contains(regions, Ref("AWS::Region")),
-            "In this region AWS has no image of AutoGluon, or CloudFormation lacks a SageMaker "
-            f"resource. Deploy in one of: {', '.join(regions)}.",
+            "AWS has no AutoGluon image in this region, or CloudFormation lacks a SageMaker "
+            f"resource there. Deploy to one of: {', '.join(regions)}.",
         ),
     )
     names = [Ref(f"AvailabilityZone{number}") for number in _numbers(zones)]
@@ -302,7 +303,7 @@ def add_rules(root: Template, zones: int, *, spark: bool = False) -> None:
         "ZonesAreGivenTogether",
         _assertion(
             Or(_all([Equals(name, "") for name in names]), _all(list(_all_different(names)))),
-            f"Give all {zones} Availability Zones, each another one, or leave all of them empty.",
+            f"Name all {zones} Availability Zones, all different, or leave all of them empty.",
         ),
     )
 
@@ -316,7 +317,7 @@ def _all(tests: list[AWSHelperFn]) -> AWSHelperFn:
 
 
 def _all_different(names: list[Ref]) -> Iterator[AWSHelperFn]:
-    """Yield the tests that no zone is empty, and no two are the same."""
+    """Yield the tests that no zone is empty and no two are the same."""
     for index, name in enumerate(names):
         yield Not(Equals(name, ""))
         for other in names[index + 1 :]:

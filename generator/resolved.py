@@ -1,4 +1,4 @@
-"""The resources that a deployment with given settings would create, as concrete values."""
+"""Resolve the resources that a deployment with given settings would create."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What becomes of a stateful resource when its stack, or the resource itself, goes.
+"""What happens to a stateful resource when the resource or its stack is deleted.
 
-CloudFormation ignores an update that changes nothing but a deletion policy ("DeletionPolicy
-attribute", CloudFormation User Guide). So the mode stands in the resource's metadata too, and a
-switch from dev to prod is an update of its own.
+CloudFormation ignores an update that changes only a deletion policy ("DeletionPolicy attribute",
+CloudFormation User Guide). The mode is therefore also in the resource's metadata, so that a switch
+from dev to prod is an update in itself.
 """
 
 from __future__ import annotations
@@ -14,22 +14,21 @@ from troposphere import Delete, Retain, RetainExceptOnCreate
 from generator.settings import Mode
 
 
-def goes() -> dict[str, Any]:
-    """Return the attributes of what goes with its stack in every mode.
+def deleted_with_stack() -> dict[str, Any]:
+    """Return the attributes of a resource that is deleted with its stack in every mode.
 
-    A nested stack is one: what stays is inside it, and says so itself.
+    A nested stack is one: the resources in it that are kept have their own attributes.
     """
     return {"DeletionPolicy": Delete, "UpdateReplacePolicy": Delete}
 
 
-def lifetime(mode: Mode) -> dict[str, Any]:
+def retention(mode: Mode) -> dict[str, Any]:
     """Return the attributes of a resource that holds data, keys or logs.
 
-    In prod it stays, unless it was made by a creation that failed. A replacement never deletes it
-    in prod.
+    In prod it is kept, unless the stack's creation failed, and a replacement never deletes it.
     """
     if mode is Mode.PROD:
         policies = {"DeletionPolicy": RetainExceptOnCreate, "UpdateReplacePolicy": Retain}
     else:
-        policies = goes()
+        policies = deleted_with_stack()
     return {**policies, "Metadata": {"Mode": str(mode)}}

@@ -1,12 +1,12 @@
-"""Typed seams between nested stacks.
+"""Typed interfaces between nested stacks.
 
 A stack module declares a frozen dataclass ``Inputs`` and one ``Outputs`` whose fields are
 ``Value``s. ``declare`` turns the inputs into parameters, ``publish`` the outputs into outputs,
-and ``nest`` (in the root only) hands one stack's outputs to the next. A missing wire is a
+and ``nest`` (in the root only) passes one stack's outputs to the next. A missing input is a
 TypeError, a wrong one fails mypy and the build; cfn-lint checks the rendered result again.
 
-Lists cross a border joined to one string, here and nowhere else: a list handed to a nested stack
-passes every linter and fails on AWS ("Value of property Parameters must be an object with String
+Lists cross a stack boundary joined to one string, and only here: a list passed to a nested stack
+satisfies every linter and fails on AWS ("Value of property Parameters must be an object with String
 (or simple type) properties").
 """
 
@@ -31,14 +31,14 @@ from troposphere import (
 from troposphere.cloudformation import Stack as NestedStack
 
 from functions.shared.properties import property_name as logical_id
-from generator.retention import goes
+from generator.retention import deleted_with_stack
 
 Expression = AWSHelperFn | str
-"""What CloudFormation resolves to one string: a literal, or Ref, GetAtt, Sub, ..."""
+"""An expression that CloudFormation resolves to one string: a literal, Ref, GetAtt, Sub, ..."""
 
 
 class Value(AWSHelperFn):
-    """A value that CloudFormation resolves at deployment; its class says what it is."""
+    """A value that CloudFormation resolves at deployment; its class says what it means."""
 
     parameter_type: ClassVar[str] = "String"
     description: ClassVar[str] = ""
@@ -47,7 +47,7 @@ class Value(AWSHelperFn):
         self.data = expression
 
     def across_border(self) -> Expression:
-        """Return the one string with which the value enters or leaves a stack."""
+        """Return the string with which the value enters or leaves a stack."""
         return self.data  # type: ignore[no-any-return]
 
 
@@ -59,27 +59,27 @@ class ListValue(Value):
 
     def across_border(self) -> Expression:
         """Return the list as one string."""
-        if isinstance(self.data, Split):  # as it came out of another stack
+        if isinstance(self.data, Split):  # an output of another stack
             return self.data.data["Fn::Split"][1]  # type: ignore[no-any-return]
         return Join(",", self.data)
 
 
 class UniqueName(Value):
-    """The name of this copy: project and a short part of the root stack's id."""
+    """The name of this deployment: the project and a short part of the root stack's id."""
 
-    description = "Names what must have a name; unique to this copy of the stacks"
+    description = "Name for resources that require one; unique to this deployment"
 
 
 class RootStackName(Value):
     """The root stack's name."""
 
-    description = "Name of the root stack; CloudFormation's own names begin with it"
+    description = "Name of the root stack; names that CloudFormation generates begin with it"
 
 
 class RoleName(Value):
     """A role's name; it has no path."""
 
-    description = "Name of an IAM role, made by the security stack"
+    description = "Name of an IAM role that the security stack creates"
 
 
 class KeyArn(Value):
@@ -91,13 +91,13 @@ class KeyArn(Value):
 class QueueArn(Value):
     """The dead-letter queue's ARN."""
 
-    description = "ARN of the queue that receives what nobody could handle"
+    description = "ARN of the queue that receives undeliverable events"
 
 
 class QueueName(Value):
     """The dead-letter queue's name."""
 
-    description = "Name of the queue that receives what nobody could handle"
+    description = "Name of the queue that receives undeliverable events"
 
 
 class TopicArn(Value):
@@ -122,7 +122,7 @@ class VpcId(Value):
     """The VPC's id."""
 
     parameter_type = "AWS::EC2::VPC::Id"
-    description = "VPC without a way to the internet"
+    description = "VPC without a route to the internet"
 
 
 class SubnetIds(ListValue):
@@ -136,7 +136,7 @@ class SecurityGroupId(Value):
     """A security group's id."""
 
     parameter_type = "AWS::EC2::SecurityGroup::Id"
-    description = "Security group of one kind of network interface"
+    description = "Security group for one kind of network interface"
 
 
 class BucketName(Value):
@@ -154,20 +154,20 @@ class YesNo(Value):
 class Text(Value):
     """Any other text."""
 
-    description = "A parameter of the root stack, handed on"
+    description = "Value of a parameter of the root stack"
 
 
 class Number(Value):
     """Any number."""
 
     parameter_type = "Number"
-    description = "A parameter of the root stack, handed on"
+    description = "Value of a parameter of the root stack"
 
 
 class OptionalText(Value):
     """A text that may be empty."""
 
-    description = "A parameter of the root stack, handed on; may be empty"
+    description = "Value of a parameter of the root stack; may be empty"
 
 
 InputsT = TypeVar("InputsT")
@@ -182,7 +182,7 @@ class NoOutputs:
 
 @dataclass(frozen=True)
 class StackTemplate(Generic[InputsT, OutputsT]):
-    """A rendered stack with the types of what goes in and comes out."""
+    """A rendered stack with the types of its inputs and outputs."""
 
     name: str
     template: Template
@@ -216,7 +216,7 @@ def publish(outputs: object, template: Template) -> None:
     """Add an output for each field of ``outputs``.
 
     Raises:
-        TypeError: a field does not hold the kind of value that its annotation names.
+        TypeError: a field's value does not have the annotated type.
 
     """
     for name, value in _checked(outputs).items():
@@ -234,11 +234,12 @@ def nest(
 ) -> OutputsT:
     """Add ``child`` to ``root`` with its inputs; return its outputs as typed references.
 
-    ``tags`` are put on the nested stack, and by CloudFormation on all that it makes. ``after`` are
-    the names of stacks that are made before it, and go after it, though it reads nothing of theirs.
+    ``tags`` are set on the nested stack, and by CloudFormation on everything that it creates.
+    ``after`` are the names of stacks that are created before it and deleted after it, although it
+    reads none of their outputs.
 
     Raises:
-        TypeError: ``inputs`` are another stack's, or a field holds the wrong kind of value.
+        TypeError: ``inputs`` belong to another stack, or a field's value has the wrong type.
 
     """
     if not isinstance(inputs, child.inputs):
@@ -250,7 +251,7 @@ def nest(
             TemplateURL=f"./{child.name}.yaml",
             Parameters={logical_id(k): v.across_border() for k, v in _checked(inputs).items()},
             Tags=tags,
-            **goes(),
+            **deleted_with_stack(),
         ),
     )
     if after:

@@ -1,4 +1,4 @@
 """CloudFormation's language: YAML, intrinsic functions, identifiers, parameters, schemas.
 
-Nothing in here knows our stacks.
+Nothing in this package knows our stacks.
 """

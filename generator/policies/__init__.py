@@ -1,6 +1,6 @@
-"""The only place where IAM statements are made.
+"""All IAM statements, and the only place that creates them.
 
-``statements`` holds the building blocks, ARNs included; the other modules hold one kind of
-principal or resource each. Rights that no code of ours shows but AWS needs cite the document that
-says so.
+``statements`` holds the building blocks, including ARNs; each other module holds one kind of
+principal or resource. A permission that AWS needs but our code does not show cites the document
+that requires it.
 """

@@ -1,16 +1,16 @@
-"""Rights of whoever deploys, so that nobody needs AdministratorAccess.
+"""Permissions of the person who deploys, so that nobody needs AdministratorAccess.
 
-AWS says in each resource type's schema which actions its handlers call ("Resource type schema",
-CloudFormation CLI user guide); cfn-lint brings the schemas along. From them, for the types and
-properties that the templates have, comes what CloudFormation does with the caller's rights, or with
-those of a service role. Corrected where the schemas are known to be wrong, and scoped to names that
-begin with the project's: so has the root stack's name to. Any partition, which an ARN in a policy
-may leave open (IAM user guide, "IAM JSON policy elements: Resource"); an account is in one.
-Documented, not proved on AWS.
+The schema of each resource type lists the actions that its handlers call ("Resource type schema",
+CloudFormation CLI user guide); cfn-lint ships the schemas. From them, for the types and properties
+in the templates, this module derives what CloudFormation does with the permissions of the caller or
+of a service role. Known errors in the schemas are corrected, and the actions are scoped to names
+that begin with the project's name, as the root stack's name must. The ARNs leave the partition open
+(IAM user guide, "IAM JSON policy elements: Resource"); an account is in one partition. The result
+follows the documentation and has not been tested on AWS.
 
-``policies`` gives three kinds of document: for whoever deploys alone, in as many managed policies
-as it takes; and, where CloudFormation has a service role with those, for the person who then only
-talks to CloudFormation, and the role's trust.
+``policies`` returns three kinds of document: managed policies, as many as needed, for a person who
+deploys with their own permissions or for CloudFormation's service role; and, for the second case,
+the policy of a person who then only calls CloudFormation, and the role's trust policy.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from pipeline.types import Json
 FOLDER: Final = "templates"
 NAME: Final = "deployer-policy"
 MANAGED_POLICY_CHARACTERS: Final = 6144
-"""Without white space (IAM user guide, "IAM and AWS STS quotas")."""
+"""Characters without white space (IAM user guide, "IAM and AWS STS quotas")."""
 ARTIFACT_BUCKETS: Final = "tabular-artifacts-*"
-"""What `python build.py deploy` names its bucket (``tabular_ml_vpc.operations.artifacts``)."""
+"""Name of the bucket of `python build.py deploy` (``tabular_ml_vpc.operations.artifacts``)."""
 
 Resources = Mapping[str, Sequence[Mapping[str, Any]]]
-"""The properties of all resources by type."""
+"""The properties of all resources, by type."""
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Where actions are allowed: the first scope with a matching pattern takes an action."""
+    """Where actions are allowed; the first scope with a matching pattern applies to an action."""
 
     sid: str
     patterns: tuple[str, ...]
@@ -52,7 +52,7 @@ class Scope:
 class Feature:
     """Actions that a handler calls only for resources with one of these properties.
 
-    Not what it reads of its own service: that it asks for whether the property is there or not.
+    This excludes reads of its own service, which it makes whether or not the property is set.
     """
 
     kind: str
@@ -134,9 +134,9 @@ FEATURES: Final = (
 )
 
 WRONG_IN_SCHEMAS: Final = {
-    "s3:REST.PUT.OBJECT": "is no action",
-    "s3:DeleteBucketEncryption": "is no action; PutEncryptionConfiguration permits it",
-    "s3:DeleteBucketLifecycle": "is no action; PutLifecycleConfiguration permits it",
+    "s3:REST.PUT.OBJECT": "not an action",
+    "s3:DeleteBucketEncryption": "not an action; PutEncryptionConfiguration permits it",
+    "s3:DeleteBucketLifecycle": "not an action; PutLifecycleConfiguration permits it",
     "s3:DeleteObject": "our own function empties buckets",
     "sagemaker:CreateApp": "RStudio's, which the domain does not have",
     "sagemaker:DeleteApp": "RStudio's, which the domain does not have",
@@ -153,14 +153,14 @@ MISSING_IN_SCHEMAS: Final = {
     "cloudformation:DescribeChangeSet": "aws cloudformation deploy",
     "cloudformation:DescribeStackDriftDetectionStatus": "drift",
     "cloudformation:DescribeStackEvents": "aws cloudformation deploy, and its progress",
-    "cloudformation:DescribeStackResource": "looking at the stacks",
+    "cloudformation:DescribeStackResource": "inspecting the stacks",
     "cloudformation:DescribeStackResourceDrifts": "drift",
-    "cloudformation:DescribeStackResources": "looking at the stacks",
+    "cloudformation:DescribeStackResources": "inspecting the stacks",
     "cloudformation:DetectStackDrift": "drift",
     "cloudformation:DetectStackResourceDrift": "drift (inferred)",
     "cloudformation:ExecuteChangeSet": "aws cloudformation deploy",
     "cloudformation:GetTemplateSummary": "aws cloudformation deploy",
-    "cloudformation:ListStackResources": "looking at the stacks",
+    "cloudformation:ListStackResources": "inspecting the stacks",
     "cloudformation:RollbackStack": "deploy --mend",
     "cloudformation:TagResource": "stacks are tagged",
     "cloudformation:UntagResource": "stacks are tagged",
@@ -169,8 +169,8 @@ MISSING_IN_SCHEMAS: Final = {
     "ec2:DescribeAvailabilityZones": "zones by default: template reference, 'Fn::GetAZs'",
     "ec2:GetSecurityGroupsForVpc": "endpoints in a VPC",
     "lambda:InvokeFunction": "custom resources (inferred)",
-    "kms:ReEncryptFrom": "encrypted log groups are made with the caller's right to the key",
-    "kms:ReEncryptTo": "encrypted log groups are made with the caller's right to the key",
+    "kms:ReEncryptFrom": "encrypted log groups are created with the caller's access to the key",
+    "kms:ReEncryptTo": "encrypted log groups are created with the caller's access to the key",
     "logs:FilterLogEvents": "deploy shows the end of the log behind a failure",
     "route53:AssociateVPCWithHostedZone": "private names of interface endpoints (dependent action)",
     "s3:PutObject": "templates and functions are uploaded",
@@ -182,7 +182,7 @@ def policies(settings: Settings, templates: Iterable[Json]) -> dict[str, str]:
     """Return the documents by path, for templates as CloudFormation reads them.
 
     Raises:
-        ValueError: an action has no scope here: a new type of resource asks for a decision.
+        ValueError: an action has no scope here; a new resource type requires a decision.
 
     """
     statements = [*_statements(settings, actions(resources_of(templates)))]
@@ -209,7 +209,7 @@ def resources_of(templates: Iterable[Json]) -> Resources:
 
 
 def actions(resources: Resources) -> list[str]:
-    """Return what CloudFormation calls to make, change and delete the resources."""
+    """Return the actions that CloudFormation calls to create, update and delete the resources."""
     found = {
         _corrected(action)
         for kind in resources
@@ -225,10 +225,10 @@ def _of_handlers(kind: str) -> frozenset[str]:
 
 
 def _reads_of_handlers(kind: str) -> frozenset[str]:
-    """Return what a type's handlers read of its own service, corrected.
+    """Return the read actions of a type's own service that its handlers call, corrected.
 
-    Every creation and update ends with a read, and a schema does not say that one of its actions
-    is called for some resources only.
+    Every creation and update ends with a read, and a schema does not say which of its actions are
+    called only for some resources.
     """
     own = kind.split("::")[1].lower()
     handlers = schemas.handlers(kind)
@@ -241,7 +241,7 @@ def _reads_of_handlers(kind: str) -> frozenset[str]:
 
 
 def _corrected(action: str) -> str:
-    """Write ``efs:`` as IAM does, and names in the case that the reference has."""
+    """Return an action with IAM's prefix for EFS, and its name in the reference's case."""
     service, _, name = action.partition(":")
     names = {"GenerateDataKeyWithoutPlainText": "GenerateDataKeyWithoutPlaintext"}
     return f"{'elasticfilesystem' if service == 'efs' else service}:{names.get(name, name)}"
@@ -260,7 +260,7 @@ def _is_of_unused_feature(kind: str, action: str, all_properties: Sequence[Any])
 
 
 def _scopes(settings: Settings) -> tuple[Scope, ...]:
-    """Return where each action is allowed. Names of ours begin with the project's."""
+    """Return where each action is allowed. Our names begin with the project's name."""
     name = settings.project
     ours = {"StringEquals": {f"aws:ResourceTag/{PROJECT_TAG}": name}}
     perhaps_ours = {"StringEqualsIfExists": {f"aws:ResourceTag/{PROJECT_TAG}": name}}
@@ -366,7 +366,7 @@ _ANYWHERE: Final = (
     "sns:*SubscriptionAttributes",
     "sqs:ListQueues",
 )
-"""Actions for which AWS knows no resource, or none that has our name in it."""
+"""Actions that support no resource, or none whose ARN contains our name."""
 _EC2_CREATES: Final = ("ec2:Create*",)
 _IAM_POLICIES: Final = (
     "iam:*PolicyVersion*",
@@ -382,29 +382,30 @@ _LOOK_AT_NEW_KEY: Final = (
     "kms:Get*",
     "kms:ListResourceTags",
 )
-"""What is called right after ``CreateKey``.
+"""Actions called right after ``CreateKey``.
 
-A tag may take five minutes to count ("ABAC for AWS KMS"), and stabilising does not wait for it: so
-on any key whose own policy leaves it to IAM. They show a key, not what it encrypts.
+A tag can take five minutes to take effect ("ABAC for AWS KMS"), and CloudFormation does not wait
+for it. These actions are therefore allowed on any key whose own policy delegates to IAM. They
+describe a key, and do not reveal what it encrypts.
 """
 _NEW_KEY: Final = ("kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:TagResource")
-"""What changes a key that is being made, or is rolled back at once: no tag of it counts yet.
+"""Actions on a key that is being created or rolled back, whose tags have no effect yet.
 
-On our keys, and on those that have no tag of a project's. ``CreateKey`` asks for the first of them
-when it checks that nobody is locked out ("Allow a user to create KMS keys"), and later tags are
-sent without the first ones, so that what a request brings along cannot be the condition.
+They are allowed on our keys, and on keys without a project tag. ``CreateKey`` needs the first of
+them to check that nobody is locked out ("Allow a user to create KMS keys"). Later tags are sent
+without the first ones, so that a condition on the request's tags is not possible.
 """
 _USE_KEY: Final = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*")
 _THROUGH_SERVICES: Final = {
     "StringLike": {"kms:ViaService": ["elasticfilesystem.*", "logs.*", "sagemaker.*"]}
 }
-"""As the key's own policy has it; with any tag, since that may not count yet."""
+"""As in the key's own policy; with any tag, because a tag may not have taken effect yet."""
 _TO_AWS: Final = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
 _STUDIO: Final = ("sagemaker:*Domain", "sagemaker:*UserProfile")
 
 
 def _bounded(settings: Settings) -> Json:
-    """Let only bounded roles be made, where the organisation has a boundary."""
+    """Allow only roles with the permissions boundary, if the settings have one."""
     boundary = settings.security.permissions_boundary
     return {"StringEquals": {"iam:PermissionsBoundary": boundary}} if boundary else {}
 
@@ -433,7 +434,7 @@ def _scope_of(action: str, scopes: Iterable[Scope]) -> Scope:
         if any(fnmatchcase(action, pattern) for pattern in scope.patterns):
             return scope
     raise ValueError(
-        f"{action} is needed to deploy, and has no scope in generator/policies/deployer.py"
+        f"{action} is needed to deploy but has no scope in generator/policies/deployer.py"
     )
 
 
@@ -454,12 +455,12 @@ def _document(statements: Sequence[Json]) -> Json:
 
 
 def size(document: Json) -> int:
-    """Return how many characters IAM counts."""
+    """Return a document's size in characters, as IAM counts it."""
     return len(json.dumps(document, separators=(",", ":")))
 
 
 def _split(statements: Sequence[Json]) -> list[Json]:
-    """Return as few documents as hold the statements in their order."""
+    """Return the statements in order, in as few documents as possible."""
     documents: list[list[Json]] = [[]]
     for statement in statements:
         if size(_document([*documents[-1], statement])) > MANAGED_POLICY_CHARACTERS:
@@ -469,7 +470,7 @@ def _split(statements: Sequence[Json]) -> list[Json]:
 
 
 def _of_person(settings: Settings) -> list[Json]:
-    """What is left for a person where CloudFormation has a service role: no right to resources."""
+    """Return a person's permissions if CloudFormation has a service role: none on resources."""
     names = {name for name in MISSING_IN_SCHEMAS if name.startswith("cloudformation:")}
     own = {
         "cloudformation:CreateStack",

@@ -1,7 +1,7 @@
-"""Rights of the functions behind the custom resources.
+"""Permissions of the functions behind the custom resources.
 
-Each function's own rights follow the list in its handler's docstring. What Lambda itself does with
-the role of every function comes before them.
+Each function's own permissions follow the list in its handler's docstring. Before them are those
+that Lambda itself needs in every function's role.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _INTERFACES = (
 
 
 def write_log(log_group: Expression) -> Statement:
-    """Write the function's own log.
+    """Allow writing the function's own log.
 
     Source: Lambda developer guide, "Defining Lambda function permissions with an execution role".
     """
@@ -60,12 +60,12 @@ def write_log(log_group: Expression) -> Statement:
 
 
 def every_function(queue: QueueArn, key: KeyArn, tracing: bool) -> list[Statement]:
-    """With ``tracing``, write the trace; hand over events that failed. Log and queue are encrypted.
+    """Allow sending failed events to the encrypted queue and, with ``tracing``, writing the trace.
 
-    Lambda tries these rights when a function is made: they are given with the role, minutes before,
-    since rights given a moment before are not everywhere yet (IAM user guide, "Changes that I make
-    are not always immediately visible"). Source: Lambda developer guide, "Adding a dead-letter
-    queue".
+    Lambda checks these permissions when a function is created. They are therefore granted with the
+    role, minutes before, because new permissions take time to propagate (IAM user guide, "Changes
+    that I make are not always immediately visible"). Source: Lambda developer guide, "Adding a
+    dead-letter queue".
     """
     traces = allow_anywhere("WriteTraces", [xray.PutTelemetryRecords, xray.PutTraceSegments])
     return [
@@ -77,11 +77,11 @@ def every_function(queue: QueueArn, key: KeyArn, tracing: bool) -> list[Statemen
 
 
 def function_in_the_vpc() -> list[Statement]:
-    """Let Lambda put the function's interfaces into our subnets, and its code not.
+    """Let Lambda, but not the function's code, manage network interfaces in our subnets.
 
-    Given with the role, and unconditioned by the parameter that takes the function out of the VPC:
-    Lambda removes its interfaces some time after the function is gone or outside. The Deny holds
-    for calls that the function's code makes.
+    The permissions come with the role, whether or not a parameter puts the function in the VPC:
+    Lambda deletes the interfaces some time after the function is deleted or leaves the VPC. The
+    Deny applies to calls from the function's code.
     Source: Lambda developer guide, "Giving Lambda functions access to resources in an Amazon VPC".
     """
     return [
@@ -97,12 +97,12 @@ def function_in_the_vpc() -> list[Statement]:
 
 
 def read_own_stack() -> Statement:
-    """Tell a deletion of the stack from a replacement, and a late event from one in time."""
+    """Allow reading the stack's status: is it a deletion or a replacement, is the event late."""
     return allow("ReadOwnStack", [cloudformation.DescribeStacks], [Ref("AWS::StackId")])
 
 
 def vpc_baseline(vpc: VpcId) -> list[Statement]:
-    """Close the default security group of the VPC, and look up the S3 prefix list."""
+    """Allow closing the VPC's default security group and looking up the S3 prefix list."""
     return [
         allow_anywhere("LookUp", [ec2.DescribeManagedPrefixLists, ec2.DescribeSecurityGroups]),
         allow(
@@ -116,7 +116,7 @@ def vpc_baseline(vpc: VpcId) -> list[Statement]:
 
 
 def empty_bucket(buckets: Sequence[BucketName]) -> list[Statement]:
-    """Deny writes to a bucket, then remove all that is in it."""
+    """Allow denying writes to a bucket, then deleting everything in it."""
     return [
         allow(
             "LookAndDenyWrites",
@@ -140,7 +140,7 @@ def empty_bucket(buckets: Sequence[BucketName]) -> list[Statement]:
 
 
 def clear_studio(domain: DomainId) -> list[Statement]:
-    """Delete the apps and spaces of one domain, and the profiles that others made."""
+    """Allow deleting one domain's apps, spaces, and the profiles that others created."""
     return [
         allow_anywhere(
             "ListInStudio", [sagemaker.ListApps, sagemaker.ListSpaces, sagemaker.ListUserProfiles]
@@ -159,7 +159,7 @@ def clear_studio(domain: DomainId) -> list[Statement]:
 
 
 def seed_data(bucket: BucketName, data_key: str, key: KeyArn) -> list[Statement]:
-    """Write and remove the synthetic table, one object."""
+    """Allow writing and deleting the synthetic table, one object."""
     table = Sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{data_key}", Bucket=bucket)
     return [
         allow(
@@ -176,7 +176,7 @@ def seed_data(bucket: BucketName, data_key: str, key: KeyArn) -> list[Statement]
 def pipeline_manager(
     bucket: BucketName, key: KeyArn, name: UniqueName, pipeline_role: RoleName
 ) -> list[Statement]:
-    """Own the pipeline and its code; at deletion, remove what runs made and is still ours."""
+    """Allow managing the pipeline and its code and, at deletion, what its runs created."""
     return [
         allow("KeepCode", [s3.GetObject, s3.PutObject], [objects_arn(bucket, "code/")]),
         allow("TellAbsentFromForbidden", [s3.ListBucket], [bucket_arn(bucket)]),
@@ -213,7 +213,7 @@ def _own_pipeline(name: UniqueName, pipeline_role: RoleName) -> list[Statement]:
 
 
 def _find_what_runs_made(name: UniqueName) -> list[Statement]:
-    """Listings find every name that contains ours; whose each is, its tags say, or its name."""
+    """Allow listing resources whose names contain ours, and reading the owner from their tags."""
     endpoint = arn("sagemaker", "endpoint/*${Name}*", Name=name)
     return [
         allow_anywhere(
@@ -238,7 +238,7 @@ def _find_what_runs_made(name: UniqueName) -> list[Statement]:
 
 
 def _remove_what_runs_made(name: UniqueName) -> list[Statement]:
-    """Delete by name and by the owner's tag; model packages of a group have no tags of theirs."""
+    """Allow deletion by name and owner tag; the model packages in a group have no tags."""
     packages = arn("sagemaker", "model-package/${Name}/*", Name=name)
     return [
         allow(
@@ -261,7 +261,7 @@ def _remove_what_runs_made(name: UniqueName) -> list[Statement]:
 
 
 def _configs_and_models(name: UniqueName) -> list[Sub]:
-    """Return the ARNs of what runs make; the service adds a suffix of its own to the names."""
+    """Return the ARNs of what runs create; the service adds a suffix to the names."""
     return [
         arn("sagemaker", "endpoint-config/*${Name}*", Name=name),
         arn("sagemaker", "model/pipelines-*"),

@@ -1,10 +1,10 @@
-"""Denies that keep jobs and models inside: in our subnets, with our key, isolated, encrypted.
+"""Denies that confine jobs and models: in our subnets, with our key, isolated, encrypted.
 
-They are one managed policy (an inline one would not fit) of the roles that may create jobs, in
-force before those roles get any right, and hold whatever else an organisation allows the roles.
-Each control is a statement of its own, over the actions whose entry in the Service Authorization
-Reference lists its condition key. One that needs a key's absence and its value needs two: a
-condition on the value says nothing about a key that was not sent.
+They form one managed policy (they exceed the size of an inline policy) on the roles that can create
+jobs. It is in force before those roles get any permission, and applies whatever else an
+organization allows them. Each control is a separate statement for the actions whose entry in the
+Service Authorization Reference lists its condition key. A control on both the absence and the value
+of a key needs two statements: a condition on the value does not match a key that was not sent.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ IN_A_VPC = (
     "CreateNotebookInstance",
     "UpdateCluster",
 )
-"""Not CreateEndpointConfig: ours names no subnets, its model does."""
+"""Without CreateEndpointConfig: our configuration names no subnets, its model does."""
 ISOLATED = (*JOBS, "CreateModel")
 TRAFFIC_ENCRYPTED = (*JOBS, *AUTOMATIC)
 OUTPUT_ENCRYPTED = (*JOBS, *AUTOMATIC, "CreateJob", "CreateLabelingJob", "CreateTransformJob")
@@ -59,13 +59,13 @@ CLUSTER_JOBS = (
 )
 """The Preprocess jobs of runs, which SageMaker names ``pipelines-<execution id>-<step>-<suffix>``.
 
-ARNs have been seen with such names in lower case and as they are.
+ARNs have been observed with such names both in lower case and unchanged.
 """
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The one job that runs unisolated: its security group, and the one role that may create it."""
+    """The one job without network isolation: its security group, and the role that creates it."""
 
     security_group: SecurityGroupId
     creator: RoleName
@@ -73,7 +73,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class NetworkBoundary:
-    """Where jobs have to run, and with which key; ``cluster`` where Preprocess runs on Spark."""
+    """Where jobs must run, and with which key; ``cluster`` is set if Preprocess runs on Spark."""
 
     subnets: SubnetIds
     security_group: SecurityGroupId
@@ -81,22 +81,22 @@ class NetworkBoundary:
     cluster: Cluster | None = None
 
 
-def keep_jobs_inside(inside: NetworkBoundary) -> list[Statement]:
+def keep_jobs_inside(boundary: NetworkBoundary) -> list[Statement]:
     """Return the Denies.
 
-    The key's condition has two names, since AWS's documents differ (the Service Authorization
-    Reference has ``...KmsKeyArn``, the SageMaker developer guide ``...KmsKey``). Both stand in one
-    block, whose conditions must all hold: the name that AWS does not send differs always, the one
-    that it sends decides.
+    The condition on the key uses two names, because AWS's documents differ (the Service
+    Authorization Reference has ``...KmsKeyArn``, the SageMaker developer guide ``...KmsKey``). Both
+    are in one block, whose conditions must all match: a name that AWS does not send always differs,
+    so the other one decides.
     """
     return [
-        *_in_our_network("Subnets", "VpcSubnets", inside.subnets),
+        *_in_our_network("Subnets", "VpcSubnets", boundary.subnets),
         *_in_our_network(
-            "SecurityGroups", "VpcSecurityGroupIds", inside.security_group, inside.cluster
+            "SecurityGroups", "VpcSecurityGroupIds", boundary.security_group, boundary.cluster
         ),
-        _with_our_key("Volumes", "VolumeKmsKey", VOLUME_ENCRYPTED, inside.key),
-        _with_our_key("Outputs", "OutputKmsKey", OUTPUT_ENCRYPTED, inside.key),
-        *_isolated(inside.cluster),
+        _with_our_key("Volumes", "VolumeKmsKey", VOLUME_ENCRYPTED, boundary.key),
+        _with_our_key("Outputs", "OutputKmsKey", OUTPUT_ENCRYPTED, boundary.key),
+        *_isolated(boundary.cluster),
         _switched_on("NoPlainTraffic", "InterContainerTrafficEncryption", TRAFFIC_ENCRYPTED),
     ]
 
@@ -104,7 +104,7 @@ def keep_jobs_inside(inside: NetworkBoundary) -> list[Statement]:
 def _in_our_network(
     what: str, key: str, ours: SubnetIds | SecurityGroupId, cluster: Cluster | None = None
 ) -> list[Statement]:
-    """Deny all networks but ours; a cluster has a security group of its own, and no other."""
+    """Deny all networks except ours; a cluster must use its own security group."""
     name = f"sagemaker:{key}"
     statements = [
         deny(f"NothingWithout{what}", _actions(IN_A_VPC), Condition(Null(name, "true"))),
@@ -122,9 +122,9 @@ def _in_our_network(
 
 
 def _isolated(cluster: Cluster | None) -> list[Statement]:
-    """Deny what is not isolated; of a cluster, to all but the one who may create it.
+    """Deny jobs without isolation; a cluster's job is allowed to the one role that creates it.
 
-    A cluster's instances talk to each other and read from S3, so isolation would stop it.
+    A cluster's instances talk to each other and read from S3, which isolation would prevent.
     """
     unisolated = BoolIfExists("sagemaker:NetworkIsolation", "false")
     exempt = _cluster_jobs() if cluster else ()
@@ -149,7 +149,7 @@ def _with_our_key(what: str, key: str, actions: Sequence[str], ours: KeyArn) -> 
 
 
 def _switched_on(sid: str, key: str, actions: Sequence[str]) -> Statement:
-    """A switch that was not sent counts as off."""
+    """Deny the actions unless the switch is on; a switch that was not sent counts as off."""
     return deny(sid, _actions(actions), Condition(BoolIfExists(f"sagemaker:{key}", "false")))
 
 

@@ -1,7 +1,7 @@
-"""Rights of the roles that SageMaker assumes for jobs and models.
+"""Permissions of the roles that SageMaker assumes for jobs and models.
 
-Each role has what the pipeline's definition makes SageMaker do with it, and what SageMaker does
-with it for every job in a VPC. Source, where no other is named: SageMaker developer guide, "How to
+Each role has the permissions for what the pipeline's definition has SageMaker do with it, and those
+that every job in a VPC needs. Source, unless another is named: SageMaker developer guide, "How to
 use SageMaker AI execution roles".
 """
 
@@ -25,12 +25,12 @@ from generator.policies.statements import (
 from generator.wiring import BucketName, Expression, KeyArn, UniqueName
 
 ENDPOINT_LOGS = "/aws/sagemaker/Endpoints"
-"""Where SageMaker writes an endpoint's log, in a group named after the endpoint."""
+"""Prefix of the log groups of endpoints; the endpoint's name follows."""
 
 
 TABLES = ("raw/", "code/")
 RESULTS = ("code/", "processed/", "models/")
-"""What preprocessing and evaluation read, where they have roles of their own."""
+"""What preprocessing and evaluation read, if they have separate roles."""
 
 
 def processing(
@@ -39,11 +39,11 @@ def processing(
     repositories: Sequence[Repository],
     prefixes: Sequence[str] = ("raw/", *RESULTS),
 ) -> list[Statement]:
-    """Preprocess and evaluate: read what they are handed, write ``processed/``.
+    """Preprocess and evaluate: read the inputs, write ``processed/``.
 
-    On Spark, the instances themselves list and read ``raw/`` with the same rights, and nothing
-    more: their parts of the table are uploaded by SageMaker as any job's outputs, so that no
-    committer of Hadoop's renames or deletes anything.
+    On Spark, the instances themselves list and read ``raw/`` with the same permissions. They need
+    no others: SageMaker uploads their parts of the table as the outputs of a job, so that no Hadoop
+    committer renames or deletes anything.
     """
     return [
         *read_prefixes(bucket, prefixes),
@@ -72,10 +72,10 @@ def training(
 def notebook_jobs(
     bucket: BucketName, key: KeyArn, repositories: Sequence[Repository]
 ) -> list[Statement]:
-    """Jobs that people start from notebooks: read data, write ``studio/`` and nothing else.
+    """Jobs that people start from notebooks: read data, write only ``studio/``.
 
-    A role of its own: with the pipeline's roles a person could replace the data or the model of a
-    run between its steps.
+    The role is separate, because with the pipeline's roles a person could replace the data or the
+    model of a run between its steps.
     """
     return [
         *read_prefixes(bucket, ("raw/", "processed/", "studio/")),
@@ -104,11 +104,11 @@ def model(
 
 
 def from_first_to_last(key: KeyArn) -> list[Statement]:
-    """What SageMaker needs of a job's role until its last interface is gone.
+    """Permissions that SageMaker needs in a job's role until its last interface is deleted.
 
-    A role has it for as long as it exists, which is longer than the network: interfaces of an
-    endpoint are removed after ``DeleteEndpoint`` has answered, with the role's rights ("Do not
-    delete or revoke the permissions for your ExecutionRoleArn", API_DeleteEndpoint).
+    A role has them for as long as it exists, which is longer than the network: SageMaker uses them
+    to delete an endpoint's interfaces after ``DeleteEndpoint`` has returned ("Do not delete or
+    revoke the permissions for your ExecutionRoleArn", API_DeleteEndpoint).
     """
     return [*grant_key_for_volumes(key), *network_interfaces_of_jobs()]
 
@@ -132,10 +132,10 @@ def write_prefixes(bucket: BucketName, prefixes: Sequence[str]) -> Statement:
 
 
 def use_key(key: KeyArn) -> list[Statement]:
-    """Encrypt and decrypt; data keys only for S3, and for logs where an organisation encrypts them.
+    """Encrypt and decrypt; data keys only through S3, and through Logs if job logs are encrypted.
 
-    ``Encrypt`` without ``kms:ViaService``: SageMaker checks the output key before a job, and from
-    where is not documented.
+    ``Encrypt`` has no ``kms:ViaService``: SageMaker checks the output key before a job, through
+    which service is not documented.
     """
     always = [kms.Decrypt, kms.Encrypt, kms.DescribeKey]
     through_s3 = StringEquals("kms:ViaService", Sub("s3.${AWS::Region}.${AWS::URLSuffix}"))
@@ -166,7 +166,7 @@ def grant_key_for_volumes(key: KeyArn) -> list[Statement]:
 
 
 def pull_images(repositories: Sequence[Repository]) -> list[Statement]:
-    """Pull the images; enforced for AWS's own too (sagemaker-python-sdk issue 2002)."""
+    """Pull the images; required for AWS's own images too (sagemaker-python-sdk issue 2002)."""
     return [
         allow(
             "PullImages",
@@ -178,7 +178,7 @@ def pull_images(repositories: Sequence[Repository]) -> list[Statement]:
 
 
 def write_job_logs(group: str, sid: str = "WriteLogs", **values: Expression) -> Statement:
-    """Write to a log group that SageMaker shares among all jobs of the account.
+    """Write to a log group that all jobs of the account share.
 
     Source: SageMaker developer guide, "Log groups and streams".
     """
@@ -203,10 +203,10 @@ def put_metrics() -> Statement:
 
 
 def network_interfaces_of_jobs() -> list[Statement]:
-    """Put the jobs' network interfaces into our subnets.
+    """Create the jobs' network interfaces in our subnets.
 
-    Unconditioned: "validation fails" for processing jobs otherwise; refused, it shows only as an
-    InternalServerError of the job (sagemaker-python-sdk issue 3026).
+    Without conditions: otherwise "validation fails" for processing jobs. If denied, the job reports
+    only an InternalServerError (sagemaker-python-sdk issue 3026).
     """
     return [
         allow_anywhere(

@@ -1,7 +1,8 @@
-"""The policy that a key of an organisation's own needs, for the setting ``security.key``.
+"""The key policy that an organization's own key needs, for the setting ``security.key``.
 
-It says what the policy of the stack's own key says. The roles are there only once the stacks are
-deployed, so it names them by how their names begin: with the project's, as the root stack's has to.
+It is the policy of the stack's own key, except that the roles exist only once the stacks are
+deployed. It therefore identifies them by the beginning of their names, which is the project's name,
+as for the root stack.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from pipeline.types import Json
 
 PATH: Final = "templates/own-key-policy.json"
 EXAMPLE: Final = StackLocation(account="111122223333", region="eu-west-1")
-"""AWS's account number for examples; whoever uses the policy puts their own there."""
+"""AWS's account id for examples; replace it with your own."""
 
 
 def policy(settings: Settings, place: StackLocation = EXAMPLE) -> Json:
-    """Return the key policy for a place."""
+    """Return the key policy for an account and region."""
     begins = f"{settings.project}*"
     document = key_policy(
         RootStackName(begins),

@@ -1,4 +1,4 @@
-"""Rights of those who start work: the pipeline service, and people in Studio."""
+"""Permissions of the pipeline service and of people in Studio, who start jobs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SAGEMAKER = "sagemaker.amazonaws.com"
 
 
 def pass_role(sid: str, role: RoleName, service: str = SAGEMAKER) -> Statement:
-    """Hand one role to one service."""
+    """Pass one role to one service."""
     return allow(
         sid,
         [iam.PassRole],
@@ -48,7 +48,7 @@ def pipeline(
     roles: Sequence[tuple[str, RoleName]],
     registered: Sequence[Repository],
 ) -> list[Statement]:
-    """What the pipeline service does for the definition's steps.
+    """Return the pipeline service's permissions, for the definition's steps.
 
     Source: SageMaker developer guide, "IAM Access Management" of Pipelines, and the Service
     Authorization Reference. ``roles`` are (label, role) of jobs and models; ``registered`` are the
@@ -68,11 +68,11 @@ def pipeline(
 
 
 def _read_for_gate_and_registry(bucket: BucketName, key: KeyArn) -> list[Statement]:
-    """Read the report that the gate asks for, and the model's archive when it is registered.
+    """Read the report for the quality gate, and the model's archive for its registration.
 
     The service reads both with this role, from outside the VPC. That CreateModelPackage reads the
-    archive with the pipeline's role is reported, not documented: "Access denied for bucket" of the
-    archive otherwise.
+    archive with the pipeline's role is reported, but not documented: otherwise it fails with
+    "Access denied for bucket".
     """
     return [
         allow(
@@ -91,7 +91,7 @@ def _read_for_gate_and_registry(bucket: BucketName, key: KeyArn) -> list[Stateme
 
 
 def _look_at_images(repositories: Sequence[Repository]) -> Statement:
-    """Let CreateModelPackage look at the manifest of the image that the model is served with.
+    """Let CreateModelPackage read the manifest of the image that serves the model.
 
     Source: AWS managed policy AmazonSageMakerModelRegistryFullAccess, which grants both on ``*``.
     """
@@ -152,8 +152,8 @@ def _deploy(name: UniqueName) -> list[Statement]:
 def _register(name: UniqueName) -> list[Statement]:
     """Register the model.
 
-    The step also calls CreateModelPackageGroup, whether or not the group exists: it takes "exists"
-    for an answer, but not "denied" (reported from runs on real accounts; documented nowhere).
+    The step also calls CreateModelPackageGroup, whether or not the group exists, and accepts
+    "exists" but not "denied" (reported from real accounts, not documented).
     """
     return [
         allow(
@@ -173,7 +173,7 @@ def _register(name: UniqueName) -> list[Statement]:
 
 
 def tag_what_is_made(resources: Sequence[Sub], sid: str = "TagWhatIsMade") -> Statement:
-    """Tag resources while they are made, never afterwards."""
+    """Tag resources while they are created, never afterwards."""
     return allow(
         sid,
         [sagemaker.AddTags],
@@ -183,7 +183,7 @@ def tag_what_is_made(resources: Sequence[Sub], sid: str = "TagWhatIsMade") -> St
 
 
 def _processing_in_a_vpc() -> Statement:
-    """CreateProcessingJob with a VpcConfig needs it on the caller too.
+    """Describe the network: CreateProcessingJob with a VpcConfig requires it of the caller too.
 
     Source: SageMaker developer guide, "Amazon SageMaker AI API permissions reference".
     """
@@ -197,12 +197,12 @@ def studio(
     key: KeyArn,
     notebook_jobs_role: RoleName,
 ) -> list[Statement]:
-    """What a data scientist does from Studio with the defaults (`docs/studio-walkthrough.md`).
+    """Return a data scientist's permissions in Studio (`docs/studio-walkthrough.md`).
 
-    See and open Studio, keep own spaces, read data and results, bring raw data, start the pipeline
-    and follow it, run jobs of one's own, ask the endpoint. Models are deployed by the pipeline
-    alone, behind its gate. Source: SageMaker developer guide, "Configure permissions for
-    JupyterLab" and "execution roles".
+    View and open Studio, manage own spaces, read data and results, upload raw data, start and
+    follow the pipeline, run own jobs, invoke the endpoint. Only the pipeline deploys models, after
+    its quality gate. Source: SageMaker developer guide, "Configure permissions for JupyterLab" and
+    "execution roles".
     """
     return [
         *_see_studio(domain),
@@ -242,9 +242,9 @@ def studio(
 
 
 def _run_own_jobs(name: UniqueName, role: RoleName) -> list[Statement]:
-    """Run jobs from a notebook, with a role that writes to ``studio/`` only.
+    """Run jobs from a notebook, with a role that can write only to ``studio/``.
 
-    Their names begin with the pipeline's, so that copies of the stacks stay apart.
+    Their names begin with the pipeline's name, which separates deployments from each other.
     """
     jobs = [
         arn("sagemaker", "processing-job/${Name}-*", Name=name),
@@ -305,14 +305,14 @@ def _see_studio(domain: Expression) -> list[Statement]:
 
 
 def _own_profile(domain: Expression) -> Sub:
-    """Return the ARN of whichever profile of the domain asks."""
+    """Return the ARN of the domain's user profile that makes the request."""
     return arn("sagemaker", "user-profile/${Domain}/${!sagemaker:UserProfileName}", Domain=domain)
 
 
 def _open_studio(domain: Expression) -> Statement:
-    """Open an app: the new Studio asks for its address with this role, not with the person's.
+    """Open an app: the new Studio requests its URL with this role, not with the person's.
 
-    Without it: "Permission issue detected. You may not be able to open any applications". Source:
+    Without it, "Permission issue detected. You may not be able to open any applications". Source:
     AWS managed policy AmazonSageMakerFullAccess (AllowStudioActions); amazon-sagemaker-feedback
     issue 73.
     """
@@ -320,9 +320,9 @@ def _open_studio(domain: Expression) -> Statement:
 
 
 def _keep_own_spaces(domain: Expression) -> list[Statement]:
-    """Spaces and apps that belong to the profile that asks, and apps in shared spaces.
+    """Manage the spaces and apps of the requesting profile, and apps in shared spaces.
 
-    A shared space belongs to whoever made it, and everybody of the domain works in it. Source:
+    A shared space belongs to its creator, and everyone in the domain can work in it. Source:
     SageMaker developer guide, "Give your users access to private spaces" and "Give your users
     access to shared spaces"; AmazonSageMakerFullAccess, AllowAppActionsForSharedSpaces.
     """

@@ -1,8 +1,8 @@
-"""Rights of the role with which S3 copies the data bucket, where the settings ask for a replica.
+"""Permissions of the role with which S3 replicates the data bucket, if the settings request it.
 
 Source: S3 user guide, "Setting up permissions for live replication", "Replicating encrypted
 objects", "Using Object Lock with S3 Replication" and "Using Amazon S3 Bucket Keys with
-replication": with bucket keys, S3 decrypts the replica's data key, too.
+replication": with bucket keys, S3 also decrypts the replica's data key.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def replicate(
 ) -> list[Statement]:
     """Read every version of ``bucket``, and write copies under the replica's key.
 
-    ``replica_bucket`` and ``replica_key`` are ARNs; ``locked`` if versions carry an Object Lock.
+    ``replica_bucket`` and ``replica_key`` are ARNs; ``locked`` tells whether versions are locked.
     """
     region = replica_key.split(":")[3]
     locks = [s3.GetObjectLegalHold, s3.GetObjectRetention] if locked else []

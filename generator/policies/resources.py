@@ -1,4 +1,4 @@
-"""Policies of resources: key, buckets, endpoints, topic, queue."""
+"""Resource policies: key, buckets, endpoints, topic, queue."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from generator.wiring import (
 )
 
 THIS_KEY = "*"
-"""In a key's own policy, ``*`` is that key and nothing else."""
+"""In a key policy, ``*`` means that key only."""
 
 _ADMINISTER_KEY = (
     kms.CancelKeyDeletion,
@@ -78,17 +78,17 @@ _USE_KEY = (
 )
 MINIMUM_TLS = "1.2"
 _CUSTOMER_ALGORITHM = "s3:x-amz-server-side-encryption-customer-algorithm"
-"""Sent with an upload under a key that only the uploader has (SSE-C)."""
+"""Sent with an upload that uses the client's own key (SSE-C)."""
 
 
 def key_policy(
     root_stack: RootStackName, name: UniqueName, users: Sequence[RoleName], break_glass: str
 ) -> PolicyDocument:
-    """Return the key's policy: who may administer it, use it, and let AWS services use it.
+    """Return the key's policy: who can administer it, use it, and let AWS services use it.
 
-    Every statement for this account also needs an allowance in the caller's own policy: the key
-    policy only opens the door, by role, by service or for grants to AWS. ``break_glass`` is the ARN
-    of a principal that may always do all of that, or empty.
+    The statements for this account delegate to IAM: the caller's own policy must allow the action
+    too, and the key policy limits it by role, by service or to grants for AWS. ``break_glass`` is
+    the ARN of a principal that can always do all of that, or empty.
     """
     account = Principal("AWS", account_root())
     return document(
@@ -125,9 +125,9 @@ def key_policy(
 
 
 def _callers_of_logs_use_key(account: Principal) -> Statement:
-    """Let whoever writes to, reads or makes an encrypted log group use its key by CloudWatch Logs.
+    """Let callers that create, write or read an encrypted log group use its key through Logs.
 
-    Looking at the key sends no encryption context, so the service alone is the condition. Source:
+    Describing the key sends no encryption context, so the only condition is the service. Source:
     see ``KEY_OF_LOGS``; landing-zone-accelerator-on-aws issue 768.
     """
     actions = [action for action in KEY_OF_LOGS if action not in _ADMINISTER_KEY]
@@ -141,9 +141,9 @@ def _callers_of_logs_use_key(account: Principal) -> Statement:
 
 
 def _deployers_use_key(account: Principal) -> Statement:
-    """Let whoever deploys make what SageMaker and EFS encrypt at once with their rights.
+    """Let deployers create what SageMaker and EFS encrypt with the deployer's permissions.
 
-    EFS because SageMaker makes the domain's home file system for them, where there is to be one.
+    EFS, because SageMaker creates the domain's home file system, if any, on their behalf.
     Source: handler permissions of AWS::SageMaker::Domain; SageMaker developer guide, "API
     permissions reference" (CreateDomain); EFS user guide, "Using AWS KMS keys for Amazon EFS".
     """
@@ -158,7 +158,7 @@ def _deployers_use_key(account: Principal) -> Statement:
 
 
 def _break_glass_uses_key(break_glass: str) -> list[Statement]:
-    """The principal itself, not the account: it needs no other policy to administer and read."""
+    """Allow the principal itself, which then needs no other policy to administer and decrypt."""
     if not break_glass:
         return []
     actions = [*_ADMINISTER_KEY, kms.Decrypt]
@@ -168,9 +168,9 @@ def _break_glass_uses_key(break_glass: str) -> list[Statement]:
 
 
 def _deny_grants_to_others() -> Statement:
-    """Deny grants on the key but to AWS services, and by them.
+    """Deny grants on the key, except by and to AWS services.
 
-    Source: AWS Control Tower control catalog, CT.KMS.PR.3, whose operator this is.
+    Source: AWS Control Tower control catalog, CT.KMS.PR.3, which uses this operator.
     """
     return deny_everybody(
         "DenyGrantsToOthers",
@@ -185,7 +185,7 @@ def _deny_grants_to_others() -> Statement:
 
 
 def _logs_use_key(root_stack: RootStackName, name: UniqueName) -> Statement:
-    """Let CloudWatch Logs encrypt the groups that CloudFormation named, and the endpoint's.
+    """Let CloudWatch Logs encrypt the groups that CloudFormation names, and the endpoint's.
 
     Source: CloudWatch Logs guide, "Encrypt log data in CloudWatch Logs using AWS KMS".
     """
@@ -203,7 +203,7 @@ def _logs_use_key(root_stack: RootStackName, name: UniqueName) -> Statement:
 
 
 def _events_use_key() -> Statement:
-    """Let EventBridge put messages on the encrypted topic.
+    """Let EventBridge publish to the encrypted topic.
 
     Without conditions: ``aws:SourceAccount`` and ``aws:SourceArn`` are "not supported for
     EventBridge-to-encrypted topics" and would silently drop every message (EventBridge user
@@ -218,7 +218,7 @@ def _events_use_key() -> Statement:
 
 
 def _alarms_use_key() -> Statement:
-    """Let this account's CloudWatch alarms put messages on the encrypted topic.
+    """Let this account's CloudWatch alarms publish to the encrypted topic.
 
     Source: SNS developer guide, "Managing Amazon SNS encryption keys and costs".
     """
@@ -256,13 +256,14 @@ def data_bucket_policy(
 def _deny_outside_the_vpc(
     bucket: BucketName, s3_endpoint: EndpointId, roles: Sequence[Expression]
 ) -> Statement:
-    """Make credentials of these roles useless outside the VPC, should they be stolen.
+    """Deny these roles access to objects from outside the VPC, in case credentials are stolen.
 
-    Object data only, and these roles only: a Deny of ``s3:*`` for everybody would lock out the
-    console and CloudFormation. Calls that an AWS service makes on a role's behalf pass. The roles
-    of model and pipeline are not among them: SageMaker reads the model's archive and the gate's
-    report from outside the VPC. Source: SageMaker developer guide, "Control access to Amazon S3
-    buckets using VPC endpoint policies" and "IAM Access Management" of Pipelines.
+    The Deny covers only object data and only these roles: a Deny of ``s3:*`` for everybody would
+    lock out the console and CloudFormation. Calls that an AWS service makes on a role's behalf are
+    exempt. The roles of the model and the pipeline are not included: SageMaker reads the model's
+    archive and the evaluation report from outside the VPC. Source: SageMaker developer guide,
+    "Control access to Amazon S3 buckets using VPC endpoint policies" and "IAM Access Management" of
+    Pipelines.
     """
     return deny_everybody(
         "DenyOutsideTheVpc",
@@ -286,11 +287,11 @@ def log_bucket_policy(
 ) -> PolicyDocument:
     """Return the log bucket's policy: S3 delivers, nobody deletes, ``readers`` read, TLS only.
 
-    Any bucket of this account may deliver: the data bucket is made after this policy. Source: S3
-    user guide, "Enabling Amazon S3 server access logging". ``may_delete`` are ARNs of roles that
-    the Deny leaves alone: what empties the bucket with its stack, and whoever breaks the glass.
-    Logs expire all the same, and who may write bucket policies can take the Deny away, seen in
-    CloudTrail.
+    Any bucket in this account can be the source: the data bucket is created after this policy.
+    Source: S3 user guide, "Enabling Amazon S3 server access logging". ``may_delete`` are the ARNs
+    exempt from the Deny: the function that empties the bucket, and the break-glass principal.
+    Lifecycle rules still expire logs, and a principal that can write bucket policies can remove the
+    Deny, which CloudTrail records.
     """
     return document(
         allow_principal(
@@ -329,8 +330,8 @@ def _readers_read(bucket: BucketName, readers: Sequence[str]) -> list[Statement]
 def _deny_insecure(own_arn: Expression) -> list[Statement]:
     """Deny plain HTTP and old TLS.
 
-    The bucket's ARN is its attribute, and the first condition has nothing beside it: checkers know
-    the control in this shape only (AWS Control Tower control catalog, CT.S3.PR.8).
+    The bucket's ARN is its attribute, and the first condition is alone in its statement: checkers
+    recognize the control only in this form (AWS Control Tower control catalog, CT.S3.PR.8).
     """
     everything = [own_arn, Join("", [own_arn, "/*"])]
     every_action = [Action("s3", "*")]
@@ -351,11 +352,12 @@ def _deny_insecure(own_arn: Expression) -> list[Statement]:
 
 
 def _deny_other_encryption(bucket: BucketName, key: KeyArn) -> list[Statement]:
-    """Deny uploads that ask for other encryption than the bucket's.
+    """Deny uploads that request other encryption than the bucket's.
 
-    An upload that says nothing gets the bucket's default, so the headers are looked at only where
-    they were sent: ``...IfExists`` would compare, and deny, absent ones too. One that asks for KMS
-    without a key gets ``alias/aws/s3``, not the bucket's key (API_PutObject; aws-cdk issue 18262).
+    An upload without encryption headers gets the bucket's default, so the conditions apply only to
+    headers that were sent: ``...IfExists`` would match, and deny, absent ones too. A request for
+    KMS without a key uses ``alias/aws/s3``, not the bucket's key (API_PutObject; aws-cdk issue
+    18262).
     """
     algorithm = "s3:x-amz-server-side-encryption"
     key_id = f"{algorithm}-aws-kms-key-id"
@@ -387,11 +389,11 @@ def _deny_other_encryption(bucket: BucketName, key: KeyArn) -> list[Statement]:
 
 
 def s3_endpoint_policy() -> PolicyDocument:
-    """Return what the S3 gateway lets through: this account's buckets, and two buckets of AWS.
+    """Return the S3 gateway's policy: it allows this account's buckets, and two of AWS's.
 
-    Functions in the VPC answer CloudFormation by an upload to its response bucket (CloudFormation
-    user guide, "Setting up VPC endpoints"), and images come in layers from ECR's bucket (ECR user
-    guide, "Minimum Amazon S3 bucket permissions").
+    Functions in the VPC send their responses to CloudFormation's response bucket (CloudFormation
+    user guide, "Setting up VPC endpoints"), and the layers of images come from ECR's bucket (ECR
+    user guide, "Minimum Amazon S3 bucket permissions").
     """
     response = Join("", Split("-", Ref("AWS::Region")))
     return document(
@@ -417,16 +419,16 @@ def s3_endpoint_policy() -> PolicyDocument:
 
 
 def interface_endpoint_policy() -> PolicyDocument:
-    """Return what an interface endpoint lets through: this account's principals and resources.
+    """Return an interface endpoint's policy: it allows this account's principals and resources.
 
-    Calls that act on no resource may carry no ``aws:ResourceAccount`` (IAM user guide, "AWS global
-    condition context keys"): it is compared where it was sent.
+    Calls without a resource may not send ``aws:ResourceAccount`` (IAM user guide, "AWS global
+    condition context keys"): the condition applies only if it was sent.
     """
     return document(_from_this_account([Action("*")], StringEqualsIfExists))
 
 
 def registry_endpoint_policy() -> PolicyDocument:
-    """Return what the registry's endpoints let through: as above, and pulls of AWS's images."""
+    """Return the registry endpoints' policy: as above, and pulls of AWS's images."""
     return document(
         _from_this_account([Action("*")], StringEqualsIfExists),
         allow_principal(
@@ -455,9 +457,9 @@ def _from_this_account(actions: list[Action], same_resource_account: type) -> St
 
 
 def topic_policy(topic: Expression) -> PolicyDocument:
-    """Return the alert topic's policy: EventBridge and our alarms publish, over TLS only.
+    """Return the alert topic's policy: EventBridge and our alarms can publish, over TLS only.
 
-    EventBridge's statement takes no conditions (EventBridge user guide, "Using resource-based
+    EventBridge's statement cannot have conditions (EventBridge user guide, "Using resource-based
     policies": "the use of Condition blocks is not supported").
     """
     return document(
@@ -484,22 +486,23 @@ def topic_policy(topic: Expression) -> PolicyDocument:
 
 
 def failure_rule_name(name: UniqueName) -> Sub:
-    """Return the name of the rule for failed runs; it is given, since the queue names the rule.
+    """Return the name of the rule for failed runs, which the queue's policy refers to.
 
-    A name that CloudFormation makes is cut to 64 characters, wherever the root stack's name ends.
+    CloudFormation would shorten a generated name to 64 characters, and could cut off the stack's
+    name.
     """
     return Sub("${Name}-run-failed", Name=name)
 
 
 def endpoint_rule_name(name: UniqueName) -> Sub:
-    """Return the name of the rule for an endpoint that failed, given for the same reason."""
+    """Return the name of the rule for a failed endpoint, which is set for the same reason."""
     return Sub("${Name}-endpoint-failed", Name=name)
 
 
 def dead_letter_policy(queue: Expression, name: UniqueName) -> PolicyDocument:
-    """Return the dead-letter queue's policy: EventBridge for our rules, over TLS only.
+    """Return the dead-letter queue's policy: EventBridge, for our rules only, over TLS only.
 
-    The functions send with their own rights. Source: EventBridge user guide, "Using dead-letter
+    The functions use their own permissions. Source: EventBridge user guide, "Using dead-letter
     queues to process undelivered events".
     """
     rules = [

@@ -1,12 +1,12 @@
-"""Denies that bound what a job, an endpoint or an app may cost, whoever starts it.
+"""Denies that limit what a job, an endpoint or an app can cost, whoever starts it.
 
-They are one managed policy of the roles that may create them, as those of ``guards`` are, and hold
-whatever else an organisation allows the roles. There is no condition key for the number of
-instances: the pipeline's definition fixes it, and Studio's idle shutdown ends apps.
+Like those of ``guards``, they form one managed policy on the roles that can create them, and apply
+whatever else an organization allows the roles. There is no condition key for the number of
+instances: the pipeline's definition fixes it, and Studio's idle shutdown stops apps.
 
-A list of instance types has several values where a job has several groups of instances, so one that
-is not allowed is enough. Where a key must be sent, its absence is denied; an app that names no type
-gets the domain's default, which only the deployment sets.
+The key for instance types has several values if a job has several instance groups; one disallowed
+value is enough for the Deny. Where the key is mandatory, its absence is denied. An app without an
+instance type gets the domain's default, which only the deployment sets.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ JOBS: Final = (
 ENDPOINTS: Final = ("CreateEndpointConfig",)
 APPS: Final = ("CreateApp", "CreateSpace", "UpdateSpace")
 CHANGES: Final = ("UpdateCluster", "UpdateNotebookInstance", "UpdateTrainingJob")
-"""What may say nothing of instance types: it leaves them as they are."""
+"""Actions that may omit the instance types, which leaves them unchanged."""
 SYSTEM: Final = "system"
-"""The type of an app that runs on no instance of ours, such as Studio's own."""
+"""The instance type of apps that AWS runs, such as Studio's own."""
 
 
 def bound_spending(limits: Limits) -> list[Statement]:

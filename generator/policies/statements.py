@@ -1,4 +1,4 @@
-"""Building blocks of policies: ARNs, statements, roles without rights."""
+"""Building blocks of policies: ARNs, statements, roles without permissions."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from troposphere import Ref, Sub, iam
 from generator.wiring import Expression, KeyArn, RoleName
 
 ANYWHERE_REASONS = {
-    "cloudwatch:PutMetricData": "a metric has no ARN; bound by cloudwatch:namespace",
-    "ec2:AssignPrivateIpAddresses": "Lambda's rights in a VPC; AWS states them on *",
+    "cloudwatch:PutMetricData": "metrics have no ARN; limited by cloudwatch:namespace",
+    "ec2:AssignPrivateIpAddresses": "Lambda in a VPC; AWS documents it on *",
     "ec2:CreateNetworkInterface": "AWS: a condition or resource fails the job's validation",
     "ec2:CreateNetworkInterfacePermission": "AWS: a condition fails the job's validation",
     "ec2:DeleteNetworkInterface": "AWS: a condition or resource fails the job's validation",
@@ -34,7 +34,7 @@ ANYWHERE_REASONS = {
     "ec2:DescribeSubnets": "takes no resource",
     "ec2:DescribeVpcEndpoints": "takes no resource",
     "ec2:DescribeVpcs": "takes no resource",
-    "ec2:UnassignPrivateIpAddresses": "Lambda's rights in a VPC; AWS states them on *",
+    "ec2:UnassignPrivateIpAddresses": "Lambda in a VPC; AWS documents it on *",
     "xray:PutTelemetryRecords": "takes no resource",
     "xray:PutTraceSegments": "takes no resource",
     "ecr:GetAuthorizationToken": "takes no resource",
@@ -47,9 +47,9 @@ ANYWHERE_REASONS = {
     "sagemaker:ListPipelines": "takes no resource",
     "sagemaker:ListSpaces": "takes no resource",
     "sagemaker:ListUserProfiles": "takes no resource",
-    "sagemaker:Search": "the registry and experiments pages of Studio search across resources",
+    "sagemaker:Search": "Studio's registry and experiments pages search across resources",
 }
-"""Every action that a role of ours may call on ``*``, with the reason; a test reads this list."""
+"""All actions that our roles can call on ``*``, each with its reason; a test reads this list."""
 
 
 def arn(service: str, resource: str, **values: Expression) -> Sub:
@@ -66,7 +66,7 @@ def role_arn(name: RoleName) -> Sub:
 
 
 def account_root() -> Sub:
-    """Return the principal that stands for this account, so that its IAM policies decide."""
+    """Return the principal that means this account, which delegates to its IAM policies."""
     return Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")
 
 
@@ -86,14 +86,14 @@ def allow(
     resources: Sequence[Expression],
     condition: Condition | None = None,
 ) -> Statement:
-    """Allow ``actions`` on ``resources``; there is no default of ``*``."""
+    """Allow ``actions`` on ``resources``, which have no default."""
     return _statement(Allow, sid, actions, list(resources), condition=condition)
 
 
 def allow_anywhere(
     sid: str, actions: Sequence[Action], condition: Condition | None = None
 ) -> Statement:
-    """Allow actions for which AWS knows no resource.
+    """Allow actions that do not support resource-level permissions.
 
     Raises:
         ValueError: an action has no reason in ``ANYWHERE_REASONS``.
@@ -113,7 +113,7 @@ def deny(
     only: Sequence[Expression] = (),
     but: Sequence[Expression] = (),
 ) -> Statement:
-    """Deny in a role's own policy: on every resource, on ``only`` some, or on all ``but`` some."""
+    """Deny in a role's own policy: on all resources, on ``only`` some, or on all ``but`` some."""
     statement = _statement(Deny, sid, actions, list(only) or ["*"], condition=condition)
     if but:
         del statement.properties["Resource"]
@@ -128,14 +128,14 @@ def allow_principal(
     resources: Sequence[Expression],
     condition: Condition | None = None,
 ) -> Statement:
-    """Allow in a resource's own policy."""
+    """Allow in a resource policy."""
     return _statement(Allow, sid, actions, list(resources), principal, condition)
 
 
 def deny_everybody(
     sid: str, actions: Sequence[Action], resources: Sequence[Expression], condition: Condition
 ) -> Statement:
-    """Deny in a resource's own policy, whoever asks."""
+    """Deny in a resource policy, for every principal."""
     return _statement(Deny, sid, actions, list(resources), Principal("*"), condition)
 
 
@@ -160,10 +160,12 @@ def _statement(
 
 
 def _check_operators(sid: str, condition: Condition) -> None:
-    """Refuse an operator that stands twice: awacs would render the last one and drop the rest."""
+    """Reject a repeated operator: awacs would render only the last one."""
     operators = [element.condition for element in condition.conditions]
     if len(set(operators)) < len(operators):
-        raise ValueError(f"{sid}: one {operators} each; give several keys to one operator")
+        raise ValueError(
+            f"{sid}: repeated operator in {operators}; put all keys under one operator"
+        )
 
 
 def document(*statements: Statement) -> PolicyDocument:
@@ -172,9 +174,9 @@ def document(*statements: Statement) -> PolicyDocument:
 
 
 def bare_role(title: str, description: str, trust: Statement, boundary: str) -> iam.Role:
-    """Return a role that somebody may assume and that may do nothing yet.
+    """Return a role with a trust policy but no permissions.
 
-    ``boundary`` is the ARN of the organisation's permissions boundary, or empty.
+    ``boundary`` is the ARN of the permissions boundary, or empty.
     """
     role = iam.Role(title, Description=description, AssumeRolePolicyDocument=document(trust))
     if boundary:
@@ -183,13 +185,13 @@ def bare_role(title: str, description: str, trust: Statement, boundary: str) -> 
 
 
 def trust_sagemaker(*sources: str, **values: Expression) -> Statement:
-    """Trust SageMaker, and only on behalf of ``sources`` in this account and region.
+    """Trust SageMaker, but only on behalf of ``sources`` in this account and region.
 
-    The ARN pins the account too; ``aws:SourceAccount`` is documented for SageMaker only in a
-    generic example, and a condition on a key that is not sent refuses everything.
-    Source: SageMaker developer guide, "Cross-service confused deputy prevention". The domain passes
-    people's names on as source identity, which every execution role then has to permit, or apps and
-    jobs do not start ("Turn on sourceIdentity in CloudTrail logs").
+    The ARN includes the account; ``aws:SourceAccount`` is documented for SageMaker only in a
+    generic example, and a condition on a key that is not sent denies every request. Source:
+    SageMaker developer guide, "Cross-service confused deputy prevention". The domain passes
+    people's names as source identity, which every execution role must allow, or apps and jobs do
+    not start ("Turn on sourceIdentity in CloudTrail logs").
     """
     return Statement(
         Effect=Allow,
@@ -202,7 +204,7 @@ def trust_sagemaker(*sources: str, **values: Expression) -> Statement:
 
 
 def trust_lambda() -> Statement:
-    """Trust Lambda; it documents no condition key for its execution roles."""
+    """Trust Lambda, which documents no condition key for its execution roles."""
     return Statement(
         Effect=Allow,
         Principal=Principal("Service", "lambda.amazonaws.com"),
@@ -229,7 +231,7 @@ def trust_flow_logs() -> Statement:
 
 
 def role_policy(title: str, role: RoleName, statements: Sequence[Statement]) -> iam.RolePolicy:
-    """Return the inline policy that gives a bare role its rights."""
+    """Return the inline policy that gives a role its permissions."""
     return iam.RolePolicy(
         title, PolicyName=title, RoleName=role, PolicyDocument=document(*statements).JSONrepr()
     )
@@ -238,7 +240,7 @@ def role_policy(title: str, role: RoleName, statements: Sequence[Statement]) -> 
 def managed_policy(
     title: str, description: str, roles: Sequence[RoleName], statements: Sequence[Statement]
 ) -> iam.ManagedPolicy:
-    """Return a policy that several bare roles have in common."""
+    """Return a managed policy for several roles."""
     return iam.ManagedPolicy(
         title,
         Description=description,
@@ -267,7 +269,7 @@ KEY_OF_LOGS = (
     kms.ReEncryptFrom,
     kms.ReEncryptTo,
 )
-"""What CloudWatch Logs does with a log group's key, for itself and with its caller's rights.
+"""What CloudWatch Logs does with a log group's key, for itself and on behalf of its caller.
 
 Source: CloudWatch Logs user guide, "Encrypt log data in CloudWatch Logs using AWS Key Management
 Service", and kms:ViaService there: "You should add this to your roles which call CloudWatch Logs".
@@ -275,9 +277,9 @@ Service", and kms:ViaService there: "You should add this to your roles which cal
 
 
 def use_key_of_logs(key: KeyArn, held: Sequence[Action] = ()) -> Statement:
-    """Let CloudWatch Logs use the key for a caller that writes to, reads or makes encrypted groups.
+    """Let CloudWatch Logs use the key for a caller that creates, writes or reads encrypted groups.
 
-    ``held`` are actions that the caller has anyway, whoever uses the key for it.
+    ``held`` are actions that the caller already has without ``kms:ViaService``.
     """
     without = {action.JSONrepr() for action in held}
     return allow(
@@ -289,7 +291,7 @@ def use_key_of_logs(key: KeyArn, held: Sequence[Action] = ()) -> Statement:
 
 
 def write_flow_logs(group: Expression, key: KeyArn) -> list[Statement]:
-    """Write to the log group of the flow logs, which exists already and is encrypted.
+    """Write to the flow logs' log group, which already exists and is encrypted.
 
     Source: VPC user guide, "IAM role for publishing flow logs to CloudWatch Logs".
     """

@@ -1,4 +1,4 @@
-"""The network: a VPC without a way to the internet, and private ways to AWS services."""
+"""The network: a VPC without a route to the internet, and private endpoints for AWS services."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from generator.custom_resources import (
     add_function,
     custom_resource,
 )
-from generator.policies import functions as rights
+from generator.policies import functions as permissions
 from generator.policies.guards import Cluster, NetworkBoundary, keep_jobs_inside
 from generator.policies.resources import (
     interface_endpoint_policy,
@@ -41,7 +41,7 @@ from generator.policies.resources import (
 )
 from generator.policies.spending import bound_spending
 from generator.policies.statements import managed_policy, role_arn, role_policy, write_flow_logs
-from generator.retention import lifetime
+from generator.retention import retention
 from generator.settings import InterfaceEndpoint, Mode, Network, Settings, on_spark
 from generator.wiring import (
     EndpointId,
@@ -66,18 +66,18 @@ ZONES_CHOSEN = "ZonesAreChosen"
 HTTPS = 443
 NOWHERE = "127.0.0.1/32"
 SUBNET_SIZES = {2: 1, 3: 2, 4: 2}
-"""By how many bits a subnet is longer than the VPC's range."""
+"""Additional prefix bits of a subnet, compared with the VPC's range."""
 REGISTRIES = (InterfaceEndpoint.ECR_API, InterfaceEndpoint.ECR_DKR)
 CLOUDFORMATION = "cloudformation"
 S3 = "s3"
 BASELINE_SECONDS = 120
-"""Longer than the repetitions of one call that is not answered."""
+"""Longer than all retries of one call that gets no response."""
 FLOW_LOG_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the root hands in."""
+    """The inputs from the root."""
 
     unique_name: UniqueName
     availability_zones: OptionalText
@@ -132,12 +132,13 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
 
 
 def _guards(inputs: Inputs, network: Outputs, settings: Settings) -> list[AWSObject]:
-    """Return what keeps work in this network and affordable, before roles get their rights.
+    """Return the policies that keep jobs in this network and within the spending limits.
 
-    Those come in later stacks. A managed policy each: together they would not fit one.
+    They are in force before later stacks grant the roles any permission. Each is a managed policy,
+    because together they exceed the size of one.
     """
     cluster = Cluster(network.preprocess_security_group_id, inputs.pipeline_role)
-    inside = NetworkBoundary(
+    boundary = NetworkBoundary(
         network.subnet_ids,
         network.jobs_security_group_id,
         inputs.key_arn,
@@ -149,7 +150,7 @@ def _guards(inputs: Inputs, network: Outputs, settings: Settings) -> list[AWSObj
             "JobsStayInsidePolicy",
             "No job or model outside the VPC, without our key, unisolated, or with plain traffic",
             roles,
-            keep_jobs_inside(inside),
+            keep_jobs_inside(boundary),
         ),
         managed_policy(
             "SpendingLimitsPolicy",
@@ -171,12 +172,12 @@ def _vpc(cidr: IPv4Network, name: UniqueName) -> ec2.VPC:
 
 
 def _named(name: UniqueName, what: str) -> Tags:
-    """Return the tag that the console shows as the name."""
+    """Return the tag that the console shows as the resource's name."""
     return Tags(Name=Sub(f"${{Name}}-{what}", Name=name))
 
 
 def _subnets(vpc: ec2.VPC, network: Network, inputs: Inputs) -> list[ec2.Subnet]:
-    """Return one isolated subnet in each zone, of a quarter of the range each (half, if two)."""
+    """Return one isolated subnet in each zone: a quarter of the range each, or half for two."""
     ranges = network.cidr.subnets(prefixlen_diff=SUBNET_SIZES[network.zones])
     return [
         ec2.Subnet(
@@ -202,7 +203,7 @@ def _add_s3_endpoint(
     name: UniqueName,
     network: Network,
 ) -> ec2.VPCEndpoint:
-    """Add the subnets' one route table, whose only route beyond the VPC leads to S3."""
+    """Add the subnets' shared route table, whose only route out of the VPC leads to S3."""
     table = add(
         template,
         ec2.RouteTable("RouteTable", Tags=_named(name, "isolated"), VpcId=vpc.ref()),
@@ -230,31 +231,31 @@ def _add_baseline(
 ) -> AWSObject:
     """Add the custom resource that closes the default security group and finds the S3 prefixes.
 
-    Its function is outside the VPC, which has no endpoint of EC2.
+    Its function runs outside the VPC, which has no EC2 endpoint.
     """
-    around = FunctionContext(
+    context = FunctionContext(
         mode=mode,
         settings=settings,
         key_arn=inputs.key_arn,
         dead_letter_queue=inputs.dead_letter_queue,
     )
-    plan = FunctionSpec(
+    spec = FunctionSpec(
         package="vpc_baseline",
         description="Closes the VPC's default security group and finds the S3 prefix list",
         role=inputs.vpc_baseline_role,
-        rights=rights.vpc_baseline(VpcId(vpc.ref())),
+        permissions=permissions.vpc_baseline(VpcId(vpc.ref())),
         timeout_seconds=BASELINE_SECONDS,
     )
-    function: awslambda.Function = add_function(template, plan, around)
+    function: awslambda.Function = add_function(template, spec, context)
     values: dict[str, Expression] = {"vpc_id": vpc.ref(), "service": "s3"}
     return add(template, custom_resource("VpcBaseline", VpcBaselineProperties, values, function))
 
 
 @dataclass(frozen=True)
 class _Groups:
-    """The security groups of clients, and that of the endpoints that they reach.
+    """The security groups of the clients, and of the endpoints that they use.
 
-    Preprocess has one of its own where its instances talk to each other; else that of all jobs.
+    Preprocess has its own if it runs on a cluster; otherwise it uses that of all jobs.
     """
 
     endpoints: ec2.SecurityGroup
@@ -267,9 +268,9 @@ class _Groups:
 def _add_security_groups(
     template: Template, vpc: ec2.VPC, baseline: AWSObject, *, spark: bool
 ) -> _Groups:
-    """Add the groups: clients reach the endpoints and S3 by HTTPS, and nothing else.
+    """Add the groups: clients can reach the endpoints and S3 over HTTPS, and nothing else.
 
-    But for the instances of a Spark cluster, which reach each other as well.
+    Instances of a Spark cluster can also reach each other.
     """
     jobs = add(template, _group("Jobs", "SageMaker jobs and models", vpc))
     groups = _Groups(
@@ -292,10 +293,10 @@ def _add_security_groups(
 
 
 def _among_themselves(group: ec2.SecurityGroup) -> list[AWSObject]:
-    """Let the members of a group reach each other on every port, and nobody else.
+    """Allow traffic among the members of a group, on every port.
 
-    Spark's driver and executors, YARN and HDFS choose ports as they start, and traffic that
-    SageMaker encrypts between instances is no TCP: it takes UDP 500 and protocol 50 (SageMaker
+    Spark's driver and executors, YARN and HDFS choose ports when they start, and traffic that
+    SageMaker encrypts between instances is not TCP: it uses UDP 500 and protocol 50 (SageMaker
     developer guide, "Give SageMaker AI Processing Jobs Access to Resources in Your Amazon VPC" and
     "Protect Communications Between ML Compute Instances in a Distributed Training Job").
     """
@@ -319,14 +320,16 @@ def _among_themselves(group: ec2.SecurityGroup) -> list[AWSObject]:
 
 
 def _group(title: str, description: str, vpc: ec2.VPC) -> ec2.SecurityGroup:
-    """Return a group that lets nothing in or out.
+    """Return a group that allows no traffic in or out.
 
-    Without an egress rule of its own a group keeps AWS's default, which is everything
-    ("AWS::EC2::SecurityGroup", CloudFormation Template Reference); rules that are resources of
-    their own do not remove it. So there is one that leads nowhere.
+    A group without an inline egress rule keeps AWS's default, which allows everything
+    ("AWS::EC2::SecurityGroup", CloudFormation Template Reference); rules that are separate
+    resources do not remove it. The group therefore has an inline rule that leads nowhere.
     """
     nowhere = ec2.SecurityGroupRule(
-        CidrIp=NOWHERE, IpProtocol="-1", Description="Replaces the default of everything"
+        CidrIp=NOWHERE,
+        IpProtocol="-1",
+        Description="Replaces the default rule, which allows everything",
     )
     return ec2.SecurityGroup(
         f"{title}SecurityGroup",
@@ -369,7 +372,7 @@ def _ways_out(
 def _interface_endpoints(
     vpc: ec2.VPC, subnets: list[ec2.Subnet], groups: _Groups, network: Network
 ) -> list[ec2.VPCEndpoint]:
-    """Return the endpoints of the settings, and CloudFormation's where functions need it."""
+    """Return the endpoints in the settings, and CloudFormation's if functions need it."""
     services: dict[str, dict[str, Any]] = {
         str(service): {} for service in network.interface_endpoints
     }
@@ -391,7 +394,7 @@ def _interface_endpoints(
 
 
 def _endpoint_policy(service: str, network: Network) -> dict[str, Any]:
-    """Return what an endpoint lets through; without a policy of ours, AWS's default: everything."""
+    """Return an endpoint's policy, or nothing for AWS's default, which allows everything."""
     if service in network.endpoints_without_policy:
         return {}
     if service == S3:
@@ -403,7 +406,7 @@ def _endpoint_policy(service: str, network: Network) -> dict[str, Any]:
 
 
 def service_name(service: str) -> Sub:
-    """Return an endpoint service's name; Studio's alone is not below ``com.amazonaws``.
+    """Return an endpoint service's name; only Studio's does not begin with ``com.amazonaws``.
 
     Source: SageMaker developer guide, "Connect to Studio through an interface VPC endpoint".
     """
@@ -419,10 +422,10 @@ def _title(service: str) -> str:
 def _add_flow_log(
     template: Template, vpc: ec2.VPC, inputs: Inputs, settings: Settings, mode: Mode
 ) -> None:
-    """Log who talked to whom in the VPC.
+    """Add the VPC's flow log and its log group.
 
-    The group by name: its ``Arn`` ends in ``:*``, and a flow log takes that for a destination but
-    never delivers (terraform-provider-aws issue 6373).
+    The flow log refers to the group by name: the group's ``Arn`` ends in ``:*``, which a flow log
+    accepts as destination but never delivers to (terraform-provider-aws issue 6373).
     """
     group = add(
         template,
@@ -430,7 +433,7 @@ def _add_flow_log(
             "FlowLogsLogGroup",
             KmsKeyId=inputs.key_arn,
             RetentionInDays=settings.storage.log_retention_days,
-            **lifetime(mode),
+            **retention(mode),
         ),
     )
     policy = role_policy(

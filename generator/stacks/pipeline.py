@@ -1,4 +1,4 @@
-"""The pipeline: rights of its roles, first data, the pipeline itself, and who hears of failures."""
+"""The pipeline: permissions of its roles, synthetic data, the pipeline itself, and alerts."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from generator.custom_resources import (
     FunctionSpec,
     add_function,
     custom_resource,
-    surroundings,
+    function_context,
 )
-from generator.policies import functions as rights
+from generator.policies import functions as permissions
 from generator.policies import jobs, people
 from generator.policies.resources import endpoint_rule_name, failure_rule_name, topic_policy
 from generator.policies.statements import role_arn, role_policy
-from generator.retention import lifetime
+from generator.retention import retention
 from generator.settings import Mode, Settings, on_spark
 from generator.wiring import (
     BucketName,
@@ -61,7 +61,7 @@ EMAIL_GIVEN = "AlertEmailIsGiven"
 DATA_KEY = "raw/data.csv"
 SEEDING_SECONDS = 900
 SEEDING_MEMORY_MB = 1024
-"""Lambda gives processor in proportion to memory; a thousand rows need none of it."""
+"""For speed: Lambda allocates CPU in proportion to memory. A thousand rows need far less."""
 MANAGING_SECONDS = 900
 FAILED = "Failed"
 STATUS_CHANGE = "SageMaker Model Building Pipeline Execution Status Change"
@@ -74,14 +74,14 @@ ENDPOINT_FAILURES = (
     "UPDATE_ROLLBACK_FAILED",
     "UpdateRollbackFailed",
 )
-"""As events spell a status, and as DescribeEndpoint does: documents show both."""
+"""Each status as in events and as in DescribeEndpoint: AWS's documents show both spellings."""
 ALARM_SECONDS = 300
 VARIANT = "AllTraffic"
 
 
 @dataclass(frozen=True)
 class Inputs(FunctionInputs):
-    """What the root hands in."""
+    """The inputs from the root."""
 
     unique_name: UniqueName
     dead_letter_queue_name: QueueName
@@ -107,7 +107,7 @@ class Inputs(FunctionInputs):
 
 @dataclass(frozen=True)
 class SparkInputs(Inputs):
-    """What the root hands in where Preprocess runs on Spark."""
+    """The inputs from the root if Preprocess runs on Spark."""
 
     spark_role: RoleName
     spark_security_group_id: SecurityGroupId
@@ -117,7 +117,7 @@ class SparkInputs(Inputs):
 def for_spark(
     inputs: Inputs, role: RoleName, group: SecurityGroupId, image_tag: Text
 ) -> SparkInputs:
-    """Return the inputs with what Preprocess then has of its own."""
+    """Return the inputs with those of Preprocess on Spark."""
     values = {field.name: getattr(inputs, field.name) for field in fields(inputs)}
     return SparkInputs(
         **values,
@@ -129,7 +129,7 @@ def for_spark(
 
 @dataclass(frozen=True)
 class Outputs:
-    """The pipeline, and where failures are told."""
+    """The pipeline, its endpoint, and the topic for alerts."""
 
     pipeline_name: Text
     endpoint_name: Text
@@ -142,12 +142,12 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     kind = SparkInputs if on_spark(settings) else Inputs
     inputs = declare(kind, template)
     template.add_mapping(images.MAPPING_NAME, images.accounts(on_spark(settings)))
-    around = surroundings(template, inputs, settings, mode)
+    context = function_context(template, inputs, settings, mode)
     endpoint_logs = add(template, _endpoint_log_group(inputs, settings, mode))
-    role_policies = add_all(template, _rights_of_roles(inputs, endpoint_logs))
-    seed = _add_seeding(template, inputs, around)
+    role_policies = add_all(template, _role_permissions(inputs, endpoint_logs))
+    seed = _add_seeding(template, inputs, context)
     group = add(template, _model_package_group(inputs))
-    pipeline = _add_pipeline(template, inputs, around, [*role_policies, group, seed])
+    pipeline = _add_pipeline(template, inputs, context, [*role_policies, group, seed])
     topic = _add_alerts(template, inputs, pipeline)
     outputs = Outputs(
         pipeline_name=Text(GetAtt(pipeline, "PipelineName")),
@@ -159,20 +159,21 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
 
 
 def _endpoint_log_group(inputs: Inputs, settings: Settings, mode: Mode) -> logs.LogGroup:
-    """Return the group that SageMaker would make for the endpoint's log, without key and end."""
+    """Return the endpoint's log group, which SageMaker would create without key and retention."""
     return logs.LogGroup(
         "EndpointLogGroup",
         KmsKeyId=inputs.key_arn,
         LogGroupName=Sub(f"{jobs.ENDPOINT_LOGS}/${{Name}}", Name=inputs.unique_name),
         RetentionInDays=settings.storage.log_retention_days,
-        **lifetime(mode),
+        **retention(mode),
     )
 
 
-def _rights_of_roles(inputs: Inputs, endpoint_logs: logs.LogGroup) -> list[iam.RolePolicy]:
-    """Return the rights of jobs, model and pipeline to their work.
+def _role_permissions(inputs: Inputs, endpoint_logs: logs.LogGroup) -> list[iam.RolePolicy]:
+    """Return the permissions of the jobs, the model and the pipeline.
 
-    At deletion they go before the endpoint's log group: a late line would else make it anew.
+    They are deleted before the endpoint's log group, which a late log line would otherwise
+    recreate.
     """
     data, key, name = inputs.data_bucket, inputs.key_arn, inputs.unique_name
     passed = [
@@ -202,16 +203,16 @@ def _rights_of_roles(inputs: Inputs, endpoint_logs: logs.LogGroup) -> list[iam.R
     return policies
 
 
-def _add_seeding(template: Template, inputs: Inputs, around: FunctionContext) -> AWSObject:
-    """Add the custom resource that puts a synthetic table where no table is yet.
+def _add_seeding(template: Template, inputs: Inputs, context: FunctionContext) -> AWSObject:
+    """Add the custom resource that writes a synthetic table unless there is a table already.
 
-    It would take its table back at deletion: where data stays, it is not told to.
+    Deleting it deletes its table. It is retained where the data is.
     """
-    plan = FunctionSpec(
+    spec = FunctionSpec(
         package="seed_data",
-        description="Writes synthetic data for a first run, never over data of others",
+        description="Writes synthetic data for a first run; never overwrites other data",
         role=inputs.seed_data_role,
-        rights=rights.seed_data(inputs.data_bucket, DATA_KEY, inputs.key_arn),
+        permissions=permissions.seed_data(inputs.data_bucket, DATA_KEY, inputs.key_arn),
         timeout_seconds=SEEDING_SECONDS,
         memory_mb=SEEDING_MEMORY_MB,
     )
@@ -221,9 +222,9 @@ def _add_seeding(template: Template, inputs: Inputs, around: FunctionContext) ->
         "rows": inputs.rows.across_border(),
         "seed": inputs.seed.across_border(),
     }
-    function = add_function(template, plan, around)
+    function = add_function(template, spec, context)
     seed = custom_resource(
-        "SeedData", SeedDataProperties, values, function, attributes=lifetime(around.mode)
+        "SeedData", SeedDataProperties, values, function, attributes=retention(context.mode)
     )
     return add(template, seed)
 
@@ -237,22 +238,22 @@ def _model_package_group(inputs: Inputs) -> sagemaker.ModelPackageGroup:
 
 
 def _add_pipeline(
-    template: Template, inputs: Inputs, around: FunctionContext, needs: list[AWSObject]
+    template: Template, inputs: Inputs, context: FunctionContext, needs: list[AWSObject]
 ) -> AWSObject:
     """Add the custom resource that owns the pipeline.
 
-    It needs what a run needs, so that at deletion it goes first and stops the runs.
+    It depends on everything that a run needs, so that it is deleted first and stops the runs.
     """
-    plan = FunctionSpec(
+    spec = FunctionSpec(
         package="pipeline_manager",
-        description="Owns the pipeline; with the stack, removes what its runs made",
+        description="Manages the pipeline; at deletion, removes what its runs created",
         role=inputs.pipeline_manager_role,
-        rights=rights.pipeline_manager(
+        permissions=permissions.pipeline_manager(
             inputs.data_bucket, inputs.key_arn, inputs.unique_name, inputs.pipeline_role
         ),
         timeout_seconds=MANAGING_SECONDS,
     )
-    function: awslambda.Function = add_function(template, plan, around)
+    function: awslambda.Function = add_function(template, spec, context)
     resource = custom_resource(
         "Pipeline", PipelineProperties, _environment(inputs), function, needs
     )
@@ -260,7 +261,7 @@ def _add_pipeline(
 
 
 def _environment(inputs: Inputs) -> Mapping[str, Expression]:
-    """Return what the deployment decides about the pipeline, by the definition's names."""
+    """Return the deployment's values for the pipeline, by the names in the definition."""
     name = inputs.unique_name.across_border()
     return _spark_environment(inputs) | {
         "pipeline_name": name,
@@ -287,7 +288,7 @@ def _environment(inputs: Inputs) -> Mapping[str, Expression]:
 
 
 def _spark_environment(inputs: Inputs) -> dict[str, Expression]:
-    """Return what Preprocess has of its own, where it runs on Spark."""
+    """Return the values that only Preprocess on Spark has."""
     if not isinstance(inputs, SparkInputs):
         return {}
     return {
@@ -323,13 +324,13 @@ def _add_alerts(template: Template, inputs: Inputs, pipeline: AWSObject) -> sns.
 
 
 def _failure_rule(inputs: Inputs, pipeline: AWSObject, topic: sns.Topic) -> events.Rule:
-    """Tell of failed runs; the event names the pipeline by ARN only.
+    """Return the rule for failed runs; the event identifies the pipeline only by its ARN.
 
     Source: SageMaker developer guide, "Events that SageMaker AI sends to Amazon EventBridge".
     """
     return events.Rule(
         "RunFailedRule",
-        Description="Runs of the pipeline that failed, or whose model was refused",
+        Description="A run of the pipeline failed, or its model was rejected",
         EventPattern={
             "source": ["aws.sagemaker"],
             "detail-type": [STATUS_CHANGE],
@@ -344,13 +345,13 @@ def _failure_rule(inputs: Inputs, pipeline: AWSObject, topic: sns.Topic) -> even
 
 
 def _endpoint_rule(inputs: Inputs, topic: sns.Topic) -> events.Rule:
-    """Tell of an endpoint that failed, or whose update AWS rolls back, whoever started the run.
+    """Return the rule for an endpoint that failed or whose update AWS rolls back.
 
     Source: SageMaker developer guide, "SageMaker endpoint state change".
     """
     return events.Rule(
         "EndpointFailedRule",
-        Description="The endpoint failed (python build.py endpoint repair), or went back",
+        Description="The endpoint failed (python build.py endpoint repair), or was rolled back",
         EventPattern={
             "source": ["aws.sagemaker"],
             "detail-type": [ENDPOINT_CHANGE],
@@ -373,11 +374,11 @@ def _to_topic(inputs: Inputs, topic: sns.Topic) -> events.Target:
 
 
 def _server_error_alarm(inputs: Inputs, topic: sns.Topic) -> cloudwatch.Alarm:
-    """Tell of an endpoint that answers 5xx: a broken model passes SageMaker's own health check."""
+    """Return the alarm for 5xx responses: a broken model passes SageMaker's own health check."""
     dimensions = {"EndpointName": inputs.unique_name, "VariantName": VARIANT}
     return _alarm(
         "EndpointServerErrorAlarm",
-        "The endpoint answers with server errors (5xx)",
+        "The endpoint returned server errors (5xx)",
         topic,
         "AWS/SageMaker",
         "Invocation5XXErrors",
@@ -386,11 +387,11 @@ def _server_error_alarm(inputs: Inputs, topic: sns.Topic) -> cloudwatch.Alarm:
 
 
 def _dead_letter_alarm(inputs: Inputs, topic: sns.Topic) -> cloudwatch.Alarm:
-    """Tell of events that a function or the topic did not take."""
+    """Return the alarm for events that a function or the topic did not process."""
     queue_name = {"QueueName": inputs.dead_letter_queue_name}
     return _alarm(
         "DeadLetterAlarm",
-        "An event could not be handled; it waits in the dead-letter queue",
+        "The dead-letter queue contains an undeliverable event",
         topic,
         "AWS/SQS",
         "ApproximateNumberOfMessagesVisible",

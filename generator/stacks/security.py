@@ -1,9 +1,9 @@
-"""Roles, the key, and the queue for what nobody could handle.
+"""Roles, the key, and the queue for undeliverable events.
 
-The policies of key and buckets name roles, and the rights of roles name buckets: so the roles come
-first, and each gets the rights to its work in the stack whose work it does. What AWS does with a
-role before and after that work (checks, encrypts volumes, removes network interfaces) it may do
-from here on: this stack is made first and goes last.
+The policies of the key and the buckets name roles, and the permissions of roles name buckets. The
+roles are therefore created first, and each gets its permissions in the stack that uses it. The
+permissions that AWS needs before and after that (to check the role, encrypt volumes, remove network
+interfaces) are granted here, because this stack is created first and deleted last.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from generator.policies.statements import (
     trust_lambda,
     trust_sagemaker,
 )
-from generator.retention import goes, lifetime
+from generator.retention import deleted_with_stack, retention
 from generator.settings import Mode, Settings, on_spark
 from generator.wiring import (
     KeyArn,
@@ -46,7 +46,7 @@ MESSAGE_SECONDS = 14 * 24 * 3600
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the root hands in."""
+    """The inputs from the root."""
 
     unique_name: UniqueName
     root_stack: RootStackName
@@ -54,10 +54,10 @@ class Inputs:
 
 @dataclass(frozen=True)
 class RoleNames:
-    """The roles, by purpose; one principal and one purpose each.
+    """The roles by purpose; one principal and one purpose each.
 
-    Preprocess has a role of its own where it runs on several machines; else it is an isolated
-    processing job like any other.
+    Preprocess has its own role if it runs on Spark; otherwise it is an isolated processing job like
+    any other.
     """
 
     processing_role: RoleName
@@ -92,7 +92,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     key = KeyArn(settings.security.key or _add_key(template, inputs, roles, settings, mode))
     queue = add(template, _queue(key, inputs.root_stack))
     add(template, _queue_policy(inputs, queue))
-    add_all(template, _lasting_rights(roles, key, queue, settings.functions.tracing))
+    add_all(template, _lasting_permissions(roles, key, queue, settings.functions.tracing))
     outputs = Outputs(
         **{field.name: getattr(roles, field.name) for field in fields(RoleNames)},
         key_arn=key,
@@ -104,7 +104,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
 
 
 def _add_roles(template: Template, inputs: Inputs, settings: Settings) -> RoleNames:
-    """Add the roles: of SageMaker's jobs and people, of flow logs, of our functions."""
+    """Add the roles for SageMaker's jobs, for people, for flow logs and for our functions."""
 
     def role(title: str, description: str, trust: Statement) -> RoleName:
         bare = bare_role(title, description, trust, settings.security.permissions_boundary)
@@ -145,10 +145,10 @@ def _add_roles(template: Template, inputs: Inputs, settings: Settings) -> RoleNa
     )
 
 
-def _lasting_rights(
+def _lasting_permissions(
     roles: RoleNames, key: KeyArn, queue: sqs.Queue, tracing: bool
 ) -> list[iam.ManagedPolicy]:
-    """Return the rights that roles have from the first moment to the last, each once."""
+    """Return the permissions that roles need for as long as they exist."""
     jobs = [roles.processing_role, roles.training_role, roles.notebook_jobs_role, roles.model_role]
     if roles.preprocess_role is not roles.processing_role:
         jobs.append(roles.preprocess_role)
@@ -191,9 +191,9 @@ def _add_key(
 
 
 def _key(inputs: Inputs, roles: RoleNames, mode: Mode, break_glass: str) -> kms.Key:
-    """Return the key; its policy names the roles that use it by more than S3 and CloudWatch Logs.
+    """Return the key; its policy names the roles that use it other than through S3 or Logs.
 
-    What those two do with the key for a caller, they do for everybody whose own policy allows it.
+    Those two services use the key for every caller whose own policy allows it.
     """
     through_s3_and_logs = ("flow_logs_role", "model_role", "pipeline_role", "studio_role")
     users = {
@@ -208,7 +208,7 @@ def _key(inputs: Inputs, roles: RoleNames, mode: Mode, break_glass: str) -> kms.
         EnableKeyRotation=True,
         KeyPolicy=key_policy(inputs.root_stack, inputs.unique_name, [*users], break_glass),
         PendingWindowInDays=DAYS_UNTIL_KEY_IS_DELETED[mode],
-        **lifetime(mode),
+        **retention(mode),
     )
 
 
@@ -221,13 +221,13 @@ def _alias(inputs: Inputs, key: kms.Key) -> kms.Alias:
 
 
 def _queue(key: KeyArn, root_stack: RootStackName) -> sqs.Queue:
-    """Return the queue for events that a function, or a target of EventBridge, did not take."""
+    """Return the queue for events that a function or an EventBridge target did not process."""
     return sqs.Queue(
         "DeadLetterQueue",
         KmsMasterKeyId=key,
         MessageRetentionPeriod=MESSAGE_SECONDS,
         Tags=Tags(Name=Sub("${Stack}-dead-letters", Stack=root_stack)),
-        **goes(),
+        **deleted_with_stack(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Buckets: the data, and the log of who read it. In dev they are emptied and go with the stack."""
+"""The data bucket and its access log bucket. In dev they are emptied and deleted with the stack."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from generator.custom_resources import (
     FunctionSpec,
     add_function,
     custom_resource,
-    surroundings,
+    function_context,
 )
-from generator.policies import functions as rights
+from generator.policies import functions as permissions
 from generator.policies.replication import replicate, trust_s3
 from generator.policies.resources import data_bucket_policy, log_bucket_policy
 from generator.policies.statements import bare_role, role_arn, role_policy
-from generator.retention import lifetime
+from generator.retention import retention
 from generator.settings import Mode, Settings, Storage, on_spark
 from generator.wiring import (
     BucketName,
@@ -36,14 +36,14 @@ from generator.wiring import (
 )
 
 EMPTYING_SECONDS = 900
-"""Lambda's longest timeout; a Delete sent again goes on where this one stopped."""
+"""Lambda's longest timeout; a repeated Delete continues where the previous one stopped."""
 UPLOAD_DAYS = 7
 LOG_PREFIX = "data/"
 
 
 @dataclass(frozen=True)
 class Inputs(FunctionInputs):
-    """What the root hands in."""
+    """The inputs from the root."""
 
     s3_endpoint_id: EndpointId
     processing_role: RoleName
@@ -57,13 +57,13 @@ class Inputs(FunctionInputs):
 
 @dataclass(frozen=True)
 class SparkBucketInputs(Inputs):
-    """What the root hands in where Preprocess runs on Spark."""
+    """The inputs from the root if Preprocess runs on Spark."""
 
     spark_role: RoleName
 
 
 def for_spark(inputs: Inputs, spark_role: RoleName) -> SparkBucketInputs:
-    """Return the inputs with the role that Preprocess then has."""
+    """Return the inputs with the role of Preprocess on Spark."""
     values = {field.name: getattr(inputs, field.name) for field in fields(inputs)}
     return SparkBucketInputs(**values, spark_role=spark_role)
 
@@ -107,7 +107,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
 
 
 def _data_bucket(logs: s3.Bucket, key: KeyArn, storage: Storage, mode: Mode) -> s3.Bucket:
-    """Return the bucket for data, code and models; every version is kept for a while."""
+    """Return the bucket for data, code and models; old versions are kept for a while."""
     return s3.Bucket(
         "DataBucket",
         BucketEncryption=_encryption(
@@ -134,13 +134,13 @@ def _is_locked(days: int, mode: Mode) -> bool:
 
 
 def _locked(days: int, mode: Mode) -> dict[str, Any]:
-    """Return what keeps versions from being overwritten or deleted; only what stays is locked."""
+    """Return the Object Lock attributes; only a bucket that outlives its stack is locked."""
     if not _is_locked(days, mode):
         return {}
-    retention = s3.DefaultRetention(Days=days, Mode="GOVERNANCE")
+    default = s3.DefaultRetention(Days=days, Mode="GOVERNANCE")
     return {
         "ObjectLockConfiguration": s3.ObjectLockConfiguration(
-            ObjectLockEnabled="Enabled", Rule=s3.ObjectLockRule(DefaultRetention=retention)
+            ObjectLockEnabled="Enabled", Rule=s3.ObjectLockRule(DefaultRetention=default)
         ),
         "ObjectLockEnabled": True,
     }
@@ -149,7 +149,7 @@ def _locked(days: int, mode: Mode) -> dict[str, Any]:
 def _add_replication(
     template: Template, buckets: Outputs, inputs: Inputs, settings: Settings, mode: Mode
 ) -> s3.ReplicationConfiguration:
-    """Add the role with which S3 copies every new version; return where to."""
+    """Add the role with which S3 copies every new version; return the configuration."""
     storage, boundary = settings.storage, settings.security.permissions_boundary
     role = add(template, bare_role("ReplicationRole", "Copy the data bucket", trust_s3(), boundary))
     rules = replicate(
@@ -181,8 +181,8 @@ def _add_replication(
 def _log_bucket(storage: Storage, mode: Mode) -> s3.Bucket:
     """Return the bucket for S3's access logs.
 
-    Encrypted with S3's own key: the target of access logs takes no other (S3 user guide, "Enabling
-    Amazon S3 server access logging").
+    It is encrypted with S3's own key, the only one that a target of access logs supports (S3 user
+    guide, "Enabling Amazon S3 server access logging").
     """
     return s3.Bucket(
         "LogBucket",
@@ -212,7 +212,7 @@ def _encryption(default: s3.ServerSideEncryptionByDefault) -> s3.BucketEncryptio
 
 
 def _expire_prepared_data(days: int) -> list[s3.LifecycleRule]:
-    """Expire the rows of people's tables that runs split and keep; what they were made of stays."""
+    """Expire the tables that runs prepared; the raw tables are kept."""
     if not days:
         return []
     rule = s3.LifecycleRule(
@@ -222,7 +222,7 @@ def _expire_prepared_data(days: int) -> list[s3.LifecycleRule]:
 
 
 def _expire_old_versions(days: int) -> s3.LifecycleRule:
-    """Expire what was overwritten or deleted, and the markers that then mark nothing."""
+    """Expire overwritten and deleted versions, and then their delete markers."""
     return s3.LifecycleRule(
         Id="ExpireOldVersions",
         ExpiredObjectDeleteMarker=True,
@@ -242,7 +242,7 @@ def _abort_uploads() -> s3.LifecycleRule:
 
 
 def _private_and_versioned() -> dict[str, Any]:
-    """Return what both buckets have: no public access, versions, and events for whoever listens."""
+    """Return what both buckets have: no public access, versioning, and EventBridge events."""
     return {
         "NotificationConfiguration": s3.NotificationConfiguration(
             EventBridgeConfiguration=s3.EventBridgeConfiguration(EventBridgeEnabled=True)
@@ -261,22 +261,22 @@ def _private_and_versioned() -> dict[str, Any]:
 
 
 def _deletable(mode: Mode) -> dict[str, Any]:
-    """Return what lets a bucket go with its stack: in dev, the tag that its emptying asks for."""
+    """Return the retention attributes and, in dev, the tag that allows emptying the bucket."""
     tags = {"Tags": Tags({PERMISSION_TAG: Ref("AWS::StackId")})} if mode is Mode.DEV else {}
-    return {**lifetime(mode), **tags}
+    return {**retention(mode), **tags}
 
 
 def _add_emptying(
     template: Template, buckets: Outputs, inputs: Inputs, settings: Settings, mode: Mode
 ) -> awslambda.Function:
-    plan = FunctionSpec(
+    spec = FunctionSpec(
         package="empty_bucket",
-        description="Empties a bucket that goes with its stack, if the bucket's tag says so",
+        description="Empties a bucket before it is deleted with its stack, if its tag allows that",
         role=inputs.empty_bucket_role,
-        rights=rights.empty_bucket([buckets.data_bucket, buckets.log_bucket]),
+        permissions=permissions.empty_bucket([buckets.data_bucket, buckets.log_bucket]),
         timeout_seconds=EMPTYING_SECONDS,
     )
-    return add_function(template, plan, surroundings(template, inputs, settings, mode))
+    return add_function(template, spec, function_context(template, inputs, settings, mode))
 
 
 def _add_emptying_and_policy(
@@ -286,10 +286,10 @@ def _add_emptying_and_policy(
     function: awslambda.Function,
     mode: Mode,
 ) -> None:
-    """Add a bucket's emptying, which both modes have, and its policy.
+    """Add the custom resource that empties a bucket, in both modes, and the bucket's policy.
 
-    The policy waits for the emptying, so that at deletion it goes first: the emptying then puts a
-    Deny in its place that lasts until the bucket is gone. Where the bucket stays, so does the
+    The policy depends on the custom resource and is therefore deleted first; the emptying then puts
+    a Deny in its place that lasts until the bucket is deleted. If the bucket is kept, so is the
     policy.
     """
     emptying = custom_resource(
@@ -303,13 +303,13 @@ def _add_emptying_and_policy(
             Bucket=bucket.ref(),
             DependsOn=[emptying.title],
             PolicyDocument=policy,
-            **_with_joined_arns(lifetime(mode)),
+            **_with_joined_arns(retention(mode)),
         ),
     )
 
 
 def _with_joined_arns(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Tell cfn-lint to let the policy's ``Fn::Join`` pass, which Control Tower asks for."""
+    """Have cfn-lint accept the policy's ``Fn::Join``, which Control Tower requires."""
     ignore = {"cfn-lint": {"config": {"ignore_checks": ["I1022"]}}}
     return {**attributes, "Metadata": attributes["Metadata"] | ignore}
 
@@ -319,7 +319,7 @@ def _may_delete_logs(inputs: Inputs, break_glass: str) -> list[Expression]:
 
 
 def _roles_in_the_vpc(inputs: Inputs) -> list[AWSHelperFn]:
-    """Return the ARNs of the roles that work with the data from inside the VPC only."""
+    """Return the ARNs of the roles that use the data only from inside the VPC."""
     always = (
         inputs.processing_role,
         inputs.training_role,

@@ -1,4 +1,4 @@
-"""SageMaker Studio: a domain in the VPC, and a profile for each person."""
+"""SageMaker Studio: a domain in the VPC, and a user profile for each person."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from generator.custom_resources import (
     FunctionSpec,
     add_function,
     custom_resource,
-    surroundings,
+    function_context,
 )
-from generator.policies import functions as rights
+from generator.policies import functions as permissions
 from generator.policies import people
 from generator.policies.statements import role_arn, role_policy
 from generator.settings import Mode, Settings, in_letters
@@ -42,12 +42,12 @@ APP_PORTS = (8192, 65535)
 """Between Studio's apps ("Connect Studio in a VPC to external resources")."""
 NFS = 2049
 CLEARING_SECONDS = 900
-"""Lambda's longest timeout; deleting an app can take longer, and the deletion is then repeated."""
+"""Lambda's longest timeout. Deleting an app can take longer; then delete the stack again."""
 
 
 @dataclass(frozen=True)
 class Inputs(FunctionInputs):
-    """What the root hands in."""
+    """The inputs from the root."""
 
     unique_name: UniqueName
     home_file_system: YesNo
@@ -77,7 +77,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     add_all(template, _between_apps(inputs.studio_security_group_id))
     domain = add(template, _domain(inputs, settings.studio.idle_timeout_minutes))
     domain_id = DomainId(domain.ref())
-    add(template, _rights_of_people(inputs, domain_id))
+    add(template, _studio_permissions(inputs, domain_id))
     profiles = add_all(template, _profiles(domain, settings.studio.user_profiles))
     _add_clearing(template, profiles, domain_id, inputs, settings, mode)
     publish(Outputs(domain_id=domain_id, domain_url=Text(GetAtt(domain, "Url"))), template)
@@ -85,7 +85,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
 
 
 def _between_apps(group: SecurityGroupId) -> list[AWSObject]:
-    """Return the rules that let apps talk to each other, and to a home file system if wanted."""
+    """Return the rules for traffic between apps, and to the home file system if there is one."""
     ports = {"Apps": APP_PORTS, "Nfs": (NFS, NFS)}
     rules: list[AWSObject] = []
     for name, (first, last) in ports.items():
@@ -97,7 +97,7 @@ def _between_apps(group: SecurityGroupId) -> list[AWSObject]:
         }
         if name == "Nfs":
             common["Condition"] = HOME_FILE_SYSTEM
-        what = "home file system" if name == "Nfs" else "apps of Studio"
+        what = "home file system" if name == "Nfs" else "Studio apps"
         rules += [
             ec2.SecurityGroupEgress(
                 f"Studio{name}Egress",
@@ -118,8 +118,8 @@ def _between_apps(group: SecurityGroupId) -> list[AWSObject]:
 def _domain(inputs: Inputs, idle_minutes: int) -> sagemaker.Domain:
     """Return the domain: the new Studio only, VPC only, encrypted, apps shut down when idle.
 
-    Without a home file system: it would outlive the domain and keep the VPC from being deleted
-    ("DeleteDomain"). Spaces have disks of their own.
+    By default it has no home file system, which would outlive the domain and block the deletion of
+    the VPC ("DeleteDomain"). Spaces have their own disks.
     """
     return sagemaker.Domain(
         "Domain",
@@ -158,7 +158,7 @@ def _user_settings(inputs: Inputs, idle_minutes: int) -> sagemaker.UserSettings:
 
 
 def _space_settings(inputs: Inputs, idle_minutes: int) -> sagemaker.DefaultSpaceSettings:
-    """Return the settings of shared spaces, which have no owner's settings to follow."""
+    """Return the settings of shared spaces, which do not inherit a user's settings."""
     return sagemaker.DefaultSpaceSettings(
         ExecutionRole=role_arn(inputs.studio_role),
         JupyterLabAppSettings=sagemaker.JupyterLabAppSettings(
@@ -173,7 +173,7 @@ def _shut_down_when_idle(minutes: int) -> sagemaker.AppLifecycleManagement:
     return sagemaker.AppLifecycleManagement(IdleSettings=idle)
 
 
-def _rights_of_people(inputs: Inputs, domain: DomainId) -> AWSObject:
+def _studio_permissions(inputs: Inputs, domain: DomainId) -> AWSObject:
     statements = people.studio(
         inputs.unique_name, domain, inputs.data_bucket, inputs.key_arn, inputs.notebook_jobs_role
     )
@@ -181,7 +181,7 @@ def _rights_of_people(inputs: Inputs, domain: DomainId) -> AWSObject:
 
 
 def _profiles(domain: sagemaker.Domain, names: tuple[str, ...]) -> list[sagemaker.UserProfile]:
-    """Return a profile for each name; a name makes the logical id, so order does not matter."""
+    """Return a profile for each name; the logical id comes from the name, not the position."""
     return [
         sagemaker.UserProfile(
             f"{in_letters(name)}UserProfile", DomainId=domain.ref(), UserProfileName=name
@@ -198,16 +198,16 @@ def _add_clearing(
     settings: Settings,
     mode: Mode,
 ) -> None:
-    """Add the custom resource that deletes apps and spaces before the profiles go."""
-    plan = FunctionSpec(
+    """Add the custom resource that deletes apps and spaces before the profiles are deleted."""
+    spec = FunctionSpec(
         package="clear_studio",
-        description="Deletes Studio's apps, and spaces if they may go, with the stack",
+        description="Deletes Studio's apps, and its spaces if allowed, before the stack's deletion",
         role=inputs.clear_studio_role,
-        rights=rights.clear_studio(domain),
+        permissions=permissions.clear_studio(domain),
         timeout_seconds=CLEARING_SECONDS,
     )
     function: awslambda.Function = add_function(
-        template, plan, surroundings(template, inputs, settings, mode)
+        template, spec, function_context(template, inputs, settings, mode)
     )
     values: dict[str, Expression] = {
         "domain_id": domain.across_border(),

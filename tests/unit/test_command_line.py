@@ -150,9 +150,9 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("name", "content", "said"),
         [
-            ("mine.toml", "zoned = 3", "mine.toml: zoned: is no setting"),
+            ("mine.toml", "zoned = 3", "mine.toml: zoned: unknown setting"),
             ("mine.toml", "[network]\nzones = '3'", "mine.toml: network.zones: got '3'"),
-            ("mine.toml", "zones = = 3", "mine.toml: is not valid TOML: Invalid value (at line 1"),
+            ("mine.toml", "zones = = 3", "mine.toml: not valid TOML: Invalid value (at line 1"),
             ("none.toml", "", "none.toml: cannot be read: No such file or directory"),
             (".", "", ".: cannot be read: Is a directory"),
         ],

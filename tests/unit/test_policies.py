@@ -15,10 +15,10 @@ from generator.settings import SettingsError, read
 BOUNDARY = "arn:aws:iam::111122223333:policy/Boundary"
 
 
-def test_an_operator_that_stands_twice_is_refused() -> None:
-    """Otherwise awacs renders the last one and drops the rest: a condition less, in silence."""
+def test_a_repeated_operator_is_rejected() -> None:
+    """Otherwise awacs renders only the last one and silently drops a condition."""
     twice = Condition([StringEquals("aws:a", "1"), StringEquals("aws:b", "2")])
-    with pytest.raises(ValueError, match=r"Both: .* give several keys to one operator"):
+    with pytest.raises(ValueError, match=r"Both: .* put all keys under one operator"):
         allow("Both", [s3.GetObject], ["*"], twice)
 
 
@@ -44,7 +44,7 @@ def test_a_role_is_bounded_where_the_organisation_says_so() -> None:
 @pytest.mark.parametrize(
     ("setting", "value", "allowed"),
     [
-        ("permissions_boundary", '"Boundary"', "the ARN of a managed policy is needed"),
+        ("permissions_boundary", '"Boundary"', "must be empty or the ARN of a managed policy"),
         ("break_glass", '"arn:aws:s3:::x"', "the ARN of a role, a user or an account's root"),
         ("log_readers", '["everybody"]', "the ARN of a role, a user or an account's root"),
     ],
@@ -62,8 +62,10 @@ def test_a_wrong_principal_is_named_in_one_line(
     assert "\n" not in text
 
 
-def test_an_endpoint_that_there_is_not_is_named(tmp_path: Path) -> None:
+def test_an_unknown_endpoint_is_named(tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
     path.write_text('[network]\nendpoints_without_policy = ["gopher"]\n')
-    with pytest.raises(SettingsError, match=r"endpoints_without_policy: .*gopher is none of s3,"):
+    with pytest.raises(
+        SettingsError, match=r"endpoints_without_policy: .*gopher is not one of s3,"
+    ):
         read(path)

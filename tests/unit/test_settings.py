@@ -1,4 +1,4 @@
-"""Settings: what is read, and what a mistake in them says."""
+"""Settings: what is read, and the messages for invalid ones."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def test_settings_cannot_be_changed() -> None:
 
 
 MISTAKES = {
-    "unknown key": ("projcet = 'a'", ["projcet", "no setting", "did you mean project?"]),
+    "unknown key": ("projcet = 'a'", ["projcet", "unknown setting", "did you mean project?"]),
     "unknown key in a section": ("[network]\nzone = 3", ["network.zone", "did you mean zones?"]),
-    "unknown key like no other": ("[studio]\nq = 1", ["studio.q", "known are user_profiles"]),
+    "unknown key like no other": ("[studio]\nq = 1", ["studio.q", "known settings: user_profiles"]),
     "unknown section": ("[netwrok]\nzones = 2", ["netwrok", "did you mean network?"]),
     "text for a number": ("[network]\nzones = '3'", ["network.zones", "'3'", "integer"]),
     "number for a text": ("project = 3", ["project", "3", "string"]),
@@ -75,7 +75,7 @@ MISTAKES = {
     "too many zones": ("[network]\nzones = 4", ["network.zones", "4", "3"]),
     "more endpoint zones than zones": (
         "[network]\nendpoint_zones = 3",
-        ["network", "endpoint_zones is 3", "2 zones"],
+        ["network", "endpoint_zones (3)", "zones (2)"],
     ),
     "no address": ("[network]\ncidr = 'ten'", ["network.cidr", "'ten'", "10.38.0.0/16"]),
     "host bits": ("[network]\ncidr = '10.38.0.1/16'", ["network.cidr", "10.38.0.1/16", "host"]),
@@ -88,14 +88,14 @@ MISTAKES = {
     ),
     "endpoint missing": (
         "[network]\ninterface_endpoints = ['sagemaker.api']",
-        ["network.interface_endpoints", "sagemaker.runtime must be among them"],
+        ["network.interface_endpoints", "must include sagemaker.runtime"],
     ),
     "endpoint twice": (
         "[network]\ninterface_endpoints = ['sagemaker.api', 'sagemaker.runtime', 'sts', 'sts']",
-        ["network.interface_endpoints", "once"],
+        ["network.interface_endpoints", "twice"],
     ),
     "capital in the project": ("project = 'Risk'", ["project", "'Risk'", "lower-case"]),
-    "project too long": (f"project = '{'a' * 31}'", ["project", "1 to 29"]),
+    "project too long": (f"project = '{'a' * 31}'", ["project", "2 to 30"]),
     "project ends in a hyphen": ("project = 'risk-'", ["project", "'risk-'"]),
     "project with a line break": ('project = "risk\\n"', ["project", r"'risk\n'"]),
     "bad profile name": (
@@ -109,7 +109,7 @@ MISTAKES = {
     ),
     "profiles of one logical id": (
         "[studio]\nuser_profiles = ['ada-b', 'grace', 'adaB']",
-        ["studio.user_profiles", "'ada-b' and 'adaB' would be one resource", "hyphens"],
+        ["studio.user_profiles", "'ada-b' and 'adaB' would both be the resource", "hyphens"],
     ),
     "no type that the pipeline can use": (
         "[limits]\njob_instance_types = ['ml.p5.48xlarge']",
@@ -125,11 +125,11 @@ MISTAKES = {
     ),
     "tags that differ in case alone": (
         "tags = { Team = 'a', team = 'b' }",
-        ["tags", "'Team' and 'team' are one key to AWS"],
+        ["tags", "'Team' and 'team' are the same key to AWS"],
     ),
     "a tag of ours in another case": (
         "tags = { name = 'x' }",
-        ["tags", "'Name' and 'name'", "given by the templates"],
+        ["tags", "'Name' and 'name'", "the templates set the first one"],
     ),
     "the pipeline's own tag": (
         "tags = { Pipeline-Owner = 'x' }",
@@ -143,9 +143,9 @@ MISTAKES = {
     ),
     "no mode": ("modes = []", ["modes", "at least 1"]),
     "unknown mode": ("modes = ['test']", ["modes.0", "'test'", "'dev' or 'prod'"]),
-    "mode twice": ("modes = ['dev', 'dev']", ["modes", "once"]),
-    "no TOML": ("project = 'a'\nzones = = 3", ["is not valid TOML", "line 2"]),
-    "key twice": ("project = 'a'\nproject = 'b'\n", ["is not valid TOML", "line 2"]),
+    "mode twice": ("modes = ['dev', 'dev']", ["modes", "twice"]),
+    "invalid TOML": ("project = 'a'\nzones = = 3", [": not valid TOML", "line 2"]),
+    "key twice": ("project = 'a'\nproject = 'b'\n", [": not valid TOML", "line 2"]),
 }
 
 
@@ -167,15 +167,15 @@ def test_of_several_mistakes_the_first_is_named_and_the_others_are_counted(tmp_p
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"project = '\xe4'"])
-def test_a_file_in_another_encoding_is_no_toml(tmp_path: Path, content: bytes) -> None:
+def test_a_file_in_another_encoding_is_not_valid_toml(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "settings.toml"
     file.write_bytes(content)
 
-    with pytest.raises(SettingsError, match="is not valid TOML"):
+    with pytest.raises(SettingsError, match=": not valid TOML"):
         read(file)
 
 
-def test_a_missing_file_and_a_folder_are_said_to_be_that(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_reported(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be read: No such file"):
         read(tmp_path / "none.toml")
     with pytest.raises(SettingsError, match="cannot be read: Is a directory"):

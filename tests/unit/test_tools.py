@@ -165,7 +165,7 @@ class TestMakefile:
         ran = self.make("-f", str(REPOSITORY / "Makefile"), cwd=tmp_path)
 
         assert ran.returncode == 2
-        assert "run make in the folder of its Makefile" in ran.stderr
+        assert "run make in the folder that contains the Makefile" in ran.stderr
 
 
 class TestContinuousIntegration:

@@ -38,8 +38,8 @@ SLIDERS: Final = (
 )
 """Name, label, least, most and step of each slider."""
 MODES: Final = {
-    Mode.DEV: "everything goes with the stack, the data included",
-    Mode.PROD: "data, key and logs stay when the stack goes",
+    Mode.DEV: "everything is deleted with the stack, including the data",
+    Mode.PROD: "data, key and logs are kept when the stack is deleted",
 }
 
 

@@ -192,7 +192,7 @@ def test_templates_with_every_choice_made_are_clean(tmp_path: Path) -> None:
         ("[storage]\nreplica_bucket = 'copies'", ["storage.replica_bucket", "ARN of a bucket"]),
         (
             "[storage]\nreplica_bucket = 'arn:aws:s3:::copies'",
-            ["storage", "replica_bucket is given, replica_key is not"],
+            ["storage", "replica_bucket is set but replica_key is not"],
         ),
     ],
 )

@@ -165,6 +165,7 @@ def test_a_missing_checker_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) 
     missing = REPOSITORY / ".venv-absent/bin/python"
     monkeypatch.setattr(checkers, "_PYTHON", missing)
     with pytest.raises(
-        checkers.CheckerError, match=r"^\.venv-absent is missing .* `make checkers`$"
+        checkers.CheckerError,
+        match=r"^\.venv-absent is missing .* `python build.py setup checkers`$",
     ):
         checkers.over([broken()])
