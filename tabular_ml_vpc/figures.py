@@ -8,10 +8,15 @@ _LARGE: Final = 10_000
 _SMALL: Final = 0.001
 
 
-def figure(value: float) -> str:
-    """A number with at most four digits after the point; tiny ones with three significant digits.
+def counted(number: int, noun: str) -> str:
+    """A number of things, such as ``1 row`` and ``2,000 rows``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
-    Errors of a regression are in the units of its label: 0.00002 or 52,341.2 must both be read.
+
+def figure(value: float) -> str:
+    """A number with at most four decimals; a tiny one has three significant digits.
+
+    Errors of a regression are in the units of its label: both 0.00002 and 52,341.2 must be legible.
     """
     if isinstance(value, int):
         return str(value)

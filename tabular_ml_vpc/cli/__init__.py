@@ -1,23 +1,23 @@
 """The command line: ``python build.py [COMMAND]``, one module for each command.
 
 **To add a command** ``name``: write ``tabular_ml_vpc/cli/name.py`` (hyphens become underscores)
-with a click command called ``command`` in it, and give it a line in ``COMMANDS``. Its summary
-stands there, not in the module, because ``build.py --help`` must not import what the commands
-need: a module is imported when its command runs. What a command raises or returns decides how
-the process ends:
+with a click command called ``command`` in it, and add a line to ``COMMANDS``. Its summary is
+there, not in the module, because ``build.py --help`` must not import what the commands need: a
+module is imported only when its command runs. The exit status depends on what the command returns
+or raises:
 
 ====== ==================================================================================
 status when
 ====== ==================================================================================
 0      the command returned None or 0
-1      it returned 1 (it ran, and the answer is no), or raised ``CommandError``
-2      wrong use: click's errors, ``UsageError`` (``SettingsError``, ...)
+1      it returned 1 (it ran, but found a problem) or raised ``CommandError``
+2      incorrect usage: click's errors, ``UsageError`` (``SettingsError``, ...)
 130    Ctrl-C
 ====== ==================================================================================
 
-Errors are one line on standard error. ``tabular_ml_vpc.cli.options`` has the options that
-commands share, ``tabular_ml_vpc.cli.console`` how they print. Without a command the templates are
-built (``tabular_ml_vpc.cli.build``).
+An error is one line on standard error. ``tabular_ml_vpc.cli.options`` has the options that
+commands share, ``tabular_ml_vpc.cli.console`` the functions that print. Without a command, the
+templates are built (``tabular_ml_vpc.cli.build``).
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ from generator.errors import CommandError
 from tabular_ml_vpc.cli.options import config_option, json_option
 
 COMMANDS: Final[dict[str, str]] = {
-    "doctor": "Check account, region, quotas and rights before money is spent.",
-    "diff": "Show what a deployment would change, in which resources and rights.",
-    "deploy": "Create or update the stack, and follow it live.",
-    "status": "Show the stack, those nested in it, the pipeline and the endpoint.",
-    "outputs": "Show what the stack gives: names, addresses, commands.",
-    "open": "Open Studio in the browser, as one of its user profiles.",
-    "logs": "Show the logs of functions, jobs and endpoint, merged by time.",
-    "run": "Start the pipeline, follow it to the endpoint; say why the gate decided so.",
-    "stop": "Stop a run of the pipeline.",
-    "history": "Show the pipeline's runs with their metrics.",
-    "invoke": "Ask the endpoint for predictions; measure its latency.",
-    "endpoint": "Delete an endpoint that failed, so that the next run makes it (`repair`).",
-    "drift": "Show what was changed behind CloudFormation's back.",
-    "destroy": "Delete the stack and all that its pipeline made; list what stays.",
-    "pipeline": "Draw the pipeline, list what each step takes and makes, check its definition.",
-    "local": "Run the pipeline on this machine: data to report and endpoint, without an account.",
-    "cost": "Say what the templates and a run would cost, and what would be cheaper.",
+    "doctor": "Check the account, region, quotas and permissions before you spend money.",
+    "diff": "Show the resources and permissions that a deployment would change.",
+    "deploy": "Create or update the stack, and show its progress.",
+    "status": "Show the status of the stacks, the pipeline and the endpoint.",
+    "outputs": "Show the stack's outputs: names, addresses, commands.",
+    "open": "Open Studio in the browser as one of its user profiles.",
+    "logs": "Show the logs of functions, jobs and the endpoint, merged by time.",
+    "run": "Start the pipeline, follow it to the endpoint, and explain the gate's decision.",
+    "stop": "Stop a pipeline run.",
+    "history": "List the pipeline's runs with their metrics.",
+    "invoke": "Get predictions from the endpoint; measure its latency.",
+    "endpoint": "Delete a failed endpoint so that the next run recreates it (`repair`).",
+    "drift": "Show changes that were made outside CloudFormation.",
+    "destroy": "Delete the stack and all that its pipeline created; list what is kept.",
+    "pipeline": "Draw the pipeline, list each step's inputs and outputs, check its definition.",
+    "local": "Run the pipeline on this machine, from data to endpoint, without an AWS account.",
+    "cost": "Estimate what the templates and a run cost, and suggest savings.",
     "diagram": "Draw the architecture, each stack and the pipeline from the templates.",
-    "audit": "Run independent checkers over the templates; fail on what is not exempt.",
-    "sbom": "Write a bill of materials of zips and requirements, and the licences shipped.",
-    "site": "Write one page for reviewers: picture, resources, rights, cost, checks.",
+    "audit": "Run independent checkers on the templates; fail on findings not exempted.",
+    "sbom": "Write a bill of materials for zips and requirements, and the licenses shipped.",
+    "site": "Write one page for reviewers: diagrams, resources, permissions, cost, checks.",
     "setup": "Install what `local`, `local up` or `audit` need.",
     "completion": "Print a script that completes commands in a shell.",
 }
@@ -65,13 +65,13 @@ COMPLETE_VARIABLE: Final = "_TABULAR_ML_VPC_COMPLETE"
 """Set by the scripts of ``completion`` while they ask for completions."""
 _EXAMPLES: Final = """\b
 python build.py                      emit, package and lint
-python build.py --config mine.toml   with settings of your own
+python build.py --config mine.toml   with your own settings
 python build.py --check              fail if the committed templates are not up to date
 """
 
 
 class _Commands(click.Group):
-    """The commands of ``COMMANDS``, imported when they are used."""
+    """The commands in ``COMMANDS``, each imported when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
@@ -92,9 +92,13 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, invoke_without_command=True, epilog=_EXAMPLES)
 @config_option
 @click.option(
-    "--lint/--no-lint", default=True, help="Check the templates with cfn-lint, and the pipeline."
+    "--lint/--no-lint",
+    default=True,
+    help="Check the templates with cfn-lint, and the pipeline's definition.",
 )
-@click.option("--check", is_flag=True, help="Write nothing; fail if a committed file is stale.")
+@click.option(
+    "--check", is_flag=True, help="Write nothing; fail if a committed file is out of date."
+)
 @json_option
 @click.pass_context
 def cli(
@@ -102,10 +106,10 @@ def cli(
 ) -> int | None:
     """Emit the CloudFormation templates, package the functions, and lint.
 
-    With a COMMAND, do that instead.
+    With a COMMAND, run that command instead.
     """
     if context.invoked_subcommand is not None:
-        _refuse_options_before(context)
+        _reject_options_before(context)
         return None
     build = import_module("tabular_ml_vpc.cli.build")
     if check:
@@ -113,12 +117,12 @@ def cli(
     return int(build.build(config, lint, as_json))
 
 
-def _refuse_options_before(context: click.Context) -> None:
+def _reject_options_before(context: click.Context) -> None:
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
         if source is click.core.ParameterSource.COMMANDLINE:
             raise click.UsageError(
-                f"{parameter.opts[0]} before {context.invoked_subcommand!r} belongs to the build; "
+                f"{parameter.opts[0]} is before the command {context.invoked_subcommand!r}: "
                 "options of a command come after its name"
             )
 

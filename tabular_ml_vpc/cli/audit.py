@@ -1,4 +1,4 @@
-"""``python build.py audit``: what independent checkers say of the templates."""
+"""``python build.py audit``: what independent checkers find in the templates."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from generator.files import write as write_file
 from generator.settings import Settings, read
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.options import config_option, json_option
+from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.reports.audit import checkers, exemptions, gate, page
 from tabular_ml_vpc.reports.audit.checkers import plain_stacks
 from tabular_ml_vpc.reports.audit.confirm import confirmations
@@ -22,19 +23,19 @@ from tabular_ml_vpc.reports.audit.whole import whole
 @click.command
 @config_option
 @json_option
-@click.option("--write", is_flag=True, help="Bring docs/security.md and its figures up to date.")
+@click.option("--write", is_flag=True, help="Update docs/security.md and its figures.")
 @click.option(
     "--confirm",
     is_flag=True,
-    help="With --write: also try which checkers miss each control once it is gone (minutes).",
+    help="With --write: also remove each control, and note which checkers report it (minutes).",
 )
-@click.option("--page", "page_only", is_flag=True, help="Only make docs/security.md anew.")
+@click.option("--page", "page_only", is_flag=True, help="Only regenerate docs/security.md.")
 def command(config: Path | None, as_json: bool, write: bool, confirm: bool, page_only: bool) -> int:
-    """Run independent checkers over the templates; fail on what is not exempt.
+    """Run independent checkers on the templates; fail on findings not exempted.
 
-    Exemptions, each with its reason, are in tests/reports/audit/exemptions.toml. The exit status is
-    1 for a finding that is not exempt, and for an exemption that no finding needs any more. `make
-    checkers` installs the checkers.
+    The exemptions and their reasons are in tests/reports/audit/exemptions.toml. Exits with status 1
+    if a finding is not exempted, or if an exemption is no longer needed. `make checkers` installs
+    the checkers.
     """
     if confirm and not write:
         raise click.UsageError("--confirm needs --write")
@@ -53,7 +54,7 @@ def command(config: Path | None, as_json: bool, write: bool, confirm: bool, page
 
 
 def _write(audit: Audit, confirm_with: Settings | None) -> None:
-    """Write the figures and the page; what confirms each control stays unless it is tried again."""
+    """Write the figures and the page; without settings, keep the earlier confirmations."""
     if confirm_with is None:
         confirmed = page.load(page.FIGURES)["confirmed_by"]
     else:
@@ -64,7 +65,7 @@ def _write(audit: Audit, confirm_with: Settings | None) -> None:
 
 
 def _write_page() -> None:
-    """Make the page's tables anew, from the figures of the last audit and simulation."""
+    """Regenerate the page's tables from the figures of the last audit and simulation."""
     write_file(page.PAGE, page.page(page.PAGE.read_text(encoding="utf-8")).encode())
 
 
@@ -80,6 +81,8 @@ def _show(audit: Audit) -> None:
     for finding in audit.judgement.open:
         click.echo(f"{finding.checker}:{finding.rule} {finding.resource}: {finding.message}")
     for rule, resource in audit.judgement.stale:
-        click.echo(f"stale exemption: no checker objects to {resource} by {rule}")
-    accepted = len(audit.judgement.accepted)
-    click.echo(f"{len(audit.exemptions)} exemptions cover {accepted} findings")
+        click.echo(f"unused exemption: no checker reports {rule} for {resource}")
+    exemptions = counted(len(audit.exemptions), "exemption")
+    verb = "covers" if len(audit.exemptions) == 1 else "cover"
+    findings = counted(len(audit.judgement.accepted), "finding")
+    click.echo(f"{exemptions} {verb} {findings}")

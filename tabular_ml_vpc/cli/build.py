@@ -1,4 +1,4 @@
-"""``python build.py`` without a command: emit, package, lint, and say what came out."""
+"""``python build.py`` without a command: emit, package, lint, and report the result."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from generator.files import DIST
 from generator.lint import LintFinding, lint, lint_pipeline
 from generator.settings import read
 from tabular_ml_vpc.cli.console import console, print_json
+from tabular_ml_vpc.figures import counted
 
 
 @dataclass(frozen=True)
 class _Size:
-    """How large a template is, and what share of CloudFormation's limits that is."""
+    """A template's size, and how much of CloudFormation's limits it uses."""
 
     template: str
     resources: int
@@ -46,16 +47,16 @@ def build(config: Path | None, with_lint: bool, as_json: bool) -> int:
 
 
 def check(config: Path | None, as_json: bool) -> int:
-    """Compare the committed files with what would be emitted; return the exit status."""
+    """Compare the committed files with what a build would emit; return the exit status."""
     stale = emit.check(emit.render(read(config)))
     if as_json:
         print_json({"stale": stale})
     elif stale:
         for name in stale:
-            print(f"{name}: is not what would be emitted")
-        print("Run `python build.py` and commit what it changes.")
+            print(f"{name}: out of date")
+        print("Run `python build.py` and commit the changes.")
     else:
-        print("The committed files are what would be emitted.")
+        print("The committed files are up to date.")
     return 1 if stale else 0
 
 
@@ -99,11 +100,11 @@ def _show(sizes: list[_Size], zips: Mapping[str, int], changed: list[str]) -> No
             f"{size.bytes_share:.1%}",
         )
     out.print(table)
-    out.print(f"{len(zips)} functions in {DIST}/: {sum(zips.values()):,} bytes")
+    out.print(f"{counted(len(zips), 'function')} in {DIST}/: {sum(zips.values()):,} bytes")
     out.print(f"changed: {', '.join(changed)}" if changed else "nothing changed")
 
 
 def _show_findings(findings: list[LintFinding]) -> None:
     for finding in findings:
         print(finding)
-    print(f"lint: {len(findings)} findings" if findings else "lint: nothing found")
+    print(f"lint: {counted(len(findings), 'finding')}" if findings else "lint: no findings")

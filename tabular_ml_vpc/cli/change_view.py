@@ -1,4 +1,4 @@
-"""How changes of a stack look: a tree of what happens to what, and a table of rights."""
+"""How the changes of a stack are shown: a tree of resources and a table of permissions."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations.changes import Change, ChangeAction
 from tabular_ml_vpc.operations.rights import RightsChange
 
@@ -24,12 +25,15 @@ _SIGNS: Final = {
     ChangeAction.REMOVE: ("-", "red"),
     ChangeAction.IMPORT: (">", "cyan"),
 }
-_LOSES: Final = {
+_PLANNED: Final = {action: f"to {action}" for action in ChangeAction} | {
+    ChangeAction.MAYBE_REPLACE: "that may be replaced"
+}
+_LOST: Final = {
     "AWS::S3::Bucket": "all objects in it",
-    "AWS::KMS::Key": "whatever it encrypts can no longer be read",
+    "AWS::KMS::Key": "access to everything that it encrypts",
     "AWS::Logs::LogGroup": "all its log lines",
     "AWS::SageMaker::Domain": "all user profiles, spaces and their files",
-    "AWS::SageMaker::UserProfile": "the person's apps",
+    "AWS::SageMaker::UserProfile": "the user's apps",
     "AWS::SageMaker::ModelPackageGroup": "the registered models",
     "AWS::EC2::VPC": "every network interface in it",
     "AWS::EC2::Subnet": "every network interface in it",
@@ -71,41 +75,43 @@ def _loss(change: Change) -> str:
     if change.action not in {ChangeAction.REPLACE, ChangeAction.REMOVE, ChangeAction.MAYBE_REPLACE}:
         return ""
     if change.kept:
-        return "  the old one stays, outside the stack"
-    lost = _LOSES.get(change.type)
+        return "  the old one is kept, outside the stack"
+    lost = _LOST.get(change.type)
     return f"  lost: {lost}" if lost else ""
 
 
 def counts(changes: Iterable[Change]) -> str:
-    """Return a line such as ``2 to add, 1 to replace``, nested stacks themselves not counted."""
-    found = Counter(
+    """Return a line such as ``2 to add, 1 to replace``; nested stacks are not counted."""
+    numbers = Counter(
         change.action
         for top in changes
         for _, change in top.walk()
         if not change.children and not change.type.endswith("::Stack")
     )
-    named = [f"{found[action]} to {action}" for action in ChangeAction if found[action]]
-    return ", ".join(named) or "nothing to change"
+    parts = [f"{numbers[action]} {_PLANNED[action]}" for action in ChangeAction if numbers[action]]
+    return ", ".join(parts) or "no changes"
 
 
 def rights_table(found: Sequence[RightsChange]) -> Table:
-    """Return the rights that come and go."""
-    table = Table("", "who", "effect", "what", "on what", "if", box=None, pad_edge=False)
-    for one in found:
-        style = "red" if one.widens else "green"
+    """Return the permissions that are added and removed."""
+    headings = ("", "principal", "effect", "actions", "resources", "condition")
+    table = Table(*headings, box=None, pad_edge=False)
+    for change in found:
+        style = "red" if change.widens else "green"
+        named = change.principal != "(itself)"
         table.add_row(
-            Text("+" if one.comes else "-", style=style),
-            Text(f"{one.principal}\n{one.place}" if one.principal != "(itself)" else one.place),
-            Text(one.effect, style=style),
-            Text(_by_service(one.actions), overflow="fold"),
-            Text("\n".join(one.resources), overflow="fold"),
-            Text(_condition(one.condition), style="dim", overflow="fold"),
+            Text("+" if change.comes else "-", style=style),
+            Text(f"{change.principal}\n{change.place}" if named else change.place),
+            Text(change.effect, style=style),
+            Text(_by_service(change.actions), overflow="fold"),
+            Text("\n".join(change.resources), overflow="fold"),
+            Text(_condition(change.condition), style="dim", overflow="fold"),
         )
     return table
 
 
 def _by_service(actions: Iterable[str]) -> str:
-    """Write actions with each service named once: ``s3: GetObject, PutObject``."""
+    """Write actions, with each service named once: ``s3: GetObject, PutObject``."""
     services: dict[str, list[str]] = {}
     for action in actions:
         service, _, name = action.rpartition(":")
@@ -117,7 +123,7 @@ def _by_service(actions: Iterable[str]) -> str:
 
 
 def _condition(condition: str) -> str:
-    """Write a condition one test a line: ``StringEquals aws:SourceVpce = ${S3EndpointId}``."""
+    """Write a condition, one test per line: ``StringEquals aws:SourceVpce = ${S3EndpointId}``."""
     if not condition:
         return ""
     return "\n".join(
@@ -127,38 +133,37 @@ def _condition(condition: str) -> str:
     )
 
 
-def number(count: int, what: str) -> str:
-    """Write a number of things."""
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+number = counted
 
 
 def show(
     out: Console, changes: Sequence[Change], found: Sequence[RightsChange], title: str
 ) -> None:
-    """Print the tree, what it adds up to, and the rights."""
+    """Print the tree, the totals and the permissions."""
     out.print(tree(changes, title))
     out.print(counts(changes))
     if found:
-        wider = sum(one.widens for one in found)
-        told = f"Rights: {number(len(found), 'change')}, of which {wider} allow more"
-        out.print(f"\n{told}", style="bold")
+        wider = sum(change.widens for change in found)
+        verb = "grants" if wider == 1 else "grant"
+        title = f"Permissions: {counted(len(found), 'change')} ({wider} {verb} more access)"
+        out.print(f"\n{title}", style="bold")
         out.print(rights_table(found))
 
 
 def replacements(changes: Iterable[Change]) -> list[str]:
-    """Return the places of what is certainly replaced or removed."""
-    sure = {ChangeAction.REPLACE, ChangeAction.REMOVE}
+    """Return the paths of the resources that will certainly be replaced or removed."""
+    certain = {ChangeAction.REPLACE, ChangeAction.REMOVE}
     return [
         "/".join((*path, change.logical_id))
         for top in changes
         for path, change in top.walk()
-        if change.action in sure
+        if change.action in certain
     ]
 
 
 def forecast_note(reason: str) -> str:
-    """Say why what is shown of nested stacks is no word of CloudFormation's."""
+    """Explain why the changes in nested stacks do not come from CloudFormation."""
     return (
-        "CloudFormation could not make a change set of the nested stacks "
-        f"({escape(reason)}); what is shown of them was read from the templates."
+        "CloudFormation could not create a change set for the nested stacks "
+        f"({escape(reason)}); their changes shown here are a forecast from the templates."
     )

@@ -1,4 +1,4 @@
-"""``python build.py cost``: what the templates and a run cost, and what would be cheaper."""
+"""``python build.py cost``: what the templates and a run cost, and how to save."""
 
 from __future__ import annotations
 
@@ -32,48 +32,48 @@ DEFAULT_REGION = "us-east-1"
 _EXAMPLES = """\b
 python build.py cost                                    in N. Virginia
 python build.py cost --region eu-west-1 --endpoints minimal --endpoint-zones 1 \\
-                     --set FunctionsInTheVpc=no         the cheapest, in Ireland
+                     --set FunctionsInTheVpc=no         the cheapest option in Ireland
 python build.py cost --assume runs=20 --assume endpoint-hours=160
 """
 
 
 @click.command(epilog=_EXAMPLES)
 @config_option
-@click.option("--region", default=DEFAULT_REGION, show_default=True, help="Where it would run.")
+@click.option("--region", default=DEFAULT_REGION, show_default=True, help="AWS region.")
 @click.option(
     "--endpoints",
     type=click.Choice(["minimal", "standard", "full"]),
-    help="Interface endpoints: this profile instead of the settings'.",
+    help="Profile of interface endpoints, instead of the one in the settings.",
 )
 @click.option(
     "--endpoint-zones",
     type=click.IntRange(1, 3),
-    help="Zones in which each endpoint has an interface, instead of the settings'; a third one "
-    "adds a subnet.",
+    help="Availability Zones of each endpoint, instead of those in the settings; a third zone adds "
+    "a subnet.",
 )
 @click.option(
     "--set",
     "parameters",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A parameter of the root template, such as EndpointInstanceType=ml.t2.medium.",
+    help="Set a parameter of the root template, such as EndpointInstanceType=ml.t2.medium.",
 )
 @click.option(
     "--studio-instance",
     default="ml.t3.medium",
     show_default=True,
-    help="Instance type of people's spaces.",
+    help="Instance type of Studio spaces.",
 )
 @click.option(
     "--assume",
     "assumed",
     multiple=True,
     metavar="NAME=NUMBER",
-    help="One number instead of low, typical and high; --assumptions lists the names.",
+    help="Use one number instead of low, typical and high; --assumptions lists the names.",
 )
-@click.option("--assumptions", is_flag=True, help="Show what is assumed of use, and why; no more.")
-@click.option("--live", is_flag=True, help="Ask the Pricing API for today's prices.")
-@click.option("--profile", help="AWS credentials for --live.")
+@click.option("--assumptions", is_flag=True, help="Only show the usage assumptions and reasons.")
+@click.option("--live", is_flag=True, help="Get today's prices from the Pricing API.")
+@click.option("--profile", help="AWS profile to use with --live.")
 @json_option
 def command(
     config: Path | None,
@@ -90,9 +90,9 @@ def command(
 ) -> None:
     """Estimate what the environment costs, from the templates.
 
-    A month of the environment, of Studio and of the endpoint, and one run of the pipeline; low,
-    typical and high, as little, usual or heavy use is assumed. Then what other endpoint settings
-    would bring, and what they give up. Prices ship with their sources and dates.
+    Covers a month of the environment, of Studio and of the endpoint, and one run of the pipeline;
+    low, typical and high stand for light, usual and heavy use. Then shows what other endpoint
+    settings would save, and what they give up. Prices ship with their sources and dates.
     """
     numbers = parse_pairs(assumed, "--assume", "runs=7")
     use = usage().assuming({name: _number(name, text) for name, text in numbers.items()})
@@ -109,7 +109,9 @@ def command(
 
 def _instance_type(name: str) -> str:
     if not re.fullmatch(r"ml\.[a-z0-9-]+\.[a-z0-9]+", name):
-        raise UsageError(f"--studio-instance: got {name!r}: a type such as ml.t3.medium is needed")
+        raise UsageError(
+            f"--studio-instance: {name!r} is not an instance type such as ml.t3.medium"
+        )
     return name
 
 
@@ -117,7 +119,7 @@ def _number(name: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise UsageError(f"{name}: got {text!r}: a number is needed") from None
+        raise UsageError(f"--assume {name}: {text!r} is not a number") from None
 
 
 def _prices(choices: Choices, region: str, profile: str | None, *, live: bool) -> Prices:
@@ -130,8 +132,8 @@ def _prices(choices: Choices, region: str, profile: str | None, *, live: bool) -
         return Prices(table, region, found)
     if region not in regions(table):
         raise UsageError(
-            f"--region: got {region!r}: the table has prices of {', '.join(regions(table))}; "
-            "--live asks the Pricing API"
+            f"--region: no prices for {region!r}, only for {', '.join(regions(table))}; "
+            "--live gets them from the Pricing API"
         )
     return Prices(table, region)
 
@@ -157,10 +159,10 @@ def _show_assumptions(assumptions: Any, as_json: bool) -> None:
 
 
 _TITLES = {
-    "environment": "Environment, a month",
-    "studio": "Studio, a month",
+    "environment": "Environment, per month",
+    "studio": "Studio, per month",
     "run": "One run of the pipeline",
-    "endpoint": "Endpoint, a month",
+    "endpoint": "Endpoint, per month",
 }
 
 
@@ -200,11 +202,11 @@ def _table(found: Estimate, part: CostPart) -> Any:
 
 def _unknown(found: Estimate, part: CostPart) -> str:
     count = sum(line.usd is None for line in found.of(part))
-    return f"and {count} of unknown price" if count else ""
+    return f"plus {count} without a known price" if count else ""
 
 
 def _usd(amount: float) -> str:
-    """Return an amount with cents, or with what shows that it is not nothing."""
+    """Return an amount with cents; a smaller one must not look like zero."""
     if 0 < amount < 0.01:  # noqa: PLR2004 - a cent
         return "<0.01"
     return f"{amount:,.2f}"
@@ -214,7 +216,7 @@ def _show_month(out: Any, found: Estimate) -> None:
     low, typical, high = found.month()
     runs = "/".join(dict.fromkeys(f"{count:g}" for count in found.runs))
     out.print(
-        f"All of it, with {runs} runs a month: {_usd(low)} low, {_usd(typical)} typical, "
+        f"Total with {runs} runs a month: {_usd(low)} low, {_usd(typical)} typical, "
         f"{_usd(high)} high",
         style="bold",
     )
@@ -243,17 +245,18 @@ def _show_options(out: Any, options: list[Option], prices: Prices) -> None:
     out.print(table)
     if example:
         out.print(
-            f"The CDK example's endpoints, 7 in 2 AZ, come to {_usd(example)} a month.", style="dim"
+            f"The CDK example's endpoints (7 in 2 zones) cost {_usd(example)} a month.",
+            style="dim",
         )
     _show_given_up(out, options[0], present)
 
 
 def _show_given_up(out: Any, cheapest: Option, present: Option) -> None:
-    """Print what the cheapest goes without that there is now."""
+    """Print what the current option has and the cheapest lacks."""
     lost = [sentence for sentence in cheapest.given_up if sentence not in present.given_up]
     if lost:
         out.print()
-        out.print("The cheapest gives up:")
+        out.print("The cheapest option gives up:")
         for sentence in lost:
             out.print(f"  - {sentence}")
 
@@ -266,10 +269,10 @@ def _notes(found: Estimate) -> list[str]:
         if line.price
     ]
     if unknown := [line.meter.what for line in found.with_basis(Basis.UNKNOWN)]:
-        notes.append(f"price unknown, not in the totals: {', '.join(unknown)}")
+        notes.append(f"unknown price, not in the totals: {', '.join(unknown)}")
     if found.unpriced:
-        notes.append(f"not priced at all: {', '.join(found.unpriced)}")
-    notes.append("What is assumed of use: python build.py cost --assumptions")
+        notes.append(f"not priced: {', '.join(found.unpriced)}")
+    notes.append("Usage assumptions: python build.py cost --assumptions")
     return notes
 
 

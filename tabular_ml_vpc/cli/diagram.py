@@ -16,7 +16,7 @@ from tabular_ml_vpc.reports.diagram.svg import LIGHT
 
 _EXAMPLES = """\b
 python build.py diagram                        docs/images/*.svg, *.png, *.mmd
-python build.py diagram --check                fail if a committed picture is not current
+python build.py diagram --check                fail if a committed picture is out of date
 python build.py diagram --config mine.toml --output mine/
 """
 
@@ -27,10 +27,10 @@ python build.py diagram --config mine.toml --output mine/
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help="Where to write instead of docs/images.",
+    help="Folder to write to, instead of docs/images.",
 )
 @click.option("--png/--no-png", default=True, help="Write PNG files, too.")
-@click.option("--check", is_flag=True, help="Write nothing; fail if a picture is not current.")
+@click.option("--check", is_flag=True, help="Write nothing; fail if a picture is out of date.")
 @json_option
 def command(config: Path | None, output: Path | None, png: bool, check: bool, as_json: bool) -> int:
     """Draw the architecture, each stack and the pipeline, from the templates.
@@ -77,8 +77,8 @@ def _report(changed: list[str], folder: Path, *, check: bool, as_json: bool) -> 
         print_json({"folder": str(folder), "stale" if check else "changed": changed})
         return
     for name in changed:
-        click.echo(f"{name}: is not what would be drawn" if check else f"{folder}/{name}")
+        click.echo(f"{name}: out of date" if check else f"{folder}/{name}")
     if check and changed:
-        click.echo("Run `python build.py diagram` and commit what it changes.")
+        click.echo("Run `python build.py diagram` and commit the changes.")
     elif not changed:
-        click.echo("The pictures are current.")
+        click.echo("The pictures are up to date.")

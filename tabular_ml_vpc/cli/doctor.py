@@ -1,8 +1,9 @@
-"""``python build.py doctor``: what would make a deployment or the first run fail."""
+"""``python build.py doctor``: problems that would make a deployment or the first run fail."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from generator.cfn.yaml_text import from_yaml
 from generator.settings import Mode
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.options import config_option, json_option, source_options, target_options
+from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations import doctor, parameters, source
 from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
 from tabular_ml_vpc.operations.target import open_target, told_in_one_line
@@ -24,13 +26,19 @@ _STYLES: Final = {
     "warning": "yellow",
     "unknown": "magenta",
 }
+_NUMBERED: Final[dict[Verdict, Callable[[int], str]]] = {
+    Verdict.OK: lambda number: f"{number} ok",
+    Verdict.PROBLEM: lambda number: counted(number, "problem"),
+    Verdict.WARNING: lambda number: counted(number, "warning"),
+    Verdict.UNKNOWN: lambda number: f"{number} unknown",
+}
 
 
 @click.command(
     epilog="""\b
 python build.py doctor
 python build.py doctor --set TrainingInstanceType=ml.m5.xlarge
-python build.py doctor --vpc-id vpc-0123     is a private name taken in this VPC?
+python build.py doctor --vpc-id vpc-0123     look for private DNS names that conflict
 python build.py doctor --json
 """
 )
@@ -51,27 +59,27 @@ def command(
     stack_name: str,
     as_json: bool,
 ) -> int:
-    """Check the account before money is spent: each finding with its reason and its remedy.
+    """Check the account before you spend money; say why each problem matters and how to fix it.
 
-    Changes nothing. Ends with 1 if there is a problem.
+    Changes nothing. Exits with status 1 if there is a problem.
     """
     with told_in_one_line():
-        patient = _patient(
+        context = _context(
             config, mode, parameters, pairs, bucket, vpc_id, profile, region, stack_name
         )
-        found = []
-        for finding in doctor.examine(patient):
-            found.append(finding)
+        findings = []
+        for finding in doctor.examine(context):
+            findings.append(finding)
             if not as_json:
                 _show(finding)
     if as_json:
-        print_json([one.as_json() for one in found])
+        print_json([finding.as_json() for finding in findings])
     else:
-        _sum_up(found)
-    return 1 if any(one.verdict is Verdict.PROBLEM for one in found) else 0
+        _sum_up(findings)
+    return 1 if any(finding.verdict is Verdict.PROBLEM for finding in findings) else 0
 
 
-def _patient(
+def _context(
     config: Path | None,
     mode: str | None,
     file: Path | None,
@@ -107,8 +115,8 @@ def _show(finding: CheckFinding) -> None:
     console().print(text, soft_wrap=True)
 
 
-def _sum_up(found: list[CheckFinding]) -> None:
+def _sum_up(findings: list[CheckFinding]) -> None:
 
-    counts = Counter(str(one.verdict) for one in found)
-    told = ", ".join(f"{counts[name]} {name}" for name in _STYLES if counts[name])
-    console().print(f"\n{told}")
+    numbers = Counter(finding.verdict for finding in findings)
+    parts = [_NUMBERED[verdict](numbers[verdict]) for verdict in Verdict if numbers[verdict]]
+    console().print(f"\n{', '.join(parts)}")

@@ -1,4 +1,4 @@
-"""``python build.py drift``: what was changed behind CloudFormation's back."""
+"""``python build.py drift``: changes that were made outside CloudFormation."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.options import json_option, target_options
+from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations import drift, stacks
 from tabular_ml_vpc.operations.drift import Drifted, StackDrift
 from tabular_ml_vpc.operations.target import open_target, told_in_one_line
@@ -25,47 +26,48 @@ python build.py drift --json
 @target_options
 @json_option
 def command(profile: str | None, region: str | None, stack_name: str, as_json: bool) -> int:
-    """Compare the resources with what was deployed; show what was changed since.
+    """Compare the resources with their last deployment, and show what has changed since.
 
-    Looks into every nested stack. Ends with 1 if something drifted, or could not be looked at.
+    Checks every nested stack. Exits with status 1 if a resource has drifted or a stack could not be
+    checked.
     """
     with told_in_one_line():
         target = open_target(profile, region, stack_name)
         node = stacks.tree(target, stacks.need(target))
         if not as_json:
-            console().print(f"Looking at {len([*node.walk()])} stacks", style="dim")
+            console().print(f"Checking {counted(len([*node.walk()]), 'stack')}", style="dim")
         found = list(drift.detect(target, node, time.sleep))
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json([asdict(stack) for stack in found])
     else:
         _show(found)
-    return 1 if any(one.drifted or one.problem for one in found) else 0
+    return 1 if any(stack.drifted or stack.problem for stack in found) else 0
 
 
 def _show(found: list[StackDrift]) -> None:
 
     out = console()
     table = Table("stack", "drift", box=None, pad_edge=False)
-    table.add_column("looked at", justify="right")
-    table.add_column("not looked at", justify="right")
-    table.add_column("")
+    table.add_column("checked", justify="right")
+    table.add_column("not checked", justify="right")
+    table.add_column("problem")
     styles = {"IN_SYNC": "green", "DRIFTED": "red"}
-    for one in found:
+    for stack in found:
         table.add_row(
-            one.title,
-            f"[{styles.get(one.status, 'yellow')}]{one.status}[/]",
-            str(one.checked),
-            str(one.unchecked),
-            one.problem,
+            stack.title,
+            f"[{styles.get(stack.status, 'yellow')}]{stack.status}[/]",
+            str(stack.checked),
+            str(stack.unchecked),
+            stack.problem,
         )
     out.print(table)
-    for one in found:
-        for resource in one.drifted:
+    for stack in found:
+        for resource in stack.drifted:
             _show_resource(resource)
-    if any(one.problem for one in found):
-        out.print("Not every stack could be looked at.", style="red")
-    elif not any(one.drifted for one in found):
-        out.print("Nothing that CloudFormation can look at has drifted.")
+    if any(stack.problem for stack in found):
+        out.print("Some stacks could not be checked.", style="red")
+    elif not any(stack.drifted for stack in found):
+        out.print("No resource that CloudFormation can check has drifted.")
 
 
 def _show_resource(resource: Drifted) -> None:
@@ -74,9 +76,9 @@ def _show_resource(resource: Drifted) -> None:
     out.print()
     out.print(Text(f"{resource.place}  {resource.type}  {resource.status}", style="red"))
     out.print(Text(f"  {resource.physical_id}", style="dim"), soft_wrap=True)
-    for one in resource.differences:
-        text = Text(f"  {one.path}  {one.kind}: deployed ")
-        text.append(repr(one.expected) if one.expected else "nothing", style="green")
+    for difference in resource.differences:
+        text = Text(f"  {difference.path}  {difference.kind}: deployed ")
+        text.append(repr(difference.expected) if difference.expected else "nothing", style="green")
         text.append(", found ")
-        text.append(repr(one.actual) if one.actual else "nothing", style="red")
+        text.append(repr(difference.actual) if difference.actual else "nothing", style="red")
         out.print(text, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""``python build.py endpoint repair``: delete an endpoint that failed."""
+"""``python build.py endpoint repair``: delete a failed endpoint."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ python build.py endpoint repair      delete the endpoint if it has failed
 def command(
     action: str, profile: str | None, region: str | None, stack_name: str, as_json: bool
 ) -> None:
-    """Repair the endpoint: if its first deployment failed, delete it.
+    """Repair the endpoint: delete it if its first deployment failed.
 
-    SageMaker lets nobody update an endpoint that has failed, so that every later run would fail as
-    well. The next run creates it again. An endpoint that serves, or that the pipeline did not make,
-    is not touched.
+    SageMaker does not allow updates of a failed endpoint, so every later run would fail, too. The
+    next run recreates the endpoint. An endpoint that works, or that the pipeline did not create, is
+    not touched.
     """
     with told_in_one_line():
         pipeline = open_pipeline(open_target(profile, region, stack_name))
-        done = deployed.repair(pipeline.workload)
+        result = deployed.repair(pipeline.workload)
     if as_json:
-        print_json({"action": action, "endpoint": pipeline.workload.endpoint, "result": done})
+        print_json({"action": action, "endpoint": pipeline.workload.endpoint, "result": result})
     else:
-        print(done)
+        print(result)

@@ -1,4 +1,4 @@
-"""``python build.py history``: the pipeline's runs, with their metrics and the gate's decisions."""
+"""``python build.py history``: the pipeline's runs with their metrics and gate decisions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tabular_ml_vpc.operations.runs.results import RunResults
 from tabular_ml_vpc.operations.target import open_target, told_in_one_line
 
 _WIDE: Final = 130
-"""Columns of a terminal on which the metrics have room beside what the gate decided."""
+"""Width of a terminal that has room for the metrics beside the gate's decision."""
 _PREFERRED: Final = (
     *("accuracy", "balanced_accuracy", "f1", "log_loss"),
     *("r2", "rmse", "mae"),
@@ -42,7 +42,7 @@ python build.py history 3dfa2b82291c     one run: metrics, gate, failure, log
     type=click.IntRange(1, 200),
     default=10,
     show_default=True,
-    help="So many of the newest runs.",
+    help="Number of runs, newest first.",
 )
 @target_options
 @json_option
@@ -54,16 +54,16 @@ def command(
     stack_name: str,
     as_json: bool,
 ) -> None:
-    """Show the runs of the pipeline as a table, newest first; with an ID, one run in full."""
+    """List the pipeline's runs, newest first; with an ID, show one run in full."""
     with told_in_one_line():
         pipeline = open_pipeline(open_target(profile, region, stack_name))
         if execution:
-            _one(pipeline, execution, as_json)
+            _show_run(pipeline, execution, as_json)
         else:
-            _all(pipeline, limit, as_json)
+            _show_runs(pipeline, limit, as_json)
 
 
-def _one(pipeline: DeployedPipeline, execution: str, as_json: bool) -> None:
+def _show_run(pipeline: DeployedPipeline, execution: str, as_json: bool) -> None:
 
     found = pipeline.read(pipeline.find(execution))
     findings = results.findings(pipeline, found)
@@ -76,14 +76,15 @@ def _one(pipeline: DeployedPipeline, execution: str, as_json: bool) -> None:
     run_view.show_end(out, pipeline, found, findings)
 
 
-def _all(pipeline: DeployedPipeline, limit: int, as_json: bool) -> None:
+def _show_runs(pipeline: DeployedPipeline, limit: int, as_json: bool) -> None:
 
-    runs = [pipeline.read(one.arn) for one in pipeline.newest(limit)]
+    runs = [pipeline.read(run.arn) for run in pipeline.newest(limit)]
     rows = [(run, results.findings(pipeline, run)) for run in runs]
     if as_json:
         print_json([_json(*row) for row in rows])
     elif not rows:
-        print(f"{pipeline.name} has not run yet: python build.py run{pipeline.target.options()}")
+        command = f"python build.py run{pipeline.target.options()}"
+        print(f"{pipeline.name} has no runs yet; start one with: {command}")
     else:
         out = console()
         out.print(_table(rows, out.width))
@@ -113,7 +114,7 @@ def _table(rows: list[tuple[Execution, RunResults]], width: int) -> Table:
     table.add_column("model", justify="right")
     for column in table.columns:
         column.no_wrap = True
-    table.add_column("gate, or what happened")  # takes what room is left
+    table.add_column("gate or outcome")  # takes the rest of the width
     for run, findings in rows:
         known = findings.metrics
         registered = run.made("RegisterModel")
@@ -130,13 +131,12 @@ def _table(rows: list[tuple[Execution, RunResults]], width: int) -> Table:
 
 
 def _result(run: Execution, findings: RunResults) -> str:
-    note = _note(run, findings)
-    told = (f"{findings.decision}" if findings.decision else "", note)
-    return "; ".join(filter(None, told))
+    parts = (f"{findings.decision}" if findings.decision else "", _note(run, findings))
+    return "; ".join(filter(None, parts))
 
 
 def _metrics_of(rows: list[tuple[Execution, RunResults]]) -> list[str]:
-    """The metrics that have a column: those of most interest that any run has."""
+    """The metrics to show as columns: the most useful ones that any run has."""
     known = {name for _, findings in rows for name in findings.metrics}
     return [name for name in _PREFERRED if name in known]
 
@@ -147,7 +147,7 @@ def _note(run: Execution, findings: RunResults) -> str:
     if findings.problem:
         return short(findings.problem)
     if run.refused:
-        return "refused by the gate"
+        return "rejected by the gate"
     if step is not None:
         return short(f"{step.name}: {plain_reason(step.reason)}")
     return run.display

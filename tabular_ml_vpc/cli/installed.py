@@ -1,7 +1,7 @@
-"""The installed command, ``tabular-ml-vpc``: what ``python build.py`` is in a checkout.
+"""The installed command, ``tabular-ml-vpc``: does what ``python build.py`` does in a checkout.
 
-The wheel carries the sources in one folder beside this module, so that ``generator``, ``functions``
-and ``pipeline`` are importable by this command alone, and collide with nothing that is installed.
+The wheel has the sources in a folder beside this module, so that only this command can import
+``generator``, ``functions`` and ``pipeline``, and they collide with no installed package.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ NAME = "tabular-ml-vpc"
 
 
 class _Renaming(io.TextIOWrapper):
-    """A stream on which the command goes by the name that it was called by."""
+    """A stream that writes the installed command's name in place of ``python build.py``."""
 
     def write(self, text: str) -> int:
         super().write(text.replace("python build.py", NAME).replace("build.py", NAME))

@@ -12,6 +12,7 @@ from rich.table import Table
 from generator.errors import UsageError
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.options import json_option, target_options
+from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations import stacks
 from tabular_ml_vpc.operations.runs import endpoint
 from tabular_ml_vpc.operations.runs.endpoint import Latency, Prediction
@@ -36,20 +37,20 @@ python build.py invoke --file rows.csv --bench 100
     "--file",
     type=click.Path(path_type=Path, allow_dash=True),
     metavar="FILE.csv",
-    help="Send these rows; - is standard input.",
+    help="File with the rows; - reads standard input.",
 )
 @click.option(
     "--header",
     type=click.Choice(tuple(_HEADERS)),
     default="auto",
     show_default=True,
-    help="Whether the first row names the columns; auto: the endpoint knows them.",
+    help="Whether the first row is a header; auto lets the endpoint decide.",
 )
 @click.option(
     "--bench",
     type=click.IntRange(1, _MOST),
     metavar="N",
-    help="Send the rows N times, one request after the other, and measure.",
+    help="Send the rows N times, one request at a time, and measure the latency.",
 )
 @target_options
 @json_option
@@ -63,11 +64,11 @@ def command(
     stack_name: str,
     as_json: bool,
 ) -> None:
-    """Ask the endpoint for predictions of CSV rows, with or without a header.
+    """Get predictions from the endpoint for CSV rows, with or without a header.
 
-    A ROW, a file or standard input. Rows without a header have the columns of training in their
-    order, without the label; with a header any order, and columns besides are passed over. What is
-    too large for one request is sent in several.
+    Give ROWs, a file or standard input. Without a header, a row has the training columns in their
+    order, without the label; with a header, columns may be in any order, and extra columns are
+    ignored. Input that is too large for one request is split.
     """
     table = _table(rows, file)
     with told_in_one_line():
@@ -75,9 +76,10 @@ def command(
         node = stacks.tree(target, stacks.need(target))
         deployed = endpoint.find(target, Workload.of(target, node))
         if bench is not None:
-            _tell_latency(deployed.name, deployed.measure(table, bench, _HEADERS[header]), as_json)
+            latency = deployed.measure(table, bench, _HEADERS[header])
+            _show_latency(deployed.name, latency, as_json)
         else:
-            _tell(deployed.name, deployed.predict(table, _HEADERS[header]), as_json)
+            _show_predictions(deployed.name, deployed.predict(table, _HEADERS[header]), as_json)
 
 
 def _table(rows: tuple[str, ...], file: Path | None) -> str:
@@ -93,7 +95,7 @@ def _table(rows: tuple[str, ...], file: Path | None) -> str:
     else:
         text = sys.stdin.read()
     if not text.strip():
-        raise UsageError(f"{_name(rows, file)}: got nothing: at least one CSV row is needed")
+        raise UsageError(f"{_name(rows, file)} is empty: give at least one CSV row")
     return text
 
 
@@ -101,9 +103,9 @@ def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError(f"--file: got {str(file)!r}: the file is not UTF-8 text") from error
+        raise UsageError(f"--file: {str(file)!r} is not UTF-8 text") from error
     except OSError as error:
-        raise UsageError(f"--file: got {str(file)!r}: {error.strerror}") from error
+        raise UsageError(f"--file: cannot read {str(file)!r}: {error.strerror}") from error
 
 
 def _name(rows: tuple[str, ...], file: Path | None) -> str:
@@ -112,7 +114,7 @@ def _name(rows: tuple[str, ...], file: Path | None) -> str:
     return "--file" if file is not None and str(file) != _STDIN else "standard input"
 
 
-def _tell(name: str, predictions: list[Prediction], as_json: bool) -> None:
+def _show_predictions(name: str, predictions: list[Prediction], as_json: bool) -> None:
     if as_json:
         found = [prediction.as_json() for prediction in predictions]
         print_json({"endpoint": name, "predictions": found})
@@ -134,16 +136,16 @@ def _tell(name: str, predictions: list[Prediction], as_json: bool) -> None:
 def _cells(prediction: Prediction) -> list[str]:
     if prediction.value is not None:
         return [f"{prediction.value:.6g}"]
-    return [prediction.label, *(f"{one:.4f}" for one in prediction.probabilities.values())]
+    return [prediction.label, *(f"{value:.4f}" for value in prediction.probabilities.values())]
 
 
-def _tell_latency(name: str, found: Latency, as_json: bool) -> None:
+def _show_latency(name: str, latency: Latency, as_json: bool) -> None:
     if as_json:
-        print_json({"endpoint": name, **found.as_json()})
+        print_json({"endpoint": name, **latency.as_json()})
         return
-    what = "1 row" if found.rows == 1 else f"{found.rows:,} rows"
-    print(f"{found.requests} requests of {what} to {name}, one after the other:")
+    requests, rows = counted(latency.requests, "request"), counted(latency.rows, "row")
+    print(f"{requests} of {rows} to {name}, one at a time:")
     print(
-        f"p50 {found.p50_ms:.1f} ms, p95 {found.p95_ms:.1f} ms, p99 {found.p99_ms:.1f} ms, "
-        f"slowest {found.slowest_ms:.1f} ms; {found.requests_a_second:.0f} requests/s"
+        f"p50 {latency.p50_ms:.1f} ms, p95 {latency.p95_ms:.1f} ms, p99 {latency.p99_ms:.1f} ms, "
+        f"slowest {latency.slowest_ms:.1f} ms; {latency.requests_a_second:.0f} requests/s"
     )

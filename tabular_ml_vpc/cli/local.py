@@ -1,6 +1,6 @@
-"""``python build.py local``: the pipeline, on this machine, without an account or docker.
+"""``python build.py local``: the pipeline on this machine, without an AWS account or Docker.
 
-``local up`` and ``local down`` are ``tabular_ml_vpc.cli.local_cloud``'s.
+``local up`` and ``local down`` are in ``tabular_ml_vpc.cli.local_cloud``.
 """
 
 from __future__ import annotations
@@ -36,29 +36,32 @@ _LEFT: Final = "endpoint.json"
     invoke_without_command=True,
     epilog="""\b
 python build.py local                                  a synthetic table
-python build.py local --data mine.csv --label churned  a table of your own
+python build.py local --data mine.csv --label churned  your own table
 python build.py local --data homes.csv --label price --problem regression
 python build.py local --data visits.csv --label bought --group-column customer
-python build.py local --set QualityThreshold=0.99      see the gate refuse
-python build.py local --keep                           leave the endpoint up
-python build.py local --stop                           and take it down
+python build.py local --set QualityThreshold=0.99      see the gate reject a model
+python build.py local --keep                           leave the endpoint running
+python build.py local --stop                           and stop it again
 python build.py local up                               everything, in an emulated AWS
 """,
 )
 @click.option(
-    "--data", type=click.Path(path_type=Path), metavar="FILE.csv|FOLDER", help="The table."
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="FILE.csv|FOLDER",
+    help="The table to train on.",
 )
 @table_options
 @click.option(
     "--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a pipeline parameter."
 )
-@click.option("--keep", is_flag=True, help="Leave the endpoint running.")
-@click.option("--stop", is_flag=True, help="Stop an endpoint that was left running; do no more.")
+@click.option("--keep", is_flag=True, help="Leave the endpoint running after the run.")
+@click.option("--stop", is_flag=True, help="Only stop the endpoint that was left running.")
 @click.option(
     "--report",
     type=click.Path(path_type=Path),
     metavar="FILE.html",
-    help="Write the report there too.",
+    help="Also write the report to this file.",
 )
 @click.option(
     "--work",
@@ -66,7 +69,7 @@ python build.py local up                               everything, in an emulate
     default=WORK,
     show_default=True,
     metavar="FOLDER",
-    help="Keep the runs' files there.",
+    help="Folder for the files of the runs.",
 )
 @json_option
 @click.pass_context
@@ -80,37 +83,38 @@ def command(
     work: Path,
     as_json: bool,
 ) -> int | None:
-    """Run the compiled pipeline here, with the toolkits of AWS's images.
+    """Run the compiled pipeline on this machine, with the toolkits of AWS's images.
 
-    Preprocess, train, evaluate, gate, register, deploy; then ask the endpoint for predictions and
-    write a report. Ends with 1 if the gate refuses the model or a step fails. A model that the run
-    does not approve (--set ApprovalStatus=PendingManualApproval) is registered and not deployed.
+    Preprocess, train, evaluate, gate, register and deploy; then get predictions from the endpoint
+    and write a report. Exits with status 1 if the gate rejects the model or a step fails. A model
+    that the run does not approve (--set ApprovalStatus=PendingManualApproval) is registered but not
+    deployed.
 
     With COMMAND `up`: the whole environment in an emulated AWS instead, until `down`.
     """
     if context.invoked_subcommand is not None:
-        _refuse_options_before(context)
+        _reject_options_before(context)
         return None
     if stop:
         return _stop(work, as_json)
-    return _run(_wanted(data, table_choices(context), pairs, keep, work), report, as_json)
+    return _run(_request(data, table_choices(context), pairs, keep, work), report, as_json)
 
 
 command.add_command(local_cloud.up)
 command.add_command(local_cloud.down)
 
 
-def _refuse_options_before(context: click.Context) -> None:
+def _reject_options_before(context: click.Context) -> None:
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
         if source is click.core.ParameterSource.COMMANDLINE:
             raise click.UsageError(
-                f"{parameter.opts[0]} before {context.invoked_subcommand!r} belongs to the run; "
-                "options come after the command"
+                f"{parameter.opts[0]} is before the command {context.invoked_subcommand!r}: "
+                "options of a command come after its name"
             )
 
 
-def _wanted(
+def _request(
     data: Path | None,
     choices: Mapping[str, str],
     pairs: tuple[str, ...],
@@ -121,23 +125,23 @@ def _wanted(
     definition = example.open_definition()
     parameters = parse_settings(pairs, definition)
     if "InputData" in parameters:
-        raise UsageError("--set: got InputData: give the table with --data")
+        raise UsageError("--set: InputData cannot be set here: give the table with --data")
     for name, (option, value) in parse_choices(choices, TABLE_PARAMETERS, definition).items():
         if parameters.get(name, value) != value:
-            raise UsageError(f"{option} and --set {name} differ: give one of them")
+            raise UsageError(f"{option} and --set {name} differ: give only one of them")
         parameters[name] = value
     return RunRequest(data, parameters, work, keep)
 
 
-def _run(wanted: RunRequest, report: Path | None, as_json: bool) -> int:
+def _run(request: RunRequest, report: Path | None, as_json: bool) -> int:
 
-    runs.check(wanted)
-    _check_places(report, wanted.work)
+    runs.check(request)
+    _check_paths(report, request.work)
     try:
         runtime = sandbox.find(ENVIRONMENT)
     except sandbox.SandboxError as error:
         raise UsageError(str(error)) from error
-    run = runs.prepare(wanted, runtime)
+    run = runs.prepare(request, runtime)
     kept = None
     try:
         with local_view.progress(run, runtime, quiet=as_json) as observe:
@@ -146,7 +150,7 @@ def _run(wanted: RunRequest, report: Path | None, as_json: bool) -> int:
         file.write_text(render(run), encoding="utf-8")
         if report is not None:
             shutil.copyfile(file, report)
-        kept = _keep(run) if wanted.keep else None
+        kept = _keep(run) if request.keep else None
     finally:
         if kept is None:
             run.service.stop()
@@ -157,28 +161,28 @@ def _run(wanted: RunRequest, report: Path | None, as_json: bool) -> int:
     return 0 if run.succeeded else 1
 
 
-def _check_places(report: Path | None, work: Path) -> None:
-    """Refuse places that cannot be written to now, and not after minutes of training."""
+def _check_paths(report: Path | None, work: Path) -> None:
+    """Check that both can be written now, not after minutes of training."""
     if report is not None and report.is_dir():
-        raise UsageError(f"--report: got {str(report)!r}: this is a folder; a file is needed")
+        raise UsageError(f"--report: {str(report)!r} is a folder; give a file")
     for option, folder in (("--work", work), ("--report", report and report.parent)):
         if folder is not None:
-            _make(option, folder)
+            _create(option, folder)
 
 
-def _make(option: str, folder: Path) -> None:
+def _create(option: str, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
-        raise UsageError(f"{option}: got {str(folder)!r}: this is a file, not a folder") from error
+        raise UsageError(f"{option}: {str(folder)!r} is a file; give a folder") from error
     except OSError as error:
-        raise UsageError(f"{option}: {str(folder)!r} cannot be made: {error.strerror}") from error
+        raise UsageError(f"{option}: cannot create {str(folder)!r}: {error.strerror}") from error
     if not os.access(folder, os.W_OK):
-        raise UsageError(f"{option}: {str(folder)!r} is a folder that you may not write to")
+        raise UsageError(f"{option}: cannot write to the folder {str(folder)!r}")
 
 
 def _keep(run: Run) -> str | None:
-    """Note the endpoint for ``--stop``; it takes the place of one that was left before."""
+    """Record the endpoint for ``--stop``; stop one that was left running before."""
     if run.endpoint is None or not run.deployed:
         return None
     note = run.wanted.work / _LEFT
@@ -200,5 +204,5 @@ def _stop(work: Path, as_json: bool) -> int:
     if as_json:
         print_json({"Stopped": left.url if left else None})
     else:
-        print(f"stopped {left.url}" if left else "no endpoint was left running")
+        print(f"stopped {left.url}" if left else "no endpoint is running")
     return 0

@@ -1,4 +1,4 @@
-"""How ``python build.py local`` shows what the table's columns were taken for."""
+"""How ``python build.py local`` shows how the table's columns were read."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.table_schema import ColumnView, TableView, chosen
+from tabular_ml_vpc.figures import counted
 
 _MOST_COLUMNS: Final = 40
 _MOST_WARNINGS: Final = 20
@@ -17,7 +18,7 @@ _PERCENT: Final = 0.0005
 
 
 def show(out: Console, view: TableView) -> None:
-    """The problem, the split, the columns, the warnings; nothing if no schema was written."""
+    """Show problem, split, columns and warnings; nothing if no schema was written."""
     if not view.columns:
         return
     out.print()
@@ -30,19 +31,20 @@ def show(out: Console, view: TableView) -> None:
     shown = chosen(view.columns, _MOST_COLUMNS)
     out.print(_columns(shown))
     if len(shown) < len(view.columns):
-        more = len(view.columns) - len(shown)
-        out.print(f"{more:,} more columns: see the report", style="dim")
+        more = counted(len(view.columns) - len(shown), "more column")
+        out.print(f"{more}: see the report", style="dim")
     for warning in view.warnings[:_MOST_WARNINGS]:
         out.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
     if len(view.warnings) > _MOST_WARNINGS:
-        out.print(f"{len(view.warnings) - _MOST_WARNINGS:,} more warnings: see the report")
+        more = counted(len(view.warnings) - _MOST_WARNINGS, "more warning")
+        out.print(f"{more}: see the report")
     out.print()
 
 
 def _columns(columns: list[ColumnView]) -> Table:
-    table = Table("column", "taken for", "written", box=None, pad_edge=False)
+    table = Table("column", "read as", "format", box=None, pad_edge=False)
     table.add_column("missing", justify="right")
-    table.add_column("odd, taken as missing")
+    table.add_column("odd, read as missing")
     table.add_column("remarks")
     for column in columns:
         style = "dim" if column.ignored else "bold" if column.is_label else ""
@@ -61,7 +63,7 @@ def _columns(columns: list[ColumnView]) -> Table:
 
 
 def missing(column: ColumnView) -> str:
-    """How many cells have no value, with their share."""
+    """The number of cells without a value, and their share."""
     if not column.missing:
         return ""
     share = column.missing_share
@@ -69,11 +71,11 @@ def missing(column: ColumnView) -> str:
 
 
 def remarks(column: ColumnView) -> Iterator[str]:
-    """What else there is to say of a column, in short."""
+    """Short remarks about a column."""
     if column.ignored:
-        yield f"not trained on: {column.ignored}"
+        yield f"not used: {column.ignored}"
     if column.marks:
-        yield f"{column.marks}: missing"
+        yield f"{column.marks}: read as missing"
     if column.candidates:
-        yield f"{column.candidates}: counted as values"
+        yield f"{column.candidates}: read as values"
     yield from column.notes

@@ -20,7 +20,7 @@ from pipeline.definition import DATA_PROFILE, QUALITY_GATE
 from pipeline.table_schema import baseline_name
 from tabular_ml_vpc.cli import local_table
 from tabular_ml_vpc.cli.console import console
-from tabular_ml_vpc.figures import figure
+from tabular_ml_vpc.figures import counted, figure
 from tabular_ml_vpc.local import runs
 from tabular_ml_vpc.local.execution import StepObserver
 from tabular_ml_vpc.local.jobs import plain_reason
@@ -47,7 +47,7 @@ _REFRESHES_A_SECOND: Final = 8
 
 @contextmanager
 def progress(run: Run, runtime: Runtime, quiet: bool) -> Iterator[StepObserver]:
-    """Give an observer that shows how the run goes; with `quiet`, one that shows nothing."""
+    """Give an observer that shows the run's progress; with `quiet`, one that shows nothing."""
     if quiet:
         yield lambda _execution, _step: None
         return
@@ -62,29 +62,32 @@ def progress(run: Run, runtime: Runtime, quiet: bool) -> Iterator[StepObserver]:
 
 
 def summary(run: Run, report: Path, kept: str | None) -> None:
-    """Show metrics, the gate's decision, what failed, the latency, and where to read on."""
+    """Show what failed, the metrics, the gate's decision, the latency, and the report's path."""
     out = console()
     out.print()
     _show_failure(out, run)
     _show_metrics(out, run)
     _show_gate(out, run)
     _show_latency(out, run)
-    _show_places(out, run, report, kept)
+    _show_paths(out, run, report, kept)
 
 
 def _introduce(out: Console, run: Run, runtime: Runtime) -> None:
     out.print(f"Run {run.execution.id} of the pipeline on {escape(run.data_name)}", style="bold")
     label = run.execution.parameters["LabelColumn"]
-    out.print(f"to predict {label!r}; files in {run.folder}", style="dim", markup=False)
+    out.print(f"Label: {label!r}; files: {run.folder}", style="dim", markup=False)
     able = runtime.abilities
     if not able.mounts:
-        out.print("This user may not mount: jobs see their folder by its own path, not /opt/ml.")
+        out.print("This user cannot mount folders: jobs use their own folder, not /opt/ml.")
     if not able.network:
-        out.print("This user may not cut the network: isolated jobs have it here.", style="yellow")
+        out.print(
+            "This user cannot isolate the network: jobs that should have none have network access.",
+            style="yellow",
+        )
 
 
 def _print_line(out: Console, run: Run, step: StepRecord) -> None:
-    """One line for a step's start, one for its end."""
+    """Print one line when a step starts and one when it ends."""
     clock = f"{run.execution.seconds:7.1f} s"
     if step.ended is None:
         out.print(f"{clock}  {step.name}: started", markup=False)
@@ -93,7 +96,7 @@ def _print_line(out: Console, run: Run, step: StepRecord) -> None:
     note = _note(step)
     text = f"{clock}  {step.name}: {word} in {step.seconds:.1f} s" + (f" ({note})" if note else "")
     out.print(text, style=style, markup=False)
-    if _read_the_table(step):
+    if _has_read_table(step):
         local_table.show(out, run.table)
 
 
@@ -109,11 +112,11 @@ class _View:
     def observe(self, _execution: ExecutionRecord, step: StepRecord) -> None:
         if step not in self._steps:
             self._steps.append(step)
-        if _read_the_table(step):
+        if _has_read_table(step):
             local_table.show(self._out, self._run.table)  # above the live table
 
     def table(self) -> Table:
-        """The steps that were started, then those to come."""
+        """The steps that have started, then the remaining ones."""
         table = Table(box=None, pad_edge=False, show_header=False)
         for step in self._steps:
             table.add_row(*self._row(step))
@@ -143,19 +146,19 @@ def _main_path(steps: list[dict[str, Any]]) -> Iterator[str]:
 
 def _outcome(step: StepRecord) -> tuple[str, str]:
     if step.kind == "Fail":
-        return "refused", "yellow"
+        return "rejected", "yellow"
     if step.kind == "Condition" and not all(gate.outcome for gate in step.gates):
         return "no", "yellow"
     return _SYMBOLS[step.status]
 
 
-def _read_the_table(step: StepRecord) -> bool:
-    """Whether the table's columns are known as of now."""
+def _has_read_table(step: StepRecord) -> bool:
+    """Whether the table's columns are now known."""
     return step.name == DATA_PROFILE.step and step.status is Status.SUCCEEDED
 
 
 def _note(step: StepRecord) -> str:
-    """What is worth knowing of a step that has ended."""
+    """A short note about a step that has ended."""
     if step.kind == "Condition":
         return "; ".join(_decision(gate) for gate in step.decisive)
     if step.kind == "Fail":
@@ -179,7 +182,7 @@ def _show_failure(out: Console, run: Run) -> None:
         return
     out.print(f"{failed.name} failed: {plain_reason(failed.failure_reason)}", style="red")
     if failed.log and failed.log.exists():
-        out.print(f"The end of its log, {failed.log}:", style="dim", markup=False)
+        out.print(f"The end of its log ({failed.log}):", style="dim", markup=False)
         for line in tail(failed.log, _LOG_LINES):
             out.print(f"  {line}", style="dim", markup=False)
     out.print()
@@ -209,31 +212,31 @@ def _show_gate(out: Console, run: Run) -> None:
         if gate.outcome:
             out.print(f"The model passed the quality gate: {name} {left} {sign} {right}.")
         else:
-            text = f"The quality gate refused the model: {name} {left} {contrary} {right}."
+            text = f"The quality gate rejected the model: {name} {left} {contrary} {right}."
             out.print(text, style="yellow")
     if run.succeeded and not run.deployed:
         status = run.execution.parameters["ApprovalStatus"]
-        out.print(f"The model was registered as {status}, and not deployed.", style="yellow")
+        out.print(f"The model was registered as {status} but not deployed.", style="yellow")
 
 
 def _show_latency(out: Console, run: Run) -> None:
     if run.smoke is None:
         return
     for latency in run.smoke.latencies:
-        rows = "1 row" if latency.rows == 1 else f"{latency.rows:,} rows"
+        requests, rows = counted(latency.requests, "request"), counted(latency.rows, "row")
         out.print(
-            f"The endpoint answered {latency.requests} requests of {rows}: "
+            f"The endpoint answered {requests} of {rows}: "
             f"p50 {latency.p50_ms:.1f} ms, p95 {latency.p95_ms:.1f} ms."
         )
 
 
-def _show_places(out: Console, run: Run, report: Path, kept: str | None) -> None:
+def _show_paths(out: Console, run: Run, report: Path, kept: str | None) -> None:
     out.print(f"Report: {report}", markup=False, soft_wrap=True)
     if kept is None or run.smoke is None:
         return
     data = run.smoke.sent.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
     request = f"curl {kept} -H 'Content-Type: text/csv' --data-binary $'{data}'"
-    out.print(f"The endpoint stays up: {kept}", markup=False, soft_wrap=True)
+    out.print(f"The endpoint is still running: {kept}", markup=False, soft_wrap=True)
     out.print(f"  {request}", markup=False, soft_wrap=True, style="dim")
     work = run.wanted.work
     option = "" if str(work) == ".build/local" else f" --work {shlex.quote(str(work))}"

@@ -1,4 +1,4 @@
-"""``python build.py logs``: what functions, jobs and the endpoint wrote, merged by time."""
+"""``python build.py logs``: the logs of functions, jobs and the endpoint, merged by time."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tabular_ml_vpc.operations.target import Target, open_target, told_in_one_li
 from tabular_ml_vpc.operations.workload import Workload
 
 _KINDS: Final = ("functions", "jobs", "endpoint")
-_COLOURS: Final = ("cyan", "magenta", "yellow", "green", "blue", "red")
+_COLORS: Final = ("cyan", "magenta", "yellow", "green", "blue", "red")
 _FOLLOW_SECONDS: Final = 3.0
 _LATENESS_SECONDS: Final = 60
-"""CloudWatch shows a line up to this late; it is asked for again, and shown once."""
+"""A line can appear in CloudWatch this much later: such lines are read again, and shown once."""
 
 
 @click.command(
@@ -39,17 +39,17 @@ python build.py logs --containing error --json
     default="1h",
     show_default=True,
     metavar="TIME",
-    help="How far back: 30min, 2h, 1d, or a time such as 2026-11-24T18:00.",
+    help="How far back to look: 30min, 2h, 1d, or a time such as 2026-11-24T18:00.",
 )
 @click.option(
     "--source",
     "kinds",
     type=click.Choice(_KINDS),
     multiple=True,
-    help="Only these; may be given again.",
+    help="Only show this source; repeatable.",
 )
-@click.option("--containing", default="", metavar="TEXT", help="Only lines with this text.")
-@click.option("--follow", is_flag=True, help="Go on until Ctrl-C.")
+@click.option("--containing", default="", metavar="TEXT", help="Only show lines with this text.")
+@click.option("--follow", is_flag=True, help="Keep showing new lines until Ctrl-C.")
 @target_options
 @json_option
 def command(
@@ -62,12 +62,12 @@ def command(
     stack_name: str,
     as_json: bool,
 ) -> None:
-    """Show the logs of the stack's functions, of the pipeline's jobs and of the endpoint.
+    """Show the logs of the stack's functions, the pipeline's jobs and the endpoint.
 
-    With --json: one object a line.
+    With --json, prints one object per line.
     """
     since = logs.since(begin, logs.now())
-    show = _json_line if as_json else _Shown()
+    show = _json_line if as_json else _Printer()
     with told_in_one_line():
         target = open_target(profile, region, stack_name)
         any_line = False
@@ -75,13 +75,13 @@ def command(
             any_line = True
             show(line)
     if not any_line and not as_json:
-        click.echo(f"No lines since {since:%Y-%m-%d %H:%M %Z}.", err=True)
+        click.echo(f"No log lines since {since:%Y-%m-%d %H:%M %Z}.", err=True)
 
 
 def _lines(
     target: Target, kinds: tuple[str, ...], since: datetime, containing: str, follow: bool
 ) -> Iterator[LogLine]:
-    """Yield lines as they come, each once; sources that appear meanwhile are found."""
+    """Yield each new line once; include sources that appear in the meantime."""
     node = stacks.tree(target, stacks.need(target))
     shown: set[LogLine] = set()
     while True:
@@ -101,18 +101,18 @@ def _json_line(line: LogLine) -> None:
     print(json.dumps(found), flush=True)
 
 
-class _Shown:
-    """Prints lines, each source in a colour of its own."""
+class _Printer:
+    """Prints lines, each source in its own color."""
 
     def __init__(self) -> None:
         self._out = console()
-        self._colours: dict[str, str] = {}
+        self._colors: dict[str, str] = {}
 
     def __call__(self, line: LogLine) -> None:
         """Print one line."""
-        number = len(self._colours)
-        colour = self._colours.setdefault(line.source, _COLOURS[number % len(_COLOURS)])
+        number = len(self._colors)
+        color = self._colors.setdefault(line.source, _COLORS[number % len(_COLORS)])
         text = Text(f"{line.time:%H:%M:%S.%f}"[:-3], style="dim")
-        text.append(f"  {line.source}", style=colour)
+        text.append(f"  {line.source}", style=color)
         text.append(f"  {line.text}")
         self._out.print(text, soft_wrap=True)

@@ -13,12 +13,14 @@ from tabular_ml_vpc.operations.target import open_target, told_in_one_line
 @click.command(
     epilog="""\b
 python build.py open                 as the stack's only user profile
-python build.py open ada             as one of several
+python build.py open ada             as the user profile ada
 python build.py open --print         only print the address, for another browser
 """
 )
 @click.argument("user_profile", metavar="[PROFILE]", required=False)
-@click.option("--print", "only_print", is_flag=True, help="Print the address; open nothing.")
+@click.option(
+    "--print", "only_print", is_flag=True, help="Print the address instead of opening it."
+)
 @target_options
 @json_option
 def command(
@@ -29,10 +31,10 @@ def command(
     stack_name: str,
     as_json: bool,
 ) -> None:
-    """Open Studio in the browser, as the user profile PROFILE.
+    """Open Studio in the browser as the user profile PROFILE.
 
-    Your credentials need sagemaker:CreatePresignedDomainUrl on that profile. The address is good
-    for five minutes, and for whoever has it: do not hand it on.
+    Your credentials need sagemaker:CreatePresignedDomainUrl on that profile. The address works for
+    five minutes, for anyone who has it: do not share it.
     """
     with told_in_one_line():
         target = open_target(profile, region, stack_name)

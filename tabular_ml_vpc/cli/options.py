@@ -1,4 +1,4 @@
-"""Options that commands share; each adds one argument to the command's function.
+"""Options that several commands share; each adds one argument to the command's function.
 
 ``--config`` gives ``config: Path | None`` (see ``generator.settings.read``), ``--json`` gives
 ``as_json: bool``, and ``target_options`` gives ``profile: str | None``, ``region: str | None`` and
@@ -19,22 +19,22 @@ config_option = click.option(
     "--config",
     type=click.Path(path_type=Path),
     metavar="FILE.toml",
-    help="Settings; docs/settings.example.toml says which there are.",
+    help="Settings; docs/settings.example.toml lists them all.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 DEFAULT_STACK: Final = operations.DEFAULT_STACK
-yes_option = click.option("--yes", is_flag=True, help="Ask nothing: the answer is yes.")
+yes_option = click.option("--yes", is_flag=True, help="Skip all prompts.")
 
 _TARGET: Final = (
-    click.option("--profile", metavar="NAME", help="Profile of the AWS configuration."),
+    click.option("--profile", metavar="NAME", help="Profile in your AWS configuration."),
     click.option("--region", metavar="REGION", help="AWS region, such as eu-west-1."),
     click.option(
         "--stack-name",
         metavar="NAME",
         default=DEFAULT_STACK,
         show_default=True,
-        help="The root stack.",
+        help="Name of the root stack.",
     ),
 )
 
@@ -43,17 +43,17 @@ _SOURCE: Final = (
     click.option(
         "--mode",
         type=click.Choice(_MODES),
-        help="dev: everything goes with the stack; prod: data, key and logs stay. By default the "
-        "stack's own, dev for a new one.",
+        help="dev: everything is deleted with the stack; prod: data, key and logs are kept. "
+        "Default: the stack's current mode, or dev for a new stack.",
     ),
     click.option(
         "--parameters",
         type=click.Path(path_type=Path),
         metavar="FILE.json",
-        help="Values of the root template's parameters.",
+        help="File with values for the root template's parameters.",
     ),
     click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a parameter."),
-    click.option("--bucket", metavar="NAME", help="Upload to this bucket instead of our own."),
+    click.option("--bucket", metavar="NAME", help="Upload to this bucket, not the default one."),
 )
 
 

@@ -1,4 +1,4 @@
-"""``python build.py outputs``: what a stack gives to people: names, addresses, commands."""
+"""``python build.py outputs``: a stack's outputs: names, addresses, commands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tabular_ml_vpc.operations.target import open_target, told_in_one_line
 @click.command(
     epilog="""\b
 python build.py outputs
-python build.py outputs DataBucket           the value alone, for scripts
+python build.py outputs DataBucket           only the value, for scripts
 python build.py outputs --json
 """
 )
@@ -31,7 +31,7 @@ def command(
         stack = stacks.need(open_target(profile, region, stack_name))
     if name is not None and name not in stack.outputs:
         known = ", ".join(sorted(stack.outputs)) or "none yet"
-        raise UsageError(f"NAME: got {name!r}: no such output; there are: {known}")
+        raise UsageError(f"NAME: unknown output {name!r}; known outputs: {known}")
     if as_json:
         print_json(stack.outputs[name] if name else dict(stack.outputs))
     elif name:
@@ -43,7 +43,7 @@ def command(
 def _show(outputs: object, descriptions: object) -> None:
 
     assert isinstance(outputs, dict) and isinstance(descriptions, dict)  # noqa: S101, PT018
-    table = Table("output", "value", "what it is", box=None, pad_edge=False)
+    table = Table("output", "value", "description", box=None, pad_edge=False)
     for key, value in outputs.items():
         table.add_row(key, Text(value, overflow="fold"), Text(descriptions[key], style="dim"))
     console().print(table)

@@ -1,4 +1,4 @@
-"""``python build.py pipeline``: the pipeline's graph, and what is wrong with its definition."""
+"""``python build.py pipeline``: the pipeline's graph, and errors in its definition."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from tabular_ml_vpc.cli.options import json_option
 def command(as_json: bool) -> int:
     """Draw the pipeline, list each step's inputs and outputs, and check the definition.
 
-    With --json: the compiled definition, as a deployment would create it but for the names of its
-    example. Ends with 1 if the definition has faults.
+    With --json, prints the compiled definition that a deployment would create, but with example
+    names. Exits with status 1 if the definition has errors.
     """
     definition = build(example.environment())
     faults = validate(definition)
@@ -35,7 +35,9 @@ def command(as_json: bool) -> int:
             click.echo(str(fault), err=True)
     else:
         _show(definition)
-        click.echo("\n".join(map(str, faults)) or "No faults: it fits the SageMaker API.")
+        click.echo(
+            "\n".join(map(str, faults)) or "No errors: the definition fits the SageMaker API."
+        )
     return 1 if faults else 0
 
 
@@ -52,7 +54,7 @@ def _show(definition: dict[str, Any]) -> None:
 
 
 def _tree(nodes: list[OutlineNode]) -> Tree:
-    """The graph as a tree: each step hangs on the last of those that it waits for."""
+    """The graph as a tree: each step is below the last step that it waits for."""
     root = Tree("Start", guide_style="dim")
     _grow(root, nodes)
     return root

@@ -18,32 +18,32 @@ from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, open_pip
 from tabular_ml_vpc.operations.target import open_target, told_in_one_line
 
 THRESHOLD: Final = "QualityThreshold"
-_LOOKED_AT: Final = 20
-"""So many of the newest runs are looked at for one in progress."""
+_NEWEST: Final = 20
+"""How many of the newest runs are searched for one in progress."""
 _NAME: Final = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,81}")
-"""What the service takes as a name: "API_StartPipelineExecution"."""
+"""A valid display name, from "API_StartPipelineExecution"."""
 
 
 @click.command(
     epilog="""\b
 python build.py run
 python build.py run --set ModelFamilies=GBM --set TimeLimitSeconds=60
-python build.py run --set QualityThreshold=0.99      see the gate refuse
-python build.py run --no-wait                        start it, and go on with your work
-python build.py run --follow                         look at the newest run again
+python build.py run --set QualityThreshold=0.99      see the gate reject a model
+python build.py run --no-wait                        start a run without waiting for it
+python build.py run --follow                         follow the newest run
 """
 )
 @click.option(
     "--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a pipeline parameter."
 )
-@click.option("--name", metavar="TEXT", help="A name for this run, shown in Studio and history.")
-@click.option("--wait/--no-wait", default=True, help="Follow the run to its end (the default).")
+@click.option("--name", metavar="TEXT", help="Name of this run, shown in Studio and in history.")
+@click.option("--wait/--no-wait", default=True, help="Wait until the run has ended (the default).")
 @click.option(
     "--follow",
     is_flag=False,
     flag_value="latest",
     metavar="[ID]",
-    help="Start nothing: follow the newest run, or the one of this id.",
+    help="Start nothing: follow the newest run, or the run with this ID.",
 )
 @target_options
 @json_option
@@ -59,14 +59,15 @@ def command(
 ) -> int:
     """Start the pipeline: preprocess, train, evaluate, gate, register, deploy.
 
-    Follows the steps until the endpoint serves the model. Ends with 1 if the gate refuses the
-    model, a step fails or the run is stopped. Ctrl-C ends the watching, not the run.
+    Follows the steps until the endpoint serves the model. Exits with status 1 if the gate rejects
+    the model, a step fails or the run is stopped. After Ctrl-C, the run continues.
     """
     if follow is not None and (pairs or name or not wait):
-        raise click.UsageError("--follow starts nothing: no --set, --name or --no-wait with it")
+        raise click.UsageError("--follow cannot be combined with --set, --name or --no-wait")
     if name is not None and not _NAME.fullmatch(name):
         raise UsageError(
-            f"--name: got {name!r}: at most 82 letters, digits and hyphens between them are allowed"
+            f"--name: {name!r} is not a valid name: use at most 82 letters and digits, and hyphens "
+            "between them"
         )
     with told_in_one_line():
         pipeline = open_pipeline(open_target(profile, region, stack_name))
@@ -74,22 +75,22 @@ def command(
             return _follow(pipeline, pipeline.find(follow), as_json)
         arn = _start(pipeline, pairs, name)
         if not wait:
-            return _tell_start(pipeline, arn, as_json)
+            return _show_start(pipeline, arn, as_json)
         return _follow(pipeline, arn, as_json)
 
 
 def _start(pipeline: DeployedPipeline, pairs: tuple[str, ...], name: str | None) -> str:
 
-    _refuse_overlap(pipeline)
+    _check_overlap(pipeline)
     declared = pipeline.definition.get("Parameters", [])
     given = parse_settings(pairs, pipeline.definition)
     _check_threshold(given, declared)
     return pipeline.start(given, name)
 
 
-def _refuse_overlap(pipeline: DeployedPipeline) -> None:
-    """Refuse to start a run beside another one: both would deploy to the same endpoint."""
-    running = [one for one in pipeline.newest(_LOOKED_AT) if one.running]
+def _check_overlap(pipeline: DeployedPipeline) -> None:
+    """Raise if another run is in progress: both would deploy to the same endpoint."""
+    running = [run for run in pipeline.newest(_NEWEST) if run.running]
     if running:
         identity, options = running[0].id, pipeline.target.options()
         raise CommandError(
@@ -100,23 +101,23 @@ def _refuse_overlap(pipeline: DeployedPipeline) -> None:
 
 
 def _check_threshold(given: dict[str, Any], declared: list[dict[str, Any]]) -> None:
-    """Refuse now what the gate would refuse after the training: a lower threshold than agreed."""
-    least = next((one["DefaultValue"] for one in declared if one["Name"] == THRESHOLD), None)
-    wanted = given.get(THRESHOLD)
-    if wanted is not None and least is not None and wanted < least:
+    """Reject a threshold below the deployment's now; the gate would do so after the training."""
+    least = next((item["DefaultValue"] for item in declared if item["Name"] == THRESHOLD), None)
+    value = given.get(THRESHOLD)
+    if value is not None and least is not None and value < least:
         raise UsageError(
-            f"--set: got {THRESHOLD}={wanted}: at least {least} is allowed, the deployment's own "
-            f"threshold; to lower it, deploy with --set {THRESHOLD}={wanted}"
+            f"--set: {THRESHOLD}={value} is too low: it must be at least {least}, the threshold of "
+            f"the deployment; to lower that, deploy with --set {THRESHOLD}={value}"
         )
 
 
-def _tell_start(pipeline: DeployedPipeline, arn: str, as_json: bool) -> int:
+def _show_start(pipeline: DeployedPipeline, arn: str, as_json: bool) -> int:
     identity = arn.rpartition("/")[2]
     if as_json:
         print_json({"id": identity, "arn": arn, "pipeline": pipeline.name})
     else:
         print(f"started execution {identity}")
-        print(f"follow it: python build.py run --follow {identity}{pipeline.target.options()}")
+        print(f"follow it with: python build.py run --follow {identity}{pipeline.target.options()}")
     return 0
 
 
@@ -129,7 +130,7 @@ def _follow(pipeline: DeployedPipeline, arn: str, as_json: bool) -> int:
         with run_view.following(out, pipeline) as observe:
             done = pipeline.follow(arn, observe)
     except KeyboardInterrupt:
-        _say_how_to_go_on(pipeline, identity)
+        _show_next_commands(pipeline, identity)
         raise
     findings = results.findings(pipeline, done)
     problem = deployed.problem(pipeline, done)
@@ -140,10 +141,10 @@ def _follow(pipeline: DeployedPipeline, arn: str, as_json: bool) -> int:
     return 0 if done.status == "Succeeded" and not problem else 1
 
 
-def _say_how_to_go_on(pipeline: DeployedPipeline, identity: str) -> None:
+def _show_next_commands(pipeline: DeployedPipeline, identity: str) -> None:
 
     options = pipeline.target.options()
     say(
-        f"The run goes on by itself. `python build.py run --follow {identity}{options}` follows "
-        f"it, `python build.py stop {identity}{options}` stops it."
+        f"The run continues. Follow it with `python build.py run --follow {identity}{options}`, or "
+        f"stop it with `python build.py stop {identity}{options}`."
     )

@@ -1,4 +1,4 @@
-"""How a run of the pipeline looks: a live tree on a terminal, a line a change elsewhere."""
+"""How a pipeline run is shown: a live tree on a terminal, one line per change elsewhere."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _SHOWN_METRICS: Final = 3
 
 @dataclass
 class Notes:
-    """What is worth a note beside each step; the metrics are read once they are there."""
+    """The notes beside the steps; the metrics are read as soon as they exist."""
 
     pipeline: DeployedPipeline
     with_log: bool
@@ -51,7 +51,7 @@ class Notes:
     _read: set[str] = field(default_factory=set)
 
     def learn(self, execution: Execution) -> None:
-        """Read what came since the last look: the metrics, and the last line of a job's log."""
+        """Read what is new: the metrics, and the last line of a job's log."""
         for step in execution.steps:
             ended = f"{step.name} {step.outcome}"
             about = step.name in (EVALUATION.step, QUALITY_GATE) and step.status == "Succeeded"
@@ -63,10 +63,10 @@ class Notes:
                 self._lines[step.name] = last[0] if last else ""
 
     def of(self, step: StepProgress) -> str:
-        """The note beside a step, in one line."""
+        """The note beside a step, on one line."""
         if step.status == "Failed":
-            refusal = "the model was not registered or deployed"
-            return refusal if step.kind == "Fail" else plain_reason(step.reason)
+            rejection = "the model was not registered or deployed"
+            return rejection if step.kind == "Fail" else plain_reason(step.reason)
         if step.ended is None:
             return self._lines.get(step.name, "")
         if step.name == EVALUATION.step:
@@ -87,13 +87,13 @@ def metrics_in_short(findings: RunResults) -> str:
 
 
 def _worth_a_note(metric: str) -> bool:
-    """Whether it is not another one with another sign, or squared."""
+    """Whether the metric is more than another one negated or squared."""
     return not metric.startswith("neg_") and metric != "mse"
 
 
 @contextmanager
 def following(out: Console, pipeline: DeployedPipeline) -> Iterator[RunObserver]:
-    """Give an observer for `Pipeline.follow` that shows how an execution goes."""
+    """Give an observer for `DeployedPipeline.follow` that shows an execution's progress."""
     if not out.is_terminal:
         yield _RunLines(out, Notes(pipeline, with_log=False)).observe
         return
@@ -103,14 +103,14 @@ def following(out: Console, pipeline: DeployedPipeline) -> Iterator[RunObserver]
 
 
 class _Live:
-    """The tree of the definition's steps; those in the gate's branch hang below the gate."""
+    """The tree of the definition's steps; those in the gate's branches are below the gate."""
 
     def __init__(self, steps: list[dict[str, Any]], notes: Notes, pipeline: str) -> None:
         self._steps, self._notes, self._pipeline = steps, notes, pipeline
         self._execution: Execution | None = None
 
     def observe(self, execution: Execution) -> None:
-        """Take in how the execution stands."""
+        """Note the state of the execution."""
         self._notes.learn(execution)
         self._execution = execution
 
@@ -149,24 +149,24 @@ class _Live:
 
 
 class _RunLines:
-    """One line for each step's beginning and one for its end."""
+    """Prints one line when a step starts and one when it ends."""
 
     def __init__(self, out: Console, notes: Notes) -> None:
         self._out, self._notes = out, notes
-        self._told: set[tuple[str, bool]] = set()
+        self._shown: set[tuple[str, bool]] = set()
 
     def observe(self, execution: Execution) -> None:
         """Print what is new."""
         self._notes.learn(execution)
         for step in execution.steps:
-            self._tell(execution, step, False)
+            self._show(execution, step, False)
             if step.ended is not None:
-                self._tell(execution, step, True)
+                self._show(execution, step, True)
 
-    def _tell(self, execution: Execution, step: StepProgress, ended: bool) -> None:
-        if (step.name, ended) in self._told:
+    def _show(self, execution: Execution, step: StepProgress, ended: bool) -> None:
+        if (step.name, ended) in self._shown:
             return
-        self._told.add((step.name, ended))
+        self._shown.add((step.name, ended))
         when = step.ended if ended and step.ended else step.started
         clock = f"{(when - execution.started).total_seconds():7.1f} s"
         if not ended:
@@ -174,8 +174,8 @@ class _RunLines:
             return
         word, style = _word(step)
         note = self._notes.of(step)
-        told = f"{clock}  {step.name}: {word} in {duration(step.seconds)}"
-        self._print(told + (f" ({short(note)})" if note else ""), style)
+        text = f"{clock}  {step.name}: {word} in {duration(step.seconds)}"
+        self._print(text + (f" ({short(note)})" if note else ""), style)
 
     def _print(self, text: str, style: str) -> None:
         self._out.print(text, style=style, markup=False, soft_wrap=True)
@@ -183,7 +183,7 @@ class _RunLines:
 
 def _word(step: StepProgress) -> tuple[str, str]:
     if step.kind == "Fail":
-        return "Refused", "yellow"
+        return "Rejected", "yellow"
     if step.kind == "Condition" and step.outcome:
         return ("Yes", "green") if step.outcome.lower() == "true" else ("No", "yellow")
     return step.status, _STYLES.get(step.status, "")
@@ -196,9 +196,9 @@ def show_end(
     findings: RunResults,
     problem: str = "",
 ) -> None:
-    """Show metrics, the gate's decision, what failed with the end of its log, or the endpoint.
+    """Show the metrics, the gate's decision, and the failed step with its log or the endpoint.
 
-    ``problem`` says why the endpoint does not serve the run's model though it was deployed.
+    ``problem`` says why the endpoint does not serve the run's model although it was deployed.
     """
     took = duration(execution.seconds)
     style = _STYLES.get(execution.status, "")
@@ -235,7 +235,7 @@ def _show_decision(out: Console, findings: RunResults) -> None:
     if decision is not None and decision.passed:
         out.print(f"The model passed the quality gate: {decision}.", markup=False)
     else:
-        text = f"The quality gate refused the model: {decision}."
+        text = f"The quality gate rejected the model: {decision}."
         out.print(text, style="yellow", markup=False)
 
 
@@ -243,16 +243,16 @@ def _show_failure(out: Console, pipeline: DeployedPipeline, execution: Execution
     step = execution.failed_step
     if step is None:
         if execution.status == "Failed":
-            out.print(f"It failed: {execution.reason}", style="red", markup=False)
+            out.print(f"The run failed: {execution.reason}", style="red", markup=False)
         return
     if step.kind == "Fail":
-        out.print("Nothing was registered or deployed; what serves stays as it is.")
+        out.print("Nothing was registered or deployed; the endpoint is unchanged.")
         return
-    told = Text(f"{step.name} failed: {plain_reason(step.reason)}", style="red")
-    out.print(told, soft_wrap=True)
+    text = Text(f"{step.name} failed: {plain_reason(step.reason)}", style="red")
+    out.print(text, soft_wrap=True)
     lines = job_log.end(pipeline.target, step, _LOG_LINES)
     if lines:
-        out.print(f"The end of its log, {job_log.place(step)}:", style="dim", markup=False)
+        out.print(f"The end of its log ({job_log.place(step)}):", style="dim", markup=False)
         for line in lines:
             out.print(Text(f"  {line}", style="dim"), soft_wrap=True)
 
@@ -264,17 +264,18 @@ def _show_endpoint(out: Console, pipeline: DeployedPipeline, execution: Executio
         return
     options = pipeline.target.options()
     out.print(f"The endpoint {deployed.made_name} serves this model.", markup=False)
-    out.print(f"Ask it: python build.py invoke --file ROWS.csv{options}", markup=False)
+    command = f"python build.py invoke --file ROWS.csv{options}"
+    out.print(f"Get predictions: {command}", markup=False)
 
 
 def _show_registered(out: Console, pipeline: DeployedPipeline, execution: Execution) -> None:
-    """Say why a run that ended well did not deploy its model."""
+    """Explain why a successful run did not deploy its model."""
     registered = execution.made("RegisterModel")
     if registered is None or execution.status != "Succeeded":
         return
     status = pipeline.parameters(execution.arn).get("ApprovalStatus", "")
     out.print(
-        f"The model was registered as version {registered.made_name} ({status}), and not deployed: "
+        f"The model was registered as version {registered.made_name} ({status}) but not deployed: "
         "only a run with ApprovalStatus=Approved deploys its model.",
         style="yellow",
         markup=False,
@@ -331,5 +332,5 @@ def _step_json(step: StepProgress) -> dict[str, Any]:
 
 
 def style_of(status: str) -> str:
-    """The colour of a status."""
+    """The color of a status."""
     return _STYLES.get(status, "")

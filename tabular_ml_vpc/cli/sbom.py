@@ -1,4 +1,4 @@
-"""``python build.py sbom``: the bill of materials, and the licences of what is shipped."""
+"""``python build.py sbom``: the bill of materials, and the licenses of what is shipped."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ OUTPUT = "dist/sbom.cdx.json"
 @click.command
 @json_option
 def command(as_json: bool) -> int:
-    """Write dist/sbom.cdx.json (CycloneDX) and docs/licences.md; with --json: print the former.
+    """Write dist/sbom.cdx.json (CycloneDX) and docs/licences.md; with --json, print the former.
 
-    The bill holds the zips with their hashes, the libraries in them, and every requirement that
-    builds and tests. The library that writes it is installed by `setup checkers`.
+    The bill of materials lists the zips with their hashes, the libraries in them, and every
+    requirement of the build and the tests. It needs a library that `setup checkers` installs.
     """
     bill = supply.bill_of_materials()
     if as_json:
@@ -25,5 +25,5 @@ def command(as_json: bool) -> int:
         return 0
     write(REPOSITORY / OUTPUT, bill.encode())
     write(supply.LICENCES, supply.licences().encode())
-    click.echo(f"{OUTPUT} and {supply.LICENCES.relative_to(REPOSITORY)} are written")
+    click.echo(f"wrote {OUTPUT} and {supply.LICENCES.relative_to(REPOSITORY)}")
     return 0

@@ -1,4 +1,4 @@
-"""``python build.py setup``: install what some commands need beside this one."""
+"""``python build.py setup``: install what some commands need besides the main environment."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ python build.py setup checkers            for `audit` and `sbom`
 @click.command(epilog=_EXAMPLES)
 @click.argument("environment", type=click.Choice(ENVIRONMENTS))
 def command(environment: str) -> int:
-    """Install the packages that ENVIRONMENT needs into a folder .venv-* here.
+    """Install the packages that ENVIRONMENT needs, in a .venv-* folder here.
 
-    In a checkout, `make ENVIRONMENT` does the same. Every package's hash is checked.
+    In a checkout, `make ENVIRONMENT` does the same. The hash of every package is checked.
     """
     script = SOURCES / "requirements/setup.sh"
     return subprocess.run(["bash", script, environment, REPOSITORY], check=False).returncode  # noqa: S603, S607 - our own script

@@ -1,4 +1,4 @@
-"""``python build.py site``: one page for reviewers, which needs nothing but itself."""
+"""``python build.py site``: one self-contained page for reviewers."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ python build.py site --mode prod --config mine.toml --output review.html
     type=click.Choice(["dev", "prod"]),
     default="dev",
     show_default=True,
-    help="Which set of templates.",
+    help="Set of templates to show.",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE.html",
-    help="Where to write instead of dist/site.html.",
+    help="File to write, instead of dist/site.html.",
 )
 @json_option
 def command(config: Path | None, mode: str, output: Path | None, as_json: bool) -> None:
-    """Write a page for reviewers: pictures, parameters, resources, rights, cost and checks.
+    """Write a page for reviewers: diagrams, parameters, resources, permissions, cost and checks.
 
-    One HTML file without anything from elsewhere: it can be mailed, or kept with a change.
+    The page is one self-contained HTML file: you can mail it, or attach it to a change.
     """
     text = page(content(read(config), Mode(mode))).encode()
     path = output or REPOSITORY / DIST / "site.html"

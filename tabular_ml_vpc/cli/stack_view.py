@@ -1,4 +1,4 @@
-"""How an operation on stacks looks: a live tree on a terminal, plain lines elsewhere."""
+"""How a stack operation is shown: a live tree on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _SILENCE: Final = timedelta(seconds=60)
 _WIDE: Final = 200
 
 Totals = Mapping[str, int]
-"""Number of resources by nested stack's logical id; the root's is under ``""``."""
+"""Number of resources by nested stack's logical ID; the root's is under ``""``."""
 
 
 def console(to_stderr: bool = False) -> Console:
-    """Return a console; colours appear on a terminal only."""
+    """Return a console; only a terminal has colors."""
     found = Console(stderr=to_stderr, highlight=False)
     return found if found.is_terminal else Console(stderr=to_stderr, highlight=False, width=_WIDE)
 
 
 @contextmanager
 def following(out: Console, totals: Totals, verbose: bool = False) -> Iterator[OperationObserver]:
-    """Give an observer for ``Operation.follow`` that shows what happens on the console."""
+    """Give an observer for ``StackOperation.follow`` that shows what happens on the console."""
     if not out.is_terminal:
         yield _Lines(out, verbose).observe
         return
@@ -51,7 +51,7 @@ def following(out: Console, totals: Totals, verbose: bool = False) -> Iterator[O
 
 @contextmanager
 def drawn(out: Console, render: Callable[[], RenderableType]) -> Iterator[None]:
-    """Draw what ``render`` gives, again and again; the last state stays on the terminal."""
+    """Keep drawing what ``render`` returns; the last state remains on the terminal."""
     with Live(
         get_renderable=render,
         console=out,
@@ -69,7 +69,7 @@ def _now() -> datetime:
 
 
 class _Tree:
-    """The live tree of the stacks; a stack that has ended is one line."""
+    """The live tree of the stacks."""
 
     def __init__(self, totals: Totals, now: Callable[[], datetime] = _now) -> None:
         self.progress = Progress()
@@ -77,7 +77,7 @@ class _Tree:
         self._skew: timedelta | None = None
 
     def observe(self, events: list[StackEvent]) -> None:
-        """Take new events in; the first one tells how far this clock is off AWS's."""
+        """Add new events; the first one shows how far this clock differs from that of AWS."""
         self.progress.learn(events)
         for event in events:
             if self._skew is None:
@@ -86,7 +86,7 @@ class _Tree:
 
     def render(self) -> Tree | Text:
         """Return the tree as it is now."""
-        roots = [one for one in self.progress.stacks.values() if one.parent is None]
+        roots = [stack for stack in self.progress.stacks.values() if stack.parent is None]
         if not roots:
             return Text("waiting for CloudFormation's first event", style="dim")
         return self._branch(roots[0], is_root=True)
@@ -121,7 +121,7 @@ class _Tree:
 
 
 def _worth_showing(stack: StackProgress) -> list[ResourceProgress]:
-    """Return what has failed and what is at work; nested stacks have branches of their own."""
+    """Return what failed and what is in progress; nested stacks have their own branches."""
     steps = [step for step in stack.steps.values() if not step.type.endswith("::Stack")]
     failed = [step for step in steps if step.failed]
     running = [step for step in steps if step.ended is None]
@@ -129,7 +129,7 @@ def _worth_showing(stack: StackProgress) -> list[ResourceProgress]:
 
 
 class _Lines:
-    """One line for each stack's beginning and end and for each failure; a sign of life if not."""
+    """Prints a line when a stack starts, ends or fails, and a sign of life after a minute."""
 
     def __init__(self, out: Console, verbose: bool, now: Callable[[], datetime] = _now) -> None:
         self._out, self._verbose, self._now = out, verbose, now
@@ -143,17 +143,17 @@ class _Lines:
         for event in events:
             self._began = self._began or event.time
             self._progress.add(event)
-            if self._is_told(event):
-                self._tell(event)
+            if self._is_shown(event):
+                self._show(event)
         if self._now() - self._spoke > _SILENCE:
             self._sign_of_life()
 
-    def _is_told(self, event: StackEvent) -> bool:
+    def _is_shown(self, event: StackEvent) -> bool:
         if event.of_nested_stack:
             return event.status.endswith("_FAILED")
         return event.of_stack_itself or event.status.endswith("_FAILED") or self._verbose
 
-    def _tell(self, event: StackEvent) -> None:
+    def _show(self, event: StackEvent) -> None:
         stack = self._progress.stacks.get(event.stack_id)
         inside = stack.title if stack and stack.parent else ""
         place = (
@@ -172,7 +172,7 @@ class _Lines:
             if step.ended is None and not step.type.endswith("::Stack")
         ]
         self._print(
-            f"           still at work: {', '.join(waiting[:_SHOWN_STEPS]) or 'waiting'}", ""
+            f"           still in progress: {', '.join(waiting[:_SHOWN_STEPS]) or 'the stack'}", ""
         )
 
     def _print(self, text: str, status: str) -> None:
@@ -181,7 +181,7 @@ class _Lines:
 
 
 def style_of(status: str) -> str:
-    """Return the colour of a status."""
+    """Return the color of a status."""
     if status.endswith("_FAILED"):
         return "red"
     if "ROLLBACK" in status:
@@ -192,7 +192,7 @@ def style_of(status: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a length of time for people."""
+    """Write a duration for people."""
     if seconds < 60:  # noqa: PLR2004 - a minute
         return f"{max(seconds, 0):.0f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -200,11 +200,11 @@ def duration(seconds: float) -> str:
 
 
 def short(reason: str) -> str:
-    """Return a reason in one line of bearable length."""
+    """Return a reason on one line, shortened if it is long."""
     text = plain(reason)
     return text if len(text) <= _REASON_CHARACTERS else text[: _REASON_CHARACTERS - 1] + "…"
 
 
 def say(text: str) -> None:
-    """Print one line for people to standard error, where programs do not read."""
+    """Print one line to standard error: it is for people, not for programs."""
     print(text, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""``python build.py status``: the stacks, the pipeline, the endpoint and Studio at one glance."""
+"""``python build.py status``: the stacks, the pipeline, the endpoint and Studio at a glance."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tabular_ml_vpc.cli import stack_view
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.options import json_option, target_options
 from tabular_ml_vpc.cli.stack_view import style_of
+from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations import deployment, stacks
 from tabular_ml_vpc.operations.operation import StackOperation, first_cause, past_events
 from tabular_ml_vpc.operations.runs import deployed
@@ -26,19 +27,19 @@ from tabular_ml_vpc.operations.workload import Workload
 @click.command(
     epilog="""\b
 python build.py status
-python build.py status --watch               follow an operation that runs
+python build.py status --watch               follow the operation in progress
 python build.py status --json
 """
 )
-@click.option("--watch", is_flag=True, help="Follow the operation that runs until it ends.")
+@click.option("--watch", is_flag=True, help="Follow the operation in progress until it ends.")
 @target_options
 @json_option
 def command(
     watch: bool, profile: str | None, region: str | None, stack_name: str, as_json: bool
 ) -> int:
-    """Show the stack, those nested in it, the last run, the endpoint and Studio.
+    """Show the stack, its nested stacks, the last run, the endpoint and Studio.
 
-    Ends with 1 if the stack is stuck: it takes no update before it is mended.
+    Exits with status 1 if the stack is stuck: it must be repaired before it can be updated.
     """
     with told_in_one_line():
         target = open_target(profile, region, stack_name)
@@ -64,7 +65,7 @@ def _watch(target: Target, node: StackNode, as_json: bool) -> StackNode:
 
 
 def _read(target: Target, node: StackNode, workload: Workload) -> dict[str, Any]:
-    """Return everything that is shown, as plain values."""
+    """Return everything to show, as plain values."""
     execution = next(iter(workload.executions(1)), None)
     endpoint = workload.endpoint_status()
     apps, spaces = len(workload.apps()), len(workload.spaces())
@@ -105,20 +106,20 @@ def _stack(node: StackNode) -> dict[str, Any]:
         "title": node.title,
         "status": node.stack.status,
         "changed": changed.isoformat(),
-        "resources": dict(Counter(one.status for one in node.resources)),
+        "resources": dict(Counter(resource.status for resource in node.resources)),
         "nested": [_stack(child) for child in node.children],
     }
 
 
 def _problem(target: Target, node: StackNode) -> dict[str, str] | None:
-    """Return why a stack is stuck, and what mends it."""
+    """Return why a stack is stuck, and how to repair it."""
     problem = deployment.blocked(node.stack)
     rolled_back = node.stack.status == "UPDATE_ROLLBACK_COMPLETE"
     if not rolled_back and (problem is None or not problem.mend):
         return None
     cause = first_cause(past_events(target, node.stack.id))
     return {
-        "reason": problem.reason if problem else "its last update failed and was taken back",
+        "reason": problem.reason if problem else "its last update failed and was rolled back",
         "cause": f"{cause.place}: {cause.reason}" if cause else "",
         "command": f"python build.py deploy --mend{target.options()}" if problem else "",
     }
@@ -132,20 +133,22 @@ def _show(target: Target, node: StackNode, found: dict[str, Any]) -> None:
     execution = found["last_execution"]
     last = f"{execution['status']} (started {execution['started']})" if execution else "none yet"
     endpoint, studio = found["endpoint"], found["studio"]
-    there = endpoint["status"] or "not there; a run that passes the gate makes it"
+    state = endpoint["status"] or "not created yet; a run that passes the gate creates it"
     out.print(f"pipeline  {found['pipeline'] or 'none'}; last run: {last}", markup=False)
-    out.print(f"endpoint  {endpoint['name'] or 'none'}: {there}", markup=False)
+    out.print(f"endpoint  {endpoint['name'] or 'none'}: {state}", markup=False)
     if endpoint["problem"]:
-        out.print(f"Of note: {endpoint['problem']}.", style="red", markup=False, soft_wrap=True)
+        out.print(f"Note: {endpoint['problem']}.", style="red", markup=False, soft_wrap=True)
     out.print(
-        f"Studio    {studio['domain'] or 'none'}: {studio['apps']} apps run, "
-        f"{studio['spaces']} spaces",
+        f"Studio    {studio['domain'] or 'none'}: {counted(studio['apps'], 'app')} running, "
+        f"{counted(studio['spaces'], 'space')}",
         markup=False,
     )
     if found["unseen"]:
-        out.print(f"Not seen, since rights are missing: {', '.join(found['unseen'])}")
+        unseen = ", ".join(found["unseen"])
+        out.print(f"Unknown, because permissions are missing: {unseen}", markup=False)
     if node.stack.busy:
-        out.print(f"An operation runs: `python build.py status --watch{target.options()}`")
+        command = f"python build.py status --watch{target.options()}"
+        out.print(f"An operation is in progress; follow it with `{command}`", markup=False)
 
 
 def _tree(node: StackNode) -> Tree:
@@ -161,7 +164,8 @@ def _line(node: StackNode) -> Any:
     text = Text(node.title, style="bold")
     text.append(f"  {node.stack.status}", style=style_of(node.stack.status))
     changed = node.stack.updated or node.stack.created
-    text.append(f"  {len(node.resources)} resources, {changed:%Y-%m-%d %H:%M %Z}", style="dim")
+    resources = counted(len(node.resources), "resource")
+    text.append(f"  {resources}, {changed:%Y-%m-%d %H:%M %Z}", style="dim")
     for resource in node.resources:
         if resource.status.endswith("_FAILED"):
             reason = " ".join(resource.reason.split())
@@ -172,9 +176,9 @@ def _line(node: StackNode) -> Any:
 def _show_problem(out: Console, problem: dict[str, str] | None) -> None:
     if problem is None:
         return
-    stuck = "It is stuck: " if problem["command"] else "Of note: "
-    out.print(f"{stuck}{problem['reason']}.", style="red", markup=False)
+    heading = "The stack is stuck" if problem["command"] else "Note"
+    out.print(f"{heading}: {problem['reason']}.", style="red", markup=False)
     if problem["cause"]:
         out.print(f"First cause: {problem['cause']}", style="red", markup=False, soft_wrap=True)
     if problem["command"]:
-        out.print(f"Once the reason is gone: {problem['command']}", markup=False)
+        out.print(f"Once you have fixed the cause: {problem['command']}", markup=False)

@@ -1,4 +1,4 @@
-"""``python build.py stop``: stop a run of the pipeline, and wait until it has stopped."""
+"""``python build.py stop``: stop a pipeline run, and wait until it has stopped."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from tabular_ml_vpc.operations.target import open_target, told_in_one_line
 
 @click.command(
     epilog="""\b
-python build.py stop                 the newest run
-python build.py stop 3dfa2b82291c    this one
-python build.py stop --all           every run that runs
+python build.py stop                 the newest run in progress
+python build.py stop 3dfa2b82291c    this run
+python build.py stop --all           all runs in progress
 """
 )
 @click.argument("execution", required=False, metavar="[ID]")
-@click.option("--all", "everything", is_flag=True, help="Stop every run that runs.")
-@click.option("--wait/--no-wait", default=True, help="Wait until it has stopped (the default).")
+@click.option("--all", "everything", is_flag=True, help="Stop all runs in progress.")
+@click.option(
+    "--wait/--no-wait", default=True, help="Wait until the run has stopped (the default)."
+)
 @target_options
 @json_option
 def command(
@@ -34,28 +36,28 @@ def command(
     stack_name: str,
     as_json: bool,
 ) -> int:
-    """Stop a run: its job ends, no step follows. What earlier steps stored stays.
+    """Stop a run: its current job ends, and no further step starts. Earlier results are kept.
 
-    Without an ID: the newest run that runs. Ends with 0 also if none does.
+    Without an ID, stops the newest run in progress. If there is none, exits with status 0.
     """
     if execution and everything:
         raise click.UsageError("give an ID or --all, not both")
     with told_in_one_line():
         pipeline = open_pipeline(open_target(profile, region, stack_name))
-        found = [_stopped(pipeline, arn, wait) for arn in _chosen(pipeline, execution, everything)]
+        runs = [_stopped(pipeline, arn, wait) for arn in _chosen(pipeline, execution, everything)]
     if as_json:
-        print_json(found)
-    elif not found:
-        print(f"no run of {pipeline.name} runs")
-    for one in [] if as_json else found:
-        print(f"execution {one['id']} is {one['status']} after {one['seconds']} s")
-    return 0 if all(one["status"] in {"Stopping", "Stopped"} for one in found) else 1
+        print_json(runs)
+    elif not runs:
+        print(f"no run of {pipeline.name} is in progress")
+    for run in [] if as_json else runs:
+        print(f"execution {run['id']} is {run['status']} after {run['seconds']} s")
+    return 0 if all(run["status"] in {"Stopping", "Stopped"} for run in runs) else 1
 
 
 def _chosen(pipeline: DeployedPipeline, execution: str | None, everything: bool) -> list[str]:
     if execution:
         return [pipeline.find(execution)]
-    running = [str(one["PipelineExecutionArn"]) for one in pipeline.workload.running()]
+    running = [str(run["PipelineExecutionArn"]) for run in pipeline.workload.running()]
     return running if everything else running[:1]
 
 

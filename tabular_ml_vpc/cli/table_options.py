@@ -1,4 +1,4 @@
-"""Options that say what the user's table means, each the name of one of the run's parameters."""
+"""Options that describe the user's table; each one sets a parameter of the run."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ TABLE_PARAMETERS: Final = {
     "--missing-marks": "MissingMarks",
     "--column-kinds": "ColumnKinds",
 }
-"""The pipeline's parameter that each option sets."""
+"""The pipeline parameter that each option sets."""
 
 _CHOSEN: Final = f"{__name__}.chosen"
 
 
 def table_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options; they give no argument, `table_choices` has what was given."""
+    """Add the options; they pass no argument: `table_choices` returns what was given."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
 
 
 def table_choices(context: click.Context) -> Mapping[str, str]:
-    """What was given, by option."""
+    """The values that were given, by option."""
     found: dict[str, str] = context.meta.get(_CHOSEN, {})
     return found
 
@@ -45,10 +45,10 @@ def _option(name: str, metavar: str, text: str) -> Callable[..., Any]:
 
 _OPTIONS: Final = (
     _option("--label", "COLUMN", "The column to predict."),
-    _option("--problem", "auto|binary|multiclass|regression", "What to predict."),
-    _option("--group-column", "COLUMN", "Keep the rows of one value on one side of the split."),
+    _option("--problem", "auto|binary|multiclass|regression", "The type of problem."),
+    _option("--group-column", "COLUMN", "Keep rows with the same value on one side of the split."),
     _option("--time-column", "COLUMN", "Test on the newest rows, by this column."),
-    _option("--exclude-columns", "NAME,...", "Leave these columns out (or a JSON list)."),
-    _option("--missing-marks", "MARK,...", "Read these cells as missing (or a JSON list)."),
-    _option("--column-kinds", "NAME=KIND,...", "Say what columns are (or a JSON object)."),
+    _option("--exclude-columns", "NAME,...", "Ignore these columns (or a JSON list)."),
+    _option("--missing-marks", "MARK,...", "Read these values as missing (or a JSON list)."),
+    _option("--column-kinds", "NAME=KIND,...", "Set the kinds of columns (or a JSON object)."),
 )

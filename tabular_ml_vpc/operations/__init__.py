@@ -1,9 +1,9 @@
-"""What the commands that talk to AWS are made of: one module for each concern, no click, no rich.
+"""Operations on a deployed copy, one module for each concern; nothing here uses click or rich.
 
-``target`` says which account, region and stack is meant; ``stacks`` reads stacks and the stacks
-nested in them; ``operation`` follows what CloudFormation does to them; ``artifacts`` brings
-templates and zips to S3; ``parameters`` knows the root template's parameters; the others are named
-for their command. How it all looks is in ``view`` (the one module that needs rich).
+``target`` is the account, region and stack of a command; ``stacks`` reads stacks and their nested
+stacks; ``operation`` follows what CloudFormation does to them; ``artifacts`` uploads templates and
+zips to S3; ``parameters`` reads values for the root template's parameters; the other modules are
+named after their commands.
 """
 
 from __future__ import annotations
@@ -11,4 +11,4 @@ from __future__ import annotations
 from typing import Final
 
 DEFAULT_STACK: Final = "tabular"
-"""Name of the root stack where none is given."""
+"""Default name of the root stack."""

@@ -1,7 +1,7 @@
 """Templates and zips in S3, named by their content, so that nothing is uploaded twice.
 
-What ``aws cloudformation package`` does to ``Code`` and ``TemplateURL`` is done here, with names
-that are SHA-256 sums: a deployment without changes uploads nothing and changes nothing.
+Rewrites ``Code`` and ``TemplateURL`` as ``aws cloudformation package`` does, but with SHA-256 sums
+as names: a deployment without changes uploads nothing and changes nothing.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from generator.errors import CommandError, UsageError
 from tabular_ml_vpc.operations.target import Target, code_of
 
 BUCKET_TAG: Final = "tabular-ml-vpc:artifacts"
-"""Tag of a bucket that was made here; one of somebody else's is never changed or deleted."""
+"""Tag of a bucket that was created here; a bucket without it is never changed or deleted."""
 _TEMPLATES: Final = "templates"
 _ROOT: Final = "root.yaml"
 _THREADS: Final = 8
 _ABSENT: Final = frozenset({"404", "NoSuchBucket", "NoSuchKey", "NotFound"})
-_MINE: Final = frozenset({"BucketAlreadyOwnedByYou"})
+_ALREADY_OURS: Final = frozenset({"BucketAlreadyOwnedByYou"})
 _NONCURRENT_DAYS: Final = 30
 _FUNCTION_TYPE: Final = "AWS::Lambda::Function"
 
@@ -39,7 +39,7 @@ Zips = Mapping[str, bytes]
 class Package:
     """Everything that a deployment uploads: content by key, and the root template's key.
 
-    ``templates`` has each template as it is uploaded, by its key.
+    ``templates`` holds each template as it is uploaded, by key.
     """
 
     objects: Mapping[str, bytes]
@@ -59,7 +59,7 @@ class Package:
 
 @dataclass(frozen=True)
 class Uploaded:
-    """How many of a package's objects were sent, of how many, and how many bytes."""
+    """How many of a package's objects were uploaded, of how many, and how many bytes."""
 
     sent: int
     total: int
@@ -67,12 +67,12 @@ class Uploaded:
 
 
 def bucket_name(target: Target) -> str:
-    """Return the name of the bucket that all our deployments of an account and region share."""
+    """Return the name of the bucket that all deployments in an account and region share."""
     return f"tabular-artifacts-{target.account}-{target.region}"
 
 
 def assemble(target: Target, bucket: str, folder: str, texts: TemplateTexts, zips: Zips) -> Package:
-    """Return the package of the templates in ``texts`` that lie in ``folder``.
+    """Return the package of the templates in ``texts`` that are in ``folder``.
 
     ``texts`` and ``zips`` are named by their paths from the repository's top; the templates name
     each other and the zips by paths relative to their own folder.
@@ -84,7 +84,7 @@ def assemble(target: Target, bucket: str, folder: str, texts: TemplateTexts, zip
 
 
 class _Assembler:
-    """Adds templates, those that they nest and the zips that they need, each once."""
+    """Adds templates, with their nested templates and the zips that they need, each once."""
 
     def __init__(
         self, target: Target, bucket: str, folder: str, texts: TemplateTexts, zips: Zips
@@ -95,7 +95,7 @@ class _Assembler:
         self.templates: dict[str, dict[str, Any]] = {}
 
     def add_template(self, path: str) -> str:
-        """Add a template with all it refers to; return its key."""
+        """Add a template and everything that it refers to; return its key."""
         text = self._read(path)
         header = text.partition("\n")[0].removeprefix("# ")
         body = from_yaml(text)
@@ -134,26 +134,26 @@ class _Assembler:
 
 
 def url_of(target: Target, bucket: str, key: str) -> str:
-    """Return the address by which CloudFormation reads an object."""
+    """Return the URL from which CloudFormation reads an object."""
     suffix = "amazonaws.com.cn" if target.partition == "aws-cn" else "amazonaws.com"
     return f"https://s3.{target.region}.{suffix}/{bucket}/{key}"
 
 
 def upload(
-    target: Target, bucket: str, package: Package, told: Callable[[str], None] = lambda _: None
+    target: Target, bucket: str, package: Package, notify: Callable[[str], None] = lambda _: None
 ) -> Uploaded:
-    """Send what is not in the bucket yet; ``told`` hears the key of each object that is sent.
+    """Upload what is not in the bucket yet; ``notify`` is called with the key of each upload.
 
-    Whoever owns the bucket is checked with every request, so that nobody can take its name over.
+    Every request checks the owner of the bucket, so that nobody can take over its name.
     """
     s3, owner = target.client("s3"), target.account
 
     def send(item: tuple[str, bytes]) -> int:
         key, content = item
-        if _is_there(s3, bucket, key, owner):
+        if _exists(s3, bucket, key, owner):
             return 0
         s3.put_object(Bucket=bucket, Key=key, Body=content, ExpectedBucketOwner=owner)
-        told(key)
+        notify(key)
         return len(content)
 
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -161,7 +161,7 @@ def upload(
     return Uploaded(sum(1 for size in sizes if size), len(sizes), sum(sizes))
 
 
-def _is_there(s3: Any, bucket: str, key: str, owner: str) -> bool:
+def _exists(s3: Any, bucket: str, key: str, owner: str) -> bool:
     try:
         s3.head_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)
     except ClientError as error:
@@ -172,13 +172,14 @@ def _is_there(s3: Any, bucket: str, key: str, owner: str) -> bool:
 
 
 def ensure_bucket(target: Target, given: str | None) -> tuple[str, bool]:
-    """Return the bucket to upload to, and whether it was made now.
+    """Return the bucket to upload to, and whether it was created now.
 
-    ``given`` must exist, in the target's region and account; our own is made where it is missing.
+    ``given`` must exist in the target's region and account; the default bucket is created if it
+    does not exist.
 
     Raises:
-        UsageError: the bucket that was given cannot be used.
-        CommandError: the name of our own belongs to another account.
+        UsageError: ``given`` cannot be used.
+        CommandError: the default bucket cannot be used.
 
     """
     name = given or bucket_name(target)
@@ -186,20 +187,20 @@ def ensure_bucket(target: Target, given: str | None) -> tuple[str, bool]:
     if problem is None:
         return name, False
     if given is not None:
-        raise UsageError(f"--bucket: got {given!r}: {problem}")
+        raise UsageError(f"--bucket: cannot use {given!r}: {problem}")
     if problem != _MISSING:
         raise CommandError(
-            f"the artifact bucket {name} cannot be used: {problem}; give one of yours by --bucket"
+            f"the artifact bucket {name} cannot be used: {problem}; give your own with --bucket"
         )
-    _make_bucket(target, name)
+    _create_bucket(target, name)
     return name, True
 
 
-_MISSING: Final = "there is no such bucket"
+_MISSING: Final = "the bucket does not exist"
 
 
 def bucket_problem(target: Target, name: str) -> str | None:
-    """Return why the bucket cannot take artifacts, or None."""
+    """Return why artifacts cannot be uploaded to the bucket, or None."""
     try:
         answer = target.client("s3").head_bucket(Bucket=name, ExpectedBucketOwner=target.account)
     except ClientError as error:
@@ -207,11 +208,11 @@ def bucket_problem(target: Target, name: str) -> str | None:
         if code in _ABSENT:
             return _MISSING
         if code in {"403", "AccessDenied"}:
-            return "it belongs to another account, or may not be read"
+            return "it belongs to another account, or you have no permission to read it"
         if code in {"301", "PermanentRedirect"}:
             return _elsewhere(error.response, target)
         if code in {"400", "InvalidBucketName"}:
-            return "this is no bucket's name"
+            return "this is not a valid bucket name"
         raise
     headers = answer["ResponseMetadata"].get("HTTPHeaders", {})
     region = answer.get("BucketRegion") or headers.get("x-amz-bucket-region") or target.region
@@ -226,12 +227,12 @@ def _elsewhere(response: Mapping[str, Any], target: Target) -> str:
 
 
 def is_missing(problem: str | None) -> bool:
-    """Tell whether a bucket's problem is that it does not exist."""
+    """Return whether a bucket's problem is that it does not exist."""
     return problem == _MISSING
 
 
-def _make_bucket(target: Target, name: str) -> None:
-    """Make the bucket: private, encrypted, versioned, TLS only; old versions go after 30 days."""
+def _create_bucket(target: Target, name: str) -> None:
+    """Create the bucket: private, encrypted, versioned, TLS only; old ones expire in 30 days."""
     s3, own = target.client("s3"), {"Bucket": name, "ExpectedBucketOwner": target.account}
     place = (
         {}
@@ -241,7 +242,7 @@ def _make_bucket(target: Target, name: str) -> None:
     try:
         s3.create_bucket(Bucket=name, ObjectOwnership="BucketOwnerEnforced", **place)
     except ClientError as error:
-        if code_of(error) not in _MINE:
+        if code_of(error) not in _ALREADY_OURS:
             raise
     every = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
     s3.put_public_access_block(**own, PublicAccessBlockConfiguration=dict.fromkeys(every, True))
@@ -283,7 +284,7 @@ def _tls_only(target: Target, name: str) -> dict[str, Any]:
 
 
 def is_our_bucket(target: Target, name: str) -> bool:
-    """Tell whether the bucket exists and was made here."""
+    """Return whether the bucket exists and was created here."""
     try:
         tags = target.client("s3").get_bucket_tagging(
             Bucket=name, ExpectedBucketOwner=target.account
@@ -296,17 +297,17 @@ def is_our_bucket(target: Target, name: str) -> bool:
 
 
 def delete_bucket(target: Target, name: str) -> None:
-    """Delete every version in our bucket, and the bucket."""
+    """Delete all object versions in our bucket, then the bucket."""
     s3, owner = target.client("s3"), target.account
     for page in s3.get_paginator("list_object_versions").paginate(
         Bucket=name, ExpectedBucketOwner=owner
     ):
         found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        doomed = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
-        if doomed:
+        versions = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
+        if versions:
             s3.delete_objects(
                 Bucket=name,
-                Delete={"Objects": doomed, "Quiet": True},
+                Delete={"Objects": versions, "Quiet": True},
                 ExpectedBucketOwner=owner,
             )
     s3.delete_bucket(Bucket=name, ExpectedBucketOwner=owner)

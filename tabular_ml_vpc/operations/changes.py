@@ -1,7 +1,7 @@
-"""What an update would do, as a tree: from a nested change set, or where AWS gives none, forecast.
+"""What an update would do, as a tree: read from a change set, or else forecast.
 
-A change set that includes nested stacks is CloudFormation's own word for it. Where its parts for
-nested stacks are missing (creating them can fail where a value of another stack is taken apart,
+A change set with nested stacks comes from CloudFormation itself. Where it has no part for a nested
+stack (creating one can fail if a value from another stack is split,
 aws-cloudformation/cloudformation-coverage-roadmap#759), the templates are compared instead
 (``tabular_ml_vpc.operations.forecast``).
 """
@@ -26,7 +26,7 @@ TAGS: Final = "Tags"
 CAPABILITIES: Final = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM")
 _NOTHING: Final = ("didn't contain changes", "No updates are to be performed", "no changes")
 _LATER: Final = "changeSet:KNOWN_AFTER_APPLY"
-"""Stands for a value that is known only when another stack was updated (roadmap#2113)."""
+"""Stands for a value that is known only after another stack is updated (roadmap#2113)."""
 _PENDING: Final = frozenset({"CREATE_PENDING", "CREATE_IN_PROGRESS"})
 _ABSENT: Final = frozenset({"ChangeSetNotFound", "ChangeSetNotFoundException"})
 _DISCARD_LOOKS: Final = 30
@@ -46,10 +46,10 @@ class ChangeAction(StrEnum):
 
 @dataclass(frozen=True)
 class Change:
-    """One resource's change; a nested stack's has the changes in it as ``children``.
+    """The change of one resource; a nested stack has the changes in it as ``children``.
 
-    ``properties`` are those that change; ``kept`` tells that the old one stays as it is, outside
-    the stack, when it is removed or replaced.
+    ``properties`` are those that change; ``kept`` says that the old resource is kept, outside the
+    stack, when it is removed or replaced.
     """
 
     logical_id: str
@@ -62,7 +62,7 @@ class Change:
     children: tuple[Change, ...] = ()
 
     def walk(self, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Change]]:
-        """Yield this change and those in it, each with the logical ids above it."""
+        """Yield this change and its children, each with the logical ids above it."""
         yield path, self
         for child in self.children:
             yield from child.walk((*path, self.logical_id))
@@ -86,17 +86,17 @@ class NoChangesError(Exception):
 
 
 Forecast = Callable[[JsonView], tuple[Change, ...]]
-"""Gives the changes in a nested stack, from the ``ResourceChange`` of its parent."""
+"""Returns the changes in a nested stack, from the ``ResourceChange`` in its parent."""
 
 
 @dataclass(frozen=True)
 class DeployRequest:
-    """What a change set is asked for."""
+    """The content of a change set request."""
 
     template_url: str
     parameters: list[dict[str, Any]]
     role: str | None = None
-    """ARN of the service role with whose rights CloudFormation acts (docs/deployer.md)."""
+    """ARN of the service role that CloudFormation assumes (docs/deployer.md)."""
 
     def service_role(self) -> dict[str, str]:
         """Return the request's ``RoleARN``, if there is one."""
@@ -105,7 +105,7 @@ class DeployRequest:
 
 @dataclass(frozen=True)
 class ChangeSet:
-    """A change set that is ready; ``nested`` tells whether it includes the nested stacks."""
+    """A change set that is ready; ``nested`` says whether it includes the nested stacks."""
 
     id: str
     stack_id: str
@@ -116,57 +116,57 @@ class ChangeSet:
 @contextmanager
 def change_set(
     target: Target,
-    wanted: DeployRequest,
+    request: DeployRequest,
     name: str,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[ChangeSet]:
-    """Give a change set for the stack; it is deleted again unless it was executed.
+    """Give a change set for the stack; it is deleted afterward unless it was executed.
 
     Raises:
-        NoChangesError: there would be none.
-        CommandError: CloudFormation refuses the change set.
+        NoChangesError: it would be empty.
+        CommandError: CloudFormation rejected the change set.
 
     """
-    made: list[str] = []
+    created: list[str] = []
     try:
-        yield _ready(target, wanted, name, made, sleep)
+        yield _ready(target, request, name, created, sleep)
     finally:
-        for each in made:
-            _discard(target, each, sleep)
+        for change_set_name in created:
+            _discard(target, change_set_name, sleep)
 
 
 def _ready(
     target: Target,
-    wanted: DeployRequest,
+    request: DeployRequest,
     name: str,
-    made: list[str],
+    created: list[str],
     sleep: Callable[[float], None],
 ) -> ChangeSet:
-    """Create it with the nested stacks, or if that cannot be, without."""
-    arn, stack_id = _create(target, wanted, name, made, nested=True)
+    """Create it with the nested stacks or, if that fails, without them."""
+    arn, stack_id = _create(target, request, name, created, nested=True)
     reason = _wait(target, arn, stack_id, sleep)
     if reason is None:
         return ChangeSet(arn, stack_id, nested=True)
-    arn, stack_id = _create(target, wanted, f"{name}-flat", made, nested=False)
+    arn, stack_id = _create(target, request, f"{name}-flat", created, nested=False)
     flat_reason = _wait(target, arn, stack_id, sleep)
     if flat_reason is None:
         return ChangeSet(arn, stack_id, nested=False, note=reason)
-    raise CommandError(f"CloudFormation refuses the change: {flat_reason}")
+    raise CommandError(f"CloudFormation rejected the change: {flat_reason}")
 
 
 def _create(
-    target: Target, wanted: DeployRequest, name: str, made: list[str], nested: bool
+    target: Target, request: DeployRequest, name: str, created: list[str], nested: bool
 ) -> tuple[str, str]:
-    made.append(name)  # before it is: an interruption may come in between
+    created.append(name)  # before the call, which may be interrupted
     answer = target.client("cloudformation").create_change_set(
         StackName=target.stack,
         ChangeSetName=name,
         ChangeSetType="UPDATE",
-        TemplateURL=wanted.template_url,
-        Parameters=wanted.parameters,
+        TemplateURL=request.template_url,
+        Parameters=request.parameters,
         Capabilities=list(CAPABILITIES),
         IncludeNestedStacks=nested,
-        **wanted.service_role(),
+        **request.service_role(),
     )
     return answer["Id"], answer["StackId"]
 
@@ -187,7 +187,7 @@ def _wait(target: Target, arn: str, stack_id: str, sleep: Callable[[float], None
 
 
 def _discard(target: Target, name: str, sleep: Callable[[float], None]) -> None:
-    """Delete a change set; one that was executed, or never came to be, needs no deletion."""
+    """Delete a change set, unless it was executed or never created."""
     client, names = target.client("cloudformation"), {"StackName": target.stack}
     for _ in range(_DISCARD_LOOKS):
         try:
@@ -206,10 +206,10 @@ def _discard(target: Target, name: str, sleep: Callable[[float], None]) -> None:
 
 
 def read(target: Target, change_set: ChangeSet, forecast: Forecast) -> tuple[Change, ...]:
-    """Return the changes of a change set and of those nested in it; only what does change.
+    """Return the changes in a change set and in those nested in it.
 
     Raises:
-        NoChangesError: nothing does.
+        NoChangesError: there are none.
 
     """
     changes = tuple(_read(target, change_set.id, change_set.stack_id, forecast))
@@ -233,7 +233,7 @@ def _read(target: Target, arn: str, stack: str, forecast: Forecast) -> Iterator[
 def _described(target: Target, arn: str, stack: str) -> tuple[list[JsonView], list[JsonView]]:
     """Return all pages of changes, and the parameters.
 
-    The stack is named, too, where it is known: rights to describe change sets are on stacks.
+    Names the stack, too, if it is known: permissions to describe change sets apply to stacks.
     """
     changes: list[JsonView] = []
     token: dict[str, str] = {"StackName": stack} if stack else {}
@@ -250,7 +250,7 @@ def _described(target: Target, arn: str, stack: str) -> tuple[list[JsonView], li
 def _with_children(
     target: Target, resource: JsonView, change: Change, forecast: Forecast
 ) -> Change | None:
-    """Add what is in a nested stack; None if neither that nor the stack's tags change."""
+    """Add the changes in a nested stack; None if neither those nor the stack's tags change."""
     if resource.get("ChangeSetId"):
         stack = resource.get("PhysicalResourceId", "")
         children = tuple(_read(target, resource["ChangeSetId"], stack, forecast))
@@ -288,7 +288,7 @@ def _action(
     if resource["Action"] in simple:
         return simple[resource["Action"]], ""
     if resource.get("Replacement", "False") == "False" or resource["ResourceType"] == NESTED:
-        return ChangeAction.MODIFY, ""  # a nested stack is updated, whatever in it is replaced
+        return ChangeAction.MODIFY, ""  # a nested stack is updated even if its content is replaced
     forcing = [one for one in details if _recreates(one)]
     if resource["Replacement"] == "True" and any(_is_certain(one, later) for one in forcing):
         return ChangeAction.REPLACE, ""
@@ -302,7 +302,7 @@ def _recreates(detail: JsonView) -> bool:
 
 
 def _is_certain(detail: JsonView, later: set[str]) -> bool:
-    """Tell a change that is sure from one whose value is not known before the update."""
+    """Return whether the change is certain; its value may be known only during the update."""
     if _is_later(detail, later) or detail.get("Evaluation") != "Static":
         return False
     return str(detail.get("Target", {}).get("RequiresRecreation")) == "Always"

@@ -1,4 +1,4 @@
-"""Checks of the account: region, images, bucket, the stack itself, the deployer's rights."""
+"""Checks of the account: region, images, bucket, stack, and the deployer's permissions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdi
 from tabular_ml_vpc.operations.target import code_of
 
 _BATCH: Final = 100
-"""Most actions that SimulatePrincipalPolicy takes at once, to be on the safe side."""
+"""A number of actions that SimulatePrincipalPolicy is sure to accept at once."""
 _NAMED: Final = 8
 _FAMILIES: Final = {
     "autogluon-training": ("AutoGluon", "AutoGluonImageTag"),
@@ -22,64 +22,64 @@ _FAMILIES: Final = {
 """Each repository's account column in ``generator.images``, and the parameter with its tag."""
 
 
-def region(patient: CheckContext) -> Iterator[CheckFinding]:
-    """Check that the region has the images that the jobs run in."""
-    name = patient.target.region
+def region(context: CheckContext) -> Iterator[CheckFinding]:
+    """Check that the region has the jobs' images."""
+    name = context.target.region
     if name in ACCOUNTS:
-        yield CheckFinding("region", Verdict.OK, f"{name} has the image of AutoGluon")
+        yield CheckFinding("region", Verdict.OK, f"{name} has the AutoGluon images")
         return
     yield CheckFinding(
         "region",
         Verdict.PROBLEM,
-        f"{name} has no AWS image of AutoGluon, or no SageMaker domain",
-        "the rule RegionHasImages of the root template refuses the deployment",
-        f"python build.py deploy --region {next(iter(sorted(ACCOUNTS)))}  # or another of: "
+        f"{name} has no AutoGluon images from AWS, or no SageMaker domains",
+        "the root template's rule RegionHasImages rejects the deployment",
+        f"python build.py deploy --region {next(iter(sorted(ACCOUNTS)))}  # or one of: "
         + ", ".join(sorted(ACCOUNTS)),
     )
 
 
-def images(patient: CheckContext) -> Iterator[CheckFinding]:
+def images(context: CheckContext) -> Iterator[CheckFinding]:
     """Check that the images' tags exist in AWS's repositories."""
-    accounts = ACCOUNTS.get(patient.target.region)
+    accounts = ACCOUNTS.get(context.target.region)
     if accounts is None:
         return
     for repository, (family, parameter) in _FAMILIES.items():
-        tag = patient.values.get(parameter, "")
-        yield _image(patient, repository, accounts[family], tag, parameter)
+        tag = context.values.get(parameter, "")
+        yield _image(context, repository, accounts[family], tag, parameter)
 
 
 def _image(
-    patient: CheckContext, repository: str, account: str, tag: str, parameter: str
+    context: CheckContext, repository: str, account: str, tag: str, parameter: str
 ) -> CheckFinding:
     name = f"{repository}:{tag}"
     try:
-        answer = patient.target.client("ecr").batch_get_image(
+        answer = context.target.client("ecr").batch_get_image(
             registryId=account, repositoryName=repository, imageIds=[{"imageTag": tag}]
         )
     except ClientError as error:
         if code_of(error) == "RepositoryNotFoundException":
-            what = f"{name}: account {account} shows no such repository"
+            what = f"{name}: account {account} has no visible repository of this name"
             return CheckFinding("images", Verdict.UNKNOWN, what)
         raise
     if answer.get("images"):
-        return CheckFinding("images", Verdict.OK, f"{name} is there")
+        return CheckFinding("images", Verdict.OK, f"{name} exists")
     return CheckFinding(
         "images",
         Verdict.PROBLEM,
-        f"{name} is not in account {account}",
-        "the first run's jobs cannot pull it",
+        f"{name} does not exist in account {account}",
+        "the jobs of the first run cannot pull it",
         f"python build.py deploy --set {parameter}=TAG",
     )
 
 
-def bucket(patient: CheckContext) -> Iterator[CheckFinding]:
-    """Check that the artifact bucket can be used, or made."""
-    name = patient.bucket or artifacts.bucket_name(patient.target)
-    problem = artifacts.bucket_problem(patient.target, name)
+def bucket(context: CheckContext) -> Iterator[CheckFinding]:
+    """Check that the artifact bucket can be used or created."""
+    name = context.bucket or artifacts.bucket_name(context.target)
+    problem = artifacts.bucket_problem(context.target, name)
     if problem is None:
-        yield CheckFinding("artifact bucket", Verdict.OK, f"{name} is reachable and in the region")
-    elif artifacts.is_missing(problem) and patient.bucket is None:
-        what = f"{name} does not exist; the first deployment makes it"
+        yield CheckFinding("artifact bucket", Verdict.OK, f"{name} is accessible and in the region")
+    elif artifacts.is_missing(problem) and context.bucket is None:
+        what = f"{name} does not exist yet; the first deployment creates it"
         yield CheckFinding("artifact bucket", Verdict.OK, what)
     else:
         yield CheckFinding(
@@ -87,20 +87,21 @@ def bucket(patient: CheckContext) -> Iterator[CheckFinding]:
             Verdict.PROBLEM,
             f"{name}: {problem}",
             "templates and zips cannot be uploaded",
-            "python build.py deploy --bucket NAME  # a bucket of yours in the region",
+            "python build.py deploy --bucket NAME  # your own bucket in the region",
         )
 
 
-def stack(patient: CheckContext) -> Iterator[CheckFinding]:
-    """Check that the stack takes a deployment."""
-    target, found = patient.target, patient.stack
+def stack(context: CheckContext) -> Iterator[CheckFinding]:
+    """Check that the stack can be deployed."""
+    target, found = context.target, context.stack
     if found is None:
-        yield CheckFinding("stack", Verdict.OK, f"{target.stack} does not exist: it would be made")
+        what = f"{target.stack} does not exist yet; a deployment creates it"
+        yield CheckFinding("stack", Verdict.OK, what)
         return
     problem = deployment.blocked(found)
     if problem is None:
         yield CheckFinding(
-            "stack", Verdict.OK, f"{target.stack} is in {found.status}: it takes updates"
+            "stack", Verdict.OK, f"{target.stack} is in {found.status} and can be updated"
         )
         return
     yield CheckFinding(
@@ -113,16 +114,19 @@ def stack(patient: CheckContext) -> Iterator[CheckFinding]:
     )
 
 
-def rights(patient: CheckContext) -> Iterator[CheckFinding]:
-    """Simulate whether who deploys may do what the deployer's policies (docs/deployer.md) allow."""
-    arn = patient.target.identity["Arn"]
+def rights(context: CheckContext) -> Iterator[CheckFinding]:
+    """Simulate whether the caller has the permissions of the deployer's policies.
+
+    The policies are in docs/deployer.md.
+    """
+    arn = context.target.identity["Arn"]
     if arn.endswith(":root"):
-        yield CheckFinding("rights", Verdict.OK, "the account's root user may do everything")
+        yield CheckFinding("rights", Verdict.OK, "the account's root user has all permissions")
         return
-    principal = _principal(patient, arn)
+    principal = _principal(context, arn)
     decisions: dict[str, str] = {}
-    for statement in patient.deployer_statements:
-        decisions |= _simulate(patient, principal, statement)
+    for statement in context.deployer_statements:
+        decisions |= _simulate(context, principal, statement)
     denied = sorted(action for action, found in decisions.items() if found == "explicitDeny")
     missing = sorted(action for action, found in decisions.items() if found == "implicitDeny")
     if denied:
@@ -130,7 +134,7 @@ def rights(patient: CheckContext) -> Iterator[CheckFinding]:
     if missing:
         yield _lacking(principal, missing, "no policy allows them on the stack's resources")
     if not denied and not missing:
-        what = f"{principal} may do all {len(decisions)} actions that deploying takes"
+        what = f"{principal} has all {len(decisions)} permissions that a deployment needs"
         yield CheckFinding("rights", Verdict.OK, what)
 
 
@@ -141,35 +145,35 @@ def _lacking(principal: str, actions: list[str], why: str) -> CheckFinding:
         "rights",
         Verdict.PROBLEM,
         f"{principal} lacks {', '.join(actions[:_NAMED])}{more}",
-        f"{why}; CloudFormation acts with the rights of who deploys",
+        f"{why}; CloudFormation uses the deployer's permissions",
         f"aws iam attach-{kind}-policy --{kind}-name {name.rpartition('/')[2]} --policy-arn ARN"
-        "  # of the policies in docs/deployer.md",
+        "  # for each policy in docs/deployer.md",
     )
 
 
-def _principal(patient: CheckContext, arn: str) -> str:
-    """Return the ARN that a simulation takes: of the role, not of its session."""
+def _principal(context: CheckContext, arn: str) -> str:
+    """Return the ARN for the simulation: that of the role, not of its session."""
     if ":assumed-role/" not in arn:
         return arn
     name = arn.split("/")[1]
-    role: dict[str, Any] = patient.target.client("iam").get_role(RoleName=name)["Role"]
+    role: dict[str, Any] = context.target.client("iam").get_role(RoleName=name)["Role"]
     return str(role["Arn"])
 
 
 def _simulate(
-    patient: CheckContext, principal: str, statement: Mapping[str, Any]
+    context: CheckContext, principal: str, statement: Mapping[str, Any]
 ) -> dict[str, str]:
     """Return the decision on each action of a statement: the best one on its resources."""
     actions, resources = _list(statement["Action"]), _list(statement["Resource"])
     found: dict[str, str] = {}
     for start in range(0, len(actions), _BATCH):
         pages = (
-            patient.target.client("iam")
+            context.target.client("iam")
             .get_paginator("simulate_principal_policy")
             .paginate(
                 PolicySourceArn=principal,
                 ActionNames=actions[start : start + _BATCH],
-                ResourceArns=[_example(patient, one) for one in resources],
+                ResourceArns=[_example(context, pattern) for pattern in resources],
                 ContextEntries=list(_context(statement.get("Condition", {}))),
             )
         )
@@ -184,12 +188,12 @@ def _list(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def _example(patient: CheckContext, pattern: str) -> str:
-    """Return a resource that a pattern of the policy is about."""
+def _example(context: CheckContext, pattern: str) -> str:
+    """Return a resource that matches a pattern in the policy."""
     if not pattern.startswith("arn:"):
         return pattern
     head, partition, service, region, account, resource = pattern.split(":", 5)
-    target = patient.target
+    target = context.target
     return ":".join(
         (
             head,
@@ -203,7 +207,7 @@ def _example(patient: CheckContext, pattern: str) -> str:
 
 
 def _context(condition: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield what a request has when a statement's condition holds."""
+    """Yield the context of a request that meets a statement's condition."""
     types = {"StringEquals": "string", "StringLike": "string", "Bool": "boolean"}
     for operator, keys in condition.items():
         for key, values in keys.items():

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
 from tabular_ml_vpc.operations.target import Target, code_of
 
@@ -16,7 +17,7 @@ _USES: Final = {
     "TrainingInstanceType": "training job usage",
     "EndpointInstanceType": "endpoint usage",
 }
-"""How the quotas of SageMaker instances are named: ``ml.m5.large for endpoint usage``."""
+"""The names of quotas for SageMaker instances, such as ``ml.m5.large for endpoint usage``."""
 _DOMAINS: Final = re.compile(r"\b(studio |sagemaker )?domains\b", re.IGNORECASE)
 _VPCS: Final = "L-F678F1CE"
 _INTERFACES: Final = "L-29B6F2EB"
@@ -25,104 +26,102 @@ _GATEWAYS: Final = "L-1B52E74A"
 Quota = Mapping[str, Any]
 
 
-def instances(patient: CheckContext) -> Iterator[CheckFinding]:
-    """Check that each step's instance type may run; 0 is usual in a new account."""
-    quotas = {one["QuotaName"]: one for one in _quotas(patient.target, "sagemaker")}
+def instances(context: CheckContext) -> Iterator[CheckFinding]:
+    """Check the quota of each step's instance type; it is often 0 in a new account."""
+    quotas = {one["QuotaName"]: one for one in _quotas(context.target, "sagemaker")}
     for parameter, use in _USES.items():
-        kind = patient.values[parameter]
-        yield _instance(patient, quotas.get(f"{kind} for {use}"), kind, use, parameter)
-    yield from _domains(patient, quotas)
+        kind = context.values[parameter]
+        yield _instance(context, quotas.get(f"{kind} for {use}"), kind, use, parameter)
+    yield from _domains(context, quotas)
 
 
 def _instance(
-    patient: CheckContext, quota: Quota | None, kind: str, use: str, parameter: str
+    context: CheckContext, quota: Quota | None, kind: str, use: str, parameter: str
 ) -> CheckFinding:
     name = f"{kind} for {use}"
     if quota is None:
-        return CheckFinding("instance quotas", Verdict.UNKNOWN, f"there is no quota named {name!r}")
+        return CheckFinding("instance quotas", Verdict.UNKNOWN, f"no quota is named {name!r}")
     if quota["Value"] >= 1:
         return CheckFinding("instance quotas", Verdict.OK, f"{name}: {quota['Value']:g}")
     return CheckFinding(
         "instance quotas",
         Verdict.PROBLEM,
         f"{name}: {quota['Value']:g}",
-        "the first run stops with ResourceLimitExceeded; the stack itself is made",
-        f"{_increase(patient.target, 'sagemaker', quota, 1)}  # or another type: "
+        "the first run fails with ResourceLimitExceeded; the stack can still be created",
+        f"{_increase(context.target, 'sagemaker', quota, 1)}  # or another type: "
         f"python build.py deploy --set {parameter}=TYPE",
     )
 
 
-def _domains(patient: CheckContext, quotas: Mapping[str, Quota]) -> Iterator[CheckFinding]:
-    """Check that there may be one more domain, unless the stack has its own already."""
-    pages = patient.target.client("sagemaker").get_paginator("list_domains").paginate()
+def _domains(context: CheckContext, quotas: Mapping[str, Quota]) -> Iterator[CheckFinding]:
+    """Check that one more domain is allowed, unless the stack already has its domain."""
+    pages = context.target.client("sagemaker").get_paginator("list_domains").paginate()
     found = [one for page in pages for one in page["Domains"]]
     names = ", ".join(f"{one['DomainName']} ({one['DomainId']})" for one in found)
-    own = patient.stack.outputs.get("DomainId") if patient.stack else None
+    own = context.stack.outputs.get("DomainId") if context.stack else None
     if own in {one["DomainId"] for one in found}:
         yield CheckFinding("domains", Verdict.OK, f"the stack has its domain, {own}")
         return
     limits = [one for name, one in quotas.items() if _DOMAINS.search(name)]
     if not limits:
-        what = (
-            f"{len(found)} domains exist{': ' + names if names else ''}; no quota says how many may"
-        )
+        what = f"{counted(len(found), 'domain')}{': ' + names if names else ''}; no quota found"
         yield CheckFinding("domains", Verdict.OK if not found else Verdict.UNKNOWN, what)
         return
     limit = min(limits, key=lambda one: float(one["Value"]))
     if len(found) < limit["Value"]:
-        what = f"{len(found)} of {limit['Value']:g} domains exist"
+        what = f"{len(found)} of {limit['Value']:g} used"
         yield CheckFinding("domains", Verdict.OK, what)
         return
     yield CheckFinding(
         "domains",
         Verdict.PROBLEM,
-        f"{len(found)} of {limit['Value']:g} domains exist: {names}",
-        "the stack's domain would be one too many",
-        f"{_increase(patient.target, 'sagemaker', limit, len(found) + 1)}  # or, if it is not "
+        f"{len(found)} of {limit['Value']:g} used: {names}",
+        "the stack's domain would exceed the quota",
+        f"{_increase(context.target, 'sagemaker', limit, len(found) + 1)}  # or, if it is not "
         f"needed: aws sagemaker delete-domain --domain-id {found[0]['DomainId']}",
     )
 
 
-def vpcs(patient: CheckContext) -> Iterator[CheckFinding]:
-    """Check that there may be one more VPC, and all its endpoints."""
-    if patient.stack is not None and "VpcId" in patient.stack.outputs:
-        what = f"the stack has its VPC, {patient.stack.outputs['VpcId']}"
+def vpcs(context: CheckContext) -> Iterator[CheckFinding]:
+    """Check that one more VPC is allowed, with all its endpoints."""
+    if context.stack is not None and "VpcId" in context.stack.outputs:
+        what = f"the stack has its VPC, {context.stack.outputs['VpcId']}"
         yield CheckFinding("network quotas", Verdict.OK, what)
         return
-    client = patient.target.client("ec2")
+    client = context.target.client("ec2")
     pages = client.get_paginator("describe_vpcs").paginate()
     used = sum(len(page["Vpcs"]) for page in pages)
-    yield _fits(patient, _VPCS, "VPCs of the region", used, 1)
-    wanted = len(patient.endpoint_services("Interface"))
-    yield _fits(patient, _INTERFACES, "interface endpoints of a VPC", 0, wanted)
+    yield _fits(context, _VPCS, "VPCs in the region", used, 1)
+    interfaces = len(context.endpoint_services("Interface"))
+    yield _fits(context, _INTERFACES, "interface endpoints in a VPC", 0, interfaces)
     filters = [{"Name": "vpc-endpoint-type", "Values": ["Gateway"]}]
     found = client.get_paginator("describe_vpc_endpoints").paginate(Filters=filters)
     gateways = sum(
         one["VpcEndpointType"] == "Gateway" for page in found for one in page["VpcEndpoints"]
     )
-    more = len(patient.endpoint_services("Gateway"))
-    yield _fits(patient, _GATEWAYS, "gateway endpoints of the region", gateways, more)
+    more = len(context.endpoint_services("Gateway"))
+    yield _fits(context, _GATEWAYS, "gateway endpoints in the region", gateways, more)
 
 
-def _fits(patient: CheckContext, code: str, what: str, used: int, more: int) -> CheckFinding:
-    quota = patient.target.client("service-quotas").get_service_quota(
+def _fits(context: CheckContext, code: str, what: str, used: int, more: int) -> CheckFinding:
+    quota = context.target.client("service-quotas").get_service_quota(
         ServiceCode="vpc", QuotaCode=code
     )["Quota"]
     limit = quota["Value"]
-    text = f"{used} of {limit:g} {what} are used, {more} more needed"
+    text = f"{what}: {used} of {limit:g} used, {more} more needed"
     if used + more <= limit:
         return CheckFinding("network quotas", Verdict.OK, text)
     return CheckFinding(
         "network quotas",
         Verdict.PROBLEM,
         text,
-        "the network stack would stop with a limit-exceeded error",
-        _increase(patient.target, "vpc", quota, used + more),
+        "the network stack would fail with a limit-exceeded error",
+        _increase(context.target, "vpc", quota, used + more),
     )
 
 
 def _quotas(target: Target, service: str) -> Iterator[Quota]:
-    """Yield a service's quotas as they apply; where none were ever asked for, the defaults."""
+    """Yield a service's applied quotas, and the defaults of all others."""
     client = target.client("service-quotas")
     seen = set()
     for operation in ("list_service_quotas", "list_aws_default_service_quotas"):

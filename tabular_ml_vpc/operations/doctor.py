@@ -1,4 +1,4 @@
-"""All checks, before any money is spent. None of them changes anything."""
+"""All checks to run before a deployment. None of them changes anything."""
 
 from __future__ import annotations
 
@@ -27,40 +27,40 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
 )
 
 
-def examine(patient: CheckContext) -> Iterator[CheckFinding]:
-    """Yield the findings of all checks; without credentials only that."""
-    finding = credentials(patient)
+def examine(context: CheckContext) -> Iterator[CheckFinding]:
+    """Yield the findings of all checks; without usable credentials, only that one."""
+    finding = credentials(context)
     yield finding
     if finding.verdict is Verdict.PROBLEM:
         return
     for name, check in CHECKS:
-        yield from _run(name, check, patient)
+        yield from _run(name, check, context)
 
 
-def credentials(patient: CheckContext) -> CheckFinding:
-    """Check that AWS takes the credentials."""
+def credentials(context: CheckContext) -> CheckFinding:
+    """Check that AWS accepts the credentials."""
     try:
         with told_in_one_line():
-            identity = patient.target.identity
+            identity = context.target.identity
     except CommandError as error:
         return CheckFinding(
             "credentials",
             Verdict.PROBLEM,
             str(error),
-            "nothing can be asked of AWS",
+            "no other check can run",
             "aws configure  # or: aws sso login; or give --profile",
         )
-    what = f"{identity['Arn']} in {patient.target.region}"
+    what = f"{identity['Arn']} in {context.target.region}"
     return CheckFinding("credentials", Verdict.OK, what)
 
 
-def _run(name: str, check: Check, patient: CheckContext) -> Iterator[CheckFinding]:
-    """Run one check; what it may not ask, or what AWS does not answer, is unknown."""
+def _run(name: str, check: Check, context: CheckContext) -> Iterator[CheckFinding]:
+    """Run one check; a missing permission or a failed request makes its result unknown."""
     try:
-        yield from check(patient)
+        yield from check(context)
     except ClientError as error:
-        why = "the right to ask is missing" if is_denied(error) else "AWS did not answer that"
+        why = "a permission is missing" if is_denied(error) else "the request failed"
         yield CheckFinding(name, Verdict.UNKNOWN, in_words(error), why)
     except BotoCoreError as error:
         text = " ".join(str(error).split())
-        yield CheckFinding(name, Verdict.UNKNOWN, text, "AWS could not be reached for that")
+        yield CheckFinding(name, Verdict.UNKNOWN, text, "AWS could not be reached")

@@ -1,4 +1,4 @@
-"""What was changed behind CloudFormation's back: drift of a stack and of those nested in it."""
+"""Changes made outside CloudFormation: the drift of a stack and of its nested stacks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DRIFTED: Final = frozenset({"MODIFIED", "DELETED"})
 
 @dataclass(frozen=True)
 class PropertyDifference:
-    """One property that is not as the template says; values are plain JSON."""
+    """One property that differs from the template; values are plain JSON."""
 
     path: str
     kind: str
@@ -28,7 +28,7 @@ class PropertyDifference:
 
 @dataclass(frozen=True)
 class Drifted:
-    """One resource that is not as the template says."""
+    """One resource that differs from the template."""
 
     place: str
     type: str
@@ -39,7 +39,7 @@ class Drifted:
 
 @dataclass(frozen=True)
 class StackDrift:
-    """How far CloudFormation could look at one stack; ``problem`` says why not further."""
+    """The drift of one stack; ``problem`` says why CloudFormation could not check it all."""
 
     title: str
     status: str
@@ -52,25 +52,24 @@ class StackDrift:
 def detect(target: Target, node: StackNode, sleep: Callable[[float], None]) -> Iterator[StackDrift]:
     """Yield the drift of each stack of the tree.
 
-    The detection of a stack does not go into those nested in it (CloudFormation user guide,
-    "Detect unmanaged configuration changes to stacks and resources with drift detection"): each is
-    asked for, all at once.
+    Drift detection of a stack does not include its nested stacks (CloudFormation user guide,
+    "Detect unmanaged configuration changes to stacks and resources with drift detection"), so it is
+    started for each of them, all at once.
     """
     client = target.client("cloudformation")
-    asked: list[tuple[StackNode, str, str]] = []
-    for one in node.walk():
+    started: list[tuple[StackNode, str, str]] = []
+    for nested in node.walk():
         try:
-            answer = client.detect_stack_drift(StackName=one.stack.id)
-            asked.append((one, answer["StackDriftDetectionId"], ""))
+            answer = client.detect_stack_drift(StackName=nested.stack.id)
+            started.append((nested, answer["StackDriftDetectionId"], ""))
         except ClientError as error:
-            asked.append((one, "", in_words(error)))
-    for one, detection, problem in asked:
-        title = one.title
+            started.append((nested, "", in_words(error)))
+    for nested, detection, problem in started:
         if problem:
-            yield StackDrift(title, "UNKNOWN", (), 0, len(one.resources), problem)
+            yield StackDrift(nested.title, "UNKNOWN", (), 0, len(nested.resources), problem)
             continue
         ended = _wait(target, detection, sleep)
-        yield _result(target, one, ended)
+        yield _result(target, nested, ended)
 
 
 def _wait(target: Target, detection: str, sleep: Callable[[float], None]) -> Mapping[str, Any]:
@@ -131,7 +130,7 @@ def _drifted(node: StackNode, found: Mapping[str, Any]) -> Drifted:
 
 
 def _plain(value: str) -> str:
-    """Return a value as it is compared, without needless quotes."""
+    """Return a value without the quotes of a JSON string."""
     try:
         found = json.loads(value)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a check of the doctor is given, and what it finds."""
+"""The input and the findings of the doctor's checks."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from tabular_ml_vpc.operations.target import Target
 
 
 class Verdict(StrEnum):
-    """How a check ended."""
+    """The result of a check."""
 
     OK = "ok"
     PROBLEM = "problem"
-    """A deployment, or the first run, would fail."""
+    """A deployment or the first run would fail."""
     WARNING = "warning"
-    """It might."""
+    """A deployment or the first run might fail."""
     UNKNOWN = "unknown"
-    """It could not be looked at: a right is missing, or the API."""
+    """The check could not run: a permission is missing, or a request failed."""
 
 
 @dataclass(frozen=True)
 class CheckFinding:
-    """What was found, why it would fail, and the command that mends it."""
+    """What was found, why it matters, and the command that fixes it."""
 
     check: str
     verdict: Verdict
@@ -51,7 +51,7 @@ class CheckFinding:
 
 @dataclass(frozen=True)
 class CheckContext:
-    """What is to be deployed where: templates by name, and the statements of who may deploy."""
+    """What to deploy and where: templates by name, and the deployer's policy statements."""
 
     target: Target
     templates: Mapping[str, Json]
@@ -61,7 +61,7 @@ class CheckContext:
     vpc: str | None = None
 
     def properties(self, kind: str) -> list[Json]:
-        """Return the properties of each resource of a type that these values would make."""
+        """Return the properties of each resource of a type that would be created."""
         evaluated = evaluate(self.templates, self.values, StackLocation(region=self.target.region))
         return [
             stack.properties(name)

@@ -1,7 +1,7 @@
-"""What an update would change, from the templates alone: the old ones and the new ones.
+"""What an update would change, by comparing the old and new templates.
 
-Used where CloudFormation gives no change set of a nested stack. It knows less: whether a value
-that is computed changes at all. What it is not sure of it calls possible.
+Used where CloudFormation provides no change set for a nested stack. It cannot tell whether a
+computed value changes; it reports such changes as possible.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _KEEPS: Final = frozenset({"Retain", "RetainExceptOnCreate"})
 
 @dataclass(frozen=True)
 class Side:
-    """A template with the values of its parameters, as far as they are known."""
+    """A template with the known values of its parameters."""
 
     template: JsonView
     parameters: Mapping[str, Any]
 
 
 def compare(old: Side, new: Side, physical_ids: Mapping[str, str]) -> tuple[Change, ...]:
-    """Return what changes from one to the other, by the order of the new template."""
+    """Return the changes from one to the other, in the order of the new template."""
     moved = moved_names(old, new)
     before, after = old.template.get("Resources", {}), new.template.get("Resources", {})
     names = [*after, *(name for name in before if name not in after)]
@@ -40,7 +40,7 @@ def compare(old: Side, new: Side, physical_ids: Mapping[str, str]) -> tuple[Chan
 
 
 def moved_names(old: Side, new: Side) -> frozenset[str]:
-    """Return the parameters whose values differ, and the conditions that look at them."""
+    """Return the parameters whose values differ, and the conditions that depend on them."""
     moved = {
         name for name, value in new.parameters.items() if old.parameters.get(name, value) != value
     }
@@ -51,7 +51,7 @@ def moved_names(old: Side, new: Side) -> frozenset[str]:
 
 
 def mentions(value: object, names: Collection[str]) -> bool:
-    """Tell whether a value refers to one of the names, as a parameter or as a condition."""
+    """Return whether a value refers to one of the names, as a parameter or a condition."""
     return any(name in names for name in references(value))
 
 
@@ -75,7 +75,7 @@ def _compared(
 
 
 def _changed(old: JsonView, new: JsonView, moved: frozenset[str]) -> Iterator[tuple[str, bool]]:
-    """Yield what differs of a resource, and whether that it does is certain."""
+    """Yield each property or attribute that differs, and whether the difference is certain."""
     before, after = old.get("Properties", {}), new.get("Properties", {})
     for name in {**before, **after}:
         left, right = before.get(name), after.get(name)

@@ -1,4 +1,4 @@
-"""The log lines of functions: of one behind a custom resource, or of all of a stack."""
+"""The log lines of functions: the one behind a custom resource, or all in a stack."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from tabular_ml_vpc.operations.operation import Cause, StackEvent
 from tabular_ml_vpc.operations.target import Target, code_of, is_denied
 
 _NOISE: Final = re.compile(r"^(START|END|INIT_START|REPORT) (?!.*Status: )")
-"""Lines of the Lambda service; a REPORT with a Status tells of a timeout or a crash."""
+"""Lines of the Lambda service; a REPORT with a Status reports a timeout or a crash."""
 _START: Final = "START RequestId:"
 _ANSWERED_FAILED: Final = "answered CloudFormation: FAILED"
-"""What our functions write last when they fail (functions/shared/custom_resource.py)."""
+"""The last line of our functions when they fail (functions/shared/custom_resource.py)."""
 _EARLIER: Final = timedelta(minutes=16)
-"""A little more than a function may run."""
+"""A little longer than a function can run."""
 _LATER: Final = timedelta(seconds=2)
-"""What comes after it belongs to the rollback."""
+"""Anything later belongs to the rollback."""
 _ABSENT: Final = frozenset({"ResourceNotFoundException", "ValidationError", "404"})
 
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line of a log; ``source`` says whose, such as ``SeedDataFunction``."""
+    """One log line; ``source`` is its origin, such as ``SeedDataFunction``."""
 
     time: datetime
     source: str
@@ -43,10 +43,10 @@ def behind(
     template: Mapping[str, Any],
     limit: int,
 ) -> list[str]:
-    """Return the last lines that the function behind a failed custom resource wrote.
+    """Return the last log lines of the function behind a failed custom resource.
 
-    ``template`` is the one of the resource's stack, ``events`` tell the function's name. Nothing is
-    returned if the resource has no function, or its log is gone with the rollback already.
+    ``template`` is that of the resource's stack; ``events`` contain the function's name. Empty if
+    the resource has no function, or if the rollback has already deleted the log.
     """
     function = _function_of(target, cause, events, template)
     if function is None:
@@ -61,7 +61,7 @@ def behind(
 
 
 def _until(target: Target, group: str, cause: Cause) -> Iterator[str]:
-    """Yield what a function wrote until the failure, the Lambda service's lines included."""
+    """Yield a function's log lines up to the failure, including those of the Lambda service."""
     since = cause.time - _EARLIER
     for line in read(target, group, cause.logical_id, since, keep_noise=True):
         if line.time <= cause.time + _LATER:
@@ -69,9 +69,9 @@ def _until(target: Target, group: str, cause: Cause) -> Iterator[str]:
 
 
 def _failed_invocation(lines: Iterable[str]) -> list[str]:
-    """Return the lines of the last invocation that failed, or else of the last one.
+    """Return the lines of the last failed invocation or, if none failed, of the last one.
 
-    The rollback's Delete comes soon after the failure.
+    The Delete request of the rollback follows soon after the failure.
     """
     invocations: list[list[str]] = [[]]
     for line in lines:
@@ -79,9 +79,9 @@ def _failed_invocation(lines: Iterable[str]) -> list[str]:
             invocations.append([])
         if not _NOISE.match(line):
             invocations[-1].append(line)
-    spoken = [invocation for invocation in invocations if invocation]
-    failed = [one for one in spoken if any(_ANSWERED_FAILED in line for line in one)]
-    return next(reversed(failed or spoken), [])
+    logged = [lines for lines in invocations if lines]
+    failed = [lines for lines in logged if any(_ANSWERED_FAILED in line for line in lines)]
+    return next(reversed(failed or logged), [])
 
 
 def _function_of(
@@ -100,8 +100,8 @@ def _function_of(
     ]
     if named:
         return named[-1]
-    resources = stacks.resources_of(target, cause.stack_id)  # of an earlier deployment
-    return next((one.physical_id for one in resources if one.logical_id == logical_id), None)
+    resources = stacks.resources_of(target, cause.stack_id)  # from an earlier deployment
+    return next((item.physical_id for item in resources if item.logical_id == logical_id), None)
 
 
 def log_group(target: Target, function: str) -> str:
@@ -118,9 +118,9 @@ def read(
     prefix: str = "",
     keep_noise: bool = False,
 ) -> Iterator[LogLine]:
-    """Yield the lines of a log group since a time, by default without the Lambda service's.
+    """Yield a log group's lines since a time, by default without those of the Lambda service.
 
-    ``prefix`` limits them to the streams whose names begin with it.
+    ``prefix`` selects the streams whose names start with it.
     """
     streams = {"logStreamNamePrefix": prefix} if prefix else {}
     pages = (

@@ -1,4 +1,4 @@
-"""What is left of a stack after its deletion: each resource is looked for, not believed gone."""
+"""What remains of a stack after its deletion: each resource is checked, not assumed deleted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from tabular_ml_vpc.operations.target import Target, code_of, is_denied, message_of
 
-_NOT_THERE: Final = (
+_ABSENT: Final = (
     *("NotFound", "NoSuch", "404", "NonExistent", "ResourceNotFound", "DoesNotExist"),
     *("InvalidGroup.NotFound", "InvalidGroupId"),
 )
@@ -18,7 +18,7 @@ _NOT_THERE: Final = (
 
 @dataclass(frozen=True)
 class PlannedDeletion:
-    """A resource that a deletion is about: where it was, and what AWS calls it."""
+    """A resource to be deleted: its place in the stack, and its name in AWS."""
 
     place: str
     type: str
@@ -27,7 +27,7 @@ class PlannedDeletion:
 
 @dataclass(frozen=True)
 class Leftover:
-    """Something that is still there: why, and the command that removes it."""
+    """A resource that still exists: why, and the command that removes it."""
 
     place: str
     type: str
@@ -48,10 +48,10 @@ class Leftover:
 
 @dataclass(frozen=True)
 class _Kind:
-    """How a type is looked for, and how it is removed by hand; ``{}`` is its physical id."""
+    """How to find a resource of a type, and how to remove it by hand; ``{}`` is its physical id."""
 
     service: str
-    look: Callable[[Any, str], Any]
+    find: Callable[[Any, str], Any]
     command: str
 
 
@@ -96,7 +96,7 @@ _EMPTY_AND_DELETE: Final = (
     "'{Objects: [Versions, DeleteMarkers][].{Key: Key, VersionId: VersionId}}')\"; "
     "aws s3api delete-bucket --bucket {}"
 )
-"""Empties up to 1,000 versions; `aws s3 rb --force` leaves old versions and so the bucket."""
+"""Deletes up to 1,000 versions; `aws s3 rb --force` keeps old versions, and so the bucket."""
 
 _KINDS: Final[dict[str, _Kind]] = {
     "AWS::S3::Bucket": _Kind("s3", _call("head_bucket", "Bucket"), _EMPTY_AND_DELETE),
@@ -185,33 +185,39 @@ _KINDS: Final[dict[str, _Kind]] = {
 
 def left_of(
     target: Target,
-    doomed: Iterable[PlannedDeletion],
+    planned: Iterable[PlannedDeletion],
     reasons: Callable[[PlannedDeletion], str],
     unseen: list[PlannedDeletion],
 ) -> list[Leftover]:
-    """Return which of the resources are still there; types that live in others are left out.
+    """Return the resources that still exist; types that are part of others are left out.
 
-    What the rights do not allow to be looked at is added to ``unseen``.
+    Resources that the caller has no permission to read are added to ``unseen``.
     """
     return [
-        Leftover(one.place, one.type, one.physical_id, reasons(one), _command(target, one))
-        for one in doomed
-        if one.type in _KINDS and _is_there(target, one, unseen)
+        Leftover(
+            resource.place,
+            resource.type,
+            resource.physical_id,
+            reasons(resource),
+            _command(target, resource),
+        )
+        for resource in planned
+        if resource.type in _KINDS and _exists(target, resource, unseen)
     ]
 
 
-def _command(target: Target, doomed: PlannedDeletion) -> str:
-    command = _KINDS[doomed.type].command.replace("{}", doomed.physical_id)
+def _command(target: Target, resource: PlannedDeletion) -> str:
+    command = _KINDS[resource.type].command.replace("{}", resource.physical_id)
     return f"{command} --region {target.region}"
 
 
-def _is_there(target: Target, doomed: PlannedDeletion, unseen: list[PlannedDeletion]) -> bool:
-    kind = _KINDS[doomed.type]
+def _exists(target: Target, resource: PlannedDeletion, unseen: list[PlannedDeletion]) -> bool:
+    kind = _KINDS[resource.type]
     try:
-        return kind.look(target.client(kind.service), doomed.physical_id) is not False
+        return kind.find(target.client(kind.service), resource.physical_id) is not False
     except ClientError as error:
         if is_denied(error) or code_of(error) == "403":
-            unseen.append(doomed)
+            unseen.append(resource)
             return False
         if _says_absent(error):
             return False
@@ -220,7 +226,7 @@ def _is_there(target: Target, doomed: PlannedDeletion, unseen: list[PlannedDelet
 
 def _says_absent(error: ClientError) -> bool:
     code, text = code_of(error), message_of(error)
-    return any(part in code for part in _NOT_THERE) or (
+    return any(part in code for part in _ABSENT) or (
         code in {"ValidationException", "ValidationError"}
         and any(part in text for part in ("not find", "not exist", "not found"))
     )

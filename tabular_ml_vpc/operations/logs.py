@@ -1,4 +1,4 @@
-"""The logs of a stack: its functions', its pipeline's jobs' and its endpoint's, merged by time."""
+"""The logs of a stack's functions, its pipeline's jobs and its endpoint, merged by time."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SOURCES: Final = ("functions", "jobs", "endpoint")
 _SPAN: Final = re.compile(r"(\d+)\s*(s|min|m|h|d)")
 _UNITS: Final = {"s": "seconds", "min": "minutes", "m": "minutes", "h": "hours", "d": "days"}
 _GROUPS: Final = {"ProcessingJob": "ProcessingJobs", "TrainingJob": "TrainingJobs"}
-"""Log groups of SageMaker's jobs, below ``/aws/sagemaker/``."""
+"""Log groups of SageMaker jobs, under ``/aws/sagemaker/``."""
 _EXECUTIONS: Final = 10
 _ABSENT: Final = "ResourceNotFoundException"
 
 
 @dataclass(frozen=True)
 class LogSource:
-    """One log, or the streams of one that begin with ``prefix``."""
+    """A log group, or those of its streams that start with ``prefix``."""
 
     name: str
     group: str
@@ -36,10 +36,10 @@ class LogSource:
 
 
 def since(text: str, now: datetime) -> datetime:
-    """Return the time that a span such as ``30min`` ago was, or a time in ISO 8601.
+    """Return the time of a duration ago, such as ``30min``, or of an ISO 8601 time.
 
     Raises:
-        UsageError: it is neither.
+        UsageError: the text is neither.
 
     """
     span = _SPAN.fullmatch(text.strip())
@@ -49,7 +49,7 @@ def since(text: str, now: datetime) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(
-            f"--since: got {text!r}: a span such as 30min, 2h or 1d is needed, or a time such as "
+            f"--since: {text!r} is neither a duration such as 30min, 2h or 1d, nor a time such as "
             "2026-11-24T18:00"
         ) from None
     return found if found.tzinfo else found.astimezone()
@@ -58,7 +58,7 @@ def since(text: str, now: datetime) -> datetime:
 def sources(
     target: Target, node: StackNode, workload: Workload, kinds: tuple[str, ...], since: datetime
 ) -> list[LogSource]:
-    """Return the logs of the kinds that were asked for."""
+    """Return the logs of the requested kinds."""
     found: list[LogSource] = []
     if "functions" in kinds:
         found += _functions(target, node)
@@ -71,17 +71,17 @@ def sources(
 
 
 def _functions(target: Target, node: StackNode) -> Iterator[LogSource]:
-    for one in node.walk():
-        for resource in one.resources:
+    for stack in node.walk():
+        for resource in stack.resources:
             if resource.type == "AWS::Lambda::Function" and resource.exists:
                 group = function_logs.log_group(target, resource.physical_id)
                 yield LogSource(resource.logical_id, group)
 
 
 def _jobs(workload: Workload, since: datetime) -> Iterator[LogSource]:
-    """Yield the logs of the jobs of the newest executions that ended after a time or run."""
+    """Yield the job logs of the newest executions that run or ended after a time."""
     for execution in workload.executions(_EXECUTIONS):
-        if execution.get("LastModifiedTime", since) < since and not _runs(execution):
+        if execution.get("LastModifiedTime", since) < since and not _is_running(execution):
             continue
         for step in workload.steps(execution["PipelineExecutionArn"]):
             for kind, group in _GROUPS.items():
@@ -91,14 +91,14 @@ def _jobs(workload: Workload, since: datetime) -> Iterator[LogSource]:
                     yield LogSource(step["StepName"], f"/aws/sagemaker/{group}", f"{job}/")
 
 
-def _runs(execution: Any) -> bool:
+def _is_running(execution: Any) -> bool:
     return execution["PipelineExecutionStatus"] in {"Executing", "Stopping"}
 
 
 def read(
     target: Target, found: list[LogSource], since: datetime, containing: str = ""
 ) -> list[LogLine]:
-    """Return the lines since a time, oldest first; a log that does not exist yet has none."""
+    """Return the lines since a time, oldest first; a log group may not exist yet."""
     lines = [
         line
         for source in found
@@ -117,5 +117,5 @@ def _lines(target: Target, source: LogSource, since: datetime) -> Iterator[LogLi
 
 
 def now() -> datetime:
-    """Return the time."""
+    """Return the current time."""
     return datetime.now(UTC)

@@ -1,7 +1,7 @@
-"""What CloudFormation does to a stack and to everything nested in it, as it happens.
+"""What CloudFormation does to a stack and its nested stacks, as it happens.
 
-``StackOperation`` reads the events of a whole tree; ``Progress`` is what they add up to;
-``first_cause`` finds among them what everything else followed from.
+``StackOperation`` reads the events of the whole tree; ``Progress`` is the state that follows from
+them; ``first_cause`` finds the failure that caused the others.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tabular_ml_vpc.operations.target import Target, code_of
 
 _ENDED: Final = ("_COMPLETE", "_FAILED", "_SKIPPED")
 _FOLLOWED: Final = ("cancelled", "Embedded stack", "The following resource(s) failed")
-"""How the reasons begin or end that only say that something else has failed."""
+"""Parts of reasons that only say that something else has failed."""
 
 _PREFIX: Final = re.compile(
     r"^Received response status \[FAILED\] from custom resource\. Message( returned)?: "
@@ -32,7 +32,7 @@ _PREFIX: Final = re.compile(
 
 @dataclass(frozen=True)
 class StackEvent:
-    """One stack event; ``time`` is aware of its zone."""
+    """One stack event; ``time`` has a time zone."""
 
     id: str
     stack_id: str
@@ -45,17 +45,17 @@ class StackEvent:
 
     @property
     def of_stack_itself(self) -> bool:
-        """Tell whether the event is about the stack that it is an event of."""
+        """Return whether the event is about the stack itself, not one of its resources."""
         return self.type == NESTED and self.physical_id == self.stack_id
 
     @property
     def of_nested_stack(self) -> bool:
-        """Tell whether the event is about a stack nested in the one that it is an event of."""
+        """Return whether the event is about a nested stack."""
         return self.type == NESTED and self.physical_id != self.stack_id
 
     @property
     def failed(self) -> bool:
-        """Tell whether it is a failure of its own, not one that followed from another."""
+        """Return whether it is a failure that did not follow from another one."""
         return self.status.endswith("_FAILED") and not any(
             part in self.reason for part in _FOLLOWED
         )
@@ -63,7 +63,7 @@ class StackEvent:
 
 @dataclass
 class ResourceProgress:
-    """One resource on its way: since when, until when, in which status."""
+    """The progress of one resource: its start, its end and its status."""
 
     logical_id: str
     type: str
@@ -74,13 +74,13 @@ class ResourceProgress:
 
     @property
     def failed(self) -> bool:
-        """Tell whether it has failed."""
+        """Return whether it has failed."""
         return self.status.endswith("_FAILED")
 
 
 @dataclass
 class StackProgress:
-    """One stack on its way, with its resources by logical id."""
+    """The progress of one stack, with its resources by logical id."""
 
     id: str
     title: str
@@ -98,26 +98,26 @@ class StackProgress:
 
 @dataclass
 class Progress:
-    """The whole tree on its way, by stack id, the root first."""
+    """The progress of the whole tree, by stack id, the root first."""
 
     stacks: dict[str, StackProgress] = field(default_factory=dict)
     _places: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def learn(self, events: Iterable[StackEvent]) -> None:
-        """Learn which stacks are nested in which; a nested stack's own events can come earlier."""
+        """Note which stacks are nested in which; a nested stack's own events can come first."""
         for event in events:
             if event.of_nested_stack and event.physical_id:
                 self._places[event.physical_id] = (event.logical_id, event.stack_id)
 
     def add(self, event: StackEvent) -> None:
-        """Take one event in."""
+        """Add one event."""
         if event.of_stack_itself:
             self._stack(event)
         else:
             self._step(self._of(event), event)
 
     def _of(self, event: StackEvent) -> StackProgress:
-        """Return the stack that the event is of."""
+        """Return the stack of the event."""
         if event.stack_id not in self.stacks:
             name = event.stack_id.split("/")[1] if "/" in event.stack_id else event.stack_id
             title, parent = self._places.get(event.stack_id, (name, None))
@@ -140,7 +140,7 @@ class Progress:
             step.ended = event.time
 
     def children(self, stack_id: str) -> Iterator[StackProgress]:
-        """Yield the stacks nested in one, in the order in which they began."""
+        """Yield the stacks nested in one, in the order in which they started."""
         for stack in self.stacks.values():
             if stack.parent == stack_id:
                 yield stack
@@ -148,7 +148,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Cause:
-    """What failed first: where, and why in CloudFormation's words."""
+    """The first failure: where it happened, and CloudFormation's reason for it."""
 
     path: tuple[str, ...]
     stack_id: str
@@ -165,14 +165,14 @@ class Cause:
 
 
 def first_cause(events: Iterable[StackEvent]) -> Cause | None:
-    """Return the failure that the others followed from: the first one, from the deepest stack.
+    """Return the failure that caused the others: the first one, from the deepest stack.
 
-    A nested stack's failure counts only where nothing in it failed (a template that CloudFormation
-    refuses, for example).
+    A nested stack's own failure counts only if nothing in it failed (for example, if CloudFormation
+    rejects its template).
     """
     ordered = sorted(events, key=lambda event: event.time)
     failed = [event for event in ordered if event.failed and not event.of_stack_itself]
-    failed = failed or [event for event in ordered if _refused(event)]
+    failed = failed or [event for event in ordered if _is_rejection(event)]
     if not failed:
         return None
     first = failed[0]
@@ -182,22 +182,22 @@ def first_cause(events: Iterable[StackEvent]) -> Cause | None:
         logical_id=first.logical_id,
         physical_id=first.physical_id,
         type=first.type,
-        reason=plain(first.reason) or "CloudFormation gives no reason",
+        reason=plain(first.reason) or "CloudFormation gave no reason",
         time=first.time,
     )
 
 
 def plain(reason: str) -> str:
-    """Return a reason in one line, without what CloudFormation puts before a function's own."""
+    """Return a reason on one line, without CloudFormation's prefix before a function's reason."""
     return _PREFIX.sub("", " ".join(reason.split()))
 
 
-def _refused(event: StackEvent) -> bool:
+def _is_rejection(event: StackEvent) -> bool:
     return event.status.endswith("_FAILED") and "cancelled" not in event.reason
 
 
 def path_of(events: Iterable[StackEvent], stack_id: str) -> list[str]:
-    """Return the logical ids of the stacks from below the root down to one."""
+    """Return the logical ids of the nested stacks on the way from the root to a stack."""
     above = {
         event.physical_id: (event.logical_id, event.stack_id)
         for event in events
@@ -211,15 +211,15 @@ def path_of(events: Iterable[StackEvent], stack_id: str) -> list[str]:
 
 
 OperationObserver = Callable[[list[StackEvent]], None]
-"""Hears the new events at each look, none included."""
+"""Called with the new events after each poll, even if there are none."""
 
 
 @dataclass
 class StackOperation:
-    """Reads the events that a tree of stacks has from now on.
+    """Reads the new events of a tree of stacks.
 
-    Make it before the operation is asked for, so that no event is missed and no old one is taken
-    for new.
+    Create it before the operation starts, so that no event is missed and no old event is treated as
+    new.
     """
 
     target: Target
@@ -230,33 +230,33 @@ class StackOperation:
 
     @classmethod
     def after_now(cls, target: Target, node: StackNode | None) -> StackOperation:
-        """Return an operation that knows the events that the tree has had."""
+        """Return an operation that skips the tree's earlier events."""
         operation = cls(target)
-        for one in node.walk() if node else ():
-            newest = next(operation._newest_first(one.stack.id), None)
+        for nested in node.walk() if node else ():
+            newest = next(operation._newest_first(nested.stack.id), None)
             if newest is not None:
-                operation.seen[one.stack.id] = newest.id
+                operation.seen[nested.stack.id] = newest.id
         return operation
 
     def follow(self, stack_id: str, observe: OperationObserver) -> Stack:
-        """Wait until the root stack rests, telling ``observe`` of the events; return the stack.
+        """Wait until the operation on the root stack ends; pass the events to ``observe``.
 
         Raises:
-            CommandError: the stack is gone without a trace.
+            CommandError: the stack no longer exists.
 
         """
         self._active[stack_id] = None
         while True:
             stack = stacks.find(self.target, stack_id)
             if stack is None:
-                raise CommandError(f"CloudFormation does not know {stack_id} any more")
-            observe(self._look())
+                raise CommandError(f"the stack {stack_id} no longer exists")
+            observe(self._poll())
             if not stack.busy:
                 return stack
             self.sleep(self.target.poll_seconds)
 
-    def _look(self) -> list[StackEvent]:
-        """Return the new events of all stacks that are at work, in the order of time."""
+    def _poll(self) -> list[StackEvent]:
+        """Return the new events of all active stacks, in order of time."""
         found: list[StackEvent] = []
         waiting = list(self._active)
         while waiting:
@@ -272,7 +272,7 @@ class StackOperation:
         return found
 
     def _keep_active(self, events: list[StackEvent]) -> None:
-        """Ask on for nested stacks until their own last event; the root is asked always."""
+        """Keep polling nested stacks until their last event, and always the root."""
         root = next(iter(self._active))
         for event in events:
             if event.of_nested_stack and event.physical_id and not event.status.endswith(_ENDED):
@@ -284,7 +284,7 @@ class StackOperation:
                     self._active[event.stack_id] = None
 
     def _new(self, stack_id: str) -> list[StackEvent]:
-        """Return the events of one stack since the last look, oldest first."""
+        """Return the events of one stack since the last poll, oldest first."""
         known, new = self.seen.get(stack_id), []
         for event in self._newest_first(stack_id):
             if event.id == known:
@@ -300,22 +300,22 @@ class StackOperation:
             for page in pages.paginate(StackName=stack_id):
                 yield from map(_event, page["StackEvents"])
         except ClientError as error:
-            if code_of(error) != "ValidationError":  # a stack that is not there (yet)
+            if code_of(error) != "ValidationError":  # a stack that does not exist (yet)
                 raise
 
 
 def past_events(target: Target, stack_id: str) -> list[StackEvent]:
-    """Return the events of a tree's last operation, those of nested stacks that are gone too."""
+    """Return the events of a tree's last operation, including those of deleted nested stacks."""
     operation = StackOperation(target)
     events = _last_operation(operation._new(stack_id))
     if not events:
         return []
     began, waiting, known = events[0].time, _nested(events), {stack_id}
     while waiting:
-        one = waiting.pop(0)
-        if one not in known:
-            known.add(one)
-            found = [event for event in operation._new(one) if event.time >= began]
+        nested = waiting.pop(0)
+        if nested not in known:
+            known.add(nested)
+            found = [event for event in operation._new(nested) if event.time >= began]
             events += found
             waiting += _nested(found)
     return sorted(events, key=lambda event: event.time)
@@ -331,7 +331,7 @@ _BEGINS: Final = frozenset(
 
 
 def _last_operation(events: list[StackEvent]) -> list[StackEvent]:
-    """Return the events since a person asked for something of this stack; a rollback is part."""
+    """Return the events since the last request for this stack; they include a rollback."""
     for index in range(len(events) - 1, -1, -1):
         event = events[index]
         if event.of_stack_itself and event.status in _BEGINS:

@@ -1,7 +1,7 @@
-"""Who may do what, read from templates, so that a deployment shows what it changes about it.
+"""Permissions, read from templates, so that a deployment can show how they change.
 
-A right is one action on one resource for one principal. Computed parts (``!Sub``, ``!Ref``) are
-compared as they are written: a right whose text stays the same is the same right.
+A permission is one action on one resource for one principal. Computed parts (``!Sub``, ``!Ref``)
+are compared as text: if the text does not change, the permission does not change.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Right(NamedTuple):
 
 @dataclass(frozen=True)
 class RightsChange:
-    """Rights that come or go together; ``widens`` tells whether more becomes possible."""
+    """Permissions that are added or removed together."""
 
     comes: bool
     place: str
@@ -49,7 +49,7 @@ class RightsChange:
 
     @property
     def widens(self) -> bool:
-        """Tell whether more becomes possible: an Allow that comes, a Deny that goes."""
+        """Return whether it grants more access: an added Allow, or a removed Deny."""
         return self.comes == (self.effect == "Allow")
 
     def as_json(self) -> dict[str, object]:
@@ -67,7 +67,7 @@ class RightsChange:
 
 
 def compare(old: Iterable[Right], new: Iterable[Right]) -> list[RightsChange]:
-    """Return what comes and goes, grouped for reading, what widens first."""
+    """Return the added and removed permissions in groups, those that grant more access first."""
     before, after = set(old), set(new)
     found = [*_grouped(after - before, True), *_grouped(before - after, False)]
     return sorted(found, key=lambda one: (not one.widens, one.place, not one.comes, one.actions))
@@ -87,7 +87,7 @@ def _grouped(rights: set[Right], comes: bool) -> Iterator[RightsChange]:
 
 
 def of_template(template: JsonView, path: str = "") -> Iterator[Right]:
-    """Yield every right that a template gives or takes; ``path`` is the nested stack's name."""
+    """Yield every permission that a template allows or denies; ``path`` is the nested stack."""
     for name, body in template.get("Resources", {}).items():
         place = f"{path}/{name}" if path else name
         yield from _of_resource(place, name, body["Type"], body.get("Properties", {}))
@@ -157,7 +157,7 @@ def _condition(value: Any) -> str:
 
 
 def _readable(value: Any) -> Any:
-    """Return a condition with its computed values written for people."""
+    """Return a condition with readable computed values."""
     if isinstance(value, Mapping) and not call_of(value)[0]:
         return {key: _readable(one) for key, one in value.items()}
     if isinstance(value, list):
@@ -166,6 +166,6 @@ def _readable(value: Any) -> Any:
 
 
 def _render(value: Any) -> str:
-    """Write an expression for people, without the parts of ARNs that are the same everywhere."""
+    """Return an expression as readable text, without the parts that are the same in all ARNs."""
     text = as_text(value)
     return text if _NOISE.fullmatch(text) else _NOISE.sub("", text).replace("arn::", "arn:")

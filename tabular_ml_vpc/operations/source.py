@@ -1,4 +1,4 @@
-"""What is deployed: the templates that were built, or those that settings give, and the zips."""
+"""What to deploy: the templates from the last build, or from given settings, and the zips."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Source:
 
 
 def load(config: Path | None, mode: Mode, root: Path = REPOSITORY) -> Source:
-    """Return what to deploy in a mode: with settings what they give, else what was built.
+    """Return what to deploy in a mode: templates from ``config`` or, without it, the built ones.
 
-    The zips are made anew: they are reproducible, so that they are the ones that were built.
+    The zips are built again: they are reproducible, so they equal those of the build.
 
     Raises:
-        SettingsError: the settings cannot be used.
-        CommandError: nothing was built.
+        SettingsError: the settings are not valid.
+        CommandError: there are no built templates.
 
     """
     folder = TEMPLATES[mode]
@@ -55,7 +55,7 @@ def _built(root: Path, folder: str) -> dict[str, str]:
 
 
 def deployer_statements(source: Source) -> list[dict[str, Any]]:
-    """Return the statements of the policies for whoever deploys (docs/deployer.md)."""
+    """Return the statements of the deployer's policies (docs/deployer.md)."""
     documents = [
         json.loads(text) for name, text in source.texts.items() if fnmatch(name, _DEPLOYER)
     ]

@@ -1,4 +1,4 @@
-"""Stacks and the stacks nested in them, as CloudFormation knows them."""
+"""Stacks and their nested stacks, as CloudFormation describes them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.types import JsonView
 from tabular_ml_vpc.operations.target import Target, code_of, message_of
 
 _OURS: Final = frozenset({"NetworkStack", "PipelineStack", "StorageStack", "StudioStack"})
-"""Nested stacks by which a stack is known as one of ours (generator/stacks/root.py)."""
+"""Nested stacks that identify a stack as one of ours (generator/stacks/root.py)."""
 
 UPDATABLE: Final = frozenset(
     {
@@ -27,12 +27,12 @@ UPDATABLE: Final = frozenset(
         "IMPORT_ROLLBACK_COMPLETE",
     }
 )
-"""Statuses of a stack that takes an update (CloudFormation user guide, "Stack status codes")."""
+"""Statuses of a stack that can be updated (CloudFormation user guide, "Stack status codes")."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """One stack; times are aware of their zone."""
+    """One stack; its times have a time zone."""
 
     name: str
     id: str
@@ -48,13 +48,13 @@ class Stack:
 
     @property
     def busy(self) -> bool:
-        """Tell whether an operation runs; a stack under review waits for a person."""
+        """Return whether an operation is in progress; a stack in review waits for a person."""
         return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
 
 
 @dataclass(frozen=True)
 class StackResource:
-    """One resource of a stack, as CloudFormation last saw it."""
+    """One resource of a stack, in the state that CloudFormation last recorded."""
 
     logical_id: str
     physical_id: str
@@ -64,13 +64,13 @@ class StackResource:
 
     @property
     def exists(self) -> bool:
-        """Tell whether there may be something: it was made, and not deleted."""
+        """Return whether the resource may exist: it was created, and not deleted."""
         return bool(self.physical_id) and self.status != "DELETE_COMPLETE"
 
 
 @dataclass(frozen=True)
 class StackNode:
-    """A stack in its tree: ``title`` is the logical id in its parent, the root's is its name."""
+    """A stack in the tree: ``title`` is its logical id in its parent, or the root's name."""
 
     title: str
     stack: Stack
@@ -78,14 +78,14 @@ class StackNode:
     children: tuple[StackNode, ...]
 
     def walk(self) -> Iterator[StackNode]:
-        """Yield this node and all below it, parents first."""
+        """Yield this node and all nodes below it, parents first."""
         yield self
         for child in self.children:
             yield from child.walk()
 
 
 def find(target: Target, name: str | None = None) -> Stack | None:
-    """Return the stack by name, or by id also after its deletion; None if there is none."""
+    """Return a stack by its name or, even after its deletion, by its id; None if not found."""
     client = target.client("cloudformation")
     try:
         stacks = client.describe_stacks(StackName=name or target.stack)["Stacks"]
@@ -100,20 +100,20 @@ def need(target: Target) -> Stack:
     """Return the target's stack.
 
     Raises:
-        CommandError: there is none in that account and region.
+        CommandError: it does not exist in that account and region.
 
     """
     stack = find(target)
     if stack is None or stack.status == "DELETE_COMPLETE":
         raise CommandError(
-            f"there is no stack {target.stack} in {target.region} of account {target.account}; "
-            f"`python build.py deploy{target.options()}` makes one"
+            f"the stack {target.stack} does not exist in {target.region} of account "
+            f"{target.account}; `python build.py deploy{target.options()}` creates it"
         )
     return stack
 
 
 def tree(target: Target, stack: Stack, title: str = "") -> StackNode:
-    """Return the stack with its resources and everything nested in it."""
+    """Return the stack with its resources and nested stacks."""
     resources = tuple(resources_of(target, stack.id))
     children = [
         tree(target, child, resource.logical_id)
@@ -125,7 +125,7 @@ def tree(target: Target, stack: Stack, title: str = "") -> StackNode:
 
 
 def resources_of(target: Target, stack: str) -> Iterator[StackResource]:
-    """Yield the resources of one stack, named by its id: a deleted one's, too, for 90 days."""
+    """Yield the resources of the stack with this id; a deleted stack keeps them for 90 days."""
     pages = target.client("cloudformation").get_paginator("list_stack_resources")
     for page in pages.paginate(StackName=stack):
         for one in page["StackResourceSummaries"]:
@@ -139,15 +139,15 @@ def resources_of(target: Target, stack: str) -> Iterator[StackResource]:
 
 
 def template(target: Target, stack: str) -> dict[str, Any]:
-    """Return the template that was last deployed, in long form."""
+    """Return the template that was last deployed, with intrinsic functions in long form."""
     body = target.client("cloudformation").get_template(StackName=stack)["TemplateBody"]
     return dict(body) if isinstance(body, Mapping) else from_yaml(body)
 
 
 def mode_of(target: Target, node: StackNode) -> str | None:
-    """Return the mode in which a stack was deployed, by what its templates note; None if none do.
+    """Return the mode in which a stack was deployed, or None if its templates do not say.
 
-    The resources that hold data carry it in their metadata (generator/retention.py).
+    The mode is in the metadata of resources that hold data (generator/retention.py).
     """
     for child in node.children:
         for body in template(target, child.stack.id).get("Resources", {}).values():
@@ -157,22 +157,22 @@ def mode_of(target: Target, node: StackNode) -> str | None:
 
 
 def refuse_strangers(stack: Stack, node: StackNode) -> None:
-    """Refuse a stack that this project did not make.
+    """Check that this project created the stack.
 
     Raises:
-        UsageError: the stack is nested in another, or is none of ours.
+        UsageError: the stack is nested in another one, or was not created by this project.
 
     """
     if stack.parent:
         raise UsageError(
-            f"--stack-name: got {stack.name!r}: this stack is part of {_name_of(stack.parent)}; "
-            "name that one"
+            f"--stack-name: {stack.name!r} is nested in {_name_of(stack.parent)}: give the name of "
+            "that stack"
         )
     nested = {resource.logical_id for resource in node.resources if resource.type == NESTED}
     if stack.status != "REVIEW_IN_PROGRESS" and not nested & _OURS and node.resources:
         raise UsageError(
-            f"--stack-name: got {stack.name!r}: this stack was not made from our templates "
-            f"(no {', '.join(sorted(_OURS))} in it); it is left alone"
+            f"--stack-name: {stack.name!r} was not created from these templates (it has no "
+            f"{', '.join(sorted(_OURS))}); nothing was changed"
         )
 
 

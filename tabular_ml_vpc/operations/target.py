@@ -1,4 +1,4 @@
-"""The account, region and stack that a command is about, and how errors of AWS are told."""
+"""The account, region and stack of a command, and how AWS errors are reported."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from generator.errors import CommandError, UsageError
 from tabular_ml_vpc.operations import DEFAULT_STACK
 
 _RETRIES: Final = Config(retries={"mode": "standard", "max_attempts": 8})
-"""Polling five stacks meets CloudFormation's throttling; standard mode waits and asks again."""
+"""CloudFormation throttles polls of five stacks; standard mode waits and retries."""
 _POLL_SECONDS: Final = 2.0
 _LOCAL_POLL_SECONDS: Final = 0.2
 _LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -46,7 +46,7 @@ class Target:
     profile: str | None = None
 
     def client(self, service: str, region: str | None = None) -> Any:
-        """Return a client that retries; clients are kept."""
+        """Return a client that retries; clients are reused."""
         key = (service, region or self.region)
         if key not in self._clients:
             self._clients[key] = self.session.client(service, region_name=key[1], config=_RETRIES)
@@ -58,15 +58,16 @@ class Target:
 
     @property
     def region(self) -> str:
-        """Return the region; there is one, ``open_target`` sees to it."""
+        """Return the region; ``open_target`` makes sure that there is one."""
         return str(self.session.region_name)
 
     @cached_property
     def identity(self) -> dict[str, str]:
-        """Return ``Account`` and ``Arn`` of who asks.
+        """Return ``Account`` and ``Arn`` of the caller.
 
         Raises:
-            CommandError: there are no credentials, or AWS does not take them.
+            NoCredentialsError: there are no credentials.
+            ClientError: AWS rejected the credentials.
 
         """
         answer: dict[str, str] = self.client("sts").get_caller_identity()
@@ -74,7 +75,7 @@ class Target:
 
     @property
     def account(self) -> str:
-        """Return the account's id, 12 digits."""
+        """Return the account ID, 12 digits."""
         return self.identity["Account"]
 
     @property
@@ -84,12 +85,12 @@ class Target:
 
     @property
     def poll_seconds(self) -> float:
-        """Return how long to wait between two looks at an operation: shorter where AWS is local."""
+        """Return how long to wait between two polls: less with an AWS on this machine."""
         url = str(self.client("cloudformation").meta.endpoint_url)
         return _LOCAL_POLL_SECONDS if urlsplit(url).hostname in _LOCAL else _POLL_SECONDS
 
     def options(self) -> str:
-        """Return the options that make another command mean the same target."""
+        """Return the options that give another command the same target."""
         profile = f" --profile {self.profile}" if self.profile else ""
         stack = f" --stack-name {self.stack}" if self.stack != DEFAULT_STACK else ""
         return f" --region {self.region}{profile}{stack}"
@@ -99,7 +100,7 @@ def open_target(profile: str | None, region: str | None, stack: str) -> Target:
     """Return the target that the options name.
 
     Raises:
-        UsageError: there is no such profile, or no region is known.
+        UsageError: the profile does not exist, or the region is missing or unknown.
 
     """
     try:
@@ -107,22 +108,22 @@ def open_target(profile: str | None, region: str | None, stack: str) -> Target:
     except ProfileNotFound:
         known = ", ".join(Session().available_profiles) or "none"
         raise UsageError(
-            f"--profile: got {profile!r}: no such profile; there are: {known}"
+            f"--profile: unknown profile {profile!r}; known profiles: {known}"
         ) from None
     if not session.region_name:
         raise UsageError(
-            "--region: none was given, and neither the profile nor AWS_REGION names one; "
-            "give one such as --region eu-west-1"
+            "--region: no region in the profile or in AWS_REGION; give one, such as --region "
+            "eu-west-1"
         )
     if session.region_name not in session.get_available_regions("cloudformation") and not (
         _looks_like_a_region(session)
     ):
-        raise UsageError(f"--region: got {session.region_name!r}: no such region")
+        raise UsageError(f"--region: unknown region {session.region_name!r}")
     return Target(session, stack, profile)
 
 
 def _looks_like_a_region(session: Session) -> bool:
-    """Tell whether botocore finds a partition for a region that is newer than its list."""
+    """Return whether botocore knows a partition for a region that is newer than its list."""
     try:
         session.get_partition_for_region(session.region_name)
     except BotoCoreError:
@@ -132,7 +133,7 @@ def _looks_like_a_region(session: Session) -> bool:
 
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
-    """Raise what AWS or the connection to it refuses as a ``CommandError`` of one line."""
+    """Raise errors of AWS, and of the connection to it, as a ``CommandError`` of one line."""
     try:
         yield
     except ClientError as error:
@@ -143,11 +144,11 @@ def told_in_one_line() -> Iterator[None]:
             "`aws sso login`, or give --profile"
         ) from error
     except NoRegionError as error:
-        raise UsageError("--region: none was given and none is configured") from error
+        raise UsageError("--region: no region was given, and none is configured") from error
     except (ConnectionError, HTTPClientError) as error:
-        raise CommandError(f"AWS cannot be reached: {_flat(str(error))}") from error
+        raise CommandError(f"cannot connect to AWS: {_flat(str(error))}") from error
     except BotoCoreError as error:
-        raise CommandError(f"AWS cannot be asked: {_flat(str(error))}") from error
+        raise CommandError(f"the request to AWS failed: {_flat(str(error))}") from error
     except ValueError as error:
         if "endpoint" not in str(error):
             raise
@@ -155,30 +156,30 @@ def told_in_one_line() -> Iterator[None]:
 
 
 def in_words(error: ClientError) -> str:
-    """Say in one line what AWS refused, and what helps where that is known."""
+    """Describe on one line what AWS rejected, with a remedy if one is known."""
     code, operation = code_of(error), error.operation_name
     message = _flat(str(error.response.get("Error", {}).get("Message", "")))
     if code in _EXPIRED:
         return f"the AWS credentials have expired: log in again ({message})"
     if code in _INVALID:
-        return f"AWS does not take these credentials: {message}"
+        return f"AWS rejected the credentials: {message}"
     if code in _DENIED:
-        return f"{operation} is not allowed: {message}"
+        return f"no permission for {operation}: {message}"
     return ": ".join(filter(None, (operation, code, message)))
 
 
 def code_of(error: ClientError) -> str:
-    """Return AWS's code of an error, such as ``ValidationError``."""
+    """Return the AWS error code, such as ``ValidationError``."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def message_of(error: ClientError) -> str:
-    """Return AWS's text of an error."""
+    """Return the AWS error message."""
     return str(error.response.get("Error", {}).get("Message", ""))
 
 
 def is_denied(error: ClientError) -> bool:
-    """Tell whether rights are missing."""
+    """Return whether a permission is missing."""
     return code_of(error) in _DENIED
 
 

@@ -1,9 +1,10 @@
-"""What people and the pipeline have made inside a stack: runs, endpoint, models, apps, spaces."""
+"""What users and the pipeline have created: runs, endpoint, models, apps, spaces."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -18,12 +19,12 @@ _ABSENT: Final = frozenset({"ResourceNotFound", "ValidationException", "Resource
 _RUNNING: Final = frozenset({"Executing", "Stopping"})
 _GONE: Final = frozenset({"Deleted", "Deleting"})
 _MODEL_NAMES: Final = "pipelines-"
-_LOOKS: Final = 900
+_POLLS: Final = 900
 
 
 @dataclass(frozen=True)
 class Workload:
-    """The SageMaker side of one stack; names are None where the stack does not have them (yet)."""
+    """The SageMaker resources of one stack; a name is None if the resource does not exist (yet)."""
 
     target: Target
     pipeline: str | None
@@ -31,17 +32,17 @@ class Workload:
     domain: str | None
     owner: str | None
     unseen: set[str] = field(default_factory=set)
-    """Operations that the rights did not allow: what they would have told is not known."""
+    """Operations without permission: their results are unknown."""
 
     @classmethod
     def of(cls, target: Target, node: StackNode) -> Workload:
-        """Return the workload of a stack's tree, by the ids of its resources."""
-        pipeline_stack = next((one for one in node.children if one.title == "PipelineStack"), None)
+        """Return the workload of a stack's tree, from the ids of its resources."""
+        pipeline_stack = next((at for at in node.children if at.title == "PipelineStack"), None)
         outputs = pipeline_stack.stack.outputs if pipeline_stack else {}
         domains = [
             resource.physical_id
-            for one in node.walk()
-            for resource in one.resources
+            for stack in node.walk()
+            for resource in stack.resources
             if resource.type == "AWS::SageMaker::Domain" and resource.exists
         ]
         return cls(
@@ -54,7 +55,7 @@ class Workload:
 
     @property
     def sagemaker(self) -> Any:
-        """Return SageMaker's client."""
+        """Return the SageMaker client."""
         return self.target.client("sagemaker")
 
     def executions(self, limit: int | None = None) -> list[JsonView]:
@@ -68,7 +69,7 @@ class Workload:
             SortBy="CreationTime",
             SortOrder="Descending",
         )
-        return [one for _, one in zip(range(limit or _LOOKS), found, strict=False)]
+        return list(islice(found, limit or _POLLS))
 
     def steps(self, execution: str) -> Iterator[JsonView]:
         """Yield the steps of an execution, named by its ARN."""
@@ -79,19 +80,19 @@ class Workload:
         )
 
     def running(self) -> list[JsonView]:
-        """Return the executions that run."""
-        return [one for one in self.executions() if one["PipelineExecutionStatus"] in _RUNNING]
+        """Return the executions in progress."""
+        return [run for run in self.executions() if run["PipelineExecutionStatus"] in _RUNNING]
 
     def endpoint_status(self) -> JsonView | None:
-        """Return what SageMaker says of the endpoint, if there is one."""
+        """Return SageMaker's description of the endpoint, if it exists."""
         return self._describe("describe_endpoint", EndpointName=self.endpoint)
 
     def domain_status(self) -> JsonView | None:
-        """Return what SageMaker says of the domain, if there is one."""
+        """Return SageMaker's description of the domain, if it exists."""
         return self._describe("describe_domain", DomainId=self.domain)
 
     def apps(self) -> list[JsonView]:
-        """Return Studio's apps that run."""
+        """Return Studio's running apps."""
         found = self._of_domain("list_apps", "Apps")
         return [app for app in found if app["Status"] not in _GONE]
 
@@ -100,7 +101,7 @@ class Workload:
         return [*self._of_domain("list_spaces", "Spaces")]
 
     def made_by_runs(self) -> list[tuple[str, str]]:
-        """Return kind and name of endpoints, configurations and models with our owner tag."""
+        """Return the kind and name of endpoints, configurations and models with our owner tag."""
         kinds = (
             ("endpoint", "list_endpoints", "Endpoints", "Endpoint", self.endpoint),
             (
@@ -113,18 +114,18 @@ class Workload:
             ("model", "list_models", "Models", "Model", _MODEL_NAMES),
         )
         return [
-            (words, one[f"{kind}Name"])
+            (words, item[f"{kind}Name"])
             for words, operation, key, kind, part in kinds
             if part
-            for one in self._list(operation, key, NameContains=part)
-            if self.is_ours(one[f"{kind}Arn"])
+            for item in self._list(operation, key, NameContains=part)
+            if self.is_ours(item[f"{kind}Arn"])
         ]
 
     def delete_people_s_things(self, sleep: Callable[[float], None]) -> None:
-        """Delete the domain's apps, then its spaces, and wait until they are gone.
+        """Delete the domain's apps, then its spaces, and wait until they are deleted.
 
         Raises:
-            CommandError: they do not go.
+            CommandError: they are not deleted in time.
 
         """
         self._delete_all(self._apps_left, self._delete_app, sleep)
@@ -139,16 +140,16 @@ class Workload:
         delete: Callable[[JsonView], None],
         sleep: Callable[[float], None],
     ) -> None:
-        for _ in range(_LOOKS):
+        for _ in range(_POLLS):
             found = left()
             if not found:
                 return
-            for one in found:
-                if one["Status"] != "Deleting":
-                    delete(one)
+            for item in found:
+                if item["Status"] != "Deleting":
+                    delete(item)
             sleep(self.target.poll_seconds)
         raise CommandError(
-            "apps and spaces are still being deleted; run the command again to go on"
+            "apps and spaces are still being deleted; run the command again to continue"
         )
 
     def _delete_app(self, app: JsonView) -> None:
@@ -165,7 +166,7 @@ class Workload:
         self._ask("delete_space", DomainId=self.domain, SpaceName=space["SpaceName"])
 
     def _ask(self, operation: str, **names: Any) -> None:
-        """Ask for one deletion; a thing that is busy or gone is seen again at the next look."""
+        """Request one deletion; a busy or deleted resource is checked again at the next poll."""
         try:
             getattr(self.sagemaker, operation)(**names)
         except ClientError as error:
@@ -173,7 +174,7 @@ class Workload:
                 raise
 
     def is_ours(self, arn: str) -> bool:
-        """Tell whether a run of this stack's pipeline made it."""
+        """Return whether a run of this stack's pipeline created it."""
         tags = self._list("list_tags", "Tags", ResourceArn=arn)
         return any((tag["Key"], tag["Value"]) == (OWNER_TAG, self.owner) for tag in tags)
 
@@ -187,7 +188,7 @@ class Workload:
             for page in self.sagemaker.get_paginator(operation).paginate(**filters):
                 yield from page[key]
         except ClientError as error:
-            self._pass(operation, error)
+            self._ignore(operation, error)
 
     def _describe(self, operation: str, **names: str | None) -> JsonView | None:
         if None in names.values():
@@ -195,12 +196,12 @@ class Workload:
         try:
             found: JsonView = getattr(self.sagemaker, operation)(**names)
         except ClientError as error:
-            self._pass(operation, error)
+            self._ignore(operation, error)
             return None
         return found
 
-    def _pass(self, operation: str, error: ClientError) -> None:
-        """Go on where something is absent, or may not be seen, which is noted."""
+    def _ignore(self, operation: str, error: ClientError) -> None:
+        """Ignore a missing resource; note a missing permission."""
         if is_denied(error):
             self.unseen.add(operation)
         elif code_of(error) not in _ABSENT:

@@ -187,7 +187,7 @@ def test_a_failed_endpoint_is_told_repaired_and_made_by_the_next_run(
     status, said = build_py("endpoint", "repair", "--stack-name", name)
     assert (status, said) == (
         0,
-        f"deleted the failed endpoint {endpoint}; the next run creates it\n",
+        f"deleted the failed endpoint {endpoint}; the next run recreates it\n",
     )
     account.run_pipeline(pipeline)
     assert sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointStatus"] == "InService"

@@ -103,7 +103,7 @@ def test_the_gate_refuses_a_model_below_the_threshold(
 ) -> None:
     done = build_py("--data", str(seeded), "--set", "QualityThreshold=0.9999", *QUICK)
     assert done.returncode == 1, done.stderr
-    assert "The quality gate refused the model: roc_auc 0." in done.stdout
+    assert "The quality gate rejected the model: roc_auc 0." in done.stdout
     assert "is below 0.9999." in done.stdout
     assert "failed" not in done.stdout
     (report,) = (tmp_path / "work").glob("*/report.html")
@@ -154,14 +154,14 @@ def test_ctrl_c_ends_every_process_and_the_command_with_130(seeded: Path, tmp_pa
     [
         (("--data", "no.csv"), "--data: got 'no.csv': there is no such file or folder"),
         (("--set", "Nothing=1"), "--set Nothing: unknown parameter"),
-        (("--set", "InputData=s3://a/b"), "--set: got InputData: give the table with --data"),
+        (("--set", "InputData=s3://a/b"), "--set: InputData cannot be set here: give the table"),
         (("--label", "a", "--set", "LabelColumn=b"), "--label and --set LabelColumn differ"),
         (("--problem", "ranking"), "--problem: got ranking: one of auto, binary, multiclass"),
         (("--group-column", "Agee"), "--group-column: got 'Agee': the synthetic table has no such"),
-        (("--report", "."), "--report: got '.': this is a folder"),
-        (("--work", "build.py"), "--work: got 'build.py': this is a file"),
-        (("--work", "build.py/x"), "--work: 'build.py/x' cannot be made: Not a directory"),
-        (("--report", "/proc/x/y.html"), "--report: '/proc/x' cannot be made: "),
+        (("--report", "."), "--report: '.' is a folder"),
+        (("--work", "build.py"), "--work: 'build.py' is a file"),
+        (("--work", "build.py/x"), "--work: cannot create 'build.py/x': Not a directory"),
+        (("--report", "/proc/x/y.html"), "--report: cannot create '/proc/x': "),
     ],
 )
 def test_bad_input_is_one_line_and_exit_status_2(
@@ -185,4 +185,4 @@ def test_a_missing_environment_says_which_target_installs_it(
 
 def test_stopping_without_an_endpoint_is_no_error(build_py: CommandLine) -> None:
     done = build_py("--stop")
-    assert (done.returncode, done.stdout) == (0, "no endpoint was left running\n")
+    assert (done.returncode, done.stdout) == (0, "no endpoint is running\n")

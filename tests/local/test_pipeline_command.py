@@ -29,7 +29,7 @@ def test_each_step_and_parameter_is_shown(capsys: pytest.CaptureFixture[str]) ->
     definition = build(example.environment())
     for name in [*nodes(), *(item["Name"] for item in definition["Parameters"])]:
         assert name in shown
-    assert shown.endswith("No faults: it fits the SageMaker API.\n")
+    assert shown.endswith("No errors: the definition fits the SageMaker API.\n")
 
 
 @pytest.mark.parametrize("option", [[], ["--json"]])

@@ -34,7 +34,7 @@ def test_the_terminal_shows_kind_writing_missing_and_odd_cells_of_each_column() 
 
 
 def test_the_terminal_names_what_is_not_trained_on_with_the_reason() -> None:
-    assert "not trained on: its values identify rows" in line(shown(view()), "customer")
+    assert "not used: its values identify rows" in line(shown(view()), "customer")
     assert "(GroupColumn)" in line(shown(view()), "shop")
 
 

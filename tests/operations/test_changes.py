@@ -158,7 +158,7 @@ def test_a_replacement_says_what_is_lost() -> None:
 
 def test_what_stays_is_not_called_lost() -> None:
     bucket = Change("Data", "AWS::S3::Bucket", "data-1", ChangeAction.REMOVE, kept=True)
-    assert "the old one stays, outside the stack" in shown(bucket)
+    assert "the old one is kept, outside the stack" in shown(bucket)
     assert "lost" not in shown(bucket)
 
 

@@ -163,7 +163,7 @@ def test_a_stack_of_somebody_else_is_left_alone(stranger: str, run: Run) -> None
     for command in ("deploy", "destroy"):
         done = run(command, "--stack-name", stranger, "--yes")
         assert (done.status, done.err.count("\n")) == (2, 1)
-        assert "was not made from our templates" in done.err
+        assert "was not created from these templates" in done.err
 
 
 def test_a_nested_stack_is_not_taken_for_a_root(deployed: Target, run: Run) -> None:
@@ -171,7 +171,7 @@ def test_a_nested_stack_is_not_taken_for_a_root(deployed: Target, run: Run) -> N
     for command in ("deploy", "destroy"):
         done = run(command, "--stack-name", nested, "--yes")
         assert done.status == 2
-        assert "this stack is part of life" in done.err
+        assert "is nested in life" in done.err
 
 
 @pytest.mark.usefixtures("aws")
@@ -183,9 +183,12 @@ def test_a_nested_stack_is_not_taken_for_a_root(deployed: Target, run: Run) -> N
         (("--set", "Rows"), "--set: got 'Rows': NAME=VALUE is needed"),
         (("--set", "HomeFileSystem=maybe"), "must be yes or no"),
         (("--parameters", "nowhere.json"), "--parameters: nowhere.json cannot be read"),
-        (("--profile", "nobody"), "--profile: got 'nobody': no such profile"),
+        (("--profile", "nobody"), "--profile: unknown profile 'nobody'"),
         (("--region", "ap-south-2"), "--region: got 'ap-south-2': AWS has no image of AutoGluon"),
-        (("--bucket", "not-there-1"), "--bucket: got 'not-there-1': there is no such bucket"),
+        (
+            ("--bucket", "not-there-1"),
+            "--bucket: cannot use 'not-there-1': the bucket does not exist",
+        ),
     ],
 )
 def test_wrong_use_is_one_line_that_names_the_option(
@@ -219,4 +222,4 @@ def test_a_stack_that_is_not_there_is_told_in_one_line(run: Run) -> None:
     for command in ("status", "outputs", "drift", "logs"):
         done = run(command, "--stack-name", "never")
         assert (done.status, done.err.count("\n")) == (1, 1)
-        assert "there is no stack never in eu-west-1" in done.err
+        assert "the stack never does not exist in eu-west-1" in done.err

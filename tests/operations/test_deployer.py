@@ -55,4 +55,4 @@ def test_what_the_rights_do_not_allow_is_said_in_one_line(run: Run) -> None:
     assert checked["rights"] == "unknown"
     outside = run("deploy", "--stack-name", "elsewhere", "--yes")
     assert (outside.status, outside.err.count("\n")) == (1, 1)
-    assert "is not allowed" in outside.err
+    assert "no permission for " in outside.err

@@ -131,7 +131,7 @@ def test_the_artifact_bucket_goes_only_if_it_was_made_here(aws: Session, run: Ru
     aws.client("s3").put_object(Bucket=name, Key="templates/1.yaml", Body=b"2")
     done = run("destroy", "--stack-name", "never", "--yes", "--delete-artifacts")
     assert done.status == 0
-    assert artifacts.bucket_problem(target, name) == "there is no such bucket"
+    assert artifacts.bucket_problem(target, name) == "the bucket does not exist"
 
     aws.client("s3").create_bucket(
         Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
@@ -204,4 +204,4 @@ def test_the_command_that_removes_a_bucket_removes_its_versions_too(
     aws.chmod(0o755)
     environment = os.environ | emulator.environment() | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     subprocess.run(["bash", "-c", left.command], env=environment, check=True, capture_output=True)
-    assert artifacts.bucket_problem(deployed, name) == "there is no such bucket"
+    assert artifacts.bucket_problem(deployed, name) == "the bucket does not exist"

@@ -154,7 +154,7 @@ def test_a_vpc_too_many_is_a_problem() -> None:
     }
     found = list(checks_quotas.vpcs(patient(answers)))
     assert [one.verdict for one in found] == [Verdict.PROBLEM, Verdict.OK, Verdict.OK]
-    assert found[0].what == "5 of 5 VPCs of the region are used, 1 more needed"
+    assert found[0].what == "VPCs in the region: 5 of 5 used, 1 more needed"
     assert "--quota-code L-F678F1CE --desired-value 6" in found[0].command
 
 
@@ -244,7 +244,7 @@ def test_what_may_not_be_asked_is_unknown() -> None:
     denied = canned.refusal("AccessDeniedException", "no")
     answers = {"service-quotas.ListServiceQuotas": denied}
     (found,) = doctor._run("instance quotas", checks_quotas.instances, patient(answers))
-    assert (found.verdict, found.why) == (Verdict.UNKNOWN, "the right to ask is missing")
+    assert (found.verdict, found.why) == (Verdict.UNKNOWN, "a permission is missing")
 
 
 ROLE = {
@@ -296,7 +296,7 @@ def simulated(decisions: Mapping[str, str]) -> dict[str, canned.Answer]:
 
 def test_the_deployer_s_role_is_simulated_with_what_the_deployer_s_policies_allow() -> None:
     (found,) = checks_account.rights(patient(simulated({})))
-    assert (found.verdict, found.what.partition(" may ")[0]) == (Verdict.OK, ROLE["Arn"])
+    assert (found.verdict, found.what.partition(" has ")[0]) == (Verdict.OK, ROLE["Arn"])
 
 
 def test_rights_that_are_denied_or_missing_are_problems() -> None:

@@ -47,7 +47,7 @@ class TestBuild:
         assert (ran.status, ran.errors) == (0, "")
         row = r"templates/root\.yaml +\d+ +\d+\.\d% +[\d,]+ +\d+\.\d%"
         assert re.search(row, ran.output)
-        assert ran.output.endswith("lint: nothing found\n")
+        assert ran.output.endswith("lint: no findings\n")
         assert (sources / "templates/prod/root.yaml").is_file()
         assert {path.stem for path in sources.glob("dist/*.zip")} == set(FUNCTIONS)
 
@@ -118,7 +118,7 @@ class TestCheck:
         try:
             ran = run_build(built, "--check")
             assert ran.status == 1
-            assert ran.output.startswith("templates/network.yaml: is not what would be emitted\n")
+            assert ran.output.startswith("templates/network.yaml: out of date\n")
             assert template.read_text().endswith("# by hand\n")
             assert json.loads(run_build(built, "--check", "--json").output) == {
                 "stale": ["templates/network.yaml"]
@@ -193,7 +193,7 @@ class TestWrongUse:
     ) -> None:
         assert a_command.name
         assert cli.main(["--check", a_command.name]) == 2
-        assert "--check before 'a-command' belongs to the build" in capsys.readouterr().err
+        assert "--check is before the command 'a-command'" in capsys.readouterr().err
 
     def test_a_file_that_cannot_be_written_is_one_line_and_status_1(self, sources: Path) -> None:
         (sources / "dist").write_text("not a folder")

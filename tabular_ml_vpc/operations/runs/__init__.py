@@ -1,5 +1,6 @@
-"""Runs of the deployed pipeline: started, followed, stopped, explained, and their endpoint asked.
+"""Runs of the deployed pipeline: start, follow, stop and explain them, and query their endpoint.
 
-`executions` is what SageMaker says of them, `results` what they found, `job_log` what their jobs
-wrote, `endpoint` the requests to what they deployed, `view` how all of it is shown.
+`executions` are the runs as SageMaker describes them, `results` their metrics and decisions,
+`job_log` the logs of their jobs, `deployed` the state of what they deployed, and `endpoint` sends
+requests to it.
 """

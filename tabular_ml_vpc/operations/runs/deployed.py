@@ -1,7 +1,7 @@
-"""Whether the endpoint serves what a run deployed, and how a failed endpoint is repaired.
+"""Whether the endpoint serves what a run deployed, and how to repair a failed endpoint.
 
-Sources: "API_DescribeEndpoint": a failed endpoint can only be deleted; after an update that failed
-the endpoint is `InService` again with the configuration that it had, and a `FailureReason`
+Sources: "API_DescribeEndpoint": a failed endpoint can only be deleted; after a failed update, the
+endpoint is `InService` again with its previous configuration and a `FailureReason`
 (terraform-provider-aws#39099, sagemaker-controller#7).
 """
 
@@ -17,17 +17,17 @@ from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, Executio
 from tabular_ml_vpc.operations.workload import Workload
 
 FAILED: Final = "Failed"
-_LOOKS: Final = 900
+_POLLS: Final = 900
 
 
 def problem(pipeline: DeployedPipeline, execution: Execution) -> str:
-    """Say why the endpoint does not serve the model of a run that has ended.
+    """Return why the endpoint does not serve the model of a run that has ended.
 
-    Empty if it does, if the run did not come as far, and if a later run may have deployed since.
+    Empty if it does, if the run did not get that far, or if a later run may have deployed since.
     """
-    asked = execution.made("EndpointConfig")
+    requested = execution.made("EndpointConfig")
     newest = pipeline.newest(1)
-    if asked is None or not newest or newest[0].arn != execution.arn:
+    if requested is None or not newest or newest[0].arn != execution.arn:
         return ""
     found = pipeline.workload.endpoint_status()
     if found is None:
@@ -35,20 +35,20 @@ def problem(pipeline: DeployedPipeline, execution: Execution) -> str:
     if found["EndpointStatus"] == FAILED:
         return failed(pipeline.workload, found)
     serves = str(found["EndpointConfigName"])
-    if serves.lower() == asked.made_name.lower():
+    if serves.lower() == requested.made_name.lower():
         return ""
     return (
         f"the endpoint {found['EndpointName']} serves {serves}, not this run's "
-        f"{asked.made_name}: the update was refused or rolled back{_reason(found)}"
+        f"{requested.made_name}: the update was rejected or rolled back{_reason(found)}"
     )
 
 
 def failed(workload: Workload, found: Mapping[str, Any]) -> str:
-    """Say what to do about an endpoint that failed."""
+    """Return what to do about a failed endpoint."""
     command = f"python build.py endpoint repair{workload.target.options()}"
     return (
-        f"the endpoint {found['EndpointName']} is Failed{_reason(found)}; it can only be deleted: "
-        f"`{command}` deletes it, and the next run creates it"
+        f"the endpoint {found['EndpointName']} has failed{_reason(found)} and can only be deleted: "
+        f"`{command}` deletes it, and the next run recreates it"
     )
 
 
@@ -58,26 +58,26 @@ def _reason(found: Mapping[str, Any]) -> str:
 
 
 def repair(workload: Workload, sleep: Callable[[float], None] = time.sleep) -> str:
-    """Delete the stack's endpoint if it has failed, and wait until it is gone; say what was done.
+    """Delete the stack's endpoint if it has failed, and wait; return what was done.
 
     Raises:
-        CommandError: it is not ours, or it is not deleted in time.
+        CommandError: the endpoint is not ours, or is not deleted in time.
 
     """
     found = workload.endpoint_status()
     if found is None:
-        return f"there is no endpoint {workload.endpoint or ''} to repair"
+        return f"nothing to repair: the endpoint {workload.endpoint or ''} does not exist"
     name, status = found["EndpointName"], found["EndpointStatus"]
     if status != FAILED:
-        return f"the endpoint {name} is {status}: there is nothing to repair"
+        return f"nothing to repair: the endpoint {name} is {status}"
     if not workload.is_ours(found["EndpointArn"]):
         raise CommandError(
-            f"the endpoint {name} has failed, but it was not made by this stack's pipeline (tag "
+            f"the endpoint {name} has failed, but this stack's pipeline did not create it (tag "
             f"{OWNER_TAG}): it was not deleted"
         )
     workload.sagemaker.delete_endpoint(EndpointName=name)
-    for _ in range(_LOOKS):
+    for _ in range(_POLLS):
         if workload.endpoint_status() is None:
-            return f"deleted the failed endpoint {name}; the next run creates it"
+            return f"deleted the failed endpoint {name}; the next run recreates it"
         sleep(workload.target.poll_seconds)
     raise CommandError(f"the endpoint {name} is still being deleted; run the command again")

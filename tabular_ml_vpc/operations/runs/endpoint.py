@@ -1,4 +1,4 @@
-"""Predictions from the deployed endpoint, and how long they take.
+"""Predictions from the deployed endpoint, and their latency.
 
 Source: "API_runtime_InvokeEndpoint", SageMaker API Reference: a request has at most 6 MB.
 """
@@ -15,6 +15,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from generator.errors import CommandError, UsageError
+from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations.runs.rows import Rows
 from tabular_ml_vpc.operations.target import Target, code_of, message_of
 from tabular_ml_vpc.operations.workload import Workload
@@ -29,7 +30,7 @@ _UNANSWERED: Final = frozenset({"ValidationError", "ModelNotReadyException", "Va
 
 @dataclass(frozen=True)
 class Prediction:
-    """One row's answer: a label and each class's probability, or a number (`value`)."""
+    """The prediction for one row: a label and each class's probability, or a number (`value`)."""
 
     label: str = ""
     probabilities: Mapping[str, float] = field(default_factory=dict)
@@ -43,7 +44,7 @@ class Prediction:
         return cls(str(answer["label"]), answer["probabilities"])
 
     def as_json(self) -> dict[str, Any]:
-        """The answer as the endpoint gives it."""
+        """The prediction in the endpoint's format."""
         if self.value is not None:
             return {"prediction": self.value}
         return {"label": self.label, "probabilities": dict(self.probabilities)}
@@ -51,7 +52,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds of `requests` requests of `rows` rows each, one after the other."""
+    """Milliseconds of `requests` requests of `rows` rows each, one at a time."""
 
     requests: int
     rows: int
@@ -68,50 +69,51 @@ class Latency:
 
 @dataclass(frozen=True)
 class Deployed:
-    """The endpoint of a stack, known to be there."""
+    """The endpoint of a stack; it exists."""
 
     target: Target
     name: str
 
     def predict(self, text: str, header: bool | None = None) -> list[Prediction]:
-        """Ask for the predictions of a CSV table, in as many requests as its size needs.
+        """Return the predictions for a CSV table, with as many requests as its size needs.
 
-        Whether the first row is a header is the endpoint's to say, unless `header` does: it knows
-        the model's columns, whoever asks needs no right to read them, and there is one rule.
+        Unless `header` says so, the endpoint decides whether the first row is a header: it knows
+        the model's columns, which the caller may have no permission to read.
 
         Raises:
-            UsageError: the rows are no CSV, or the model cannot read them.
+            UsageError: the rows are not CSV, or the model cannot read them.
             CommandError: the endpoint does not answer, or not once for each row.
 
         """
         table = Rows.of(text, header)
         if table.header is None and len(text.encode("utf-8")) > _LARGEST:
             table = self._decided(table)
-        return [one for part in table.parts(_LARGEST) for one in self._answers(part)]
+        return [answer for part in table.parts(_LARGEST) for answer in self._answers(part)]
 
     def ask(self, text: str, header: bool | None = None) -> list[Prediction]:
-        """Ask with one request; raises as `predict` does."""
+        """Send one request; raises as `predict` does."""
         return self._answers(Rows.of(text, header), split=False)
 
     def _decided(self, table: Rows) -> Rows:
-        """The table, with what the endpoint takes its first row for."""
+        """The table with `header` as the endpoint understands its first row."""
         if len(table.lines) < 2:  # noqa: PLR2004 - a header and one row
             return replace(table, header=False)
         return replace(table, header=len(self._answers(table.first(), split=False)) == 1)
 
     def _answers(self, table: Rows, *, split: bool = True) -> list[Prediction]:
-        """One answer for each row; what is too large at once is asked for in halves."""
+        """One answer for each row; a request that is too large is split in half."""
         try:
             found = self._invoke(table)
         except ClientError as error:
             if split and _is_too_large(error):
                 table = self._decided(table) if table.header is None else table
                 if halves := table.halves():
-                    return [one for half in halves for one in self._answers(half)]
-            raise _told(self.name, error) from error
+                    return [answer for half in halves for answer in self._answers(half)]
+            raise _in_words(self.name, error) from error
         if not table.answered_by(len(found)):
             raise CommandError(
-                f"the endpoint {self.name} gave {len(found)} answers to {len(table.lines)} rows"
+                f"the endpoint {self.name} gave {counted(len(found), 'answer')} to "
+                f"{counted(len(table.lines), 'row')}"
             )
         return found
 
@@ -123,7 +125,7 @@ class Deployed:
             Accept="application/json",
         )
         found = json.loads(answer["Body"].read())["predictions"]
-        return [Prediction.read(one) for one in found]
+        return [Prediction.read(answer) for answer in found]
 
     def measure(
         self,
@@ -132,7 +134,7 @@ class Deployed:
         header: bool | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> Latency:
-        """Send the same rows again and again; the first requests do not count."""
+        """Send the same rows repeatedly; the first requests do not count."""
         for _ in range(_WARM_UP):
             rows = len(self.ask(text, header))
         times = []
@@ -144,7 +146,7 @@ class Deployed:
 
 
 def summary(times: Sequence[float], rows: int) -> Latency:
-    """The percentiles of measured milliseconds; there is at least one."""
+    """The percentiles of at least one measurement in milliseconds."""
     cuts = quantiles(times, n=100, method="inclusive") if len(times) > 1 else [times[0]] * 99
     total = sum(times) / 1000
     p50, p95, p99 = (round(value, 2) for value in (median(times), cuts[94], cuts[98]))
@@ -153,39 +155,39 @@ def summary(times: Sequence[float], rows: int) -> Latency:
 
 
 def find(target: Target, workload: Workload) -> Deployed:
-    """The stack's endpoint; raises `CommandError` where it does not serve."""
+    """The stack's endpoint; raises `CommandError` if it cannot serve requests."""
     name, status = workload.endpoint, workload.endpoint_status()
     options = target.options()
     if name is None or status is None:
         raise CommandError(
-            f"there is no endpoint {name or ''} yet: a run that passes the gate makes it "
+            f"the endpoint {name or ''} does not exist yet: a run that passes the gate creates it "
             f"(`python build.py run{options}`)"
         )
     if status["EndpointStatus"] in {"Creating", "Failed", "Deleting"}:
         reason = status.get("FailureReason")
         raise CommandError(
-            f"the endpoint {name} does not serve, it is {status['EndpointStatus']}"
+            f"the endpoint {name} cannot serve requests: it is {status['EndpointStatus']}"
             + (f": {reason}" if reason else "")
         )
     return Deployed(target, name)
 
 
 def _is_too_large(error: ClientError) -> bool:
-    """Whether the model refused a request because it, or its answer, would be too large."""
+    """Whether the model rejected a request because it, or its answer, is too large."""
     return bool(error.response.get("OriginalStatusCode") == _TOO_LARGE)
 
 
-def _told(name: str, error: ClientError) -> Exception:
-    """What the endpoint or SageMaker answered, in one line."""
+def _in_words(name: str, error: ClientError) -> Exception:
+    """The answer of the endpoint or of SageMaker, on one line."""
     code = code_of(error)
     if code == "ModelError":
         status = int(error.response.get("OriginalStatusCode", 500))
         text = " ".join(str(error.response.get("OriginalMessage", message_of(error))).split())
         if status in _CLIENT_ERRORS:
-            return UsageError(f"the model refuses these rows ({status}): {text}")
+            return UsageError(f"the model rejected these rows ({status}): {text}")
         return CommandError(
             f"the model of {name} failed ({status}): {text}; `python build.py logs --source "
-            "endpoint` shows what it wrote"
+            "endpoint` shows its log"
         )
     if code in _UNANSWERED:
         return CommandError(f"the endpoint {name} does not answer: {message_of(error)}")

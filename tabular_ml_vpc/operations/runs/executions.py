@@ -1,4 +1,4 @@
-"""Executions of the deployed pipeline and their steps, as SageMaker tells of them.
+"""Executions of the deployed pipeline and their steps, as SageMaker describes them.
 
 Source: "API_DescribePipelineExecution" and "API_PipelineExecutionStep", SageMaker API Reference.
 """
@@ -31,12 +31,12 @@ _MADE: Final = (*_JOBS, "Model", "RegisterModel", "EndpointConfig", "Endpoint")
 _DECIDED: Final = ("Condition", "Fail")
 _ABSENT: Final = frozenset({"ResourceNotFound", "ValidationException"})
 _IDS: Final = 200
-"""So many of the newest executions are looked through for an id."""
+"""How many of the newest executions are searched for an id."""
 
 
 @dataclass(frozen=True)
 class StepProgress:
-    """One step that was started; times are UTC. `made` is the ARN of its job or resource."""
+    """One step that has started; times are UTC. `made` is the ARN of its job or resource."""
 
     name: str
     kind: str
@@ -54,7 +54,7 @@ class StepProgress:
 
     @property
     def made_name(self) -> str:
-        """The name of its job or resource; empty if it made none."""
+        """The name of its job or resource; empty if it created none."""
         return self.made.rpartition("/")[2]
 
     @property
@@ -65,7 +65,7 @@ class StepProgress:
 
 @dataclass(frozen=True)
 class Execution:
-    """One execution; `display` is the name that whoever started it gave."""
+    """One execution; `display` is the name that it was started with."""
 
     arn: str
     display: str
@@ -77,7 +77,7 @@ class Execution:
 
     @property
     def id(self) -> str:
-        """The last part of its ARN, by which people call it."""
+        """The last part of its ARN, which people use as its name."""
         return self.arn.rpartition("/")[2]
 
     @property
@@ -93,7 +93,7 @@ class Execution:
 
     @property
     def refused(self) -> bool:
-        """Whether the gate refused the model: a decision of the pipeline, not a crash."""
+        """Whether the gate rejected the model: a decision of the pipeline, not a crash."""
         return any(step.kind == "Fail" for step in self.steps)
 
     @property
@@ -102,11 +102,11 @@ class Execution:
         return next((step for step in self.steps if step.status == "Failed"), None)
 
     def step(self, name: str) -> StepProgress | None:
-        """The step of this name, if it was started."""
+        """The step with this name, if it has started."""
         return next((step for step in self.steps if step.name == name), None)
 
     def made(self, kind: str) -> StepProgress | None:
-        """The step that made something of a kind, such as `Endpoint`, and ended well."""
+        """The successful step that created something of a kind, such as `Endpoint`."""
         steps = (step for step in self.steps if step.kind == kind and step.status == "Succeeded")
         return next(steps, None)
 
@@ -135,12 +135,12 @@ class DeployedPipeline:
 
     @cached_property
     def definition(self) -> dict[str, Any]:
-        """Its definition as it is deployed."""
+        """Its deployed definition."""
         found = self._client.describe_pipeline(PipelineName=self.name)
         return dict(json.loads(found["PipelineDefinition"]))
 
     def start(self, parameters: Mapping[str, Any], display: str | None) -> str:
-        """Start an execution; return its ARN. The parameters are typed as they are declared."""
+        """Start an execution; return its ARN. The parameters have their declared types."""
         given = [{"Name": name, "Value": _text(value)} for name, value in parameters.items()]
         named = {"PipelineExecutionDisplayName": display} if display else {}
         answer = self._client.start_pipeline_execution(
@@ -152,52 +152,56 @@ class DeployedPipeline:
         return str(answer["PipelineExecutionArn"])
 
     def stop(self, arn: str) -> None:
-        """Ask for an execution to be stopped; raises `CommandError` where it does not run."""
+        """Request that an execution stop; raises `CommandError` if it is not in progress."""
         try:
             self._client.stop_pipeline_execution(
                 PipelineExecutionArn=arn, ClientRequestToken=f"build-py-{uuid.uuid4()}"
             )
         except ClientError as error:
             if code_of(error) == "ConflictException":
-                raise CommandError(f"execution {arn.rpartition('/')[2]} does not run") from error
+                identity = arn.rpartition("/")[2]
+                raise CommandError(f"execution {identity} is not in progress") from error
             raise
 
     def newest(self, limit: int) -> list[Execution]:
         """The newest executions, newest first, without their steps."""
-        return [_summary(one) for one in self.workload.executions(limit)] if self.name else []
+        return [_summary(found) for found in self.workload.executions(limit)] if self.name else []
 
     def find(self, text: str) -> str:
-        """The ARN of an execution by its id, its ARN, or `latest`.
+        """The ARN of an execution, given its id, its ARN, or `latest`.
 
         Raises:
-            UsageError: there is none.
+            UsageError: there is no such execution.
 
         """
         if text.startswith("arn:"):
             return text
-        found = self.newest(1 if text == LATEST else _IDS)
-        for one in found:
-            if text in (LATEST, one.id):
-                return one.arn
+        executions = self.newest(1 if text == LATEST else _IDS)
+        for execution in executions:
+            if text in (LATEST, execution.id):
+                return execution.arn
         if text == LATEST:
-            raise CommandError(f"the pipeline {self.name} has not run yet: `python build.py run`")
-        known = ", ".join(one.id for one in found[:3]) or "none"
-        raise UsageError(f"ID: got {text!r}: there is no such execution; the newest are: {known}")
+            raise CommandError(
+                f"the pipeline {self.name} has no runs yet: start one with `python build.py run"
+                f"{self.target.options()}`"
+            )
+        known = ", ".join(execution.id for execution in executions[:3]) or "none"
+        raise UsageError(f"ID: unknown execution {text!r}; the newest executions are: {known}")
 
     def read(self, arn: str) -> Execution:
-        """An execution with its steps, in the order in which they began."""
+        """An execution with its steps, in the order in which they started."""
         try:
             found = self._client.describe_pipeline_execution(PipelineExecutionArn=arn)
         except ClientError as error:
             if code_of(error) in _ABSENT:
-                raise UsageError(f"ID: got {arn!r}: there is no such execution") from None
+                raise UsageError(f"ID: unknown execution {arn!r}") from None
             raise
-        steps = [_step(one) for one in self.workload.steps(arn) if one.get("StartTime")]
+        steps = [_step(step) for step in self.workload.steps(arn) if step.get("StartTime")]
         ordered = tuple(sorted(steps, key=lambda step: step.started))
         return _execution(found, found["CreationTime"], ordered)
 
     def parameters(self, arn: str) -> dict[str, str]:
-        """Every parameter of an execution with the value that it used, as text."""
+        """All parameters of an execution with the values that it used, as text."""
         described = self._client.describe_pipeline_definition_for_execution(
             PipelineExecutionArn=arn
         )
@@ -211,7 +215,7 @@ class DeployedPipeline:
     def follow(
         self, arn: str, observe: RunObserver, sleep: Callable[[float], None] = time.sleep
     ) -> Execution:
-        """Look at an execution again and again until it has ended; return it as it is then."""
+        """Poll an execution until it has ended; return its final state."""
         while True:
             found = self.read(arn)
             observe(found)
@@ -221,7 +225,7 @@ class DeployedPipeline:
 
 
 def now() -> datetime:
-    """The time, in UTC."""
+    """The current time, in UTC."""
     return datetime.now(UTC)
 
 
@@ -263,6 +267,6 @@ def _step(found: JsonView) -> StepProgress:
 
 
 def open_pipeline(target: Target) -> DeployedPipeline:
-    """The pipeline of the target's stack; raises `CommandError` where there is no stack."""
+    """The pipeline of the target's stack; raises `CommandError` if there is no stack."""
     node = stacks.tree(target, stacks.need(target))
     return DeployedPipeline(target, Workload.of(target, node))

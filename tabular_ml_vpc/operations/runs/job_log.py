@@ -1,4 +1,4 @@
-"""The end of what a step's job, or its endpoint, wrote to CloudWatch Logs.
+"""The end of the log of a step's job or endpoint in CloudWatch Logs.
 
 Source: "Log Groups and Streams that Amazon SageMaker AI Sends to Amazon CloudWatch Logs",
 SageMaker developer guide.
@@ -22,14 +22,14 @@ _ABSENT: Final = "ResourceNotFoundException"
 
 
 def place(step: StepProgress) -> str:
-    """Where a step's log is, for people; empty if it has none."""
+    """The place of a step's log, for people; empty if it has none."""
     if step.job:
         return f"{_GROUPS[step.kind]}/{step.job}"
     return f"{_ENDPOINTS}{step.made_name}" if step.kind == "Endpoint" else ""
 
 
 def end(target: Target, step: StepProgress, lines: int) -> list[str]:
-    """The last lines of a step's log; none if it has no log, or none that may be read."""
+    """The last lines of a step's log; empty if it has none, or if it cannot be read."""
     if not place(step):
         return []
     try:

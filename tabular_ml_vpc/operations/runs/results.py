@@ -1,4 +1,4 @@
-"""What an execution found: the evaluation's metrics, and the gate's decision with its reason."""
+"""The results of an execution: the evaluation's metrics, and the gate's decision and reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REPORT: Final = "evaluation.json"
 
 @dataclass(frozen=True)
 class Decision:
-    """What the gate compared, and how it came out."""
+    """What the gate compared, and the outcome."""
 
     metric: str
     value: float
@@ -28,7 +28,7 @@ class Decision:
 
     def __str__(self) -> str:
         if not self.passed and self.value >= self.threshold:
-            return f"the threshold {figure(self.threshold)} is below the deployment's"
+            return f"the threshold {figure(self.threshold)} is lower than the deployment's"
         sign = ">=" if self.passed else "<"
         return f"{self.metric} {figure(self.value)} {sign} {figure(self.threshold)}"
 
@@ -39,7 +39,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class RunResults:
-    """The evaluation of an execution; `problem` says why there is none to read, if one was made."""
+    """The evaluation of an execution; `problem` says why it could not be read, if it exists."""
 
     evaluation: Mapping[str, Any]
     decision: Decision | None = None
@@ -47,13 +47,13 @@ class RunResults:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Numbers by the metrics' names."""
+        """Numbers by metric name."""
         found = self.evaluation.get("metrics", {})
         return {name: value for name, value in found.items() if isinstance(value, int | float)}
 
     @property
     def baseline(self) -> Mapping[str, Any]:
-        """What the majority class alone would reach, or the mean of a regression's label."""
+        """The scores of always predicting the majority class, or the mean of the label."""
         found: Mapping[str, Any] = self.evaluation.get("baseline", {})
         return found
 
@@ -62,7 +62,7 @@ NOTHING: Final = RunResults({})
 
 
 def findings(pipeline: DeployedPipeline, execution: Execution) -> RunResults:
-    """Read what the execution's evaluation stored, with the rights of whoever asks."""
+    """Read the results of the execution's evaluation, with the caller's permissions."""
     step = execution.step(EVALUATION.step)
     if step is None or step.status != "Succeeded":
         return NOTHING
@@ -79,8 +79,8 @@ def findings(pipeline: DeployedPipeline, execution: Execution) -> RunResults:
 def _report(pipeline: DeployedPipeline, job: str) -> dict[str, Any]:
     described = pipeline.target.client("sagemaker").describe_processing_job(ProcessingJobName=job)
     outputs = described.get("ProcessingOutputConfig", {}).get("Outputs", [])
-    uris = [one["S3Output"]["S3Uri"] for one in outputs if one["OutputName"] == EVALUATION.name]
-    if not uris:  # a pipeline of another definition
+    uris = [item["S3Output"]["S3Uri"] for item in outputs if item["OutputName"] == EVALUATION.name]
+    if not uris:  # a pipeline with another definition
         return {}
     bucket, _, prefix = uris[0].removeprefix("s3://").partition("/")
     key = f"{prefix.rstrip('/')}/{_REPORT}"

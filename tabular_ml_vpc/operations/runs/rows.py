@@ -1,4 +1,4 @@
-"""A CSV table as requests: cut between rows, each part with the header if there is one."""
+"""A CSV table as requests: split between rows, each part with the header if there is one."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _HEADERS: Final = {True: "; header=present", False: "; header=absent", None: ""}
 class Rows:
     """The lines of a CSV table, each with its line break.
 
-    `header` says whether the first one names the columns; None leaves it to the endpoint, which
-    knows them.
+    `header` says whether the first one is a header; None lets the endpoint decide, which knows the
+    columns.
     """
 
     lines: tuple[str, ...]
@@ -26,10 +26,10 @@ class Rows:
 
     @classmethod
     def of(cls, text: str, header: bool | None) -> Rows:
-        """Read a table; raises `UsageError` for what is no CSV.
+        """Read a table; raises `UsageError` if it is not valid CSV.
 
-        A blank line is a row without its value where the table has one column, as the endpoint
-        reads it, and nothing elsewhere.
+        As for the endpoint, a blank line is a row with a missing value if the table has only one
+        column; otherwise it is ignored.
         """
         try:
             rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
@@ -45,23 +45,23 @@ class Rows:
 
     @property
     def content_type(self) -> str:
-        """CSV, and whether it has a header where that is known."""
+        """CSV, and whether it has a header, if that is known."""
         return f"text/csv{_HEADERS[self.header]}"
 
     def answered_by(self, answers: int) -> bool:
-        """Whether so many answers are one for each row."""
+        """Whether this number of answers is one for each row."""
         rows = len(self.lines)
         possible = {True: {rows - 1}, False: {rows}, None: {rows - 1, rows}}
         return answers in possible[self.header]
 
     def first(self) -> Rows:
-        """The first two lines: one answer to them says that the first is a header."""
+        """The first two lines: if they get only one answer, the first is a header."""
         return replace(self, lines=self.lines[:2])
 
     def parts(self, most_bytes: int) -> Iterator[Rows]:
-        """Yield tables of at most so many bytes, unless a single row is larger.
+        """Yield tables of at most this many bytes, unless a single row is larger.
 
-        A table that must be cut has to know whether it has a header.
+        To split a table, `header` must not be None.
         """
         part, size = list(self._top), _bytes(self._top)
         for line in self._body:
@@ -74,7 +74,7 @@ class Rows:
         yield replace(self, lines=tuple(part))
 
     def halves(self) -> tuple[Rows, ...]:
-        """The two halves of the rows, or nothing where there is but one."""
+        """The two halves of the rows, or nothing if there is only one row."""
         middle = len(self._body) // 2
         if not middle:
             return ()

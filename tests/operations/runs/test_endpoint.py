@@ -107,7 +107,7 @@ def test_one_row_that_is_too_large_to_answer_is_told_as_the_model_tells_it() -> 
 
 
 def test_an_answer_that_is_missing_is_noticed() -> None:
-    with pytest.raises(CommandError, match="gave 1 answers to 3 rows"):
+    with pytest.raises(CommandError, match="gave 1 answer to 3 rows"):
         deployed(Model(lost=2)).predict("1,2\n3,4\n5,6\n", header=False)
 
 

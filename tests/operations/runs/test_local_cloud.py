@@ -81,7 +81,7 @@ def test_options_of_the_run_before_up_are_wrong_use() -> None:
 
     assert done.returncode == 2
     assert done.stderr == (
-        "build.py: --keep before 'up' belongs to the run; options come after the command\n"
+        "build.py: --keep is before the command 'up': options of a command come after its name\n"
     )
 
 

@@ -199,7 +199,7 @@ def test_rows_that_the_model_cannot_read_are_wrong_use(build_py: Command, succee
     done = build_py("invoke", "1,2")
 
     assert done.status == 2
-    assert done.err.startswith("build.py: the model refuses these rows (400): row 1 has 2 values")
+    assert done.err.startswith("build.py: the model rejected these rows (400): row 1 has 2 values")
     assert done.err.count("\n") == 1
 
 
@@ -273,8 +273,8 @@ def test_a_refused_model_is_explained_and_what_serves_stays(
 
     assert done.status == 1
     assert "QualityGate: No" in done.out
-    assert "RefuseModel: Refused" in done.out
-    assert "The quality gate refused the model: roc_auc 0." in done.out
+    assert "RefuseModel: Rejected" in done.out
+    assert "The quality gate rejected the model: roc_auc 0." in done.out
     assert "< 0.999." in done.out
     after = sagemaker.describe_endpoint(EndpointName=outputs["EndpointName"])
     for name in ("EndpointStatus", "EndpointConfigName", "LastModifiedTime"):
@@ -289,7 +289,7 @@ def test_a_run_that_asks_for_less_than_the_deployment_is_wrong_use(
     done = build_py("run", "--set", "QualityThreshold=-1000")
 
     assert done.status == 2
-    assert "got QualityThreshold=-1000.0: at least 0.7 is allowed" in done.err
+    assert "QualityThreshold=-1000.0 is too low: it must be at least 0.7" in done.err
 
 
 def test_a_model_that_is_not_approved_ends_at_the_registry(
@@ -302,7 +302,7 @@ def test_a_model_that_is_not_approved_ends_at_the_registry(
 
     assert done.status == 0
     assert "ApprovalGate: No" in done.out
-    assert "(PendingManualApproval), and not deployed" in done.out
+    assert "(PendingManualApproval) but not deployed" in done.out
     after = sagemaker.describe_endpoint(EndpointName=outputs["EndpointName"])
     assert after["EndpointConfigName"] == before["EndpointConfigName"]
 
@@ -315,7 +315,7 @@ def test_a_failed_step_is_told_with_its_reason_and_the_end_of_its_log(
 
     assert done.status == 1
     assert "Preprocess failed: label column: 'nope' is not in the table" in done.out
-    _, _, log = done.out.partition("The end of its log, /aws/sagemaker/ProcessingJobs/pipelines-")
+    _, _, log = done.out.partition("The end of its log (/aws/sagemaker/ProcessingJobs/pipelines-")
     assert "error: label column: 'nope'" in log
 
 
@@ -348,7 +348,7 @@ def test_a_run_that_is_stopped_ends_its_job_and_goes_no_further(
     assert found["TrainingJobStatus"] == "Stopped"
     assert not (emulator.directory / "jobs" / job).exists()
     assert build_py("stop", started["id"]).status == 1
-    assert build_py("stop").out.endswith(" runs\n")
+    assert build_py("stop").out.endswith(" is in progress\n")
 
 
 def until_training_runs(build_py: Command, execution: str) -> str:
@@ -411,13 +411,13 @@ def test_an_unusable_parameter_is_refused_by_the_command_and_by_the_service(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("run", "--name", "a b"), "--name: got 'a b': at most 82 letters"),
-        (("run", "--follow", "nope"), "ID: got 'nope': there is no such execution"),
-        (("run", "--follow", "--no-wait"), "--follow starts nothing"),
+        (("run", "--name", "a b"), "--name: 'a b' is not a valid name: use at most 82 letters"),
+        (("run", "--follow", "nope"), "ID: unknown execution 'nope'"),
+        (("run", "--follow", "--no-wait"), "--follow cannot be combined with"),
         (("stop", "x", "--all"), "give an ID or --all, not both"),
-        (("history", "nope"), "ID: got 'nope': there is no such execution"),
+        (("history", "nope"), "ID: unknown execution 'nope'"),
         (("invoke", "1,2", "--file", "x"), "give ROWs or --file, not both"),
-        (("invoke", "--file", "no/such.csv"), "--file: got 'no/such.csv': No such file"),
+        (("invoke", "--file", "no/such.csv"), "--file: cannot read 'no/such.csv': No such file"),
         (("invoke", "--bench", "0", "1"), "Invalid value for '--bench'"),
     ],
 )

@@ -176,7 +176,7 @@ def test_the_live_tree_of_a_refusal_has_the_refusal_below_the_gate() -> None:
     shown = followed(Aws(threshold="0.99"), execution("Failed", REFUSED), terminal=True)
 
     assert "└── QualityGate  No  7 s  roc_auc 0.95 < 0.99" in shown
-    assert "    └── RefuseModel  Refused" in shown
+    assert "    └── RefuseModel  Rejected" in shown
     assert "RegisterModel" not in shown
 
 
@@ -220,7 +220,7 @@ def test_the_note_of_a_regression_has_the_gate_s_metric_and_both_errors() -> Non
 def test_metrics_that_may_not_be_read_are_said_to_be_so() -> None:
     shown = ended(Aws(readable=False), execution("Succeeded", PASSED))
 
-    assert "the metrics cannot be read: GetObject is not allowed: not yours" in shown
+    assert "the metrics cannot be read: no permission for GetObject: not yours" in shown
     assert "The endpoint p serves this model." in shown
 
 
@@ -231,7 +231,7 @@ def test_a_failure_is_shown_without_the_toolkit_s_words_and_with_its_log() -> No
     shown = ended(Aws(log=["a", "b"]), execution("Failed", (step("Preprocess"), failed)))
 
     assert "Train failed: no time to train\n" in shown
-    assert "The end of its log, /aws/sagemaker/TrainingJobs/Train-1:\n  a\n  b\n" in shown
+    assert "The end of its log (/aws/sagemaker/TrainingJobs/Train-1):\n  a\n  b\n" in shown
 
 
 @pytest.mark.parametrize(("status", "running"), [("Stopping", True), ("Stopped", False)])

@@ -34,9 +34,9 @@ def settle(
 @pytest.mark.parametrize(
     ("findings", "accepted", "status", "said"),
     [
-        ((FOUND,), [ACCEPTED], 0, "1 exemptions cover 1 findings"),
+        ((FOUND,), [ACCEPTED], 0, "1 exemption covers 1 finding"),
         ((FOUND,), [], 1, "checkov:CKV_1 storage.LogBucket: has no log"),
-        ((), [ACCEPTED], 1, "stale exemption: no checker objects to storage.LogBucket"),
+        ((), [ACCEPTED], 1, "unused exemption: no checker reports"),
     ],
     ids=["accepted", "open", "stale"],
 )

@@ -29,7 +29,7 @@ def test_it_shows_each_part_with_low_typical_and_high(capsys: pytest.CaptureFixt
     assert re.search(r"Interface endpoints +116.80 +116.80 +116.80 +8 endpoints x 2 AZ", shown)
     assert re.search(r"Endpoint on ml.m5.large +83.95", shown)
     assert re.search(r"X-Ray traces +unknown", shown)
-    assert re.search(r"price unknown, not in the totals: .*X-Ray traces", shown)
+    assert re.search(r"unknown price, not in the totals: .*X-Ray traces", shown)
     assert "\x1b" not in shown
 
 
@@ -74,14 +74,14 @@ def test_assumptions_are_shown_with_their_reasons(capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--region", "mars-1"], "--region: got 'mars-1': the table has prices of ap-northeast-1"),
+        (["--region", "mars-1"], "--region: no prices for 'mars-1', only for ap-northeast-1"),
         (["--region", "us-gov-east-1"], "'us-gov-east-1': the templates can be deployed in af-"),
         (["--set", "Rows=1"], "--set Rows: got '1': must be a whole number from 100"),
         (["--set", "Rows"], "got 'Rows': NAME=VALUE is needed"),
         (["--set", "Colour=red"], "Colour: unknown parameter; known are "),
         (["--set", "FunctionsInTheVpc=maybe"], "'maybe': must be yes or no"),
-        (["--assume", "runs=many"], "runs: got 'many': a number is needed"),
-        (["--studio-instance", "large"], "--studio-instance: got 'large': a type such as "),
+        (["--assume", "runs=many"], "--assume runs: 'many' is not a number"),
+        (["--studio-instance", "large"], "--studio-instance: 'large' is not an instance type "),
         (["--endpoints", "tiny"], "'tiny' is not one of"),
         (["--live", "--profile", "nobody"], "--profile: "),
     ],

@@ -317,7 +317,7 @@ def test_the_command_writes_and_then_finds_everything_current(
     assert main(["diagram", "--output", folder, "--check"]) == 0
     (tmp_path / "pictures/pipeline.svg").write_text("old")
     assert main(["diagram", "--output", folder, "--check"]) == 1
-    assert "pipeline.svg: is not what would be drawn" in capsys.readouterr().out
+    assert "pipeline.svg: out of date" in capsys.readouterr().out
 
 
 def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
