@@ -17,6 +17,8 @@ export PYTHON ?=
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 run := .venv/bin/python
+# Two files of tests at a time: most of them wait for the emulated AWS, and each process has its own.
+in_parallel := -n 2 --dist loadfile
 install := requirements/install.sh
 
 # Tests that import the job images' packages run in a separate environment. Those in tests/local
@@ -36,14 +38,14 @@ check: venv ## The fast checks, for every commit: format, lint, types, unit test
 	$(run) -m ruff format --check
 	$(run) -m ruff check
 	$(run) -m mypy
-	$(run) -m pytest tests/unit
+	$(run) -m pytest $(in_parallel) tests/unit
 	$(run) build.py --check
 
 .PHONY: test
 test: check emulator checkers browser $(if $(job_tests),local) $(if $(spark_tests),spark) ## All tests, exactly as CI runs them: adds the emulated AWS and the job scripts
 	$(run) build.py
-	$(run) -m pytest $(other_tests)
-	$(if $(job_tests),.venv-local/bin/python -m pytest $(job_tests))
+	$(run) -m pytest $(in_parallel) $(other_tests)
+	$(if $(job_tests),.venv-local/bin/python -m pytest $(in_parallel) $(job_tests))
 	$(if $(spark_tests),.venv-spark/bin/python -m pytest $(spark_tests))
 	@$(MAKE) referee
 

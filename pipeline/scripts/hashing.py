@@ -24,6 +24,7 @@ _FIRST: Final = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND: Final = np.uint64(0x94D049BB133111EB)
 _MISSING: Final = np.uint64(0x6D697373696E6721)
 _LONGEST: Final = 1 << 16
+_SAMPLE: Final = 1_000
 
 
 def mixed(values: np.ndarray) -> np.ndarray:
@@ -46,6 +47,8 @@ def _of_column(values: pa.Array, own: np.uint64) -> np.ndarray:
         codes = values.indices.fill_null(0).to_numpy(zero_copy_only=False)
         hashes = _of_column(values.dictionary, own)[codes] if len(values.dictionary) else codes
     elif pa.types.is_string(values.type):
+        if _repeats(values):
+            return _of_column(values.dictionary_encode(), own)
         hashes = mixed(_text_sums(values) ^ own)
     else:
         hashes = mixed(_bits(values).view(np.uint64) ^ own)
@@ -53,6 +56,12 @@ def _of_column(values: pa.Array, own: np.uint64) -> np.ndarray:
         missing = values.is_null().to_numpy(zero_copy_only=False)
         hashes = np.where(missing, _MISSING ^ own, hashes)
     return hashes.astype(np.uint64, copy=False)
+
+
+def _repeats(texts: pa.Array) -> bool:
+    """Whether each distinct text is better hashed once: guessed from the first ones."""
+    first = texts[:_SAMPLE]
+    return len(texts) > _SAMPLE and 2 * len(first.unique()) < len(first)
 
 
 def _bits(values: pa.Array) -> np.ndarray:

@@ -18,6 +18,7 @@ This file goes into the model archive with `cells.py` and `columns.py`, and impo
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
 from contextlib import suppress
@@ -129,6 +130,7 @@ def model_fn(model_dir: str) -> Model:
         model, frame(model.schema.features, _from_texts(model.schema, names, [[""]] * len(names)))
     )
     _adapt_toolkit()
+    gc.freeze()  # the collector looks at requests alone, and never again at the model
     return model
 
 

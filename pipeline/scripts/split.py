@@ -83,9 +83,14 @@ def strata(hashes: np.ndarray, labels: np.ndarray, shared: Shared | None) -> np.
     """Each row's stratum: its label, or that of its features where they have several labels."""
     if shared is None or not len(shared[0]):
         return labels
-    keys = hashes & _KEY
-    at = np.minimum(np.searchsorted(shared[0], keys), len(shared[0]) - 1)
-    return np.where(shared[0][at] == keys, shared[1][at], labels)
+    known, least = shared
+    found = labels.copy()
+    for start in range(0, len(hashes), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        keys = hashes[rows] & _KEY
+        at = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+        found[rows] = np.where(known[at] == keys, least[at], labels[rows])
+    return found
 
 
 def histograms(hashes: np.ndarray, found: np.ndarray) -> dict[int, list[tuple[int, int]]]:
