@@ -102,7 +102,8 @@ checkers: ## Install the independent checkers (.venv-audit, .venv-node)
 	@requirements/setup.sh checkers
 
 .PHONY: browser
-browser: ## Install a headless browser for the tests of pages (.venv-browser)
+browser: venv ## Install a headless browser and Playwright for the tests of pages (.venv-browser, .venv)
+	@$(install) browser .venv "10 seconds"
 	@$(install) audit .venv-audit "1 minute" python3.11 python3.12 python3.13
 	@requirements/install-node.sh browser
 

@@ -10,12 +10,10 @@ from generator.files import REPOSITORY, write
 from generator.settings import read
 from tabular_ml_vpc.cli.console import print_json
 from tabular_ml_vpc.cli.options import config_option, json_option
-from tabular_ml_vpc.reports.diagram.pictures import FOLDER, Picture, pictures, png_path, texts
-from tabular_ml_vpc.reports.diagram.png import to_png
-from tabular_ml_vpc.reports.diagram.svg import LIGHT
+from tabular_ml_vpc.reports.diagram.pictures import FOLDER, pictures, texts
 
 _EXAMPLES = """\b
-python build.py diagram                        docs/images/*.svg, *.png, *.mmd
+python build.py diagram                        docs/images/*.svg, *.mmd
 python build.py diagram --check                fail if a committed picture is out of date
 python build.py diagram --config mine.toml --output mine/
 """
@@ -29,50 +27,26 @@ python build.py diagram --config mine.toml --output mine/
     metavar="FOLDER",
     help="Folder to write to, instead of docs/images.",
 )
-@click.option("--png/--no-png", default=True, help="Write PNG files, too.")
 @click.option("--check", is_flag=True, help="Write nothing; fail if a picture is out of date.")
 @json_option
-def command(config: Path | None, output: Path | None, png: bool, check: bool, as_json: bool) -> int:
+def command(config: Path | None, output: Path | None, check: bool, as_json: bool) -> int:
     """Draw the architecture, each stack and the pipeline, from the templates.
 
-    SVG in light and dark with AWS's icons, PNG, and Mermaid for a README. PNGs are compared by
-    presence alone: their bytes depend on the renderer's version.
+    SVG in light and dark with AWS's icons, and Mermaid for a README.
     """
-    found = pictures(read(config))
     folder = output or REPOSITORY / FOLDER
-    changed = _stale(found, folder, png=png) if check else _write(found, folder, png=png)
+    files = {folder / Path(path).name: text for path, text in texts(pictures(read(config))).items()}
+    is_changed = _is_stale if check else write
+    changed = [path.name for path, text in files.items() if is_changed(path, text.encode())]
     _report(changed, folder, check=check, as_json=as_json)
     return 1 if check and changed else 0
 
 
-def _write(found: list[Picture], folder: Path, *, png: bool) -> list[str]:
-    """Write what differs; a PNG is drawn again with its SVG, or if it is not there."""
-    changed = [
-        name
-        for name, text in ((Path(path).name, text) for path, text in texts(found).items())
-        if write(folder / name, text.encode())
-    ]
-    for picture in found if png else ():
-        path = folder / Path(png_path(picture)).name
-        if f"{picture.name}.svg" in changed or not path.is_file():
-            write(path, to_png(picture.svg(LIGHT)))
-            changed.append(path.name)
-    return changed
-
-
-def _stale(found: list[Picture], folder: Path, *, png: bool) -> list[str]:
-
-    stale = []
-    for path, text in texts(found).items():
-        file = folder / Path(path).name
-        if not file.is_file() or file.read_bytes() != text.encode():
-            stale.append(file.name)
-    pngs = [folder / Path(png_path(picture)).name for picture in found]
-    return stale + [file.name for file in pngs if png and not file.is_file()]
+def _is_stale(path: Path, content: bytes) -> bool:
+    return not path.is_file() or path.read_bytes() != content
 
 
 def _report(changed: list[str], folder: Path, *, check: bool, as_json: bool) -> None:
-
     if as_json:
         print_json({"folder": str(folder), "stale" if check else "changed": changed})
         return

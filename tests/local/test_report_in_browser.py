@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import platform
 from itertools import product
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tabular_ml_vpc.reports.run_report.page import render
-from tests.local.browser import Look, look
+from tests.browser import chromium
 from tests.local.test_report import finished
 
-pytestmark = pytest.mark.skipif(
-    platform.machine() != "x86_64", reason="the browser's package is built for x86-64 alone"
-)
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+MEASURE = Path(__file__).with_name("measure.js").read_text()
 
 READABLE = 4.5
 """The least contrast of text ("Web Content Accessibility Guidelines 2.2", 1.4.3)."""
@@ -42,11 +43,23 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
         pages[name] = folder / "report.html"
         run = finished(folder, PAGES.get(name, ["no", "yes"]), auc)
         pages[name].write_text(render(run), encoding="utf-8")
-    looks = [
-        Look(pages[name], width, scheme, scratch / f"{name} {width} {scheme}.png")
-        for name, width, scheme in WAYS
-    ]
-    return dict(zip(WAYS, look(looks, scratch), strict=True))
+    with chromium(scratch) as browser:
+        return {way: look(browser, pages[way[0]], *way[1:]) for way in WAYS}
+
+
+def look(browser: Browser, page: Path, width: int, scheme: Any) -> dict[str, Any]:
+    """What measure.js finds, and what the page asked for and complained about."""
+    tab = browser.new_page(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, is_mobile=width == NARROW
+    )
+    requests: list[str] = []
+    errors: list[str] = []
+    tab.on("request", lambda request: requests.append(request.url))
+    tab.on("console", lambda message: errors.append(message.text))
+    tab.goto(page.as_uri())
+    seen = tab.evaluate(MEASURE)
+    tab.close()
+    return {**seen, "requests": requests, "errors": errors}
 
 
 @pytest.fixture(params=WAYS, ids=lambda way: " ".join(map(str, way)))

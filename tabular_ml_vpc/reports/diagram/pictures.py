@@ -57,11 +57,6 @@ def texts(found: list[Picture]) -> dict[str, str]:
     return files
 
 
-def png_path(picture: Picture) -> str:
-    """Return where a picture's PNG is."""
-    return f"{FOLDER}/{picture.name}.png"
-
-
 def _pictures(templates: Mapping[str, Any]) -> Iterator[Picture]:
     made = resolve_templates({name: as_dict(one) for name, one in templates.items()})
     yield Picture("architecture", *architecture(made), architecture_mermaid(made))

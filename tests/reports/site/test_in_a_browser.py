@@ -2,39 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from tabular_ml_vpc.reports.cost.estimate import CostPart
 from tabular_ml_vpc.reports.site.content import Content
-from tests.reports.site.browser import Page
+from tests.browser import chromium
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with chromium(tmp_path_factory.mktemp("browser")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def site(html: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("site") / "site.html"
+    path.write_text(html, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def tab(browser: Browser, site: Path) -> Iterator[Page]:
+    """The page in a window of a usual size, on a system that prefers light."""
+    page = browser.new_page(viewport={"width": 1180, "height": 900}, color_scheme="light")
+    page.goto(site.as_uri())
+    yield page
+    page.close()
 
 
 def text(tab: Page, selector: str) -> str:
-    return str(tab.evaluate(f"document.querySelector({selector!r}).textContent"))
+    return tab.locator(selector).text_content() or ""
 
 
 def total(tab: Page) -> float:
     return float(text(tab, "#total").removesuffix(" USD a month").replace(",", ""))
 
 
-def focus(tab: Page, name: str) -> None:
-    tab.evaluate(f"document.getElementById({name!r}).focus()")
-
-
 def focused(tab: Page) -> str:
     return str(tab.evaluate("document.activeElement.id || document.activeElement.tagName"))
 
 
-def choose_region(tab: Page, region: str) -> None:
-    tab.evaluate(
-        f"(() => {{ const s = document.getElementById('region'); s.value = {region!r};"
-        " s.dispatchEvent(new Event('input', {bubbles: true})) })()"
-    )
+def open_everything(tab: Page) -> None:
+    tab.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
 
 
-def test_it_loads_nothing_but_itself_and_without_an_error(tab: Page) -> None:
-    assert [url.rpartition("/")[2] for url in tab.requests] == ["site.html"]
-    assert tab.errors == []
+def test_it_loads_nothing_but_itself_and_without_an_error(browser: Browser, site: Path) -> None:
+    page = browser.new_page()
+    requests, errors = [], []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("pageerror", lambda error: errors.append(error.message))
+    page.on("console", lambda message: errors.append(message.text))
+
+    page.goto(site.as_uri())
+
+    assert requests == [site.as_uri()]
+    assert errors == []
+    page.close()
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "sa-east-1", "us-gov-west-1"])
@@ -42,8 +73,8 @@ def test_it_loads_nothing_but_itself_and_without_an_error(tab: Page) -> None:
 def test_it_comes_to_the_same_as_the_cost_command(
     tab: Page, contents: Content, region: str, level: int
 ) -> None:
-    choose_region(tab, region)
-    tab.evaluate(f"document.querySelectorAll('input[name=level]')[{level}].click()")
+    tab.select_option("#region", region)
+    tab.locator("input[name=level]").nth(level).check()
     found = contents.cost.estimates[region]
 
     shown = {part: float(text(tab, f"[data-part={part}]").replace(",", "")) for part in CostPart}
@@ -60,9 +91,9 @@ def test_it_comes_to_the_same_as_the_cost_command(
 
 def test_the_arrow_keys_move_a_slider_and_the_costs(tab: Page) -> None:
     before = total(tab)
-    focus(tab, "zones")
+    tab.focus("#zones")
 
-    tab.press("ArrowLeft")
+    tab.keyboard.press("ArrowLeft")
 
     assert text(tab, "#zones-value") == "1"
     assert total(tab) == pytest.approx(before - 8 * 730 * 0.01)
@@ -70,33 +101,33 @@ def test_the_arrow_keys_move_a_slider_and_the_costs(tab: Page) -> None:
 
 
 def test_fewer_endpoint_hours_cost_less(tab: Page) -> None:
-    focus(tab, "endpoint-hours")
+    tab.focus("#endpoint-hours")
 
-    tab.press("Home")
+    tab.keyboard.press("Home")
 
     assert text(tab, "[data-part=endpoint]") == "0.00"
 
 
 def test_another_region_has_other_prices_and_says_which_are_estimated(tab: Page) -> None:
-    choose_region(tab, "eu-west-1")
+    tab.select_option("#region", "eu-west-1")
 
     assert text(tab, "[data-line='0']") == "128.48"
     assert "(estimated)" in text(tab, "#cost-table")
 
 
 def test_an_endpoint_setting_is_shown_by_its_button(tab: Page) -> None:
-    tab.evaluate("document.querySelector('.choose').focus()")
+    tab.locator(".choose").first.focus()
 
-    tab.press("Enter")
+    tab.keyboard.press("Enter")
 
     assert (text(tab, "#endpoints-value"), text(tab, "#zones-value")) == ("2", "1")
     assert "16 % of the CDK example" in text(tab, "#compared")
 
 
 def test_resources_are_filtered_by_words(tab: Page) -> None:
-    focus(tab, "resources-filter")
+    tab.focus("#resources-filter")
 
-    tab.write("lambda storage")
+    tab.keyboard.insert_text("lambda storage")
 
     visible = tab.evaluate(
         "[...document.querySelectorAll('#resources-table tbody tr')]"
@@ -107,9 +138,9 @@ def test_resources_are_filtered_by_words(tab: Page) -> None:
 
 
 def test_rights_are_filtered_by_action(tab: Page) -> None:
-    focus(tab, "rights-filter")
+    tab.focus("#rights-filter")
 
-    tab.write("iam:PassRole")
+    tab.keyboard.insert_text("iam:PassRole")
 
     visible = tab.evaluate(
         "[...document.querySelectorAll('#rights-list .filtered')]"
@@ -120,18 +151,18 @@ def test_rights_are_filtered_by_action(tab: Page) -> None:
 
 
 def test_a_role_opens_by_keyboard(tab: Page) -> None:
-    tab.evaluate("document.querySelector('#rights-list summary').focus()")
+    tab.locator("#rights-list summary").first.focus()
 
-    tab.press("Enter")
+    tab.keyboard.press("Enter")
 
     assert tab.evaluate("document.querySelector('#rights-list details').open")
 
 
 def test_the_first_tab_offers_to_skip_to_the_content(tab: Page) -> None:
-    tab.press("Tab")
+    tab.keyboard.press("Tab")
     assert tab.evaluate("document.activeElement.getBoundingClientRect().left >= 0")
 
-    tab.press("Enter")
+    tab.keyboard.press("Enter")
 
     assert focused(tab) == "main"
 
@@ -139,7 +170,7 @@ def test_the_first_tab_offers_to_skip_to_the_content(tab: Page) -> None:
 def test_everything_that_can_be_used_is_reached_by_tab(tab: Page) -> None:
     reached = set()
     for _ in range(400):
-        tab.press("Tab")
+        tab.keyboard.press("Tab")
         name = focused(tab)
         if name == "BODY":
             break
@@ -151,7 +182,8 @@ def test_everything_that_can_be_used_is_reached_by_tab(tab: Page) -> None:
 
 
 def test_what_has_the_focus_is_outlined(tab: Page) -> None:
-    tab.press("Tab", 2)
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("Tab")
 
     style = tab.evaluate("getComputedStyle(document.activeElement).outlineStyle")
 
@@ -159,8 +191,8 @@ def test_what_has_the_focus_is_outlined(tab: Page) -> None:
 
 
 @pytest.mark.parametrize(("scheme", "page"), [("light", "#ffffff"), ("dark", "#12181f")])
-def test_it_is_as_light_or_dark_as_the_system(tab: Page, scheme: str, page: str) -> None:
-    tab.prefer(scheme)
+def test_it_is_as_light_or_dark_as_the_system(tab: Page, scheme: Any, page: str) -> None:
+    tab.emulate_media(color_scheme=scheme)
 
     root = "getComputedStyle(document.documentElement)"
     assert tab.evaluate(f"{root}.getPropertyValue('--page')").strip() == page
@@ -169,9 +201,9 @@ def test_it_is_as_light_or_dark_as_the_system(tab: Page, scheme: str, page: str)
 
 
 def test_the_reader_can_choose_dark_all_the_same(tab: Page) -> None:
-    focus(tab, "theme")
+    tab.focus("#theme")
 
-    tab.press(" ")
+    tab.keyboard.press("Space")
 
     ground = "getComputedStyle(document.body).backgroundColor"
     assert tab.evaluate(ground) == "rgb(18, 24, 31)"
@@ -181,14 +213,14 @@ def test_the_reader_can_choose_dark_all_the_same(tab: Page) -> None:
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1180, 1920])
 def test_the_page_is_no_wider_than_its_window(tab: Page, width: int) -> None:
-    tab.resize(width, 800)
-    tab.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    tab.set_viewport_size({"width": width, "height": 800})
+    open_everything(tab)
 
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_the_pictures_texts_stay_in_their_boxes_with_this_browsers_letters(tab: Page) -> None:
-    tab.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    open_everything(tab)
 
     outside = tab.evaluate(
         "[...document.querySelectorAll('.picture svg')].flatMap(svg => {"
