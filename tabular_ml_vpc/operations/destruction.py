@@ -13,7 +13,7 @@ from tabular_ml_vpc.operations import stacks
 from tabular_ml_vpc.operations.inventory import PlannedDeletion
 from tabular_ml_vpc.operations.stacks import StackNode
 from tabular_ml_vpc.operations.target import Target, code_of
-from tabular_ml_vpc.operations.workload import Workload
+from tabular_ml_vpc.operations.workload import PIPELINE, Workload
 
 KEEPS: Final = frozenset({"Retain", "RetainExceptOnCreate", "Snapshot"})
 _INTERFACE_LOOKS: Final = 1800
@@ -27,17 +27,25 @@ class DeletionPlan:
     goes: tuple[PlannedDeletion, ...]
     stays: tuple[PlannedDeletion, ...]
 
+    def first(self, kind: str) -> PlannedDeletion | None:
+        """Return the first resource of a type that goes."""
+        return next((one for one in self.goes if one.type == kind), None)
+
     def vpc(self) -> str | None:
         """Return the id of the VPC that goes."""
-        return next((one.physical_id for one in self.goes if one.type == "AWS::EC2::VPC"), None)
+        found = self.first("AWS::EC2::VPC")
+        return found.physical_id if found else None
 
 
 def fate(target: Target, node: StackNode, workload: Workload) -> DeletionPlan:
     """Return what goes and what stays."""
     found = list(_resources(target, node, ""))
     made = [PlannedDeletion("made by runs", kind, name) for kind, name in workload.made_by_runs()]
-    if workload.pipeline:
-        made.append(PlannedDeletion("PipelineStack/Pipeline", "pipeline", workload.pipeline))
+    made += [
+        PlannedDeletion(one.place, "pipeline", workload.pipeline)
+        for one, _ in found
+        if one.type == PIPELINE and workload.pipeline
+    ]
     return DeletionPlan(
         tuple(doomed for doomed, keeps in found if not keeps) + tuple(made),
         tuple(doomed for doomed, keeps in found if keeps),

@@ -77,6 +77,11 @@ class StackNode:
     resources: tuple[StackResource, ...]
     children: tuple[StackNode, ...]
 
+    def holding(self, kind: str) -> Iterator[tuple[StackNode, StackResource]]:
+        """Yield the resources of a type in this stack and those below, each with its stack."""
+        for node in self.walk():
+            yield from ((node, one) for one in node.resources if one.type == kind)
+
     def walk(self) -> Iterator[StackNode]:
         """Yield this node and all nodes below it, parents first."""
         yield self

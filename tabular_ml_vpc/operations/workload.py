@@ -15,6 +15,8 @@ from pipeline.types import JsonView
 from tabular_ml_vpc.operations.stacks import StackNode
 from tabular_ml_vpc.operations.target import Target, code_of, is_denied
 
+PIPELINE: Final = "Custom::Pipeline"
+DOMAIN: Final = "AWS::SageMaker::Domain"
 _ABSENT: Final = frozenset({"ResourceNotFound", "ValidationException", "ResourceNotFoundException"})
 _RUNNING: Final = frozenset({"Executing", "Stopping"})
 _GONE: Final = frozenset({"Deleted", "Deleting"})
@@ -37,20 +39,15 @@ class Workload:
     @classmethod
     def of(cls, target: Target, node: StackNode) -> Workload:
         """Return the workload of a stack's tree, from the ids of its resources."""
-        pipeline_stack = next((at for at in node.children if at.title == "PipelineStack"), None)
-        outputs = pipeline_stack.stack.outputs if pipeline_stack else {}
-        domains = [
-            resource.physical_id
-            for stack in node.walk()
-            for resource in stack.resources
-            if resource.type == "AWS::SageMaker::Domain" and resource.exists
-        ]
+        above = next((found.stack for found, _ in node.holding(PIPELINE)), None)
+        outputs = above.outputs if above else {}
+        domains = [one.physical_id for _, one in node.holding(DOMAIN) if one.exists]
         return cls(
             target,
             outputs.get("PipelineName"),
             outputs.get("EndpointName"),
             domains[0] if domains else None,
-            pipeline_stack.stack.id if pipeline_stack else None,
+            above.id if above else None,
         )
 
     @property

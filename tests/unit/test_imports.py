@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from generator.files import REPOSITORY
+from tests.unit.rooms import (
+    ELSEWHERE,
+    PAGE,
+    PICTURES,
+    ROOMS,
+    RULE,
+    TABLE,
+    files,
+    imported,
+    module,
+    pictures,
+    room,
+    table,
+)
 
 OURS: Final = {"build", "functions", "generator", "pipeline", "tabular_ml_vpc", "tests"}
 AT_HAND: Final = ("boto3", "botocore", "crhelper")
 """What a function has besides the standard library."""
 STANDARD: Final = sys.stdlib_module_names
+NUMBER: Final = re.compile(r"\b\d[\d,]*")
 JOB_SCRIPTS: Final = sorted(REPOSITORY.glob("pipeline/scripts/**/*.py"))
 
 
 def sources(pattern: str, without: str = "") -> list[Path]:
     found = sorted(REPOSITORY.glob(pattern))
     return [path for path in found if not without or not path.match(without)]
-
-
-def imported(path: Path) -> Iterator[str]:
-    """Yield the dotted names that a file imports, also late ones and those for the type checker."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: a relative import"
-            assert node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def violations(files: list[Path], *allowed: str) -> list[str]:
@@ -95,28 +97,6 @@ def test_properties_bring_no_client_into_the_generator() -> None:
     assert violations(files, *shared, "pipeline.definition") == []
 
 
-RULE: Final = (
-    ("build",),
-    ("tabular_ml_vpc.cli",),
-    ("tabular_ml_vpc.operations", "tabular_ml_vpc.reports"),
-    ("tabular_ml_vpc.local",),
-    ("tabular_ml_vpc",),
-    ("generator",),
-    ("generator.cfn",),
-    ("generator.errors",),
-    ("functions",),
-    ("pipeline",),
-)
-"""Imports point from a row to the rows below it; rooms in one row do not know each other."""
-ROOMS: Final = [room for row in RULE for room in row]
-
-
-def room(name: str) -> str:
-    """Return the room of a module: the longest prefix of its dotted name."""
-    inside = [room for room in ROOMS if f"{name}.".startswith(f"{room}.")]
-    return max(inside, key=len, default="")
-
-
 def allowed_for(name: str) -> list[str]:
     """Return the rooms that a room may import from: itself and those in the rows below."""
     row = next(index for index, rooms in enumerate(RULE) if name in rooms)
@@ -127,11 +107,9 @@ def upward(files: list[Path]) -> list[str]:
     """Return the imports that do not point downward, as ``module -> imported``."""
     found = []
     for path in files:
-        relative = path.relative_to(REPOSITORY).with_suffix("")
-        module = ".".join(relative.parts).removesuffix(".__init__")
-        allowed = allowed_for(room(module))
+        allowed = allowed_for(room(module(path)))
         found += [
-            f"{module} -> {name}"
+            f"{module(path)} -> {name}"
             for name in imported(path)
             if room(name) and room(name) not in allowed
         ]
@@ -140,12 +118,26 @@ def upward(files: list[Path]) -> list[str]:
 
 @pytest.mark.parametrize("name", ROOMS)
 def test_imports_point_downward_only(name: str) -> None:
-    path = REPOSITORY / name.replace(".", "/")
-    files = sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
-    files = [file for file in files if "scripts" not in file.parts and "inside" not in file.parts]
+    found = [file for file in files(name) if not ELSEWHERE & {*file.parts}]
 
-    assert files
-    assert upward(files) == []
+    assert found
+    assert upward(found) == []
+
+
+def test_the_picture_of_the_rooms_shows_the_imports() -> None:
+    committed = {path: (REPOSITORY / path).read_text(encoding="utf-8") for path in PICTURES}
+
+    assert committed == pictures(), "run `python -m tests.unit.rooms` and commit"
+
+
+def test_the_table_of_the_rooms_is_true_up_to_a_tenth() -> None:
+    found = TABLE.search(PAGE.read_text(encoding="utf-8"))
+    assert found
+    shown, now = (NUMBER.split(text) for text in (found[0], table()))
+
+    assert shown == now, "run `python -m tests.unit.rooms` and commit"
+    for old, new in zip(NUMBER.findall(found[0]), NUMBER.findall(table()), strict=True):
+        assert int(old.replace(",", "")) == pytest.approx(int(new.replace(",", "")), rel=0.1, abs=3)
 
 
 def test_no_module_is_named_by_a_string() -> None:
@@ -182,6 +174,6 @@ def test_an_upward_import_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     file = tmp_path / "generator" / "wrong.py"
     file.parent.mkdir()
     file.write_text("def f():\n    from tabular_ml_vpc.local import runs\n")
-    monkeypatch.setattr(f"{__name__}.REPOSITORY", tmp_path)
+    monkeypatch.setattr("tests.unit.rooms.REPOSITORY", tmp_path)
 
     assert upward([file]) == ["generator.wrong -> tabular_ml_vpc.local.runs"]

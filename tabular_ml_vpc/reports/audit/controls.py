@@ -7,26 +7,33 @@ not claimed (``confirm.py``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 Resources = dict[str, Any]
 Undo = Callable[[Resources], None]
+Select = Callable[[Resources], list[str]]
+Where = tuple[str | Select, ...]
+"""Logical ids, and what finds more of them."""
 
 ANYWHERE: Final = "0.0.0.0/0"
 
 
 @dataclass(frozen=True)
 class Control:
-    """One control; ``resources`` are logical ids, ``proof`` test files, ``cdk`` the example's."""
+    """One control; ``proof`` has test files, ``cdk`` what the example of the CDK does."""
 
     title: str
     how: str
-    resources: tuple[str, ...]
+    resources: Where
     proof: tuple[str, ...]
     cdk: str
     undo: Undo
+
+    def titles(self, resources: Resources) -> list[str]:
+        """Return the logical ids of the resources that have the control."""
+        return _titles(self.resources, resources)
 
 
 def _without(*properties: str) -> Callable[[str], Undo]:
@@ -84,12 +91,28 @@ def _gone(title: str) -> Undo:
     return undo
 
 
-def _all(how: Callable[[str], Undo], titles: Iterable[str]) -> Undo:
-    undoings = [how(title) for title in titles]
+def _every(kind: str, having: str = "") -> Select:
+    """Return what finds the resources of a type, or those of them that have a property."""
 
+    def found(resources: Resources) -> list[str]:
+        return [
+            title
+            for title, resource in resources.items()
+            if resource["Type"] == kind and having in ("", *resource["Properties"])
+        ]
+
+    return found
+
+
+def _titles(where: Where, resources: Resources) -> list[str]:
+    found = ([one] if isinstance(one, str) else one(resources) for one in where)
+    return [title for titles in found for title in titles]
+
+
+def _all(how: Callable[[str], Undo], where: Where) -> Undo:
     def undo(resources: Resources) -> None:
-        for undoing in undoings:
-            undoing(resources)
+        for title in _titles(where, resources):
+            how(title)(resources)
 
     return undo
 
@@ -110,7 +133,7 @@ def _every_service_allowed(resources: Resources) -> None:
 
 
 def _egress_anywhere(resources: Resources) -> None:
-    for title in ("JobsSecurityGroup", "StudioSecurityGroup", "FunctionsSecurityGroup"):
+    for title in _titles(_GROUPS, resources):
         rule = {"CidrIp": ANYWHERE, "IpProtocol": "-1", "Description": "Everything"}
         resources[title]["Properties"]["SecurityGroupEgress"] = [rule]
 
@@ -123,25 +146,14 @@ def _without_conditions(title: str) -> Undo:
     return undo
 
 
-_BUCKETS: Final = ("DataBucket", "LogBucket")
-_POLICIES: Final = ("DataBucketPolicy", "LogBucketPolicy")
-_FUNCTIONS: Final = tuple(
-    f"{name}Function"
-    for name in ("VpcBaseline", "EmptyBucket", "ClearStudio", "SeedData", "PipelineManager")
-)
-_INSIDE: Final = _FUNCTIONS[1:]
-_LOG_GROUPS: Final = (
-    "FlowLogsLogGroup",
-    *(f"{function.removesuffix('Function')}LogGroup" for function in _FUNCTIONS),
-)
-_ENDPOINTS: Final = tuple(
-    f"{name}Endpoint"
-    for name in (
-        *("S3", "SagemakerApi", "SagemakerRuntime", "SagemakerStudio", "EcrApi", "EcrDkr"),
-        *("Logs", "Sts", "Cloudformation"),
-    )
-)
-_GROUPS: Final = ("StudioSecurityGroup", "JobsSecurityGroup", "FunctionsSecurityGroup")
+_BUCKETS: Final = (_every("AWS::S3::Bucket"),)
+_POLICIES: Final = (_every("AWS::S3::BucketPolicy"),)
+_FUNCTIONS: Final = (_every("AWS::Lambda::Function"),)
+_INSIDE: Final = (_every("AWS::Lambda::Function", having="VpcConfig"),)
+_LOG_GROUPS: Final = (_every("AWS::Logs::LogGroup"),)
+_ENDPOINTS: Final = (_every("AWS::EC2::VPCEndpoint"),)
+_GROUPS: Final = (_every("AWS::EC2::SecurityGroup"),)
+_SUBNETS: Final = (_every("AWS::EC2::Subnet"),)
 
 _RESOURCES: Final = "tests/templates/test_resources.py"
 _REACH: Final = "tests/templates/test_reachability.py"
@@ -274,10 +286,10 @@ CONTROLS: Final = (
     Control(
         "No way to or from the internet",
         "No internet gateway, no NAT, no public addresses; AWS only through endpoints",
-        ("Vpc", "Subnet1", "Subnet2", "RouteTable", "S3Endpoint"),
+        ("Vpc", *_SUBNETS, "RouteTable", "S3Endpoint"),
         (_RESOURCES, _REACH),
         "yes",
-        _all(_with(MapPublicIpOnLaunch=True), ("Subnet1", "Subnet2")),
+        _all(_with(MapPublicIpOnLaunch=True), _SUBNETS),
     ),
     Control(
         "Egress only to endpoints and S3",

@@ -171,7 +171,7 @@ def _figures(found: JsonView, rights: JsonView) -> str:
 
 
 def _controls(controls: Sequence[Control], confirmed: Mapping[str, Sequence[str]]) -> str:
-    stack_of = whole(plain_stacks(Settings(), Mode.DEV)).stack_of
+    found = whole(plain_stacks(Settings(), Mode.DEV))
     _, checks = assessments.read()
     return _table(
         ("control", "how", "where", "confirmed by", "answers", "proved in", "CDK example"),
@@ -179,7 +179,7 @@ def _controls(controls: Sequence[Control], confirmed: Mapping[str, Sequence[str]
             (
                 control.title,
                 control.how,
-                _where(control.resources, stack_of),
+                _where(control.titles(dict(found.template["Resources"])), found.stack_of),
                 _code(confirmed.get(control.title, ())) or "no checker looks",
                 _code(assessments.of_control(control.title, checks)) or "-",
                 _code(control.proof),

@@ -42,8 +42,8 @@ def test_a_control_is_in_the_resources_that_the_page_names(control: Control) -> 
     changed = {title for title in before if after.get(title) != before[title]}
     assert changed
     if control.title not in ELSEWHERE:
-        assert changed <= set(control.resources)
-    assert set(control.resources) <= before.keys()
+        assert changed <= set(control.titles(before))
+    assert set(control.titles(before)) <= before.keys()
     assert intact.template["Resources"] == before
 
 
