@@ -728,6 +728,36 @@ def test_sagemaker_rights_are_enforced(cloud: Deployment) -> None:
     friend.client("sagemaker").delete_pipeline(PipelineName="mine", ClientRequestToken="d" * 32)
 
 
+def test_an_encrypted_log_is_read_and_written_with_the_caller_s_right_to_the_key(
+    cloud: Deployment,
+) -> None:
+    """Source: "Encrypt log data in CloudWatch Logs using AWS KMS", step 3."""
+    key = cloud.session.client("kms").create_key()["KeyMetadata"]["Arn"]
+    name = "/encrypted/group"
+    logs = cloud.session.client("logs")
+    logs.create_log_group(logGroupName=name, kmsKeyId=key)
+    logs.create_log_stream(logGroupName=name, logStreamName="a")
+    events = [{"timestamp": int(time.time() * 1000), "message": "said"}]
+    stream = {"logGroupName": name, "logStreamName": "a"}
+    may_call = allow(["logs:FilterLogEvents", "logs:PutLogEvents"], "*")
+    via = {"StringEquals": {"kms:ViaService": "logs.eu-west-1.amazonaws.com"}}
+    elsewhere = {"StringEquals": {"kms:ViaService": "s3.eu-west-1.amazonaws.com"}}
+    may_use = ["kms:Decrypt", "kms:GenerateDataKey"]
+
+    for statements in ([may_call], [may_call, allow(may_use, key, Condition=elsewhere)]):
+        refused = as_role(cloud, *statements).client("logs")
+        with pytest.raises(ClientError, match="not authorized to perform: kms:GenerateDataKey"):
+            refused.put_log_events(**stream, logEvents=events)
+        with pytest.raises(ClientError, match="not authorized to perform: kms:Decrypt"):
+            refused.filter_log_events(logGroupName=name)
+
+    allowed = as_role(cloud, may_call, allow(may_use, key, Condition=via)).client("logs")
+    allowed.put_log_events(**stream, logEvents=events)
+    found = allowed.filter_log_events(logGroupName=name)["events"]
+    assert [event["message"] for event in found] == ["said"]
+    logs.delete_log_group(logGroupName=name)
+
+
 def test_stack_and_network_rights_are_enforced_by_resource(cloud: Deployment) -> None:
     stack = cloud.deploy("seen", template(Logs={"Type": "AWS::Logs::LogGroup"}))
     assert stack == "CREATE_COMPLETE"

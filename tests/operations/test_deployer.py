@@ -42,6 +42,13 @@ def test_the_deployer_s_policies_are_enough_for_the_commands(run: Run) -> None:
     status = run("status", "--json")
     assert (status.status, status.json["stack"]["status"]) == (0, "UPDATE_COMPLETE")
     assert "list_spaces" in status.json["unseen"]
+    # `deploy` shows the log behind a failure; the groups are encrypted, and reading needs the key.
+    logs = Session().client("logs")
+    groups = logs.describe_log_groups(logGroupNamePrefix="/aws/sagemaker/")["logGroups"]
+    encrypted = [group for group in groups if "kmsKeyId" in group]
+    assert encrypted
+    for group in encrypted:
+        logs.filter_log_events(logGroupName=group["logGroupName"])
 
     gone = run("destroy", "--yes", "--json")
     assert gone.status == 0, gone
