@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ from tabular_ml_vpc.operations import inventory as remains
 from tabular_ml_vpc.operations.inventory import PlannedDeletion
 from tabular_ml_vpc.operations.target import Target
 from tests.operations import canned
-from tests.operations.conftest import AWSCLI_PYTHON, Account, Run
+from tests.operations.conftest import AWSCLI_PYTHON, Account, Done, Run
 from tests.operations.terminal import Terminal
 
 
@@ -53,6 +54,10 @@ def test_spaces_stop_it_until_they_may_go(
     sagemaker.create_app(
         DomainId=domain, SpaceName="thesis", AppType="JupyterLab", AppName="default"
     )
+    # A person who was added by hand, with an app that keeps the profile and the domain.
+    guest = {"DomainId": domain, "UserProfileName": "guest"}
+    sagemaker.create_user_profile(**guest)
+    sagemaker.create_app(**guest, AppType="JupyterServer", AppName="default")
     refused = run("destroy", "--stack-name", made.name, "--yes")
     assert (refused.status, refused.err.count("\n")) == (1, 1)
     assert "1 space with people's files (thesis)" in refused.err
@@ -61,6 +66,35 @@ def test_spaces_stop_it_until_they_may_go(
     done = run("destroy", "--stack-name", made.name, "--yes", "--delete-spaces")
     assert done.status == 0, done
     assert account() == made.before
+
+
+def test_a_person_s_profile_is_removed_only_when_no_files_would_be_orphaned(
+    made: Made, aws: Session, run: Run, tmp_path: Path
+) -> None:
+    settings = tmp_path / "people.toml"
+
+    def deploy(*names: str) -> Done:
+        settings.write_text(f"[studio]\nuser_profiles = {json.dumps(names)}\n")
+        return run("deploy", "--stack-name", made.name, "--config", str(settings), "--yes")
+
+    assert deploy("data-scientist", "bo").status == 0
+    sagemaker, domain = aws.client("sagemaker"), stacks.need(made.target).outputs["DomainId"]
+    thesis = {"DomainId": domain, "SpaceName": "thesis"}
+    sagemaker.create_space(
+        **thesis,
+        OwnershipSettings={"OwnerUserProfileName": "bo"},
+        SpaceSharingSettings={"SharingType": "Private"},
+    )
+    refused = deploy("data-scientist")
+    assert refused.status == 1
+    assert "bo (space thesis)" in refused.out
+    profiles = sagemaker.list_user_profiles(DomainIdEquals=domain)["UserProfiles"]
+    assert {profile["UserProfileName"] for profile in profiles} == {"bo", "data-scientist"}
+
+    sagemaker.delete_space(**thesis)
+    assert deploy("data-scientist").status == 0
+    profiles = sagemaker.list_user_profiles(DomainIdEquals=domain)["UserProfiles"]
+    assert [profile["UserProfileName"] for profile in profiles] == ["data-scientist"]
 
 
 def test_runs_go_an_interface_in_the_way_is_waited_out_and_nothing_is_left(

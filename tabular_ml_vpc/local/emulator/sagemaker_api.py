@@ -166,11 +166,16 @@ def _list(kind: str, request: Fields) -> Fields:
     start = int(request.get("NextToken", 0))
     end = start + min(request.get("MaxResults", PAGE), 100)
     shown = [
-        {name: record.fields[name] for name in shape.members if name in record.fields}
+        {name: _summary(record, name) for name in shape.members if _summary(record, name)}
         for record in found[start:end]
     ]
     more = {"NextToken": str(end)} if end < len(found) else {}
     return {member: shown, **more}
+
+
+def _summary(record: Record, name: str) -> Any:
+    """Return a field of a list's item: `OwnershipSettingsSummary` sums `OwnershipSettings` up."""
+    return record.fields.get(name, record.fields.get(name.removesuffix("Summary")))
 
 
 def _matches(record: Record, request: Fields) -> bool:
