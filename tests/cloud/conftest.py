@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from boto3.session import Session
 
 from generator import package
-from tabular_ml_vpc.local.emulator import process
 from tabular_ml_vpc.local.emulator.awscli import AwsCli
 from tabular_ml_vpc.local.emulator.process import Emulator
 from tests.cloud.account import Account, open_account
-
-ROOT = Path(__file__).resolve().parents[2]
-EMULATOR_PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
-AWSCLI_PYTHON = ROOT / ".venv-awscli" / "bin" / "python"
-ACCOUNT = "123456789012"
-REGION = "eu-west-1"
+from tests.emulated import AWSCLI_PYTHON, emulated_aws, pointed_at
 
 
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Emulator]:
-    """Start the emulated AWS; a missing environment fails in one line."""
-    try:
-        running = process.start(EMULATOR_PYTHON, REGION, ACCOUNT)
-    except process.EmulatorError as error:
-        pytest.fail(str(error), pytrace=False)
-    yield running
-    running.stop()
+    """Start the emulated AWS for all these tests."""
+    with emulated_aws() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -46,10 +35,8 @@ def aws(emulator: Emulator) -> AwsCli:
 @pytest.fixture(scope="session")
 def session(emulator: Emulator) -> Iterator[Session]:
     """Give a boto3 session that trusts and reaches the emulator."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in emulator.environment().items():
-            patch.setenv(name, value)
-        yield Session()
+    with pointed_at(emulator) as pointed:
+        yield pointed
 
 
 @pytest.fixture(scope="session")

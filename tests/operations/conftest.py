@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,59 +11,28 @@ from boto3.session import Session
 
 from generator.settings import Mode
 from tabular_ml_vpc.cli import main
-from tabular_ml_vpc.local.emulator import process
 from tabular_ml_vpc.local.emulator.inventory import inventory
 from tabular_ml_vpc.local.emulator.process import Emulator
 from tabular_ml_vpc.operations import source
 from tabular_ml_vpc.operations.source import Source
 from tabular_ml_vpc.operations.target import Target
+from tests.emulated import Run, emulated_aws, pointed_at, runner
 
-ROOT = Path(__file__).resolve().parents[2]
-EMULATOR_PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
-AWSCLI_PYTHON = ROOT / ".venv-awscli" / "bin" / "python"
-ACCOUNT = "123456789012"
-REGION = "eu-west-1"
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended, and what it said."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Done]
 Account = Callable[[], dict[str, list[str]]]
 
 
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Emulator]:
-    """Start the emulated AWS; a missing environment fails in one line."""
-    try:
-        running = process.start(EMULATOR_PYTHON, REGION, ACCOUNT)
-    except process.EmulatorError as error:
-        pytest.fail(str(error), pytrace=False)
-    yield running
-    running.stop()
+    """Start the emulated AWS for all these tests."""
+    with emulated_aws() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
-def aws(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    """Point everything in this process at the emulated AWS, and nothing at a user's profiles."""
-    nowhere = tmp_path_factory.mktemp("aws") / "nothing"
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in emulator.environment().items():
-            patch.setenv(name, value)
-        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-            patch.setenv(name, str(nowhere))
-        patch.delenv("AWS_PROFILE", raising=False)
-        yield Session()
+def aws(emulator: Emulator) -> Iterator[Session]:
+    """Point everything in this process at the emulated AWS."""
+    with pointed_at(emulator) as session:
+        yield session
 
 
 class _Clients:
@@ -90,14 +57,7 @@ def account(aws: Session) -> Account:
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     """Give a function that runs `build.py` with arguments."""
-
-    def command(*arguments: str) -> Done:
-        capsys.readouterr()
-        status = main(arguments)
-        said = capsys.readouterr()
-        return Done(status, said.out, said.err)
-
-    return command
+    return runner(capsys)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import sys
 import threading
 from dataclasses import dataclass, field
 
-from tests.operations.conftest import ROOT
+from generator.files import REPOSITORY
 
 _SECONDS = 120.0
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
@@ -34,7 +34,7 @@ class Terminal:
         master, slave = pty.openpty()
         process = subprocess.Popen(
             [sys.executable, "build.py", *arguments],
-            cwd=ROOT,
+            cwd=REPOSITORY,
             stdin=slave,
             stdout=slave,
             stderr=slave,

@@ -15,7 +15,8 @@ from tabular_ml_vpc.cli import deploy_flow
 from tabular_ml_vpc.operations import artifacts, stacks
 from tabular_ml_vpc.operations.source import Source
 from tabular_ml_vpc.operations.target import Target
-from tests.operations.conftest import Run, changed
+from tests.emulated import Run
+from tests.operations.conftest import changed
 
 OPTIONS = deploy_flow.DeployOptions(
     config=None,

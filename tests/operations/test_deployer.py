@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from boto3.session import Session
 
-from tests.operations.conftest import ROOT, Run
+from generator.files import REPOSITORY
+from tests.emulated import Run
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def deployer(aws: Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     iam, name = aws.client("iam"), "deployer"
     iam.create_user(UserName=name)
     policies = []
-    for file in sorted((ROOT / "templates").glob("deployer-policy*.json")):
+    for file in sorted((REPOSITORY / "templates").glob("deployer-policy*.json")):
         made = iam.create_policy(PolicyName=file.stem, PolicyDocument=file.read_text())
         policies.append(made["Policy"]["Arn"])
         iam.attach_user_policy(UserName=name, PolicyArn=policies[-1])

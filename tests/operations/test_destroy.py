@@ -18,8 +18,9 @@ from tabular_ml_vpc.operations import artifacts, destruction, stacks
 from tabular_ml_vpc.operations import inventory as remains
 from tabular_ml_vpc.operations.inventory import PlannedDeletion
 from tabular_ml_vpc.operations.target import Target
+from tests.emulated import AWSCLI_PYTHON, Done, Run
 from tests.operations import canned
-from tests.operations.conftest import AWSCLI_PYTHON, Account, Done, Run
+from tests.operations.conftest import Account
 from tests.operations.terminal import Terminal
 
 

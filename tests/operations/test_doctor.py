@@ -12,6 +12,7 @@ import pytest
 
 from generator.cfn.parameters import definitions
 from generator.cfn.yaml_text import from_yaml
+from generator.files import REPOSITORY
 from generator.settings import Mode
 from pipeline.types import Json
 from tabular_ml_vpc.operations import (
@@ -24,8 +25,9 @@ from tabular_ml_vpc.operations import (
 )
 from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
 from tabular_ml_vpc.operations.target import Target
+from tests.emulated import Run
 from tests.operations import canned
-from tests.operations.conftest import ROOT, Account, Run
+from tests.operations.conftest import Account
 
 ZONES = ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
 
@@ -37,7 +39,7 @@ NO_STACK = canned.refusal("ValidationError", "Stack with id life does not exist"
 def templates() -> Json:
     return {
         path.stem: from_yaml(path.read_text(encoding="utf-8"))
-        for path in (ROOT / "templates").glob("*.yaml")
+        for path in (REPOSITORY / "templates").glob("*.yaml")
     }
 
 

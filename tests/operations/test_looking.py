@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from generator.errors import UsageError
+from generator.files import REPOSITORY
 from tabular_ml_vpc.cli import COMMANDS
 from tabular_ml_vpc.operations import logs, stacks
 from tabular_ml_vpc.operations.target import Target
-from tests.operations.conftest import ROOT, Run
+from tests.emulated import Run
 
 MINE = ("doctor", "diff", "deploy", "status", "outputs", "logs", "drift", "destroy")
 NOW = datetime(2026, 11, 24, 18, 0, tzinfo=UTC)
@@ -164,9 +165,9 @@ def test_help_has_an_example_and_says_what_the_options_are(name: str, run: Run) 
 
 def test_help_does_not_load_what_the_commands_need() -> None:
     code = "import sys; from tabular_ml_vpc.cli import main; main(['--help']); print(sys.modules)"
-    python = ROOT / ".venv" / "bin" / "python"
+    python = REPOSITORY / ".venv" / "bin" / "python"
     said = subprocess.run(
-        [python, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        [python, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
     for module in ("'boto3'", "'rich'", "'troposphere'", "'yaml'", "'pydantic'"):
         assert module not in said.stdout

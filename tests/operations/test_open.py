@@ -7,7 +7,7 @@ import pytest
 
 from tabular_ml_vpc.operations import stacks
 from tabular_ml_vpc.operations.target import Target
-from tests.operations.conftest import Run
+from tests.emulated import Run
 
 
 def test_the_address_is_of_the_stacks_studio(deployed: Target, run: Run) -> None:

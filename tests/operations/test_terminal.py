@@ -11,7 +11,8 @@ import pytest
 
 from tabular_ml_vpc.operations import stacks
 from tabular_ml_vpc.operations.target import Target
-from tests.operations.conftest import Account, Run
+from tests.emulated import Run
+from tests.operations.conftest import Account
 from tests.operations.terminal import Terminal
 
 

@@ -2,65 +2,32 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from boto3.session import Session
 
 from tabular_ml_vpc.cli import main
-from tabular_ml_vpc.local.emulator import process
 from tabular_ml_vpc.local.emulator.process import Emulator
+from tests.emulated import JOBS, Run, emulated_aws, pointed_at, runner
 
-ROOT = Path(__file__).resolve().parents[3]
-EMULATOR_PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
-JOBS = ROOT / ".venv-local"
 STACK = "runs"
 FAST = ("--set", "ModelFamilies=GBM", "--set", "TimeLimitSeconds=20")
 """A run's parameters, for the sake of time."""
 
 
-@dataclass(frozen=True)
-class Done:
-    """How a command ended, and what it said."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Command = Callable[..., Done]
-
-
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Emulator]:
-    """Start the emulated AWS with jobs; a missing environment fails in one line."""
-    try:
-        running = process.start(EMULATOR_PYTHON, jobs=JOBS)
-    except process.EmulatorError as error:
-        pytest.fail(str(error), pytrace=False)
-    yield running
-    running.stop()
+    """Start an emulated AWS of their own for the tests of one file, with jobs that run."""
+    with emulated_aws(JOBS) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
-def aws(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    """Point everything in this process at the emulated AWS, and nothing at a user's profiles."""
-    nowhere = tmp_path_factory.mktemp("aws") / "nothing"
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in emulator.environment().items():
-            patch.setenv(name, value)
-        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-            patch.setenv(name, str(nowhere))
-        patch.delenv("AWS_PROFILE", raising=False)
-        yield Session()
+def aws(emulator: Emulator) -> Iterator[Session]:
+    """Point everything in this process at the emulated AWS."""
+    with pointed_at(emulator) as session:
+        yield session
 
 
 @pytest.fixture(scope="module")
@@ -76,17 +43,11 @@ def outputs(aws: Session) -> dict[str, str]:
 
 
 @pytest.fixture
-def build_py(capsys: pytest.CaptureFixture[str], outputs: dict[str, str]) -> Command:
+def build_py(capsys: pytest.CaptureFixture[str], outputs: dict[str, str]) -> Run:
     """Give a function that runs a command of `build.py` on the deployed stack."""
     assert outputs
-
-    def command(name: str, *arguments: str) -> Done:
-        capsys.readouterr()
-        status = main([name, "--stack-name", STACK, *arguments])
-        said = capsys.readouterr()
-        return Done(status, said.out, said.err)
-
-    return command
+    run = runner(capsys)
+    return lambda name, *arguments: run(name, "--stack-name", STACK, *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.operations.runs.conftest import ROOT
+from generator.files import REPOSITORY
 
 ENDED_SECONDS = 60
 
@@ -19,7 +19,7 @@ ENDED_SECONDS = 60
 def local(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "build.py", *arguments],
-        cwd=ROOT,
+        cwd=REPOSITORY,
         capture_output=True,
         text=True,
         check=False,
@@ -56,7 +56,7 @@ def test_an_up_that_is_ended_leaves_nothing(tmp_path: Path, sent: signal.Signals
     command = [sys.executable, "build.py", "local", "up", "--port", "0", "--work", str(tmp_path)]
     with subprocess.Popen(
         command,
-        cwd=ROOT,
+        cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

@@ -16,7 +16,8 @@ from boto3.session import Session
 from botocore.exceptions import ClientError
 
 from tabular_ml_vpc.local.emulator.process import Emulator
-from tests.operations.runs.conftest import FAST, Command
+from tests.emulated import Run
+from tests.operations.runs.conftest import FAST
 
 STEPS = [
     "Preprocess",
@@ -79,12 +80,12 @@ def heard_of(aws: Session, queue: str, execution: str) -> bool:
     return False
 
 
-def described(build_py: Command, execution: str) -> Any:
+def described(build_py: Run, execution: str) -> Any:
     return build_py("history", execution, "--json").json
 
 
 def test_a_run_goes_through_all_steps_and_ends_with_the_endpoint(
-    build_py: Command, succeeded: str, outputs: dict[str, str]
+    build_py: Run, succeeded: str, outputs: dict[str, str]
 ) -> None:
     found = described(build_py, succeeded)
 
@@ -102,7 +103,7 @@ def test_a_run_goes_through_all_steps_and_ends_with_the_endpoint(
 
 
 def test_a_run_is_told_step_by_step_with_metrics_and_the_gate_s_reason(
-    build_py: Command, succeeded: str
+    build_py: Run, succeeded: str
 ) -> None:
     shown = build_py("run", "--follow", succeeded).out
 
@@ -115,7 +116,7 @@ def test_a_run_is_told_step_by_step_with_metrics_and_the_gate_s_reason(
 
 
 def test_jobs_are_described_as_the_service_does(
-    aws: Session, build_py: Command, succeeded: str
+    aws: Session, build_py: Run, succeeded: str
 ) -> None:
     sagemaker, s3 = aws.client("sagemaker"), aws.client("s3")
     made = {step["name"]: step["made"] for step in described(build_py, succeeded)["steps"]}
@@ -136,7 +137,7 @@ def test_jobs_are_described_as_the_service_does(
     assert evaluation["ProcessingStartTime"] >= training["TrainingEndTime"]
 
 
-def test_what_jobs_and_endpoint_write_is_among_the_logs(build_py: Command, succeeded: str) -> None:
+def test_what_jobs_and_endpoint_write_is_among_the_logs(build_py: Run, succeeded: str) -> None:
     assert succeeded
     said = build_py("logs", "--source", "jobs", "--source", "endpoint", "--json")
     lines = [json.loads(line) for line in said.out.splitlines()]
@@ -150,7 +151,7 @@ def test_what_jobs_and_endpoint_write_is_among_the_logs(build_py: Command, succe
     assert by_source["endpoint"]
 
 
-def test_the_endpoint_answers_rows_of_a_file(build_py: Command, succeeded: str, rows: Path) -> None:
+def test_the_endpoint_answers_rows_of_a_file(build_py: Run, succeeded: str, rows: Path) -> None:
     assert succeeded
     found = build_py("invoke", "--file", str(rows), "--json").json["predictions"]
 
@@ -161,7 +162,7 @@ def test_the_endpoint_answers_rows_of_a_file(build_py: Command, succeeded: str, 
 
 
 def test_the_endpoint_answers_a_row_without_header_the_same_as_with(
-    build_py: Command,
+    build_py: Run,
     succeeded: str,
     rows: Path,
     table: list[str],
@@ -178,7 +179,7 @@ def test_the_endpoint_answers_a_row_without_header_the_same_as_with(
     assert given == piped == [with_header]
 
 
-def test_predictions_are_shown_as_a_table(build_py: Command, succeeded: str, rows: Path) -> None:
+def test_predictions_are_shown_as_a_table(build_py: Run, succeeded: str, rows: Path) -> None:
     assert succeeded
     header, *lines = build_py("invoke", "--file", str(rows)).out.splitlines()
 
@@ -186,7 +187,7 @@ def test_predictions_are_shown_as_a_table(build_py: Command, succeeded: str, row
     assert len(lines) == ROWS
 
 
-def test_latency_is_measured(build_py: Command, succeeded: str, rows: Path) -> None:
+def test_latency_is_measured(build_py: Run, succeeded: str, rows: Path) -> None:
     assert succeeded
     found = build_py("invoke", "--file", str(rows), "--bench", "7", "--json").json
 
@@ -194,7 +195,7 @@ def test_latency_is_measured(build_py: Command, succeeded: str, rows: Path) -> N
     assert 0 < found["p50_ms"] <= found["p95_ms"] <= found["p99_ms"] <= found["slowest_ms"]
 
 
-def test_rows_that_the_model_cannot_read_are_wrong_use(build_py: Command, succeeded: str) -> None:
+def test_rows_that_the_model_cannot_read_are_wrong_use(build_py: Run, succeeded: str) -> None:
     assert succeeded
     done = build_py("invoke", "1,2")
 
@@ -217,7 +218,7 @@ def serve(aws: Session, endpoint: str, config: str) -> None:
 
 
 def test_the_endpoint_can_go_back_to_a_model_of_0_1_and_forward_again(
-    build_py: Command, succeeded: str, aws: Session, outputs: dict[str, str], rows: Path
+    build_py: Run, succeeded: str, aws: Session, outputs: dict[str, str], rows: Path
 ) -> None:
     assert succeeded
     sagemaker, endpoint = aws.client("sagemaker"), outputs["EndpointName"]
@@ -251,7 +252,7 @@ def test_the_endpoint_can_go_back_to_a_model_of_0_1_and_forward_again(
 
 
 def test_a_value_that_no_argument_holds_is_refused_before_the_start(
-    build_py: Command, outputs: dict[str, str]
+    build_py: Run, outputs: dict[str, str]
 ) -> None:
     assert outputs
     runs = len(build_py("history", "--json").json)
@@ -264,7 +265,7 @@ def test_a_value_that_no_argument_holds_is_refused_before_the_start(
 
 
 def test_a_refused_model_is_explained_and_what_serves_stays(
-    build_py: Command, succeeded: str, aws: Session, outputs: dict[str, str], alerts: str
+    build_py: Run, succeeded: str, aws: Session, outputs: dict[str, str], alerts: str
 ) -> None:
     assert succeeded
     sagemaker = aws.client("sagemaker")
@@ -283,7 +284,7 @@ def test_a_refused_model_is_explained_and_what_serves_stays(
 
 
 def test_a_run_that_asks_for_less_than_the_deployment_is_wrong_use(
-    build_py: Command, outputs: dict[str, str]
+    build_py: Run, outputs: dict[str, str]
 ) -> None:
     assert outputs
     done = build_py("run", "--set", "QualityThreshold=-1000")
@@ -293,7 +294,7 @@ def test_a_run_that_asks_for_less_than_the_deployment_is_wrong_use(
 
 
 def test_a_model_that_is_not_approved_ends_at_the_registry(
-    build_py: Command, succeeded: str, aws: Session, outputs: dict[str, str]
+    build_py: Run, succeeded: str, aws: Session, outputs: dict[str, str]
 ) -> None:
     assert succeeded
     sagemaker = aws.client("sagemaker")
@@ -308,7 +309,7 @@ def test_a_model_that_is_not_approved_ends_at_the_registry(
 
 
 def test_a_failed_step_is_told_with_its_reason_and_the_end_of_its_log(
-    build_py: Command, outputs: dict[str, str]
+    build_py: Run, outputs: dict[str, str]
 ) -> None:
     assert outputs
     done = build_py("run", "--set", "LabelColumn=nope")
@@ -319,7 +320,7 @@ def test_a_failed_step_is_told_with_its_reason_and_the_end_of_its_log(
     assert "error: label column: 'nope'" in log
 
 
-def test_a_failure_is_told_to_programs_too(build_py: Command, outputs: dict[str, str]) -> None:
+def test_a_failure_is_told_to_programs_too(build_py: Run, outputs: dict[str, str]) -> None:
     assert outputs
     done = build_py("run", "--set", "LabelColumn=nope", "--json")
 
@@ -332,7 +333,7 @@ def test_a_failure_is_told_to_programs_too(build_py: Command, outputs: dict[str,
 
 
 def test_a_run_that_is_stopped_ends_its_job_and_goes_no_further(
-    build_py: Command, aws: Session, outputs: dict[str, str], emulator: Emulator
+    build_py: Run, aws: Session, outputs: dict[str, str], emulator: Emulator
 ) -> None:
     assert outputs
     started = build_py("run", *FAST, "--no-wait", "--json").json
@@ -351,7 +352,7 @@ def test_a_run_that_is_stopped_ends_its_job_and_goes_no_further(
     assert build_py("stop").out.endswith(" is in progress\n")
 
 
-def until_training_runs(build_py: Command, execution: str) -> str:
+def until_training_runs(build_py: Run, execution: str) -> str:
     for _ in range(200):
         steps = described(build_py, execution)["steps"]
         if steps[1:] and steps[1]["made"]:
@@ -382,7 +383,7 @@ def roles(aws: Session, outputs: dict[str, str]) -> dict[str, str]:
     ("whose", "action"), [("pipeline", "sagemaker:CreateProcessingJob"), ("job", "s3:GetObject")]
 )
 def test_a_right_that_is_missing_fails_the_step(
-    build_py: Command, aws: Session, outputs: dict[str, str], whose: str, action: str
+    build_py: Run, aws: Session, outputs: dict[str, str], whose: str, action: str
 ) -> None:
     with denied(aws, roles(aws, outputs)[whose], action):
         done = build_py("run", *FAST, "--json")
@@ -394,7 +395,7 @@ def test_a_right_that_is_missing_fails_the_step(
 
 
 def test_an_unusable_parameter_is_refused_by_the_command_and_by_the_service(
-    build_py: Command, aws: Session, outputs: dict[str, str]
+    build_py: Run, aws: Session, outputs: dict[str, str]
 ) -> None:
     done = build_py("run", "--set", "TimeLimitSeconds=soon")
     with pytest.raises(ClientError, match="a whole number is needed"):
@@ -422,7 +423,7 @@ def test_an_unusable_parameter_is_refused_by_the_command_and_by_the_service(
     ],
 )
 def test_wrong_use_is_told_in_one_line(
-    build_py: Command, arguments: tuple[str, ...], told: str
+    build_py: Run, arguments: tuple[str, ...], told: str
 ) -> None:
     done = build_py(*arguments)
 
@@ -431,7 +432,7 @@ def test_wrong_use_is_told_in_one_line(
     assert done.err.count("\n") == 1
 
 
-def test_history_shows_every_run_with_its_metrics(build_py: Command, succeeded: str) -> None:
+def test_history_shows_every_run_with_its_metrics(build_py: Run, succeeded: str) -> None:
     everything = build_py("history", "--json").json
     shown = build_py("history").out
 
@@ -447,7 +448,7 @@ def test_history_shows_every_run_with_its_metrics(build_py: Command, succeeded: 
 
 
 def test_a_second_model_takes_the_place_of_the_first_without_a_gap(
-    build_py: Command, succeeded: str, aws: Session, outputs: dict[str, str], table: list[str]
+    build_py: Run, succeeded: str, aws: Session, outputs: dict[str, str], table: list[str]
 ) -> None:
     assert succeeded
     sagemaker, runtime = aws.client("sagemaker"), aws.client("sagemaker-runtime")
@@ -488,7 +489,7 @@ def test_only_who_may_gets_predictions(
 
 
 def test_destroying_the_stack_ends_the_endpoint_and_leaves_nothing(
-    build_py: Command, succeeded: str, emulator: Emulator
+    build_py: Run, succeeded: str, emulator: Emulator
 ) -> None:
     assert succeeded
     assert model_servers(emulator)

@@ -1,0 +1,79 @@
+"""One emulated AWS for the tests that share a fixture, and the command line run against it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from boto3.session import Session
+
+from generator.files import REPOSITORY
+from tabular_ml_vpc.cli import main
+from tabular_ml_vpc.local.emulator import process
+from tabular_ml_vpc.local.emulator.process import Emulator
+
+ACCOUNT: Final = "123456789012"
+REGION: Final = "eu-west-1"
+AWSCLI_PYTHON: Final = REPOSITORY / ".venv-awscli/bin/python"
+EMULATOR_PYTHON: Final = REPOSITORY / ".venv-emulator/bin/python"
+JOBS: Final = REPOSITORY / ".venv-local"
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Done]
+
+
+@contextmanager
+def emulated_aws(jobs: Path | None = None) -> Iterator[Emulator]:
+    """Start the emulated AWS, with an environment for jobs if they are to run for real.
+
+    A missing environment fails the test in one line.
+    """
+    try:
+        emulator = process.start(EMULATOR_PYTHON, REGION, ACCOUNT, jobs=jobs)
+    except process.EmulatorError as error:
+        pytest.fail(str(error), pytrace=False)
+    yield emulator
+    emulator.stop()
+
+
+@contextmanager
+def pointed_at(emulator: Emulator) -> Iterator[Session]:
+    """Point everything in this process at the emulator, and nothing at a user's profiles."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as empty:
+        for name, value in emulator.environment().items():
+            patch.setenv(name, value)
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            patch.setenv(name, str(Path(empty) / "nothing"))
+        patch.delenv("AWS_PROFILE", raising=False)
+        yield Session()
+
+
+def runner(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return a function that runs `build.py` with arguments in this process."""
+
+    def command(*arguments: str) -> Done:
+        capsys.readouterr()
+        status = main(arguments)
+        printed = capsys.readouterr()
+        return Done(status, printed.out, printed.err)
+
+    return command
