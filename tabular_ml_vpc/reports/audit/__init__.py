@@ -1,5 +1,5 @@
-"""Independent checkers over what is emitted, their exemptions, and the pages made from both.
+"""Independent checkers over the templates, their exemptions, and the pages made from both.
 
-``whole`` gives the nested stacks as one template, ``checkers`` run over it and over the templates
-themselves, ``exemptions`` says what is accepted and why, ``gate`` brings the two together.
+``whole`` merges the nested stacks into one template; ``checkers`` run over it and over the
+templates themselves; ``exemptions`` reads what is accepted and why; ``gate`` compares the two.
 """

@@ -1,4 +1,4 @@
-"""What two assessments that reviewers run ask of SageMaker, and our answer to each check."""
+"""The SageMaker checks of two assessments that reviewers run, and our answer to each check."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class AssessmentAnswer(StrEnum):
 
     PASSED = "passed"
     UNUSED = "unused"
-    """There is nothing to look at: no such resource is made."""
+    """Nothing to check: no such resource is created."""
     SETTING = "setting"
-    """Passed once a setting, or a run's parameter, asks for it."""
+    """Passed if a setting, or a run's parameter, enables it."""
     EXEMPT = "exempt"
-    """Fails, on purpose."""
+    """Fails on purpose."""
 
 
 @dataclass(frozen=True)
 class AssessmentCheck:
-    """One check of an assessment; ``controls`` are titles of ours that answer it."""
+    """One check of an assessment; ``controls`` are titles of our controls that answer it."""
 
     id: str
     asks: str
@@ -37,7 +37,7 @@ class AssessmentCheck:
 
 @dataclass(frozen=True)
 class Assessment:
-    """A list of checks that reviewers know, and where it was read."""
+    """A list of checks that reviewers know, and its source."""
 
     name: str
     title: str

@@ -1,8 +1,8 @@
-"""The checkers: each a program that others keep, run over what is emitted.
+"""The checkers: programs maintained by others, run over the templates.
 
-They run in environments of their own (``make audit`` installs them), over the stacks as one
-template for each mode (``whole.py``). cfn-lint alone reads the templates as they are committed, and
-follows the nested stacks itself.
+They run in separate environments (``make audit`` installs them), over one merged template for each
+mode (``whole.py``). Only cfn-lint reads the templates as they are committed, and follows the nested
+stacks itself.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ CHECKERS: Final = {
     "nag-pci": "cdk-nag, PCI DSS 3.2.1",
     "nag-hipaa": "cdk-nag, HIPAA Security",
 }
-"""Each checker's title, by the name that exemptions use."""
+"""Title of each checker, by the name that exemptions use."""
 
 
 _Output = dict[str, Any]
-"""What a program in ``inside`` prints: ``rules`` by set, and ``findings``."""
+"""Output of a program in ``inside``: ``rules`` by set, and ``findings``."""
 
 
 class CheckerError(CommandError):
-    """A checker could not run; the text says which and why."""
+    """A checker could not run; the message says which one and why."""
 
 
 @dataclass(frozen=True, order=True)
 class CheckerFinding:
-    """What a checker objects to; ``resource`` is ``stack.LogicalId``, or the whole deployment."""
+    """A finding of a checker; ``resource`` is ``stack.LogicalId``, or ``EVERYTHING``."""
 
     checker: str
     rule: str
@@ -68,13 +68,13 @@ class CheckerFinding:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Return what an exemption names: the rule with its checker, and the resource."""
+        """Return the key that an exemption uses: the rule with its checker, and the resource."""
         return f"{self.checker}:{self.rule}", self.resource
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one checker said: how many rules it knows, and its findings, each once."""
+    """The result of one checker: its number of rules, and its findings without duplicates."""
 
     checker: str
     rules: int
@@ -83,11 +83,11 @@ class Result:
 
 _MESSAGE_LENGTH: Final = 160
 EVERYTHING: Final = "everything"
-"""The resource of a finding that names none."""
+"""The resource of a finding that names no resource."""
 
 
 def run(settings: Settings) -> list[Result]:
-    """Return what every checker says of what the settings emit, in the order of ``CHECKERS``.
+    """Return every checker's result for the templates of these settings, in ``CHECKERS`` order.
 
     Raises:
         CheckerError: an environment is missing, or a checker failed.
@@ -100,7 +100,7 @@ def run(settings: Settings) -> list[Result]:
 
 
 def over(wholes: Sequence[CombinedTemplate]) -> list[Result]:
-    """Return what every checker but cfn-lint says of templates of the same resources, together.
+    """Return the combined results of all checkers but cfn-lint, for templates of equal resources.
 
     Raises:
         CheckerError: as ``run``.
@@ -111,7 +111,7 @@ def over(wholes: Sequence[CombinedTemplate]) -> list[Result]:
 
 
 def each_over(wholes: Sequence[CombinedTemplate]) -> list[list[Result]]:
-    """Return the same for each template apart.
+    """Return the same for each template separately.
 
     Raises:
         CheckerError: as ``run``.
@@ -141,7 +141,7 @@ def _check_installed() -> None:
 
 
 def plain_stacks(settings: Settings, mode: Mode) -> Stacks:
-    """Return the stacks of one mode as plain values, as CloudFormation gets them."""
+    """Return the stacks of one mode as plain values, as CloudFormation receives them."""
     templates = root.build(settings, mode)
     as_dicts = {name: emit.as_dict(template) for name, template in templates.items()}
     stacks: Stacks = json.loads(json.dumps(as_dicts))
@@ -149,7 +149,7 @@ def plain_stacks(settings: Settings, mode: Mode) -> Stacks:
 
 
 def _write(folder: Path, index: int, each: CombinedTemplate) -> str:
-    """Write a template for checkers; in order, because cdk-nag finds some rights in that only."""
+    """Write a template for checkers, sorted: otherwise cdk-nag misses some permissions."""
     path = folder / f"whole-{index}.json"
     text = json.dumps(with_visible_rights(each.template), sort_keys=True)
     path.write_text(text, encoding="utf-8")
@@ -157,9 +157,9 @@ def _write(folder: Path, index: int, each: CombinedTemplate) -> str:
 
 
 def with_visible_rights(template: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the template with its role policies in the older form that every checker reads.
+    """Return the template with its role policies in the older form that every checker supports.
 
-    ``AWS::IAM::RolePolicy`` is unknown to checkov and cdk-nag, which would pass over all rights.
+    checkov and cdk-nag do not know ``AWS::IAM::RolePolicy`` and would skip all permissions.
     """
     return {
         **template,
@@ -176,7 +176,7 @@ def _visible(resource: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _start_all(paths: Sequence[str]) -> list[subprocess.Popen[str]]:
-    """Start the checkers at the same time."""
+    """Start all checkers in parallel."""
     commands = [
         [str(_PYTHON), str(_INSIDE / "checks.py"), *paths],
         [str(_PYTHON), str(_INSIDE / "guard.py"), str(_CONTROL_TOWER), *paths],
@@ -196,7 +196,7 @@ def _output(program: subprocess.Popen[str]) -> _Output:
     try:
         found: _Output = json.loads(output)
     except ValueError:
-        said = (errors or output).strip().splitlines() or ["it said nothing"]
+        said = (errors or output).strip().splitlines() or ["no output"]
         fault = next((line for line in reversed(said) if "Error" in line), said[-1])
         name = Path(str(program.args[1])).name  # type: ignore[index] # a list, see _start_all
         raise CheckerError(f"{name} ended with status {program.returncode}: {fault}") from None
@@ -204,7 +204,7 @@ def _output(program: subprocess.Popen[str]) -> _Output:
 
 
 def _results(output: _Output, number: int | None, stack_of: Mapping[str, str]) -> Iterator[Result]:
-    """Yield the results of one program, of all templates or of that with ``number``."""
+    """Yield the results of one program, for all templates or only for template ``number``."""
     for name, rules in output["rules"].items():
         found = [
             finding
@@ -217,7 +217,7 @@ def _results(output: _Output, number: int | None, stack_of: Mapping[str, str]) -
 def _result(
     checker: str, rules: int, found: Iterable[Mapping[str, str]], stack_of: Mapping[str, str]
 ) -> Result:
-    """Return the findings, each once; where a rule names resources, its summary is dropped."""
+    """Return the findings without duplicates; drop a rule's summary if it also names resources."""
     findings: dict[tuple[str, str], CheckerFinding] = {}
     for item in found:
         title = item["resource"]
@@ -231,7 +231,7 @@ def _result(
 
 
 def _cfn_lint(settings: Settings, wholes: Sequence[CombinedTemplate]) -> Result:
-    """Return what cfn-lint says of the templates as they are committed, or is told not to say."""
+    """Return cfn-lint's findings for the committed templates, and those that it ignores."""
     folders = [REPOSITORY / TEMPLATES[mode] for mode in settings.modes]
     paths = [path for folder in folders for path in sorted(folder.glob("*.yaml"))]
     found = lint(str(path.relative_to(REPOSITORY)) for path in paths)
@@ -243,7 +243,7 @@ def _cfn_lint(settings: Settings, wholes: Sequence[CombinedTemplate]) -> Result:
 
 
 def _ignored(each: CombinedTemplate) -> Iterator[CheckerFinding]:
-    """Yield what the templates themselves tell cfn-lint to ignore."""
+    """Yield the rules that the templates themselves tell cfn-lint to ignore."""
     for title, resource in each.template["Resources"].items():
         config = resource.get("Metadata", {}).get("cfn-lint", {}).get("config", {})
         for rule in config.get("ignore_checks", []):

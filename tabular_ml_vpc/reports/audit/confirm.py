@@ -1,4 +1,4 @@
-"""Which independent checkers confirm a control: those that object once it is taken out."""
+"""Finds the independent checkers that confirm a control: those that object when it is removed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def undone(intact: CombinedTemplate, control: Control) -> CombinedTemplate:
     """Return the deployment without the control.
 
     Raises:
-        KeyError: a property or statement that the control consists of is not there.
+        KeyError: the deployment lacks a property or statement of the control.
 
     """
     template = deepcopy(dict(intact.template))
@@ -25,7 +25,7 @@ def undone(intact: CombinedTemplate, control: Control) -> CombinedTemplate:
 def confirmations(
     intact: CombinedTemplate, controls: Sequence[Control] = CONTROLS
 ) -> Mapping[str, Sequence[str]]:
-    """Return by a control's title the rules (``checker:rule``) that miss it once it is gone.
+    """Return, by control title, the rules (``checker:rule``) that fail when it is removed.
 
     Raises:
         CheckerError: a checker is missing or failed.

@@ -1,8 +1,8 @@
-"""The controls: what each is, where in the templates, and what a deployment without it would be.
+"""The controls: what each one does, where it is in the templates, and how to remove it.
 
-``undo`` takes a control out of the whole deployment (``whole.py``). Checkers that then
-object to one of its resources, and did not before, are the ones that confirm it: found by trying,
-not claimed (``confirm.py``).
+``undo`` removes a control from the merged deployment (``whole.py``). A checker confirms the
+control if it then objects to one of the resources and did not before: tested, not claimed
+(``confirm.py``).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Control:
 
 
 def _without(*properties: str) -> Callable[[str], Undo]:
-    """Return what removes properties from a resource; a dot leads into one."""
+    """Return a function that removes properties; a dot separates nested ones."""
 
     def of(title: str) -> Undo:
         def undo(resources: Resources) -> None:
@@ -54,7 +54,7 @@ def _without(*properties: str) -> Callable[[str], Undo]:
 
 
 def _with(**values: Any) -> Callable[[str], Undo]:
-    """Return what gives properties of a resource other values."""
+    """Return a function that changes properties of a resource."""
 
     def of(title: str) -> Undo:
         def undo(resources: Resources) -> None:
@@ -66,9 +66,9 @@ def _with(**values: Any) -> Callable[[str], Undo]:
 
 
 def _without_statement(*sids: str, document: str = "PolicyDocument") -> Callable[[str], Undo]:
-    """Return what removes statements from a policy.
+    """Return a function that removes statements from a policy.
 
-    The undoing raises KeyError where a statement is not there: it was renamed.
+    It raises KeyError if a statement does not exist, for example because it was renamed.
     """
 
     def of(title: str) -> Undo:
@@ -202,7 +202,7 @@ CONTROLS: Final = (
     ),
     Control(
         "Nothing under another key",
-        "Deny uploads that name another algorithm, another key or a customer's own key",
+        "Deny uploads that name another algorithm, another key, no KMS key, or a customer key",
         ("DataBucketPolicy",),
         (_ATTACKS,),
         "no",
@@ -211,9 +211,9 @@ CONTROLS: Final = (
         )("DataBucketPolicy"),
     ),
     Control(
-        "Stolen credentials are useless outside",
-        "Deny reading, writing, deleting data to the roles that work in the VPC, unless through "
-        "our S3 endpoint",
+        "Stolen credentials are useless outside the VPC",
+        "Deny the roles that work in the VPC to read, write or delete data, except through our "
+        "S3 endpoint",
         ("DataBucketPolicy",),
         (_ATTACKS,),
         "no",
@@ -229,14 +229,14 @@ CONTROLS: Final = (
     ),
     Control(
         "Access logs cannot be deleted",
-        "Deny but to the emptying function and the break-glass principal",
+        "Deny to everyone except the emptying function and the break-glass principal",
         ("LogBucketPolicy",),
         (_ATTACKS,),
         "no",
         _without_statement("DenyDeletingLogs")("LogBucketPolicy"),
     ),
     Control(
-        "Overwritten and deleted data can be had back",
+        "Overwritten and deleted data can be recovered",
         "Versioning on both buckets; Object Lock and a replica by setting",
         _BUCKETS,
         (_RESOURCES, _CHOICES, "tests/cloud/test_choices.py"),
@@ -244,7 +244,7 @@ CONTROLS: Final = (
         _all(_without("VersioningConfiguration"), _BUCKETS),
     ),
     Control(
-        "Nothing is kept for ever",
+        "Nothing is kept forever",
         "Old versions, unfinished uploads and access logs expire",
         _BUCKETS,
         (_CONTROLS,),
@@ -253,7 +253,7 @@ CONTROLS: Final = (
     ),
     Control(
         "The key rotates",
-        "EnableKeyRotation; an own key by setting",
+        "EnableKeyRotation; your own key by setting",
         ("Key",),
         (_RESOURCES, _CHOICES),
         "yes",
@@ -261,7 +261,7 @@ CONTROLS: Final = (
     ),
     Control(
         "Grants on the key only to AWS services",
-        "Deny kms:CreateGrant where neither the grant is for an AWS resource nor the caller AWS",
+        "Deny kms:CreateGrant unless the grant is for an AWS resource or the caller is AWS",
         ("Key",),
         (_ATTACKS,),
         "no",
@@ -269,14 +269,14 @@ CONTROLS: Final = (
     ),
     Control(
         "Logs encrypted with our key",
-        "KmsKeyId on every log group of functions and flow logs, all made by us",
+        "KmsKeyId on every log group of functions and flow logs; the stacks create all of them",
         _LOG_GROUPS,
         (_RESOURCES,),
         "no",
         _all(_without("KmsKeyId"), _LOG_GROUPS),
     ),
     Control(
-        "Logs are kept as long as asked",
+        "Logs are kept as long as configured",
         "RetentionInDays on every log group, by setting",
         _LOG_GROUPS,
         (_RESOURCES,),
@@ -284,8 +284,8 @@ CONTROLS: Final = (
         _all(_without("RetentionInDays"), _LOG_GROUPS),
     ),
     Control(
-        "No way to or from the internet",
-        "No internet gateway, no NAT, no public addresses; AWS only through endpoints",
+        "No route to or from the internet",
+        "No internet gateway, NAT or public addresses; AWS only through endpoints",
         ("Vpc", *_SUBNETS, "RouteTable", "S3Endpoint"),
         (_RESOURCES, _REACH),
         "yes",
@@ -293,7 +293,7 @@ CONTROLS: Final = (
     ),
     Control(
         "Egress only to endpoints and S3",
-        "Security group to security group, and the S3 prefix list; the default rule replaced",
+        "Only rules between security groups and to the S3 prefix list; no default rule",
         _GROUPS,
         (_RESOURCES, _REACH),
         "no: 0.0.0.0/0",
@@ -308,7 +308,7 @@ CONTROLS: Final = (
         _all(_without("PolicyDocument"), _ENDPOINTS),
     ),
     Control(
-        "Who talked to whom is logged",
+        "Network traffic is logged",
         "Flow log of the VPC, all traffic, encrypted",
         ("FlowLog", "FlowLogsLogGroup"),
         (_RESOURCES,),
@@ -317,7 +317,7 @@ CONTROLS: Final = (
     ),
     Control(
         "The default security group is closed",
-        "A custom resource revokes its rules, from outside the VPC",
+        "A custom resource revokes its rules; its function runs outside the VPC",
         ("VpcBaseline", "VpcBaselineFunction"),
         ("tests/functions/test_vpc_baseline.py", _EMULATED),
         "yes",
@@ -325,23 +325,23 @@ CONTROLS: Final = (
     ),
     Control(
         "No job or model outside the VPC, without our key or isolation",
-        "Denies in the roles of people and pipeline",
+        "Denies in the roles of people and of the pipeline",
         ("JobsStayInsidePolicy",),
         (_GUARDS, _ATTACKS),
         "no",
         _gone("JobsStayInsidePolicy"),
     ),
     Control(
-        "Work costs no more than the settings allow",
-        "Denies in the roles of people and pipeline: instance types of jobs, endpoints and apps, "
-        "and how long a job may run",
+        "Spending is limited by the settings",
+        "Denies in the roles of people and of the pipeline: instance types of jobs, endpoints and "
+        "apps, and the duration of jobs",
         ("SpendingLimitsPolicy",),
         (_GUARDS, _ATTACKS),
         "no",
         _gone("SpendingLimitsPolicy"),
     ),
     Control(
-        "The pipeline's own jobs are inside, too",
+        "The pipeline's own jobs run in the VPC, encrypted and isolated",
         "VpcConfig, keys, isolation and encryption between containers on every job and model",
         ("Pipeline",),
         ("tests/pipeline/test_definition.py",),
@@ -349,8 +349,8 @@ CONTROLS: Final = (
         _with(SubnetIds="", SecurityGroupIds="", KeyArn="")("Pipeline"),
     ),
     Control(
-        "No role may do everything of a service",
-        "No managed policy of AWS, no service:*; PassRole to named roles and one service",
+        "No role has full access to a service",
+        "No AWS managed policy, no service:*; PassRole only for named roles and one service",
         ("PipelinePolicy", "StudioPolicy"),
         (_ATTACKS, _MINIMALITY),
         "no",
@@ -373,8 +373,8 @@ CONTROLS: Final = (
         _all(_without("AppNetworkAccessType", "KmsKeyId"), ("Domain",)),
     ),
     Control(
-        "Studio leaves nothing running or lying about",
-        "Idle apps are shut down; notebook output is not shared; calls carry the profile's name",
+        "Studio shuts down idle apps and does not share output",
+        "Idle shutdown; no sharing of notebook output; calls carry the profile's name",
         ("Domain",),
         (_RESOURCES, _CONTROLS),
         "no",
@@ -393,16 +393,16 @@ CONTROLS: Final = (
         _without("KmsMasterKeyId")("AlertTopic"),
     ),
     Control(
-        "What nobody could handle is kept, encrypted, and told of",
-        "Dead-letter queue of functions and of the alert rule, with an alarm",
+        "Undeliverable events are kept, encrypted, and raise an alarm",
+        "Dead-letter queue for functions and the alert rule, with an alarm",
         ("DeadLetterQueue", "DeadLetterAlarm", *_FUNCTIONS),
         (_RESOURCES, _CONTROLS),
         "no",
         _all(_without("DeadLetterConfig"), _FUNCTIONS),
     ),
     Control(
-        "Functions run in the VPC, over its zones",
-        "VpcConfig on all that touch data or Studio",
+        "Functions run in the VPC, across its zones",
+        "VpcConfig on all functions that access data or Studio",
         _INSIDE,
         (_RESOURCES,),
         "2 of 7",
@@ -410,7 +410,7 @@ CONTROLS: Final = (
     ),
     Control(
         "Functions are traced",
-        "X-Ray, unless a setting says otherwise",
+        "X-Ray, unless a setting turns it off",
         _FUNCTIONS,
         (_CONTROLS, _CHOICES),
         "no",

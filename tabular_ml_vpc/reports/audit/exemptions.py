@@ -1,8 +1,8 @@
-"""What the checkers object to and we accept: one file, each entry with its reason and source.
+"""Findings of the checkers that we accept: one file, each entry with its reason and source.
 
-An entry is a decision. What it accepts are rules (``checker:rule``) with resources
-(``stack.LogicalId``), each rule with each resource: what no checker objects to any more is stale,
-and fails the gate.
+An entry is a decision. It accepts rules (``checker:rule``) for resources (``stack.LogicalId``):
+each rule for each resource. A combination that no checker reports any more is stale, and fails the
+gate.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from tabular_ml_vpc.reports.audit.checkers import CHECKERS, CheckerFinding
 FILE: Final = SOURCES / "tests/reports/audit/exemptions.toml"
 
 Key = tuple[str, str]
-"""A rule, with its checker before it, and a resource."""
+"""A rule, prefixed with its checker, and a resource."""
 
 
 class ExemptionError(CommandError):
-    """The exemption file cannot be used; the text says which entry is at fault."""
+    """The exemption file is not valid; the message says which entry is wrong."""
 
 
 @dataclass(frozen=True)
 class Exemption:
-    """One decision: what is accepted, why, and who says so."""
+    """One decision: what is accepted, the reason, and its source."""
 
     title: str
     reason: str
@@ -40,7 +40,7 @@ class Exemption:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The findings that nobody accepted, those accepted, and what is accepted in vain."""
+    """The open findings, the accepted ones, and the exemptions that match no finding."""
 
     open: tuple[CheckerFinding, ...]
     accepted: tuple[CheckerFinding, ...]
@@ -48,7 +48,7 @@ class Judgement:
 
 
 def judge(findings: Iterable[CheckerFinding], exemptions: Sequence[Exemption]) -> Judgement:
-    """Compare what was found with what is accepted."""
+    """Compare the findings with the exemptions."""
     accepted = {key for exemption in exemptions for key in exemption.accepts}
     found = sorted(findings)
     return Judgement(
@@ -62,8 +62,8 @@ def read(path: Path = FILE) -> list[Exemption]:
     """Return the entries of the file.
 
     Raises:
-        ExemptionError: the file is missing or no TOML, an entry lacks something or has something
-            unknown, a rule's checker is unknown, or two entries accept the same.
+        ExemptionError: the file is missing or not valid TOML, an entry lacks a field or has an
+            unknown one, a rule's checker is unknown, or two entries accept the same finding.
 
     """
     try:
@@ -76,7 +76,7 @@ def read(path: Path = FILE) -> list[Exemption]:
 
 
 def _exemption(entry: Mapping[str, Any]) -> Exemption:
-    title = str(entry.get("title", "an entry without title"))
+    title = str(entry.get("title", "an entry without a title"))
     _check_fields(title, entry, {field.name for field in fields(Exemption)})
     accepts: list[Key] = []
     for pairs in entry["accepts"]:
@@ -84,7 +84,7 @@ def _exemption(entry: Mapping[str, Any]) -> Exemption:
         accepts += product(pairs["rules"], pairs["resources"])
     for rule, _ in accepts:
         if rule.partition(":")[0] not in CHECKERS:
-            raise ExemptionError(f"{title}: {rule} must begin with one of {', '.join(CHECKERS)}")
+            raise ExemptionError(f"{title}: {rule!r} must begin with one of {', '.join(CHECKERS)}")
     reason, source = (" ".join(entry[name].split()) for name in ("reason", "source"))
     return Exemption(title, reason, source, tuple(accepts))
 
@@ -101,5 +101,5 @@ def _check_disjoint(exemptions: Iterable[Exemption]) -> None:
     for exemption in exemptions:
         for key in exemption.accepts:
             if key in seen:
-                raise ExemptionError(f"{exemption.title}: {key} is in {seen[key]} already")
+                raise ExemptionError(f"{exemption.title}: {key} is already in {seen[key]!r}")
             seen[key] = exemption.title

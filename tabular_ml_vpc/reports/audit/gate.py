@@ -1,4 +1,4 @@
-"""The gate: every checker's findings against what is accepted, in figures."""
+"""The gate: compares the findings of every checker with the exemptions, in figures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tabular_ml_vpc.reports.audit.exemptions import Exemption, Judgement, judge
 
 @dataclass(frozen=True)
 class CheckerSummary:
-    """One checker in figures: its rules, what it objects to, and how much of that is accepted."""
+    """One checker in figures: its rules, its findings, and how many of them are exempt."""
 
     checker: str
     title: str
@@ -23,13 +23,13 @@ class CheckerSummary:
 
     @property
     def open(self) -> int:
-        """Return how many findings nobody accepted."""
+        """Return how many findings are not exempt."""
         return self.findings - self.exempted
 
 
 @dataclass(frozen=True)
 class Audit:
-    """The figures, the findings by whether they are accepted, and the accepted decisions."""
+    """The figures, the open and accepted findings, and the exemptions."""
 
     lines: tuple[CheckerSummary, ...]
     judgement: Judgement
@@ -37,7 +37,7 @@ class Audit:
 
     @property
     def passed(self) -> bool:
-        """Tell whether everything found is accepted, and everything accepted was found."""
+        """Tell whether every finding is exempt, and every exemption matches a finding."""
         return not (self.judgement.open or self.judgement.stale)
 
     def as_json(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class Audit:
 
 
 def audit(results: Sequence[Result], exemptions: Sequence[Exemption]) -> Audit:
-    """Bring findings and exemptions together."""
+    """Compare findings and exemptions."""
     judgement = judge((f for result in results for f in result.findings), exemptions)
     accepted = Counter(finding.checker for finding in judgement.accepted)
     lines = (

@@ -1,6 +1,6 @@
-"""The generated parts of ``docs/security.md``: tables between markers in a page that people write.
+"""The generated parts of ``docs/security.md``: tables between markers in a hand-written page.
 
-Made from ``docs/figures/security.json`` (the last audit), ``docs/figures/iam.json`` (the last
+The sources are ``docs/figures/security.json`` (the last audit), ``docs/figures/iam.json`` (the last
 simulation), the controls, the exemptions and the settings. A test compares the committed page.
 """
 
@@ -49,12 +49,12 @@ _CDK_EXAMPLE: Final = {
     "nag-pci": "27 findings",
     "nag-hipaa": "41 findings",
 }
-"""Measured on the example's synthesized template with these versions of the checkers, once."""
+"""Measured once, on the example's synthesized template, with these versions of the checkers."""
 _CDK_ATTACKS: Final = "1 of 30"
 
 
 class PageError(CommandError):
-    """The page, or a file that it is made of, cannot be used; the text says which and why."""
+    """The page, or one of its source files, cannot be used; the message says which one and why."""
 
 
 def figures(audit: Audit, confirmed: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -77,10 +77,10 @@ def figures(audit: Audit, confirmed: Mapping[str, Sequence[str]]) -> dict[str, A
 
 
 def page(text: str) -> str:
-    """Return the page with its generated parts made anew.
+    """Return the page with its generated parts updated.
 
     Raises:
-        PageError: a figures file is missing, or the page has a part that is not known.
+        PageError: a figures file is missing, or the page has an unknown part.
 
     """
     parts = _parts()
@@ -88,7 +88,7 @@ def page(text: str) -> str:
     def fill(match: re.Match[str]) -> str:
         begin, name, end = match.groups()
         if name not in parts:
-            raise PageError(f"{PAGE.name}: {name} is no part; known are {', '.join(parts)}")
+            raise PageError(f"{PAGE.name}: unknown part {name!r}; known parts: {', '.join(parts)}")
         return f"{begin}\n{parts[name]()}\n\n{end}"
 
     return _PART.sub(fill, text)
@@ -116,7 +116,7 @@ def load(path: Any) -> Any:
     """Return the content of a figures file.
 
     Raises:
-        PageError: it is missing or no JSON.
+        PageError: it is missing or not valid JSON.
 
     """
     try:
@@ -153,12 +153,12 @@ def _figures(found: JsonView, rights: JsonView) -> str:
         ("simulation", "CDK example", "here"),
         [
             (
-                "needed calls that are allowed",
+                "required calls that are allowed",
                 "28 of 28",
                 f"{calls['allowed']} of {calls['total']}",
             ),
             (
-                "attacks and mistakes, refused",
+                "attacks and mistakes that are denied",
                 _CDK_ATTACKS,
                 f"{attacks['refused']} of {attacks['total']}",
             ),
@@ -180,7 +180,7 @@ def _controls(controls: Sequence[Control], confirmed: Mapping[str, Sequence[str]
                 control.title,
                 control.how,
                 _where(control.titles(dict(found.template["Resources"])), found.stack_of),
-                _code(confirmed.get(control.title, ())) or "no checker looks",
+                _code(confirmed.get(control.title, ())) or "no checker tests this",
                 _code(assessments.of_control(control.title, checks)) or "-",
                 _code(control.proof),
                 control.cdk,
@@ -191,7 +191,7 @@ def _controls(controls: Sequence[Control], confirmed: Mapping[str, Sequence[str]
 
 
 def _assessments() -> str:
-    """Return what assessments ask of SageMaker, with our answers."""
+    """Return the SageMaker checks of the assessments, with our answers."""
     lists, checks = assessments.read()
     sources = "\n".join(f"- {one.title}: {one.source}" for one in lists)
     table = _table(
@@ -214,14 +214,14 @@ def _assessments() -> str:
 
 _WORDS: Final = {
     AssessmentAnswer.PASSED: "passed",
-    AssessmentAnswer.UNUSED: "nothing to look at",
+    AssessmentAnswer.UNUSED: "not applicable",
     AssessmentAnswer.SETTING: "by setting",
     AssessmentAnswer.EXEMPT: "exempt",
 }
 
 
 def _where(titles: Iterable[str], stack_of: Mapping[str, str]) -> str:
-    """Return the logical ids, each stack's after its name."""
+    """Return the logical ids, grouped by stack."""
     by_stack: dict[str, list[str]] = {}
     for title in titles:
         by_stack.setdefault(stack_of[title], []).append(title)
@@ -245,7 +245,7 @@ def _exemptions(exemptions: Sequence[Exemption]) -> str:
 
 
 def _choices() -> str:
-    """Return the settings in which organisations differ, with their defaults."""
+    """Return the settings in which organizations differ, with their defaults."""
     sections: dict[str, type[BaseModel]] = {
         "security": Security,
         "network": Network,
@@ -270,7 +270,7 @@ def _choices() -> str:
 
 
 def _rights(rights: JsonView) -> str:
-    """Return, for each role, who may assume it and what it may and may not do."""
+    """Return, for each role, who can assume it, and what it is allowed and denied."""
     return "\n\n".join(_role(role) for role in rights["who_may_do_what"])
 
 
@@ -318,16 +318,16 @@ def _values(values: object) -> str:
 
 
 def _proof(rights: JsonView) -> str:
-    """Return by what each granted action is needed, and what was refused."""
+    """Return what needs each granted action, and which attacks were denied."""
     kinds = ("recorded", "derived", "implicit", "nothing")
     needed = {what: rights["allowances"][what]["needed_by"] for what in ("actions", "resources")}
     rows = [
         (what, rights["allowances"][what]["total"], *(counts[kind] for kind in kinds))
         for what, counts in needed.items()
     ]
-    table = _table(("granted", "in all", *(f"needed by: {kind}" for kind in kinds)), rows)
+    table = _table(("granted", "total", *(f"needed by: {kind}" for kind in kinds)), rows)
     attacks = _table(
-        ("attack", "tried", "refused"),
+        ("attack", "attempts", "denied"),
         [(kind, number, number) for kind, number in rights["attacks"]["by_kind"].items()]
         if rights["attacks"]["refused"] == rights["attacks"]["total"]
         else [("all", rights["attacks"]["total"], rights["attacks"]["refused"])],

@@ -1,8 +1,8 @@
-"""What is shipped, and what builds it: components with versions, hashes and licences.
+"""Components that are shipped or used to build: with versions, hashes and licenses.
 
-The zips run in somebody's account; the requirements run on the machine that builds and tests. Both
-go into the bill of materials (``python build.py sbom``), the zips' licences into
-``docs/licences.md``.
+The zips run in the user's account; the requirements run on the machine that builds and tests. The
+bill of materials (``python build.py sbom``) has both; ``docs/licences.md`` has the licenses of the
+zips.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _WRITER: Final = Path(__file__).parent / "inside/sbom.py"
 
 @dataclass(frozen=True, order=True)
 class Shipped:
-    """One component in one zip; ``licence_file`` is its licence's text in the zip, if not ours."""
+    """One component in one zip; ``licence_file`` is its license in the zip, if it is not ours."""
 
     zip: str
     component: str
@@ -81,14 +81,14 @@ def _components(function: str, content: bytes) -> Iterator[Shipped]:
 
 
 def _licence(name: str) -> str:
-    """Return the licence as the package's own metadata names it."""
+    """Return the license that the package's metadata names."""
     about = {key: value for key, value in metadata(name).json.items() if isinstance(value, str)}
     named = about.get("license_expression") or about.get("license") or ""
     return {"Apache2": OUR_LICENCE, "Apache 2.0": OUR_LICENCE}.get(named, named)
 
 
 def foreign_files(function: str) -> list[str]:
-    """Return the files in a zip that are neither ours nor of a component with a licence in it."""
+    """Return files in a zip that are neither ours nor part of a component with a license."""
     content = package.build(function)
     known = {component.component for component in _components(function, content)}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -112,20 +112,21 @@ def licences() -> str:
 
 
 _INTRODUCTION: Final = """\
-# Licences of what is shipped
+# Licenses of shipped components
 
-Written by `python build.py sbom`; a test compares it. Each zip that runs as a function holds code
-of this repository and, vendored with its licence and notice, one library:
+`python build.py sbom` writes this page; a test compares it. Each function's zip contains code of
+this repository and one vendored library, with its license and notice:
 
-| zip | component | licence | text |
+| zip | component | license | text |
 |---|---|---|---|"""
 _OTHERS: Final = """
-The job scripts in `pipeline_manager.zip` are uploaded and run in AWS's containers, whose contents
-are AWS's to license. boto3 comes with Lambda's runtime.
+The job scripts in `pipeline_manager.zip` are uploaded and run in AWS containers, whose contents AWS
+licenses. boto3 is part of the Lambda runtime.
 
-Nothing else is shipped. What builds and tests (`requirements/`) stays on the machine that does.
-Of that, `@cloud-copilot/iam-simulate` and two packages that it needs are under AGPL-3.0: the tests
-run them as a separate process, nothing of them is copied or shipped.
+Nothing else is shipped. Requirements for building and testing (`requirements/`) remain on the
+machine that builds and tests. Of those, `@cloud-copilot/iam-simulate` and two packages that it
+requires are under AGPL-3.0: the tests run them as a separate process, and nothing of them is
+copied or shipped.
 """
 
 
@@ -146,7 +147,7 @@ def _requirements(path: Path) -> Iterator[Required]:
 
 
 def inventory() -> dict[str, Any]:
-    """Return what the bill of materials is written from, as plain values."""
+    """Return the contents of the bill of materials, as plain values."""
     return {
         "zips": [
             {"name": f"{name}.zip", "sha256": hashlib.sha256(package.build(name)).hexdigest()}
@@ -189,6 +190,6 @@ def bill_of_materials() -> str:
         check=False,
     )
     if run.returncode:
-        said = run.stderr.strip().splitlines() or ["it said nothing"]
+        said = run.stderr.strip().splitlines() or ["no output"]
         raise CheckerError(f"sbom.py ended with status {run.returncode}: {said[-1]}")
     return run.stdout

@@ -1,9 +1,9 @@
-"""The nested stacks as one template: what a deployment with the defaults makes.
+"""The nested stacks merged into one template: what a deployment with the defaults creates.
 
-Most checkers read one template and stop at its parameters: to them a log group whose key comes from
-another stack might as well have none. So parameters are replaced by what the root hands over,
-outputs by what they stand for, conditions by what the root's defaults decide. References to
-resources stay references: a checker needs to see that a log group has *our* key.
+Most checkers read one template and stop at its parameters: a log group whose key comes from
+another stack looks unencrypted to them. So parameters are replaced by the values that the root
+stack passes, outputs by their values, and conditions by the results of the root's defaults.
+References to resources remain references: a checker needs to see that a log group has *our* key.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def whole(stacks: Stacks) -> CombinedTemplate:
     """Return the stacks as one template.
 
     Raises:
-        ResolveError: two stacks name a resource alike, or a condition depends on more than
+        ResolveError: two stacks use the same logical id, or a condition depends on more than
             parameters.
 
     """
@@ -54,7 +54,7 @@ def whole(stacks: Stacks) -> CombinedTemplate:
 
 
 def _without_absent(resource: Json, made: list[str]) -> Json:
-    """Return a resource without its condition, which holds, and without what is not made."""
+    """Return a resource without its condition, which is true, and without absent dependencies."""
     kept = {key: value for key, value in resource.items() if key != "Condition"}
     if "DependsOn" in kept:
         needed = kept["DependsOn"]

@@ -1,6 +1,6 @@
 """What the templates cost: counted from their resources, priced from a dated table.
 
-``estimate.estimate`` gives every line, ``savings.savings`` what other settings would bring. Prices
-come from ``prices.json``, which ships, or from the Pricing API (``live``); how much is used of
-what is counted is assumed in ``usage``, low, typical and high.
+``estimate.estimate`` returns every line; ``savings.savings`` compares other settings. Prices come
+from ``prices.json``, which is shipped, or from the Pricing API (``live``). ``usage`` has the
+assumptions about how much is used: low, typical and high.
 """

@@ -1,4 +1,4 @@
-"""The estimate: each meter with its price, and what they come to, a month or a run."""
+"""The estimate: each meter with its price, and the totals per month or per run."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from tabular_ml_vpc.reports.cost.usage import Levels, Usage
 
 NOTHING = Levels(0, 0, 0)
 STUDIO_INSTANCE = "ml.t3.medium"
-"""What Studio proposes for a new JupyterLab space."""
+"""Studio's default for a new JupyterLab space."""
 
 
 class CostPart(StrEnum):
-    """What an amount is paid for."""
+    """What an amount pays for."""
 
     ENVIRONMENT = "environment"
-    """The templates' resources, a month, whether anybody works or not."""
+    """The templates' resources, per month, whether anybody works or not."""
     STUDIO = "studio"
-    """People's spaces, a month."""
+    """People's spaces, per month."""
     RUN = "run"
     """One run of the pipeline."""
     ENDPOINT = "endpoint"
-    """The endpoint that a run leaves serving, a month."""
+    """The endpoint that a run deploys, per month."""
 
 
 @dataclass(frozen=True)
 class LineItem:
-    """A meter, its price, and what that comes to in USD; ``None`` if the price is unknown."""
+    """A meter, its price, and the amount in USD; ``None`` if the price is unknown."""
 
     part: CostPart
     meter: Meter
@@ -60,12 +60,12 @@ class LineItem:
 
 @dataclass(frozen=True)
 class Estimate:
-    """All lines for one region, and what could not be priced at all."""
+    """All lines for one region, and the resource types without a price."""
 
     region: str
     lines: tuple[LineItem, ...]
     runs: Levels
-    """Runs of the pipeline a month."""
+    """Runs of the pipeline per month."""
     unpriced: tuple[str, ...]
 
     def of(self, part: CostPart) -> list[LineItem]:
@@ -73,23 +73,23 @@ class Estimate:
         return [line for line in self.lines if line.part is part]
 
     def total(self, part: CostPart) -> Levels:
-        """Return what a part comes to, unknown prices left out (``unknown`` names them)."""
+        """Return the total of a part, without unknown prices (``with_basis`` lists them)."""
         return reduce(_plus, (line.usd or NOTHING for line in self.of(part)), NOTHING)
 
     def month(self) -> Levels:
-        """Return a month of everything: environment, Studio, runs and endpoint."""
+        """Return the total per month: environment, Studio, runs and endpoint."""
         runs_a_month = self.total(CostPart.RUN).times(self.runs)
         parts = (CostPart.ENVIRONMENT, CostPart.STUDIO, CostPart.ENDPOINT)
         return reduce(_plus, (self.total(part) for part in parts), runs_a_month)
 
     def with_basis(self, basis: Basis) -> list[LineItem]:
-        """Return the lines whose price is, say, unknown or estimated."""
+        """Return the lines whose price has this basis, such as unknown or estimated."""
         return [line for line in self.lines if line.price and line.price.basis is basis]
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What is estimated: settings, root parameters, and who uses it how much."""
+    """What is estimated: settings, root parameters, and usage."""
 
     settings: Settings
     parameters: Mapping[str, str]
@@ -99,16 +99,16 @@ class Choices:
 
 
 def deployment(choices: Choices, region: str) -> ResolvedDeployment:
-    """Return what the templates would make there.
+    """Return what the templates would create in the region.
 
     Raises:
-        UsageError: the templates refuse the region, there is no such root parameter, or it does
-            not take the value.
+        UsageError: the templates do not support the region, or a root parameter is unknown or has
+            a value that is not allowed.
 
     """
     if region not in images.ACCOUNTS:
         known = ", ".join(sorted(images.ACCOUNTS))
-        raise UsageError(f"--region: got {region!r}: the templates can be deployed in {known}")
+        raise UsageError(f"--region: got {region!r}: must be one of {known}")
     root = as_dict(build(choices.settings, choices.mode)["root"])
     check(choices.parameters, definitions(root))
     return resolve(choices.settings, choices.mode, choices.parameters, _place(region))
@@ -125,7 +125,7 @@ def estimate(choices: Choices, prices: Prices) -> Estimate:
 
 
 def of_deployment(made: ResolvedDeployment, choices: Choices, prices: Prices) -> Estimate:
-    """Return the estimate of a deployment at hand; what is counted is the same in each region."""
+    """Return the estimate of a resolved deployment; the counts are the same in each region."""
     return Estimate(
         region=prices.region,
         lines=tuple(_lines(choices, made, prices)),
@@ -135,7 +135,7 @@ def of_deployment(made: ResolvedDeployment, choices: Choices, prices: Prices) ->
 
 
 def environment(made: ResolvedDeployment, usage: Usage, prices: Prices) -> Levels:
-    """Return what the resources of a deployment come to a month, unknown prices left out."""
+    """Return the monthly total of a deployment's resources, without unknown prices."""
     lines = [_line(CostPart.ENVIRONMENT, meter, prices) for meter in meters.metered(made, usage)]
     return reduce(_plus, (line.usd or NOTHING for line in lines), NOTHING)
 

@@ -1,4 +1,4 @@
-"""Today's prices from the Pricing API, for who has credentials with ``pricing:GetProducts``.
+"""Current prices from the Pricing API; requires credentials with ``pricing:GetProducts``.
 
 Source: "Using the AWS Price List Query API" (AWS Billing user guide), and botocore's model of it.
 """
@@ -17,22 +17,22 @@ from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 from generator.errors import CommandError, UsageError
 
 API_REGION: Final = "us-east-1"
-"""One of the few regions that have the Pricing API; it knows the prices of all of them."""
+"""One of the few regions with the Pricing API; it has the prices of all regions."""
 _CODE: Final = r"(?:[A-Z]{2,4}[0-9]?-)?"
-"""What many usage types begin with: the billing code of the region (none in N. Virginia)."""
+"""Prefix of many usage types: the billing code of the region (none in N. Virginia)."""
 
 
 class PricingError(CommandError):
-    """The Pricing API could not be asked; the text says why and what to do."""
+    """The Pricing API could not be queried; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """Where the Price List keeps a meter: what to ask for, and which answer is the one.
+    """How to find a meter in the Price List: the filters, and which result to use.
 
-    ``usage_type`` is a regular expression. The Price List's price is for one of its units: the
-    meter's is ``per`` times that. Of a tiered price the tier that begins at ``begin`` counts.
-    ``{region}`` stands for the region's code, ``{instance}`` for an instance type.
+    ``usage_type`` is a regular expression. The Price List's price is for one of its own units; the
+    meter's price is ``per`` times that. Of a tiered price, the tier that begins at ``begin``
+    applies. ``{region}`` stands for the region's code, ``{instance}`` for an instance type.
     """
 
     service: str
@@ -127,16 +127,16 @@ QUERIES: Final[Mapping[str, Query]] = {
         r"VolumeUsage\.gp2$",
     ),
 }
-"""Meters that the Pricing API is asked for; others keep the table's price, or none."""
+"""Meters to look up in the Pricing API; all others use the table's price, if it has one."""
 
 
 def live_prices(client: Any, region: str, meters: Iterable[str]) -> dict[str, float]:
-    """Return today's prices of the meters, as far as the Price List has them.
+    """Return the current prices of the meters that the Price List has.
 
-    ``client`` is botocore's of the Pricing API.
+    ``client`` is a botocore client of the Pricing API.
 
     Raises:
-        PricingError: it cannot be asked.
+        PricingError: the Pricing API cannot be queried.
 
     """
     products: dict[tuple[str, str], list[Any]] = {}
@@ -148,8 +148,7 @@ def live_prices(client: Any, region: str, meters: Iterable[str]) -> dict[str, fl
                 found |= {} if price is None else {meter: price}
     except (BotoCoreError, ClientError) as error:
         raise PricingError(
-            f"the Pricing API could not be asked: {error}; without --live, the prices that ship "
-            "are used"
+            f"could not query the Pricing API: {error}; without --live, the shipped prices are used"
         ) from error
     return found
 
@@ -158,7 +157,7 @@ def make_client(profile: str | None) -> Any:
     """Return a client of the Pricing API.
 
     Raises:
-        UsageError: there is no such profile.
+        UsageError: the profile does not exist.
 
     """
     try:
@@ -180,7 +179,7 @@ def _query(meter: str, region: str) -> Query | None:
 
 
 def _products(client: Any, query: Query, known: dict[tuple[str, str], list[Any]]) -> list[Any]:
-    """Return what the API answers; the same question is asked once."""
+    """Return the API's results; each query is sent only once."""
     key = (query.service, json.dumps(query.filters, sort_keys=True))
     if key not in known:
         known[key] = list(_ask(client, query))
@@ -202,7 +201,7 @@ def _ask(client: Any, query: Query) -> Iterator[Any]:
 
 
 def _price(query: Query, products: Iterable[Any]) -> float | None:
-    """Return the one price that fits; two different ones are none."""
+    """Return the matching price, or None if there is none or more than one."""
     prices = {
         price
         for product in products

@@ -1,7 +1,7 @@
-"""From resources to what is billed: which meters run, and how much, for each type of resource.
+"""Maps resources to billing: the meters of each resource type, and their quantities.
 
-Everything is counted in a resolved deployment. A type that is in none of the tables here is not
-passed over: ``unpriced`` names it.
+Everything is counted in a resolved deployment. A type that none of the tables here contains is not
+skipped silently: ``unpriced`` lists it.
 
 Sources: the pricing pages of the services ("AWS PrivateLink pricing", "Amazon SageMaker pricing",
 ...), one meter each in ``prices.json``.
@@ -17,7 +17,7 @@ from generator.cfn.evaluator import ResolvedDeployment, ResolvedResource
 from tabular_ml_vpc.reports.cost.usage import Levels, Usage
 
 HOURS: Final = 730
-"""Hours of a month, as AWS's calculator counts them."""
+"""Hours in a month, as in the AWS Pricing Calculator."""
 FREE: Final = frozenset(
     {
         "AWS::CloudFormation::Stack",
@@ -39,15 +39,15 @@ FREE: Final = frozenset(
         "AWS::SageMaker::ModelPackageGroup",
     }
 )
-"""Types that cost nothing of themselves. An event of an AWS service on the default bus is free,
-too, but the rule for it is listed, so that a reader sees it was thought of."""
+"""Types without a charge of their own. Events of AWS services on the default bus are free, too, but
+their rule is listed, so that readers see that it was considered."""
 
 
 @dataclass(frozen=True)
 class Meter:
-    """One thing that is billed: how much of it, in units of its price.
+    """One billed item, and its quantity in units of the price.
 
-    ``meter`` names the price (empty: there is no charge); ``basis`` is the count in words.
+    ``meter`` names the price (empty: no charge); ``basis`` explains the quantity in words.
     """
 
     what: str
@@ -60,7 +60,7 @@ Count = Callable[[list[ResolvedResource], Usage], Iterator[Meter]]
 
 
 def metered(deployment: ResolvedDeployment, usage: Usage) -> list[Meter]:
-    """Return what is billed each month for what the templates make, Studio's use aside."""
+    """Return what is billed each month for the templates' resources, without use of Studio."""
     meters: list[Meter] = []
     for kind, count in _COUNTS.items():
         if found := deployment.of_type(kind):
@@ -69,7 +69,7 @@ def metered(deployment: ResolvedDeployment, usage: Usage) -> list[Meter]:
 
 
 def studio(deployment: ResolvedDeployment, usage: Usage, instance: str) -> list[Meter]:
-    """Return what people's spaces cost; ``instance`` is the type they choose."""
+    """Return the meters of people's spaces; ``instance`` is their instance type."""
     people = len(deployment.of_type("AWS::SageMaker::UserProfile"))
     hours, size = usage["studio-hours"], usage["space-gb"]
     meters = [
@@ -94,18 +94,18 @@ def studio(deployment: ResolvedDeployment, usage: Usage, instance: str) -> list[
 
 
 def unpriced(deployment: ResolvedDeployment) -> list[str]:
-    """Return the types of resource that nobody said the cost of."""
+    """Return the resource types without cost information."""
     known = FREE | _COUNTS.keys() | {"AWS::Logs::LogGroup", *_STUDIO}
     return sorted({one.type for one in deployment if one.type not in known and not _custom(one)})
 
 
 def span(levels: Levels) -> str:
-    """Return the levels in few characters: ``20/80/160``, or one number if they agree."""
+    """Return the levels in short form: ``20/80/160``, or one number if they are equal."""
     return "/".join(dict.fromkeys(f"{value:,.10g}" for value in levels))
 
 
 def interface_endpoints(deployment: ResolvedDeployment) -> tuple[int, int]:
-    """Return how many interface endpoints there are, and how many interfaces they have in all."""
+    """Return the number of interface endpoints, and of their network interfaces."""
     found = [one for one in deployment.of_type("AWS::EC2::VPCEndpoint") if _is_interface(one)]
     return len(found), sum(len(one.properties["SubnetIds"]) for one in found)
 
@@ -114,7 +114,7 @@ _STUDIO: Final = ("AWS::SageMaker::Domain", "AWS::SageMaker::UserProfile")
 
 
 def _custom(resource: ResolvedResource) -> bool:
-    """Tell custom resources: their functions are billed, not they."""
+    """Tell whether it is a custom resource: not billed itself, but its function is."""
     return resource.type.startswith("Custom::")
 
 
@@ -231,7 +231,7 @@ def _topics(_: list[ResolvedResource], usage: Usage) -> Iterator[Meter]:
 
 def _subscriptions(found: list[ResolvedResource], usage: Usage) -> Iterator[Meter]:
     alerts = usage["alerts"].times(len(found))
-    yield Meter("Alerts by e-mail", "sns_email_100k", alerts.times(1e-5), f"{span(alerts)} e-mails")
+    yield Meter("Alerts by email", "sns_email_100k", alerts.times(1e-5), f"{span(alerts)} emails")
 
 
 def _queues(found: list[ResolvedResource], usage: Usage) -> Iterator[Meter]:
@@ -248,7 +248,7 @@ def _rules(found: list[ResolvedResource], _: Usage) -> Iterator[Meter]:
 
 
 def _flow_logs(_: list[ResolvedResource], __: Usage) -> Iterator[Meter]:
-    """Flow logs are billed by what arrives in their log group."""
+    """Yield nothing: flow logs are billed through their log group."""
     yield from ()
 
 

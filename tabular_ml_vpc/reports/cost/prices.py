@@ -1,4 +1,4 @@
-"""Prices by meter and region, each with its source; one that is not known is said to be so."""
+"""Prices by meter and region, each with its source; unknown prices are reported as unknown."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from typing import Any, Final
 TABLE: Final = Path(__file__).with_name("prices.json")
 HOSTING: Final = "sagemaker_hosting_hour."
 STAND_INS: Final = ("sagemaker_processing_hour.", "sagemaker_training_hour.")
-"""Meters for which hosting's price of the same type stands in, as an estimate."""
+"""Meters whose price is estimated from the hosting price of the same instance type."""
 OTHER_PARTITIONS: Final = ("us-gov-", "cn-", "us-iso", "eu-iso", "eusc-")
-"""Regions whose hosting price is no estimate of the rest: the table's caveats say why."""
+"""Regions where the hosting price is not a valid estimate: the table's caveats say why."""
 
 
 class Basis(StrEnum):
-    """How sure a price is."""
+    """How reliable a price is."""
 
     LISTED = "listed"
-    """From the table that ships."""
+    """From the shipped table."""
     LIVE = "live"
-    """From the Pricing API, just now."""
+    """From the Pricing API, now."""
     ESTIMATED = "estimated"
-    """Another meter's price stands in; ``Price.source`` says which."""
+    """From another meter's price; ``Price.source`` says which."""
     UNKNOWN = "unknown"
-    """There is none: no source was found, or AWS does not offer it there."""
+    """No price: no source was found, or AWS does not offer it in the region."""
 
 
 @dataclass(frozen=True)
 class Price:
-    """USD for one unit of a meter in one region, and where that comes from."""
+    """The price of one unit of a meter in one region, in USD, and its source."""
 
     meter: str
     region: str
@@ -46,14 +46,14 @@ class Price:
 
 @dataclass(frozen=True)
 class Prices:
-    """The table, and whatever the Pricing API said of single meters."""
+    """The table, and the prices from the Pricing API, by meter."""
 
     table: Mapping[str, Any]
     region: str
     live: Mapping[str, float] = field(default_factory=dict)
 
     def price(self, meter: str) -> Price:
-        """Return the price of a meter, from the best source that has it."""
+        """Return the price of a meter from the best available source."""
         known = self.table["meters"].get(meter, {})
         unit = known.get("unit", "")
         if meter in self.live:
@@ -88,11 +88,11 @@ class Prices:
 
 
 def read_table() -> dict[str, Any]:
-    """Return the table that ships."""
+    """Return the shipped table."""
     table: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
     return table
 
 
 def regions(table: Mapping[str, Any]) -> list[str]:
-    """Return the regions that the table has prices of, sorted."""
+    """Return the regions for which the table has prices, sorted."""
     return sorted({region for meter in table["meters"].values() for region in meter["usd"]})

@@ -1,6 +1,6 @@
-"""What a run of the pipeline costs, and the endpoint that it makes: from the pipeline's definition.
+"""The cost of a run of the pipeline and of its endpoint, from the pipeline's definition.
 
-Instance types are pipeline parameters: their defaults are counted, which the deployment decides.
+Instance types are pipeline parameters; their defaults, which the deployment sets, are counted.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ HOURS_A_MINUTE: Final = 1 / 60
 
 
 def definition(deployment: ResolvedDeployment) -> Json:
-    """Return the definition of the pipeline that the templates' custom resource would make."""
+    """Return the definition of the pipeline that the templates' custom resource would create."""
     (pipeline,) = deployment.of_type("Custom::Pipeline")
     texts = {name: str(value) for name, value in pipeline.properties.items()}
     return build(from_event(PipelineProperties, texts))
 
 
 def one_run(pipeline: Json, usage: Usage) -> list[Meter]:
-    """Return what one run costs: the jobs' instances and their volumes."""
+    """Return the meters of one run: the jobs' instances and their volumes."""
     minutes = {"Processing": usage["processing-minutes"], "Training": usage["training-minutes"]}
     meters: list[Meter] = []
     for step in steps(pipeline["Steps"]):
@@ -37,7 +37,7 @@ def one_run(pipeline: Json, usage: Usage) -> list[Meter]:
 
 
 def endpoint_month(pipeline: Json, usage: Usage) -> list[Meter]:
-    """Return what a month of the endpoint costs: its instances."""
+    """Return the meters of a month of the endpoint: its instances."""
     hours = usage["endpoint-hours"]
     meters = []
     for step in steps(pipeline["Steps"]):
@@ -83,7 +83,7 @@ def _job(step: Json, minutes: Levels, defaults: Json) -> Iterator[Meter]:
 
 
 def steps(listed: list[Json]) -> Iterator[Json]:
-    """Yield the steps, those in a condition's branches included."""
+    """Yield the steps, including those in the branches of conditions."""
     for step in listed:
         yield step
         arguments = step.get("Arguments", {})

@@ -1,6 +1,6 @@
-"""What other settings would bring: endpoint profiles, zones, functions outside the VPC.
+"""Compares other settings: endpoint profiles, zones, functions outside the VPC.
 
-Each choice is built and counted as a deployment of its own, not worked out from the present one.
+Each option is built and counted as its own deployment, not extrapolated from the current one.
 """
 
 from __future__ import annotations
@@ -17,46 +17,47 @@ from tabular_ml_vpc.reports.cost.usage import Levels
 
 CDK_ENDPOINTS: Final = 7
 CDK_ZONES: Final = 2
-"""Interface endpoints of the CDK example that this project replaces, by its README."""
+"""Interface endpoints of the CDK example that this project replaces, according to its README."""
 
 FUNCTIONS_PARAMETER: Final = "FunctionsInTheVpc"
 
 GIVEN_UP: Final = {
-    InterfaceEndpoint.SAGEMAKER_STUDIO: "no private address of Studio: a browser opens it over the "
-    "internet, signed in to AWS; spaces stay in the VPC all the same",
+    InterfaceEndpoint.SAGEMAKER_STUDIO: "no private address for Studio: a browser opens it over "
+    "the internet, signed in to AWS; spaces still run in the VPC",
     InterfaceEndpoint.ECR_API: "a notebook cannot list or pull container images; jobs can, "
     "since SageMaker pulls theirs itself",
     InterfaceEndpoint.ECR_DKR: "as for ecr.api: the two work together",
-    InterfaceEndpoint.LOGS: "a notebook cannot read jobs' logs; CloudWatch has them all the same",
-    InterfaceEndpoint.STS: "a notebook cannot ask who it is: sagemaker.Session() and "
-    "get_execution_role() need the role and the bucket to be given",
+    InterfaceEndpoint.LOGS: "a notebook cannot read jobs' logs; they are still in CloudWatch",
+    InterfaceEndpoint.STS: "a notebook cannot look up its own identity: sagemaker.Session() "
+    "and get_execution_role() need an explicit role and bucket",
     InterfaceEndpoint.KMS: "a notebook cannot call KMS itself; S3 and SageMaker use the key for it",
     InterfaceEndpoint.MONITORING: "a notebook cannot read or write metrics",
     InterfaceEndpoint.EVENTS: "a notebook cannot put or list events",
-    InterfaceEndpoint.SNS: "a notebook cannot publish alerts; failed runs still do",
+    InterfaceEndpoint.SNS: "a notebook cannot publish alerts; failed runs still send them",
     InterfaceEndpoint.LAMBDA: "a notebook cannot call functions",
     InterfaceEndpoint.SSM: "a notebook cannot read parameters of Systems Manager",
     InterfaceEndpoint.SECRETS_MANAGER: "a notebook cannot read secrets",
     InterfaceEndpoint.ATHENA: "a notebook cannot query with Athena",
-    InterfaceEndpoint.GLUE: "a notebook cannot read Glue's catalogue",
+    InterfaceEndpoint.GLUE: "a notebook cannot read the Glue Data Catalog",
     InterfaceEndpoint.CODEARTIFACT_API: "a notebook cannot install packages from CodeArtifact",
     InterfaceEndpoint.CODEARTIFACT_REPOSITORIES: "as for codeartifact.api: the two work together",
     InterfaceEndpoint.SERVICE_CATALOG: "no SageMaker projects in Studio",
 }
-"""What does not work without an endpoint; those that Studio cannot do without are not here."""
+"""What does not work without an endpoint. Those that Studio requires are not listed."""
 ONE_ZONE: Final = (
     "endpoints in one zone: if that zone fails, Studio, notebooks and functions in the VPC reach "
-    "no AWS service but S3 until it is back"
+    "only S3 until it recovers"
 )
 OUTSIDE: Final = (
-    "functions outside the VPC: they reach AWS over its public addresses, with the same narrow "
-    "roles; nothing of the VPC is in their reach, and a deletion is 20 to 40 minutes shorter"
+    "functions outside the VPC: they call AWS over public addresses, with the same narrow "
+    "roles; they cannot reach anything in the VPC, and deletions are 20 to 40 minutes "
+    "faster"
 )
 
 
 @dataclass(frozen=True)
 class Option:
-    """One choice, what it costs a month, and what is given up for it."""
+    """One option, its cost per month, and what you give up for it."""
 
     profile: str
     endpoints: int
@@ -70,13 +71,13 @@ class Option:
 
 
 def cdk_example(prices: Prices) -> float | None:
-    """Return what the CDK example's endpoints cost a month, in USD."""
+    """Return the monthly cost of the CDK example's endpoints, in USD."""
     price = prices.price("vpc_interface_endpoint_az_hour").usd
     return None if price is None else CDK_ENDPOINTS * CDK_ZONES * HOURS * price
 
 
 def savings(choices: Choices, prices: Prices) -> list[Option]:
-    """Return the choices, the present one among them, the cheapest first."""
+    """Return the options, including the current one, cheapest first."""
     present = _option(choices, prices, is_present=True)
     options = {_key(present): present}
     for other in _others(choices):
@@ -86,7 +87,7 @@ def savings(choices: Choices, prices: Prices) -> list[Option]:
 
 
 def given_up(settings: Settings, *, functions_in_the_vpc: bool) -> tuple[str, ...]:
-    """Return, in words, what these settings go without."""
+    """Return, in words, what these settings give up."""
     missing = [name for name in GIVEN_UP if name not in settings.network.interface_endpoints]
     sentences = [f"no {name}: {GIVEN_UP[name]}" for name in missing]
     if settings.network.endpoint_zones == 1:
@@ -97,12 +98,12 @@ def given_up(settings: Settings, *, functions_in_the_vpc: bool) -> tuple[str, ..
 
 
 def profile_of(settings: Settings) -> str:
-    """Return the profile's name, or how many endpoints of the user's own choice there are."""
+    """Return the profile's name, or the number of endpoints in a custom list."""
     chosen = set(settings.network.interface_endpoints)
     for profile, endpoints in ENDPOINT_PROFILES.items():
         if chosen == set(endpoints):
             return profile
-    return f"own ({len(chosen)})"
+    return f"custom ({len(chosen)})"
 
 
 def with_endpoints(

@@ -1,8 +1,7 @@
-"""How much of the environment is used: assumptions, low, typical and high, each with its reason.
+"""Assumptions about usage: low, typical and high, each with its reason.
 
-They are assumptions of ours, not measurements. Whoever knows better changes one with
-``build.py cost --assume NAME=VALUE``; what is counted (endpoints, keys, alarms, ...) comes from the
-templates and is not here.
+These are our assumptions, not measurements. To replace one, use ``build.py cost --assume
+NAME=VALUE``. Counts (endpoints, keys, alarms, ...) come from the templates and are not here.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from generator.errors import UsageError
 
 
 class Levels(NamedTuple):
-    """A number for little, usual and heavy use."""
+    """A number for low, typical and high usage."""
 
     low: float
     typical: float
@@ -34,7 +33,7 @@ class Levels(NamedTuple):
 
 @dataclass(frozen=True)
 class Assumption:
-    """One assumption: three numbers, their unit, and why."""
+    """One assumption: three numbers, their unit, and the reason."""
 
     name: str
     levels: Levels
@@ -50,76 +49,76 @@ def _assumption(
 
 ASSUMPTIONS: Final = (
     _assumption(
-        *("endpoint-gb", 0.1, 1, 20, "GB a month through the interface endpoints"),
+        *("endpoint-gb", 0.1, 1, 20, "GB per month through the interface endpoints"),
         "API calls and logs; data goes to S3, through the gateway endpoint, which is free",
     ),
     _assumption(
-        *("key-versions", 1, 1, 3, "priced versions of the key"),
-        "the first and the second yearly rotation each add a key's price; later ones are free",
+        *("key-versions", 1, 1, 3, "billed versions of the key"),
+        "the first and the second yearly rotation each add the price of a key; later ones are free",
     ),
     _assumption(
-        *("key-requests", 2_000, 20_000, 500_000, "requests a month to the key"),
-        "the bucket key spares most; logs, queue, topic and volumes ask for the rest",
+        *("key-requests", 2_000, 20_000, 500_000, "requests to the key per month"),
+        "the bucket key saves most of them; logs, queue, topic and volumes cause the rest",
     ),
     _assumption(
-        *("data-gb", 0.1, 5, 200, "GB in the data bucket, old versions included"),
+        *("data-gb", 0.1, 5, 200, "GB in the data bucket, including old versions"),
         "10,000 rows are 1 MB; every run keeps its own splits and model",
     ),
     _assumption(
-        *("access-log-gb", 0.01, 0.1, 5, "GB in the log bucket"), "about 500 bytes a request"
+        *("access-log-gb", 0.01, 0.1, 5, "GB in the log bucket"), "about 500 bytes per request"
     ),
     _assumption(
-        *("put-requests", 1_000, 20_000, 500_000, "PUT and LIST requests a month"),
+        *("put-requests", 1_000, 20_000, 500_000, "PUT and LIST requests per month"),
         "jobs, notebooks and the delivery of access logs",
     ),
     _assumption(
-        *("get-requests", 5_000, 100_000, 5_000_000, "GET requests a month"), "jobs and notebooks"
+        *("get-requests", 5_000, 100_000, 5_000_000, "GET requests per month"), "jobs and notebooks"
     ),
     _assumption(
-        *("flow-log-gb", 0.05, 0.5, 10, "GB of flow logs a month"),
-        "about 100 bytes for each connection and minute; idle network interfaces log little",
+        *("flow-log-gb", 0.05, 0.5, 10, "GB of flow logs per month"),
+        "about 100 bytes per connection and minute; idle network interfaces log little",
     ),
     _assumption(
-        *("function-log-gb", 0.0001, 0.001, 0.1, "GB of logs a month and function"),
-        "a few lines for each event of CloudFormation",
+        *("function-log-gb", 0.0001, 0.001, 0.1, "GB of logs per month and function"),
+        "a few lines per CloudFormation event",
     ),
     _assumption(
-        *("log-months", 1, 6, 12, "months of logs that are kept"),
-        "up to the retention of the settings; counted uncompressed, which is too much",
+        *("log-months", 1, 6, 12, "months that logs are kept"),
+        "up to the retention setting; counted uncompressed, which overestimates",
     ),
     _assumption(
-        *("function-calls", 1, 5, 50, "calls a month and function"),
-        "one for each deployment that changes the custom resource",
+        *("function-calls", 1, 5, 50, "calls per month and function"),
+        "one per deployment that changes the custom resource",
     ),
     _assumption(
-        *("function-seconds", 5, 10, 60, "seconds a call"),
+        *("function-seconds", 5, 10, 60, "seconds per call"),
         "a few for most; filling and emptying buckets takes longer",
     ),
-    _assumption(*("alerts", 0, 5, 200, "alerts a month"), "failed runs and alarms"),
+    _assumption(*("alerts", 0, 5, 200, "alerts per month"), "failed runs and alarms"),
     _assumption(
-        *("dead-letters", 0, 10, 1_000, "requests a month to the dead-letter queue"),
+        *("dead-letters", 0, 10, 1_000, "requests to the dead-letter queue per month"),
         "it is empty unless something fails",
     ),
     _assumption(
-        *("studio-hours", 20, 80, 160, "hours a month and person that a space runs"),
+        *("studio-hours", 20, 80, 160, "hours per month and person that a space runs"),
         "idle spaces are shut down; a working month has 160 hours",
     ),
-    _assumption(*("space-gb", 5, 5, 100, "GB of disk of each person's space"), "5 GB is the least"),
+    _assumption(*("space-gb", 5, 5, 100, "GB of disk per person's space"), "5 GB is the minimum"),
     _assumption(
         *("home-gb", 1, 10, 100, "GB in the home file system"),
-        "only if the deployment asks for one",
+        "only if the deployment has one",
     ),
-    _assumption(*("runs", 1, 4, 30, "runs of the pipeline a month"), "by hand, weekly, daily"),
+    _assumption(*("runs", 1, 4, 30, "runs of the pipeline per month"), "manual, weekly, daily"),
     _assumption(
-        *("processing-minutes", 3, 5, 20, "minutes of each processing job"),
-        "the image's download included; the work itself takes less than one",
-    ),
-    _assumption(
-        *("training-minutes", 5, 14, 70, "minutes of the training job"),
-        "the default time limit is 10 minutes of fitting; 60 is an hour of it",
+        *("processing-minutes", 3, 5, 20, "minutes per processing job"),
+        "including the download of the image; the work itself takes less than one",
     ),
     _assumption(
-        *("endpoint-hours", 730, 730, 730, "hours a month that the endpoint serves"),
+        *("training-minutes", 5, 14, 70, "minutes per training job"),
+        "the default time limit for fitting is 10 minutes; high assumes 60",
+    ),
+    _assumption(
+        *("endpoint-hours", 730, 730, 730, "hours per month that the endpoint serves"),
         "it serves until somebody deletes it",
     ),
 )
@@ -135,23 +134,23 @@ class Usage:
         return self.assumptions[name].levels
 
     def assuming(self, changes: Mapping[str, float]) -> Usage:
-        """Return the same with single values in place of the three levels.
+        """Return a copy with single values in place of the three levels.
 
         Raises:
-            UsageError: there is no assumption of that name, or the value is negative.
+            UsageError: an assumption is unknown, or a value is negative or infinite.
 
         """
         changed = dict(self.assumptions)
         for name, value in changes.items():
             if name not in changed:
-                raise UsageError(f"{name}: is no assumption; known are {', '.join(changed)}")
+                raise UsageError(f"{name}: unknown assumption; choose from {', '.join(changed)}")
             if not 0 <= value < float("inf"):
-                raise UsageError(f"{name}: got {value}: a number from 0 up is needed")
+                raise UsageError(f"{name}: got {value}: must be a number, 0 or more")
             levels = Levels(value, value, value)
             changed[name] = replace(changed[name], levels=levels, reason="given")
         return Usage(changed)
 
 
 def usage() -> Usage:
-    """Return the assumptions of ours."""
+    """Return the default assumptions."""
     return Usage({assumption.name: assumption for assumption in ASSUMPTIONS})

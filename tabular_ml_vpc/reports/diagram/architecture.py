@@ -1,4 +1,4 @@
-"""The whole architecture in one picture: who is where, who reaches what, who hears of failures."""
+"""The whole architecture in one picture: locations, network access, alerts."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tabular_ml_vpc.reports.diagram.svg import LARGE, SMALL, Box, Drawing, wrapp
 
 WIDTH: Final = 1000
 ACCOUNT: Final = 112
-"""Left edge of the account; people stand to its left."""
+"""Left edge of the account; people are to its left."""
 MARGIN: Final = 14
 VPC_WIDTH: Final = 540
 GAP: Final = 18
 CARD: Final = 58
 S3_BELOW: Final = 60
-"""Least space for S3 below the services of the interface endpoints."""
+"""Minimum space for S3 below the services of the interface endpoints."""
 ALERTS: Final = 372
 IN_THE_VPC: Final = ("AWS::EC2::VPC", "AWS::EC2::Subnet", GROUP, ENDPOINT)
 """Types that the drawing of the VPC shows."""
@@ -39,7 +39,7 @@ ENCRYPTED: Final = {
     "AWS::SNS::Topic": "topic",
     "AWS::SQS::Queue": "queue",
 }
-"""What the key is said to encrypt, if a resource of the type refers to it."""
+"""What the key encrypts, if a resource of the type refers to it."""
 
 
 def architecture(deployment: ResolvedDeployment) -> tuple[Drawing, float, float]:
@@ -76,7 +76,7 @@ def architecture(deployment: ResolvedDeployment) -> tuple[Drawing, float, float]
 
 
 def network(deployment: ResolvedDeployment, graph: Graph) -> tuple[Drawing, float, float]:
-    """Return the picture of the network stack: the VPC, its endpoints, and what is beside it."""
+    """Return the picture of the network stack: the VPC, its endpoints, and other resources."""
     title = "Network stack"
     drawing = Drawing(title, "Drawn from the templates by python build.py diagram")
     drawing.text(MARGIN, 30, title, size=LARGE, bold=True)
@@ -100,7 +100,7 @@ def network(deployment: ResolvedDeployment, graph: Graph) -> tuple[Drawing, floa
 
 
 def _draw_people(drawing: Drawing, x: float, y: float) -> None:
-    """Draw who works here, and the way into the VPC that ends at ``x``, ``y``."""
+    """Draw the user, and the arrow into the VPC that ends at ``x``, ``y``."""
     drawing.icon("user", 32, y - 22, 44, plate=True)
     drawing.text(54, y + 42, "Data scientist", size=SMALL, bold=True, anchor="middle")
     drawing.text(54, y + 57, "browser, signed", size=SMALL, style="soft", anchor="middle")
@@ -111,7 +111,7 @@ def _draw_people(drawing: Drawing, x: float, y: float) -> None:
 def _draw_buckets(
     drawing: Drawing, deployment: ResolvedDeployment, at: Box, gateway: tuple[float, float]
 ) -> None:
-    """Draw the buckets; the gateway's arrow ends at the one that is not for logs."""
+    """Draw the buckets; the gateway's arrow ends at the one that does not hold logs."""
     buckets = deployment.of_type("AWS::S3::Bucket")
     logging = [one.properties.get("LoggingConfiguration") or {} for one in buckets]
     targets = {one.get("DestinationBucketName") for one in logging}
@@ -135,7 +135,7 @@ def _draw_buckets(
 
 
 def _draw_pipeline(drawing: Drawing, deployment: ResolvedDeployment, box: Box) -> None:
-    """Draw the steps of a run that goes well, in a row."""
+    """Draw the steps of a successful run, in a row."""
     frame(drawing, box, "SageMaker pipeline: its jobs and models run in the VPC, isolated", "tint")
     steps = main_path(definition(deployment)["Steps"])
     gap = 17.0
@@ -153,7 +153,7 @@ def _draw_pipeline(drawing: Drawing, deployment: ResolvedDeployment, box: Box) -
 
 
 def main_path(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the steps of a run whose conditions all hold, in order."""
+    """Return the steps of a run whose conditions are all true, in order."""
     path = []
     for step in steps:
         path.append(step)
@@ -162,7 +162,7 @@ def main_path(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _draw_alerts(drawing: Drawing, deployment: ResolvedDeployment, box: Box) -> None:
-    """Draw who tells of failures, and who hears it."""
+    """Draw what reports failures, and where it is sent."""
     frame(drawing, box, "Alerts")
     sources = [Box(box.x + 10, box.y + 26 + number * 60, 142, 54) for number in range(2)]
     topic = Box(box.x + 178, box.y + 56, 104, 54)
@@ -180,17 +180,17 @@ def _draw_alerts(drawing: Drawing, deployment: ResolvedDeployment, box: Box) -> 
             drawing.arrow([(source.right, start), (bend, start), (bend, y), (topic.x, y)])
     mail = Box(box.x + 298, box.y + 56, 78, 54)
     drawing.icon("email", mail.x + 20, mail.y + 10, 32, plate=True)
-    drawing.text(mail.x + 36, mail.bottom + 6, "E-mail", size=SMALL, bold=True, anchor="middle")
+    drawing.text(mail.x + 36, mail.bottom + 6, "Email", size=SMALL, bold=True, anchor="middle")
     if not deployment.of_type("AWS::SNS::Subscription"):
         drawing.text(
-            mail.x + 36, mail.bottom + 21, "if asked for", size=SMALL, style="soft", anchor="middle"
+            mail.x + 36, mail.bottom + 21, "optional", size=SMALL, style="soft", anchor="middle"
         )
     drawing.arrow([(topic.right, topic.middle[1]), (mail.x + 15, topic.middle[1])])
 
 
 def _draw_rest(drawing: Drawing, deployment: ResolvedDeployment, box: Box) -> None:
-    """Draw what serves everything: key, roles, flow log, what nobody could handle."""
-    frame(drawing, box, "For all of it")
+    """Draw shared resources: key, roles, flow log, dead-letter queue, functions outside the VPC."""
+    frame(drawing, box, "Shared")
     roles = deployment.of_type("AWS::IAM::Role")
     outside = [
         one
@@ -199,7 +199,7 @@ def _draw_rest(drawing: Drawing, deployment: ResolvedDeployment, box: Box) -> No
     ]
     cards = [
         ("kms", "Key", (_encrypted(deployment),)),
-        ("iam", f"{len(roles)} roles", ("one a purpose",)),
+        ("iam", f"{len(roles)} roles", ("one per purpose",)),
         ("flowlog", "Flow log", ("of the VPC",)),
         ("sqs", "Dead-letter queue", ()),
         ("lambda", f"{len(outside)} function{'s'[: len(outside) > 1]}", ("outside the VPC",)),
@@ -225,5 +225,5 @@ def _encrypted(deployment: ResolvedDeployment) -> str:
         )
     ]
     if not keys:
-        return "of the organisation's own"
+        return "owned by your organization"
     return f"encrypts {', '.join(names[:-1])} and {names[-1]}"

@@ -1,8 +1,8 @@
-"""A stack as a graph: its resources, what acts on what, and what comes from other stacks.
+"""A stack as a graph: its resources, what acts on what, and inputs from other stacks.
 
-Small resources (policies, log groups, associations) are folded into the one that they serve.
-Arrows follow what happens: a function serves its custom resource, which acts on a bucket; a rule
-sends to a topic.
+Small resources (policies, log groups, associations) are shown inside the resource they belong to.
+Arrows follow the flow: a function serves its custom resource, which acts on a bucket; a rule sends
+to a topic.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ FOLDED: Final[Mapping[str, str]] = {
     "AWS::EC2::SecurityGroupEgress": "rule",
     "AWS::EC2::SecurityGroupIngress": "rule",
 }
-"""Types that are shown in the box of what they serve, and what they are called there."""
+"""Types shown in the box of the resource they belong to, and their label there."""
 FLIPPED: Final = (
     ("Custom::", "ServiceToken"),
     ("AWS::SNS::Subscription", "TopicArn"),
     ("AWS::Events::Rule", "EventPattern"),
 )
-"""References that point against what happens: by type and property."""
+"""References that point against the flow: by type and property."""
 ELSEWHERE: Final = ("DataBucket", "LogBucket", "DomainId", "VpcId")
-"""Outputs of other stacks that get a box; the rest (key, roles, subnets) is wanted everywhere."""
+"""Outputs of other stacks that get a box; the rest (key, roles, subnets) is used everywhere."""
 RIGHTS: Final = ("AssumeRolePolicyDocument", "KeyPolicy", "PolicyDocument")
-"""Properties that say who may do what, which is no action."""
+"""Properties that define permissions, not actions."""
 EVERYWHERE: Final = ("AWS::KMS::Key",)
-"""Types that everything refers to: arrows to them would hide the rest."""
+"""Types that everything refers to; arrows to them would clutter the picture."""
 
 
 @dataclass(frozen=True)
 class GraphNode:
-    """A box: a resource with what is folded into it, or something that another stack makes."""
+    """A box: a resource with those shown inside it, or an output of another stack."""
 
     id: str
     type: str
     title: str
     notes: tuple[str, ...] = ()
     elsewhere: str = ""
-    """The other stack, if it is one's."""
+    """The other stack, for one of its outputs."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ class Graph:
     edges: tuple[tuple[str, str], ...]
 
     def isolated(self) -> list[GraphNode]:
-        """Return the nodes that no arrow touches."""
+        """Return the nodes without arrows."""
         touched = {name for edge in self.edges for name in edge}
         return [node for node in self.nodes if node.id not in touched]
 
 
 def stack_graph(name: str, templates: Mapping[str, Any]) -> Graph:
-    """Return the graph of a stack of ``generator.stacks.root.build``'s."""
+    """Return the graph of one of the stacks from ``generator.stacks.root.build``."""
     template = as_dict(templates[name])
     resources: JsonView = template["Resources"]
     origins = _origins(name, as_dict(templates["root"]))
@@ -91,7 +91,7 @@ def stack_graph(name: str, templates: Mapping[str, Any]) -> Graph:
 
 
 def root_graph(templates: Mapping[str, Any]) -> Graph:
-    """Return the nested stacks in the order in which they are made, without what follows."""
+    """Return the nested stacks in order of creation, without redundant arrows."""
     root = as_dict(templates["root"])
     resources, files = root["Resources"], nested_stacks(root)
     needs = {name: _direct(name, resource, resources) for name, resource in resources.items()}
@@ -110,7 +110,7 @@ def root_graph(templates: Mapping[str, Any]) -> Graph:
 
 
 def _origins(name: str, root: JsonView) -> dict[str, str]:
-    """Return the stack's parameters that other stacks give, with the stack's name."""
+    """Return the stack's parameters that come from other stacks, with the stack's name."""
     given = (
         root["Resources"][logical_id]["Properties"].get("Parameters", {})
         for logical_id, file in nested_stacks(root).items()
@@ -126,14 +126,14 @@ def _origins(name: str, root: JsonView) -> dict[str, str]:
 
 
 def _owners(resources: JsonView) -> Iterator[tuple[str, str]]:
-    """Yield each folded resource with the one that it is folded into."""
+    """Yield each resource shown inside another one, with that one."""
     for name, resource in resources.items():
         if resource["Type"] in FOLDED and (owner := _owner(name, resource, resources)):
             yield name, owner
 
 
 def _owner(name: str, resource: JsonView, resources: JsonView) -> str | None:
-    """Return whoever needs it (first), or whatever it is about."""
+    """Return the first resource that needs it, or else the one that it refers to."""
     able = [one for one in resources if resources[one]["Type"] not in FOLDED]
     for other in able:
         wanted = resources[other].get("DependsOn", [])
@@ -147,7 +147,7 @@ def _owner(name: str, resource: JsonView, resources: JsonView) -> str | None:
 
 
 def _notes(owner: str, resources: JsonView, owners: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what is folded into a resource, counted: ``2 policies``, ``log group``."""
+    """Return the resources shown inside another one, counted: ``2 policies``, ``log group``."""
     trusted = resources[owner].get("Properties", {}).get("AssumeRolePolicyDocument")
     who = (
         [f"assumed by {service.partition('.')[0]}" for service in _services(trusted)]
@@ -159,7 +159,7 @@ def _notes(owner: str, resources: JsonView, owners: Mapping[str, str]) -> tuple[
 
 
 def _services(document: JsonView) -> list[str]:
-    """Return the services that a trust policy names, each once."""
+    """Return the services that a trust policy names, without duplicates."""
     named = [statement["Principal"].get("Service", []) for statement in document["Statement"]]
     flat = [one for item in named for one in ([item] if isinstance(item, str) else item)]
     return list(dict.fromkeys(flat))
@@ -203,7 +203,7 @@ def _direct(name: str, resource: JsonView, resources: JsonView) -> set[str]:
 
 
 def _all(name: str, needs: Mapping[str, set[str]]) -> set[str]:
-    """Return everything that a stack needs, and what that needs."""
+    """Return everything that a stack needs, directly or indirectly."""
     found = set(needs[name])
     for other in needs[name]:
         found |= _all(other, needs)

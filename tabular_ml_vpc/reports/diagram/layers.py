@@ -1,4 +1,4 @@
-"""Where the boxes of a graph stand: in columns, each arrow from left to right."""
+"""The layout of a graph: boxes in columns, arrows from left to right."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Final
 from tabular_ml_vpc.reports.diagram.graph import Graph
 
 SWEEPS: Final = 4
-"""Times that the columns are put in order by their neighbours; more changes nothing."""
+"""How often the columns are sorted by their neighbors; more has no effect."""
 
 
 def columns(graph: Graph) -> list[list[str]]:
     """Return the ids of the connected nodes by column, from the first to the last cause.
 
-    A node stands right of all that acts on it. In a column, nodes stand near their neighbours.
+    A node is to the right of all nodes that act on it. Within a column, nodes are near their
+    neighbors.
     """
     ranks = _ranks(graph)
     order = {node.id: number for number, node in enumerate(graph.nodes)}
@@ -31,7 +32,7 @@ def columns(graph: Graph) -> list[list[str]]:
 
 
 def _ranks(graph: Graph) -> dict[str, int]:
-    """Return each connected node's column: the longest way to it; causes near their effects."""
+    """Return each connected node's column: its longest path; causes are near their effects."""
     names = dict.fromkeys(name for edge in graph.edges for name in edge)
     ranks = dict.fromkeys(names, 0)
     for _ in names:
@@ -45,7 +46,7 @@ def _ranks(graph: Graph) -> dict[str, int]:
 
 
 def _centre(name: str, graph: Graph, places: Mapping[str, int]) -> float:
-    """Return the mean place of a node's neighbours."""
+    """Return the mean position of a node's neighbors."""
     near = [end for start, end in graph.edges if start == name]
     near += [start for start, end in graph.edges if end == name]
     return sum(places[other] for other in near) / len(near)

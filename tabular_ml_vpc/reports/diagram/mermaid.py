@@ -1,4 +1,4 @@
-"""The same pictures as Mermaid text, which repository hosts draw in a README."""
+"""The same pictures as Mermaid text, which repository hosts render in a README."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def graph_mermaid(graph: Graph) -> str:
     lines = [_HEAD, "flowchart LR"]
     for node in graph.nodes:
         notes = "".join(f"<br/>{note}" for note in node.notes)
-        elsewhere = f"<br/>of the {node.elsewhere} stack" if node.elsewhere else ""
+        elsewhere = f"<br/>from the {node.elsewhere} stack" if node.elsewhere else ""
         lines.append(f'{node.id}["{node.title}{notes}{elsewhere}"]')
     lines.extend(f"{start} --> {end}" for start, end in graph.edges)
     return "\n".join(lines) + "\n"
@@ -76,7 +76,7 @@ def _vpc(found: Vpc) -> Iterator[str]:
 
 
 class _Chain:
-    """The steps of a run; after a condition it goes on from the end of its "yes"."""
+    """The steps of a run; after a condition, it continues from the end of the "yes" branch."""
 
     def __init__(self) -> None:
         self._asked: set[str] = set()

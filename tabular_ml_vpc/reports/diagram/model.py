@@ -1,4 +1,4 @@
-"""What the pictures show of a deployment: read from its resources, with names for people."""
+"""What the pictures show of a deployment: read from its resources, with readable names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ICONS: Final[Mapping[str, str]] = {
     "AWS::SNS::Topic": "sns",
     "AWS::SQS::Queue": "sqs",
 }
-"""Icon of each type; AWS's of the service, where the type has none of its own."""
+"""Icon of each type; the service's icon if the type has none of its own."""
 _SERVICE_ICONS: Final = (
     ("AWS::SageMaker::", "sagemaker"),
     ("Custom::Pipeline", "sagemaker"),
@@ -43,13 +43,13 @@ _SERVICE_ICONS: Final = (
     ("AWS::S3::", "s3"),
 )
 PLATED: Final = frozenset({"user", "email", "flowlog", "gateway"})
-"""Icons that are dark outlines without a ground of their own."""
+"""Icons that are dark outlines without a background."""
 SPELLINGS: Final = {
     "api": "API",
     "cloudformation": "CloudFormation",
     "dkr": "Docker",
     "ecr": "ECR",
-    "email": "e-mail",
+    "email": "email",
     "id": "ID",
     "nfs": "NFS",
     "sagemaker": "SageMaker",
@@ -57,7 +57,7 @@ SPELLINGS: Final = {
     "studio": "Studio",
     "vpc": "VPC",
 }
-"""Words that are not spelled as a logical id has them."""
+"""Words whose spelling differs from the logical id."""
 SERVICES: Final[Mapping[str, tuple[str, str]]] = {
     "sagemaker.api": ("sagemaker", "SageMaker API"),
     "sagemaker.runtime": ("sagemaker", "SageMaker Runtime"),
@@ -80,12 +80,12 @@ SERVICES: Final[Mapping[str, tuple[str, str]]] = {
     "codeartifact.repositories": ("codeartifact", "CodeArtifact"),
     "servicecatalog": ("servicecatalog", "Service Catalog"),
 }
-"""Icon and name of each service that an interface endpoint can lead to."""
+"""Icon and name of each service that can have an interface endpoint."""
 
 
 @dataclass(frozen=True)
 class Subnet:
-    """A subnet: its id, what it is called, its addresses."""
+    """A subnet: its id, name and addresses."""
 
     id: str
     name: str
@@ -94,7 +94,7 @@ class Subnet:
 
 @dataclass(frozen=True)
 class Client:
-    """A security group of things that call AWS: who is in it, and where its rules let it go."""
+    """A security group of AWS clients: its members, and what its rules let them reach."""
 
     name: str
     inhabitants: tuple[ResolvedResource, ...]
@@ -116,7 +116,7 @@ class Vpc:
 
 
 def vpc(deployment: ResolvedDeployment) -> Vpc:
-    """Return the VPC, its subnets, endpoints, and who reaches what by the groups' rules."""
+    """Return the VPC, its subnets and endpoints, and what each security group can reach."""
     (network,) = deployment.of_type("AWS::EC2::VPC")
     endpoints = deployment.of_type(ENDPOINT)
     interfaces = [one for one in endpoints if one.properties["VpcEndpointType"] == "Interface"]
@@ -137,7 +137,7 @@ def vpc(deployment: ResolvedDeployment) -> Vpc:
 
 
 def service_of(endpoint: ResolvedResource) -> str:
-    """Return the PrivateLink name of the service that an endpoint leads to."""
+    """Return the PrivateLink name of an endpoint's service."""
     name = str(endpoint.properties["ServiceName"])
     if re.fullmatch(r"aws\.sagemaker\.[^.]+\.studio", name):
         return "sagemaker.studio"

@@ -10,10 +10,10 @@ from tabular_ml_vpc.reports.diagram.svg import NORMAL, SMALL, Box, Drawing, widt
 
 ICON: Final = 34
 LINE: Final = 15
-"""Distance of base lines of small text."""
+"""Distance between baselines of small text."""
 HEADER: Final = 30
 ROW: Final = 104
-"""Least height of a subnet, and what is between it and the next one."""
+"""Minimum height of a subnet, including the gap to the next one."""
 BUS: Final = 48
 SERVICE: Final = 36
 """Height of a row of services."""
@@ -29,7 +29,7 @@ def card(
     lines: tuple[str, ...] = (),
     style: str = "card",
 ) -> None:
-    """Draw a box with an icon at its left, a title, and small text below; all in the middle."""
+    """Draw a box with an icon on the left, a title, and small text below, centered vertically."""
     drawing.box(box, style)
     size = min(ICON, box.height - 14)
     _, middle = box.middle
@@ -51,7 +51,7 @@ def card(
 def frame(
     drawing: Drawing, box: Box, title: str, style: str = "tint", ink: str = "ink", icon: str = ""
 ) -> None:
-    """Draw a frame whose title is at the top left."""
+    """Draw a frame with a title at the top left."""
     drawing.box(box, style, 8)
     x = box.x + 12
     if icon:
@@ -61,7 +61,7 @@ def frame(
 
 
 def draw_vpc(drawing: Drawing, vpc: Vpc, box: Box) -> Ways:
-    """Draw the VPC in a box, at least as high as ``vpc_height``; return where ways lead out."""
+    """Draw the VPC in a box at least as high as ``vpc_height``; return where its paths end."""
     title = f"VPC {vpc.cidr}: no internet gateway, no NAT"
     frame(drawing, box, title, "vpc-tint", "vpc-ink", "vpc")
     count = len(vpc.subnets)
@@ -87,7 +87,7 @@ def draw_vpc(drawing: Drawing, vpc: Vpc, box: Box) -> Ways:
 
 @dataclass(frozen=True)
 class Ways:
-    """Where ways lead in and out: to the first clients, from the endpoints, from S3's gateway."""
+    """Ends of the paths into and out of the VPC: at the clients, the endpoints, the gateway."""
 
     clients: tuple[float, float]
     endpoints: tuple[float, float]
@@ -95,12 +95,12 @@ class Ways:
 
 
 def vpc_height(vpc: Vpc) -> float:
-    """Return how high the VPC must be."""
+    """Return the minimum height of the VPC."""
     return HEADER + 22 + ROW * len(vpc.subnets) + BUS
 
 
 def draw_services(drawing: Drawing, services: tuple[str, ...], box: Box, title: str) -> None:
-    """Draw the services that interface endpoints lead to, in two columns."""
+    """Draw the services of the interface endpoints, in two columns."""
     frame(drawing, box, title)
     for index, service in enumerate(services):
         icon, name = SERVICES.get(service, ("account", service))
@@ -114,12 +114,12 @@ def draw_services(drawing: Drawing, services: tuple[str, ...], box: Box, title: 
 
 
 def services_height(count: int) -> float:
-    """Return how high that is."""
+    """Return the height of the services."""
     return 30 + SERVICE * ((count + 1) // 2) + 2
 
 
 def _columns(vpc: Vpc, rows: list[Box]) -> list[Box]:
-    """Return a column for each kind of client, and one for the endpoints."""
+    """Return a column for each security group of clients, and one for the endpoints."""
     count, gap = len(vpc.clients) + 1, 14
     gutter = GUTTER + max(width_of(subnet.cidr, SMALL) for subnet in vpc.subnets)
     left, width = rows[0].x + gutter, rows[0].width - gutter - 8
@@ -153,7 +153,7 @@ def _cell(drawing: Drawing, at: tuple[float, float], icon: str, label: str) -> N
 
 
 def _inside(client: Client) -> tuple[str, str]:
-    """Return the icon and the words for who is in a security group."""
+    """Return the icon and the label for the members of a security group."""
     kinds = {resource.type for resource in client.inhabitants}
     if "AWS::SageMaker::Domain" in kinds:
         return "sagemaker", "Studio spaces"
@@ -184,7 +184,7 @@ def _draw_endpoints(drawing: Drawing, vpc: Vpc, column: Box, rows: list[Box]) ->
 
 
 def _draw_ways(drawing: Drawing, vpc: Vpc, columns: list[Box], box: Box) -> float:
-    """Draw the ways from each client down to a common line, and on to endpoints and S3.
+    """Draw the paths from each client down to a common line, and on to endpoints and S3.
 
     Returns the height of the line.
     """
@@ -198,7 +198,7 @@ def _draw_ways(drawing: Drawing, vpc: Vpc, columns: list[Box], box: Box) -> floa
         if client.to_s3 and vpc.has_s3_gateway:
             ends = [(start[0], bus), (edge - 17, bus)]
             drawing.arrow([start, *ends], style="accent", head=False)
-    note = "HTTPS alone, security group to security group"
+    note = "HTTPS only, security group to security group"
     drawing.text(box.x + 14, bus + 20, note, size=SMALL, style="accent-ink")
     if vpc.has_s3_gateway:
         drawing.icon("gateway", edge - 17, bus - 17, 34, plate=True)

@@ -24,7 +24,7 @@ from tabular_ml_vpc.reports.diagram.svg import DARK, LIGHT, Drawing, Theme
 
 FOLDER: Final = "docs/images"
 """Where the pictures are, from the repository's top."""
-LEGEND: Final = "Arrows: what acts on what, or where it sends. Small print: what belongs to a box."
+LEGEND: Final = "Arrows: what acts on what, or where it sends. Small text: what belongs to a box."
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def _pictures(templates: Mapping[str, Any]) -> Iterator[Picture]:
     made = resolve_templates({name: as_dict(one) for name, one in templates.items()})
     yield Picture("architecture", *architecture(made), architecture_mermaid(made))
     graph = root_graph(templates)
-    title = "Nested stacks, in the order in which they are made"
+    title = "Nested stacks, in order of creation"
     yield Picture("stack-root", *draw_graph(graph, title, ""), graph_mermaid(graph))
     for name in templates:
         if name == "root":

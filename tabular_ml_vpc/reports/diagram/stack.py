@@ -1,4 +1,4 @@
-"""The picture of one stack: its graph in columns, and the boxes that stand alone below."""
+"""The picture of one stack: its graph in columns, and boxes without arrows below."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ CARD_HEIGHT: Final = 74
 ROW: Final = 90
 LONE_HEIGHT: Final = 58
 BEND: Final = 9
-"""Distance of the vertical parts of arrows to different boxes."""
+"""Distance between the vertical parts of arrows to different boxes."""
 MAX_CARD: Final = 230
 GAP: Final = 46
 MARGIN: Final = 20
 LONE: Final = 4
-"""Boxes without an arrow stand in so many columns."""
+"""Number of columns for boxes without arrows."""
 
 
 def draw_graph(graph: Graph, title: str, explanation: str) -> tuple[Drawing, float, float]:
@@ -66,7 +66,7 @@ def _draw_node(drawing: Drawing, node: GraphNode, box: Box) -> None:
         drawing.box(box, "elsewhere")
         x, y = box.middle
         drawing.text(x, y - 2, node.title, bold=True, anchor="middle")
-        stack = f"of the {node.elsewhere} stack"
+        stack = f"from the {node.elsewhere} stack"
         drawing.text(x, y + 15, stack, size=SMALL, style="soft", anchor="middle")
         return
     notes = (", ".join(node.notes),) if node.notes else ()
@@ -74,7 +74,7 @@ def _draw_node(drawing: Drawing, node: GraphNode, box: Box) -> None:
 
 
 def _draw_edge(drawing: Drawing, start: Box, end: Box, lane: int) -> None:
-    """Draw an arrow between the sides that face each other; each target has a lane of its own."""
+    """Draw an arrow between facing sides; each target has its own lane."""
     if start.right < end.x:
         bend = end.x - 18 - lane * BEND
         ours, theirs = start.middle[1], end.middle[1]
@@ -90,7 +90,7 @@ def _draw_edge(drawing: Drawing, start: Box, end: Box, lane: int) -> None:
 
 
 def draw_lone(drawing: Drawing, nodes: list[GraphNode], top: float) -> float:
-    """Draw the boxes without arrows in a grid; return its lower edge."""
+    """Draw boxes without arrows in a grid; return its lower edge."""
     width = (WIDTH - 2 * MARGIN - 14 * (LONE - 1)) / LONE
     bottom = top
     for number, node in enumerate(nodes):

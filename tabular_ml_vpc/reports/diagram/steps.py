@@ -28,14 +28,14 @@ def draw_pipeline(definition: dict[str, Any]) -> tuple[Drawing, float, float]:
 
 
 def branches(node: OutlineNode) -> list[tuple[str, list[OutlineNode]]]:
-    """Return a condition's branches with the answer that leads to each, "yes" first."""
+    """Return a condition's branches with the answer for each, "yes" first."""
     return sorted(node.branches.items(), key=lambda branch: branch[0] != "yes")
 
 
 def condition_text(node: OutlineNode, asked: set[str]) -> str:
-    """Return what a condition asks, in words, such as ``gate.value >= QualityThreshold``.
+    """Return a condition in words, such as ``gate.value >= QualityThreshold``.
 
-    What conditions before it ``asked`` is left out, and what it asks is added to that.
+    Omits what earlier conditions have ``asked``, and adds its own comparisons to that set.
     """
     places = [flow.place.replace("{", "").replace("}", "") for flow in node.inputs]
     questions = [place.rpartition(": ")[2] for place in places]
@@ -45,7 +45,7 @@ def condition_text(node: OutlineNode, asked: set[str]) -> str:
 
 
 class _Place(NamedTuple):
-    """Where a box stands."""
+    """The position of a box."""
 
     box: Box
     row: int
@@ -53,7 +53,7 @@ class _Place(NamedTuple):
 
 
 class _Rows:
-    """Boxes in rows: a chain runs to the right, a condition's "yes" goes on in the next row."""
+    """Boxes in rows: a chain runs to the right, a "yes" branch continues in the next row."""
 
     def __init__(self, drawing: Drawing) -> None:
         self.drawing = drawing
@@ -62,7 +62,7 @@ class _Rows:
         self.asked: set[str] = set()
 
     def chain(self, nodes: list[OutlineNode], row: int, column: int) -> _Place:
-        """Draw steps from a place on; return the place of the last one."""
+        """Draw steps from a position on; return the position of the last one."""
         self.count = max(self.count, row + 1)
         last: _Place | None = None
         for node in nodes:
@@ -75,7 +75,7 @@ class _Rows:
         return last or _Place(self._box(row, column), row, column)
 
     def _next(self, node: OutlineNode, last: _Place | None, row: int, column: int) -> _Place:
-        """Draw one step, an arrow to it, and what a condition leads to."""
+        """Draw one step, an arrow to it, and the branches of a condition."""
         box = self._box(row, column)
         self._draw(node, box)
         if last:
@@ -92,7 +92,7 @@ class _Rows:
         return below
 
     def _branch(self, node: OutlineNode, here: _Place) -> _Place:
-        """Draw a condition's branches; return where a run goes on."""
+        """Draw a condition's branches; return where the run continues."""
         box, end = here.box, here
         for answer, steps in branches(node):
             if answer == "yes" and steps:
@@ -112,7 +112,7 @@ class _Rows:
         return end
 
     def _down(self, start: Box, end: Box) -> None:
-        """Draw an arrow from below a box to the top of one in a later row."""
+        """Draw an arrow from the bottom of a box to the top of one in a later row."""
         middle = end.y - 20
         x, target = start.middle[0], end.middle[0]
         self.drawing.arrow([(x, start.bottom), (x, middle), (target, middle), (target, end.y)])

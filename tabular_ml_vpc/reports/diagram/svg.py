@@ -1,7 +1,7 @@
 """A drawing: boxes, text, arrows and AWS's icons, as one SVG document.
 
-Colours are classes; ``to_svg`` adds the style sheet of a theme, or none where the page that the
-drawing stands in has one (``CSS_VARIABLES``).
+Colors are classes. ``to_svg`` adds the style sheet of a theme; ``inside_a_page`` relies on that of
+the surrounding page (``CSS_VARIABLES``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NORMAL: Final = 13
 LARGE: Final = 15
 
 Theme = Mapping[str, str]
-"""Colour by role."""
+"""Color by role."""
 
 LIGHT: Final[Theme] = {
     "page": "#ffffff",
@@ -55,7 +55,7 @@ DARK: Final[Theme] = {
     "plate": "#eef2f6",
 }
 CSS_VARIABLES: Final[Theme] = {name: f"var(--{name})" for name in LIGHT}
-"""For a drawing inside a page, which gives the variables their colours."""
+"""For a drawing inside a page, which sets the variables to colors."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,13 @@ class Box:
 
     @property
     def middle(self) -> tuple[float, float]:
-        """Return the centre."""
+        """Return the center."""
         return self.x + self.width / 2, self.y + self.height / 2
 
 
 @dataclass
 class Drawing:
-    """Elements in the order in which they are painted."""
+    """Elements in painting order."""
 
     title: str
     description: str
@@ -110,7 +110,7 @@ class Drawing:
         bold: bool = False,
         anchor: str = "start",
     ) -> None:
-        """Write one line; ``y`` is its base line."""
+        """Write one line; ``y`` is its baseline."""
         weight = ' font-weight="700"' if bold else ""
         self.elements.append(
             f'<text class="d-{style}" x="{_n(x)}" y="{_n(y)}" font-size="{_n(size)}"'
@@ -118,7 +118,7 @@ class Drawing:
         )
 
     def icon(self, name: str, x: float, y: float, size: float, *, plate: bool = False) -> None:
-        """Draw an icon; those that are mere outlines need a plate to be seen on dark ground."""
+        """Draw an icon; outlines need a plate to be visible on a dark background."""
         if plate:
             self.box(Box(x - 3, y - 3, size + 6, size + 6), "plate", 5)
         self.icons[name] = None
@@ -143,13 +143,13 @@ class Drawing:
             self.elements.append(f'<path class="d-{style}-head" d="{_head(path[-2], path[-1])}"/>')
 
     def to_svg(self, width: float, height: float, theme: Theme) -> str:
-        """Return the document on its own, in a theme."""
+        """Return a standalone document in a theme."""
         ground = f'<rect class="d-page" width="{_n(width)}" height="{_n(height)}" rx="8"/>'
         head = [f"<style>{style(theme)}</style>", f"<defs>{symbols(self.icons)}</defs>", ground]
         return self._document(width, height, [*head, *self.elements])
 
     def inside_a_page(self, width: float, height: float) -> str:
-        """Return it for a page that has ``style`` and ``symbols`` itself, once for all drawings."""
+        """Return the drawing for a page that has ``style`` and ``symbols`` for all drawings."""
         return self._document(width, height, self.elements)
 
     def _document(self, width: float, height: float, elements: list[str]) -> str:
@@ -166,18 +166,18 @@ class Drawing:
 
 
 def symbols(names: Iterable[str]) -> str:
-    """Return the icons that drawings refer to."""
+    """Return the icons that the drawings use."""
     return "".join(_symbol(name) for name in sorted(names))
 
 
 def width_of(text: str, size: float = NORMAL, *, bold: bool = False) -> float:
-    """Return about how wide a text is, a little too much rather than too little."""
+    """Return the approximate width of a text, rather too wide than too narrow."""
     units = sum(_WIDTHS.get(letter, _WIDE_LETTER if letter.isupper() else 0.56) for letter in text)
     return units * size * (1.06 if bold else 1.0)
 
 
 def wrapped(text: str, width: float, size: float = NORMAL, *, bold: bool = False) -> list[str]:
-    """Return the text in lines that are no wider than ``width``, unless a word is."""
+    """Return the text in lines no wider than ``width``, unless a single word is wider."""
     lines: list[str] = []
     for word in text.split():
         if lines and width_of(f"{lines[-1]} {word}", size, bold=bold) <= width:
@@ -197,13 +197,13 @@ _WIDTHS: Final = {
 
 
 def _n(value: float) -> str:
-    """Return a number as short as it can be, with a tenth of a pixel."""
+    """Return a number in its shortest form, to a tenth of a pixel."""
     return f"{value:.1f}".removesuffix(".0")
 
 
 @cache
 def _symbol(name: str) -> str:
-    """Return an icon as a symbol, its drawing unaltered."""
+    """Return an icon as a symbol, with its drawing unchanged."""
     text = (ICONS / f"{name}.svg").read_text(encoding="utf-8").strip()
     start, _, rest = text.partition(">")
     view = start.partition('viewBox="')[2].partition('"')[0]
@@ -241,7 +241,7 @@ _HEAD: Final = 8.0
 
 
 def _rounded(points: list[tuple[float, float]], *, shorten: bool) -> str:
-    """Return a path along the points whose corners are quarter curves."""
+    """Return a path along the points, with rounded corners."""
     last = _towards(points[-1], points[-2], _HEAD - 2) if shorten else points[-1]
     parts = [f"M{_n(points[0][0])} {_n(points[0][1])}"]
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):
@@ -264,7 +264,7 @@ def _head(before: tuple[float, float], tip: tuple[float, float]) -> str:
 def _towards(
     start: tuple[float, float], end: tuple[float, float], distance: float
 ) -> tuple[float, float]:
-    """Return the point at most half way from ``start`` to ``end``, at that distance."""
+    """Return the point at this distance from ``start`` towards ``end``, at most halfway."""
     across, down = end[0] - start[0], end[1] - start[1]
     length = (across**2 + down**2) ** 0.5
     share = min(distance / length, 0.5) if length else 0

@@ -96,8 +96,8 @@ def test_an_entry_is_read_whole(tmp_path: Path) -> None:
         (ENTRY.replace('["storage.LogBucket"]', "[]"), "resources empty"),
         (ENTRY.replace("rules =", "rule ="), "rule, rules missing or unknown"),
         (ENTRY + 'until = "2027"', "until missing or unknown"),
-        (ENTRY.replace("checkov:", "chekov:"), "chekov:CKV_1 must begin with one of"),
-        (ENTRY + ENTRY, "is in The log bucket already"),
+        (ENTRY.replace("checkov:", "chekov:"), "'chekov:CKV_1' must begin with one of"),
+        (ENTRY + ENTRY, "is already in 'The log bucket"),
     ],
 )
 def test_a_faulty_entry_is_refused_by_name(tmp_path: Path, text: str, fault: str) -> None:

@@ -23,7 +23,7 @@ def test_every_part_is_on_the_page_once() -> None:
 
 
 def test_an_unknown_part_is_named() -> None:
-    with pytest.raises(page.PageError, match="weather is no part"):
+    with pytest.raises(page.PageError, match="unknown part 'weather'"):
         page.page("<!-- begin weather -->\n<!-- end weather -->\n")
 
 

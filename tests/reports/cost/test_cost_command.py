@@ -75,7 +75,7 @@ def test_assumptions_are_shown_with_their_reasons(capsys: pytest.CaptureFixture[
     ("arguments", "said"),
     [
         (["--region", "mars-1"], "--region: no prices for 'mars-1', only for ap-northeast-1"),
-        (["--region", "us-gov-east-1"], "'us-gov-east-1': the templates can be deployed in af-"),
+        (["--region", "us-gov-east-1"], "'us-gov-east-1': must be one of af-"),
         (["--set", "Rows=1"], "--set Rows: got '1': must be a whole number from 100"),
         (["--set", "Rows"], "got 'Rows': NAME=VALUE is needed"),
         (["--set", "Colour=red"], "Colour: unknown parameter; known are "),
@@ -184,7 +184,7 @@ def test_without_credentials_it_says_how_to_go_on(
 
     errors = capsys.readouterr().err
     assert "credentials" in errors
-    assert "without --live, the prices that ship are used" in errors
+    assert "without --live, the shipped prices are used" in errors
     assert errors.count("\n") == 1
 
 

@@ -153,8 +153,8 @@ def test_people_and_a_home_file_system_are_counted() -> None:
 def test_alerts_by_email_are_counted_only_with_an_address() -> None:
     address = {"AlertEmail": "a@example.org"}
 
-    assert meter(estimated(choices(address)), "Alerts by e-mail").meter == "sns_email_100k"
-    assert "Alerts by e-mail" not in {one.meter.what for one in estimated(choices()).lines}
+    assert meter(estimated(choices(address)), "Alerts by email").meter == "sns_email_100k"
+    assert "Alerts by email" not in {one.meter.what for one in estimated(choices()).lines}
 
 
 def test_a_run_is_its_definitions_jobs_on_the_deployments_instances() -> None:

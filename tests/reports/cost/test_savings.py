@@ -72,7 +72,7 @@ def test_settings_of_the_users_own_are_shown_beside_the_profiles() -> None:
 
     options = savings(Choices(settings, {}, usage()), PRICES)
 
-    assert [one.profile for one in options if one.is_present] == ["own (3)"]
+    assert [one.profile for one in options if one.is_present] == ["custom (3)"]
     assert len(options) == 13
 
 

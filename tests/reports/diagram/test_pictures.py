@@ -189,7 +189,7 @@ def test_an_organisations_own_key_is_said_to_be_one() -> None:
     key = "arn:aws:kms:eu-west-1:111122223333:key/1234"
     settings = Settings.model_validate({"security": {"key": key}})
 
-    assert "of the organisation's own" in picture_of(resolve(settings))
+    assert "owned by your organization" in picture_of(resolve(settings))
 
 
 def test_whoever_reaches_the_endpoints_does_so_by_a_rule_of_the_templates() -> None:
@@ -283,7 +283,7 @@ def test_every_icon_is_a_small_drawing_without_names_that_could_clash() -> None:
     [
         ("RunFailedRule", "Run failed rule"),
         ("VpcBaseline", "VPC baseline"),
-        ("AlertEmailSubscription", "Alert e-mail subscription"),
+        ("AlertEmailSubscription", "Alert email subscription"),
         ("Subnet1", "Subnet 1"),
         ("S3Endpoint", "S3 endpoint"),
         ("EcrDkrEndpoint", "ECR Docker endpoint"),

@@ -3,8 +3,8 @@
     .venv-audit/bin/python checks.py TEMPLATE...
 
 Prints ``{"rules": {"checkov": number}, "findings": [{"template", "set", "rule", "resource",
-"message"}]}``: ``template`` counts from 0, ``resource`` is a logical id. Its own command would load
-every framework that it knows, and does the same.
+"message"}]}``: ``template`` counts from 0, ``resource`` is a logical id. checkov's own command
+does the same, but loads every framework that it knows.
 """
 
 from __future__ import annotations

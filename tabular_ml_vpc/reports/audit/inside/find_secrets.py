@@ -1,9 +1,9 @@
-"""Looks for secrets in files, with the plugins of detect-secrets, in the checkers' environment.
+"""Searches files for secrets with the plugins of detect-secrets, in the checkers' environment.
 
     .venv-audit/bin/python find_secrets.py FILE...
 
-Prints ``[{"file", "line", "kind"}]``. Words that only look like assignments of passwords are not
-looked for: they are in any code that speaks of secrets.
+Prints ``[{"file", "line", "kind"}]``. It skips the keyword plugin, which reports any assignment to
+a name such as ``password``: code about secrets is full of those.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ENTROPY = (
 
 
 def main(files: Sequence[str]) -> None:
-    """Scan the files and print what looks like a secret."""
+    """Scan the files and print possible secrets."""
     plugins = [*({"name": name} for name in PLUGINS), *ENTROPY]
     with transient_settings({"plugins_used": plugins}):
         found = [

@@ -1,11 +1,11 @@
-"""Runs AWS's cloudformation-validate over one template, in the environment of the checkers.
+"""Runs AWS's cloudformation-validate over templates, in the environment of the checkers.
 
     .venv-audit/bin/python guard.py CONTROL_TOWER_FOLDER TEMPLATE...
 
 Prints ``{"rules": {set: number}, "findings": [{"template", "set", "rule", "resource",
-"message"}]}``: ``template`` counts from 0, the sets
-are ``linter`` (its own rules, from warnings on), ``control-tower`` and ``foundational-security``
-(both in cfn-guard's language). ``resource`` is a logical id, or empty for the template.
+"message"}]}``: ``template`` counts from 0. The sets are ``linter`` (its own rules, warnings and
+above), ``control-tower`` and ``foundational-security`` (both in the cfn-guard language).
+``resource`` is a logical id, or empty for the whole template.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def main(control_tower: Path, templates: Sequence[str]) -> None:
 
 
 def _security_rules() -> ExternalRuleSource:
-    """Return the rule file that AWS's server for coding assistants carries as data."""
+    """Return the rule file that is included in AWS's server for coding assistants."""
     paths = [path for path in files(SECURITY_PACKAGE) or () if path.suffix == ".guard"]
     return _source("foundational-security", Path(str(paths[0].locate())))
 
@@ -81,7 +81,7 @@ def _found(name: str, engine: CompositeEngine, template: str) -> list[dict[str, 
 
 
 def _identifier(finding: Diagnostic) -> str:
-    """Return the rule's public name; Control Tower's rules are named by their files."""
+    """Return the rule's public name; Control Tower's rules are named after their files."""
     source = str(finding.category).partition("guard:")[2].replace("_", ".")
     return source if source.startswith("CT.") else str(finding.rule_id)
 

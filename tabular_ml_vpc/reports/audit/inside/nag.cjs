@@ -2,9 +2,9 @@
 //
 //   NODE_PATH=.venv-node/node_modules .venv-node/node nag.cjs TEMPLATE...
 //
-// Prints {rules: {pack: number}, findings: [{template, set, rule, resource, message}]}: a template is
-// its place in the list, a set is a pack, a resource is a logical id. A rule that finds several things in one resource tells them
-// apart in brackets; they are left out, a resource is exempt or not.
+// Prints {rules: {pack: number}, findings: [{template, set, rule, resource, message}]}: `template` is
+// the position in the list, `set` is a pack, `resource` is a logical id. A rule with several findings in
+// one resource distinguishes them in brackets; these are dropped, because exemptions name resources.
 'use strict';
 
 const { App, Stack } = require('aws-cdk-lib');
@@ -35,7 +35,7 @@ function main(templates) {
   process.stdout.write(JSON.stringify({ rules, findings }));
 }
 
-// A pack keeps no list of its rules; it applies all of them to every resource.
+// A pack has no list of its rules; it applies all of them to every resource.
 function countRules(checks) {
   const applied = new Set();
   const apply = checks.applyRule;

@@ -2,8 +2,8 @@
 
     .venv-audit/bin/python sbom.py < INVENTORY
 
-``INVENTORY`` is what ``audit.supply.inventory`` returns. Prints CycloneDX 1.6 JSON
-without a date, and with a serial number made from the content: the same bytes for the same content.
+``INVENTORY`` is the result of ``audit.supply.inventory``. Prints CycloneDX 1.6 JSON without a date,
+and with a serial number derived from the content: the same content gives the same bytes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LICENCE = LicenseFactory()
 
 
 def main(inventory: Mapping[str, Any]) -> None:
-    """Print the bill of materials, if it keeps to the schema."""
+    """Print the bill of materials, if it conforms to the schema."""
     content = json.dumps(inventory, sort_keys=True)
     bom = Bom(serial_number=uuid.uuid5(NAMESPACE, content))
     root = Component(
@@ -56,7 +56,7 @@ def main(inventory: Mapping[str, Any]) -> None:
     written["metadata"].pop("timestamp")
     text = json.dumps(written, indent=2, sort_keys=True)
     if fault := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
-        sys.exit(f"Error: this is no CycloneDX: {fault}")
+        sys.exit(f"Error: not valid CycloneDX: {fault}")
     print(text)
 
 
@@ -85,7 +85,7 @@ def _library(each: Mapping[str, str]) -> Component:
 
 
 def _requirements(required: list[Mapping[str, Any]]) -> Iterator[Component]:
-    """Yield what builds and tests; none of it is shipped."""
+    """Yield what is used to build and test; none of it is shipped."""
     for each in required:
         name, version = each["name"], each["version"]
         yield Component(
