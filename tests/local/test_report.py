@@ -274,10 +274,10 @@ def test_the_reader_sees_what_each_column_was_taken_for(tmp_path: Path) -> None:
     text = render(finished(tmp_path, []))
     assert "<td>number<br><small>decimal comma</small></td>" in text
     assert "<td>date<br><small>%d.%m.%Y</small></td>" in text
-    assert "12.0%<br><small>&#x27;?&#x27; 9\N{MULTIPLICATION SIGN}</small>" in text
+    assert "12.0%<br><small>&#39;?&#39; 9\N{MULTIPLICATION SIGN}</small>" in text
     assert "<b>5 odd</b>, taken as missing: " in text
-    assert "&#x27;n.v.&#x27; 1\N{MULTIPLICATION SIGN}, 2 more" in text
-    assert "count as values: &#x27;NA&#x27; 3\N{MULTIPLICATION SIGN}" in text
+    assert "&#39;n.v.&#39; 1\N{MULTIPLICATION SIGN}, 2 more" in text
+    assert "count as values: &#39;NA&#39; 3\N{MULTIPLICATION SIGN}" in text
 
 
 def test_columns_that_are_not_trained_on_are_named_with_the_reason(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +14,11 @@ from tabular_ml_vpc.local.jobs import plain_reason
 from tabular_ml_vpc.local.record import Status, StepRecord
 from tabular_ml_vpc.local.runs import Run
 from tabular_ml_vpc.local.sandbox import tail
-from tabular_ml_vpc.reports.run_report import charts, data, markup, regression
+from tabular_ml_vpc.reports import html
+from tabular_ml_vpc.reports.run_report import cards, charts, data, regression
+from tabular_ml_vpc.reports.run_report.cards import Card, Table
 
-_STYLE: Final = Path(__file__).with_name("style.css")
+_HERE: Final = Path(__file__).parent
 _FIGURES: Final = (
     ("r2", "R²"),
     ("rmse", "RMSE"),
@@ -38,80 +40,89 @@ _LEAST, _MOST = 0.01, 100.0
 _CALIBRATION: Final = ("predicted", "observed")
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What became of the run, with the numbers that decided."""
+
+    kind: str
+    mark: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A metric, and what an answer that is always the same would reach."""
+
+    title: str
+    value: str
+    note: str = ""
+    gated: bool = False
+
+
 def render(run: Run) -> str:
     """The whole page as HTML text. What a run did not get to is left out."""
-    sections = [
-        _head(run),
-        _verdict(run),
-        _failure(run),
-        data.alerts(run),
-        _figures(run),
-        markup.section("How well it predicts", _quality(run)),
-        markup.section("What was trained", _training(run)),
-        markup.section("How fast it answers", _latency(run)),
-        markup.section("The data", data.cards(run)),
-        markup.section("The run", _steps(run)),
-        _foot(run),
-    ]
-    title = f"Run {run.execution.id}"
-    style = _STYLE.read_text(encoding="utf-8")
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{style}</style></head>\n<body><main>"
-        f"{chr(10).join(part for part in sections if part)}</main></body></html>\n"
+    view = run.table
+    return html.render(
+        _HERE / "page.html.j2",
+        {
+            "distinct": data.distinct,
+            "number": cards.number,
+            "percent": "{:.1%}".format,
+            "remarks": data.remarks,
+            "time": cards.time,
+            "values": data.values,
+        },
+        run=run,
+        style=(_HERE / "style.css").read_text(encoding="utf-8"),
+        verdict=_verdict(run),
+        log=_log(run),
+        view=view,
+        leakage=charts.bars(data.leakage(view)),
+        figures=list(_figures(run)),
+        sections={
+            "How well it predicts": list(_quality(run)),
+            "What was trained": list(_training(run)),
+            "How fast it answers": list(_latency(run)),
+            "The data": list(data.cards(run)),
+            "The run": list(_steps(run)),
+        },
+        isolation="without network"
+        if run.service.place.runtime.abilities.network
+        else "with this machine's network",
     )
 
 
 # --- Top -------------------------------------------------------------------------------------
 
 
-def _head(run: Run) -> str:
-    label = run.execution.parameters["LabelColumn"]
-    data = run.data_name
-    started = run.execution.started.strftime("%Y-%m-%d %H:%M UTC")
-    return (
-        f"<header><h1>Predicting <em>{escape(str(label))}</em></h1>"
-        f'<p class="meta"><span>{escape(data)}</span> · <span>run {run.execution.id}</span> · '
-        f"<span>{started}</span> · <span>{run.execution.seconds:.0f} s on this machine</span></p>"
-        "</header>"
-    )
-
-
-def _verdict(run: Run) -> str:
+def _verdict(run: Run) -> Verdict:
     """Passed, refused or failed, with the numbers that decided."""
     execution = run.execution
     if execution.refused:
-        return _banner("refused", "!", "Refused by the gate", _decision(run))
+        return Verdict("refused", "!", "Refused by the gate", _decision(run))
     if run.succeeded:
         return _passed(run)
     failed = _failed_step(run)
     name = failed.name if failed else "The run"
     reason = plain_reason(failed.failure_reason) if failed else str(execution.status)
-    return _banner("failed", "\N{MULTIPLICATION SIGN}", f"{name} failed", reason)
+    return Verdict("failed", "\N{MULTIPLICATION SIGN}", f"{name} failed", reason)
 
 
-def _passed(run: Run) -> str:
+def _passed(run: Run) -> Verdict:
     decision = _decision(run)
     if run.deployed:
         text = f"{decision} The endpoint answered over HTTP."
-        return _banner("passed", "✓", "Passed the gate, deployed", text)
+        return Verdict("passed", "✓", "Passed the gate, deployed", text)
     status = run.execution.parameters["ApprovalStatus"]
-    return _banner("passed", "✓", f"Passed the gate, registered as {status}", decision)
-
-
-def _banner(kind: str, mark: str, title: str, text: str) -> str:
-    return (
-        f'<div class="verdict {kind}" role="status"><i class="mark" aria-hidden="true">{mark}</i>'
-        f"<div><b>{escape(title)}</b><br><span>{escape(text)}</span></div></div>"
-    )
+    return Verdict("passed", "✓", f"Passed the gate, registered as {status}", decision)
 
 
 def _decision(run: Run) -> str:
     words = {True: "reaches", False: "is below"}
     return " ".join(
-        f"{gate.name} {markup.short(gate.left)} {words[gate.outcome]} "
-        f"the threshold {markup.short(gate.right)}."
+        f"{gate.name} {cards.short(gate.left)} {words[gate.outcome]} "
+        f"the threshold {cards.short(gate.right)}."
         for gate in run.execution.compared_by(QUALITY_GATE)
     )
 
@@ -121,53 +132,38 @@ def _failed_step(run: Run) -> StepRecord | None:
     return next((step for step in steps if step.status is Status.FAILED), None)
 
 
-def _failure(run: Run) -> str:
-    """The end of the log of a step that failed."""
+def _log(run: Run) -> dict[str, object]:
+    """The end of the log of a step that failed, if one did."""
     failed = _failed_step(run)
     if failed is None or failed.log is None or run.execution.refused:
-        return ""
-    lines = "\n".join(tail(failed.log, _LOG_LINES))
-    title = f'<p class="soft">The end of its log, {escape(str(failed.log))}:</p>'
-    return f"{title}<pre>{escape(lines)}</pre>"
+        return {}
+    return {"path": failed.log, "end": "\n".join(tail(failed.log, _LOG_LINES))}
 
 
-def _figures(run: Run) -> str:
-    """The metrics, each beside what an answer that is always the same would reach."""
+def _figures(run: Run) -> Iterator[Figure]:
     evaluation = run.evaluation
     found, baseline = evaluation.get("metrics", {}), evaluation.get("baseline", {})
     gate = plain_name(evaluation.get("gate", {}).get("metric", ""))
-    cards = [
-        _figure(title, found[name], _note(evaluation, name, baseline.get(name)), name == gate)
-        for name, title in _FIGURES
-        if name in found
-    ]
+    for name, title in _FIGURES:
+        if name in found:
+            always = baseline.get(name)
+            note = "" if always is None else f"{baseline_of(evaluation, name)} {_metric(always)}"
+            yield Figure(title, _metric(found[name]), note, name == gate)
     if run.smoke:
-        p50 = f"{run.smoke.latencies[0].p50_ms:.1f} ms"
-        cards.append(f'<div class="figure"><b>{p50}</b><span>one prediction, p50</span></div>')
-    return f'<div class="figures">{"".join(cards)}</div>' if cards else ""
-
-
-def _figure(title: str, value: float, note: str, gated: bool) -> str:
-    kind, suffix = ("figure gate", " · gate") if gated else ("figure", "")
-    return f'<div class="{kind}"><b>{_metric(value)}</b><span>{title}{suffix}</span>{note}</div>'
-
-
-def _note(evaluation: Json, name: str, value: float | None) -> str:
-    always = baseline_of(evaluation, name)
-    return "" if value is None else f"<span>{always} {_metric(value)}</span>"
+        yield Figure("one prediction, p50", f"{run.smoke.latencies[0].p50_ms:.1f} ms")
 
 
 def _metric(value: float) -> str:
     """Three digits after the point for shares; errors have the label's unit and any size."""
     if value and abs(value) < _LEAST:
         return f"{value:.2g}"
-    return f"{value:.3f}" if abs(value) < _MOST else markup.short(value)
+    return f"{value:.3f}" if abs(value) < _MOST else cards.short(value)
 
 
 # --- Quality ---------------------------------------------------------------------------------
 
 
-def _quality(run: Run) -> Iterator[str]:
+def _quality(run: Run) -> Iterator[Card]:
     curves = run.json_output(EVALUATION, "curves.json")
     yield from regression.cards(curves)
     found = curves.get("curves", [])
@@ -178,15 +174,17 @@ def _quality(run: Run) -> Iterator[str]:
     matrix = run.evaluation.get("confusion_matrix", [])
     if matrix:
         rows = run.evaluation["rows"]
-        yield markup.card(
-            "Confusion matrix",
-            f"{rows:,} rows of test data; shares of the actual class",
-            _confusion(run.evaluation["classes"], matrix),
-            wide=_characters(run.evaluation["classes"]) > _ROOMY_CHARACTERS,
-        )
+        classes = run.evaluation["classes"]
+        note = f"{rows:,} rows of test data; shares of the actual class"
+        wide = _characters(classes) > _ROOMY_CHARACTERS
+        if len(classes) > _MOST_CLASSES:
+            text = f"{len(classes)} classes: too many to draw."
+            yield Card("Confusion matrix", note, "text", text, wide)
+        else:
+            yield Card("Confusion matrix", note, "chart", charts.confusion(classes, matrix), wide)
 
 
-def _roc(curves: Sequence[Json]) -> str:
+def _roc(curves: Sequence[Json]) -> Card:
     series = [
         charts.Series(
             f"{item['class']} ({item['roc_auc']:.3f})",
@@ -196,10 +194,10 @@ def _roc(curves: Sequence[Json]) -> str:
     ]
     axes = charts.Axes("False positive rate", "True positive rate")
     chart = charts.lines("ROC curve", axes, series, [(0, 0), (1, 1)])
-    return markup.card("ROC curve", _areas("Area", curves, "roc_auc"), chart)
+    return Card("ROC curve", _areas("Area", curves, "roc_auc"), "chart", chart)
 
 
-def _precision_recall(curves: Sequence[Json], evaluation: Json) -> str:
+def _precision_recall(curves: Sequence[Json], evaluation: Json) -> Card:
     series = [
         charts.Series(
             f"{item['class']} ({item['average_precision']:.3f})",
@@ -212,7 +210,7 @@ def _precision_recall(curves: Sequence[Json], evaluation: Json) -> str:
     axes = charts.Axes("Recall", "Precision")
     chart = charts.lines("Precision and recall", axes, series, reference)
     note = _areas("Average precision", curves, "average_precision")
-    return markup.card("Precision and recall", note, chart)
+    return Card("Precision and recall", note, "chart", chart)
 
 
 def _share(curves: Sequence[Json], evaluation: Json) -> float | None:
@@ -223,7 +221,7 @@ def _share(curves: Sequence[Json], evaluation: Json) -> float | None:
     return float(sum(evaluation["confusion_matrix"][place]) / evaluation["rows"])
 
 
-def _calibration(curves: Sequence[Json]) -> str:
+def _calibration(curves: Sequence[Json]) -> Card:
     """Predicted against observed, all classes together: of many, each alone has too few rows."""
     bins: dict[int, list[Json]] = {}
     for item in (part for curve in curves for part in curve["calibration"]):
@@ -237,7 +235,7 @@ def _calibration(curves: Sequence[Json]) -> str:
     series = [charts.Series("calibration", points, rows)]
     chart = charts.lines("Calibration", axes, series, [(0, 0), (1, 1)])
     note = "On the dashed line, 30 % means 3 times in 10; larger dots stand for more rows"
-    return markup.card("Calibration", note, chart)
+    return Card("Calibration", note, "chart", chart)
 
 
 def _areas(title: str, curves: Sequence[Json], name: str) -> str:
@@ -247,12 +245,6 @@ def _areas(title: str, curves: Sequence[Json], name: str) -> str:
     if len(curves) > _MOST_SERIES:
         which = f"Each of the {_MOST_SERIES} most frequent classes"
     return f"{which} against all others; {title.lower()} in brackets"
-
-
-def _confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
-    if len(classes) > _MOST_CLASSES:
-        return f"<p>{len(classes)} classes: too many to draw.</p>"
-    return charts.confusion(classes, matrix)
 
 
 def _characters(classes: Sequence[str]) -> int:
@@ -270,33 +262,18 @@ def _pairs(curve: Json, x: str, y: str) -> list[charts.Point]:
 # --- Training --------------------------------------------------------------------------------
 
 
-def _training(run: Run) -> Iterator[str]:
+def _training(run: Run) -> Iterator[Card]:
     found = run.json_output(EVALUATION, "training.json")
     if found.get("leaderboard"):
         rows = found["leaderboard"]
         metric = rows[0]["metric"]
         note = f"Validation score: {metric}, more is better; the best one serves"
-        yield markup.card("Leaderboard", note, _leaderboard(rows), wide=True)
+        yield Card("Leaderboard", note, "leaderboard", rows, wide=True)
     if found.get("feature_importance"):
         yield _importance(found["feature_importance"])
 
 
-def _leaderboard(rows: Sequence[Json]) -> str:
-    body = []
-    for row in rows:
-        best = ' class="best"' if row["best"] else ""
-        tag = ' <span class="tag">serves</span>' if row["best"] else ""
-        cells = (
-            markup.number(row["score_val"], 4),
-            markup.time(row["fit_time"]),
-            markup.time(row["pred_time_val"]),
-        )
-        numbers = "".join(f'<td class="number">{cell}</td>' for cell in cells)
-        body.append(f"<tr{best}><td>{escape(row['model'])}{tag}</td>{numbers}</tr>")
-    return markup.table(("Model", "*Validation score", "*Fit", "*Predict"), body)
-
-
-def _importance(rows: Sequence[Json]) -> str:
+def _importance(rows: Sequence[Json]) -> Card:
     shown = [row for row in rows if row["importance"] is not None][:_MOST_BARS]
     bars = [
         (row["column"], row["importance"], _spread(row["importance"], row["stddev"] or 0.0))
@@ -305,7 +282,7 @@ def _importance(rows: Sequence[Json]) -> str:
     more = len(rows) - len(shown)
     note = "How much the validation score loses when a column is shuffled"
     note += f"; {more} columns more are not shown" if more > 0 else ""
-    return markup.card("Feature importance", note, charts.bars(bars), wide=True)
+    return Card("Feature importance", note, "chart", charts.bars(bars), wide=True)
 
 
 def _spread(value: float, deviation: float) -> str:
@@ -317,32 +294,28 @@ def _spread(value: float, deviation: float) -> str:
 # --- Latency ---------------------------------------------------------------------------------
 
 
-def _latency(run: Run) -> Iterator[str]:
+def _latency(run: Run) -> Iterator[Card]:
     if run.smoke is None:
         return
     single = run.smoke.latencies[0]
     marks = [("p50", single.p50_ms), ("p95", single.p95_ms)]
     chart = charts.histogram("Latency of one row", "Milliseconds", single.all_ms, marks)
     note = f"{single.requests} requests of one row, one after the other, through the serving stack"
-    yield markup.card("Latency over HTTP", note, chart)
+    yield Card("Latency over HTTP", note, "chart", chart)
     rows = []
     for item in run.smoke.latencies:
         times = (item.p50_ms, item.p95_ms, item.slowest_ms)
         cells = [f"{item.rows:,}", f"{item.requests:,}", *(f"{time:,.1f}" for time in times)]
-        rows.append(markup.row(cells))
-    table = markup.table(("*Rows", "*Requests", "*p50 ms", "*p95 ms", "*slowest ms"), rows)
-    example = (
-        f"<h3>One row sent</h3><pre>{escape(run.smoke.sent)}</pre>"
-        f"<h3>The answer</h3><pre>{escape(run.smoke.answered)}</pre>"
-    )
+        rows.append(cells)
+    heads = ("*Rows", "*Requests", "*p50 ms", "*p95 ms", "*slowest ms")
     first = f"The first request, which loads the model, took {run.smoke.first_ms / 1000:.1f} s"
-    yield markup.card("Requests", first, table + example)
+    yield Card("Requests", first, "requests", (Table(heads, rows, numbers=True), run.smoke))
 
 
 # --- The run ---------------------------------------------------------------------------------
 
 
-def _steps(run: Run) -> Iterator[str]:
+def _steps(run: Run) -> Iterator[Card]:
     steps = [*run.execution.steps, *([run.invocation] if run.invocation else [])]
     began = run.execution.started
     total = max(((step.ended or began) - began).total_seconds() for step in steps) or 1.0
@@ -351,11 +324,10 @@ def _steps(run: Run) -> Iterator[str]:
         start = (step.started - began).total_seconds()
         rows.append((step.name, start, step.seconds, _step_text(step), _kind(run, step)))
     note = f"{total:.1f} s in all, one after the other; for jobs, the memory of the largest process"
-    yield markup.card("Steps", note, charts.timeline(rows, total), wide=True)
-    values = run.execution.parameters.items()
-    body = [markup.row([name, str(value)], numbers=False) for name, value in values]
-    table = markup.table(("Name", "Value"), body)
-    yield markup.card("Parameters", "What the run was started with", table, wide=True)
+    yield Card("Steps", note, "chart", charts.timeline(rows, total), wide=True)
+    values = [(name, str(value)) for name, value in run.execution.parameters.items()]
+    table = Table(("Name", "Value"), values)
+    yield Card("Parameters", "What the run was started with", "table", table, wide=True)
 
 
 def _step_text(step: StepRecord) -> str:
@@ -367,12 +339,3 @@ def _kind(run: Run, step: StepRecord) -> str:
     if step.status is not Status.FAILED:
         return ""
     return "refused" if run.execution.refused else "failed"
-
-
-def _foot(run: Run) -> str:
-    able = run.service.place.runtime.abilities
-    isolated = "without network" if able.network else "with this machine's network"
-    return (
-        f"<footer>Jobs ran {isolated}, with the toolkits of AWS's images, from the compiled "
-        f"pipeline definition. Times are this machine's. Files: {escape(str(run.folder))}</footer>"
-    )

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from pipeline.types import Json
-from tabular_ml_vpc.reports.run_report import charts, markup
+from tabular_ml_vpc.reports.run_report import charts
+from tabular_ml_vpc.reports.run_report.cards import Card, Table, short
 
 _MOST_DOTS: Final = 1_500
 
 
-def cards(curves: Json) -> Iterator[str]:
+def cards(curves: Json) -> Iterator[Card]:
     """The charts; none for a classification."""
     if curves.get("predicted_vs_true"):
         yield _scatter(curves["predicted_vs_true"])
@@ -21,25 +22,25 @@ def cards(curves: Json) -> Iterator[str]:
         yield _by_quantile(curves["error_by_quantile"])
 
 
-def _scatter(pairs: Sequence[Sequence[float]]) -> str:
+def _scatter(pairs: Sequence[Sequence[float]]) -> Card:
     shown = [(pair[0], pair[1]) for pair in pairs[:: -(-len(pairs) // _MOST_DOTS)]]
     both = charts.spread([value for point in shown for value in point])
     axes = charts.Axes("True value", "Predicted value", both, both)
     ideal = [(both[0], both[0]), (both[1], both[1])]
     note = f"{len(shown):,} rows of test data; on the dashed line, predictions are exact"
     chart = charts.scatter("Predicted against true", axes, shown, ideal)
-    return markup.card("Predicted against true", note, chart)
+    return Card("Predicted against true", note, "chart", chart)
 
 
-def _residuals(bins: Sequence[Json]) -> str:
+def _residuals(bins: Sequence[Json]) -> Card:
     columns = [charts.TableColumn(item["from"], item["to"], item["rows"]) for item in bins]
     marks = [("exact", 0.0)] if columns[0].start <= 0 <= columns[-1].end else []
     chart = charts.columns("Residuals", ("Predicted minus true", "Rows"), columns, marks)
     note = "How far predictions are off, in the label's unit; those that are too high to the right"
-    return markup.card("Residuals", note, chart)
+    return Card("Residuals", note, "chart", chart)
 
 
-def _by_quantile(parts: Sequence[Json]) -> str:
+def _by_quantile(parts: Sequence[Json]) -> Card:
     groups = [
         charts.BarGroup(item["from"], item["to"], item["mae"], item["bias"], item["rows"])
         for item in parts
@@ -47,17 +48,13 @@ def _by_quantile(parts: Sequence[Json]) -> str:
     chart = charts.groups("Error by quantile", ("True value", "Error"), groups)
     note = f"The test data in {len(groups)} parts by true value: mean absolute error and bias"
     rows = [
-        markup.row(
-            [
-                f"{markup.short(float(item['from']))} to {markup.short(float(item['to']))}",
-                f"{item['rows']:,}",
-                markup.short(float(item["mae"])),
-                markup.short(float(item["bias"])),
-            ]
+        (
+            f"{short(float(item['from']))} to {short(float(item['to']))}",
+            f"{item['rows']:,}",
+            short(float(item["mae"])),
+            short(float(item["bias"])),
         )
         for item in parts
     ]
-    table = markup.table(("*True value", "*Rows", "*MAE", "*Bias"), rows)
-    return markup.card(
-        "Error by quantile", note, f'<div class="beside"><div>{chart}</div>{table}</div>', True
-    )
+    table = Table(("*True value", "*Rows", "*MAE", "*Bias"), rows, numbers=True)
+    return Card("Error by quantile", note, "chart_and_table", (chart, table), wide=True)
