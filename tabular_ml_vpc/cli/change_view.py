@@ -133,9 +133,6 @@ def _condition(condition: str) -> str:
     )
 
 
-number = counted
-
-
 def show(
     out: Console, changes: Sequence[Change], found: Sequence[RightsChange], title: str
 ) -> None:

@@ -19,6 +19,7 @@ from generator.settings import Mode
 from tabular_ml_vpc.cli import change_view, stack_view
 from tabular_ml_vpc.cli.console import print_json
 from tabular_ml_vpc.cli.questions import confirm
+from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations import (
     artifacts,
     deployment,
@@ -143,7 +144,7 @@ def _existing(
     if stack is None or stack.status == "DELETE_COMPLETE":
         return None, None
     node = stacks.tree(target, stack)
-    stacks.refuse_strangers(stack, node)
+    source.refuse_strangers(stack, node)
     problem = deployment.blocked(stack)
     if problem is None:
         return stack, node
@@ -306,7 +307,7 @@ def _ask_to_update(
     if lost:
         reasons.append(f"{', '.join(lost)} will be replaced or removed")
     if wider:
-        reasons.append(f"more is allowed than before ({change_view.number(wider, 'change')})")
+        reasons.append(f"more is allowed than before ({counted(wider, 'change')})")
     confirm(f"{' and '.join(reasons)}. Deploy?", options.yes)
 
 

@@ -13,16 +13,16 @@ from rich.text import Text
 
 from generator.errors import CommandError
 from tabular_ml_vpc.cli import stack_view
-from tabular_ml_vpc.cli.change_view import number
 from tabular_ml_vpc.cli.console import print_json
 from tabular_ml_vpc.cli.questions import confirm, confirm_by_name
-from tabular_ml_vpc.operations import artifacts, deployment, destruction, stacks
+from tabular_ml_vpc.figures import counted
+from tabular_ml_vpc.operations import artifacts, deployment, destruction, source, stacks
 from tabular_ml_vpc.operations.destruction import DeletionPlan
 from tabular_ml_vpc.operations.inventory import Leftover, PlannedDeletion, left_of
 from tabular_ml_vpc.operations.operation import Cause, StackOperation, first_cause
 from tabular_ml_vpc.operations.stacks import Stack, StackNode
 from tabular_ml_vpc.operations.target import Target
-from tabular_ml_vpc.operations.workload import Workload
+from tabular_ml_vpc.operations.workload import DOMAIN, Workload
 
 _TRIES: Final = 3
 _LISTED: Final = 12
@@ -53,7 +53,7 @@ def run(target: Target, options: DestroyOptions) -> int:
     if stack is None or stack.status == "DELETE_COMPLETE":
         return _nothing_to_do(target, out, options)
     node = stacks.tree(target, stack)
-    stacks.refuse_strangers(stack, node)
+    source.refuse_strangers(stack, node)
     _refuse_if_protected(target, stack)
     workload = Workload.of(target, node)
     fate = destruction.fate(target, node, workload)
@@ -100,7 +100,7 @@ def _announce(
         out.print(f"  made by the pipeline's runs: {_counted(made)}")
     running = workload.running()
     if running:
-        told = number(len(running), "running execution")
+        told = counted(len(running), "running execution")
         out.print(f"  {told} of the pipeline will be stopped", style="red")
     if workload.unseen:
         unseen = ", ".join(sorted(workload.unseen))
@@ -129,10 +129,10 @@ def _ask(target: Target, options: DestroyOptions, spaces: Sequence[str]) -> None
     named = ", ".join(spaces[:_LISTED])
     if options.yes:
         raise CommandError(
-            f"nothing was deleted: {number(len(spaces), 'space')} with people's files ({named}); "
+            f"nothing was deleted: {counted(len(spaces), 'space')} with people's files ({named}); "
             "--delete-spaces deletes them, too"
         )
-    confirm(f"{number(len(spaces), 'space')} with people's files ({named}). Delete, too?", False)
+    confirm(f"{counted(len(spaces), 'space')} with people's files ({named}). Delete, too?", False)
 
 
 def _delete(
@@ -214,8 +214,9 @@ def _look(
     """Look for everything that should be gone, and for what stays by intention."""
     unseen: list[PlannedDeletion] = []
     left = left_of(target, fate.goes, _reasons(cause), unseen)
-    if home and after.status == "DELETE_COMPLETE":
-        left.append(_home(target, home))
+    domain = fate.first(DOMAIN)
+    if home and domain and after.status == "DELETE_COMPLETE":
+        left.append(_home(target, domain.place, home))
     stays = left_of(target, fate.stays, lambda one: _kept(target, one), unseen)
     return _Remains(after.status, left, stays, unseen, cause)
 
@@ -256,9 +257,9 @@ def _reasons(cause: Cause | None) -> Callable[[PlannedDeletion], str]:
     return reason
 
 
-def _home(target: Target, file_system: str) -> Leftover:
+def _home(target: Target, place: str, file_system: str) -> Leftover:
     return Leftover(
-        "StudioStack/Domain",
+        place,
         "home file system",
         file_system,
         "it outlives the domain; its mount targets go first",

@@ -48,7 +48,7 @@ def run(target: Target, options: DiffOptions) -> int:
     exists = stack is not None and stack.status not in {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS"}
     node = stacks.tree(target, stack) if stack and exists else None
     if node is not None:
-        stacks.refuse_strangers(node.stack, node)
+        source.refuse_strangers(node.stack, node)
         _refuse_if_blocked(target, node)
     difference = _difference(target, options, node)
     return _tell(target, options, difference)

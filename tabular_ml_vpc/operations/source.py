@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from generator import emit, package
-from generator.errors import CommandError
+from generator.cfn.expressions import NESTED, nested_stacks
+from generator.errors import CommandError, UsageError
 from generator.files import DIST, REPOSITORY, TEMPLATES
 from generator.settings import Mode, Settings, read
+from generator.stacks.root import build
+from tabular_ml_vpc.operations.stacks import Stack, StackNode
 
 _DEPLOYER: Final = "templates/deployer-policy*.json"
 
@@ -60,3 +63,29 @@ def deployer_statements(source: Source) -> list[dict[str, Any]]:
         json.loads(text) for name, text in source.texts.items() if fnmatch(name, _DEPLOYER)
     ]
     return [statement for document in documents for statement in document["Statement"]]
+
+
+def refuse_strangers(stack: Stack, node: StackNode) -> None:
+    """Check that this project created the stack.
+
+    Raises:
+        UsageError: the stack is nested in another one, or was not created by this project.
+
+    """
+    if stack.parent:
+        raise UsageError(
+            f"--stack-name: {stack.name!r} is nested in {_name_of(stack.parent)}: give the name of "
+            "that stack"
+        )
+    ours = nested_stacks(emit.as_dict(build(Settings(), Mode.DEV)["root"]))
+    foreign = any(one.type != NESTED for one in node.resources)
+    known = any(one.logical_id in ours for one in node.resources)
+    if node.resources and (foreign or not known):
+        raise UsageError(
+            f"--stack-name: {stack.name!r} was not created from these templates (their root has "
+            f"{', '.join(ours)} and nothing else); nothing was changed"
+        )
+
+
+def _name_of(arn: str) -> str:
+    return arn.split("/")[1] if "/" in arn else arn

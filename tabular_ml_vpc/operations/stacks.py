@@ -11,12 +11,9 @@ from botocore.exceptions import ClientError
 
 from generator.cfn.expressions import NESTED
 from generator.cfn.yaml_text import from_yaml
-from generator.errors import CommandError, UsageError
+from generator.errors import CommandError
 from pipeline.types import JsonView
 from tabular_ml_vpc.operations.target import Target, code_of, message_of
-
-_OURS: Final = frozenset({"NetworkStack", "PipelineStack", "StorageStack", "StudioStack"})
-"""Nested stacks that identify a stack as one of ours (generator/stacks/root.py)."""
 
 UPDATABLE: Final = frozenset(
     {
@@ -159,30 +156,6 @@ def mode_of(target: Target, node: StackNode) -> str | None:
             if mode := body.get("Metadata", {}).get("Mode"):
                 return str(mode)
     return None
-
-
-def refuse_strangers(stack: Stack, node: StackNode) -> None:
-    """Check that this project created the stack.
-
-    Raises:
-        UsageError: the stack is nested in another one, or was not created by this project.
-
-    """
-    if stack.parent:
-        raise UsageError(
-            f"--stack-name: {stack.name!r} is nested in {_name_of(stack.parent)}: give the name of "
-            "that stack"
-        )
-    nested = {resource.logical_id for resource in node.resources if resource.type == NESTED}
-    if stack.status != "REVIEW_IN_PROGRESS" and not nested & _OURS and node.resources:
-        raise UsageError(
-            f"--stack-name: {stack.name!r} was not created from these templates (it has no "
-            f"{', '.join(sorted(_OURS))}); nothing was changed"
-        )
-
-
-def _name_of(arn: str) -> str:
-    return arn.split("/")[1] if "/" in arn else arn
 
 
 def _stack(found: JsonView) -> Stack:
