@@ -1,1 +1,1 @@
-"""Remove the apps and spaces that block the deletion of a Studio domain."""
+"""Delete the apps and spaces that block the deletion of a Studio domain."""

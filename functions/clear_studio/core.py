@@ -1,4 +1,4 @@
-"""Remove what people made in a Studio domain, and what blocks its deletion."""
+"""Delete what people created in a Studio domain and what blocks its deletion."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _NAMED = 3
 
 @dataclass(frozen=True)
 class Clearing:
-    """The clearing of one domain. It can stop at any point and be begun again.
+    """The clearing of one domain, which can be interrupted and repeated at any point.
 
-    ``own_profiles`` are the user profiles of the stack: CloudFormation deletes them itself.
+    ``own_profiles`` are the stack's user profiles, which CloudFormation itself deletes.
     """
 
     sagemaker: Any
@@ -35,35 +35,37 @@ class Clearing:
     deadline: Deadline
 
     def run(self, delete_spaces: bool) -> None:
-        """Delete the domain's apps, its spaces, and the profiles that the stack does not have.
+        """Delete the domain's apps, its spaces, and the profiles that are not the stack's.
 
-        A space's disk holds people's work: if there are spaces and they may not go
-        (``delete_spaces``), nothing is touched and ``ResourceError`` names them. It is raised too
-        if time runs out (an app can take 20 minutes).
+        A space's disk holds people's work. If there are spaces and ``delete_spaces`` is false,
+        nothing is deleted and ``ResourceError`` names them. It is also raised if time runs out (an
+        app can take 20 minutes).
         """
         spaces = self._spaces()
         if spaces and not delete_spaces:
             raise ResourceError(
-                f"Nothing was deleted: {_names(spaces)} in domain {self.domain_id} would lose "
-                "people's files. Delete them in Studio, or allow deletion of spaces by the stack's "
-                "parameter; then delete the stack again."
+                f"Nothing was deleted, because {_names(spaces)} in domain {self.domain_id} would "
+                "lose people's files. Delete them in Studio, or set the stack's parameter "
+                "DeleteSpaces to yes; then delete the stack again."
             )
         self._wait_until_none(lambda: self._delete_apps(self._apps()), "apps")
         self._wait_until_none(self._delete_spaces, "spaces")
         self._wait_until_none(self._delete_profiles, "user profiles")
 
     def release(self, profiles: frozenset[str]) -> None:
-        """Make profiles deletable that leave the stack: CloudFormation deletes them afterwards.
+        """Prepare profiles that leave the stack for deletion by CloudFormation.
 
-        It would leave behind, without a word, one that still has apps or spaces. Apps are deleted;
-        spaces are files of somebody: ``ResourceError`` names them, and the profiles stay.
+        CloudFormation would silently leave behind a profile that has apps or spaces. Apps are
+        deleted. Spaces hold people's files: ``ResourceError`` names them, and the profiles are
+        kept.
         """
         spaces = [space for space in self._spaces() if _owner(space) in profiles]
         if spaces:
             people = ", ".join(sorted({_owner(space) for space in spaces}))
             raise ResourceError(
-                f"User profiles cannot be removed while they have spaces, which would be orphaned "
-                f"with their files: {people} ({_names(spaces)}). Delete the spaces in Studio first."
+                f"User profiles with spaces cannot be removed, because the spaces and their files "
+                f"would be orphaned: {people} ({_names(spaces)}). Delete the spaces in Studio "
+                "first."
             )
         self._wait_until_none(
             lambda: self._delete_apps(
@@ -73,30 +75,30 @@ class Clearing:
         )
 
     def check_replaceable(self) -> None:
-        """Raise ``ResourceError`` if somebody works in the domain, which an update replaces."""
+        """Raise ``ResourceError`` if the domain, which an update replaces, is in use."""
         spaces, apps = self._spaces(), self._apps()
         if spaces or apps:
             what = _names(spaces) if spaces else f"app {apps[0]['AppName']}"
             raise ResourceError(
-                f"The update replaces domain {self.domain_id}, in which there is {what}: nothing "
-                "was changed. Delete spaces and apps in Studio first, or undo the change that "
-                "replaces the domain."
+                f"Nothing was changed, because the update replaces domain {self.domain_id}, which "
+                f"contains {what}. Delete its spaces and apps in Studio first, or undo the change "
+                "that replaces the domain."
             )
 
     def _wait_until_none(self, delete: Callable[[], int], what: str) -> None:
         self.deadline.wait(
             lambda: not delete(),
             _POLL_SECONDS,
-            f"Domain {self.domain_id} still has {what} that are being deleted; the time was up. "
-            "Repeat the operation to go on.",
+            f"Time ran out while {what} of domain {self.domain_id} were being deleted. Repeat the "
+            "operation to continue.",
         )
 
     def _apps(self) -> list[dict[str, Any]]:
-        """Return the apps that are left: deleted ones stay listed for a day, as ``Deleted``."""
+        """Return the remaining apps: deleted ones are listed for a day, as ``Deleted``."""
         return [app for app in self._list("list_apps", "Apps") if app["Status"] != "Deleted"]
 
     def _delete_apps(self, apps: list[dict[str, Any]]) -> int:
-        """Ask for deletion of apps; return how many there are."""
+        """Request the deletion of apps; return how many there are."""
         for app in apps:
             if app["Status"] not in _GOES:
                 owner = {k: app[k] for k in ("UserProfileName", "SpaceName") if app.get(k)}
@@ -104,7 +106,7 @@ class Clearing:
         return len(apps)
 
     def _delete_spaces(self) -> int:
-        """Ask for deletion of the spaces that are left; return how many there are."""
+        """Request the deletion of the remaining spaces; return how many there are."""
         spaces = self._spaces()
         for space in spaces:
             if space["Status"] not in _GOES:
@@ -112,13 +114,15 @@ class Clearing:
         return len(spaces)
 
     def _delete_profiles(self) -> int:
-        """Ask for deletion of the profiles that others made; return how many there are.
+        """Request the deletion of profiles that are not the stack's; return how many there are.
 
-        Somebody added them by hand, or they were left when a name was taken out of the settings:
-        they would keep the domain from being deleted.
+        Somebody added them by hand, or they remained when a name was removed from the settings.
+        They would block the domain's deletion.
         """
         profiles = self._list("list_user_profiles", "UserProfiles")
-        others = [one for one in profiles if one["UserProfileName"] not in self.own_profiles]
+        others = [
+            profile for profile in profiles if profile["UserProfileName"] not in self.own_profiles
+        ]
         for profile in others:
             if profile["Status"] not in _GOES:
                 self._delete("delete_user_profile", UserProfileName=profile["UserProfileName"])
@@ -131,7 +135,7 @@ class Clearing:
         return listed(self.sagemaker, operation, key, DomainIdEquals=self.domain_id)
 
     def _delete(self, operation: str, **names: str) -> None:
-        """Ask for one deletion; a thing that is gone or busy is seen again at the next look."""
+        """Request one deletion; a resource that is gone or busy is checked again later."""
         LOG.info("%s %s", operation, " ".join(names.values()))
         try:
             getattr(self.sagemaker, operation)(DomainId=self.domain_id, **names)

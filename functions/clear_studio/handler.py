@@ -1,18 +1,18 @@
-"""``Custom::ClearStudio``: a Studio domain that can be deleted though people worked in it.
+"""``Custom::ClearStudio``: a Studio domain that can be deleted after people have worked in it.
 
 Event: ``DomainId``, ``DeleteSpaces`` (``true`` or ``false``), ``UserProfiles`` (the stack's,
 comma-joined). Returns nothing.
 
-Create does nothing. Update, if profiles leave the stack, deletes their apps, and fails with the
-names if they have spaces; it fails too if the domain is replaced while somebody works in it. Delete
-of the stack deletes the domain's apps, if ``DeleteSpaces`` its spaces, and the profiles that others
-made, and waits until they are gone; if there are spaces that may not go, it fails and names them
-before anything is touched.
+Create does nothing. Update deletes the apps of profiles that leave the stack, and fails with the
+names of their spaces if they have any; it also fails if the domain is replaced while it is in use.
+Deleting the stack deletes the domain's apps, its spaces if ``DeleteSpaces``, and the profiles that
+are not the stack's, and waits until they are gone. If there are spaces that must be kept, it fails
+and names them before anything is deleted.
 
 Permissions:
 
 - ``sagemaker:ListApps``, ``sagemaker:ListSpaces``, ``sagemaker:ListUserProfiles`` on ``*`` (they
-  know no narrower resource)
+  support no narrower resource)
 - ``sagemaker:DeleteApp`` on ``app/<domain id>/*``, ``sagemaker:DeleteSpace`` on
   ``space/<domain id>/*``, ``sagemaker:DeleteUserProfile`` on ``user-profile/<domain id>/*``
 - ``cloudformation:DescribeStacks`` on the stack
@@ -27,7 +27,7 @@ from functions.shared.properties import from_event
 
 
 def handler(event: Event, context: LambdaContext) -> None:
-    """Answer one event of CloudFormation."""
+    """Handle one event from CloudFormation."""
     serve(event, context, _act)
 
 
@@ -41,7 +41,7 @@ def _act(request: Request) -> Attributes:
 
 
 def _update(request: Request, new: ClearStudioProperties) -> None:
-    """Prepare for what CloudFormation deletes after the update; versions before had no names."""
+    """Prepare what CloudFormation deletes after the update; old versions had no profile names."""
     names = {"UserProfiles": ",".join(new.user_profiles)}
     old = from_event(ClearStudioProperties, names | dict(request.old_properties))
     if old.domain_id != new.domain_id:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ClearStudioProperties:
-    """The domain to clear, and whether people's spaces (with their disks) may go too.
+    """The domain to clear, and whether to delete people's spaces (with their disks) too.
 
-    ``user_profiles`` are those of the stack; that they are a property makes a change of them an
-    update of the resource, which can refuse it.
+    ``user_profiles`` are those of the stack. Because they are a property, changing them updates the
+    resource, which can reject the change.
     """
 
     domain_id: str

@@ -1,1 +1,1 @@
-"""Empty a bucket when its stack goes, if the stack marked it so."""
+"""Empty a bucket before its stack is deleted, if the stack tagged it for that."""

@@ -1,4 +1,4 @@
-"""Empty a bucket for good, if its own tag says that this stack may."""
+"""Empty a bucket permanently, if its tag allows this stack to do so."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 PERMISSION_TAG: Final = "empty-on-delete"
-"""Tag of a bucket that may be emptied; its value is the id of the stack that may."""
+"""Tag of a bucket that may be emptied; its value is the id of the stack that may do so."""
 
 DENY_SID: Final = "NothingIsWrittenWhileTheBucketIsEmptied"
 
 _BATCH = 1000
 _NOT_XML = re.compile(r"[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that a request in XML cannot hold, or changes on the way: line ends are among them."""
+"""Characters that an XML request cannot contain or does not preserve, such as line breaks."""
 
 _TRIES = 6
 _PASSING = frozenset({"InternalError", "SlowDown", "ServiceUnavailable"})
@@ -33,15 +33,15 @@ _NO_BUCKET = frozenset({"NoSuchBucket", "404"})
 
 @dataclass
 class Emptying:
-    """The emptying of one bucket, for one stack. It can stop at any point and be begun again."""
+    """The emptying of one bucket, which can be interrupted and repeated at any point."""
 
     s3: Any
     bucket: str
     stack_id: str
     deadline: Deadline
     removed: int = 0
-    failed_looks: int = 0
-    """Looks in a row at which nothing could be removed."""
+    failed_pages: int = 0
+    """Consecutive pages from which nothing could be removed."""
 
     def check_exists(self) -> None:
         """Raise ``ResourceError`` if there is no such bucket."""
@@ -50,18 +50,24 @@ class Emptying:
         except ClientError as error:
             if error_code(error) not in _NO_BUCKET:
                 raise
-            raise ResourceError(f"Bucket {self.bucket} does not exist. Name another one.") from None
+            raise ResourceError(
+                f"Bucket {self.bucket} does not exist. Specify an existing bucket."
+            ) from None
 
     def run(self) -> int:
-        """Remove everything if the tag permits it; return how many things that were.
+        """Remove everything if the tag permits it; return how many items were removed.
 
-        New writes are denied first, to everybody: a log bucket would else fill while it is emptied
-        and go on receiving logs for hours ("Logging requests with server access logging").
-        Raises ``ResourceError`` if time runs out; what was removed stays removed.
+        New writes are denied to everybody first: otherwise a log bucket would receive logs while it
+        is emptied and for hours afterwards ("Logging requests with server access logging").
+        Raises ``ResourceError`` if time runs out; a repetition continues from there.
         """
         try:
             if not self._is_permitted():
-                LOG.info("%s has no tag %s of this stack: left alone", self.bucket, PERMISSION_TAG)
+                LOG.info(
+                    "%s has no tag %s with this stack's id: not emptied",
+                    self.bucket,
+                    PERMISSION_TAG,
+                )
                 return 0
             self._deny_writes()
             return self._remove_all()
@@ -81,9 +87,11 @@ class Emptying:
         return {"Key": PERMISSION_TAG, "Value": self.stack_id} in tags
 
     def _deny_writes(self) -> None:
-        """Add a Deny to the bucket's policy; the statements that are there stay."""
+        """Add a Deny to the bucket's policy; existing statements are kept."""
         policy = self._policy()
-        others = [one for one in policy["Statement"] if one.get("Sid") != DENY_SID]
+        others = [
+            statement for statement in policy["Statement"] if statement.get("Sid") != DENY_SID
+        ]
         deny = {
             "Sid": DENY_SID,
             "Effect": "Deny",
@@ -108,31 +116,31 @@ class Emptying:
         return self.stack_id.split(":")[1]
 
     def _remove_all(self) -> int:
-        """Remove until a look at the whole bucket finds nothing."""
+        """Remove pages until the bucket is empty."""
         while self._remove_page() + self._abort_page():
             LOG.info("%s: %d versions, markers and uploads removed", self.bucket, self.removed)
         LOG.info("%s is empty", self.bucket)
         return self.removed
 
     def _remove_page(self) -> int:
-        """Remove the first versions and delete markers there are; return how many were found."""
+        """Remove one page of versions and delete markers; return how many were found."""
         self._check_time()
         page = self.s3.list_object_versions(Bucket=self.bucket, MaxKeys=_BATCH)
-        listed = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        found = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in listed]
-        if not found:
+        items = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        objects = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in items]
+        if not objects:
             return 0
         self._check_time()
-        single = [one for one in found if _NOT_XML.search(one["Key"])]
-        for one in single:
-            self.s3.delete_object(Bucket=self.bucket, **one)
-        errors = self._delete([one for one in found if one not in single])
-        self.removed += len(found) - len(errors)
-        self._judge(errors, len(found))
-        return len(found)
+        single = [item for item in objects if _NOT_XML.search(item["Key"])]
+        for item in single:
+            self.s3.delete_object(Bucket=self.bucket, **item)
+        errors = self._delete([item for item in objects if item not in single])
+        self.removed += len(objects) - len(errors)
+        self._give_up_or_pause(errors, len(objects))
+        return len(objects)
 
     def _delete(self, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Delete objects with one request; return what was refused."""
+        """Delete objects with one request; return the errors."""
         if not objects:
             return []
         answer = self.s3.delete_objects(
@@ -141,22 +149,22 @@ class Emptying:
         errors: list[dict[str, Any]] = answer.get("Errors", [])
         return errors
 
-    def _judge(self, errors: list[dict[str, Any]], found: int) -> None:
-        """Wait after a look at which nothing could be removed; give up after some, by name."""
+    def _give_up_or_pause(self, errors: list[dict[str, Any]], found: int) -> None:
+        """Wait after a page from which nothing could be removed; give up after several."""
         lasting = [error for error in errors if error.get("Code") not in _PASSING]
-        self.failed_looks = self.failed_looks + 1 if len(errors) == found else 0
-        if lasting or self.failed_looks >= _TRIES:
+        self.failed_pages = self.failed_pages + 1 if len(errors) == found else 0
+        if lasting or self.failed_pages >= _TRIES:
             error = (lasting or errors)[0]
             key = str(error.get("Key")).encode("unicode_escape").decode()
             raise ResourceError(
-                f"{self.bucket}: {key} could not be removed ({error.get('Code')}); "
-                f"{self.removed} others were. Remove it, then delete the stack again."
+                f"{self.bucket}: {key} could not be removed ({error.get('Code')}), after "
+                f"{self.removed} others. Remove it, then delete the stack again."
             )
-        if self.failed_looks:
-            self.deadline.sleep(2.0**self.failed_looks)
+        if self.failed_pages:
+            self.deadline.sleep(2.0**self.failed_pages)
 
     def _abort_page(self) -> int:
-        """Abort the first unfinished uploads there are; return how many were found."""
+        """Abort one page of unfinished uploads; return how many were found."""
         self._check_time()
         page = self.s3.list_multipart_uploads(Bucket=self.bucket, MaxUploads=_BATCH)
         uploads = page.get("Uploads", [])
@@ -176,5 +184,5 @@ class Emptying:
     def _check_time(self) -> None:
         self.deadline.check(
             f"{self.bucket} is not empty yet: {self.removed} versions, markers and uploads were "
-            "removed before the time was up. Delete the stack again to go on."
+            "removed before time ran out. Delete the stack again to continue."
         )

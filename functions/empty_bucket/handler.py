@@ -2,9 +2,9 @@
 
 Event: ``Bucket``. Returns nothing.
 
-Create and Update only check that the bucket exists. Delete of the stack empties the bucket if it
-carries the tag ``empty-on-delete`` with the stack's id as value: denies new writes, then removes
-all versions, delete markers and unfinished uploads. Sent again, it goes on where it stopped.
+Create and Update only check that the bucket exists. Deleting the stack empties the bucket if it has
+the tag ``empty-on-delete`` with the stack's id as value: it denies new writes, then removes all
+versions, delete markers and unfinished uploads. A repeated Delete continues where it stopped.
 
 Permissions:
 
@@ -23,7 +23,7 @@ from functions.shared.properties import from_event
 
 
 def handler(event: Event, context: LambdaContext) -> None:
-    """Answer one event of CloudFormation."""
+    """Handle one event from CloudFormation."""
     serve(event, context, _act)
 
 

@@ -7,6 +7,6 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class EmptyBucketProperties:
-    """The bucket that goes when its stack goes, if it is marked so."""
+    """The bucket to empty before its stack is deleted, if its tag allows that."""
 
     bucket: str

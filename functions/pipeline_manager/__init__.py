@@ -1,1 +1,1 @@
-"""Own the SageMaker pipeline, its code and, at deletion, what its runs made."""
+"""Manage the SageMaker pipeline, its code and, at deletion, what its runs created."""

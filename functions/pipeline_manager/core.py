@@ -1,4 +1,4 @@
-"""Keep the pipeline and its code as the stack describes them, without touching anybody else's."""
+"""Keep the pipeline and its code as the stack describes them, and leave those of others alone."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def read_scripts() -> dict[str, bytes]:
 
 @dataclass(frozen=True)
 class Code:
-    """A folder of job scripts in a bucket; its name says which version of them it holds.
+    """A folder of job scripts in a bucket, named after their version.
 
-    Folders of other versions stay: executions that run may still read them.
+    Folders of other versions are kept: running executions may still read them.
     """
 
     s3: Any
@@ -45,22 +45,22 @@ class Code:
     prefix: str
 
     def upload(self, scripts: Mapping[str, bytes]) -> None:
-        """Put the scripts that are not there yet; raise ``ResourceError`` at another content."""
+        """Upload the scripts that are missing; raise ``ResourceError`` if one differs."""
         for name, content in scripts.items():
             self._keep(f"{self.prefix}/{name}", content)
 
     def _keep(self, key: str, content: bytes) -> None:
-        found = self._read(key)
-        if found is None:
-            found = content if self._put_new(key, content) else self._read(key)
-        if found != content:
+        stored = self._read(key)
+        if stored is None:
+            stored = content if self._put_new(key, content) else self._read(key)
+        if stored != content:
             raise ResourceError(
-                f"s3://{self.bucket}/{key} is not the script of this version and is not "
+                f"s3://{self.bucket}/{key} differs from this version's script and was not "
                 "overwritten. Move it away, then deploy again."
             )
 
     def _read(self, key: str) -> bytes | None:
-        """Return a file's content; a body that breaks off is asked for again."""
+        """Return a file's content; an incomplete body is requested again."""
         for attempt in range(_READS):
             try:
                 content: bytes = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
@@ -75,7 +75,7 @@ class Code:
         return None
 
     def _put_new(self, key: str, content: bytes) -> bool:
-        """Write a file; return whether it was absent until then."""
+        """Write a file unless it exists; return whether it was written."""
         try:
             self.s3.put_object(Bucket=self.bucket, Key=key, Body=content, IfNoneMatch="*")
         except ClientError as error:
@@ -87,9 +87,9 @@ class Code:
 
 @dataclass(frozen=True)
 class ManagedPipeline:
-    """The pipeline of one owner, as it should be; ``request_id`` is the event's.
+    """The desired pipeline of one owner; ``request_id`` is the event's.
 
-    It is ours while it carries our owner tag.
+    A pipeline is ours if it has our owner tag.
     """
 
     sagemaker: Any
@@ -97,45 +97,45 @@ class ManagedPipeline:
     request_id: str
 
     def deploy(self, s3: Any, scripts: Mapping[str, bytes]) -> str:
-        """Bring code and pipeline to SageMaker; return the pipeline's ARN.
+        """Upload the code and create or update the pipeline; return the pipeline's ARN.
 
-        Raises ``ResourceError``, before anything is touched, if a pipeline of that name is there
+        Raises ``ResourceError``, before anything is changed, if there is a pipeline of that name
         that is not ours.
         """
-        found = self.describe()
-        if found and not self.is_ours(found["PipelineArn"]):
+        existing = self.describe()
+        if existing and not self.is_ours(existing["PipelineArn"]):
             raise ResourceError(
-                f"A pipeline {self.properties.pipeline_name} exists that this stack did not make. "
-                "It stays as it is: delete it, or deploy under another name."
+                f"The existing pipeline {self.properties.pipeline_name} does not belong to this "
+                "stack and was not changed. Delete it, or deploy under another name."
             )
         Code(s3, self.properties.bucket, self.properties.code_prefix).upload(scripts)
-        return self._update(found) if found else self._create()
+        return self._update(existing) if existing else self._create()
 
     def describe(self) -> Json | None:
-        """Return what SageMaker says of the pipeline of our name, if there is one."""
+        """Return SageMaker's description of the pipeline with our name, if there is one."""
         try:
-            found: Json = self.sagemaker.describe_pipeline(
+            existing: Json = self.sagemaker.describe_pipeline(
                 PipelineName=self.properties.pipeline_name
             )
         except ClientError as error:
             if is_not_found(error):
                 return None
             raise
-        return found
+        return existing
 
     def is_ours(self, arn: str) -> bool:
-        """Tell whether the thing carries our owner tag; one that is gone does not."""
+        """Tell whether the resource exists and has our owner tag."""
         return (OWNER_TAG, self.properties.owner) in set(self._tags(arn))
 
     def token(self, purpose: str) -> str:
-        """Return the token by which SageMaker knows a request that is sent twice."""
+        """Return the token by which SageMaker recognizes a repeated request."""
         return hashlib.sha256(f"{self.request_id}/{purpose}".encode()).hexdigest()
 
     def unfinished(self, what: str) -> str:
-        """Return what to say when a deletion runs out of time."""
+        """Return the message for a deletion that runs out of time."""
         return (
-            f"Pipeline {self.properties.pipeline_name} still has {what}; the time was up. "
-            "Delete the stack again to go on."
+            f"Time ran out: pipeline {self.properties.pipeline_name} still has {what}. "
+            "Delete the stack again to continue."
         )
 
     def _tags(self, arn: str) -> Iterator[tuple[str, str]]:
@@ -156,14 +156,14 @@ class ManagedPipeline:
         LOG.info("created %s", self.properties.pipeline_name)
         return str(answer["PipelineArn"])
 
-    def _update(self, found: Json) -> str:
-        """Update what differs; an update without a difference would make a new version."""
-        wanted = self._content()
-        if _essence(found) == _essence(wanted):
+    def _update(self, existing: Json) -> str:
+        """Update the pipeline if it differs; any update creates a new version."""
+        desired = self._content()
+        if _essence(existing) == _essence(desired):
             LOG.info("%s is up to date", self.properties.pipeline_name)
-            return str(found["PipelineArn"])
+            return str(existing["PipelineArn"])
         LOG.info("updating %s", self.properties.pipeline_name)
-        return str(self.sagemaker.update_pipeline(**wanted)["PipelineArn"])
+        return str(self.sagemaker.update_pipeline(**desired)["PipelineArn"])
 
     def _content(self) -> Json:
         definition = json.dumps(build(self.properties), separators=(",", ":"))

@@ -1,32 +1,32 @@
-"""``Custom::Pipeline``: the SageMaker pipeline, its code and, at deletion, what its runs made.
+"""``Custom::Pipeline``: the SageMaker pipeline, its code and, at deletion, what its runs created.
 
 Event: the fields of :class:`functions.pipeline_manager.properties.PipelineProperties`. Returns
 ``PipelineName`` and ``PipelineArn``.
 
 Create and Update upload the job scripts under ``code/<source hash>/`` and create the pipeline, or
-update it where it carries our tag; a pipeline of that name that is not ours fails them. They touch
-no execution and nothing that runs made. Delete of the stack stops running executions, removes the
-endpoint, endpoint configurations, models and model packages that runs made and that are still ours
-by their tag (by their metadata: model packages), and then the pipeline. Sent again, it goes on
-where it stopped.
+update it if it has our tag; they fail if a pipeline of that name is not ours. They change no
+execution and nothing that runs created. Deleting the stack stops running executions, then removes
+the endpoint, endpoint configurations, models and model packages that runs created and that are
+still ours by their tags (model packages: by their metadata), and then the pipeline. A repeated
+Delete continues where it stopped.
 
 Permissions:
 
 - ``s3:GetObject``, ``s3:PutObject`` on ``code/*`` of the bucket
-- ``s3:ListBucket`` on the bucket, without a prefix condition (else S3 says "forbidden" of a file
-  that is absent, "API_GetObject")
+- ``s3:ListBucket`` on the bucket, without a prefix condition (otherwise S3 returns "forbidden" for
+  a missing file, "API_GetObject")
 - ``kms:GenerateDataKey``, ``kms:Decrypt`` on the bucket's key, through S3
 - ``sagemaker:CreatePipeline``, ``sagemaker:DescribePipeline``, ``sagemaker:UpdatePipeline``,
   ``sagemaker:DeletePipeline``, ``sagemaker:ListPipelineExecutions`` on ``pipeline/<name>``
 - ``sagemaker:AddTags`` on ``pipeline/<name>``, with the condition ``sagemaker:TaggingAction`` =
-  ``CreatePipeline`` (CreatePipeline with tags asks for it)
+  ``CreatePipeline`` (CreatePipeline with tags requires it)
 - ``iam:PassRole`` on the pipeline's role, with the condition ``iam:PassedToService`` =
-  ``sagemaker.amazonaws.com`` (CreatePipeline and UpdatePipeline ask for it)
+  ``sagemaker.amazonaws.com`` (CreatePipeline and UpdatePipeline require it)
 - ``sagemaker:StopPipelineExecution``, ``sagemaker:ListPipelineExecutionSteps`` on
   ``pipeline/<name>/execution/*``
 - ``sagemaker:ListTags`` on ``pipeline/<name>``, ``endpoint/<endpoint name>``,
-  ``endpoint-config/*<endpoint name>*``, ``model/pipelines-*`` (whose a thing is stands in its tags)
-- ``sagemaker:ListEndpointConfigs``, ``sagemaker:ListModels`` on ``*`` (they know no narrower
+  ``endpoint-config/*<endpoint name>*``, ``model/pipelines-*`` (the tags name the owner)
+- ``sagemaker:ListEndpointConfigs``, ``sagemaker:ListModels`` on ``*`` (they support no narrower
   resource)
 - ``sagemaker:DescribeEndpoint`` on ``endpoint/<endpoint name>``,
   ``sagemaker:DescribeEndpointConfig`` on ``endpoint-config/*`` (one that users gave the endpoint)
@@ -48,7 +48,7 @@ from functions.shared.properties import from_event
 
 
 def handler(event: Event, context: LambdaContext) -> None:
-    """Answer one event of CloudFormation."""
+    """Handle one event from CloudFormation."""
     serve(event, context, _act)
 
 

@@ -10,9 +10,9 @@ from pipeline.definition import Environment
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineProperties(Environment):
-    """The pipeline's environment, and the hash of its job scripts instead of their prefix.
+    """The pipeline's environment, with the hash of its job scripts instead of their prefix.
 
-    The template gives ``SourceHash``; ``code_prefix`` follows from it and is not a property.
+    The template sets ``SourceHash``; ``code_prefix`` is derived from it and is not a property.
     """
 
     RETIRED: ClassVar[frozenset[str]] = frozenset({"PreprocessImage"})
@@ -21,5 +21,5 @@ class PipelineProperties(Environment):
     code_prefix: str = field(init=False)
 
     def __post_init__(self) -> None:
-        """Derive the prefix; the class stays frozen for everybody else."""
+        """Derive the prefix of a frozen instance."""
         object.__setattr__(self, "code_prefix", f"code/{self.source_hash}")

@@ -1,4 +1,4 @@
-"""The runs of a pipeline: stop them, and tell what they made."""
+"""The runs of a pipeline: stop them, and list what they created."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 _MODEL_NAME: Final = re.compile(r"pipelines-([a-z0-9]+)-", re.IGNORECASE)
-"""How the names begin that SageMaker gives to the models of pipelines; then comes the execution."""
+"""Prefix of the names that SageMaker gives to pipelines' models; the execution id follows."""
 
 _RUNNING = frozenset({"Executing", "Stopping"})
 _MADE = {"EndpointConfig": "endpoint_config", "Model": "model", "RegisterModel": "model_package"}
 
 
 class ManagedResource(NamedTuple):
-    """One thing that a run made: its kind in the API's operations, its name and its ARN."""
+    """A resource that a run created: its kind in the API's operations, its name and its ARN."""
 
     kind: str
     name: str
@@ -36,20 +36,24 @@ class ManagedResource(NamedTuple):
 
 @dataclass(frozen=True)
 class Runs:
-    """The executions of one pipeline of ours."""
+    """The executions of our pipeline."""
 
     pipeline: ManagedPipeline
 
     def stop(self) -> int:
-        """Stop the executions that run; return how many have not ended yet."""
-        running = [one for one in self.all() if one["PipelineExecutionStatus"] in _RUNNING]
+        """Stop the running executions; return how many have not ended yet."""
+        running = [
+            execution
+            for execution in self.all()
+            if execution["PipelineExecutionStatus"] in _RUNNING
+        ]
         for execution in running:
             if execution["PipelineExecutionStatus"] != "Stopping":
                 self._stop(execution["PipelineExecutionArn"])
         return len(running)
 
     def all(self) -> list[Json]:
-        """Return the executions as they are listed."""
+        """Return the executions in the order of the listing."""
         return listed(
             self.pipeline.sagemaker,
             "list_pipeline_executions",
@@ -58,7 +62,7 @@ class Runs:
         )
 
     def made_by(self, execution: str) -> Iterator[ManagedResource]:
-        """Yield what the steps of an execution made and kept: jobs and the endpoint are not it."""
+        """Yield what the steps of an execution created, except for jobs and the endpoint."""
         steps = listed(
             self.pipeline.sagemaker,
             "list_pipeline_execution_steps",
@@ -67,8 +71,8 @@ class Runs:
         )
         for step in steps:
             for metadata, kind in _MADE.items():
-                if made := step.get("Metadata", {}).get(metadata, {}).get("Arn"):
-                    yield ManagedResource(kind, made.rpartition("/")[2], made)
+                if arn := step.get("Metadata", {}).get(metadata, {}).get("Arn"):
+                    yield ManagedResource(kind, arn.rpartition("/")[2], arn)
 
     def _stop(self, arn: str) -> None:
         LOG.info("stopping %s", arn)
@@ -77,15 +81,15 @@ class Runs:
             self.pipeline.sagemaker.stop_pipeline_execution(
                 PipelineExecutionArn=arn, ClientRequestToken=token
             )
-        except ClientError as error:  # it may have ended meanwhile
+        except ClientError as error:  # it may have ended in the meantime
             if error_code(error) != "ConflictException" and not is_not_found(error):
                 raise
 
 
 def execution_of(model: str) -> str:
-    """Return the id of the execution that made a model, by the model's name; empty if none did."""
-    found = _MODEL_NAME.match(model)
-    return found[1].lower() if found else ""
+    """Return the id of the execution that created a model, from the model's name, or empty."""
+    match = _MODEL_NAME.match(model)
+    return match[1].lower() if match else ""
 
 
 def identity(execution: str) -> str:

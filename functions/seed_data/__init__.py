@@ -1,1 +1,1 @@
-"""Write a synthetic table where the pipeline reads its input."""
+"""Write a synthetic table to the pipeline's input location."""

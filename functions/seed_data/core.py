@@ -1,4 +1,4 @@
-"""Keep the synthetic table in the bucket, without ever touching a file that is not ours."""
+"""Keep the synthetic table in the bucket, and never change a file that is not ours."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ABSENT = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 
 @dataclass(frozen=True)
 class Found:
-    """What lies at the key now."""
+    """The current object at the key."""
 
     etag: str
     metadata: Mapping[str, str]
@@ -42,11 +42,11 @@ class Found:
 
 @dataclass(frozen=True)
 class SeedFile:
-    """The file at one key, seen by one owner.
+    """The file at one key, from the point of view of one owner.
 
-    A file is ours while it carries our mark in its metadata: whoever uploads a file of theirs to
-    the key replaces the metadata with it. The mark is read right before a write or removal, and the
-    ETag read with it is a condition of that call, so a file put there in between survives too.
+    A file is ours if its metadata has our mark; anyone who uploads another file to the key replaces
+    the metadata. The mark is read immediately before a write or removal, and the ETag read with it
+    is a condition of that call, so that a file uploaded in between is kept too.
     """
 
     s3: Any
@@ -60,35 +60,35 @@ class SeedFile:
         return f"s3://{self.properties.bucket}/{self.properties.key}"
 
     def write(self) -> None:
-        """Write the table, unless it is there already or the file there is someone else's."""
+        """Write the table, unless it exists already or the existing file is not ours."""
         self._check_rows()
-        found = self._find()
-        if found is None:
+        existing = self._find()
+        if existing is None:
             self._put({"IfNoneMatch": "*"})
-        elif found.metadata.get(OWNER) != self.owner:
-            LOG.info("%s was not written by this resource: left as it is", self.uri)
-        elif found.metadata.get(TABLE) == self._table():
+        elif existing.metadata.get(OWNER) != self.owner:
+            LOG.info("%s was not written by this resource: not changed", self.uri)
+        elif existing.metadata.get(TABLE) == self._table():
             LOG.info("%s is up to date", self.uri)
         else:
-            self._put({"IfMatch": found.etag})
+            self._put({"IfMatch": existing.etag})
 
     def remove(self) -> None:
         """Remove the file if it is ours."""
-        found = self._find()
-        if found is None or found.metadata.get(OWNER) != self.owner:
-            LOG.info("%s is gone or not ours: nothing is removed", self.uri)
+        existing = self._find()
+        if existing is None or existing.metadata.get(OWNER) != self.owner:
+            LOG.info("%s is gone or not ours: not removed", self.uri)
             return
         try:
-            self.s3.delete_object(**self._place(), IfMatch=found.etag)
+            self.s3.delete_object(**self._place(), IfMatch=existing.etag)
         except ClientError as error:
             if error_code(error) not in _OUT_OF_DATE | _ABSENT:
                 raise
-            LOG.info("%s was replaced or removed meanwhile", self.uri)
+            LOG.info("%s was replaced or removed in the meantime", self.uri)
 
     def _check_rows(self) -> None:
         if not MIN_ROWS <= self.properties.rows <= MAX_ROWS:
             raise ResourceError(
-                f"Rows is {self.properties.rows}; allowed are {MIN_ROWS} to {MAX_ROWS}."
+                f"Rows must be from {MIN_ROWS} to {MAX_ROWS}, but is {self.properties.rows}."
             )
 
     def _find(self) -> Found | None:
@@ -101,7 +101,7 @@ class SeedFile:
         return Found(head["ETag"], head.get("Metadata", {}))
 
     def _put(self, condition: Mapping[str, str]) -> None:
-        """Write the table on condition that nobody changed the file since it was looked at."""
+        """Write the table on condition that the file has not changed since it was read."""
         pieces = blocks(self.properties.rows, self.properties.seed)
         try:
             if self.properties.rows <= BLOCK_ROWS:
@@ -110,11 +110,11 @@ class SeedFile:
                 self._put_in_parts(pieces, condition)
         except ClientError as error:
             if error_code(error) in _OUT_OF_DATE:
-                LOG.info("%s was written by someone else meanwhile: left as it is", self.uri)
+                LOG.info("%s was written by someone else in the meantime: not changed", self.uri)
                 return
             if error_code(error) in _CONFLICT:
                 raise ResourceError(
-                    f"{self.uri} was changed by someone else just now. Deploy again."
+                    f"{self.uri} was changed by someone else during the deployment. Deploy again."
                 ) from None
             raise
 
@@ -122,7 +122,7 @@ class SeedFile:
         self.s3.put_object(**self._new_object(), Body=body, **condition)
 
     def _put_in_parts(self, pieces: Iterator[bytes], condition: Mapping[str, str]) -> None:
-        """Stream the pieces, one part each; a failure leaves no unfinished upload behind."""
+        """Stream the pieces, one part each; abort the upload after a failure."""
         upload = self.s3.create_multipart_upload(**self._new_object())
         upload_id = upload["UploadId"]
         try:
@@ -138,14 +138,14 @@ class SeedFile:
                 raise
 
     def _is_done(self, cause: BaseException) -> bool:
-        """Tell whether a completion whose answer was lost had worked, when it was repeated."""
+        """Tell whether a repeated completion failed because the first one had succeeded."""
         if not isinstance(cause, ClientError) or error_code(cause) != "NoSuchUpload":
             return False
-        found = self._find()
-        return found is not None and found.metadata.get(TABLE) == self._table()
+        existing = self._find()
+        return existing is not None and existing.metadata.get(TABLE) == self._table()
 
     def _abort(self, upload_id: str) -> None:
-        """Abort an upload; that it is gone or cannot be aborted must not hide the cause."""
+        """Abort an upload; a failure to abort must not hide the original error."""
         try:
             self.s3.abort_multipart_upload(**self._place(), UploadId=upload_id)
         except (ClientError, BotoCoreError, ResourceError) as error:
@@ -153,8 +153,8 @@ class SeedFile:
 
     def _part(self, upload_id: str, number: int, body: bytes) -> dict[str, str | int]:
         self.deadline.check(
-            f"{self.uri}: the time was up after part {number - 1}. Ask for fewer Rows, or give the "
-            "function more memory (and so more processor)."
+            f"{self.uri}: time ran out after part {number - 1}. Use fewer Rows, or give the "
+            "function more memory (and thereby more CPU)."
         )
         part = self.s3.upload_part(
             **self._place(), UploadId=upload_id, PartNumber=number, Body=body
@@ -173,5 +173,5 @@ class SeedFile:
 
 
 def owner_mark(stack_id: str, logical_id: str) -> str:
-    """Return the mark of one resource of one stack; a stack made anew has another one."""
+    """Return the mark of one resource of one stack; a recreated stack has a different one."""
     return hashlib.sha256(f"{stack_id}/{logical_id}".encode()).hexdigest()

@@ -1,18 +1,18 @@
-"""``Custom::SeedData``: a synthetic table where the pipeline reads its input.
+"""``Custom::SeedData``: a synthetic table at the pipeline's input location.
 
 Event: ``Bucket``, ``Key``, ``Rows`` (100 to 10,000,000), ``Seed`` (an integer); see
 :mod:`functions.seed_data.properties`. Returns ``Uri``, the file's S3 URI, whether the file is ours
-or was there already.
+or existed already.
 
-Create and Update write the table if nothing is there, or rewrite it if the file is this resource's
-own and another table is asked for. Delete removes the file if it is still ours.
+Create and Update write the table if there is no file, or rewrite it if the file is this resource's
+own and the properties describe another table. Delete removes the file if it is still ours.
 
 Permissions:
 
-- ``s3:GetObject`` (reads the mark; also asked for by ``If-Match``), ``s3:PutObject``,
+- ``s3:GetObject`` (to read the mark; ``If-Match`` also requires it), ``s3:PutObject``,
   ``s3:DeleteObject``, ``s3:AbortMultipartUpload`` on the object
-- ``s3:ListBucket`` on the bucket, without a prefix condition (else S3 says "forbidden" of a file
-  that is absent, "API_HeadObject")
+- ``s3:ListBucket`` on the bucket, without a prefix condition (otherwise S3 returns "forbidden" for
+  a missing file, "API_HeadObject")
 - ``kms:GenerateDataKey``, ``kms:Decrypt`` on the bucket's key, through S3 (an upload in parts needs
   both, "Uploading and copying objects using multipart upload")
 - ``cloudformation:DescribeStacks`` on the stack
@@ -27,7 +27,7 @@ from functions.shared.properties import from_event
 
 
 def handler(event: Event, context: LambdaContext) -> None:
-    """Answer one event of CloudFormation."""
+    """Handle one event from CloudFormation."""
     serve(event, context, _act)
 
 

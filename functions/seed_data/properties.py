@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SeedDataProperties:
-    """Where the synthetic table goes and which table it is.
+    """The location of the synthetic table, and its size and seed.
 
     ``rows`` is 100 to 10,000,000; the same ``rows`` and ``seed`` give the same bytes.
     """

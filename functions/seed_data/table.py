@@ -1,31 +1,31 @@
-"""A synthetic table of customers, some of whom leave: learnable, repeatable, fast to write.
+"""A synthetic table of customers, some of whom leave: learnable, reproducible, fast to write.
 
-**What it is.** One row a customer; ``label`` is 1 for the 30 % that leave. Ten features:
+**Content.** One row per customer; ``label`` is 1 for the 30 % who leave. Ten features:
 
 =================  ==========================================================================
-age                18 to 90; says nothing alone
-support_calls      0 to 7; the young who leave call often, the old who leave hardly call
-monthly_income     1200 to 6900; leavers earn a little less; 5 % missing, whoever it is
+age                18 to 90; not predictive on its own
+support_calls      0 to 7; young leavers call often, old leavers hardly ever
+monthly_income     1200 to 6900; leavers earn a little less; 5 % missing at random
 monthly_spend      9.00 to 73.15; leavers spend more
 tenure_months      0 to 71; leavers are mostly new
-devices            1 to 5; says nothing
+devices            1 to 5; not predictive
 plan               basic, standard, premium; leavers more often basic
-region             five regions; says nothing
+region             five regions; not predictive
 payment_method     card, direct_debit or bank_transfer; leavers more often bank_transfer
 satisfaction       1 to 5; low for leavers, who also leave it empty twice as often
 =================  ==========================================================================
 
-The classes overlap: the best possible model reaches a ROC AUC of about 0.95. One that is linear in
-the features stays below, because of ``age`` with ``support_calls``.
+The classes overlap: the best possible model reaches a ROC AUC of about 0.95. A model that is linear
+in the features reaches less, because ``age`` and ``support_calls`` interact.
 
-**How it is fast.** Columns that belong together form a *group*, whose possible texts are few. For
-each label, a group has a list of 2^15 texts in which each appears as often as it is likely
-(``_lookup``). A row draws its label and then, for each group, 15 random bits that pick a text: a
-row is five table look-ups, and each row is drawn for itself.
+**Speed.** Columns that belong together form a *group* with few possible texts. For each label, a
+group has a list of 2^15 texts, in which the frequency of each text is its probability
+(``_lookup``). A row draws its label and then, for each group, 15 random bits that select a text: a
+row is five table look-ups, and rows are independent.
 
-**How it is the same everywhere.** The random bits are SHAKE-128 (FIPS 202) of seed and block, and
-all weights are integers: neither Python's generator nor a machine's floating point takes part.
-The first n rows of a longer table with the same seed are the table of n rows.
+**Reproducibility.** The random bits are SHAKE-128 (FIPS 202) of the seed and the block, and all
+weights are integers: the result depends neither on Python's generator nor on a machine's floating
+point. The first n rows of a longer table with the same seed are the table of n rows.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from itertools import chain, product
 from typing import Final, NamedTuple
 
 VERSION: Final = 1
-"""Of the table's contents: raise it whenever the same seed gives other bytes than before."""
+"""Version of the table's content: increase it whenever the same seed gives different bytes."""
 
 LABEL: Final = "label"
 
 BLOCK_ROWS: Final = 1 << 17
-"""Rows in one block of bytes, which is also one part of an upload (5 MiB at least)."""
+"""Rows in one block of bytes, which is also one part of an upload (at least 5 MiB)."""
 
 _POSITIVE_OF_256: Final = 77
 _DRAWS: Final = 1 << 15
@@ -52,7 +52,7 @@ _MIDDLE_AGE: Final = 52
 
 
 class Cell(NamedTuple):
-    """One possible text of a group, and how likely it is for each label (relative weights)."""
+    """One possible text of a group, with its relative weight for each label."""
 
     text: str
     stays: int
@@ -77,9 +77,9 @@ def header() -> tuple[str, ...]:
 
 
 def blocks(rows: int, seed: int) -> Iterator[bytes]:
-    """Yield the CSV file of ``rows`` rows piece by piece; the first piece begins with the header.
+    """Yield a CSV file of ``rows`` rows in pieces; the first piece begins with the header.
 
-    Every piece but the last holds ``BLOCK_ROWS`` rows. Memory does not grow with ``rows``.
+    Every piece except the last holds ``BLOCK_ROWS`` rows. Memory does not grow with ``rows``.
     """
     lookups = [_lookup(group) for group in groups()]
     lookups[-1] = _with_label(lookups[-1])
@@ -91,15 +91,15 @@ def blocks(rows: int, seed: int) -> Iterator[bytes]:
 
 
 def _write(lookups: Sequence[Sequence[str]], indices: Sequence[array[int]]) -> str:
-    """Join the picked texts, row by row. Joining bytes instead would take 50 MB (measured)."""
+    """Join the selected texts, row by row. Joining bytes instead takes 50 MB (measured)."""
     picks = [map(texts.__getitem__, index) for texts, index in zip(lookups, indices, strict=True)]
     return "".join(chain.from_iterable(zip(*picks, strict=True)))
 
 
 def _draw(seed: int, block: int, group_count: int, rows: int) -> list[array[int]]:
-    """Draw, for each group, one index a row: the row's label in the top bit over 15 random bits.
+    """Draw one index per row for each group: the row's label in the top bit, then 15 random bits.
 
-    The labels are set in all rows at once, as bits of one very long integer.
+    The labels of all rows are set at once, as bits of one very long integer.
     """
     size = _INDEX_BYTES * BLOCK_ROWS
     stream = hashlib.shake_128(f"{seed}/{block}".encode()).digest(BLOCK_ROWS + group_count * size)
@@ -125,9 +125,9 @@ def _as_indices(little_endian: bytes) -> array[int]:
 
 
 def _lookup(group: Group) -> list[str]:
-    """Return 2^16 texts: those of the rows that stay, then those of the rows that leave.
+    """Return 2^16 texts: those for customers who stay, then those for customers who leave.
 
-    Equal texts are one object: a table that fits the processor's cache is twice as fast.
+    Equal texts are one object: a table that fits in the CPU's cache is twice as fast.
     """
     texts = [cell.text + "," for cell in group.cells]
     stays = _spread([cell.stays for cell in group.cells])
@@ -142,7 +142,7 @@ def _with_label(texts: Sequence[str]) -> list[str]:
 
 
 def _spread(weights: Sequence[int]) -> list[int]:
-    """Give each of the 2^15 draws to a cell, in proportion to the cells' weights, exactly."""
+    """Assign each of the 2^15 draws to a cell, in exact proportion to the cells' weights."""
     total = sum(weights)
     owners: list[int] = []
     reached = 0
@@ -153,7 +153,7 @@ def _spread(weights: Sequence[int]) -> list[int]:
 
 
 def _bell(faces: int) -> list[int]:
-    """Return how often three dice of ``faces`` faces show each sum: a bell of exact integers."""
+    """Return the frequency of each sum of three dice with ``faces`` faces: a bell of integers."""
     weights = [1]
     for _ in range(3):
         longer = [0] * (len(weights) + faces - 1)
@@ -165,7 +165,7 @@ def _bell(faces: int) -> list[int]:
 
 
 def _shifted(weights: Sequence[int], before: int, after: int) -> list[int]:
-    """Move a distribution along its axis; nothing is impossible, so no value betrays the label."""
+    """Shift a distribution; every value remains possible, so that none reveals the label."""
     floor = max(sum(weights) // (100 * len(weights)), 1)
     return [weight + floor for weight in (*[0] * before, *weights, *[0] * after)]
 

@@ -1,1 +1,1 @@
-"""What every function shares: the boundary that answers CloudFormation, and typed properties."""
+"""Code that all functions share: the responses to CloudFormation, and typed properties."""

@@ -1,4 +1,4 @@
-"""Deliver the answer that CloudFormation waits for, without a trace of where it goes."""
+"""Deliver the response to CloudFormation, without logging its URL."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _REDIRECT = 300
 
 
 class AnswerError(Exception):
-    """CloudFormation could not be told; Lambda should run the event again."""
+    """The response could not be delivered; Lambda should retry the event."""
 
 
 def connect(host: str) -> HTTPConnection:
-    """Open a verified TLS connection to the bucket that collects CloudFormation's answers."""
+    """Open a verified TLS connection to the bucket for CloudFormation's responses."""
     context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
     return HTTPSConnection(host, timeout=_TIMEOUT_SECONDS, context=context)
 
@@ -38,8 +38,8 @@ def deliver(
 ) -> None:
     """Put ``body`` to the presigned ``url``; raise ``AnswerError`` after a few attempts.
 
-    crhelper's own sender logs the URL and retries for ever. The URL is a credential: neither it nor
-    an error that may quote it (``http.client.InvalidURL`` does) is logged or chained.
+    crhelper's own sender logs the URL and retries forever. The URL is a credential: neither the URL
+    nor an error that may quote it (such as ``http.client.InvalidURL``) is logged or chained.
     """
     content = json.dumps(body).encode()
     for attempt in range(_ATTEMPTS):
@@ -47,16 +47,17 @@ def deliver(
         if status and status < _REDIRECT:
             return
         if status and status < _SERVER_ERROR:
-            raise AnswerError(f"CloudFormation refused the answer with HTTP status {status}")
-        LOG.warning("attempt %d to answer CloudFormation failed (%s)", attempt + 1, status)
+            raise AnswerError(f"CloudFormation rejected the response with HTTP status {status}")
+        LOG.warning("attempt %d to respond to CloudFormation failed (%s)", attempt + 1, status)
         sleep(2**attempt / 2)
-    raise AnswerError(f"CloudFormation could not be reached in {_ATTEMPTS} attempts")
+    raise AnswerError(f"CloudFormation could not be reached after {_ATTEMPTS} attempts")
 
 
 def _put(url: str, content: bytes, connection: Connect) -> int:
     """Return the HTTP status, or 0 if there was none.
 
-    The content type is empty because the URL was signed so ("Custom resource response objects").
+    The content type is empty because the URL was signed that way ("Custom resource response
+    objects").
     """
     headers = {"content-type": "", "content-length": str(len(content))}
     try:
@@ -69,5 +70,5 @@ def _put(url: str, content: bytes, connection: Connect) -> int:
         finally:
             link.close()
     except (OSError, HTTPException, ValueError) as error:
-        LOG.warning("no connection for the answer: %s", type(error).__name__)
+        LOG.warning("no connection for the response: %s", type(error).__name__)
         return 0

@@ -1,4 +1,4 @@
-"""AWS clients, made when they are needed and never at import."""
+"""AWS clients, created when they are needed and never at import."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from functions.shared.errors import is_not_found
 
 
 def client(service: str) -> Any:
-    """Return a client that gives up in time for an answer to CloudFormation.
+    """Return a client that times out early enough for a response to CloudFormation.
 
-    With botocore's defaults an endpoint that is missing in the VPC costs five minutes. Functions
-    use ``Request.client``, which watches the calls too.
+    With botocore's defaults, an endpoint that is missing in the VPC costs five minutes. Functions
+    use ``Request.client``, which also watches the calls.
     """
     retries = {"mode": "standard", "total_max_attempts": 5}
     config = Config(connect_timeout=5, read_timeout=20, retries=retries)
@@ -24,16 +24,16 @@ def client(service: str) -> Any:
 
 
 _PAGE = 100
-"""The most that SageMaker's listings give at once."""
+"""Maximum page size of SageMaker's listings."""
 
 
 def listed(client: Any, operation: str, key: str, **filters: str) -> list[dict[str, Any]]:
-    """Return what is under ``key`` on all pages of a listing; nothing if its subject is gone."""
+    """Return the items under ``key`` on all pages of a listing; none if its subject is gone."""
     return [*pages(client, operation, key, **filters)]
 
 
 def pages(client: Any, operation: str, key: str, **filters: str) -> Iterator[dict[str, Any]]:
-    """Yield what is under ``key`` on the pages of a listing, asking for each when it is needed."""
+    """Yield the items under ``key`` of each page of a listing, and request pages as needed."""
     try:
         for page in client.get_paginator(operation).paginate(MaxResults=_PAGE, **filters):
             yield from page[key]

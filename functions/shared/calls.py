@@ -1,14 +1,14 @@
-"""Every call of a function to AWS: in time, within its own operation, and named when it fails.
+"""Checks on every call to AWS: before the deadline, in the right operation, named in failures.
 
-Hooks in botocore's events, so that nothing that a function calls is left out, pages of a listing
-and parts of an upload included:
+These are hooks in botocore's events, so that they cover every call, including the pages of a
+listing and the parts of an upload:
 
-- before each call, the deadline is checked, and before each write, whether the stack is still in
+- before each call, the deadline is checked; before each write, also whether the stack is still in
   the operation that sent the event (:mod:`functions.shared.operation`);
-- throttling is no failure but waiting: a call is repeated until the deadline, however many there
-  were before it. botocore alone gives up after five attempts, and after some hundred repetitions
-  in all ("Retry behavior", AWS SDKs and Tools Reference Guide);
-- what is being called is remembered, for the reason of a failure.
+- a throttled call is not a failure: it is repeated until the deadline. botocore alone gives up
+  after five attempts, and after some hundred retries in total ("Retry behavior", AWS SDKs and Tools
+  Reference Guide);
+- the current call is recorded, for the reason of a failure.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ _SUBJECTS: Final = ("Name", "Arn", "Contains", "Id", "Equals")
 
 @dataclass
 class Calls:
-    """The calls for one event; ``before_write`` raises if nothing may be written any more."""
+    """The calls for one event; ``before_write`` raises if writes are no longer allowed."""
 
     deadline: Deadline
     before_write: Callable[[], None] = lambda: None
     current: str = field(default="", init=False)
-    """The latest call and what it is about, such as ``DeleteModel pipelines-x``."""
+    """The latest call and its subject, such as ``DeleteModel pipelines-x``."""
     _latest: dict[str, str] = field(default_factory=dict, init=False)
 
     def watch(self, client: Any) -> Any:
-        """Put the hooks on a client, in the place of those of an earlier event; return it."""
+        """Replace the hooks of an earlier event on a client; return the client."""
         hooks = {
             "provide-client-params.*.*": self._remember,
             "before-call.*.*": self._check,
@@ -71,34 +71,34 @@ class Calls:
             self.current = self._latest[model.name]
 
     def named(self, operation: str | None) -> str:
-        """Return the latest call of an operation, or of any, and what it was about."""
+        """Return the latest call of an operation, or of any, with its subject."""
         return self._latest.get(operation or "", self.current)
 
     def _check(self, model: Any, **_: object) -> None:
-        """Raise if nothing may be called; what leaves nothing behind may always be."""
+        """Raise if calls are no longer allowed; cleaning up always is."""
         if model.name == _CLEANS_UP:
             return
         self.deadline.check(
-            f"The time was up before {self.current}. Repeat the operation: it goes on where it "
+            f"Time ran out before {self.current}. Repeat the operation: it continues where it "
             "stopped."
         )
         if not model.name.startswith(_READS):
             self.before_write()
 
     def _wait_if_throttled(self, response: Any, attempts: int, **_: object) -> float | None:
-        """Return for how long to wait, in seconds, or nothing, which leaves it to botocore."""
+        """Return how many seconds to wait, or nothing, to leave the decision to botocore."""
         parsed = response[1] if response else {}
         if parsed.get("Error", {}).get("Code") not in THROTTLED:
             return None
         pause = min(2.0 ** min(attempts, 10) / 2, _LONGEST_PAUSE)
         if self.deadline.remaining_seconds() <= pause:
             return None
-        LOG.info("%s was throttled: again in %.0f s", self.current, pause)
+        LOG.info("%s was throttled; retrying in %.0f s", self.current, pause)
         return pause
 
 
 def subject(parameters: Mapping[str, Any]) -> str:
-    """Return what a call is about, by its parameters: a name, an ARN, an object's address."""
+    """Return the subject of a call, from its parameters: a name, an ARN, an object's URI."""
     if "Bucket" in parameters:
         key = f"/{parameters['Key']}" if "Key" in parameters else ""
         return f"s3://{parameters['Bucket']}{key}"

@@ -1,12 +1,13 @@
-"""The one boundary between CloudFormation's events and the functions.
+"""The boundary between CloudFormation's events and the functions.
 
-It wraps crhelper 2.0.12 and sets every default of it (each is a trap, see ``_Responder``). What a
-function does is one callable that takes a :class:`Request` and returns the attributes for
-``Fn::GetAtt``; whatever it raises becomes one answer with a short, readable reason.
+It wraps crhelper 2.0.12 and overrides all of its defaults (each is a trap, see ``_Responder``). A
+function is one callable that takes a :class:`Request` and returns the attributes for
+``Fn::GetAtt``; any exception becomes one response with a short, readable reason.
 
-**Delete.** CloudFormation sends Delete also when a resource is replaced, renamed, taken out of the
-template, or rolled back in an update; acting on those has emptied live buckets (aws-cdk#16603). So
-a Delete reaches the function only if the stack itself goes; else it is answered with success.
+**Delete.** CloudFormation also sends Delete when a resource is replaced, renamed, removed from the
+template, or rolled back in an update; acting on those has emptied live buckets (aws-cdk#16603).
+A Delete therefore reaches the function only if the stack itself is deleted; any other is answered
+with success.
 
 **Create, Update.** Both act only while the stack is in the operation that sent them, which is
 checked before each write (:mod:`functions.shared.operation`).
@@ -42,12 +43,12 @@ _STACK_GOES = frozenset({"DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"})
 _REASON_LENGTH = 256
 _TIMEOUT_MARGIN_SECONDS = 8.0
 _DEADLINE_MARGIN_SECONDS = 20.0
-_TIME_IS_UP = "The function's time was up before it was done. Repeat the operation."
+_TIME_IS_UP = "Time ran out before the function finished. Repeat the operation."
 _TO_CRHELPER = ("RequestType", "StackId", "RequestId", "LogicalResourceId", "PhysicalResourceId")
 
 
 class LambdaContext(Protocol):
-    """What the boundary uses of the Lambda context."""
+    """The part of the Lambda context that the boundary uses."""
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the time until Lambda stops the function."""
@@ -55,7 +56,7 @@ class LambdaContext(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """One event, without what a function has no business with (the response URL)."""
+    """One event, without the response URL, which functions do not need."""
 
     kind: str
     """``Create``, ``Update`` or ``Delete``."""
@@ -64,7 +65,7 @@ class Request:
     request_id: str
     properties: Mapping[str, Any]
     old_properties: Mapping[str, Any]
-    """What an Update replaces; nothing for other events."""
+    """The previous properties of an Update; empty for other events."""
     deadline: Deadline
     calls: Calls
 
@@ -74,7 +75,7 @@ class Request:
 
     @property
     def deletes(self) -> bool:
-        """Tell whether the stack goes."""
+        """Tell whether the stack is being deleted."""
         return self.kind == "Delete"
 
 
@@ -84,24 +85,24 @@ Action = Callable[[Request], Attributes]
 def serve(
     event: Event, context: LambdaContext, action: Action, acts_on_delete: bool = True
 ) -> None:
-    """Run ``action`` for ``event`` and answer CloudFormation exactly once.
+    """Run ``action`` for ``event`` and respond to CloudFormation exactly once.
 
     ``acts_on_delete=False`` is for a function that has nothing to remove: its Deletes are answered
-    without asking for the stack's status. Raises ``AnswerError`` if the answer could not be
-    delivered, so that Lambda runs the event again.
+    without reading the stack's status. Raises ``AnswerError`` if the response could not be
+    delivered, so that Lambda retries the event.
     """
     responder = _Responder(event, context, action, acts_on_delete)
     responder({key: event[key] for key in _TO_CRHELPER if key in event} | _NO_URL, context)
     responder.wait_for_answer()
     if not responder.delivered:
-        raise answer.AnswerError(f"CloudFormation waits for {event['LogicalResourceId']}")
+        raise answer.AnswerError(f"CloudFormation is waiting for {event['LogicalResourceId']}")
 
 
 _NO_URL = {"ResponseURL": ""}
 
 
 def physical_id(stack_id: str, logical_id: str) -> str:
-    """Return the id that a resource has for life, so that no Update becomes a replacement."""
+    """Return a resource's permanent id, so that no Update becomes a replacement."""
     digest = hashlib.sha256(f"{stack_id}/{logical_id}".encode()).hexdigest()
     return f"{logical_id}-{digest[:16]}"
 
@@ -110,10 +111,10 @@ class _Responder(CfnResource):
     """crhelper without its surprises.
 
     - It gets an event without response URL and properties, so it cannot log them at any level.
-    - It makes no clients for a polling that is not used (``_sam_local``).
-    - Physical ids are deterministic, in answers to failures and timeouts too.
-    - It answers once: a timeout and a result cannot both be sent.
-    - It neither sleeps before the answer to a Delete nor retries the answer for ever.
+    - It creates no clients for polling, which is not used (``_sam_local``).
+    - Physical ids are deterministic, also in responses to failures and timeouts.
+    - It responds once: a timeout and a result cannot both be sent.
+    - It neither sleeps before the response to a Delete nor retries the response forever.
     """
 
     def __init__(
@@ -137,20 +138,20 @@ class _Responder(CfnResource):
             register(self._act)
 
     def wait_for_answer(self) -> None:
-        """Wait for an answer that the timer began to send when the function was nearly done."""
+        """Wait for a response that the timer started to send just before the function finished."""
         self._timer.join()
 
     @property
     def _sam_local(self) -> bool:
-        """Pretend to be local: the constructor then makes no Lambda, Events and Logs client."""
+        """Pretend to be local: the constructor then creates no Lambda, Events and Logs clients."""
         return True
 
     @_sam_local.setter
     def _sam_local(self, value: object) -> None:
-        """Ignore what crhelper reads from the environment."""
+        """Ignore the value that crhelper reads from the environment."""
 
     def _act(self, _event: object, _context: object) -> str:
-        """Do what the event asks; failures become status and reason, never an exception."""
+        """Handle the event; failures become status and reason, never an exception."""
         deadline = _deadline(self._lambda_context)
         kind, answered = self._real_event["RequestType"], self._claim.locked
         operation = Operation(kind, self._status, answered, deadline.remaining_seconds)
@@ -180,14 +181,14 @@ class _Responder(CfnResource):
             return False
         status = self._status()
         if status not in _STACK_GOES:
-            LOG.info("the stack is %s and stays: nothing is removed", status)
+            LOG.info("the stack is %s and not being deleted: nothing is removed", status)
         return status in _STACK_GOES
 
     def _refuse(self, request: Request, error: PropertyError) -> None:
-        """Fail for malformed properties; but a Delete with them is of something never made.
+        """Fail for malformed properties, except for a Delete: its resource never existed.
 
-        Its Create was refused for the same properties. Were the Delete refused too, the stack could
-        not be deleted any more.
+        Its Create was rejected for the same properties. If the Delete failed too, the stack could
+        not be deleted.
         """
         LOG.error("%s of %s: %s", request.kind, request.logical_id, error)
         if not request.deletes:
@@ -198,27 +199,28 @@ class _Responder(CfnResource):
         self.Reason = shorten(reason)
 
     def _id(self) -> str:
-        given = self._real_event.get("PhysicalResourceId")
+        existing = self._real_event.get("PhysicalResourceId")
         return str(
-            given or physical_id(self._real_event["StackId"], self._real_event["LogicalResourceId"])
+            existing
+            or physical_id(self._real_event["StackId"], self._real_event["LogicalResourceId"])
         )
 
     def _set_timeout(self) -> None:
-        """Leave more than crhelper's half second to answer: a TLS connection can need it."""
-        left = self._lambda_context.get_remaining_time_in_millis() / 1000
-        self._timer = threading.Timer(max(0.0, left - _TIMEOUT_MARGIN_SECONDS), self._timeout)
+        """Reserve more than crhelper's half second to respond: a TLS connection can need it."""
+        remaining = self._lambda_context.get_remaining_time_in_millis() / 1000
+        self._timer = threading.Timer(max(0.0, remaining - _TIMEOUT_MARGIN_SECONDS), self._timeout)
         self._timer.daemon = True
         self._timer.start()
 
     def _timeout(self) -> None:
-        LOG.error("the function's time is up")
+        LOG.error("the function ran out of time")
         try:
             self._send(FAILED, _TIME_IS_UP)
         except answer.AnswerError as error:  # ``serve`` sees that nothing was delivered
             LOG.error("%s", error)
 
     def _send(self, status: str | None = None, reason: str = "", _sender: object = None) -> None:
-        """Answer, unless an answer is under way already."""
+        """Send the response, unless one is already being sent."""
         if not self._claim.acquire(blocking=False):
             return
         self.PhysicalResourceId = self._id()
@@ -233,7 +235,7 @@ class _Responder(CfnResource):
 def shorten(reason: str) -> str:
     """Put a reason on one line and keep the beginning and the end of a long one.
 
-    crhelper would keep the end alone.
+    crhelper would keep only the end.
     """
     reason = " ".join(reason.split())
     if len(reason) <= _REASON_LENGTH:
@@ -263,14 +265,14 @@ def _request(event: Event, calls: Calls) -> Request:
 
 
 def _stack_status(stack_id: str) -> str:
-    """Return the stack's status; without it nothing is changed."""
+    """Return the stack's status; raise if it cannot be read, before anything is changed."""
     try:
         stacks = aws.client("cloudformation").describe_stacks(StackName=stack_id)["Stacks"]
         return str(stacks[0]["StackStatus"])
     except (ClientError, BotoCoreError, LookupError) as error:
         raise ResourceError(
-            f"Nothing was changed: the stack's status could not be read ({_brief(error)}). "
-            "Check cloudformation:DescribeStacks and the way to it, then repeat the operation."
+            f"Nothing was changed: the stack's status could not be read ({_brief(error)}). Check "
+            "cloudformation:DescribeStacks and the network route, then repeat the operation."
         ) from None
 
 

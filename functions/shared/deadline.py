@@ -1,4 +1,4 @@
-"""Waiting that ends before Lambda does, so that CloudFormation always gets an answer."""
+"""Waiting that ends before Lambda's timeout, so that CloudFormation always gets a response."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from functions.shared.errors import ResourceError
 
 @dataclass(frozen=True)
 class Deadline:
-    """How long the function may still work, in seconds, and how it sleeps."""
+    """The function's remaining time in seconds, and how it sleeps."""
 
     remaining_seconds: Callable[[], float]
     sleep: Callable[[float], None] = time.sleep
 
     def check(self, failure: str) -> None:
-        """Raise ``ResourceError(failure)`` if the time is up."""
+        """Raise ``ResourceError(failure)`` if time has run out."""
         if self.remaining_seconds() <= 0:
             raise ResourceError(failure)
 

@@ -1,4 +1,4 @@
-"""Failures that a user can understand, and how to tell AWS's own errors apart."""
+"""Failures that a user can understand, and the classification of AWS's errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NOT_FOUND_MESSAGE = re.compile(r"could not find|not found|does not exist", re.I
 class ResourceError(Exception):
     """An expected failure; its message says what happened, to what, and what to do.
 
-    Keep it under 256 characters: that much reaches the person who reads the stack's events.
+    Keep it under 256 characters: the stack's events show no more.
     """
 
 
@@ -29,11 +29,11 @@ def error_code(error: ClientError) -> str:
 
 
 def is_not_found(error: ClientError) -> bool:
-    """Tell whether SageMaker said that the thing named is not there.
+    """Tell whether SageMaker reported that a resource does not exist.
 
-    Only the newer of its APIs have an error for that ("ResourceNotFound"); the older ones answer
-    ``ValidationException``, as they do for a malformed request, and differ in the message alone
-    ("Could not find endpoint ...").
+    Only its newer APIs have an error for that ("ResourceNotFound"); older ones return
+    ``ValidationException``, as for a malformed request, and only the message differs ("Could not
+    find endpoint ...").
     """
     if error_code(error) in _NOT_FOUND_CODES:
         return True

@@ -1,9 +1,9 @@
-"""Typed properties of a custom resource, one class for the template and for the function.
+"""Typed properties of a custom resource; the template and the function share one class.
 
 A properties class is a frozen dataclass whose fields are ``str``, ``int``, ``float``, ``bool`` or
 ``tuple[str, ...]``. The generator names each template property with :func:`property_name`; the
 function reads the same class back with :func:`from_event`. CloudFormation sends every scalar as a
-string ("Custom resource request objects", CloudFormation User Guide), and lists cross as one
+string ("Custom resource request objects", CloudFormation User Guide), and lists are passed as one
 comma-joined string.
 """
 
@@ -26,20 +26,20 @@ _BOOLEANS = {"true": True, "false": False}
 
 
 def property_name(field: str) -> str:
-    """Return the template's name of a field: ``key_arn`` is ``KeyArn``."""
+    """Return a field's name in the template: ``key_arn`` is ``KeyArn``."""
     return "".join(word.capitalize() for word in field.split("_"))
 
 
 def field_names(cls: type[object]) -> tuple[str, ...]:
-    """Return the fields of a properties class that a template gives, in their order.
+    """Return the fields of a properties class that a template sets, in order.
 
-    A field that the class works out for itself (``init=False``) is not among them.
+    Fields that the class derives itself (``init=False``) are excluded.
     """
     return tuple(field.name for field in fields(cls) if field.init)  # type: ignore[arg-type]
 
 
 def optional_names(cls: type[object]) -> frozenset[str]:
-    """Return the fields that a template may leave out, because they have a default."""
+    """Return the fields that a template can omit, because they have a default."""
     own = fields(cls)  # type: ignore[arg-type]
     return frozenset(field.name for field in own if field.init and field.default is not MISSING)
 
@@ -47,32 +47,32 @@ def optional_names(cls: type[object]) -> frozenset[str]:
 def from_event(cls: type[PropertiesT], properties: Mapping[str, Any]) -> PropertiesT:
     """Read a properties class from an event's ``ResourceProperties``.
 
-    Raises ``PropertyError`` (a ``ValueError``), naming property and value, for one that is missing,
-    unknown or malformed. A property that the class lists as ``RETIRED`` is passed over: it comes
-    from the template of an older version, whose resource a new function still has to delete.
+    Raises ``PropertyError`` (a ``ValueError``), naming property and value, if one is missing,
+    unknown or malformed. A property that the class lists as ``RETIRED`` is ignored: it comes from
+    the template of an older version, whose resource a new function must still delete.
     """
     names = {property_name(field): field for field in field_names(cls)}
     optional = {property_name(field) for field in optional_names(cls)}
     passed_over = _ADDED_BY_CLOUDFORMATION | getattr(cls, "RETIRED", frozenset())
-    given = {k: v for k, v in properties.items() if k not in passed_over}
-    if unknown := sorted(given.keys() - names.keys()):
-        raise PropertyError(
-            f"property {unknown[0]} is unknown; allowed: {', '.join(sorted(names))}"
-        )
-    if missing := sorted(names.keys() - given.keys() - optional):
+    present = {k: v for k, v in properties.items() if k not in passed_over}
+    if unknown := sorted(present.keys() - names.keys()):
+        raise PropertyError(f"unknown property {unknown[0]}; allowed: {', '.join(sorted(names))}")
+    if missing := sorted(names.keys() - present.keys() - optional):
         raise PropertyError(f"property {missing[0]} is missing")
     types = get_type_hints(cls)
-    found = {names[name]: _parse(name, value, types[names[name]]) for name, value in given.items()}
-    return cls(**found)
+    values = {
+        names[name]: _parse(name, value, types[names[name]]) for name, value in present.items()
+    }
+    return cls(**values)
 
 
 def _parse(name: str, value: object, kind: object) -> object:
     if not isinstance(value, str):
-        raise PropertyError(f"property {name} is {value!r}; CloudFormation sends a string")
+        raise PropertyError(f"property {name} is {value!r}, but must be a string")
     try:
         return _PARSERS[kind](value)
     except ValueError as error:
-        raise PropertyError(f"property {name} is {value!r}; it must be {error}") from None
+        raise PropertyError(f"property {name} is {value!r}, but must be {error}") from None
 
 
 def _parse_int(value: str) -> int:
@@ -100,7 +100,7 @@ def _parse_bool(value: str) -> bool:
 def _parse_list(value: str) -> tuple[str, ...]:
     items = tuple(value.split(",")) if value else ()
     if any(item != item.strip() or not item for item in items):
-        raise ValueError("a comma-joined list without blanks or empty items")
+        raise ValueError("a comma-separated list without spaces or empty items")
     return items
 
 

@@ -1,4 +1,4 @@
-"""Why a call to AWS failed, for the person who reads the stack's events."""
+"""Why a call to AWS failed, for readers of the stack's events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from functions.shared.errors import error_code
 
 _ENCODED: Final = re.compile(r"\s*Encoded authorization failure message: \S+")
 _RIGHT: Final = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)")
-"""The right that is missing: around it the message names role, resource and kind of policy."""
+"""The missing permission; the rest of the message names role, resource and kind of policy."""
 
 _DENIED: Final = frozenset(
     {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"}
@@ -21,26 +21,26 @@ _LONGEST_MESSAGE: Final = 120
 
 
 def reason(calls: Calls, error: Exception) -> str:
-    """Return which call on what failed, why, and what to do, in one sentence or two."""
+    """Return which call failed, why, and what to do, in one or two sentences."""
     call = calls.current
     if isinstance(error, ClientError):
         call = calls.named(error.operation_name) or error.operation_name
         return f"{call}: {_told(error)}. {_advice(error_code(error))}"
     if isinstance(error, BotoCoreError):
         return (
-            f"{call or 'A call to AWS'}: no answer ({type(error).__name__}). Check the way there "
-            "(endpoint, its policy, security groups), then repeat the operation."
+            f"{call or 'A call to AWS'}: no response ({type(error).__name__}). Check the network "
+            "path (VPC endpoint, its policy, security groups), then repeat the operation."
         )
     during = f" (during {call})" if call else ""
     return f"{type(error).__name__}: {error}{during}. See the function's log."
 
 
 def _told(error: ClientError) -> str:
-    """Return AWS's code and message, without what nobody can read."""
+    """Return AWS's code and message, without the encoded part."""
     message = str(error.response.get("Error", {}).get("Message", ""))
     message = " ".join(_ENCODED.sub("", message).split()).rstrip(".")
-    if found := _RIGHT.search(message):
-        message = f"not authorized to perform {found[1]}"
+    if match := _RIGHT.search(message):
+        message = f"not authorized to perform {match[1]}"
     if len(message) > _LONGEST_MESSAGE:
         message = f"{message[:_LONGEST_MESSAGE]}..."
     code = error_code(error)
@@ -49,7 +49,7 @@ def _told(error: ClientError) -> str:
 
 def _advice(code: str) -> str:
     if code in _DENIED:
-        return "Give the function's role this right, then repeat the operation."
+        return "Grant the function's role this permission, then repeat the operation."
     if code in THROTTLED:
-        return "AWS was throttling until the time was up: repeat the operation."
-    return "Repeat the operation once the cause is removed."
+        return "AWS throttled the call until time ran out; repeat the operation."
+    return "Repeat the operation once you have fixed the cause."

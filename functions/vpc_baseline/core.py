@@ -1,4 +1,4 @@
-"""What CloudFormation can neither look up nor close: a prefix list, the default security group."""
+"""Tasks that CloudFormation cannot do: find a prefix list, close the default security group."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def find_prefix_list(ec2: Any, service: str) -> str:
     pages = ec2.get_paginator("describe_managed_prefix_lists").paginate(
         Filters=[{"Name": "prefix-list-name", "Values": [name]}]
     )
-    ids = [str(one["PrefixListId"]) for page in pages for one in page["PrefixLists"]]
+    ids = [
+        str(prefix_list["PrefixListId"]) for page in pages for prefix_list in page["PrefixLists"]
+    ]
     if len(ids) != 1:
         raise ResourceError(f"Expected one prefix list {name} in this region, found {len(ids)}.")
     return ids[0]
@@ -28,28 +30,30 @@ def find_prefix_list(ec2: Any, service: str) -> str:
 def close_default_group(ec2: Any, vpc_id: str) -> None:
     """Remove every rule of the VPC's default security group; nothing of ours uses it.
 
-    AWS makes the group with each VPC, open to itself and to everywhere, and it cannot be deleted
-    ("Default security groups for your VPCs").
+    AWS creates the group with each VPC, with access from itself and to everywhere, and it cannot be
+    deleted ("Default security groups for your VPCs").
     """
-    found = ec2.describe_security_groups(
+    groups = ec2.describe_security_groups(
         Filters=[
             {"Name": "vpc-id", "Values": [vpc_id]},
             {"Name": "group-name", "Values": ["default"]},
         ]
     )["SecurityGroups"]
-    if len(found) != 1:
-        raise ResourceError(f"VPC {vpc_id} has {len(found)} default security groups, not one.")
-    group_id, inward = found[0]["GroupId"], found[0].get("IpPermissions", [])
-    outward = found[0].get("IpPermissionsEgress", [])
-    if inward:
-        _revoke(ec2.revoke_security_group_ingress, group_id, inward)
-    if outward:
-        _revoke(ec2.revoke_security_group_egress, group_id, outward)
-    LOG.info("%s: %d inward and %d outward rules removed", group_id, len(inward), len(outward))
+    if len(groups) != 1:
+        raise ResourceError(
+            f"Expected one default security group in VPC {vpc_id}, found {len(groups)}."
+        )
+    group_id, inbound = groups[0]["GroupId"], groups[0].get("IpPermissions", [])
+    outbound = groups[0].get("IpPermissionsEgress", [])
+    if inbound:
+        _revoke(ec2.revoke_security_group_ingress, group_id, inbound)
+    if outbound:
+        _revoke(ec2.revoke_security_group_egress, group_id, outbound)
+    LOG.info("%s: removed %d inbound and %d outbound rules", group_id, len(inbound), len(outbound))
 
 
 def _revoke(revoke: Callable[..., Any], group_id: str, rules: list[dict[str, Any]]) -> None:
-    """Remove rules; those that are gone, by a delivery before this one, are no failure."""
+    """Remove rules; ignore those that an earlier delivery has already removed."""
     try:
         revoke(GroupId=group_id, IpPermissions=rules)
     except ClientError as error:

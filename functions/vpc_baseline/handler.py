@@ -1,7 +1,7 @@
 """``Custom::VpcBaseline``: close a VPC's default security group, and find the S3 prefix list.
 
 Event: ``VpcId``, ``Service`` (``s3``). Returns ``S3PrefixListId``. Delete does nothing: the group
-goes with its VPC. The function runs outside the VPC, which has no EC2 endpoint.
+is deleted with its VPC. The function runs outside the VPC, which has no EC2 endpoint.
 
 Permissions:
 
@@ -20,7 +20,7 @@ from functions.vpc_baseline.properties import VpcBaselineProperties
 
 
 def handler(event: Event, context: LambdaContext) -> None:
-    """Answer one event of CloudFormation."""
+    """Handle one event from CloudFormation."""
     serve(event, context, _act, acts_on_delete=False)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class VpcBaselineProperties:
-    """The VPC whose default security group is closed, and the gateway service (``s3``)."""
+    """The VPC whose default security group to close, and the gateway service (``s3``)."""
 
     vpc_id: str
     service: str

@@ -125,8 +125,10 @@ def test_an_action_does_not_see_the_response_url(world: World) -> None:
 
 
 def test_an_expected_failure_is_answered_with_its_own_words(world: World) -> None:
-    put = world.send(raising(ResourceError("Rows is 1; allowed are 100 to 200.")), "Create", {})
-    assert put.reason == "Rows is 1; allowed are 100 to 200."
+    put = world.send(
+        raising(ResourceError("Rows must be from 100 to 200, but is 1.")), "Create", {}
+    )
+    assert put.reason == "Rows must be from 100 to 200, but is 1."
 
 
 def test_a_surprise_is_answered_with_its_name(world: World) -> None:
@@ -138,7 +140,7 @@ def test_an_error_of_aws_is_answered_with_its_words(world: World) -> None:
     error = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "PutObject")
     put = world.send(raising(error), "Create", {})
     assert put.reason == (
-        "PutObject: AccessDenied: no. Give the function's role this right, then repeat the "
+        "PutObject: AccessDenied: no. Grant the function's role this permission, then repeat the "
         "operation."
     )
 
@@ -229,7 +231,7 @@ def test_a_function_whose_time_is_up_is_answered_for(world: World) -> None:
 
     put = world.send(handler_of(too_long), "Create", {}, seconds=8.01)
     assert (put.succeeded, put.data) == (False, {})
-    assert "time was up" in put.reason
+    assert "Time ran out" in put.reason
 
 
 def test_an_answer_that_the_timer_sends_is_waited_for(

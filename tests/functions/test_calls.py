@@ -56,7 +56,7 @@ def test_an_event_that_comes_late_changes_nothing(
     world.cloudformation.status = status
     put = writer(world, kind)
     assert put.reason == (
-        f"This {kind} came too late: the stack is {status}. Nothing more is changed."
+        f"This {kind} came too late: the stack is {status}. Nothing more was changed."
     )
     assert s3.requests == []
 
@@ -101,7 +101,7 @@ def test_a_deletion_is_not_held_back(world: World, s3: FakeS3) -> None:
 
 def test_a_call_that_would_come_after_the_end_is_not_made(world: World, s3: FakeS3) -> None:
     put = writer(world, "Create", lambda: world.clock.sleep(890))
-    assert put.reason.startswith("The time was up before PutObject s3://b/second.")
+    assert put.reason.startswith("Time ran out before PutObject s3://b/second.")
     assert s3.buckets["b"].readable() == {"first"}
 
 
@@ -120,7 +120,7 @@ def test_a_missing_right_is_named_with_call_resource_and_remedy(world: World) ->
     reason = failing(world, ApiError("AccessDenied", told, 403))
     assert reason == (
         "PutObject s3://b/first: AccessDenied: not authorized to perform s3:PutObject. "
-        "Give the function's role this right, then repeat the operation."
+        "Grant the function's role this permission, then repeat the operation."
     )
 
 
@@ -136,8 +136,8 @@ def test_a_service_that_does_not_answer_is_named_with_the_call(
     world: World, error: Exception
 ) -> None:
     reason = failing(world, error)
-    assert reason.startswith(f"PutObject s3://b/first: no answer ({type(error).__name__})")
-    assert "Check the way there" in reason
+    assert reason.startswith(f"PutObject s3://b/first: no response ({type(error).__name__})")
+    assert "Check the network path" in reason
 
 
 def test_an_error_that_passes_is_not_seen(world: World, s3: FakeS3) -> None:

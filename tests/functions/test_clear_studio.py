@@ -45,7 +45,10 @@ def test_spaces_that_must_stay_are_named_and_nothing_is_touched(
 
 def test_one_space_is_named_in_the_singular(world: World, studio: FakeStudio) -> None:
     studio.spaces = {"mine": "InService"}
-    assert "Nothing was deleted: space mine in" in world.send(handler, "Delete", KEEP_SPACES).reason
+    assert (
+        "Nothing was deleted, because space mine in"
+        in world.send(handler, "Delete", KEEP_SPACES).reason
+    )
 
 
 def test_apps_of_a_domain_without_spaces_go(world: World, studio: FakeStudio) -> None:
@@ -71,8 +74,8 @@ def test_a_deletion_without_time_says_so_and_the_next_goes_on(
     world: World, studio: FakeStudio
 ) -> None:
     put = world.send(handler, "Delete", PROPERTIES, seconds=120)
-    assert "still has apps" in put.reason
-    assert "Repeat the operation to go on." in put.reason
+    assert "Time ran out while apps of domain" in put.reason
+    assert "Repeat the operation to continue." in put.reason
     assert world.send(handler, "Delete", PROPERTIES).succeeded
     assert (alive(studio), studio.spaces) == ([], {})
     assert len(studio.requested("DeleteApp")) == 4
@@ -131,7 +134,7 @@ def test_spaces_of_a_profile_made_by_hand_are_kept_by_the_same_rule(
     studio.profiles["hand-made"] = "InService"
     studio.spaces, studio.owners = {"notes": "InService"}, {"notes": "hand-made"}
     put = world.send(handler, "Delete", KEEP_SPACES)
-    assert "Nothing was deleted: space notes in" in put.reason
+    assert "Nothing was deleted, because space notes in" in put.reason
     assert "hand-made" in studio.profiles
 
 
@@ -150,7 +153,7 @@ def test_a_profile_with_spaces_is_not_taken_out(world: World, studio: FakeStudio
     studio.owners |= {"space1": "ben", "space3": "ben"}
     put = update(world, PROPERTIES, FEWER)
     assert not put.succeeded
-    assert "orphaned with their files: ben (spaces space1, space3)" in put.reason
+    assert "orphaned: ben (spaces space1, space3)" in put.reason
     assert len(alive(studio)) == 4
 
 
@@ -169,7 +172,7 @@ def test_a_domain_in_use_is_not_replaced(world: World, studio: FakeStudio, what:
     else:
         studio.spaces = {}
     put = update(world, PROPERTIES, PROPERTIES | {"DomainId": "d-new"})
-    assert f"The update replaces domain {DOMAIN}" in put.reason
+    assert f"Nothing was changed, because the update replaces domain {DOMAIN}" in put.reason
     assert not put.succeeded
 
 

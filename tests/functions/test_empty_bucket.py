@@ -135,7 +135,7 @@ def test_emptying_goes_on_where_it_stopped(world: World, s3: FakeS3) -> None:
     s3.before["DeleteObjects"] = [lambda: world.clock.sleep(450)] * 2
     put = world.send(handler, "Delete", PROPERTIES)
     assert "2003 versions, markers and uploads were removed" in put.reason
-    assert "Delete the stack again to go on." in put.reason
+    assert "Delete the stack again to continue." in put.reason
     left = len(s3.buckets[BUCKET].versions)
     assert 0 < left < 1000
     assert world.send(handler, "Delete", PROPERTIES).succeeded
@@ -178,7 +178,7 @@ def test_an_object_that_passing_failures_keep_is_named_after_some_pauses(
     error = {"Key": "raw/data.csv", "Code": "InternalError"}
     monkeypatch.setattr(s3, "delete_objects", lambda _p: {"Errors": [error]})
     put = world.send(handler, "Delete", PROPERTIES)
-    assert "raw/data.csv could not be removed (InternalError); 3 others were." in put.reason
+    assert "raw/data.csv could not be removed (InternalError), after 3 others." in put.reason
     assert len(s3.requested("DeleteObjects")) < 10
     assert world.clock.now > 30
 
@@ -228,7 +228,7 @@ def test_a_bucket_that_does_not_exist_is_refused_and_that_can_be_deleted(
 ) -> None:
     missing = {"Bucket": "missing"}
     put = world.send(handler, "Create", missing)
-    assert put.reason == "Bucket missing does not exist. Name another one."
+    assert put.reason == "Bucket missing does not exist. Specify an existing bucket."
     assert world.send(handler, "Delete", missing).succeeded
     assert [name for name, _ in s3.requests if name.startswith(("Put", "Delete"))] == []
 

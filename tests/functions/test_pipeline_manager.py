@@ -143,8 +143,8 @@ def test_a_pipeline_of_somebody_else_is_refused_and_left_alone(
     deployed.have_pipeline(tags)
     put = deployed.world.send(handler, kind, PROPERTIES)
     assert put.reason == (
-        f"A pipeline {NAME} exists that this stack did not make. It stays as it is: delete it, or "
-        "deploy under another name."
+        f"The existing pipeline {NAME} does not belong to this stack and was not changed. Delete "
+        "it, or deploy under another name."
     )
     assert writes(deployed) == []
 
@@ -192,7 +192,7 @@ def test_other_content_is_not_overwritten(deployed: Deployment) -> None:
     key = f"code/{HASH}/train.py"
     deployed.s3.put(BUCKET, key, b"somebody's own")
     put = deployed.world.send(handler, "Create", PROPERTIES)
-    assert f"s3://{BUCKET}/{key} is not the script of this version" in put.reason
+    assert f"s3://{BUCKET}/{key} differs from this version's script" in put.reason
     assert deployed.s3.buckets[BUCKET].current(key).body == b"somebody's own"  # type: ignore[union-attr]
     assert "CreatePipeline" not in writes(deployed)
 
@@ -201,7 +201,7 @@ def test_content_that_arrives_in_between_is_not_overwritten(deployed: Deployment
     key = f"code/{HASH}/{next(iter(SCRIPTS))}"
     deployed.s3.before["PutObject"] = [lambda: deployed.s3.put(BUCKET, key, b"somebody's own")]
     put = deployed.world.send(handler, "Create", PROPERTIES)
-    assert "is not overwritten" in put.reason
+    assert "was not overwritten" in put.reason
     assert deployed.s3.buckets[BUCKET].current(key).body == b"somebody's own"  # type: ignore[union-attr]
 
 

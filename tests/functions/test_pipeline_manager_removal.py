@@ -124,8 +124,8 @@ def test_an_execution_that_ends_meanwhile_is_no_failure(deployed: Deployment, co
 def test_an_execution_that_does_not_stop_in_time_is_said(deployed: Deployment) -> None:
     deployed.sagemaker.run(NAME, "Executing")
     put = delete(deployed, seconds=60)
-    assert f"Pipeline {NAME} still has executions that are being stopped" in put.reason
-    assert "Delete the stack again to go on." in put.reason
+    assert f"pipeline {NAME} still has executions that are being stopped" in put.reason
+    assert "Delete the stack again to continue." in put.reason
     assert deployed.names("Endpoint") == {ENDPOINT}
     assert delete(deployed, RequestId="another").succeeded
     assert deployed.is_clean
@@ -332,7 +332,7 @@ def test_time_that_runs_out_is_said_and_the_next_deletion_goes_on(deployed: Depl
     deployed.sagemaker.resources["Endpoint"][ENDPOINT].fields["status"] = "Updating"
     put = delete(deployed, seconds=300)
     assert "still has an endpoint that is being deleted" in put.reason
-    assert "Delete the stack again to go on." in put.reason
+    assert "Delete the stack again to continue." in put.reason
     assert NAME in deployed.sagemaker.pipelines
     deployed.sagemaker.resources["Endpoint"][ENDPOINT].fields["status"] = "InService"
     assert delete(deployed, RequestId="another").succeeded
@@ -349,7 +349,7 @@ def test_time_that_runs_out_is_said_and_the_next_deletion_goes_on(deployed: Depl
 def test_what_is_left_is_said(deployed: Deployment, operation: str, left: str) -> None:
     deployed.sagemaker.before[operation] = [lambda: deployed.world.clock.sleep(900)]
     put = delete(deployed)
-    assert f"still has {left}; the time was up. Delete the stack again to go on." in put.reason
+    assert f"still has {left}. Delete the stack again to continue." in put.reason
     assert delete(deployed, RequestId="another").succeeded
     assert deployed.is_clean
 

@@ -42,19 +42,19 @@ def test_an_empty_list_is_empty() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"Rows": "ten"}, "property Rows is 'ten'; it must be a whole number"),
-        ({"Rows": "1e3"}, "property Rows is '1e3'; it must be a whole number"),
-        ({"Rows": " 1"}, "property Rows is ' 1'; it must be a whole number"),
-        ({"Share": "half"}, "property Share is 'half'; it must be a number"),
-        ({"Share": "nan"}, "property Share is 'nan'; it must be a number"),
-        ({"Share": "-inf"}, "property Share is '-inf'; it must be a number"),
-        ({"IsOpen": "yes"}, "property IsOpen is 'yes'; it must be true or false"),
-        ({"IsOpen": True}, "property IsOpen is True; CloudFormation sends a string"),
-        ({"SubnetIds": "a,,b"}, "property SubnetIds is 'a,,b'; it must be a comma-joined list"),
-        ({"SubnetIds": ["a"]}, "property SubnetIds is ['a']; CloudFormation sends a string"),
+        ({"Rows": "ten"}, "property Rows is 'ten', but must be a whole number"),
+        ({"Rows": "1e3"}, "property Rows is '1e3', but must be a whole number"),
+        ({"Rows": " 1"}, "property Rows is ' 1', but must be a whole number"),
+        ({"Share": "half"}, "property Share is 'half', but must be a number"),
+        ({"Share": "nan"}, "property Share is 'nan', but must be a number"),
+        ({"Share": "-inf"}, "property Share is '-inf', but must be a number"),
+        ({"IsOpen": "yes"}, "property IsOpen is 'yes', but must be true or false"),
+        ({"IsOpen": True}, "property IsOpen is True, but must be a string"),
+        ({"SubnetIds": "a,,b"}, "property SubnetIds is 'a,,b', but must be a comma-separated list"),
+        ({"SubnetIds": ["a"]}, "property SubnetIds is ['a'], but must be a string"),
         (
             {"Colour": "red"},
-            "property Colour is unknown; allowed: IsOpen, Name, Rows, Share, SubnetIds",
+            "unknown property Colour; allowed: IsOpen, Name, Rows, Share, SubnetIds",
         ),
     ],
 )
@@ -85,7 +85,7 @@ def test_the_code_prefix_follows_from_the_hash() -> None:
 
 def test_the_code_prefix_cannot_be_given() -> None:
     given = dict.fromkeys(map(property_name, field_names(PipelineProperties)), "1")
-    with pytest.raises(PropertyError, match="CodePrefix is unknown"):
+    with pytest.raises(PropertyError, match="unknown property CodePrefix"):
         from_event(PipelineProperties, given | {"CodePrefix": "raw"})
 
 

@@ -160,14 +160,14 @@ def test_a_conflict_asks_to_deploy_again(world: World, s3: FakeS3, error: ApiErr
     world.send(handler, "Create", SMALL)
     s3.failures["PutObject"] = [error]
     put = world.send(handler, "Update", properties(rows=300))
-    assert put.reason == f"{URI} was changed by someone else just now. Deploy again."
+    assert put.reason == f"{URI} was changed by someone else during the deployment. Deploy again."
 
 
 @pytest.mark.parametrize("rows", ["99", "10000001", "0", "-5"])
 def test_a_number_of_rows_out_of_range_is_refused(world: World, s3: FakeS3, rows: str) -> None:
     wrong = SMALL | {"Rows": rows}
     put = world.send(handler, "Create", wrong)
-    assert put.reason == f"Rows is {rows}; allowed are 100 to 10000000."
+    assert put.reason == f"Rows must be from 100 to 10000000, but is {rows}."
     assert s3.requests == []
     assert world.send(handler, "Delete", wrong).succeeded
 
@@ -175,7 +175,7 @@ def test_a_number_of_rows_out_of_range_is_refused(world: World, s3: FakeS3, rows
 def test_a_malformed_property_is_refused_and_that_can_be_deleted(world: World, s3: FakeS3) -> None:
     wrong = SMALL | {"Rows": "many"}
     put = world.send(handler, "Create", wrong)
-    assert put.reason == "property Rows is 'many'; it must be a whole number"
+    assert put.reason == "property Rows is 'many', but must be a whole number"
     assert world.send(handler, "Delete", wrong).succeeded
     assert s3.requests == []
 
@@ -246,7 +246,7 @@ def test_a_completion_whose_answer_was_lost_is_success(
 def test_an_upload_that_takes_too_long_says_what_to_do(world: World, s3: FakeS3) -> None:
     s3.before["UploadPart"] = [lambda: world.clock.sleep(900)]
     put = world.send(handler, "Create", properties(LARGE))
-    assert f"{URI}: the time was up after part 1. Ask for fewer Rows" in put.reason
+    assert f"{URI}: time ran out after part 1. Use fewer Rows" in put.reason
     assert (changes(s3), s3.buckets[BUCKET].uploads) == (0, {})
 
 

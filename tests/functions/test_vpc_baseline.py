@@ -60,7 +60,7 @@ def test_a_region_without_the_prefix_list_is_refused(world: World, ec2: FakeEc2)
 @pytest.mark.usefixtures("ec2")
 def test_a_vpc_that_does_not_exist_is_refused(world: World) -> None:
     put = world.send(handler, "Create", PROPERTIES | {"VpcId": "vpc-9"})
-    assert put.reason == "VPC vpc-9 has 0 default security groups, not one."
+    assert put.reason == "Expected one default security group in VPC vpc-9, found 0."
 
 
 def test_deletion_touches_nothing(world: World, ec2: FakeEc2) -> None:

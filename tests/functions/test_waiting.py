@@ -28,8 +28,8 @@ def test_what_is_done_is_not_waited_for() -> None:
 
 def test_waiting_never_passes_the_end() -> None:
     clock = Clock()
-    with pytest.raises(ResourceError, match="the time was up"):
-        deadline(clock, 95).wait(lambda: False, 10, "the time was up")
+    with pytest.raises(ResourceError, match="time ran out"):
+        deadline(clock, 95).wait(lambda: False, 10, "time ran out")
     assert clock.now <= 95
 
 
