@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from functions.empty_bucket.core import PERMISSION_TAG
 from generator.errors import UsageError
 from pipeline.definition import (
+    CLUSTER_INSTANCES,
     ENDPOINT_INSTANCE_TYPE_PATTERN,
     INSTANCE_TYPE_RULE,
     OWNER_TAG,
@@ -327,9 +328,12 @@ class PipelineSettings(_Section):
     """How the pipeline's steps run."""
 
     preprocess_engine: Engine = Engine.ONE_MACHINE
-    """Engine of the Preprocess step: one-machine, or spark, a cluster for tables of many files. The
-    run parameter ProcessingInstanceCount sets its size. A cluster has no network isolation;
-    docs/security.md describes what it can reach. Spark is available in most regions."""
+    """Engine of the Preprocess step: one-machine, or spark, a cluster for tables of many files. A
+    cluster has no network isolation; docs/security.md describes what it can reach. Spark is
+    available in most regions."""
+    preprocess_instances: int = Field(default=CLUSTER_INSTANCES, ge=1, le=100, strict=True)
+    """Number of instances in the Spark cluster. A run cannot change it: IAM has no condition key
+    for the number of instances, so the deployment fixes it. Ignored with one-machine."""
 
 
 _SIZES = ("large", "xlarge", "2xlarge", "4xlarge")

@@ -112,7 +112,9 @@ QUALITY_GATE: Final = "QualityGate"
 APPROVAL_GATE: Final = "ApprovalGate"
 """The two conditions: a model that reaches its threshold is registered, an approved one served."""
 
-_CLUSTER_INSTANCES: Final = 2
+CLUSTER_INSTANCES: Final = 2
+"""Instances of a cluster where the deployment does not say otherwise."""
+
 _VOLUME_GB: Final = 30
 _TRAINING_ROWS: Final = 1_000_000
 _PROCESSING_SECONDS: Final = 2 * 3600
@@ -139,8 +141,8 @@ class Environment:
     value that a run can ask for. `code_prefix` is the folder
     in `bucket` that holds `SCRIPTS`, without a slash at either end. `owner` (the id of the stack)
     is put as the tag `OWNER_TAG` on everything that a run makes. With a `spark_image`, Preprocess
-    runs on a Spark cluster, in the role and the security groups that are named for it; without
-    one, it is a job like the others.
+    runs on a Spark cluster of `spark_instances` instances, in the role and the security groups that
+    are named for it; without one, it is a job like the others.
     """
 
     pipeline_name: str
@@ -166,6 +168,7 @@ class Environment:
     spark_image: str = ""
     spark_role_arn: str = ""
     spark_security_group_ids: tuple[str, ...] = ()
+    spark_instances: int = CLUSTER_INSTANCES
 
 
 @dataclass(frozen=True)
@@ -269,10 +272,8 @@ def _model_parameters(environment: Environment) -> list[Json]:
 
 def _machine_parameters(environment: Environment) -> list[Json]:
     """The instances, and the gigabytes of the jobs' volumes."""
-    cluster = [_number("ProcessingInstanceCount", "Integer", _CLUSTER_INSTANCES)]
     return [
         _string("ProcessingInstanceType", environment.processing_instance_type),
-        *(cluster if environment.spark_image else []),
         _number("ProcessingVolumeGB", "Integer", _VOLUME_GB),
         _string("TrainingInstanceType", environment.training_instance_type),
         _number("TrainingVolumeGB", "Integer", _VOLUME_GB),
@@ -336,7 +337,7 @@ def _on_spark(environment: Environment, request: Json) -> Json:
     groups = list(environment.spark_security_group_ids)
     return request | {
         "ProcessingResources": {
-            "ClusterConfig": cluster | {"InstanceCount": parameter("ProcessingInstanceCount")}
+            "ClusterConfig": cluster | {"InstanceCount": environment.spark_instances}
         },
         "AppSpecification": request["AppSpecification"] | {"ContainerEntrypoint": entrypoint},
         "RoleArn": environment.spark_role_arn,

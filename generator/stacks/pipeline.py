@@ -75,6 +75,16 @@ ENDPOINT_FAILURES = (
     "UpdateRollbackFailed",
 )
 """Each status as in events and as in DescribeEndpoint: AWS's documents show both spellings."""
+ENDPOINT_FAILED = (
+    "The endpoint <endpoint> is <status>. If it failed, nobody can update it and every later run "
+    "fails: run `python build.py endpoint repair`, which deletes it; the next run recreates it. "
+    "If it is rolling back, it goes on serving the model that it had. "
+    "`python build.py logs --source endpoint` shows why."
+)
+RUN_FAILED = (
+    "A run of the pipeline failed, or the quality gate refused its model. "
+    "`python build.py run --follow <run>` says why, and what to do."
+)
 ALARM_SECONDS = 300
 VARIANT = "AllTraffic"
 
@@ -147,7 +157,8 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     role_policies = add_all(template, _role_permissions(inputs, endpoint_logs))
     seed = _add_seeding(template, inputs, context)
     group = add(template, _model_package_group(inputs))
-    pipeline = _add_pipeline(template, inputs, context, [*role_policies, group, seed])
+    values = _environment(inputs, settings)
+    pipeline = _add_pipeline(template, inputs, context, values, [*role_policies, group, seed])
     topic = _add_alerts(template, inputs, pipeline)
     outputs = Outputs(
         pipeline_name=Text(GetAtt(pipeline, "PipelineName")),
@@ -238,7 +249,11 @@ def _model_package_group(inputs: Inputs) -> sagemaker.ModelPackageGroup:
 
 
 def _add_pipeline(
-    template: Template, inputs: Inputs, context: FunctionContext, needs: list[AWSObject]
+    template: Template,
+    inputs: Inputs,
+    context: FunctionContext,
+    values: Mapping[str, Expression],
+    needs: list[AWSObject],
 ) -> AWSObject:
     """Add the custom resource that owns the pipeline.
 
@@ -254,16 +269,14 @@ def _add_pipeline(
         timeout_seconds=MANAGING_SECONDS,
     )
     function: awslambda.Function = add_function(template, spec, context)
-    resource = custom_resource(
-        "Pipeline", PipelineProperties, _environment(inputs), function, needs
-    )
+    resource = custom_resource("Pipeline", PipelineProperties, values, function, needs)
     return add(template, resource)
 
 
-def _environment(inputs: Inputs) -> Mapping[str, Expression]:
+def _environment(inputs: Inputs, settings: Settings) -> Mapping[str, Expression]:
     """Return the deployment's values for the pipeline, by the names in the definition."""
     name = inputs.unique_name.across_border()
-    return _spark_environment(inputs) | {
+    return _spark_environment(inputs, settings.pipeline.preprocess_instances) | {
         "pipeline_name": name,
         "endpoint_name": name,
         "model_package_group": name,
@@ -287,7 +300,7 @@ def _environment(inputs: Inputs) -> Mapping[str, Expression]:
     }
 
 
-def _spark_environment(inputs: Inputs) -> dict[str, Expression]:
+def _spark_environment(inputs: Inputs, instances: int) -> dict[str, Expression]:
     """Return the values that only Preprocess on Spark has."""
     if not isinstance(inputs, SparkInputs):
         return {}
@@ -295,6 +308,7 @@ def _spark_environment(inputs: Inputs) -> dict[str, Expression]:
         "spark_image": images.SPARK.uri(inputs.spark_image_tag),
         "spark_role_arn": role_arn(inputs.spark_role),
         "spark_security_group_ids": inputs.spark_security_group_id.across_border(),
+        "spark_instances": str(instances),
     }
 
 
@@ -340,7 +354,7 @@ def _failure_rule(inputs: Inputs, pipeline: AWSObject, topic: sns.Topic) -> even
             },
         },
         Name=failure_rule_name(inputs.unique_name),
-        Targets=[_to_topic(inputs, topic)],
+        Targets=[_to_topic(inputs, topic, RUN_FAILED, {"run": "$.detail.pipelineExecutionArn"})],
     )
 
 
@@ -349,6 +363,7 @@ def _endpoint_rule(inputs: Inputs, topic: sns.Topic) -> events.Rule:
 
     Source: SageMaker developer guide, "SageMaker endpoint state change".
     """
+    paths = {"endpoint": "$.detail.EndpointName", "status": "$.detail.EndpointStatus"}
     return events.Rule(
         "EndpointFailedRule",
         Description="The endpoint failed (python build.py endpoint repair), or was rolled back",
@@ -361,15 +376,27 @@ def _endpoint_rule(inputs: Inputs, topic: sns.Topic) -> events.Rule:
             },
         },
         Name=endpoint_rule_name(inputs.unique_name),
-        Targets=[_to_topic(inputs, topic)],
+        Targets=[_to_topic(inputs, topic, ENDPOINT_FAILED, paths)],
     )
 
 
-def _to_topic(inputs: Inputs, topic: sns.Topic) -> events.Target:
+def _to_topic(
+    inputs: Inputs, topic: sns.Topic, text: str, paths: Mapping[str, str]
+) -> events.Target:
+    """Send a sentence that says what to do, and the event as it came.
+
+    ``paths`` are the event's fields for the ``<...>`` in ``text``. Source: EventBridge user guide,
+    "Amazon EventBridge input transformation".
+    """
+    transformer = events.InputTransformer(
+        InputPathsMap=dict(paths),
+        InputTemplate=f'{{"alert": "{text}", "event": <aws.events.event.json>}}',
+    )
     return events.Target(
         Arn=topic.ref(),
         DeadLetterConfig=events.DeadLetterConfig(Arn=inputs.dead_letter_queue),
         Id="AlertTopic",
+        InputTransformer=transformer,
     )
 
 

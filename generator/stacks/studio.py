@@ -41,6 +41,8 @@ SPACES_MAY_GO = "SpacesMayGo"
 APP_PORTS = (8192, 65535)
 """Between Studio's apps ("Connect Studio in a VPC to external resources")."""
 NFS = 2049
+SHORTEST_IDLE_MINUTES = 60
+"""The shortest time that SageMaker accepts."""
 CLEARING_SECONDS = 900
 """Lambda's longest timeout. Deleting an app can take longer; then delete the stack again."""
 
@@ -169,7 +171,17 @@ def _space_settings(inputs: Inputs, idle_minutes: int) -> sagemaker.DefaultSpace
 
 
 def _shut_down_when_idle(minutes: int) -> sagemaker.AppLifecycleManagement:
-    idle = sagemaker.IdleSettings(IdleTimeoutInMinutes=minutes, LifecycleManagement="ENABLED")
+    """Shut an app down when it has been idle; its owner may choose a shorter time, no longer one.
+
+    Without the maximum a person's own space could stay idle for a year ("API_IdleSettings",
+    "API_SpaceIdleSettings").
+    """
+    idle = sagemaker.IdleSettings(
+        IdleTimeoutInMinutes=minutes,
+        LifecycleManagement="ENABLED",
+        MaxIdleTimeoutInMinutes=minutes,
+        MinIdleTimeoutInMinutes=SHORTEST_IDLE_MINUTES,
+    )
     return sagemaker.AppLifecycleManagement(IdleSettings=idle)
 
 

@@ -173,9 +173,9 @@ def test_a_failed_endpoint_is_told_repaired_and_made_by_the_next_run(
         first = account.run_pipeline(pipeline, PipelineExecutionDisplayName="broken-first")
         alert = heard()
     assert "did not pass the ping health check" in status_of(account, first)
-    assert endpoint in alert
+    assert f"The endpoint {endpoint} is FAILED" in alert
+    assert "python build.py endpoint repair" in alert
     assert "SageMaker Endpoint State Change" in alert
-    assert "FAILED" in alert
 
     later = account.run_pipeline(pipeline)
     assert "Cannot update failed endpoint" in status_of(account, later)

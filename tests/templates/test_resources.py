@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -267,10 +268,12 @@ def test_studio_is_in_the_vpc_with_our_key_and_shuts_down_what_is_idle(
     assert settings["StudioWebPortal"] == "ENABLED"
     assert settings["DefaultLandingUri"] == "studio::"
     assert settings["SharingSettings"] == {"NotebookOutputOption": "Disabled"}
-    for app in ("JupyterLabAppSettings", "CodeEditorAppSettings"):
-        idle = settings[app]["AppLifecycleManagement"]["IdleSettings"]
+    shared = domain["DefaultSpaceSettings"]["JupyterLabAppSettings"]
+    for app in (settings["JupyterLabAppSettings"], settings["CodeEditorAppSettings"], shared):
+        idle = app["AppLifecycleManagement"]["IdleSettings"]
         assert idle["LifecycleManagement"] == "ENABLED"
         assert idle["IdleTimeoutInMinutes"] == 60
+        assert idle["MaxIdleTimeoutInMinutes"] == 60
 
 
 def test_a_home_file_system_is_made_only_where_asked_for() -> None:
@@ -321,6 +324,27 @@ def test_the_rule_for_a_failed_endpoint_names_it_and_how_events_spell_failure(
     detail = deployment.get("pipeline", "EndpointFailedRule").properties["EventPattern"]["detail"]
     assert detail["EndpointName"] == [deployment.outputs["pipeline"]["EndpointName"]]
     assert {"FAILED", "Failed", "ROLLING_BACK", "RollingBack"} <= set(detail["EndpointStatus"])
+
+
+@pytest.mark.parametrize(
+    ("rule", "remedy"),
+    [
+        ("EndpointFailedRule", "python build.py endpoint repair"),
+        ("RunFailedRule", "python build.py run --follow arn:"),
+    ],
+)
+def test_an_alert_says_what_to_do_whoever_started_the_run(
+    deployment: ResolvedDeployment, rule: str, remedy: str
+) -> None:
+    """Nobody sees the command line's text where a run was started from the console."""
+    (target,) = deployment.get("pipeline", rule).properties["Targets"]
+    sent = target["InputTransformer"]
+    for name in sent["InputPathsMap"]:
+        assert f"<{name}>" in sent["InputTemplate"]
+    filled = re.sub("<[a-z]+>", "arn:x", sent["InputTemplate"])
+    message = json.loads(filled.replace("<aws.events.event.json>", "{}"))
+    assert remedy in message["alert"]
+    assert message["event"] == {}
 
 
 def test_the_rule_for_failed_runs_matches_what_sagemaker_sends(

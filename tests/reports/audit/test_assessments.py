@@ -31,6 +31,17 @@ def test_every_answer_rests_on_a_control_or_says_why() -> None:
         assert check.why or check.answer is not AssessmentAnswer.EXEMPT, check.id
 
 
+def test_what_these_templates_cannot_pass_is_not_said_to_pass() -> None:
+    """The checks look at what `DescribeModel` and `ListExperiments` answer, not at our intentions.
+
+    Source: `sagemaker_assessments/app.py` of the assessment: a model without
+    `RepositoryAccessMode=Vpc` fails SM-14, an account without experiments is N/A in SM-25.
+    """
+    answers = {check.id: check.answer for check in CHECKS}
+    assert answers["SM-14"] is AssessmentAnswer.EXEMPT
+    assert answers["SM-25"] is AssessmentAnswer.UNUSED
+
+
 def test_a_setting_says_what_to_ask_for() -> None:
     (check,) = [check for check in CHECKS if check.answer is AssessmentAnswer.SETTING]
     assert check.setting == "ApprovalStatus"

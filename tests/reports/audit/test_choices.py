@@ -122,6 +122,7 @@ def test_a_cluster_has_a_role_and_a_group_of_its_own() -> None:
     found = spark()
     assert {"SparkProcessingRole", "SparkProcessingPolicy", "SparkSecurityGroup"} <= found.keys()
     pipeline = found["Pipeline"]["Properties"]
+    assert pipeline["SparkInstances"] == "2"
     assert pipeline["SparkSecurityGroupIds"] == {"Ref": "SparkSecurityGroupId"}
     assert pipeline["SecurityGroupIds"] == {"Ref": "JobsSecurityGroupId"}
 
@@ -188,6 +189,7 @@ def test_templates_with_every_choice_made_are_clean(tmp_path: Path) -> None:
         ("[functions]\nreserved_concurrency = 1", ["functions.reserved_concurrency", "at least 2"]),
         ("[functions]\ncode_signing_config = 'x'", ["code_signing_config", "'x'", "ARN of a code"]),
         ("[pipeline]\npreprocess_engine = 'dask'", ["preprocess_engine", "'dask'", "'spark'"]),
+        ("[pipeline]\npreprocess_instances = 0", ["preprocess_instances", "0", "1"]),
         ("[storage]\nobject_lock_days = -1", ["storage.object_lock_days", "-1"]),
         ("[storage]\nreplica_bucket = 'copies'", ["storage.replica_bucket", "ARN of a bucket"]),
         (
