@@ -98,7 +98,7 @@ def test_minimal_says_that_studio_has_no_private_address() -> None:
 
     sentences = given_up(settings, functions_in_the_vpc=False)
 
-    assert any("private address of Studio" in sentence for sentence in sentences)
+    assert any("private address for Studio" in sentence for sentence in sentences)
     assert any("endpoints in one zone" in sentence for sentence in sentences)
     assert any("functions outside the VPC" in sentence for sentence in sentences)
 
