@@ -16,7 +16,6 @@ from troposphere import FindInMap, Ref, Sub
 from generator.wiring import Expression, Text
 
 AUTOGLUON_TAG = "1.5.0-cpu-py312-ubuntu22.04"
-TAG_PATTERN = r"^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}$"
 
 MAPPING_NAME = "ImageAccounts"
 _COMMERCIAL = "763104351884"

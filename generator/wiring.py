@@ -176,11 +176,6 @@ ResourceT = TypeVar("ResourceT", bound=AWSObject)
 
 
 @dataclass(frozen=True)
-class NoOutputs:
-    """For stacks that nothing depends on."""
-
-
-@dataclass(frozen=True)
 class StackTemplate(Generic[InputsT, OutputsT]):
     """A rendered stack with the types of its inputs and outputs."""
 

@@ -6,7 +6,7 @@ import csv
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,7 +79,6 @@ class Run:
     smoke: smoke.Smoke | None = None
     invocation: StepRecord | None = None
     data_name: str = ""
-    extras: Json = field(default_factory=dict)
 
     @property
     def succeeded(self) -> bool:

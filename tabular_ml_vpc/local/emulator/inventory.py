@@ -7,13 +7,11 @@ history), apps that are Deleted, and deleted stacks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from boto3.session import Session
-
-Page = Mapping[str, Any]
 
 
 def inventory(session: Session) -> dict[str, list[str]]:

@@ -37,7 +37,6 @@ _stock_continue = stacks._continue_update_rollback_async
 _stock_delete_stack = stacks._delete_stack_async
 _stock_delete_resource = stacks._delete_resource
 _stock_provision = stacks._provision_resource
-_stock_delete_predecessor = provisioners._delete_predecessor
 
 
 class PartlyCreatedError(Exception):

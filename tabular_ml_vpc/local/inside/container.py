@@ -39,7 +39,6 @@ _SIOCSIFFLAGS: Final = 0x8914
 _IFF_UP: Final = 1
 _CHUNK: Final = 1 << 16
 _CONNECT_SECONDS: Final = 5.0
-_BACKLOG: Final = 128
 
 Spec = dict[str, Any]
 

@@ -138,14 +138,6 @@ def _egress_anywhere(resources: Resources) -> None:
         resources[title]["Properties"]["SecurityGroupEgress"] = [rule]
 
 
-def _without_conditions(title: str) -> Undo:
-    def undo(resources: Resources) -> None:
-        for statement in resources[title]["Properties"]["PolicyDocument"]["Statement"]:
-            statement.pop("Condition", None)
-
-    return undo
-
-
 _BUCKETS: Final = (_every("AWS::S3::Bucket"),)
 _POLICIES: Final = (_every("AWS::S3::BucketPolicy"),)
 _FUNCTIONS: Final = (_every("AWS::Lambda::Function"),)

@@ -94,11 +94,6 @@ def page(text: str) -> str:
     return _PART.sub(fill, text)
 
 
-def parts_of(text: str) -> list[str]:
-    """Return the names of the parts in a page, in order."""
-    return [match.group(2) for match in _PART.finditer(text)]
-
-
 def _parts() -> dict[str, Callable[[], str]]:
     found, rights = load(FIGURES), load(RIGHTS)
     return {
