@@ -143,8 +143,13 @@ def _show_assumptions(assumptions: Any, as_json: bool) -> None:
     if as_json:
         print_json(
             [
-                {"name": one.name, **one.levels._asdict(), "unit": one.unit, "reason": one.reason}
-                for one in assumptions
+                {
+                    "name": assumption.name,
+                    **assumption.levels._asdict(),
+                    "unit": assumption.unit,
+                    "reason": assumption.reason,
+                }
+                for assumption in assumptions
             ]
         )
         return
@@ -153,8 +158,13 @@ def _show_assumptions(assumptions: Any, as_json: bool) -> None:
     for heading in ("assumption", "low", "typical", "high", "unit", "why"):
         number = heading in {"low", "typical", "high"}
         table.add_column(heading, justify="right" if number else "left", no_wrap=number)
-    for one in assumptions:
-        table.add_row(one.name, *(f"{n:,.10g}" for n in one.levels), one.unit, one.reason)
+    for assumption in assumptions:
+        table.add_row(
+            assumption.name,
+            *(f"{n:,.10g}" for n in assumption.levels),
+            assumption.unit,
+            assumption.reason,
+        )
     console().print(table)
 
 

@@ -185,7 +185,7 @@ def _keep(run: Run) -> str | None:
     """Record the endpoint for ``--stop``; stop one that was left running before."""
     if run.endpoint is None or not run.deployed:
         return None
-    note = run.wanted.work / _LEFT
+    note = run.request.work / _LEFT
     before = RunningEndpoint.read(note)
     if before is not None:
         before.stop()

@@ -238,7 +238,7 @@ def _show_paths(out: Console, run: Run, report: Path, kept: str | None) -> None:
     request = f"curl {kept} -H 'Content-Type: text/csv' --data-binary $'{data}'"
     out.print(f"The endpoint is still running: {kept}", markup=False, soft_wrap=True)
     out.print(f"  {request}", markup=False, soft_wrap=True, style="dim")
-    work = run.wanted.work
+    work = run.request.work
     option = "" if str(work) == ".build/local" else f" --work {shlex.quote(str(work))}"
     out.print(f"Stop it with: python build.py local --stop{option}", markup=False)
 

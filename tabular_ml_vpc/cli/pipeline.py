@@ -69,8 +69,8 @@ def _grow(root: Tree, nodes: list[OutlineNode]) -> None:
         others = f" [dim](also after {', '.join(waits[:-1])})[/dim]" if waits[:-1] else ""
         places[node.name] = above.add(f"[bold]{node.name}[/bold] [dim]{node.kind}[/dim]{others}")
         for answer, inner in node.branches.items():
-            asked = escape(" and ".join(item.place for item in node.inputs))
-            title = f"{asked}: [bold]yes[/bold]" if answer == "yes" else "[bold]no[/bold]"
+            condition = escape(" and ".join(item.place for item in node.inputs))
+            title = f"{condition}: [bold]yes[/bold]" if answer == "yes" else "[bold]no[/bold]"
             _grow(places[node.name].add(title), inner)
 
 

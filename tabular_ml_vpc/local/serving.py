@@ -1,4 +1,4 @@
-"""The endpoint: the image's own serving stack over one model, on a free port of 127.0.0.1."""
+"""The endpoint: the image's serving stack with one model, on a free port of 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _POLL_SECONDS: Final = 0.1
 _REQUEST_SECONDS: Final = 60.0
 _OK: Final = 200
 _LOG_LINES: Final = 5
-_COMMAND_LINE_LOOKS: Final = 10
+_COMMAND_LINE_POLLS: Final = 10
 _COMMAND_LINE_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True)
 class EndpointResponse:
-    """What an invocation answered; `seconds` from sending to the last byte."""
+    """The response to an invocation; `seconds` is the time from sending to the last byte."""
 
     status: int
     content_type: str
@@ -50,18 +50,18 @@ class Endpoint:
     """A running endpoint."""
 
     def __init__(self, port: int, process: Process) -> None:
-        """The endpoint is ready to answer."""
+        """The endpoint must be ready to answer."""
         self.port = port
         self.process = process
         self._connection = http.client.HTTPConnection(HOST, port, timeout=_REQUEST_SECONDS)
 
     @property
     def url(self) -> str:
-        """Where predictions are asked for, by POST."""
+        """The URL for prediction requests (POST)."""
         return f"http://{HOST}:{self.port}/invocations"
 
     def invoke(self, body: bytes, content_type: str, accept: str) -> EndpointResponse:
-        """Ask for a prediction, over a connection that is kept open."""
+        """Request a prediction, over a persistent connection."""
         began = time.perf_counter()
         headers = {"Content-Type": content_type, "Accept": accept}
         try:
@@ -77,46 +77,46 @@ class Endpoint:
         )
 
     def stop(self) -> None:
-        """End it, and every process of it."""
+        """Stop it, with all its processes."""
         self._connection.close()
         self.process.end()
 
 
 @dataclass(frozen=True)
 class RunningEndpoint:
-    """An endpoint that was left running, as noted in a file."""
+    """An endpoint that was left running, as recorded in a file."""
 
     url: str
     pid: int
     folder: str
 
     def write(self, file: Path) -> None:
-        """Note it in `file`."""
+        """Record it in `file`."""
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(self.__dict__), encoding="utf-8")
 
     @classmethod
     def read(cls, file: Path) -> RunningEndpoint | None:
-        """What is noted in `file`, if the process still runs and is the one that was noted."""
+        """The endpoint recorded in `file`, if its process is still running."""
         if not file.exists():
             return None
         left = cls(**json.loads(file.read_text(encoding="utf-8")))
         return left if left.runs() else None
 
     def runs(self) -> bool:
-        """Whether the process still runs, and is the one that was noted."""
+        """Whether the process is still running, and is the recorded one."""
         return self.folder in _command_line(self.pid)
 
     def stop(self) -> None:
-        """End it, and every process of it."""
+        """Stop it, with all its processes."""
         end_group(self.pid)
 
 
 def deploy(job: Job, container: Mapping[str, Any], isolated: bool, attached: bool) -> Endpoint:
-    """Serve a model as `container` (of CreateModel's request) says, and wait until it answers.
+    """Serve the model of `container` (from a CreateModel request), and wait until it is ready.
 
-    An attached endpoint ends with this process. Raises `LocalJobError` if the model is not an
-    archive or the server does not come up within two minutes.
+    An attached endpoint ends when this process ends. Raises `LocalJobError` if the model is not an
+    archive or the server is not ready within two minutes.
     """
     fetch_model(job, container["ModelDataUrl"])
     listener = socket.create_server((HOST, 0))
@@ -136,13 +136,13 @@ def deploy(job: Job, container: Mapping[str, Any], isolated: bool, attached: boo
 
 
 def _command_line(pid: int) -> str:
-    """How a process was started; empty if there is none of this id."""
+    """The command line of a process; empty if there is no process with this id."""
     file = Path(f"/proc/{pid}/cmdline")
-    for _ in range(_COMMAND_LINE_LOOKS):
+    for _ in range(_COMMAND_LINE_POLLS):
         if not file.exists():
             break
         found = file.read_bytes()
-        if found:  # empty for some milliseconds after a start, and for good after an end
+        if found:  # empty for some milliseconds after the start, and always after the end
             return found.replace(b"\0", b" ").decode(errors="replace")
         time.sleep(_COMMAND_LINE_SECONDS)
     ps = shutil.which("ps")
@@ -155,7 +155,7 @@ def _command_line(pid: int) -> str:
 
 
 def free_port() -> int:
-    """A port that nothing listens on."""
+    """A free port."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
@@ -165,7 +165,7 @@ def _command(job: Job, environment: Mapping[str, str], isolated: bool, port: int
     runtime = job.place.runtime
     variables = {
         **image_environment(runtime, job.scratch, with_torch=True),
-        # The user's work starts in `model_fn`; the server's own ports stay on this machine.
+        # The user's code starts in `model_fn`; the server's own ports are local to this machine.
         "SAGEMAKER_BIND_TO_PORT": str(port),
         "TS_INFERENCE_ADDRESS": f"http://{HOST}:{port}",
         "TS_MANAGEMENT_ADDRESS": f"http://{HOST}:{port}",

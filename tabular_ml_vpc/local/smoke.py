@@ -1,4 +1,4 @@
-"""Asks the endpoint for predictions, and measures how long they take."""
+"""Requests predictions from the endpoint, and measures their latency."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class SmokeLatency:
     all_ms: tuple[float, ...]
 
     def as_json(self) -> Json:
-        """Everything but the single measurements."""
+        """Everything except the individual measurements."""
         return {name: value for name, value in asdict(self).items() if name != "all_ms"}
 
 
 @dataclass(frozen=True)
 class Smoke:
-    """What the endpoint answered to one row, and how long requests take."""
+    """The endpoint's answer to one row, and the latency of requests."""
 
     sent: str
     answered: str
@@ -56,29 +56,29 @@ class Smoke:
 
 
 class Invokable(Protocol):
-    """What answers predictions."""
+    """An endpoint that answers requests."""
 
     def invoke(self, body: bytes, content_type: str, accept: str) -> EndpointResponse:
         """Answer one request."""
 
 
 def rows_needed(sizes: Sequence[tuple[int, int]]) -> int:
-    """How many rows are needed for requests of these `(rows, requests)`, each with other rows."""
+    """The number of rows for requests of these `(rows, requests)`, each with different rows."""
     return max(size + requests for size, requests in sizes)
 
 
 def probe(
     endpoint: Invokable, rows: list[list[str]], label: str, sizes: Sequence[tuple[int, int]]
 ) -> Smoke:
-    """Send `rows`, the first a header, without their label as CSV; `sizes` are (rows, requests).
+    """Send `rows` as CSV, without the label; the first is a header. `sizes` are (rows, requests).
 
     Raises:
-        JobError: an answer is not 200, or is no JSON.
+        LocalJobError: an answer does not have status 200, or is not JSON.
 
     """
     body = _csv(rows[:2], label)
     first = _checked(endpoint.invoke(body, "text/csv", "application/json"))
-    for _ in range(_WARM_UP):  # each of the server's workers loads the model's libraries once
+    for _ in range(_WARM_UP):  # each of the server's workers loads the model's libraries first
         endpoint.invoke(body, "text/csv", "application/json")
     latencies = [_latency(endpoint, rows, label, *size) for size in sizes]
     answered = first.body.decode("utf-8")
@@ -107,7 +107,7 @@ def _checked(answer: EndpointResponse) -> EndpointResponse:
     try:
         json.loads(text)
     except ValueError as error:
-        raise LocalJobError(f"the endpoint answered no JSON: {text[:_SHOWN]}") from error
+        raise LocalJobError(f"the endpoint's answer is not JSON: {text[:_SHOWN]}") from error
     return answer
 
 

@@ -1,4 +1,4 @@
-"""Folders that stand for S3: `s3://bucket/key` is the file `<root>/bucket/key`."""
+"""Folders in place of S3: `s3://bucket/key` is the file `<root>/bucket/key`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _SCHEME: Final = "s3://"
 
 
 class StoreError(Exception):
-    """Nothing is where it should be; the text names the URI."""
+    """An object is missing, or a URI is not valid; the message names the URI."""
 
 
 class ObjectStore(Protocol):
-    """What jobs need of S3."""
+    """The part of S3 that jobs need."""
 
     def fetch(self, uri: str, folder: Path) -> None:
         """Copy every object whose key begins with `uri` into `folder`."""
@@ -31,18 +31,18 @@ class ObjectStore(Protocol):
 
 
 class FolderStore:
-    """An `ObjectStore` in a folder of this machine."""
+    """An `ObjectStore` in a folder on this machine."""
 
     def __init__(self, root: Path) -> None:
-        """`root` holds one folder a bucket; it is made when the first object is stored."""
+        """`root` has one folder per bucket; it is created when the first object is stored."""
         self._root = root
 
     def path(self, uri: str) -> Path:
-        """Return the file, or folder, that stands for `uri`; raises `StoreError` if it is no S3."""
+        """Return the file or folder for `uri`; raises `StoreError` if it is not an S3 URI."""
         bucket, key = _split(uri)
         path = self._root / bucket / key
         if ".." in path.parts:
-            raise StoreError(f"{uri} leads out of its bucket")
+            raise StoreError(f"{uri} points outside its bucket")
         return path
 
     def fetch(self, uri: str, folder: Path) -> None:
@@ -53,7 +53,7 @@ class FolderStore:
 
         """
         bucket, prefix = _split(uri)
-        self.path(uri)  # refuses a URI that leads out of its bucket
+        self.path(uri)  # raises if the URI points outside its bucket
         root = self._root / bucket
         folder.mkdir(parents=True, exist_ok=True)
         keys = [key for key in _keys(root) if key.startswith(prefix)]
@@ -62,7 +62,7 @@ class FolderStore:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / key, target)
         if not keys:
-            raise StoreError(f"there are no objects under {uri}")
+            raise StoreError(f"no objects found under {uri}")
 
     def put_folder(self, folder: Path, uri: str) -> None:
         """Store every file in `folder`, at any depth, under `uri`."""
@@ -77,25 +77,25 @@ class FolderStore:
         shutil.copyfile(file, target)
 
     def link(self, file: Path, uri: str) -> None:
-        """Let `uri` stand for a file of the user's, without a copy; jobs copy it anyway."""
+        """Make `uri` refer to a user's file without copying it; jobs copy it anyway."""
         target = self.path(uri)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(file.resolve())
 
     def read(self, uri: str) -> bytes:
-        """Return an object's bytes; raises `StoreError` if there is none."""
+        """Return an object's bytes; raises `StoreError` if it does not exist."""
         path = self.path(uri)
         if not path.is_file():
-            raise StoreError(f"there is no object {uri}")
+            raise StoreError(f"the object {uri} does not exist")
         return path.read_bytes()
 
 
 def local_name(key: str, prefix: str) -> str:
     """The path, in a job's folder, of an object that an input with `prefix` fetches.
 
-    SageMaker takes every object whose key begins with the prefix ("API_S3DataSource"), so that
-    `raw/data.csv` fetches `raw/data.csv.bak` as well. What lies in the folder that the prefix
-    names is named from there, everything else from the prefix's last slash.
+    SageMaker fetches every object whose key begins with the prefix ("API_S3DataSource"), so
+    `raw/data.csv` also fetches `raw/data.csv.bak`. Paths in the folder that the prefix names are
+    relative to it; all others start after the prefix's last slash.
     """
     folder = f"{prefix.rstrip('/')}/" if prefix else ""
     base = folder if key.startswith(folder) else prefix.rpartition("/")[0] + "/"
@@ -111,5 +111,5 @@ def _keys(root: Path) -> Iterator[str]:
 def _split(uri: str) -> tuple[str, str]:
     bucket, _, key = uri.removeprefix(_SCHEME).partition("/")
     if not uri.startswith(_SCHEME) or not bucket:
-        raise StoreError(f"{uri!r} is no S3 URI (s3://bucket/key)")
+        raise StoreError(f"{uri!r} is not an S3 URI (s3://bucket/key)")
     return bucket, key

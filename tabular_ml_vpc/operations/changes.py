@@ -220,9 +220,13 @@ def read(target: Target, change_set: ChangeSet, forecast: Forecast) -> tuple[Cha
 
 def _read(target: Target, arn: str, stack: str, forecast: Forecast) -> Iterator[Change]:
     found, parameters = _described(target, arn, stack)
-    later = {one["ParameterKey"] for one in parameters if _LATER in one.get("ParameterValue", "")}
-    for one in found:
-        resource = one["ResourceChange"]
+    later = {
+        parameter["ParameterKey"]
+        for parameter in parameters
+        if _LATER in parameter.get("ParameterValue", "")
+    }
+    for item in found:
+        resource = item["ResourceChange"]
         change: Change | None = _change(resource, later)
         if resource["ResourceType"] == NESTED:
             change = _with_children(target, resource, _change(resource, later), forecast)
@@ -263,7 +267,9 @@ def _with_children(
 
 def _change(resource: JsonView, later: set[str]) -> Change:
     details = resource.get("Details", [])
-    names = {_property(one) for one in details if one.get("ChangeSource") not in _UNDECIDED}
+    names = {
+        _property(detail) for detail in details if detail.get("ChangeSource") not in _UNDECIDED
+    }
     action, note = _action(resource, details, later)
     return Change(
         logical_id=resource["LogicalResourceId"],
@@ -289,10 +295,10 @@ def _action(
         return simple[resource["Action"]], ""
     if resource.get("Replacement", "False") == "False" or resource["ResourceType"] == NESTED:
         return ChangeAction.MODIFY, ""  # a nested stack is updated even if its content is replaced
-    forcing = [one for one in details if _recreates(one)]
-    if resource["Replacement"] == "True" and any(_is_certain(one, later) for one in forcing):
+    forcing = [detail for detail in details if _recreates(detail)]
+    if resource["Replacement"] == "True" and any(_is_certain(detail, later) for detail in forcing):
         return ChangeAction.REPLACE, ""
-    if any(_is_later(one, later) for one in forcing):
+    if any(_is_later(detail, later) for detail in forcing):
         return ChangeAction.MAYBE_REPLACE, "if the value from another stack changes"
     return ChangeAction.MAYBE_REPLACE, "depending on the value"
 

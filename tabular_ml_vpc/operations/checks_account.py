@@ -178,9 +178,9 @@ def _simulate(
             )
         )
         for page in pages:
-            for one in page["EvaluationResults"]:
-                if found.get(one["EvalActionName"]) != "allowed":
-                    found[one["EvalActionName"]] = one["EvalDecision"]
+            for result in page["EvaluationResults"]:
+                if found.get(result["EvalActionName"]) != "allowed":
+                    found[result["EvalActionName"]] = result["EvalDecision"]
     return found
 
 

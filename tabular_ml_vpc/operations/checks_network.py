@@ -35,7 +35,11 @@ def zones(context: CheckContext) -> Iterator[CheckFinding]:
 
 def _offered(context: CheckContext) -> dict[str, Mapping[str, Any]]:
     pages = context.target.client("ec2").get_paginator("describe_vpc_endpoint_services")
-    return {one["ServiceName"]: one for page in pages.paginate() for one in page["ServiceDetails"]}
+    return {
+        service["ServiceName"]: service
+        for page in pages.paginate()
+        for service in page["ServiceDetails"]
+    }
 
 
 def _used(
@@ -78,11 +82,11 @@ def _zones(context: CheckContext) -> list[str]:
         return chosen
     client = context.target.client("ec2")
     subnets = client.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])
-    default = {one["AvailabilityZone"] for one in subnets["Subnets"]}
+    default = {subnet["AvailabilityZone"] for subnet in subnets["Subnets"]}
     found = client.describe_availability_zones(
         Filters=[{"Name": "zone-type", "Values": ["availability-zone"]}]
     )
-    every = {one["ZoneName"] for one in found["AvailabilityZones"]}
+    every = {zone["ZoneName"] for zone in found["AvailabilityZones"]}
     return sorted(default or every)[: context.zones]
 
 
@@ -127,7 +131,7 @@ def _private_zones(context: CheckContext, vpc: str) -> Iterator[CheckFinding]:
     """Yield private hosted zones that hide a service's name from the VPC."""
     region = context.target.region
     answer = context.target.client("route53").list_hosted_zones_by_vpc(VPCId=vpc, VPCRegion=region)
-    names = {".".join(reversed(one.split("."))) for one in _dns_services(context)}
+    names = {".".join(reversed(service.split("."))) for service in _dns_services(context)}
     for zone in answer["HostedZoneSummaries"]:
         owner = zone.get("Owner", {})
         if zone["Name"].rstrip(".") in names and not owner.get("OwningService"):

@@ -28,7 +28,7 @@ Quota = Mapping[str, Any]
 
 def instances(context: CheckContext) -> Iterator[CheckFinding]:
     """Check the quota of each step's instance type; it is often 0 in a new account."""
-    quotas = {one["QuotaName"]: one for one in _quotas(context.target, "sagemaker")}
+    quotas = {quota["QuotaName"]: quota for quota in _quotas(context.target, "sagemaker")}
     for parameter, use in _USES.items():
         kind = context.values[parameter]
         yield _instance(context, quotas.get(f"{kind} for {use}"), kind, use, parameter)
@@ -56,18 +56,18 @@ def _instance(
 def _domains(context: CheckContext, quotas: Mapping[str, Quota]) -> Iterator[CheckFinding]:
     """Check that one more domain is allowed, unless the stack already has its domain."""
     pages = context.target.client("sagemaker").get_paginator("list_domains").paginate()
-    found = [one for page in pages for one in page["Domains"]]
-    names = ", ".join(f"{one['DomainName']} ({one['DomainId']})" for one in found)
+    found = [domain for page in pages for domain in page["Domains"]]
+    names = ", ".join(f"{domain['DomainName']} ({domain['DomainId']})" for domain in found)
     own = context.stack.outputs.get("DomainId") if context.stack else None
-    if own in {one["DomainId"] for one in found}:
+    if own in {domain["DomainId"] for domain in found}:
         yield CheckFinding("domains", Verdict.OK, f"the stack has its domain, {own}")
         return
-    limits = [one for name, one in quotas.items() if _DOMAINS.search(name)]
+    limits = [quota for name, quota in quotas.items() if _DOMAINS.search(name)]
     if not limits:
         what = f"{counted(len(found), 'domain')}{': ' + names if names else ''}; no quota found"
         yield CheckFinding("domains", Verdict.OK if not found else Verdict.UNKNOWN, what)
         return
-    limit = min(limits, key=lambda one: float(one["Value"]))
+    limit = min(limits, key=lambda quota: float(quota["Value"]))
     if len(found) < limit["Value"]:
         what = f"{len(found)} of {limit['Value']:g} used"
         yield CheckFinding("domains", Verdict.OK, what)
@@ -97,7 +97,9 @@ def vpcs(context: CheckContext) -> Iterator[CheckFinding]:
     filters = [{"Name": "vpc-endpoint-type", "Values": ["Gateway"]}]
     found = client.get_paginator("describe_vpc_endpoints").paginate(Filters=filters)
     gateways = sum(
-        one["VpcEndpointType"] == "Gateway" for page in found for one in page["VpcEndpoints"]
+        endpoint["VpcEndpointType"] == "Gateway"
+        for page in found
+        for endpoint in page["VpcEndpoints"]
     )
     more = len(context.endpoint_services("Gateway"))
     yield _fits(context, _GATEWAYS, "gateway endpoints in the region", gateways, more)
@@ -127,10 +129,10 @@ def _quotas(target: Target, service: str) -> Iterator[Quota]:
     for operation in ("list_service_quotas", "list_aws_default_service_quotas"):
         try:
             for page in client.get_paginator(operation).paginate(ServiceCode=service):
-                for one in page["Quotas"]:
-                    if one["QuotaCode"] not in seen:
-                        seen.add(one["QuotaCode"])
-                        yield one
+                for quota in page["Quotas"]:
+                    if quota["QuotaCode"] not in seen:
+                        seen.add(quota["QuotaCode"])
+                        yield quota
         except ClientError as error:
             if code_of(error) != "NoSuchResourceException":
                 raise

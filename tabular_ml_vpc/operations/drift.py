@@ -86,9 +86,11 @@ def _wait(target: Target, detection: str, sleep: Callable[[float], None]) -> Map
 def _result(target: Target, node: StackNode, ended: Mapping[str, Any]) -> StackDrift:
     found = list(_resources(target, node.stack.id))
     drifted = tuple(
-        _drifted(node, one) for one in found if one["StackResourceDriftStatus"] in _DRIFTED
+        _drifted(node, resource)
+        for resource in found
+        if resource["StackResourceDriftStatus"] in _DRIFTED
     )
-    checked = sum(one["StackResourceDriftStatus"] != "NOT_CHECKED" for one in found)
+    checked = sum(resource["StackResourceDriftStatus"] != "NOT_CHECKED" for resource in found)
     failed = ended["DetectionStatus"] == "DETECTION_FAILED"
     return StackDrift(
         title=node.title,
@@ -119,12 +121,12 @@ def _drifted(node: StackNode, found: Mapping[str, Any]) -> Drifted:
         status=found["StackResourceDriftStatus"],
         differences=tuple(
             PropertyDifference(
-                one["PropertyPath"],
-                one["DifferenceType"],
-                _plain(one.get("ExpectedValue", "")),
-                _plain(one.get("ActualValue", "")),
+                difference["PropertyPath"],
+                difference["DifferenceType"],
+                _plain(difference.get("ExpectedValue", "")),
+                _plain(difference.get("ActualValue", "")),
             )
-            for one in found.get("PropertyDifferences", [])
+            for difference in found.get("PropertyDifferences", [])
         ),
     )
 

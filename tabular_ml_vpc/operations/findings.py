@@ -84,7 +84,7 @@ class CheckContext:
     def endpoint_services(self, kind: str) -> list[str]:
         """Return the services of the VPC endpoints of a kind, ``Interface`` or ``Gateway``."""
         return sorted(
-            one["ServiceName"]
-            for one in self.properties("AWS::EC2::VPCEndpoint")
-            if one.get("VpcEndpointType", "Gateway") == kind
+            endpoint["ServiceName"]
+            for endpoint in self.properties("AWS::EC2::VPCEndpoint")
+            if endpoint.get("VpcEndpointType", "Gateway") == kind
         )

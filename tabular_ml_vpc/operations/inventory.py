@@ -69,12 +69,12 @@ def _flow_log(client: Any, name: str) -> bool:
 
 def _vpc_endpoint(client: Any, name: str) -> bool:
     found = client.describe_vpc_endpoints(VpcEndpointIds=[name])["VpcEndpoints"]
-    return any(one["State"].lower() != "deleted" for one in found)
+    return any(endpoint["State"].lower() != "deleted" for endpoint in found)
 
 
 def _log_group(client: Any, name: str) -> bool:
     groups = client.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
-    return any(one["logGroupName"] == name for one in groups)
+    return any(group["logGroupName"] == name for group in groups)
 
 
 def _key(client: Any, name: str) -> bool:
@@ -83,7 +83,7 @@ def _key(client: Any, name: str) -> bool:
 
 def _alias(client: Any, name: str) -> bool:
     pages = client.get_paginator("list_aliases").paginate()
-    return any(one["AliasName"] == name for page in pages for one in page["Aliases"])
+    return any(alias["AliasName"] == name for page in pages for alias in page["Aliases"])
 
 
 def _alarm(client: Any, name: str) -> bool:

@@ -55,9 +55,10 @@ def _values(found: object, path: Path) -> dict[str, str]:
         if isinstance(inner, Mapping):
             return {str(name): text_of(value) for name, value in inner.items()}
     if isinstance(found, Sequence) and all(
-        isinstance(one, Mapping) and {"ParameterKey", "ParameterValue"} <= set(one) for one in found
+        isinstance(item, Mapping) and {"ParameterKey", "ParameterValue"} <= set(item)
+        for item in found
     ):
-        return {str(one["ParameterKey"]): text_of(one["ParameterValue"]) for one in found}
+        return {str(item["ParameterKey"]): text_of(item["ParameterValue"]) for item in found}
     raise UsageError(
         f"--parameters: {path}: a JSON object of names and values is needed, or the AWS CLI's list "
         "of ParameterKey and ParameterValue"

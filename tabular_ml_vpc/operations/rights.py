@@ -70,14 +70,19 @@ def compare(old: Iterable[Right], new: Iterable[Right]) -> list[RightsChange]:
     """Return the added and removed permissions in groups, those that grant more access first."""
     before, after = set(old), set(new)
     found = [*_grouped(after - before, True), *_grouped(before - after, False)]
-    return sorted(found, key=lambda one: (not one.widens, one.place, not one.comes, one.actions))
+    return sorted(
+        found,
+        key=lambda change: (not change.widens, change.place, not change.comes, change.actions),
+    )
 
 
 def _grouped(rights: set[Right], comes: bool) -> Iterator[RightsChange]:
     """Join the actions that share resources, then the resources that share actions."""
     actions: dict[tuple[str, ...], set[str]] = defaultdict(set)
-    for one in rights:
-        actions[one.place, one.principal, one.effect, one.condition, one.resource].add(one.action)
+    for right in rights:
+        actions[right.place, right.principal, right.effect, right.condition, right.resource].add(
+            right.action
+        )
     resources: dict[tuple[Any, ...], set[str]] = defaultdict(set)
     for (place, principal, effect, condition, resource), names in actions.items():
         key = (place, principal, effect, condition, tuple(sorted(names)))
@@ -94,8 +99,8 @@ def of_template(template: JsonView, path: str = "") -> Iterator[Right]:
 
 
 def _of_resource(place: str, name: str, kind: str, properties: JsonView) -> Iterator[Right]:
-    held = [_render(one) for key in _HOLDERS for one in alternatives(properties.get(key, []))]
-    holder = ", ".join(held) or _ITSELF
+    holders = [_render(item) for key in _HOLDERS for item in alternatives(properties.get(key, []))]
+    holder = ", ".join(holders) or _ITSELF
     for key in _DOCUMENTS:
         if key in properties:
             yield from _of_document(place, properties[key], holder, f"${{{name}}}")
@@ -139,8 +144,8 @@ def _of_document(place: str, document: JsonView, holder: str, itself: str) -> It
 
 def _texts(statement: JsonView, plain: str, inverse: str) -> list[str]:
     if inverse in statement:
-        return [f"all but {_render(one)}" for one in alternatives(statement[inverse])]
-    return [_render(one) for one in alternatives(statement.get(plain, []))]
+        return [f"all but {_render(item)}" for item in alternatives(statement[inverse])]
+    return [_render(item) for item in alternatives(statement.get(plain, []))]
 
 
 def _principals(statement: JsonView) -> list[str]:
@@ -148,7 +153,7 @@ def _principals(statement: JsonView) -> list[str]:
     if found is None:
         return []
     if isinstance(found, Mapping) and not call_of(found)[0]:
-        return [_render(one) for values in found.values() for one in alternatives(values)]
+        return [_render(item) for values in found.values() for item in alternatives(values)]
     return ["everybody" if found == "*" else _render(found)]
 
 
@@ -159,9 +164,9 @@ def _condition(value: Any) -> str:
 def _readable(value: Any) -> Any:
     """Return a condition with readable computed values."""
     if isinstance(value, Mapping) and not call_of(value)[0]:
-        return {key: _readable(one) for key, one in value.items()}
+        return {key: _readable(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_readable(one) for one in value]
+        return [_readable(item) for item in value]
     return _render(value) if isinstance(value, Mapping) else value
 
 

@@ -130,13 +130,13 @@ def resources_of(target: Target, stack: str) -> Iterator[StackResource]:
     """Yield the resources of the stack with this id; a deleted stack keeps them for 90 days."""
     pages = target.client("cloudformation").get_paginator("list_stack_resources")
     for page in pages.paginate(StackName=stack):
-        for one in page["StackResourceSummaries"]:
+        for summary in page["StackResourceSummaries"]:
             yield StackResource(
-                logical_id=one["LogicalResourceId"],
-                physical_id=one.get("PhysicalResourceId", ""),
-                type=one["ResourceType"],
-                status=one["ResourceStatus"],
-                reason=one.get("ResourceStatusReason", ""),
+                logical_id=summary["LogicalResourceId"],
+                physical_id=summary.get("PhysicalResourceId", ""),
+                type=summary["ResourceType"],
+                status=summary["ResourceStatus"],
+                reason=summary.get("ResourceStatusReason", ""),
             )
 
 
@@ -169,10 +169,10 @@ def _stack(found: JsonView) -> Stack:
         updated=found.get("LastUpdatedTime"),
         parent=found.get("ParentId") or None,
         protected=bool(found.get("EnableTerminationProtection")),
-        outputs={one["OutputKey"]: one["OutputValue"] for one in outputs},
-        descriptions={one["OutputKey"]: one.get("Description", "") for one in outputs},
+        outputs={item["OutputKey"]: item["OutputValue"] for item in outputs},
+        descriptions={item["OutputKey"]: item.get("Description", "") for item in outputs},
         parameters={
-            one["ParameterKey"]: one.get("ParameterValue", "")
-            for one in found.get("Parameters", [])
+            item["ParameterKey"]: item.get("ParameterValue", "")
+            for item in found.get("Parameters", [])
         },
     )

@@ -152,12 +152,12 @@ def test_ctrl_c_ends_every_process_and_the_command_with_130(seeded: Path, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--data", "no.csv"), "--data: got 'no.csv': there is no such file or folder"),
+        (("--data", "no.csv"), "--data: 'no.csv' does not exist"),
         (("--set", "Nothing=1"), "--set Nothing: unknown parameter"),
         (("--set", "InputData=s3://a/b"), "--set: InputData cannot be set here: give the table"),
         (("--label", "a", "--set", "LabelColumn=b"), "--label and --set LabelColumn differ"),
-        (("--problem", "ranking"), "--problem: got ranking: one of auto, binary, multiclass"),
-        (("--group-column", "Agee"), "--group-column: got 'Agee': the synthetic table has no such"),
+        (("--problem", "ranking"), "--problem: 'ranking' is not one of auto, binary"),
+        (("--group-column", "Agee"), "--group-column: the synthetic table has no column 'Agee'"),
         (("--report", "."), "--report: '.' is a folder"),
         (("--work", "build.py"), "--work: 'build.py' is a file"),
         (("--work", "build.py/x"), "--work: cannot create 'build.py/x': Not a directory"),

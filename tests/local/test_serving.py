@@ -54,7 +54,7 @@ def place(tmp_path: Path) -> JobHost:
 def test_a_broken_model_archive_is_named(place: JobHost, tmp_path: Path) -> None:
     (tmp_path / "broken").write_bytes(b"no archive")
     place.store.put_file(tmp_path / "broken", "s3://bucket/model.tar.gz")
-    with pytest.raises(LocalJobError, match=r"s3://bucket/model\.tar\.gz is no model archive"):
+    with pytest.raises(LocalJobError, match=r"s3://bucket/model\.tar\.gz is not a model archive"):
         fetch_model(place.job("serve"), "s3://bucket/model.tar.gz")
 
 
@@ -62,6 +62,6 @@ def test_an_archive_may_not_write_beside_the_models_folder(place: JobHost, tmp_p
     with tarfile.open(tmp_path / "evil", "w:gz") as archive:
         archive.addfile(tarfile.TarInfo("../../evil.txt"), io.BytesIO())
     place.store.put_file(tmp_path / "evil", "s3://bucket/model.tar.gz")
-    with pytest.raises(LocalJobError, match="no model archive"):
+    with pytest.raises(LocalJobError, match="not a model archive"):
         fetch_model(place.job("serve"), "s3://bucket/model.tar.gz")
     assert not list(tmp_path.rglob("evil.txt"))

@@ -53,7 +53,7 @@ def test_each_request_takes_other_rows() -> None:
     ("endpoint", "said"),
     [
         (Endpoint(b"row 1 has no age", 400), "answered 400: row 1 has no age"),
-        (Endpoint(b"0,0.5"), "answered no JSON: 0,0.5"),
+        (Endpoint(b"0,0.5"), "answer is not JSON: 0,0.5"),
     ],
 )
 def test_an_answer_that_is_no_prediction_is_shown(endpoint: Endpoint, said: str) -> None:

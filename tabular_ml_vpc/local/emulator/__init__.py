@@ -1,7 +1,7 @@
-"""An emulated AWS on this machine, for tests and for trying the templates out.
+"""An emulated AWS on this machine, for tests and for trying out the templates.
 
-`process.py`, `awscli.py` and `inventory.py` belong to the main environment (standard library and
-boto3). `launcher.py` and the modules it loads run in an environment of their own
-(`requirements/emulator.txt`): they start ministack and give it what it lacks. They reach into
-private names of ministack, so its version is pinned exactly.
+`process.py`, `awscli.py` and `inventory.py` run in the main environment (standard library and
+boto3). `launcher.py` and the modules that it loads run in their own environment
+(`requirements/emulator.txt`): they start ministack and add what it lacks. They use private names of
+ministack, so its version is pinned exactly.
 """

@@ -21,13 +21,13 @@ COMMAND_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class AwsCli:
-    """The aws command of one environment (`requirements/awscli.txt`), pointed at one endpoint."""
+    """The aws command of one environment (`requirements/awscli.txt`), set up for one endpoint."""
 
     python: Path
     environment: Mapping[str, str]
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run `aws` with arguments; `check` raises RuntimeError with its output on failure."""
+        """Run `aws` with arguments; with `check`, a failure raises RuntimeError with the output."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
         command = [str(self.python), "-c", CAPPED.format(longest=LONGEST_SLEEP), *arguments]
         done = subprocess.run(  # noqa: S603 (the aws command that the project pins)
@@ -39,6 +39,6 @@ class AwsCli:
             check=False,
         )
         if check and done.returncode:
-            said = "\n".join((done.stdout, done.stderr)).strip()
-            raise RuntimeError(f"aws {' '.join(arguments)}: exit {done.returncode}\n{said}")
+            output = "\n".join((done.stdout, done.stderr)).strip()
+            raise RuntimeError(f"aws {' '.join(arguments)}: exit {done.returncode}\n{output}")
         return done

@@ -1,7 +1,7 @@
-"""AWS::S3::Bucket: every property of ours kept, and no deletion of a bucket that holds something.
+"""AWS::S3::Bucket: keeps all properties that we use, and does not delete buckets with objects.
 
 Ministack drops encryption, logging, lifecycle, ownership, locks, replication and tags, and deletes
-full buckets.
+buckets that are not empty.
 Source: "AWS::S3::Bucket", CloudFormation Template Reference; "DeleteBucket", S3 API Reference.
 """
 
@@ -107,7 +107,8 @@ def _true(value: Any) -> bool:
     return str(value).lower() == "true"
 
 
-# Property: its operation, the change to that operation's input, and how ministack stores it.
+# Property: its operation, the change to that operation's input, and how ministack stores and
+# removes it.
 KEPT: dict[str, tuple[str, Callable[[Fields], Fields], Any, Any]] = {
     "BucketEncryption": (
         "PutBucketEncryption",
@@ -158,7 +159,7 @@ MODEL = _load_model()
 
 
 def _body(operation: str, name: str, content: Fields) -> bytes:
-    """Return the XML that the S3 API takes for this content."""
+    """Return the XML that the S3 API accepts for this content."""
     serializer = botocore.serialize.create_serializer("rest-xml", include_validation=True)
     request = serializer.serialize_to_request(
         {"Bucket": name, **content}, MODEL.operation_model(operation)
@@ -173,10 +174,10 @@ def _check(answer: tuple[int, Any, bytes], what: str) -> None:
 
 
 def keep(name: str, old: Fields, new: Fields) -> None:
-    """Store the properties that ministack drops; one that went is taken back."""
+    """Store the properties that ministack drops, and remove those that were removed."""
     unknown = set(new) - KNOWN
     if unknown:
-        raise ValueError(f"the emulated bucket does not know {', '.join(sorted(unknown))}")
+        raise ValueError(f"not emulated for buckets: {', '.join(sorted(unknown))}")
     if "VersioningConfiguration" in new:
         s3._bucket_versioning[name] = new["VersioningConfiguration"]["Status"]
     if _true(new.get("ObjectLockEnabled", False)) and name not in s3._bucket_object_lock:
@@ -194,11 +195,11 @@ def _delete(physical_id: str, _props: Fields) -> None:
         _check(s3._delete_bucket(physical_id), physical_id)
 
 
-def _tell_keys_of_uploads() -> None:
-    """Let policies see which KMS key an upload names, which ministack leaves out.
+def _pass_keys_of_uploads() -> None:
+    """Give policies the KMS key of an upload, which ministack leaves out.
 
-    A part has no headers: the request that began its upload decides. Source: "Actions, resources,
-    and condition keys for Amazon S3", Service Authorization Reference.
+    A part has no headers: those of the request that started its upload apply. Source: "Actions,
+    resources, and condition keys for Amazon S3", Service Authorization Reference.
     """
     stock = iam_actions._s3_object_context
 
@@ -215,7 +216,7 @@ def _tell_keys_of_uploads() -> None:
 
 def register() -> None:
     """Complete ministack's handlers."""
-    _tell_keys_of_uploads()
+    _pass_keys_of_uploads()
     stock = dict(provisioners._RESOURCE_HANDLERS[BUCKET])
 
     def create(logical_id: str, props: Fields, stack: str) -> Made:

@@ -1,4 +1,4 @@
-"""Functions and roles: what ministack drops in silence, and types that it lacks.
+"""Functions and roles: properties that ministack silently drops, and types that it lacks.
 
 Source: "AWS::Lambda::Function", "AWS::IAM::Role" and "AWS::IAM::RolePolicy", CloudFormation
 Template Reference.
@@ -59,7 +59,7 @@ def _keep_function(name: str, props: Fields) -> None:
 
 
 def _check_function(props: Fields) -> None:
-    """Refuse what Lambda refuses: no such role, half a network."""
+    """Reject what Lambda rejects: a role that does not exist, an incomplete VpcConfig."""
     role = props.get("Role", "").rsplit("/", 1)[-1]
     if role not in iam._roles:
         raise ValueError(f"The role defined for the function cannot be assumed: {role}")
@@ -69,7 +69,7 @@ def _check_function(props: Fields) -> None:
 
 
 def _check_code(name: str, props: Fields) -> None:
-    """Refuse code that is not in the bucket; ministack makes an empty function of it."""
+    """Reject code that is not in the bucket; ministack would create an empty function."""
     code = props.get("Code", {})
     if code.get("S3Key") and not lambda_svc._functions[name].get("code_zip"):
         del lambda_svc._functions[name]
@@ -99,7 +99,7 @@ def keep_function_properties() -> None:
 
 
 def keep_permissions_boundaries() -> None:
-    """Keep a role's permissions boundary, which ministack then enforces."""
+    """Keep a role's permissions boundary, so that ministack enforces it."""
     stock = dict(provisioners._RESOURCE_HANDLERS[ROLE])
 
     def keep(name: str, props: Fields) -> None:
@@ -118,10 +118,10 @@ def keep_permissions_boundaries() -> None:
     provisioners._RESOURCE_HANDLERS[ROLE] = stock | {"create": create, "update": update}
 
 
-def write_logs_as_the_role_may() -> None:
-    """Drop the output of a function whose log group is gone, as a role without that right does.
+def drop_output_without_log_group() -> None:
+    """Drop the output of a function without a log group; its role cannot create one.
 
-    Otherwise the last words of a function that its stack deletes would bring its group back.
+    Otherwise the last output of a deleted function would recreate its log group.
     """
     stock = lambda_svc._emit_lambda_logs
 
@@ -135,7 +135,7 @@ def write_logs_as_the_role_may() -> None:
 
 
 def log_as_lambda_does() -> None:
-    """Give the functions a root logger with a handler, as Lambda's runtime does.
+    """Give the functions a root logger with a handler, as the Lambda runtime does.
 
     Source: Lambda developer guide, "Log and monitor Python Lambda functions".
     """
@@ -148,13 +148,13 @@ def log_as_lambda_does() -> None:
     )
     script = lambda_runtime._PYTHON_WORKER_SCRIPT
     if begin not in script:
-        raise RuntimeError("ministack's worker has changed: no place for a root logger")
+        raise RuntimeError("ministack's worker has changed: cannot add a root logger")
     lambda_runtime._PYTHON_WORKER_SCRIPT = script.replace(begin, begin + handler)
 
 
 def register() -> None:
     """Register the type that is missing and complete the others."""
-    write_logs_as_the_role_may()
+    drop_output_without_log_group()
     log_as_lambda_does()
     provisioners._RESOURCE_HANDLERS["AWS::IAM::RolePolicy"] = {
         "create": _role_policy_create,

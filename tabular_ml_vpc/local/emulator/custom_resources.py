@@ -1,7 +1,7 @@
-"""How CloudFormation talks to the function behind a custom resource.
+"""The protocol between CloudFormation and the function behind a custom resource.
 
-Source: "Custom resource request and response objects", CloudFormation User Guide: the answer
-holds at most 4,096 bytes, repeats the ids of the request, and names a physical id.
+Source: "Custom resource request and response objects", CloudFormation User Guide: the response
+has at most 4,096 bytes, repeats the ids of the request, and contains a physical id.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FunctionResponse = dict[str, Any]
 
 
 class FunctionResponseError(Exception):
-    """An answer that fails the resource; its text is the reason."""
+    """A response that makes the resource fail; the message is the reason."""
 
 
 def invoke(
@@ -38,7 +38,7 @@ def invoke(
     physical_id: str | None = None,
     old_props: dict[str, Any] | None = None,
 ) -> tuple[str, dict[str, Any]]:
-    """Send one request and wait for its answer; the signature is ministack's, which calls it."""
+    """Send one request and wait for the response; ministack calls this, with its signature."""
     request = {
         "RequestType": request_type,
         "RequestId": secrets.token_hex(16),
@@ -69,7 +69,7 @@ def _suffix() -> str:
 
 
 def _exchange(service_token: str, request: dict[str, Any], timeout: int) -> FunctionResponse:
-    """Invoke the function as an event and wait for what it puts to the response URL."""
+    """Invoke the function with an event, and wait for its request to the response URL."""
     record, config, _name = lambda_svc._get_func_record_for_ref(service_token)
     if record is None or config is None:
         raise ValueError(f"Function not found: {service_token}")
@@ -92,7 +92,7 @@ def _exchange(service_token: str, request: dict[str, Any], timeout: int) -> Func
 
 
 def _check(request: dict[str, Any], answer: FunctionResponse) -> None:
-    """Raise AnswerError for a FAILED answer or one that breaks the contract."""
+    """Raise FunctionResponseError for a response that is FAILED or not valid."""
     if len(json.dumps(answer)) > LARGEST_ANSWER:
         raise FunctionResponseError("Response object is too long.")
     wrong = [name for name in REPEATED if answer.get(name) != request[name]]
@@ -111,5 +111,5 @@ def _check(request: dict[str, Any], answer: FunctionResponse) -> None:
 
 
 def register() -> None:
-    """Put this exchange in the place of ministack's."""
+    """Replace ministack's protocol with this one."""
     stock.invoke_custom_resource = invoke

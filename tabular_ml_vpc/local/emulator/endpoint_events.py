@@ -1,7 +1,7 @@
-"""Changes of an endpoint's state, as events on the account's bus.
+"""Changes of an endpoint's state, as events on the account's event bus.
 
-Source: "SageMaker endpoint state change", SageMaker developer guide: the event's statuses are in
-capitals with underscores, other than those of DescribeEndpoint.
+Source: "SageMaker endpoint state change", SageMaker developer guide: the statuses in events are in
+upper case with underscores, unlike those of DescribeEndpoint.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ SOURCE = "aws.sagemaker"
 EVENT = "SageMaker Endpoint State Change"
 
 
-def tell(record: Record, status: str) -> None:
-    """Put the event of a status, such as `RollingBack`, on the bus."""
+def publish(record: Record, status: str) -> None:
+    """Publish the event of a status, such as `RollingBack`."""
     detail = {
         "EndpointName": record.fields["EndpointName"],
         "EndpointArn": record.arn,

@@ -1,8 +1,8 @@
-"""What exists in the account, in every service that the templates and their functions use.
+"""All resources in the account, for every service that the templates and their functions use.
 
 For tests: `inventory(session)` before a deployment and after its deletion must be equal.
-Left out, by name: keys that wait for their deletion, jobs and runs of the past (AWS keeps that
-history), apps that are Deleted, and deleted stacks.
+Not included: keys that are pending deletion, earlier jobs and runs (AWS keeps that history), apps
+with status Deleted, and deleted stacks.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def inventory(session: Session) -> dict[str, list[str]]:
-    """Return names or ARNs by kind, sorted; kinds of which nothing exists are left out."""
+    """Return sorted names or ARNs by kind; kinds without resources are left out."""
     found = {kind: sorted(names(session)) for kind, names in KINDS.items()}
     return {kind: names for kind, names in found.items() if names}
 
 
 def _listed(service: str, operation: str, member: str, name: str) -> Callable[..., list[str]]:
-    """Return a function that lists one kind; `name` is the field to show."""
+    """Return a function that lists one kind; `name` is the field to return."""
 
     def names(session: Session) -> list[str]:
         client = session.client(service)

@@ -1,4 +1,4 @@
-"""What jobs and endpoints write, carried to the emulated CloudWatch Logs while they write it.
+"""Sends the output of jobs and endpoints to the emulated CloudWatch Logs while they write it.
 
 Groups and streams are named as SageMaker names them: "Log Groups and Streams that Amazon
 SageMaker AI Sends to Amazon CloudWatch Logs", SageMaker developer guide.
@@ -23,10 +23,10 @@ ENDPOINTS = "/aws/sagemaker/Endpoints"
 
 
 class Shipment:
-    """Follows a file from its beginning until it is ended; each line becomes an event."""
+    """Follows a file from its start until `end` is called; each line becomes an event."""
 
     def __init__(self, file: Path, group: str, stream: str) -> None:
-        """Start to follow `file`, which need not exist yet."""
+        """Start following `file`, which does not have to exist yet."""
         self._file, self._group, self._stream = file, group, stream
         self._offset = 0
         self._made = False
@@ -36,16 +36,16 @@ class Shipment:
         self._thread.start()
 
     def end(self) -> None:
-        """Carry what is left, the last line too if it is not whole."""
+        """Send the rest, including an incomplete last line."""
         self._ended.set()
         self._thread.join()
 
     def _follow(self) -> None:
         while not self._ended.wait(POLL_SECONDS):
-            self._carry(whole=True)
-        self._carry(whole=False)
+            self._send(whole=True)
+        self._send(whole=False)
 
-    def _carry(self, whole: bool) -> None:
+    def _send(self, whole: bool) -> None:
         if not self._file.exists():
             return
         with self._file.open("rb") as opened:

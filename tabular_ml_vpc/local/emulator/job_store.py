@@ -1,8 +1,8 @@
-"""The emulated S3 as jobs reach it: through the gateway, with the rights of the job's role.
+"""The emulated S3 as jobs use it: through the gateway, with the permissions of the job's role.
 
-What a job's role may not read or write is refused here as it is on AWS, by its policies, the
-bucket's and its boundary. Source: "How to use SageMaker AI execution roles", SageMaker developer
-guide: SageMaker downloads and uploads with the role of the job.
+As on AWS, the role's policies and boundary and the bucket's policy decide what a job can read and
+write. Source: "How to use SageMaker AI execution roles", SageMaker developer guide: SageMaker
+downloads and uploads with the role of the job.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SCHEME = "s3://"
 
 
 def session_of(role_arn: str, name: str) -> Session:
-    """Return a session as SageMaker has it once it assumed a role; raises `StoreError`."""
+    """Return a session of SageMaker with an assumed role; raises `StoreError`."""
     account, role = get_account_id(), role_arn.rsplit("/", 1)[-1]
     if role not in iam._roles:
         raise StoreError(f"the role {role_arn} does not exist")
@@ -50,7 +50,7 @@ class RoleStore:
     """An `ObjectStore` (`tabular_ml_vpc.local.store`) in the emulated S3, for one job's role."""
 
     def __init__(self, role_arn: str, name: str, key_arn: str = "") -> None:
-        """Objects are written encrypted with `key_arn`, where the job names one."""
+        """Objects are encrypted with `key_arn`, if the job has one."""
         self._client = session_of(role_arn, name).client(
             "s3",
             endpoint_url=f"https://{HOST}:{os.environ['GATEWAY_PORT']}",
@@ -64,16 +64,16 @@ class RoleStore:
     def fetch(self, uri: str, folder: Path) -> None:
         """Copy every object whose key begins with `uri` into `folder`, named by `local_name`.
 
-        Raises `StoreError` where there is none or the role may not.
+        Raises `StoreError` if there is none, or if the role has no permission.
         """
         bucket, prefix = _split(uri)
         keys = list(self._matching(uri, bucket, prefix))
         if not keys:
-            raise StoreError(f"there are no objects under {uri}")
+            raise StoreError(f"no objects found under {uri}")
         for key in keys:
             target = folder / local_name(key, prefix)
             if not target.resolve().is_relative_to(folder.resolve()):
-                raise StoreError(f"s3://{bucket}/{key} leads out of its folder")
+                raise StoreError(f"s3://{bucket}/{key} points outside its folder")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(self.read(f"{SCHEME}{bucket}/{key}"))
 
@@ -84,13 +84,13 @@ class RoleStore:
                 self.put_file(file, f"{uri.rstrip('/')}/{file.relative_to(folder).as_posix()}")
 
     def put_file(self, file: Path, uri: str) -> None:
-        """Store one file as `uri`; raises `StoreError` where the role may not."""
+        """Store one file as `uri`; raises `StoreError` if the role has no permission."""
         bucket, key = _split(uri)
         with file.open("rb") as body:
             self._ask("put_object", uri, Bucket=bucket, Key=key, Body=body, **self._encryption)
 
     def read(self, uri: str) -> bytes:
-        """Return an object's bytes; raises `StoreError` if there is none or the role may not."""
+        """Return an object's bytes; raises `StoreError` if it cannot be read."""
         bucket, key = _split(uri)
         return bytes(self._ask("get_object", uri, Bucket=bucket, Key=key)["Body"].read())
 
@@ -108,12 +108,12 @@ class RoleStore:
         try:
             return getattr(self._client, operation)(**request)
         except ClientError as error:
-            told = error.response.get("Error", {})
-            raise StoreError(f"{uri}: {told.get('Code')}: {told.get('Message')}") from error
+            answer = error.response.get("Error", {})
+            raise StoreError(f"{uri}: {answer.get('Code')}: {answer.get('Message')}") from error
 
 
 def _split(uri: str) -> tuple[str, str]:
     bucket, _, key = uri.removeprefix(SCHEME).partition("/")
     if not uri.startswith(SCHEME) or not bucket:
-        raise StoreError(f"{uri!r} is no S3 URI (s3://bucket/key)")
+        raise StoreError(f"{uri!r} is not an S3 URI (s3://bucket/key)")
     return bucket, key

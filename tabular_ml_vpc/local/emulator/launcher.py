@@ -1,7 +1,8 @@
-"""Start ministack with everything that it lacks registered from outside.
+"""Start ministack, and register what it lacks.
 
-Run by `process.py` as `python -m tabular_ml_vpc.local.emulator.launcher`, with the emulator's own
-Python. Settings come from the environment that `process.py` prepares (port, region, account, TLS).
+`process.py` runs this as `python -m tabular_ml_vpc.local.emulator.launcher`, with the emulator's
+own Python. Settings (port, region, account, TLS) come from environment variables that `process.py`
+sets.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ JOBS = "--jobs="
 
 
 def register_additions() -> None:
-    """Register each concern; the order does not matter."""
+    """Register all additions; the order does not matter."""
     for concern in (
         stack_phases,
         nested_stacks,
@@ -49,7 +50,7 @@ def register_additions() -> None:
 
 
 def register_jobs() -> None:
-    """Really run jobs and endpoints, where `--jobs=` names the environment to run them with."""
+    """With `--jobs=FOLDER`, run real jobs and endpoints in that environment."""
     for argument in sys.argv[1:]:
         if argument.startswith(JOBS):
             sagemaker_real.register(Path(argument.removeprefix(JOBS)))
@@ -57,12 +58,12 @@ def register_jobs() -> None:
 
 
 def keep_to_own_port() -> None:
-    """Ministack also tries port 443, which two emulators on one machine would fight for."""
+    """Keep ministack from using port 443, too: two emulators on one machine would conflict."""
     app._port_is_bindable = lambda *_address: False
 
 
 def end_with_starter() -> None:
-    """End the whole process group once whoever started it is gone: standard input closes then."""
+    """End the whole process group when the process that started it ends and closes our input."""
 
     def wait() -> None:
         sys.stdin.read()
@@ -72,7 +73,7 @@ def end_with_starter() -> None:
 
 
 def main() -> None:
-    """Serve until terminated."""
+    """Run until terminated."""
     if "--attached" in sys.argv:
         sys.argv.remove("--attached")
         end_with_starter()

@@ -1,8 +1,8 @@
-"""Events, topics and keys: who may deliver to whom.
+"""Events, topics and keys: the permissions for deliveries.
 
 EventBridge delivers to a topic only if the topic's policy lets `events.amazonaws.com` publish and,
-where the topic is encrypted with a customer's key, the key's policy lets it use the key. It sends
-no aws:SourceAccount and aws:SourceArn on that way, so a statement that asks for them refuses.
+if the topic is encrypted with a customer managed key, the key's policy lets it use the key. These
+requests have no aws:SourceAccount and aws:SourceArn, so a statement that requires them denies them.
 Source: "Using resource-based policies for Amazon EventBridge"; "Key management", SNS Developer
 Guide.
 """
@@ -29,7 +29,7 @@ logger = logging.getLogger("eventbridge")
 
 
 def allows(policy: str, action: str, resource: str) -> bool:
-    """Whether a resource policy lets EventBridge itself do something."""
+    """Whether a resource policy allows an action for EventBridge itself."""
     context = EvalContext(
         principal_arn="service",
         principal_type="Service",
@@ -44,21 +44,21 @@ def allows(policy: str, action: str, resource: str) -> bool:
 
 
 def refusal(topic_arn: str) -> str:
-    """Return why EventBridge may not deliver to a topic, or nothing."""
+    """Return why EventBridge cannot deliver to a topic; empty if it can."""
     found = sns.topic_policy_for_arn(topic_arn)
     if found is None:
-        return f"no topic {topic_arn}"
+        return f"the topic {topic_arn} does not exist"
     if not allows(found[0], "sns:Publish", topic_arn):
         return f"the policy of {topic_arn} does not let {SERVICE} publish"
     key = sns._topics[topic_arn]["attributes"].get("KmsMasterKeyId", "")
     if not key or key == "alias/aws/sns":
-        return f"{topic_arn} uses the key of SNS, which {SERVICE} cannot use" if key else ""
+        return f"{topic_arn} uses the AWS managed key, which {SERVICE} cannot use" if key else ""
     record = kms._resolve_key(key)
     if not record:
-        return f"no key {key}"
+        return f"the key {key} does not exist"
     for action in KEY_ACTIONS:
         if not allows(record.get("Policy") or "", action, record["Arn"]):
-            return f"the policy of {key} does not let {SERVICE} {action}"
+            return f"the policy of {key} does not allow {action} for {SERVICE}"
     return ""
 
 
@@ -69,7 +69,7 @@ def check_deliveries() -> None:
     def deliver(arn: str, payload: str) -> None:
         reason = refusal(arn)
         if reason:
-            logger.warning("EventBridge does not deliver: %s", reason)
+            logger.warning("EventBridge cannot deliver: %s", reason)
             return
         stock(arn, payload)
 
@@ -77,7 +77,7 @@ def check_deliveries() -> None:
 
 
 def accept_events_of_aws() -> None:
-    """Let tests put the events that SageMaker would send."""
+    """Let tests send the events that SageMaker would send."""
     stock = eventbridge._put_events
 
     def put_events(data: Fields, allow_aws_source: bool = True) -> Any:
@@ -111,7 +111,7 @@ def keep_topic_properties() -> None:
 
 
 def register() -> None:
-    """Add the checks and complete the topic."""
+    """Add the checks, and complete the topic type."""
     check_deliveries()
     accept_events_of_aws()
     keep_topic_properties()

@@ -1,7 +1,7 @@
-"""AWS::CloudFormation::Stack through the gateway's own CreateStack, UpdateStack and DeleteStack.
+"""AWS::CloudFormation::Stack, with the gateway's own CreateStack, UpdateStack and DeleteStack.
 
-Ministack's own nested stacks deploy inline: they cannot roll back, orphan what a failed child
-made, and ignore Retain. Here a child is a stack like any other, with a parent.
+Ministack deploys nested stacks inline: they cannot roll back, orphan what a failed child created,
+and ignore Retain. Here, a child is a stack like any other, with a parent.
 Source: "AWS::CloudFormation::Stack" and "Nested stacks", CloudFormation User Guide.
 """
 
@@ -26,7 +26,7 @@ LETTERS = string.ascii_uppercase + string.digits
 
 
 def _request(stack_name: str, props: dict[str, Any], parent: str) -> dict[str, list[str]]:
-    """Return the Query API parameters of a Create or Update of a child."""
+    """Return the Query API parameters to create or update a child."""
     request = {"StackName": [stack_name], "TemplateURL": [props.get("TemplateURL", "")]}
     parameters = props.get("Parameters") or {}
     for name, value in parameters.items():
@@ -47,7 +47,7 @@ def _request(stack_name: str, props: dict[str, Any], parent: str) -> dict[str, l
 
 
 def _call(action: str, request: dict[str, list[str]], parent: str = "") -> None:
-    """Do one CloudFormation action on the gateway's loop; raises ValueError on its error."""
+    """Run one CloudFormation action on the gateway's loop; raises ValueError if it fails."""
 
     async def call() -> tuple[int, str]:
         status, _headers, body = handlers._ACTION_HANDLERS[action](request)
@@ -65,7 +65,7 @@ def _call(action: str, request: dict[str, list[str]], parent: str = "") -> None:
 
 
 def _settled(name: str) -> str:
-    """Wait until no operation runs on the stack, and return its status."""
+    """Wait until no operation is in progress on the stack; return its status."""
     while True:
         status = stack_named(name).get("StackStatus", "DELETE_COMPLETE")
         if status == CLEANUP or not status.endswith("_IN_PROGRESS"):
@@ -91,7 +91,7 @@ def _failed_resources(name: str, verb: str) -> str:
 
 
 def create(logical_id: str, props: dict[str, Any], parent: str) -> tuple[str, dict[str, str]]:
-    """Create a child stack and wait for it; a failed one is left to the parent's rollback."""
+    """Create a child stack and wait for it; the parent's rollback handles a failure."""
     suffix = "".join(secrets.choice(LETTERS) for _ in range(13))
     name = f"{parent}-{logical_id}"[:114] + f"-{suffix}"
     request = _request(name, props, parent)
@@ -99,7 +99,7 @@ def create(logical_id: str, props: dict[str, Any], parent: str) -> tuple[str, di
     _call("CreateStack", request, parent)
     stack_id = stack_named(name)["StackId"]
     resource = (logical_id, stack_phases.STACK_TYPE)
-    begun = "Resource creation Initiated"  # the event that names the child, as CloudFormation does
+    begun = "Resource creation Initiated"  # CloudFormation's event that names the child
     stack_phases.event(stack_named(parent), resource, "CREATE_IN_PROGRESS", begun, stack_id)
     if _settled(name) != "CREATE_COMPLETE":
         reason = f"Embedded stack {stack_id} was not successfully created: "
@@ -110,14 +110,14 @@ def create(logical_id: str, props: dict[str, Any], parent: str) -> tuple[str, di
 def update(
     physical_id: str, _old: dict[str, Any], props: dict[str, Any], parent: str
 ) -> tuple[str, dict[str, str]]:
-    """Update a child, or roll it back where its own update had succeeded."""
+    """Update a child, or roll it back if its own update has succeeded."""
     child = stack_named(physical_id)
     name = child["StackName"]
     if child["StackStatus"] == CLEANUP:
         undo = stack_phases.roll_back(name, child["StackId"], child, child["_undo"])
         stack_phases.on_loop(undo)
     elif child["StackStatus"] == "UPDATE_ROLLBACK_FAILED" and _rolling_back(parent):
-        _call("ContinueUpdateRollback", {"StackName": [name]})  # the root's goes down the tree
+        _call("ContinueUpdateRollback", {"StackName": [name]})  # continues down the tree
         time.sleep(POLL_SECONDS)
     else:
         try:
@@ -139,7 +139,7 @@ def _rolling_back(parent: str) -> bool:
 
 
 def delete(physical_id: str, _props: dict[str, Any]) -> None:
-    """Delete a child and wait until it is gone."""
+    """Delete a child and wait until it is deleted."""
     name = stack_named(physical_id).get("StackName")
     if not name:
         return
@@ -151,7 +151,7 @@ def delete(physical_id: str, _props: dict[str, Any]) -> None:
 
 
 def name_parents() -> None:
-    """Let DescribeStacks say of a nested stack in which one it is, and under which root."""
+    """Add a nested stack's parent and root to DescribeStacks."""
     stock = handlers._ACTION_HANDLERS["DescribeStacks"]
 
     def describe(params: dict[str, list[str]]) -> tuple[int, Any, Any]:
@@ -170,7 +170,7 @@ def name_parents() -> None:
 
 
 def register() -> None:
-    """Put these handlers in the place of ministack's."""
+    """Replace ministack's handlers with these."""
     name_parents()
     provisioners._RESOURCE_HANDLERS["AWS::CloudFormation::Stack"] = {
         "create": create,

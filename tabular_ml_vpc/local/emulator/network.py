@@ -1,4 +1,4 @@
-"""EC2 types that ministack lacks, and deletions that EC2 refuses.
+"""EC2 types that ministack lacks, and deletions that EC2 rejects.
 
 Source: "AWS::EC2::SecurityGroupIngress", "::SecurityGroupEgress", "::FlowLog", "::VPC",
 CloudFormation Template Reference; DependencyViolation in "Error codes", EC2 API Reference.
@@ -36,7 +36,7 @@ class SecurityGroupRules:
     store: str
 
     def create(self, _logical_id: str, props: Fields, _stack: str) -> Made:
-        """Add the rule, unless it exists or a group does not."""
+        """Add the rule; raises if it exists, or if a group does not."""
         rule = self._permission(props)
         for pair in rule["UserIdGroupPairs"]:
             self._group(pair.get("GroupId", ""))
@@ -48,13 +48,13 @@ class SecurityGroupRules:
         return identity, {"Id": identity}
 
     def update(self, _pid: str, old: Fields, new: Fields, stack: str) -> Made:
-        """Replace the rule; the old one goes in the cleanup."""
+        """Replace the rule; the cleanup deletes the old one."""
         made = self.create("", new, stack)
         provisioners._delete_predecessor(self.delete, "", old)
         return made
 
     def delete(self, _pid: str, props: Fields) -> None:
-        """Take the rule back, if its group is still there."""
+        """Remove the rule, if its group still exists."""
         group = ec2._security_groups.get(props["GroupId"])
         rule = self._permission(props)
         if group is not None and rule in group[self.store]:
@@ -77,7 +77,7 @@ class SecurityGroupRules:
         return found
 
     def handlers(self) -> dict[str, Any]:
-        """Return what ministack registers."""
+        """Return the handlers for ministack to register."""
         return {"create": self.create, "update": self.update, "delete": self.delete}
 
 
@@ -100,7 +100,7 @@ def _flow_log_create(_logical_id: str, props: Fields, _stack: str) -> Made:
 
 
 def _flow_log_update(pid: str, old: Fields, new: Fields, stack: str) -> Made:
-    """Tags change in place; everything else replaces."""
+    """Update tags in place; any other change replaces the flow log."""
     if {k: v for k, v in old.items() if k != "Tags"} == {
         k: v for k, v in new.items() if k != "Tags"
     }:
@@ -135,21 +135,21 @@ def add_vpc_attributes() -> None:
 
 
 def keep_endpoint_policies() -> None:
-    """Keep an endpoint's policy as the text that DescribeVpcEndpoints answers."""
+    """Keep an endpoint's policy as the text that DescribeVpcEndpoints returns."""
     name = "AWS::EC2::VPCEndpoint"
     stock = dict(provisioners._RESOURCE_HANDLERS[name])
 
     def textual(props: Fields) -> Fields:
         policy = props.get("PolicyDocument")
-        taken = props.get("PrivateDnsEnabled", False)
+        enabled = props.get("PrivateDnsEnabled", False)
         text = {"PolicyDocument": json.dumps(policy)} if isinstance(policy, dict) else {}
-        return props | text | {"PrivateDnsEnabled": str(taken).lower() == "true"}
+        return props | text | {"PrivateDnsEnabled": str(enabled).lower() == "true"}
 
     def create(logical_id: str, props: Fields, stack: str) -> Made:
         for group in props.get("SecurityGroupIds", []):
             if group not in ec2._security_groups:
                 raise ValueError(f"InvalidSecurityGroupID.NotFound: {group}")
-        _refuse_second_private_name(props)
+        _reject_second_private_name(props)
         made: Made = stock["create"](logical_id, textual(props), stack)
         return made
 
@@ -164,7 +164,7 @@ def keep_endpoint_policies() -> None:
 
 
 def show_endpoint_details() -> None:
-    """Let DescribeVpcEndpoints show policy, security groups and private DNS names."""
+    """Add policy, security groups and private DNS names to DescribeVpcEndpoints."""
     stock = ec2._vpce_fields_xml
 
     def fields(endpoint: Fields, tag: str = "item") -> str:
@@ -184,8 +184,8 @@ def show_endpoint_details() -> None:
     ec2._vpce_fields_xml = fields
 
 
-def know_the_vpc_of_a_group() -> None:
-    """Let policies ask for `ec2:Vpc`, a VPC's ARN, of requests about a security group.
+def add_vpc_of_security_groups() -> None:
+    """Add `ec2:Vpc`, the VPC's ARN, to the context of requests about a security group.
 
     Source: "Actions, resources, and condition keys for Amazon EC2", Service Authorization
     Reference.
@@ -205,8 +205,8 @@ def know_the_vpc_of_a_group() -> None:
     iam_actions.request_tag_context = context
 
 
-def _refuse_second_private_name(props: Fields) -> None:
-    """One private DNS name can exist once a VPC."""
+def _reject_second_private_name(props: Fields) -> None:
+    """Reject a private DNS name that the VPC already has."""
     if str(props.get("PrivateDnsEnabled", False)).lower() != "true":
         return
     for endpoint in ec2._vpc_endpoints.values():
@@ -216,7 +216,7 @@ def _refuse_second_private_name(props: Fields) -> None:
 
 
 def _users_of_group(group_id: str) -> list[str]:
-    """Return what still uses a security group: rules of others, endpoints and functions."""
+    """Return what still uses a security group: other groups' rules, endpoints and functions."""
     found = [
         other
         for other, group in ec2._security_groups.items()
@@ -229,7 +229,7 @@ def _users_of_group(group_id: str) -> list[str]:
 
 
 def _users_of_subnet(subnet_id: str) -> list[str]:
-    """Return what still has network interfaces in a subnet: endpoints, functions, others."""
+    """Return what still has network interfaces in a subnet: endpoints, functions and others."""
     found = [e for e, v in ec2._vpc_endpoints.items() if subnet_id in v["SubnetIds"]]
     found += [e for e, v in ec2._network_interfaces.items() if v["SubnetId"] == subnet_id]
     return found + _functions_with("SubnetIds", subnet_id)
@@ -249,19 +249,19 @@ def _functions_with(key: str, value: str) -> list[str]:
     ]
 
 
-def refuse_deletion_while_used() -> None:
-    """Refuse with DependencyViolation, as EC2 does, so that a wrong order of deletion shows."""
+def reject_deletion_while_used() -> None:
+    """Raise DependencyViolation, as EC2 does, so that tests find a wrong order of deletion."""
     for name, users in (
         ("AWS::EC2::SecurityGroup", _users_of_group),
         ("AWS::EC2::Subnet", _users_of_subnet),
         ("AWS::EC2::RouteTable", _users_of_table),
     ):
         stock = dict(provisioners._RESOURCE_HANDLERS[name])
-        deletion = _refusing(stock["delete"], users)
+        deletion = _checked(stock["delete"], users)
         provisioners._RESOURCE_HANDLERS[name] = stock | {"delete": deletion}
 
 
-def _refusing(delete: Delete, users: Callable[[str], list[str]]) -> Delete:
+def _checked(delete: Delete, users: Callable[[str], list[str]]) -> Delete:
     def handle(physical_id: str, props: Fields) -> None:
         found = users(physical_id)
         if found:
@@ -280,9 +280,9 @@ STUDIO = "studio"
 
 
 def offer_more_endpoint_services() -> None:
-    """List the endpoint services that the templates can use and ministack does not know.
+    """List the endpoint services that the templates can use and ministack lacks.
 
-    Studio's has a name of its own: ``aws.sagemaker.<region>.studio``.
+    Studio's has an unusual name: ``aws.sagemaker.<region>.studio``.
     """
     ec2._VPCE_INTERFACE_SERVICES = (*ec2._VPCE_INTERFACE_SERVICES, *SERVICES, STUDIO)
     stock = ec2._ACTION_MAP["DescribeVpcEndpointServices"]
@@ -308,8 +308,8 @@ def register() -> None:
     }
     provisioners._STACK_TAG_PROPERTY["AWS::EC2::FlowLog"] = ("Tags", "list")
     add_vpc_attributes()
-    know_the_vpc_of_a_group()
+    add_vpc_of_security_groups()
     keep_endpoint_policies()
     show_endpoint_details()
-    refuse_deletion_while_used()
+    reject_deletion_while_used()
     offer_more_endpoint_services()

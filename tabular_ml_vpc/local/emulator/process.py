@@ -30,7 +30,7 @@ TRUST_VARIABLES = ("SSL_CERT_FILE", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL
 
 
 class EmulatorError(Exception):
-    """The emulator did not come up; the message says why and what to do."""
+    """The emulator did not start; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Emulator:
 
     @property
     def url(self) -> str:
-        """Return the endpoint of every service."""
+        """Return the endpoint of all services."""
         return f"https://{HOST}:{self.port}"
 
     @property
@@ -55,11 +55,11 @@ class Emulator:
 
     @property
     def log(self) -> Path:
-        """Return the file with everything that the emulator wrote."""
+        """Return the file with the emulator's output."""
         return self.directory / "emulator.log"
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that point the aws command and boto3 here."""
+        """Return the variables that make the aws command and boto3 use this emulator."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_CA_BUNDLE": str(self.certificate),
@@ -71,7 +71,7 @@ class Emulator:
         }
 
     def stop(self) -> None:
-        """End the process and its workers, wait for them, and remove the directory."""
+        """Stop the process and its workers, wait for them, and delete the directory."""
         _end_group(self.process)
         remove(self.directory)
 
@@ -86,17 +86,20 @@ def start(
 ) -> Emulator:
     """Start an emulator with the Python of its environment and wait until it is healthy.
 
-    Port 0 takes a free one. An attached emulator ends when this process ends, however it does.
-    With `jobs`, the folder of the jobs' environment, pipelines really run: their jobs and endpoints
-    are processes of this machine. Without, a run ends at once and executes nothing.
+    Port 0 selects a free port. An attached emulator ends when this process ends, for whatever
+    reason. With `jobs`, the folder of the job environment, pipelines really run: their jobs and
+    endpoints are processes on this machine. Without it, a run ends at once and executes nothing.
 
-    Raises EmulatorError if an environment is missing or the emulator does not come up.
+    Raises EmulatorError if an environment is missing or the emulator does not start.
     """
     if not python.exists():
-        raise EmulatorError(f"no emulator at {python}: run `python build.py setup emulator` first")
+        raise EmulatorError(
+            f"the emulator's environment is missing at {python}: run `python build.py setup "
+            "emulator`"
+        )
     if jobs is not None and not (jobs / "bin" / "python").exists():
         raise EmulatorError(
-            f"no environment for jobs at {jobs}: run `python build.py setup local` first"
+            f"the job environment {jobs} is missing: run `python build.py setup local`"
         )
     port = port or _free_port()
     directory = Path(tempfile.mkdtemp(prefix="emulated-aws-"))
@@ -106,7 +109,7 @@ def start(
                 str(python),
                 "-m",
                 "tabular_ml_vpc.local.emulator.launcher",
-                f"--directory={directory}",  # by which it is known again, by its pid alone
+                f"--directory={directory}",  # identifies the process of a pid as this emulator
                 *(["--attached"] if attached else []),
                 *([f"--jobs={jobs}"] if jobs else []),
             ],
@@ -127,7 +130,7 @@ def start(
 
 
 def remove(directory: Path) -> None:
-    """Remove an emulator's directory, into which its jobs may write until they have ended."""
+    """Delete an emulator's directory; its jobs may write to it until they have ended."""
     deadline = time.monotonic() + REMOVE_SECONDS
     while directory.exists() and time.monotonic() < deadline:
         shutil.rmtree(directory, ignore_errors=True)
@@ -138,7 +141,7 @@ def remove(directory: Path) -> None:
 def running(
     python: Path, region: str = "eu-west-1", account: str = "123456789012", port: int = 0
 ) -> Iterator[Emulator]:
-    """Give an emulator for the length of a `with` block."""
+    """Run an emulator during a `with` block."""
     emulator = start(python, region, account, port)
     try:
         yield emulator
@@ -147,7 +150,7 @@ def running(
 
 
 def _server_environment(directory: Path, region: str, account: str, port: int) -> dict[str, str]:
-    """Return the launcher's environment: ours without anything of AWS, and its settings."""
+    """Return the launcher's environment: ours without AWS variables, and its settings."""
     inherited = {
         name: value
         for name, value in os.environ.items()
@@ -170,7 +173,7 @@ def _server_environment(directory: Path, region: str, account: str, port: int) -
 
 
 def is_free(port: int) -> bool:
-    """Tell whether nothing listens on a port of 127.0.0.1."""
+    """Return whether a port of 127.0.0.1 is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -190,7 +193,8 @@ def _wait_until_healthy(emulator: Emulator) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if emulator.process.poll() is not None:
-            raise EmulatorError(_failure(emulator, f"ended with {emulator.process.returncode}"))
+            status = emulator.process.returncode
+            raise EmulatorError(_failure(emulator, f"ended with status {status}"))
         if _healthy(emulator):
             return
         time.sleep(POLL_SECONDS)
@@ -215,7 +219,7 @@ def _failure(emulator: Emulator, what: str) -> str:
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End the process group that we started: the server and the functions' workers."""
+    """Stop the process group that we started: the server and the functions' workers."""
     for sent in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, sent)

@@ -1,7 +1,7 @@
-"""Which rights a SageMaker request needs: actions, resource ARNs and condition keys.
+"""The permissions that a SageMaker request needs: actions, resource ARNs and condition keys.
 
 Source: "Actions, resources, and condition keys for Amazon SageMaker AI", Service Authorization
-Reference. A role that is handed over needs iam:PassRole, tags on creation need AddTags.
+Reference. Passing a role needs iam:PassRole; tags on creation need AddTags.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tabular_ml_vpc.local.emulator.sagemaker_store import KINDS, Fields, Store, 
 VERBS = ("Create", "Describe", "Update", "Delete")
 ROLE_FIELDS = ("RoleArn", "ExecutionRoleArn", "ExecutionRole")
 
-# Requests about other resources than the one that their name says.
+# Requests for resources other than the one in their name.
 PATHS = {
     "CreatePresignedDomainUrl": ("user-profile/{DomainId}/{UserProfileName}",),
     "ListModelPackages": ("model-package/{ModelPackageGroupName}/*",),
@@ -41,7 +41,7 @@ AccessCheck = tuple[str, str, Fields]
 def refusal(
     store: Store, operation: str, request: Fields, access_key: str, region: str
 ) -> tuple[str, str, Any] | None:
-    """Return the first refused action with its resource and result, or None if all is allowed."""
+    """Return the first denied action with its resource and result, or None."""
     for action, arn, context in checks(store, operation, request):
         service = action.partition(":")[0]
         result = enforce(access_key, action, service, region, arn, context)
@@ -50,10 +50,10 @@ def refusal(
     return None
 
 
-def refusal_of_role(store: Store, role_arn: str, operation: str, request: Fields) -> str:
-    """Return the first action that a role lacks for what SageMaker does with it, or nothing.
+def denial_of_role(store: Store, role_arn: str, operation: str, request: Fields) -> str:
+    """Return why a role does not allow a request of SageMaker's; empty if it does.
 
-    A role that does not exist here is not checked: small tests name any role.
+    A role that does not exist is not checked: small tests use any name.
     """
     account, name = get_account_id(), role_arn.rsplit("/", 1)[-1]
     if name not in iam._roles:
@@ -76,7 +76,7 @@ def refusal_of_role(store: Store, role_arn: str, operation: str, request: Fields
 
 
 def checks(store: Store, operation: str, request: Fields) -> list[AccessCheck]:
-    """Return every right that a request needs."""
+    """Return all permissions that a request needs."""
     arns = _resources(store, operation, request)
     context = _context(request)
     found: list[AccessCheck] = []
@@ -98,7 +98,7 @@ def _roles(request: Fields) -> list[str]:
 
 
 def _resources(store: Store, operation: str, request: Fields) -> list[str]:
-    """Return the ARNs that a request is about; `*` where the action knows no resource."""
+    """Return the ARNs of a request's resources; `*` if the action has no resource type."""
     for name in ("ResourceArn", "PipelineExecutionArn"):
         if name in request:
             return [request[name]]
@@ -122,14 +122,14 @@ def _own_arn(store: Store, verb: str, kind: str, request: Fields) -> str:
 
 
 class _Names(dict[str, str]):
-    """The fields of a request, with `*` for those that it does not have."""
+    """The fields of a request, with `*` for missing ones."""
 
     def __missing__(self, _key: str) -> str:
         return "*"
 
 
 def _context(request: Fields) -> Fields:
-    """Return the condition keys that a request carries."""
+    """Return the condition keys of a request."""
     tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags") or [] if "Value" in tag}
     context: Fields = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
     if tags or "TagKeys" in request:
@@ -170,13 +170,13 @@ def _keys(request: Fields) -> Fields:
 
 
 def _machines(request: Fields) -> Fields:
-    """Return the condition keys for what runs, and for how long at most."""
+    """Return the condition keys for instance types and the maximum run time."""
     cluster = (request.get("ProcessingResources") or {}).get("ClusterConfig")
     machines = [
         request.get("ResourceConfig") or cluster or request.get("ResourceSpec") or {},
         *request.get("ProductionVariants", []),
     ]
-    types = [one["InstanceType"] for one in machines if "InstanceType" in one]
+    types = [machine["InstanceType"] for machine in machines if "InstanceType" in machine]
     seconds = (request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds")
     found = {"sagemaker:InstanceTypes": types, "sagemaker:MaxRuntimeInSeconds": str(seconds or "")}
     return {key: value for key, value in found.items() if value}

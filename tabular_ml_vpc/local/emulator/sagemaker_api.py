@@ -1,4 +1,4 @@
-"""The emulated SageMaker API: what the service does, over the table in `sagemaker_store.py`."""
+"""The emulated SageMaker API: the service's behavior, on top of `sagemaker_store.py`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tabular_ml_vpc.local.emulator.sagemaker_store import (
 PAGE = 10
 BUSY = ("Executing", "Stopping")
 AFTER: dict[str, Callable[[Record], None]] = {}
-"""What follows an operation, by its name: with jobs, their processes (`sagemaker_jobs.py`)."""
+"""Called after an operation, by its name: with jobs, starts their processes."""
 
 MODEL = load_model()
 STORE = Store()
@@ -38,9 +38,9 @@ ApiOperation = Callable[[Fields], Fields]
 
 
 def operate(operation: str, request: Fields) -> Fields:
-    """Do one operation; raises ApiError. Also called by the CloudFormation resource types."""
+    """Run one operation; raises ApiError. Also called by the CloudFormation resource types."""
     if operation not in MODEL.operation_names:
-        raise ApiError("UnknownOperationException", f"no operation {operation}")
+        raise ApiError("UnknownOperationException", f"unknown operation {operation}")
     shape = MODEL.operation_model(operation).input_shape
     problems = check_input(shape, request) if shape else []
     if problems:
@@ -63,7 +63,7 @@ def operate(operation: str, request: Fields) -> Fields:
 
 
 def named(kind: str, request: Fields) -> Record:
-    """Return what a request names; raises ApiError as the service does where there is none."""
+    """Return the record that a request names; raises ApiError if it does not exist."""
     record = STORE.find(kind, request)
     if record is None:
         operation = MODEL.operation_model(f"Describe{kind}")
@@ -83,7 +83,7 @@ def _create(kind: str, request: Fields) -> Fields:
     if prepare:
         fields.update(prepare(request))
     record = STORE.add(kind, fields)
-    _tell(f"Create{kind}", record)
+    _call_after(f"Create{kind}", record)
     return _shown(f"Create{kind}", record)
 
 
@@ -105,12 +105,12 @@ def _update(kind: str, request: Fields) -> Fields:
     if kind == "Pipeline":
         request = {**request, **_pipeline_fields(request)}
     record.fields.update(request)
-    _tell(f"Update{kind}", record)
+    _call_after(f"Update{kind}", record)
     return _shown(f"Update{kind}", record)
 
 
 def _check_update_of_endpoint(record: Record, request: Fields) -> None:
-    """Refuse an update unless the endpoint is in service ("API_UpdateEndpoint")."""
+    """Reject an update unless the endpoint is in service ("API_UpdateEndpoint")."""
     named("EndpointConfig", {"EndpointConfigName": request["EndpointConfigName"]})
     status = record.fields["EndpointStatus"]
     if status == "Failed":
@@ -120,7 +120,7 @@ def _check_update_of_endpoint(record: Record, request: Fields) -> None:
 
 
 def _deploy(record: Record) -> None:
-    """End a deployment at once: without jobs, it fails if the model's name contains `broken`."""
+    """End a deployment at once; without jobs, it fails if the model's name contains `broken`."""
     before = record.fields.pop("before", None)
     record.fields.pop("FailureReason", None)
     config = named("EndpointConfig", record.fields).fields
@@ -132,10 +132,10 @@ def _deploy(record: Record) -> None:
         record.fields["EndpointStatus"] = "Failed"
     else:
         record.fields["EndpointConfigName"] = before
-    endpoint_events.tell(record, "RollingBack" if before else "Failed")
+    endpoint_events.publish(record, "RollingBack" if before else "Failed")
 
 
-def _tell(operation: str, record: Record) -> None:
+def _call_after(operation: str, record: Record) -> None:
     follow = AFTER.get(operation)
     if follow:
         follow(record)
@@ -150,13 +150,13 @@ def _delete(kind: str, request: Fields) -> Fields:
         if held:
             raise ApiError(code, f"{record.arn} still has {', '.join(held)}")
     STORE.remove(record)
-    _tell(f"Delete{kind}", record)
+    _call_after(f"Delete{kind}", record)
     output = MODEL.operation_model(f"Delete{kind}").output_shape
     return {record.kind.arn_field: record.arn} if output else {}
 
 
 def _list(kind: str, request: Fields) -> Fields:
-    """List records, with the filters and the paging that our functions may use."""
+    """List records, with the filters and the paging that our functions can use."""
     found = [record for record in STORE.all(kind) if _matches(record, request)]
     if request.get("SortOrder") == "Descending":
         found.reverse()
@@ -182,7 +182,7 @@ def _matches(record: Record, request: Fields) -> bool:
     fields = record.fields
     name = str(fields.get(record.kind.keys[-1], ""))
     status = fields.get(record.kind.status_field)
-    wanted = {
+    filters = {
         "DomainIdEquals": "DomainId",
         "UserProfileNameEquals": "UserProfileName",
         "SpaceNameEquals": "SpaceName",
@@ -191,14 +191,14 @@ def _matches(record: Record, request: Fields) -> bool:
         "ModelPackageGroupName": "ModelPackageGroupName",
     }
     return (
-        all(request[key] == fields.get(field) for key, field in wanted.items() if key in request)
+        all(request[key] == fields.get(field) for key, field in filters.items() if key in request)
         and request.get("NameContains", "") in name
         and name.startswith(request.get("PipelineNamePrefix", ""))
         and request.get("StatusEquals", status) == status
     )
 
 
-# What a kind adds to what was sent.
+# Fields that a kind adds to the request's.
 
 
 def _domain_fields(_request: Fields) -> Fields:
@@ -239,7 +239,7 @@ def _app_fields(request: Fields) -> Fields:
 
 
 def _pipeline_fields(request: Fields) -> Fields:
-    """Return the definition, from S3 where it was put there; raises where it is no JSON."""
+    """Return the definition, possibly from S3; raises if it is not JSON."""
     place = request.get("PipelineDefinitionS3Location")
     definition = request.get("PipelineDefinition")
     if place:
@@ -265,7 +265,7 @@ PREPARE: dict[str, Callable[[Fields], Fields]] = {
 }
 
 
-# What keeps a resource from being deleted.
+# What prevents a deletion.
 
 
 def _within(record: Record, kinds: tuple[str, ...], key: str) -> list[str]:
@@ -312,7 +312,7 @@ HOLDS: dict[str, tuple[str, Callable[[Record], list[str]]]] = {
 }
 
 
-# Operations of their own.
+# Special operations.
 
 
 def _tagged(request: Fields) -> Record:
@@ -344,7 +344,7 @@ def _delete_tags(request: Fields) -> Fields:
 
 
 def _address_of_studio(request: Fields) -> Fields:
-    """Return a web address for a profile that exists, as CreatePresignedDomainUrl does."""
+    """Return a web address for an existing profile, as CreatePresignedDomainUrl does."""
     profile = named("UserProfile", request)
     url = STORE.find("Domain", request)
     address = url.fields["Url"] if url else ""
@@ -381,7 +381,7 @@ def _steps(request: Fields) -> Fields:
 
 
 def _parameters_of_run(request: Fields) -> Fields:
-    """Return the values that a run uses, the defaults included."""
+    """Return the values that a run uses, including defaults."""
     run = _run_named(request)
     declared = json.loads(run.fields["PipelineDefinition"]).get("Parameters", [])
     values = {item["Name"]: item.get("DefaultValue") for item in declared}
@@ -413,7 +413,7 @@ SPECIAL: dict[str, ApiOperation] = {
 def denial(
     operation: str, request: Fields, headers: dict[str, str], query: Fields
 ) -> ApiResponse | None:
-    """Return the answer to a caller who lacks a right for the operation, or nothing."""
+    """Return the error for a caller without permission for the operation, or None."""
     key, region = extract_access_key_id(headers, query), extract_region(headers, query)
     found = sagemaker_access.refusal(STORE, operation, request, key, region)
     if found is None:
@@ -434,7 +434,7 @@ def denial(
 async def handle(
     _method: str, _path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
 ) -> ApiResponse:
-    """Answer one signed request: the caller's rights first, then the operation."""
+    """Answer one signed request: check the caller's permissions, then run the operation."""
     operation = headers.get("x-amz-target", "").removeprefix("SageMaker.")
     request = json.loads(body or b"{}")
     denied = denial(operation, request, headers, query)
@@ -452,6 +452,6 @@ def _answer(status: int, content: Fields) -> ApiResponse:
 
 
 def register() -> None:
-    """Route SageMaker requests here; the caller's rights are checked in `handle`."""
+    """Route SageMaker requests here; `handle` checks the caller's permissions."""
     router.SERVICE_PATTERNS["sagemaker"] = {"target_prefixes": ["SageMaker"]}
     app.SERVICE_HANDLERS["sagemaker"] = handle

@@ -1,7 +1,7 @@
-"""Endpoints of the emulated SageMaker as real model servers, and the requests that they answer.
+"""Endpoints of the emulated SageMaker as real model servers, and their requests.
 
-Statuses as in "API_DescribeEndpoint"; answers and errors as in "API_runtime_InvokeEndpoint". An
-update that fails leaves the endpoint with the model that it had, as on AWS.
+Statuses as in "API_DescribeEndpoint"; answers and errors as in "API_runtime_InvokeEndpoint". After
+a failed update, the endpoint still has its previous model, as on AWS.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tabular_ml_vpc.local.serving import Endpoint, EndpointResponse, deploy
 
 @dataclass
 class Server:
-    """A model server, its files and its log's way to CloudWatch."""
+    """A model server, its files, and the shipment of its log to CloudWatch."""
 
     endpoint: Endpoint
     folder: Path
@@ -35,7 +35,7 @@ class Server:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def invoke(self, body: bytes, content_type: str, accept: str) -> EndpointResponse:
-        """Answer one request; a connection that was closed meanwhile is opened again."""
+        """Answer one request; a closed connection is opened again."""
         with self.lock:
             try:
                 return self.endpoint.invoke(body, content_type, accept)
@@ -43,38 +43,38 @@ class Server:
                 return self.endpoint.invoke(body, content_type, accept)
 
     def stop(self) -> None:
-        """End it, and remove its files."""
+        """Stop it, and delete its files."""
         self.endpoint.stop()
         self.shipment.end()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Endpoints:
-    """The endpoints of one emulator; their folders are below `root`."""
+    """The endpoints of one emulator; their folders are under `root`."""
 
     def __init__(self, store: Store, runtime: Runtime, root: Path) -> None:
-        """None is there yet."""
+        """Start without endpoints."""
         self._store, self._runtime, self._root = store, runtime, root
         self._servers: dict[str, Server] = {}
 
     def create(self, record: Record) -> None:
-        """Start to serve what a new endpoint's configuration names."""
+        """Start the model in a new endpoint's configuration."""
         record.fields["EndpointStatus"] = "Creating"
         in_background(lambda: self._bring_up(record))
 
     def update(self, record: Record) -> None:
-        """Put the new configuration's model in the place of the old one, once it answers."""
+        """Replace the model with that of the new configuration as soon as it is ready."""
         record.fields["EndpointStatus"] = "Updating"
         in_background(lambda: self._bring_up(record))
 
     def delete(self, record: Record) -> None:
-        """End the server."""
+        """Stop the server."""
         server = self._servers.pop(record.arn, None)
         if server is not None:
             in_background(server.stop)
 
     def server(self, record: Record) -> Server:
-        """Return the server of an endpoint; raises `ApiError` where none answers yet."""
+        """Return the server of an endpoint; raises `ApiError` if it is not ready."""
         found = self._servers.get(record.arn)
         if found is None:
             status = record.fields["EndpointStatus"]
@@ -143,4 +143,4 @@ def _fail(record: Record, before: Server | None, reason: str) -> None:
         record.fields.update(EndpointStatus="Failed", **now)
     else:
         record.fields.update(EndpointStatus="InService", EndpointConfigName=before.config, **now)
-    endpoint_events.tell(record, "Failed" if before is None else "RollingBack")
+    endpoint_events.publish(record, "Failed" if before is None else "RollingBack")

@@ -1,9 +1,9 @@
-"""Executions of an emulated pipeline as real ones: the local runner over the emulated SageMaker.
+"""Real executions of an emulated pipeline: the local runner on top of the emulated SageMaker.
 
-Each step is a call of the same API, checked against the rights of the pipeline's role, and its job
-or endpoint a real process (`sagemaker_jobs.py`, `sagemaker_endpoints.py`). The property file of
-the gate is read with the pipeline's role, as the service does. A change of status is an event:
-"SageMaker pipeline execution status change", SageMaker developer guide.
+Each step is a call of the same API, with the permissions of the pipeline's role, and its job or
+endpoint is a real process (`sagemaker_jobs.py`, `sagemaker_endpoints.py`). The gate's property file
+is read with the pipeline's role, as the service does. A change of status is an event: "SageMaker
+pipeline execution status change", SageMaker developer guide.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ Operate = Callable[[str, Fields], Fields]
 
 
 class _StoppedError(Exception):
-    """Someone stopped the execution."""
+    """The execution was stopped."""
 
 
 @dataclass
 class RunningExecution:
-    """An execution that runs: whether it is to stop, and the job that it waits for."""
+    """An execution in progress: whether it is stopping, and the job that it waits for."""
 
     stopping: bool = False
     job: Record | None = None
@@ -62,7 +62,7 @@ class Executions:
     running: dict[str, RunningExecution] = field(default_factory=dict)
 
     def start(self, run: Record, request: Fields) -> None:
-        """Start an execution that was just made; raises `ApiError` for unusable parameters."""
+        """Start a new execution; raises `ApiError` if its parameters are not valid."""
         definition = json.loads(run.fields["PipelineDefinition"])
         given = _parameters(definition, request)
         self.running[run.arn] = RunningExecution()
@@ -70,14 +70,14 @@ class Executions:
         in_background(lambda: self._run(run, definition, given))
 
     def stop(self, run: Record) -> None:
-        """Stop an execution: its job ends, no step follows."""
+        """Stop an execution: its job ends, and no further step starts."""
         running = self.running[run.arn]
         change_status(run, "Stopping")
         running.stopping = True
         if running.job is not None:
             try:
                 self.jobs.stop(running.job)
-            except ApiError:  # it has just ended by itself
+            except ApiError:  # it has just ended
                 return
 
     def _run(self, run: Record, definition: Fields, given: Fields) -> None:
@@ -95,7 +95,7 @@ class Executions:
                 lambda done, _step: _publish(run, done),
             )
             execution.run(definition, new, host)
-        except Exception as failure:  # noqa: BLE001 (whatever it is, the run has ended by it)
+        except Exception as failure:  # noqa: BLE001 (any exception ends the run)
             if not isinstance(failure, _StoppedError):
                 new.status, new.failure_reason = Status.FAILED, f"{failure}"
         _publish(run, new)
@@ -106,28 +106,28 @@ class Executions:
 
 
 class _Steps:
-    """What runs each type of step of one execution."""
+    """The runners of one execution's steps."""
 
     def __init__(self, executions: Executions, run: Record, record: ExecutionRecord) -> None:
         self._executions, self._run, self._record = executions, run, record
         self._running = executions.running[run.arn]
 
     def runners(self) -> dict[str, Runner]:
-        """Return a runner for each type of step that our definition has."""
+        """Return a runner for each type of step in our definition."""
         made = dict.fromkeys(("Model", "RegisterModel", "EndpointConfig"), self._make)
         return {**made, "Processing": self._job, "Training": self._job, "Endpoint": self._endpoint}
 
     def _operate(self, operation: str, content: Fields) -> Fields:
         role = self._run.fields["RoleArn"]
         store = self._executions.store
-        refused = sagemaker_access.refusal_of_role(store, role, operation, content)
-        if refused:
-            raise ApiError("AccessDeniedException", refused)
+        denied = sagemaker_access.denial_of_role(store, role, operation, content)
+        if denied:
+            raise ApiError("AccessDeniedException", denied)
         return self._executions.operate(operation, content)
 
     def _made(self, call: Call) -> tuple[str, Fields]:
-        """Make what a step makes; return its ARN and description."""
-        self._go_on()
+        """Create a step's job or resource; return its ARN and description."""
+        self._check_stop()
         try:
             arn, metadata, described = make(
                 self._operate, call.record.kind, call.record.name, call.execution_id, call.request
@@ -146,12 +146,12 @@ class _Steps:
         arn, _ = self._made(call)
         job = self._executions.store.records[arn]
         self._running.job = job
-        if self._running.stopping:  # the order came between the two lines above
+        if self._running.stopping:  # it was stopped between the two lines above
             self._executions.jobs.stop(job)
         while not self._executions.jobs.wait(arn, POLL_SECONDS):
             pass
         self._running.job = None
-        self._go_on()
+        self._check_stop()
         status = job.fields[job.kind.status_field]
         if status != "Completed":
             raise LocalJobError(job.fields.get("FailureReason") or f"the job was {status.lower()}")
@@ -160,20 +160,20 @@ class _Steps:
     def _endpoint(self, call: Call) -> Fields:
         """Wait until the endpoint is in service.
 
-        After an update that was rolled back it is, too: nobody says that the service's step looks
-        closer, so this one does not.
+        It also is after an update was rolled back: the service's documentation does not say that
+        the step checks more, so this one does not.
         """
         arn, described = self._made(call)
         name = {"EndpointName": described["EndpointName"]}
         while described["EndpointStatus"] in STARTED:
             time.sleep(POLL_SECONDS)
-            self._go_on()
+            self._check_stop()
             described = self._operate("DescribeEndpoint", name)
         if described["EndpointStatus"] != "InService":
             raise LocalJobError(described.get("FailureReason") or f"{arn} is not in service")
         return described
 
-    def _go_on(self) -> None:
+    def _check_stop(self) -> None:
         if self._running.stopping:
             raise _StoppedError
 
@@ -183,12 +183,12 @@ def _parameters(definition: Fields, request: Fields) -> Fields:
     try:
         return parse_settings(pairs, definition)
     except UsageError as error:
-        reason = str(error).removeprefix("--set: ")
+        reason = str(error).removeprefix("--set ")
         raise ApiError("ValidationException", f"Parameters are invalid: {reason}") from None
 
 
 def _publish(run: Record, record: ExecutionRecord) -> None:
-    """Let ListPipelineExecutionSteps tell how the steps stand."""
+    """Update the steps that ListPipelineExecutionSteps returns."""
     run.fields["steps"] = [_shown(step) for step in record.steps]
 
 
@@ -208,7 +208,7 @@ def _shown(step: StepRecord) -> Fields:
 
 
 def change_status(run: Record, status: str) -> None:
-    """Note an execution's status, and put the event of it on the account's event bus."""
+    """Set an execution's status, and publish its event on the account's event bus."""
     before = run.fields["PipelineExecutionStatus"]
     now = time.time()
     run.fields.update(PipelineExecutionStatus=status, LastModifiedTime=now)

@@ -1,9 +1,9 @@
-"""Processing and training jobs of the emulated SageMaker as real processes of this machine.
+"""Processing and training jobs of the emulated SageMaker as real processes on this machine.
 
-`CreateProcessingJob` and `CreateTrainingJob` start what `tabular_ml_vpc.local` runs: scripts and
-data come from the emulated S3 and results go there, each with the rights of the job's role, and the
-log goes to the emulated CloudWatch Logs. Statuses and times as in "API_DescribeProcessingJob" and
-"API_DescribeTrainingJob".
+`CreateProcessingJob` and `CreateTrainingJob` start the jobs of `tabular_ml_vpc.local`, which read
+scripts and data from the emulated S3 and write results to it with the permissions of the job's
+role; the log goes to the emulated CloudWatch Logs. Statuses and times as in
+"API_DescribeProcessingJob" and "API_DescribeTrainingJob".
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FAILURES = (LocalJobError, StoreError, SandboxError, OSError)
 
 @dataclass
 class RunningJob:
-    """A job that was started: its process while there is one, and whether it is to stop."""
+    """A job that has started: its process, if any, and whether it is stopping."""
 
     process: Process | None = None
     stopping: bool = False
@@ -36,7 +36,7 @@ class RunningJob:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, process: Process) -> None:
-        """Note the process; one that comes after the order to stop ends at once."""
+        """Set the process; if the job is already stopping, the process ends at once."""
         with self.lock:
             self.process = process
         if self.stopping:
@@ -51,16 +51,16 @@ class RunningJob:
 
 
 class Jobs:
-    """The jobs of one emulator; their folders are below `root`."""
+    """The jobs of one emulator; their folders are under `root`."""
 
     def __init__(self, runtime: Runtime, root: Path) -> None:
-        """No job is there yet."""
+        """Start without jobs."""
         self.runtime = runtime
         self.root = root
         self._running: dict[str, RunningJob] = {}
 
     def start(self, record: Record) -> None:
-        """Start the job that a record describes; the record tells how it goes."""
+        """Start the job that a record describes, and keep the record up to date."""
         kind = record.kind.name
         running = self._running[record.arn] = RunningJob()
         record.fields[record.kind.status_field] = "InProgress"
@@ -71,11 +71,11 @@ class Jobs:
         in_background(lambda: self._run(record, running))
 
     def wait(self, arn: str, seconds: float) -> bool:
-        """Wait for a job's end at most so long; tell whether it has ended."""
+        """Wait for a job at most this long; return whether it has ended."""
         return self._running[arn].done.wait(seconds)
 
     def stop(self, record: Record) -> None:
-        """Stop a job that runs; raises `ApiError` for one that does not."""
+        """Stop a running job; raises `ApiError` if it is not running."""
         running = self._running.get(record.arn)
         if running is None or running.done.is_set():
             raise ApiError("ValidationException", f"{record.arn} is not running")
@@ -95,13 +95,13 @@ class Jobs:
             status = "Stopped" if running.stopping else "Failed"
             found = {} if running.stopping else {"FailureReason": str(error)}
         finally:
-            shipment.end()  # whoever sees the end finds the whole log
+            shipment.end()  # the log is complete before the status says that the job has ended
             shutil.rmtree(folder, ignore_errors=True)
             _end(record, status, found)
             running.done.set()
 
     def _do(self, record: Record, running: RunningJob) -> Fields:
-        """Run the job to its end; return what its description has then."""
+        """Run the job to its end; return the fields to add to its description."""
         fields, kind = record.fields, record.kind.name
         name = fields[f"{kind}Name"]
         output = fields.get("OutputDataConfig") or fields.get("ProcessingOutputConfig") or {}
@@ -131,6 +131,6 @@ def _end(record: Record, status: str, found: Fields) -> None:
 
 
 def in_background(work: Callable[[], None]) -> None:
-    """Do something in a thread of its own, in the account and region of the request."""
+    """Run something in a thread, with the account and region of the request."""
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(work,), daemon=True).start()

@@ -1,6 +1,6 @@
-"""Lets the emulated SageMaker really run jobs and endpoints; registered where they are wanted.
+"""Lets the emulated SageMaker run real jobs and endpoints.
 
-`process.start(..., jobs=...)` asks for it with `--jobs=<the jobs' environment>`.
+`process.start(..., jobs=...)` enables it with `--jobs=FOLDER`, the job environment.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SERVER_ERROR = 500
 
 
 def register(environment: Path) -> None:
-    """Run jobs with the environment of that folder; raises `SandboxError` where it does not run."""
+    """Run jobs in the environment in that folder; raises `SandboxError` if it does not run."""
     runtime = find(environment)
     root = Path(tempfile.gettempdir()) / "jobs"
     jobs = Jobs(runtime, root)
@@ -58,7 +58,7 @@ def _stopper(jobs: Jobs, kind: str) -> sagemaker_api.ApiOperation:
 
 
 def _answer_invocations(endpoints: Endpoints) -> None:
-    """Answer SageMaker Runtime's requests too: they are signed for the same service."""
+    """Also answer requests to SageMaker Runtime: they are signed for the same service."""
     control = sagemaker_api.handle
 
     async def handle(
@@ -91,15 +91,15 @@ def _invoke(server: Server, headers: dict[str, str], body: bytes) -> ApiResponse
     except LocalJobError as error:
         return _error(424, "ModelError", _model_error(500, str(error)))
     if answer.status != OK:
-        return _refused(answer)
-    told = {
+        return _rejected(answer)
+    answered = {
         "Content-Type": answer.content_type,
         "x-Amzn-Invoked-Production-Variant": server.variant,
     }
-    return 200, told, answer.body
+    return 200, answered, answer.body
 
 
-def _refused(answer: serving.EndpointResponse) -> ApiResponse:
+def _rejected(answer: serving.EndpointResponse) -> ApiResponse:
     text = answer.body.decode("utf-8", errors="replace")
     return _error(424, "ModelError", _model_error(answer.status, text))
 

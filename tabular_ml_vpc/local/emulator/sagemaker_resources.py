@@ -1,4 +1,4 @@
-"""CloudFormation's SageMaker types, over the emulated SageMaker API.
+"""CloudFormation's SageMaker types, on top of the emulated SageMaker API.
 
 Properties, create-only ones and attributes as in "AWS::SageMaker::Domain", "::UserProfile" and
 "::ModelPackageGroup", CloudFormation Template Reference.
@@ -22,7 +22,7 @@ POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class ResourceType:
-    """A CloudFormation type: its kind, its Ref, attributes, and what a change replaces."""
+    """A CloudFormation type: its kind, Ref, attributes, create-only properties and keys."""
 
     kind: str
     ref: str
@@ -31,7 +31,7 @@ class ResourceType:
     keys: tuple[str, ...]
 
     def create(self, _logical_id: str, props: Fields, _stack: str) -> Made:
-        """Create the resource; a property that the API does not have is refused."""
+        """Create the resource; raises if the API does not have a property."""
         operation = f"Create{self.kind}"
         unknown = set(props) - set(MODEL.operation_model(operation).input_shape.members)
         if unknown:
@@ -40,7 +40,7 @@ class ResourceType:
         return self._made(STORE.records[made[f"{self.kind}Arn"]])
 
     def update(self, physical_id: str, old: Fields, new: Fields, stack: str) -> Made:
-        """Update in place, or replace where a create-only property changed."""
+        """Update in place, or replace if a create-only property changed."""
         changed = {name for name in {*old, *new} if old.get(name) != new.get(name)}
         if changed & set(self.create_only):
             return self.create("", new, stack)
@@ -56,7 +56,7 @@ class ResourceType:
         return self._made(found)
 
     def delete(self, physical_id: str, props: Fields) -> None:
-        """Delete the resource and wait until it is gone."""
+        """Delete the resource and wait until it is deleted."""
         named = self._named(physical_id, props)
         if STORE.find(self.kind, named) is None:
             return
@@ -100,7 +100,7 @@ TYPES = (
 
 
 def _numbers(shape: Any, value: Any) -> Any:
-    """Turn digits and true/false into numbers and booleans where the API's shape has those."""
+    """Convert text to numbers and booleans where the API's shape requires them."""
     if shape.type_name == "structure" and isinstance(value, dict):
         members = shape.members
         return {k: _numbers(members[k], v) if k in members else v for k, v in value.items()}

@@ -1,12 +1,11 @@
-"""Runs of an emulated pipeline: no job is executed, but what a run makes is made.
+"""Runs of an emulated pipeline: they execute no jobs, but create the resources of a run.
 
-An emulator that was started with jobs (`process.start`) really runs them instead: see
-`sagemaker_executions.py`, which is in `REAL` then. Without, a run goes through the definition's
-steps and makes the jobs, models, endpoint configurations, endpoints and model packages of it
-through the same API, each with its tags, and each call checked against the rights of the
-pipeline's role. A condition on what a job measured is taken as
-true. A run whose display name starts with `hold` stays at its first step until it is stopped; a
-model of a run whose display name starts with `broken` cannot be served.
+If the emulator was started with jobs (`process.start`), they really run instead: see
+`sagemaker_executions.py`, which is then in `REAL`. Otherwise, a run goes through the definition's
+steps and creates their jobs, models, endpoint configurations, endpoints and model packages through
+the same API, with their tags and with the permissions of the pipeline's role. Conditions on a job's
+metrics count as true. A run whose display name starts with `hold` waits at its first step until it
+is stopped; the models of a run whose display name starts with `broken` cannot be served.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from tabular_ml_vpc.local.emulator.sagemaker_store import ApiError, Fields, Reco
 
 HOLD = "hold"
 BROKEN = "broken"
-"""In a model's name, it makes deployments of it fail."""
+"""Deployments of a model with this in its name fail."""
 STOPPING_SECONDS = 0.3
-# Step type: what it makes, the field with its name, and the name of its metadata.
+# Step type: what it creates, the field with its name, and the name of its metadata.
 MADE_BY = {
     "Processing": ("ProcessingJob", "ProcessingJobName", "ProcessingJob"),
     "Training": ("TrainingJob", "TrainingJobName", "TrainingJob"),
@@ -40,21 +39,21 @@ Operate = Callable[[str, Fields], Fields]
 
 
 class Real(Protocol):
-    """What really runs executions."""
+    """Runs real executions."""
 
     def start(self, run: Record, request: Fields) -> None:
-        """Start an execution that was just made."""
+        """Start a new execution."""
 
     def stop(self, run: Record) -> None:
         """Stop an execution."""
 
 
 REAL: list[Real] = []
-"""Empty, or the one thing that really runs executions."""
+"""Empty, or one item that runs real executions."""
 
 
 def start(store: Store, operate: Operate, pipeline: Record, request: Fields) -> Record:
-    """Make an execution and, unless it is to be held, run it to its end."""
+    """Create an execution and, unless it is held, run it to its end."""
     now = time.time()
     identity = unique_id("", 12)
     run = store.add(
@@ -87,22 +86,22 @@ def start(store: Store, operate: Operate, pipeline: Record, request: Fields) -> 
 
     def operate_as_role(operation: str, content: Fields) -> Fields:
         role = run.fields["RoleArn"]
-        refused = sagemaker_access.refusal_of_role(store, role, operation, content)
-        if refused:
-            raise ApiError("AccessDeniedException", refused)
+        denied = sagemaker_access.denial_of_role(store, role, operation, content)
+        if denied:
+            raise ApiError("AccessDeniedException", denied)
         return operate(operation, content)
 
     try:
         _run_steps(operate_as_role, run, steps, values)
         run.fields["PipelineExecutionStatus"] = "Succeeded"
-    except Exception as failure:  # noqa: BLE001 (whatever it is, the run has failed of it)
+    except Exception as failure:  # noqa: BLE001 (any exception fails the run)
         run.fields["PipelineExecutionStatus"] = "Failed"
         run.fields["FailureReason"] = f"{type(failure).__name__}: {failure}"
     return run
 
 
 def stop(run: Record) -> None:
-    """Stop a run: one that is held takes a moment."""
+    """Stop a run; if it is held, this takes a moment."""
     held = run.fields.get("PipelineExecutionDisplayName", "").startswith(HOLD)
     if REAL and not held:
         REAL[0].stop(run)
@@ -130,7 +129,7 @@ def _step(step: Fields, status: str, metadata: Fields) -> Fields:
 
 
 class _Values:
-    """What the expressions of a definition stand for in one run."""
+    """The values of a definition's expressions in one run."""
 
     def __init__(self, run: Record, definition: Fields, request: Fields) -> None:
         sent = {item["Name"]: item["Value"] for item in request.get("PipelineParameters", [])}
@@ -161,7 +160,7 @@ class _Values:
         if path in self.known:
             return self.known[path]
         if not path.startswith("Steps."):
-            raise KeyError(f"nothing is known as {path}")
+            raise KeyError(f"unknown expression {path}")
         step, _, rest = path.removeprefix("Steps.").partition(".")
         found = self.made[step]
         for name, quoted, number in PART.findall(rest):
@@ -170,7 +169,7 @@ class _Values:
 
 
 def _member(found: Any, name: str) -> Any:
-    """Return a field, or the item of a list that has this name."""
+    """Return a field, or the list item with this name."""
     if isinstance(found, list):
         named = ("OutputName", "InputName", "ChannelName")
         return next(item for item in found if name in (item.get(key) for key in named))
@@ -180,7 +179,7 @@ def _member(found: Any, name: str) -> Any:
 def _run_steps(operate: Operate, run: Record, steps: list[Fields], values: _Values) -> None:
     for step in steps:
         if step["Type"] == "Condition":
-            outcome = all(_holds(one, values) for one in step["Arguments"]["Conditions"])
+            outcome = all(_holds(item, values) for item in step["Arguments"]["Conditions"])
             decided = {"Condition": {"Outcome": str(outcome)}}
             run.fields["steps"].append(_step(step, "Succeeded", decided))
             branch = step["Arguments"]["IfSteps" if outcome else "ElseSteps"]
@@ -192,7 +191,7 @@ def _run_steps(operate: Operate, run: Record, steps: list[Fields], values: _Valu
 
 
 def _holds(condition: Fields, values: _Values) -> bool:
-    """Tell whether a condition holds; what a job would have measured does."""
+    """Return whether a condition holds; one on a job's metrics always does."""
     if "Std:JsonGet" in condition["LeftValue"]:
         return True
     left, right = values.resolve(condition["LeftValue"]), values.resolve(condition["RightValue"])
@@ -220,7 +219,7 @@ def _run_step(operate: Operate, run: Record, step: Fields, values: _Values) -> N
 def make(
     operate: Operate, step_type: str, step: str, run_id: str, arguments: Fields
 ) -> tuple[str, Fields, Fields]:
-    """Make what a step makes, under a name of the run's own; return ARN, metadata, description."""
+    """Create a step's resource with a unique name; return its ARN, metadata and description."""
     kind, name_field, metadata = MADE_BY[step_type]
     arguments = dict(arguments)
     if name_field:
@@ -233,7 +232,7 @@ def make(
 
 
 def _make(operate: Operate, kind: str, arguments: Fields) -> str:
-    """Make what a step makes; an endpoint that exists is updated. Return its ARN."""
+    """Create a step's resource, or update an existing endpoint; return its ARN."""
     if kind == "Endpoint":
         named = {key: arguments[key] for key in ("EndpointName", "EndpointConfigName")}
         if _exists(operate, named["EndpointName"]):
@@ -242,7 +241,7 @@ def _make(operate: Operate, kind: str, arguments: Fields) -> str:
 
 
 def _exists(operate: Operate, endpoint: str) -> bool:
-    """Whether an endpoint exists; raises where the role may not look."""
+    """Whether an endpoint exists; raises if the role has no permission to describe it."""
     try:
         operate("DescribeEndpoint", {"EndpointName": endpoint})
     except ApiError as error:

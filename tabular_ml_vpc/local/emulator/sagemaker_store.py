@@ -1,8 +1,8 @@
-"""What the emulated SageMaker knows: a table of kinds over botocore's model.
+"""The resources of the emulated SageMaker: a table of kinds on top of botocore's model.
 
-Create, Describe, Update, Delete and List of every kind follow from its input and output shapes in
-botocore, so every property that is sent is kept. What the service does besides is in
-`sagemaker_api.py`. Deletions of endpoints, domains, profiles and apps take a moment, as they do.
+The Create, Describe, Update, Delete and List operations of each kind follow from its input and
+output shapes in botocore, so every property is kept. `sagemaker_api.py` has the rest of the
+service's behavior. Deletions of endpoints, domains, profiles and apps take a moment, as on AWS.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class ApiError(Exception):
     """An error of the SageMaker API: its code and message."""
 
     def __init__(self, code: str, message: str) -> None:
-        """Keep the code apart: it becomes the `__type` of the answer."""
+        """Store the code separately: it becomes the `__type` of the answer."""
         super().__init__(message)
         self.code = code
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of resource: its keys in requests, its ARN, and its status once made."""
+    """One kind of resource: its keys in requests, its ARN, and its status after creation."""
 
     name: str
     keys: tuple[str, ...]
@@ -128,7 +128,7 @@ KINDS = {
 
 @dataclass
 class Record:
-    """One resource: the fields that Describe shows, its tags, and when a deletion takes effect."""
+    """One resource: the fields for Describe, its tags, and when a deletion takes effect."""
 
     kind: Kind
     arn: str
@@ -156,7 +156,7 @@ class Store:
         self.records: dict[str, Record] = {}
 
     def all(self, kind: str) -> list[Record]:
-        """Return the living records of a kind in the request's account and region, oldest first."""
+        """Return the records of a kind in the request's account and region, oldest first."""
         self._settle()
         prefix = arn_of("")
         return [
@@ -168,16 +168,16 @@ class Store:
     def find(self, kind: str, request: Fields) -> Record | None:
         """Return the record that a request names by its keys (a model package by its ARN)."""
         keys = KINDS[kind].keys
-        wanted = {key: request.get(key) for key in keys}
+        requested = {key: request.get(key) for key in keys}
         for record in self.all(kind):
-            if wanted == {key: record.fields.get(key) for key in keys}:
+            if requested == {key: record.fields.get(key) for key in keys}:
                 return record
-            if len(keys) == 1 and wanted[keys[0]] == record.arn:
+            if len(keys) == 1 and requested[keys[0]] == record.arn:
                 return record
         return None
 
     def add(self, kind: str, fields: Fields) -> Record:
-        """Make a record; `fields` hold everything that its ARN names."""
+        """Create a record; `fields` contain everything that its ARN needs."""
         described = KINDS[kind]
         arn = arn_of(described.arn.format_map(fields))
         now = time.time()
@@ -198,7 +198,7 @@ class Store:
         return record
 
     def remove(self, record: Record) -> None:
-        """Delete a record, after a moment of `Deleting` for the kinds that need one."""
+        """Delete a record; kinds that linger have the status `Deleting` for a moment."""
         if not record.kind.lingers:
             del self.records[record.arn]
             return
@@ -206,7 +206,7 @@ class Store:
         record.gone_at = time.time() + DELETION_SECONDS
 
     def _settle(self) -> None:
-        """Let finished deletions take effect; an app stays listed as Deleted, as on AWS."""
+        """Complete deletions whose time has come; as on AWS, an app is then listed as Deleted."""
         now = time.time()
         for arn, record in list(self.records.items()):
             if record.gone_at and record.gone_at <= now:
@@ -217,12 +217,12 @@ class Store:
 
 
 def unique_id(prefix: str, size: int) -> str:
-    """Return an identifier as the service makes them: a prefix and lower-case letters or digits."""
+    """Return an identifier like those of the service: a prefix, lower-case letters and digits."""
     return prefix + secrets.token_hex(size)[:size]
 
 
 def check_input(shape: Any, value: Any, path: str = "") -> list[str]:
-    """Return what is wrong with a request: missing or unknown members, enums, patterns, sizes."""
+    """Return the errors in a request: missing or unknown members, enums, patterns, sizes."""
     if shape.type_name == "structure":
         missing = [name for name in shape.required_members if name not in value]
         unknown = [name for name in value if name not in shape.members]
@@ -245,7 +245,7 @@ def check_input(shape: Any, value: Any, path: str = "") -> list[str]:
 def _check_string(rules: Fields, value: str, path: str) -> list[str]:
     problems = []
     if rules.get("enum") and value not in rules["enum"]:
-        problems.append(f"{path} {value!r} is none of {', '.join(rules['enum'])}")
+        problems.append(f"{path} {value!r} is not one of {', '.join(rules['enum'])}")
     if len(value) > rules.get("max", len(value)) or len(value) < rules.get("min", 0):
         problems.append(f"{path} has {len(value)} characters")
     pattern = rules.get("pattern")

@@ -1,14 +1,14 @@
-"""The phases of a stack operation, as CloudFormation has them.
+"""The phases of a stack operation, as in CloudFormation.
 
-Ministack deletes what an update replaced or removed before the update has ended, and a nested
-stack's leftovers before its siblings have succeeded. Here, as in "Update stack events" and
-"Nested stacks" of the CloudFormation User Guide:
+Ministack deletes replaced and removed resources before the update has ended, and those of a nested
+stack before its siblings have succeeded. Here, as in "Update stack events" and "Nested stacks" of
+the CloudFormation User Guide:
 
-- leftovers are deleted after the whole update succeeded, while the status is
-  UPDATE_COMPLETE_CLEANUP_IN_PROGRESS; a nested stack's when its root gets there;
-- a root that fails rolls such a nested stack back with nothing lost;
-- what a failed Create may have left behind is deleted in the rollback;
-- a resource on which an undeleted one depends is not deleted.
+- leftovers are deleted only after the whole update has succeeded, while the status is
+  UPDATE_COMPLETE_CLEANUP_IN_PROGRESS; those of a nested stack when its root reaches that status;
+- if the root fails, such a nested stack is rolled back, and nothing is lost;
+- the rollback deletes what a failed Create may have left behind;
+- a resource is not deleted while another one depends on it.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ _stock_provision = stacks._provision_resource
 
 
 class PartlyCreatedError(Exception):
-    """A Create failed but may have made something under this physical id."""
+    """A Create failed but may have created something with this physical id."""
 
     def __init__(self, reason: str, physical_id: str) -> None:
-        """Keep the reason for the event and the id for the Delete of the rollback."""
+        """Store the reason for the event, and the id for the Delete in the rollback."""
         super().__init__(reason)
         self.physical_id = physical_id
 
 
 @dataclass(frozen=True)
 class PendingDeletion:
-    """What a successful update still has to delete."""
+    """A resource that a successful update still has to delete."""
 
     logical_id: str
     resource_type: str
@@ -60,14 +60,14 @@ class PendingDeletion:
 
 
 def stack_named(name_or_arn: str) -> StackRecord:
-    """Return the record of a stack; an ARN holds the name after its first slash."""
+    """Return the record of a stack; in an ARN, the name follows the first slash."""
     name = name_or_arn.split("/")[1] if name_or_arn.startswith("arn:") else name_or_arn
     found: StackRecord = cloudformation._stacks.get(name) or {}
     return found
 
 
 def on_loop(coroutine: Awaitable[Any]) -> Any:
-    """Run a coroutine on the gateway's loop from a worker thread and wait for its result."""
+    """Run a coroutine on the gateway's loop from a worker thread; return its result."""
 
     async def wait() -> Any:
         return await coroutine
@@ -99,12 +99,12 @@ async def deploy(
     retain_except_on_create: bool = False,
     imports: dict[str, Any] | None = None,
 ) -> None:
-    """Create or update a stack; the signature is the one of ministack, which calls it."""
+    """Create or update a stack; ministack calls this, with its signature."""
     _running.set(stack_name)
     _loop.set(asyncio.get_running_loop())
     stack = cloudformation._stacks[stack_name]
     stack["_leftovers"] = []
-    stack["_attempted"] = template  # ministack notes the template only once all is well
+    stack["_attempted"] = template  # ministack stores the template only after success
     await _stock_deploy(
         stack_name,
         stack_id,
@@ -132,7 +132,7 @@ def _undo_operation(
     template: dict[str, Any],
     param_values: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return what ministack's rollback needs to undo an update that has ended well."""
+    """Return what ministack's rollback needs to undo a successful update."""
     resources = template.get("Resources", {})
     ordered = stacks._topological_sort(resources, stack["_conditions"])
     operation: dict[str, Any] = stacks._failed_operation(
@@ -153,7 +153,7 @@ def _undo_operation(
 
 
 def finish_update(stack: StackRecord) -> None:
-    """Delete what the update left over, here and in the nested stacks, and complete it."""
+    """Delete the update's leftovers, here and in the nested stacks, and complete the update."""
     for leftover in stack.pop("_leftovers", []):
         _delete_leftover(stack, leftover)
     stack.pop("_undo", None)
@@ -170,12 +170,12 @@ def finish_update(stack: StackRecord) -> None:
 
 
 def _delete_leftover(stack: StackRecord, leftover: PendingDeletion) -> None:
-    """Delete one leftover; a failure is an event, and never fails the update."""
+    """Delete one leftover; a failure is recorded as an event, but does not fail the update."""
     resource = (leftover.logical_id, leftover.resource_type)
     event(stack, resource, "DELETE_IN_PROGRESS", "", leftover.physical_id)
     try:
         leftover.delete()
-    except Exception as failure:  # noqa: BLE001 (CloudFormation goes on whatever happened)
+    except Exception as failure:  # noqa: BLE001 (CloudFormation continues after any failure)
         event(stack, resource, "DELETE_FAILED", str(failure), leftover.physical_id)
         if leftover.record is not None:
             kept = {**leftover.record, "ResourceStatus": "DELETE_FAILED"}
@@ -191,7 +191,7 @@ async def roll_back(
     operation: dict[str, Any],
     reason_override: str = "",
 ) -> None:
-    """Roll an operation back, and keep what could not be deleted for the next deletion."""
+    """Roll back an operation; keep what could not be deleted for the next deletion."""
     _running.set(stack_name)
     _loop.set(asyncio.get_running_loop())
     stack["_undeleted"] = set()
@@ -206,7 +206,7 @@ async def roll_back(
 
 
 async def continue_rollback(stack_name: str, stack_id: str, resources_to_skip: Any) -> None:
-    """Continue a rollback; the nested stacks among its resources need to know the loop."""
+    """Continue a rollback; the nested stacks among its resources need the event loop."""
     _running.set(stack_name)
     _loop.set(asyncio.get_running_loop())
     await _stock_continue(stack_name, stack_id, resources_to_skip)
@@ -215,7 +215,7 @@ async def continue_rollback(stack_name: str, stack_id: str, resources_to_skip: A
 async def delete_stack(
     stack_name: str, stack_id: str, retain_resources: tuple[str, ...] = (), force: bool = False
 ) -> None:
-    """Delete a stack; the signature is the one of ministack, which calls it."""
+    """Delete a stack; ministack calls this, with its signature."""
     _running.set(stack_name)
     _loop.set(asyncio.get_running_loop())
     stack = stack_named(stack_name)
@@ -227,7 +227,7 @@ async def delete_stack(
 def provision(
     resource_type: str, logical_id: str, props: dict[str, Any], stack_name: str
 ) -> tuple[str, dict[str, Any]]:
-    """Create a resource, and remember a failed one that may have left something behind."""
+    """Create a resource; record a failed one that may have left something behind."""
     try:
         created: tuple[str, dict[str, Any]] = _stock_provision(
             resource_type, logical_id, props, stack_name
@@ -255,7 +255,7 @@ def delete_resource(
     stack_name: str = "",
     logical_id: str = "",
 ) -> None:
-    """Delete a resource now, or after the update where ministack would do it too early."""
+    """Delete a resource now, or after the update if ministack would do it too early."""
     stack = stack_named(stack_name)
 
     def delete() -> None:
@@ -268,15 +268,15 @@ def delete_resource(
         )
         return
     try:
-        _refuse_if_needed(stack, logical_id)
+        _reject_if_needed(stack, logical_id)
         delete()
     except Exception:
         stack.setdefault("_undeleted", set()).add(logical_id)
         raise
 
 
-def _refuse_if_needed(stack: StackRecord, logical_id: str) -> None:
-    """Refuse to delete what an undeleted resource still depends on."""
+def _reject_if_needed(stack: StackRecord, logical_id: str) -> None:
+    """Raise if an undeleted resource still depends on this one."""
     undeleted = stack.get("_undeleted", set())
     template = stack.get("_template") or stack.get("_attempted") or {}
     resources = template.get("Resources", {})
@@ -287,7 +287,7 @@ def _refuse_if_needed(stack: StackRecord, logical_id: str) -> None:
 
 
 def delete_predecessor(delete: Callable[..., None], *args: Any, **kwargs: Any) -> None:
-    """Queue the deletion of a predecessor that a resource handler has replaced itself."""
+    """Queue the deletion of a resource that a resource handler has replaced."""
     if provisioners._RETAIN_REPLACED.get():
         return
     queue = provisioners._DEFERRED_PREDECESSOR_DELETES.get()
@@ -307,9 +307,9 @@ def delete_predecessor(delete: Callable[..., None], *args: Any, **kwargs: Any) -
 
 
 def _forget_spent_change_sets(name: str) -> None:
-    """Drop change sets of this name that can no longer be executed.
+    """Delete change sets with this name that can no longer be executed.
 
-    The aws command names them by the second, and two deployments here end within one.
+    The aws command includes the second in the name, and two deployments here can end within one.
     """
     for arn, change_set in list(cloudformation._change_sets.items()):
         spent = change_set["ExecutionStatus"] != "AVAILABLE"
@@ -317,8 +317,8 @@ def _forget_spent_change_sets(name: str) -> None:
             cloudformation._change_sets.pop(arn, None)
 
 
-def refuse_update_of_failed_creation() -> None:
-    """Refuse to update or create over a stack whose creation was rolled back."""
+def reject_update_of_failed_creation() -> None:
+    """Reject updates of a stack whose creation was rolled back, and creations over it."""
     stock_create_change_set = handlers._ACTION_HANDLERS["CreateChangeSet"]
     stock_create_stack = handlers._ACTION_HANDLERS["CreateStack"]
 
@@ -346,7 +346,7 @@ def refuse_update_of_failed_creation() -> None:
 
 
 def register() -> None:
-    """Put these phases in the place of ministack's."""
+    """Replace ministack's phases with these."""
     for module in (stacks, handlers, changesets):
         module._deploy_stack_async = deploy
     for module in (stacks, handlers):
@@ -356,4 +356,4 @@ def register() -> None:
     stacks._provision_resource = provision
     stacks._delete_resource = delete_resource
     provisioners._delete_predecessor = delete_predecessor
-    refuse_update_of_failed_creation()
+    reject_update_of_failed_creation()

@@ -1,11 +1,11 @@
-"""Becomes the container of a job: mounts its folders, cuts the network, runs its command.
+"""Acts as the container of a job: mounts its folders, isolates its network, runs its command.
 
-Run by the job environment's Python as `python container.py SPEC`, with the standard library only;
-`tabular_ml_vpc.local.sandbox` writes the specification. Linux namespaces do the work: of mounts and
-network where the user may make them, inside a user namespace where the user is not root.
+The job environment's Python runs it as `python container.py SPEC`, with the standard library only;
+`tabular_ml_vpc.local.sandbox` writes the specification. It uses Linux namespaces for mounts and the
+network if the user can create them, inside a user namespace if the user is not root.
 
-Ends with the command's exit status, or 128 + n after signal n. Ends its whole process group when
-its standard input is closed (unless told to stay), so that nothing survives whoever started it.
+Exits with the command's exit status, or 128 + n after signal n. Ends its whole process group when
+its standard input is closed (if attached), so that nothing outlives the process that started it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main(argv: list[str]) -> int:
-    """Run the specification in the file `argv[0]`; `--probe` only says what is possible."""
+    """Run the specification in the file `argv[0]`; `--probe` only prints what is possible."""
     if argv == ["--probe"]:
         sys.stdout.write(json.dumps(probe()))
         return 0
@@ -54,8 +54,8 @@ def main(argv: list[str]) -> int:
     isolate(spec)
     if spec["attached"]:
         threading.Thread(target=_end_with_starter, daemon=True).start()
-    # Its children get what the service sets, and nothing of the user's.
-    process = subprocess.Popen(  # noqa: S603 - the command of a request of ours
+    # The command gets the variables that the service sets, and none of the user's.
+    process = subprocess.Popen(  # noqa: S603 - the command of our own request
         spec["command"], cwd=spec["cwd"], env=spec["environment"], stdin=subprocess.DEVNULL
     )
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
@@ -68,7 +68,7 @@ def main(argv: list[str]) -> int:
 
 
 def probe() -> dict[str, bool]:
-    """Say which namespaces this user can have: `mounts`, `network`, and whether by `user`."""
+    """Return which namespaces this user can create: `mounts`, `network`; `user` if it needs one."""
     for user in (False, True):
         mounts = _works(CLONE_NEWNS, user)
         network = _works(CLONE_NEWNET, user)
@@ -78,7 +78,7 @@ def probe() -> dict[str, bool]:
 
 
 def _works(flag: int, user: bool) -> bool:
-    """Try the namespace in a child, which is gone afterwards."""
+    """Try the namespace in a child process."""
     child = os.fork()
     if child == 0:
         try:
@@ -89,14 +89,14 @@ def _works(flag: int, user: bool) -> bool:
                 _mount(here, here, MS_BIND | MS_REC)
             else:
                 _raise_loopback()
-        except (OSError, AttributeError):  # not allowed here, or no Linux
+        except (OSError, AttributeError):  # not allowed here, or not Linux
             os._exit(1)
         os._exit(0)
     return os.waitpid(child, 0)[1] == 0
 
 
 def isolate(spec: Spec) -> None:
-    """Enter the namespaces that `spec` asks for and mount its folders."""
+    """Enter the namespaces in `spec`, and mount its folders."""
     mounts, offline = spec["mounts"], spec["offline"]
     flags = (CLONE_NEWNS if mounts else 0) | (CLONE_NEWNET if offline else 0)
     if flags:
@@ -119,22 +119,22 @@ def _enter(flags: int, user: bool) -> None:
 
 
 def _bind(source: Path, target: Path, read_only: bool) -> None:
-    """Show `source` at `target`, for this process and its children only."""
+    """Mount `source` at `target`, for this process and its children only."""
     held = os.open(source, os.O_PATH)
     if not target.exists():
         _make_room(target)
     _mount(f"/proc/self/fd/{held}", str(target), MS_BIND | MS_REC)
     os.close(held)
     if read_only:
-        # Flags that the source's file system has may not be dropped in a user namespace.
+        # A user namespace must keep the flags of the source's file system.
         kept = os.statvfs(target).f_flag & (os.ST_NOSUID | os.ST_NODEV | os.ST_NOEXEC)
         _mount("none", str(target), MS_BIND | MS_REMOUNT | MS_RDONLY | kept)
 
 
 def _make_room(target: Path) -> None:
-    """Make an empty `target` without touching the machine's own folders.
+    """Create an empty `target` without changing the machine's own folders.
 
-    Its parent is covered by a memory file system that shows everything that was there before.
+    Mounts a memory file system over its parent, with everything that the parent contained.
     """
     parent = target.parent
     before = os.open(parent, os.O_PATH)
@@ -171,14 +171,14 @@ def _raise_loopback() -> None:
 
 
 def _note_usage(file: Path) -> None:
-    """Write what the command and its children took: seconds of CPU, and the largest one's bytes."""
+    """Write what the command and its children used: CPU seconds, and the largest one's bytes."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     found = {"cpu_seconds": used.ru_utime + used.ru_stime, "peak_bytes": used.ru_maxrss * 1024}
     file.write_text(json.dumps(found), encoding="utf-8")
 
 
 def _end_with_starter() -> None:
-    """Wait until whoever started this closes our standard input, then end the process group."""
+    """Wait until the process that started this closes our input, then end the process group."""
     while os.read(0, 1):
         pass
     os.killpg(0, signal.SIGTERM)
@@ -187,9 +187,9 @@ def _end_with_starter() -> None:
 
 
 def forward(listener: socket.socket, port: int) -> None:
-    """Carry each connection to `listener` on to `port` of this network namespace.
+    """Forward each connection to `listener` to `port` in this network namespace.
 
-    A socket stays in the namespace in which it was made: the listener was made outside.
+    A socket belongs to the namespace in which it was created: the listener was created outside.
     """
     while True:
         outer, _ = listener.accept()
@@ -199,9 +199,9 @@ def forward(listener: socket.socket, port: int) -> None:
             outer.close()
             continue
         inner.settimeout(None)
-        for one, other in ((outer, inner), (inner, outer)):
-            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+        for source, sink in ((outer, inner), (inner, outer)):
+            source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=_pump, args=(source, sink), daemon=True).start()
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

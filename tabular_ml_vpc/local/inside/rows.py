@@ -1,6 +1,6 @@
 """Prints the first rows of a Parquet file as CSV: `rows.py FILE NUMBER`.
 
-Runs with the job environment's Python, because the command line's has no reader of Parquet.
+Runs with the job environment's Python, because the main environment cannot read Parquet.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 
 def main() -> None:
-    """Print the header and as many rows as there are, at most NUMBER."""
+    """Print the header and at most NUMBER rows."""
     file, most = sys.argv[1], int(sys.argv[2])
     opened = parquet.ParquetFile(file)
     writer = csv.writer(sys.stdout, lineterminator="\n")

@@ -1,7 +1,7 @@
 """Starts the serving stack of the AutoGluon inference image: TorchServe and SageMaker's toolkit.
 
-The toolkit expects a machine of its own: it writes below /etc and takes any model server that it
-sees for its own. Here it keeps to the folder that it is started in, and to its process group.
+The toolkit expects its own machine: it writes to /etc, and treats any model server that it finds as
+its own. Here, it uses only the folder in which it is started, and its process group.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _POLL_SECONDS = 0.1
 
 
 def own_model_server() -> psutil.Process:
-    """Return TorchServe's process; tries for 30 s, which a busy machine may need.
+    """Return TorchServe's process; waits up to 30 s, which a busy machine may need.
 
     Raises:
-        RuntimeError: there is none.
+        RuntimeError: TorchServe did not start.
 
     """
     deadline = time.monotonic() + _FIND_SECONDS

@@ -259,7 +259,7 @@ def test_a_value_that_no_argument_holds_is_refused_before_the_start(
     done = build_py("run", "--set", f"ExcludeColumns={'x' * 300}")
 
     assert done.status == 2
-    assert "with 300 characters: a job's argument holds at most 238 of them" in done.err
+    assert "has 300 characters; at most 238 fit into a job's argument" in done.err
     assert done.err.count("\n") == 1
     assert len(build_py("history", "--json").json) == runs
 
@@ -406,7 +406,7 @@ def test_an_unusable_parameter_is_refused_by_the_command_and_by_the_service(
         )
 
     assert done.status == 2
-    assert done.err == ("build.py: --set: got TimeLimitSeconds=soon: a whole number is needed\n")
+    assert done.err == ("build.py: --set TimeLimitSeconds: 'soon' is not a whole number\n")
 
 
 @pytest.mark.parametrize(
