@@ -22,8 +22,11 @@ templates are built (``tabular_ml_vpc.cli.build``).
 
 from __future__ import annotations
 
+import errno
+import io
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -83,6 +86,15 @@ class _Commands(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            close = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean {close[0]}?" if close else "`build.py --help` lists the commands"
+            raise click.UsageError(f"unknown command {args[0]!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         if COMMANDS:
             with formatter.section("Commands"):
@@ -129,16 +141,22 @@ def _reject_options_before(context: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
+    if sys.stdin is None:  # closed, as by `<&-`
+        sys.stdin = io.StringIO()
     try:
         result: Any = cli.main(
             arguments, prog_name="build.py", complete_var=COMPLETE_VARIABLE, standalone_mode=False
         )
     except click.ClickException as error:
-        return _say(error.format_message().replace("\n", " "), error.exit_code)
+        return _say(" ".join(error.format_message().split()), error.exit_code)
     except CommandError as error:
         return _say(str(error), error.exit_status)
     except click.Abort:
         return _say("interrupted", _INTERRUPTED)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return _say(f"cannot write: {error.strerror}", CommandError.exit_status)
     return result if isinstance(result, int) else 0
 
 

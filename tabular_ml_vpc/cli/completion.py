@@ -17,10 +17,10 @@ source <(tabular-ml-vpc completion bash)     for this shell
 tabular-ml-vpc completion bash >> ~/.bashrc  for every shell
 """
 )
-@click.argument("shell", type=click.Choice(tuple(_SHELLS)))
+@click.argument("shell", type=click.Choice(tuple(_SHELLS)), metavar="SHELL")
 @click.pass_context
 def command(context: click.Context, shell: str) -> None:
-    """Print a script that completes commands and options in SHELL.
+    """Print a script that completes commands and options in SHELL (bash, zsh or fish).
 
     It completes the installed command, `tabular-ml-vpc` (README, "Install it as a command").
     """

@@ -16,7 +16,7 @@ from tabular_ml_vpc.operations.target import open_target, told_in_one_line
 python build.py endpoint repair      delete the endpoint if it has failed
 """
 )
-@click.argument("action", type=click.Choice(["repair"]))
+@click.argument("action", type=click.Choice(["repair"]), metavar="repair")
 @target_options
 @json_option
 def command(

@@ -17,7 +17,7 @@ python build.py setup checkers            for `audit` and `sbom`
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("environment", type=click.Choice(ENVIRONMENTS))
+@click.argument("environment", type=click.Choice(ENVIRONMENTS), metavar="ENVIRONMENT")
 def command(environment: str) -> int:
     """Install the packages that ENVIRONMENT needs, in a .venv-* folder here.
 

@@ -100,7 +100,10 @@ class RunningEndpoint:
         """The endpoint recorded in `file`, if its process is still running."""
         if not file.exists():
             return None
-        left = cls(**json.loads(file.read_text(encoding="utf-8")))
+        try:
+            left = cls(**json.loads(file.read_text(encoding="utf-8")))
+        except (ValueError, TypeError):  # not a file of ours, or a damaged one
+            return None
         return left if left.runs() else None
 
     def runs(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import botocore.session
 from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import (
@@ -27,6 +30,8 @@ from tabular_ml_vpc.operations import DEFAULT_STACK
 
 _RETRIES: Final = Config(retries={"mode": "standard", "max_attempts": 8})
 """CloudFormation throttles polls of five stacks; standard mode waits and retries."""
+_STACK_NAME: Final = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}|arn:\S+")
+"""A valid name, from "CreateStack", or a stack's ARN."""
 _POLL_SECONDS: Final = 2.0
 _LOCAL_POLL_SECONDS: Final = 0.2
 _LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -100,16 +105,16 @@ def open_target(profile: str | None, region: str | None, stack: str) -> Target:
     """Return the target that the options name.
 
     Raises:
-        UsageError: the profile does not exist, or the region is missing or unknown.
+        UsageError: the stack's name or the AWS configuration is not valid, the profile does not
+            exist, or the region is missing or unknown.
 
     """
-    try:
-        session = Session(profile_name=profile, region_name=region)
-    except ProfileNotFound:
-        known = ", ".join(Session().available_profiles) or "none"
+    if not _STACK_NAME.fullmatch(stack):
         raise UsageError(
-            f"--profile: unknown profile {profile!r}; known profiles: {known}"
-        ) from None
+            f"--stack-name: {stack!r} is not a valid stack name: use a letter, then letters, "
+            "digits and hyphens, at most 128 characters"
+        )
+    session = _open_session(profile, region)
     if not session.region_name:
         raise UsageError(
             "--region: no region in the profile or in AWS_REGION; give one, such as --region "
@@ -120,6 +125,22 @@ def open_target(profile: str | None, region: str | None, stack: str) -> Target:
     ):
         raise UsageError(f"--region: unknown region {session.region_name!r}")
     return Target(session, stack, profile)
+
+
+def _open_session(profile: str | None, region: str | None) -> Session:
+    """Return a session; unlike boto3 itself, it also reads the region from AWS_REGION."""
+    try:
+        chosen = region or os.environ.get("AWS_REGION")
+        session = Session(profile_name=profile, region_name=chosen)
+        _ = session.region_name  # reads the configuration
+    except ProfileNotFound:
+        known = ", ".join(botocore.session.Session().available_profiles) or "none"
+        setting = "AWS_PROFILE" if profile is None else "--profile"
+        name = os.environ.get("AWS_PROFILE") if profile is None else profile
+        raise UsageError(f"{setting}: unknown profile {name!r}; known profiles: {known}") from None
+    except BotoCoreError as error:
+        raise UsageError(f"cannot read the AWS configuration: {_flat(str(error))}") from error
+    return session
 
 
 def _looks_like_a_region(session: Session) -> bool:
