@@ -1,13 +1,14 @@
-"""The SageMaker pipeline: preprocess, train, evaluate, gate, register, deploy what is approved.
+"""The SageMaker pipeline: preprocess, train, evaluate, quality gate, register, deploy if approved.
 
-`build(environment)` gives the definition as plain dicts, in the language that `CreatePipeline`
-takes as `PipelineDefinition`. It is pure and deterministic and uses the standard library only,
+`build(environment)` returns the definition as plain dicts, in the language that `CreatePipeline`
+accepts as `PipelineDefinition`. It is pure and deterministic and uses only the standard library,
 because it runs in three places: in the pipeline manager's function, in the build, which checks
 the result with `pipeline.validate`, and on a developer's machine.
 
-What the deployment decides is in `Environment`; what whoever starts a run decides is a pipeline
-parameter (`Parameters` in the result). What a step makes reaches the next one as an expression
-(`Output.uri`, `get("Steps.Train...")`), so the service orders the steps; its path is written once.
+The deployment's decisions are in `Environment`; those of the person who starts a run are pipeline
+parameters (`Parameters` in the result). A step's output reaches the next step as an expression
+(`Output.uri`, `get("Steps.Train...")`), so that the service orders the steps; its path is written
+once.
 
 Sources: "Amazon SageMaker pipeline definition JSON schema" and the requests that the SageMaker
 Python SDK 3.27 renders for the same steps.
@@ -41,7 +42,7 @@ SCRIPTS: Final = (
     "leakage.py",
     "describe.py",
 )
-"""The job scripts, and what they share, as they lie under `Environment.code_prefix`."""
+"""The job scripts and their shared modules, by their names under `Environment.code_prefix`."""
 
 OWNER_TAG: Final = "pipeline-owner"
 """Tag, and metadata key of model packages, whose value is `Environment.owner`."""
@@ -52,32 +53,32 @@ PROCESSING_INSTANCE_TYPE_PATTERN: Final = (
 )
 """Instance types that can run our processing jobs, for `re.fullmatch` and CloudFormation alike.
 
-SageMaker refuses a volume key (`VolumeKmsKeyId`; `KmsKeyId` of an endpoint configuration) on
+SageMaker rejects a volume key (`VolumeKmsKeyId`; `KmsKeyId` of an endpoint configuration) on
 types with local storage ("API_ProcessingClusterConfig"), and the images are built for x86 without
-GPU: what is left is listed by family. Which of them there are differs by use ("ProcessingInstance
-Type" and its likes in the API), hence three patterns, without lookahead, which pydantic lacks.
+GPU: the remaining types are listed by family. The available types differ by use
+("ProcessingInstanceType" and similar types in the API), hence three patterns, without lookahead,
+which pydantic lacks.
 """
 
 TRAINING_INSTANCE_TYPE_PATTERN: Final = PROCESSING_INSTANCE_TYPE_PATTERN.replace(
     "|([mc]4|", "|(c5n|[mc]4|"
 )
-"""Instance types that can train: the API has c5n here, and not for processing."""
+"""Instance types for training: the API has c5n here, but not for processing."""
 
 ENDPOINT_INSTANCE_TYPE_PATTERN: Final = (
     r"^ml\.(t2\.(medium|large|2?xlarge)|m4\.[0-9]*xlarge|r5\.(large|(2|4|12|24)?xlarge)"
     r"|(c4|[cm]5|[cmr][67]i|c6in)\.(large|[0-9]*xlarge))$"
 )
-"""Instance types that can serve: t2 in place of t3, more small ones, no flex, no eighth series."""
+"""Instance types for endpoints: t2 instead of t3, more small ones, no flex, no eighth series."""
 
 INSTANCE_TYPE_RULE: Final = (
-    "an instance type that SageMaker offers for this use, x86, without GPU and without local "
-    "disks (their volumes cannot take our encryption key), such as ml.m5.large, ml.c6i.xlarge or "
-    "ml.r7i.2xlarge"
+    "a SageMaker instance type for this use: x86, no GPU, and no local disks (which cannot be "
+    "encrypted with our key), such as ml.m5.large, ml.c6i.xlarge or ml.r7i.2xlarge"
 )
-"""The three patterns in plain words, for error messages and `ConstraintDescription`."""
+"""The three patterns in words, for error messages and `ConstraintDescription`."""
 
 PROBLEMS: Final = ("auto", "binary", "multiclass", "regression")
-"""What a model can be asked to predict; `auto` lets Preprocess decide from the label column."""
+"""Kinds of prediction; with `auto`, Preprocess decides from the label column."""
 
 METRICS: Final = (
     "auto",
@@ -90,30 +91,30 @@ METRICS: Final = (
     "neg_root_mean_squared_error",
     "neg_mean_absolute_error",
 )
-"""What the gate can ask for; `auto` is `roc_auc` for classes and `r2` for regression.
+"""Metrics for the quality gate; `auto` is `roc_auc` for classes and `r2` for regression.
 
-More is better for each: losses and errors are negated, as scikit-learn does.
+Higher is always better: losses and errors are negated, as in scikit-learn.
 """
 
 NO_COLUMN: Final = "none"
 NO_LIST: Final = "[]"
 NO_KINDS: Final = "{}"
-"""Values that ask for nothing. They are not empty, because the service refuses an empty value:
+"""Values that mean "not set". They are not empty, because the service rejects an empty value:
 "string \"\" is too short (length: 0, required minimum: 1)" (sagemaker-python-sdk#4016).
 """
 
 APPROVALS: Final = ("Approved", "PendingManualApproval", "Rejected")
-"""What a run can say of its model in the registry; only an approved one is served."""
+"""A run's choices for its model's approval status; only an approved model is deployed."""
 
 PRESETS: Final = ("medium_quality", "good_quality", "high_quality", "best_quality")
-"""AutoGluon's presets that train without a GPU and without a download, the quickest first."""
+"""AutoGluon's presets that train without a GPU and without downloads, the fastest first."""
 
 QUALITY_GATE: Final = "QualityGate"
 APPROVAL_GATE: Final = "ApprovalGate"
-"""The two conditions: a model that reaches its threshold is registered, an approved one served."""
+"""The two conditions: a model at its threshold is registered, and an approved one deployed."""
 
 CLUSTER_INSTANCES: Final = 2
-"""Instances of a cluster where the deployment does not say otherwise."""
+"""Default number of instances in a cluster."""
 
 _VOLUME_GB: Final = 30
 _TRAINING_ROWS: Final = 1_000_000
@@ -121,7 +122,7 @@ _PROCESSING_SECONDS: Final = 2 * 3600
 _TRAINING_SECONDS: Final = 6 * 3600
 _CODE_FOLDER: Final = "/opt/ml/processing/input/code"
 _LIBRARIES: Final = "code/libraries/"
-"""Folder of the bucket with the wheels that the Spark image lacks (`docs/spark.md`)."""
+"""The bucket's folder with the wheels that the Spark image lacks (`docs/spark.md`)."""
 
 _SPARK_PYTHON: Final = "/usr/local/bin/python3"
 """Python 3.12 of the Spark image, where `python3` is the system's 3.9: `/usr/bin` comes first in
@@ -133,16 +134,15 @@ _MODEL_ACCEPT_TYPES: Final = ["application/json", "text/csv"]
 
 @dataclass(frozen=True)
 class Environment:
-    """What a deployment decides about its pipeline.
+    """A deployment's values for its pipeline.
 
-    Names are as the service will know them, roles and key are ARNs, images are complete URIs.
-    The three instance types are the defaults of pipeline parameters. `quality_metric` (one of
-    `METRICS`) is the gate's, and no run can choose another one; `quality_threshold` is the least
-    value that a run can ask for. `code_prefix` is the folder
-    in `bucket` that holds `SCRIPTS`, without a slash at either end. `owner` (the id of the stack)
-    is put as the tag `OWNER_TAG` on everything that a run makes. With a `spark_image`, Preprocess
-    runs on a Spark cluster of `spark_instances` instances, in the role and the security groups that
-    are named for it; without one, it is a job like the others.
+    Names are complete, roles and key are ARNs, images are complete URIs. The three instance types
+    are the defaults of pipeline parameters. `quality_metric` (one of `METRICS`) is the gate's, and
+    a run cannot change it; `quality_threshold` is the minimum that a run can set. `code_prefix` is
+    the folder in `bucket` that holds `SCRIPTS`, without a slash at either end. `owner` (the id of
+    the stack) is the value of the tag `OWNER_TAG` on everything that a run creates. With a
+    `spark_image`, Preprocess runs on a Spark cluster of `spark_instances` instances, with its own
+    role and security groups; without one, it is a job like the others.
     """
 
     pipeline_name: str
@@ -180,7 +180,7 @@ class Output:
 
     @property
     def uri(self) -> Json:
-        """The expression for the folder's S3 URI, which also makes its reader wait for `step`."""
+        """The expression for the folder's S3 URI; a step that uses it waits for `step`."""
         path = f"ProcessingOutputConfig.Outputs['{self.name}'].S3Output.S3Uri"
         return get(f"Steps.{self.step}.{path}")
 
@@ -192,8 +192,8 @@ DATA_PROFILE: Final = Output("Preprocess", "profile")
 EVALUATION: Final = Output("Evaluate", "evaluation")
 
 _GATE_FILE: Final = "Gate"
-"""The property file with the gate's metric and value alone: the service reads such files up to a
-size, and the whole evaluation of a model with hundreds of classes is larger.
+"""The property file with only the gate's metric and value: the service limits the size of such
+files, and the evaluation of a model with hundreds of classes exceeds it.
 """
 
 
@@ -203,7 +203,7 @@ def build(environment: Environment) -> Json:
         "Version": "2020-12-01",
         "Metadata": {},
         "Parameters": _parameters(environment),
-        # Without this, runs are entered in an experiment, for which the rights are undocumented.
+        # Without this, runs are added to an experiment, which needs undocumented permissions.
         "PipelineExperimentConfig": None,
         "Steps": [
             _preprocess(environment),
@@ -216,7 +216,7 @@ def build(environment: Environment) -> Json:
 
 
 def get(path: str) -> Json:
-    """The expression that the service replaces by the value at `path` when the step starts."""
+    """The expression that the service replaces with the value at `path` when the step starts."""
     return {"Get": path}
 
 
@@ -226,12 +226,12 @@ def parameter(name: str) -> Json:
 
 
 def join(*values: str | Json) -> Json:
-    """The expression for `values` in one string; makes text of a number as well."""
+    """The expression that joins `values` to one string; numbers become text."""
     return {"Std:Join": {"On": "", "Values": list(values)}}
 
 
 def _parameters(environment: Environment) -> list[Json]:
-    """What can be set for a single run, in the order in which the console shows it."""
+    """The parameters of a run, in the order in which the console shows them."""
     return [
         *_table_parameters(environment),
         *_model_parameters(environment),
@@ -240,7 +240,7 @@ def _parameters(environment: Environment) -> list[Json]:
 
 
 def _table_parameters(environment: Environment) -> list[Json]:
-    """Which table it is, and what its columns mean."""
+    """The parameters for the table and the meaning of its columns."""
     return [
         _string("InputData", f"s3://{environment.bucket}/raw/data.csv"),
         _string("LabelColumn", "label"),
@@ -257,13 +257,13 @@ def _table_parameters(environment: Environment) -> list[Json]:
 
 
 def _model_parameters(environment: Environment) -> list[Json]:
-    """How the model is trained, and what it must reach."""
+    """The parameters for training and the quality gate."""
     return [
         _string("Preset", "medium_quality", PRESETS),
         _string("ModelFamilies", "GBM,CAT,XGB"),
         _number("TimeLimitSeconds", "Integer", 600),
         _number("LatencyLimitMilliseconds", "Float", 0.0),
-        # The only value that it can have: another metric would make another scale of the threshold.
+        # The only possible value: the threshold's scale depends on the metric.
         _string("QualityMetric", environment.quality_metric, (environment.quality_metric,)),
         _number("QualityThreshold", "Float", environment.quality_threshold),
         _string("ApprovalStatus", "Approved", APPROVALS),
@@ -271,7 +271,7 @@ def _model_parameters(environment: Environment) -> list[Json]:
 
 
 def _machine_parameters(environment: Environment) -> list[Json]:
-    """The instances, and the gigabytes of the jobs' volumes."""
+    """The parameters for instances and for the size of the jobs' volumes, in gigabytes."""
     return [
         _string("ProcessingInstanceType", environment.processing_instance_type),
         _number("ProcessingVolumeGB", "Integer", _VOLUME_GB),
@@ -291,10 +291,10 @@ def _number(name: str, kind: str, default: float) -> Json:
 
 
 def _preprocess(environment: Environment) -> Json:
-    """Decides what the user's table means (`TABLE_SCHEMA`), splits it, and describes it.
+    """Determines the schema of the user's table (`TABLE_SCHEMA`), splits it, and describes it.
 
-    SageMaker downloads every object whose key begins with the URI ("API_S3DataSource"): the job
-    is told the URI too, so that it reads what was named and nothing beside it.
+    SageMaker downloads every object whose key begins with the URI ("API_S3DataSource"). The job
+    also gets the URI as an argument, so that it reads only the object or folder that was named.
     """
     job = _Job(
         image=environment.spark_image or environment.training_image,
@@ -323,10 +323,10 @@ def _preprocess(environment: Environment) -> Json:
 
 
 def _on_spark(environment: Environment, request: Json) -> Json:
-    """Runs the same job on a cluster, whose instances read the table from S3 by themselves.
+    """Runs the same job on a cluster, whose instances read the table from S3 themselves.
 
-    They talk to each other and to S3, which network isolation forbids: this job alone has a role,
-    security groups and, from the pipeline's Denies, an exemption of its own (`docs/security.md`).
+    They talk to each other and to S3, which network isolation prevents: only this job has its own
+    role and security groups, and an exemption from the pipeline's Denies (`docs/security.md`).
     Every instance runs the entrypoint, which installs what the image lacks and then does what the
     image's own entrypoint does (aws/sagemaker-spark-container, `Dockerfile.cpu`).
     """
@@ -351,15 +351,15 @@ def _on_spark(environment: Environment, request: Json) -> Json:
 
 
 def _argument(option: str, name: str) -> Json:
-    """One item, so that a value that begins with a hyphen is not read as another option.
+    """A single argument, so that a value that begins with a hyphen is not parsed as an option.
 
-    It has at most 256 characters ("API_AppSpecification"); `parameter_room` counts what is left.
+    It has at most 256 characters ("API_AppSpecification"); `parameter_room` says how many remain.
     """
     return join(f"--{option}=", parameter(name))
 
 
 def _train(environment: Environment) -> Json:
-    """Fits the models, in the AutoGluon image's script mode."""
+    """Trains the models, in the AutoGluon image's script mode."""
     arguments = {
         "AlgorithmSpecification": {
             "TrainingImage": environment.training_image,
@@ -390,9 +390,9 @@ def _train(environment: Environment) -> Json:
 def _hyperparameters() -> Json:
     """Settings of `train.py`; the first two are the image's own.
 
-    Label, classes and kinds of the columns are in the channel `schema`. The code comes in through
-    the channel `code`: an S3 archive, the usual way, would be fetched from inside the container,
-    which network isolation forbids.
+    The label, classes and kinds of the columns are in the channel `schema`. The code is in the
+    channel `code`: the container would have to download the usual S3 archive itself, which network
+    isolation prevents.
     """
     return {
         "sagemaker_program": "train.py",
@@ -406,9 +406,9 @@ def _hyperparameters() -> Json:
 
 
 def _evaluate(environment: Environment) -> Json:
-    """Scores the model with the code that will serve it, on rows that training never saw.
+    """Scores the model with the code that will serve it, on rows not used for training.
 
-    The schema is in the model: only the gate's metric is asked for.
+    The schema is in the model; the only argument is the gate's metric.
     """
     job = _Job(
         image=environment.training_image,
@@ -430,7 +430,7 @@ def _evaluate(environment: Environment) -> Json:
 
 
 def _gate(environment: Environment) -> Json:
-    """Registers the model if it reaches the run's threshold, and that one the deployment's."""
+    """Registers the model if it reaches the run's threshold, which must reach the deployment's."""
     branches = {
         "Conditions": _passes(environment),
         "IfSteps": [_register(environment)],
@@ -440,11 +440,11 @@ def _gate(environment: Environment) -> Json:
 
 
 def _approval(environment: Environment) -> Json:
-    """Puts a model that passed the gate behind the endpoint if the run says that it is approved.
+    """Deploys a model that passed the quality gate if the run approves it.
 
-    A condition of its own beside the gate, and not inside it or after it: Pipelines takes neither
-    a condition within a condition ("Add a step", Condition step, Limitations) nor a step that
-    depends on one (sagemaker-python-sdk#3565). So it asks again what the gate asks, and
+    This is a separate condition beside the gate, neither inside nor after it: Pipelines supports
+    neither a condition within a condition ("Add a step", Condition step, Limitations) nor a step
+    that depends on one (sagemaker-python-sdk#3565). It therefore repeats the gate's conditions, and
     `CreateModel` waits for the registration.
     """
     approved = {
@@ -461,7 +461,7 @@ def _approval(environment: Environment) -> Json:
 
 
 def _passes(environment: Environment) -> list[Json]:
-    """What must hold of a model: a run can raise the deployment's threshold, never lower it."""
+    """The gate's conditions: a run can raise the deployment's threshold but not lower it."""
     threshold = parameter("QualityThreshold")
     return [
         _at_least(_gate_value("value"), threshold),
@@ -480,7 +480,7 @@ def _gate_value(field: str) -> Json:
 
 
 def _refusal(environment: Environment) -> Json:
-    """Ends the run as failed, and says why."""
+    """Ends the run as failed, with the reason."""
     message = join(
         "The model was not registered or deployed: its ",
         _gate_value("metric"),
@@ -496,18 +496,18 @@ def _refusal(environment: Environment) -> Json:
 
 
 def _deployment(environment: Environment) -> list[Json]:
-    """Puts the model behind the endpoint."""
+    """Deploys the model to the endpoint."""
     return [_create_model(environment), _endpoint_config(environment), _endpoint(environment)]
 
 
 def _register(environment: Environment) -> Json:
-    """Enters the model in the registry, with its metrics.
+    """Adds the model to the registry, with its metrics.
 
-    No instance types for batch transform: they are optional for a package in a group, and the API
-    has fewer of them than endpoints have (no ml.t2).
+    There are no instance types for batch transform: they are optional for a package in a group, and
+    the API allows fewer of them than for endpoints (no ml.t2).
 
-    A model package in a group takes no tags ("API_CreateModelPackage"): it has the group's. The
-    owner stands in its metadata instead.
+    A model package in a group cannot have its own tags ("API_CreateModelPackage"), only the
+    group's. The owner is in its metadata instead.
     """
     quality = {
         "ContentType": "application/json",
@@ -537,20 +537,20 @@ def _create_model(environment: Environment) -> Json:
         "Tags": _tags(environment),
     }
     step = _step("CreateModel", "Model", arguments, _call_retries())
-    return step | {"DependsOn": ["RegisterModel"]}  # nothing serves that is not registered
+    return step | {"DependsOn": ["RegisterModel"]}  # deploy only registered models
 
 
 def _serving_container(environment: Environment) -> Json:
-    """The image, the model and the toolkit's settings, for the registry and the endpoint alike."""
+    """The image, the model and the toolkit's settings, for both the registry and the endpoint."""
     return {
         "Image": environment.inference_image,
         "ModelDataUrl": get("Steps.Train.ModelArtifacts.S3ModelArtifacts"),
         "Environment": {
             "SAGEMAKER_PROGRAM": "inference.py",
             "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
-            # One worker takes 245 MB; the default, one a core, is too many for small instances.
+            # One worker takes 245 MB; the default of one per core is too many for small instances.
             "SAGEMAKER_MODEL_SERVER_WORKERS": "2",
-            # A row gains nothing from threads, and workers' threads wait for each other: with them
+            # Threads do not speed up a single row, and workers' threads block each other: with them
             # LightGBM took 39 ms a row on a busy machine of 2 cores, 4 ms with one (measured).
             "OMP_NUM_THREADS": "1",
         },
@@ -575,10 +575,10 @@ def _endpoint_config(environment: Environment) -> Json:
 
 
 def _endpoint(environment: Environment) -> Json:
-    """Creates the endpoint, or updates it where one of that name serves already.
+    """Creates the endpoint, or updates it if one of that name exists.
 
-    The configuration is referred to, not named: the service adds a suffix of its own to the name
-    asked for (SageMaker SDK, `test_deployment_steps.py`). This step type takes no retry policy.
+    The configuration is a reference, not a name: the service adds a suffix to the requested name
+    (SageMaker SDK, `test_deployment_steps.py`). This step type does not support a retry policy.
     """
     arguments = {
         "EndpointName": environment.endpoint_name,
@@ -594,7 +594,7 @@ def _step(name: str, kind: str, arguments: Json, retries: list[Json]) -> Json:
 
 @dataclass(frozen=True)
 class _Job:
-    """What one processing job has of its own."""
+    """The properties of one processing job."""
 
     image: str
     script: str
@@ -604,7 +604,7 @@ class _Job:
 
 
 def _processing(environment: Environment, job: _Job) -> Json:
-    """The request of a processing job that runs its script isolated and encrypted."""
+    """The request for a processing job that runs its script isolated and encrypted."""
     return {
         "ProcessingResources": {"ClusterConfig": _machines(environment, "Processing")},
         "AppSpecification": {
@@ -686,17 +686,17 @@ def _code_uri(environment: Environment) -> str:
 
 
 def _run_folder(environment: Environment, prefix: str, rest: str = "") -> Json:
-    """A folder of the run's own, so that no run overwrites what another one made."""
+    """The run's own folder, so that runs do not overwrite each other's output."""
     return join(f"s3://{environment.bucket}/{prefix}/", get("Execution.PipelineExecutionId"), rest)
 
 
 def _call_retries() -> list[Json]:
-    """Retries of a step that is one call: only what is worth trying again at once."""
+    """Retries of a step that is one call: only for errors that may pass immediately."""
     return [_retry("Step.SERVICE_FAULT", "Step.THROTTLING", seconds=10, attempts=5)]
 
 
 def _job_retries() -> list[Json]:
-    """Retries of a job: instances may be short for a while."""
+    """Retries of a job: capacity may be insufficient for a while."""
     return [*_call_retries(), _retry("SageMaker.CAPACITY_ERROR", seconds=120, attempts=5)]
 
 

@@ -1,4 +1,4 @@
-"""Account values for a run on this machine: plausible ones, since nothing leaves it."""
+"""Account values for a run on this machine, where placeholders are enough."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ BUCKET: Final = "local-data"
 PIPELINE: Final = "local-pipeline"
 METRIC: Final = "auto"
 LEAST_QUALITY: Final = 0.7
-"""The gate of a deployment with defaults (``generator.parameters``)."""
+"""The quality gate of a deployment with defaults (``generator.parameters``)."""
 _ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/local"
 _REGISTRY: Final = f"dkr.ecr.{REGION}.amazonaws.com"
 
 
 def environment(metric: str = METRIC, threshold: float = LEAST_QUALITY) -> Environment:
-    """What a deployment in Ireland would decide, but for real names."""
+    """The values of a deployment in Ireland, with example names."""
     return Environment(
         pipeline_name=PIPELINE,
         endpoint_name="local-endpoint",
@@ -48,15 +48,14 @@ def environment(metric: str = METRIC, threshold: float = LEAST_QUALITY) -> Envir
 def definition(parameters: Mapping[str, Any]) -> Json:
     """The definition for a run on this machine with ``parameters``.
 
-    Whoever runs it here owns the gate as well: the metric and the threshold of the run are the
-    deployment's.
+    Here the run also decides the gate: its metric and threshold become the deployment's.
     """
     metric = parameters.get("QualityMetric", METRIC)
     return build(environment(metric, parameters.get("QualityThreshold", LEAST_QUALITY)))
 
 
 def open_definition() -> Json:
-    """The definition by which a run on this machine sets parameters: it may choose the metric."""
+    """The definition with the parameters of a run on this machine, which can choose the metric."""
     found = definition({})
     free = {"EnumValues": list(METRICS)}
     declared = [

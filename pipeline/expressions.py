@@ -1,4 +1,4 @@
-"""What the expressions of a pipeline definition stand for in one run.
+"""The values of a pipeline definition's expressions in one run.
 
 Source: "Amazon SageMaker pipeline definition JSON schema", and the expressions that the SageMaker
 Python SDK 3.27 writes (`Get`, `Std:Join`, `Std:JsonGet`).
@@ -19,11 +19,11 @@ _PROPERTY_FILE: Final = re.compile(r"Steps\.([^.]+)\.PropertyFiles\.(.+)")
 
 
 class ExpressionError(Exception):
-    """An expression has no value; the text says which and why."""
+    """An expression has no value; the message says which and why."""
 
 
 class Values:
-    """The values that a run knows so far: parameters, execution variables, steps' descriptions."""
+    """A run's values so far: parameters, execution variables, descriptions of steps."""
 
     def __init__(
         self,
@@ -31,20 +31,20 @@ class Values:
         execution: Mapping[str, Any],
         read_property_file: Callable[[str, str], str],
     ) -> None:
-        """Start with no step described.
+        """Start without descriptions of steps.
 
-        `execution` are the variables after `Execution.`; `read_property_file(step, name)` gives a
-        property file's text and raises `ExpressionError` where there is none.
+        `execution` are the variables after `Execution.`; `read_property_file(step, name)` returns a
+        property file's text and raises `ExpressionError` if there is none.
         """
         self._roots: Json = {"Parameters": parameters, "Execution": execution, "Steps": {}}
         self._read_property_file = read_property_file
 
     def describe(self, step: str, description: Json) -> None:
-        """Remember what the Describe operation of a step's resource answers."""
+        """Record the response of the Describe operation for a step's resource."""
         self._roots["Steps"][step] = description
 
     def resolve(self, value: Any) -> Any:
-        """`value` with every expression within replaced; raises `ExpressionError`."""
+        """`value` with every expression in it replaced; raises `ExpressionError`."""
         if isinstance(value, list):
             return [self.resolve(item) for item in value]
         if not isinstance(value, dict):
@@ -66,7 +66,7 @@ class Values:
         try:
             content = json.loads(self._read_property_file(found[1], found[2]))
         except ValueError as error:
-            raise ExpressionError(f"{source} is no JSON: {error}") from error
+            raise ExpressionError(f"{source} is not valid JSON: {error}") from error
         try:
             return member(content, query["Path"])
         except ExpressionError as error:
@@ -74,9 +74,9 @@ class Values:
 
 
 def member(root: Any, path: str) -> Any:
-    """What stands at `path` in `root`, such as `a.b['c'][0]`; raises `ExpressionError`.
+    """The value at `path` in `root`, such as `a.b['c'][0]`; raises `ExpressionError`.
 
-    In a list of named things, a name selects one, as in `Outputs['train'].S3Output.S3Uri`.
+    In a list of named items, a name selects one, as in `Outputs['train'].S3Output.S3Uri`.
     """
     found = root
     for token in _TOKEN.finditer(path):
@@ -84,7 +84,7 @@ def member(root: Any, path: str) -> Any:
         try:
             found = found[int(key)] if token[4] else _named(found, key)
         except (LookupError, TypeError) as error:
-            raise ExpressionError(f"there is nothing at {path!r} (no {key!r})") from error
+            raise ExpressionError(f"no value at {path!r} (no {key!r})") from error
     return found
 
 
@@ -98,5 +98,5 @@ def _named(found: Any, name: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    """Text as the service joins it: numbers as JSON writes them."""
+    """The text of a value as the service joins it, with numbers as in JSON."""
     return value if isinstance(value, str) else json.dumps(value)

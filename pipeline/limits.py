@@ -1,6 +1,7 @@
-"""How long a run's parameters may be: the jobs take them as arguments, which have a limit.
+"""Maximum lengths of a run's parameters: jobs get them as arguments, whose length is limited.
 
-A longer value would fail when its step starts. Standard library only, like the definition.
+A longer value would fail when its step starts. Uses only the standard library, as the definition
+does.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from typing import Any, Final
 from pipeline.types import Json
 
 ARGUMENT_CHARACTERS: Final = 256
-"""Most characters of one argument of a processing job ("API_AppSpecification")."""
+"""Maximum length of one argument of a processing job ("API_AppSpecification")."""
 
 _PARAMETER: Final = "Parameters."
 
 
 def parameter_room(definition: Json) -> dict[str, int]:
-    """Most characters of each parameter that a processing job has among its arguments."""
+    """Maximum length of each parameter that is an argument of a processing job."""
     room: dict[str, int] = {}
     for item in _arguments(definition.get("Steps", [])):
         values = item["Std:Join"].get("Values", []) if "Std:Join" in item else [item]
@@ -31,7 +32,7 @@ def parameter_room(definition: Json) -> dict[str, int]:
 
 
 def _arguments(steps: list[Json]) -> Iterator[dict[str, Any]]:
-    """The expressions among the arguments of all processing jobs, those in branches included."""
+    """The expressions in the arguments of all processing jobs, including those in branches."""
     for step in steps:
         arguments = step.get("Arguments") or {}
         words = (arguments.get("AppSpecification") or {}).get("ContainerArguments", [])

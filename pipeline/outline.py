@@ -1,4 +1,4 @@
-"""A definition for people: its graph, and what each step takes and makes."""
+"""A readable outline of a definition: its graph, and each step's inputs and outputs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _SIGNS: Final = {
     "LessThanOrEqualTo": "<=",
 }
 _HIDDEN: Final = ("Tags", "RoleArn", "ExecutionRoleArn", "VpcConfig", "NetworkConfig")
-"""What every step has, and nothing flows through."""
+"""Fields that every step has and that carry no data."""
 
 
 @dataclass(frozen=True)
 class Flow:
-    """One input or output of a step: its name, and where it comes from or goes to."""
+    """One input or output of a step: its name, and its source or destination."""
 
     name: str
     place: str
@@ -33,7 +33,7 @@ class Flow:
 
 @dataclass(frozen=True)
 class OutlineNode:
-    """A step in the graph; `branches` are those of a condition, by the answer that leads there."""
+    """A step in the graph; `branches` are those of a condition, by its result."""
 
     name: str
     kind: str
@@ -49,7 +49,7 @@ def outline(steps: list[Json]) -> list[OutlineNode]:
 
 
 def everything(nodes: list[OutlineNode]) -> Iterator[OutlineNode]:
-    """All nodes, those in branches included."""
+    """All nodes, including those in branches."""
     for node in nodes:
         yield node
         for inner in node.branches.values():
@@ -103,7 +103,7 @@ def _inputs(kind: str, arguments: Json) -> Iterator[Flow]:
 
 
 def _settings(arguments: Json) -> Iterator[Flow]:
-    """The parameters that a job's command line and hyperparameters take."""
+    """The parameters in a job's command line and hyperparameters."""
     words = arguments.get("AppSpecification", {}).get("ContainerArguments", [])
     for name, value in zip(words[::2], words[1::2], strict=False):
         yield Flow(str(name), text(value))
@@ -113,7 +113,7 @@ def _settings(arguments: Json) -> Iterator[Flow]:
 
 
 def _read(value: Any, name: str = "") -> Iterator[Flow]:
-    """Every expression within a request, by the field that it stands in."""
+    """Every expression in a request, by its field."""
     if isinstance(value, dict) and {"Get", "Std:Join", "Std:JsonGet"} & value.keys():
         yield Flow(name, text(value))
     elif isinstance(value, dict):

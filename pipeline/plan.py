@@ -1,4 +1,4 @@
-"""The order of a definition's steps, from what they refer to and what they depend on."""
+"""The order of a definition's steps, from their references and dependencies."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ BRANCHES: Final = ("IfSteps", "ElseSteps")
 
 
 class PlanError(Exception):
-    """The steps cannot be ordered; the text says why."""
+    """The steps cannot be ordered; the message says why."""
 
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """One step of a definition; `after` are the names of the steps that must end before it."""
+    """One step of a definition; `after` are the names of the steps that must finish before it."""
 
     name: str
     kind: str
@@ -31,15 +31,15 @@ class PlannedStep:
         return {key: item for key, item in arguments.items() if key not in BRANCHES}
 
     def branch(self, name: str) -> list[PlannedStep]:
-        """The steps of one branch of a condition, in the order to run them in."""
+        """The steps of one branch of a condition, in execution order."""
         return order((self.body.get("Arguments") or {}).get(name, []))
 
 
 def order(steps: list[Json]) -> list[PlannedStep]:
-    """Return `steps` so that each comes after what it needs, otherwise as they are written.
+    """Return `steps` so that each comes after what it needs, otherwise in their original order.
 
-    A condition needs what the steps inside it need, and stands for them to the steps outside.
-    What is not among `steps` is taken to have run already. Raises `PlanError` for a circle.
+    A condition needs what the steps in it need, and represents them to the steps outside. A step
+    that is not among `steps` is assumed to have run already. Raises `PlanError` for a cycle.
     """
     owner = {inner: body["Name"] for body in steps for inner in _names(body)}
     waiting = [_step(body, owner) for body in steps]
@@ -56,7 +56,7 @@ def order(steps: list[Json]) -> list[PlannedStep]:
 
 
 def flatten(steps: list[Json]) -> Iterator[Json]:
-    """Every step, those inside conditions after the condition that they lie in."""
+    """Every step; those inside a condition follow it."""
     for body in steps:
         yield body
         for branch in BRANCHES:
@@ -64,7 +64,7 @@ def flatten(steps: list[Json]) -> Iterator[Json]:
 
 
 def references(value: object) -> Iterator[str]:
-    """Every path that a `Get` within `value` names."""
+    """Every path that a `Get` in `value` names."""
     if isinstance(value, dict):
         if set(value) == {"Get"}:
             yield str(value["Get"])

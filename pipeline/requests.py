@@ -1,4 +1,4 @@
-"""Holds a request, with every expression resolved, against the SageMaker API before it runs."""
+"""Checks a request, with every expression resolved, against the SageMaker API before it runs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pipeline.types import Json
 
 
 class RequestError(Exception):
-    """The service would refuse a request; the text names each field."""
+    """The service would reject a request; the message names each field."""
 
 
 def checker() -> Callable[[str, Json], None]:
     """Return a check of one step's request: `check(step type, arguments)`.
 
-    botocore's own validator says what a client would refuse to send; the shapes add what the
-    service refuses: values that are none of an enumeration, lengths and patterns.
+    botocore's own validator reports what a client would refuse to send; the shapes add what the
+    service rejects: values outside an enumeration, lengths and patterns.
     """
     api = Api.load({})
     validator = ParamValidator()
@@ -32,6 +32,6 @@ def checker() -> Callable[[str, Json], None]:
         if not problems and report.has_errors():
             problems = report.generate_report().splitlines()
         if problems:
-            raise RequestError(f"{found.create} would be refused: {'; '.join(problems)}")
+            raise RequestError(f"{found.create} would be rejected: {'; '.join(problems)}")
 
     return check

@@ -1,8 +1,8 @@
-"""Pipeline expressions and request fields, against the SageMaker API as botocore knows it.
+"""Checks pipeline expressions and request fields against botocore's model of the SageMaker API.
 
-`Api` answers two questions: does a request, expressions allowed, fit an operation's input, and
-what kind of value stands at a path of an operation's output. Which step type is which operation,
-and what the pipeline service refuses beyond the API, is in `STEP_KINDS`.
+`Api` answers two questions: does a request, which may contain expressions, fit an operation's
+input, and what type does the value at a path of an operation's output have. `STEP_KINDS` maps step
+types to operations, and lists what the pipeline service rejects beyond the API.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
 Shape = Any
-"""A shape of botocore's, which has no types of its own: an `Any`, so that mypy knows it is one."""
+"""A botocore shape; botocore has no type annotations, so this is `Any`, explicitly."""
 
 Problem = tuple[str, str]
-"""The path of a field, and what is wrong with it."""
+"""The path of a field, and its problem."""
 
 EXPRESSIONS: Final = frozenset({"Get", "Std:Join", "Std:JsonGet"})
 
@@ -33,10 +33,10 @@ _JOB_EXCEPTIONS: Final = _STEP_EXCEPTIONS | {
 
 @dataclass(frozen=True)
 class StepKind:
-    """A step type: its operations and what the pipeline service makes of them.
+    """A step type: its operations, and how the pipeline service restricts them.
 
-    The service gives `named_by_service` itself and takes no `refused` field; `retried` are the
-    exceptions that a retry policy may name ("Retry policy for pipeline steps").
+    The service sets `named_by_service` itself and accepts no `refused` field; `retried` are the
+    exceptions that a retry policy can name ("Retry policy for pipeline steps").
     """
 
     create: str
@@ -60,11 +60,11 @@ STEP_KINDS: Final[Mapping[str, StepKind]] = {
         retried=_JOB_EXCEPTIONS,
     ),
     "Model": StepKind("CreateModel", "DescribeModel", named_by_service=frozenset({"ModelName"})),
-    # A model package of a group has the group's tags and takes none ("API_CreateModelPackage").
+    # A model package in a group has only the group's tags ("API_CreateModelPackage").
     "RegisterModel": StepKind(
         "CreateModelPackage", "DescribeModelPackage", refused=frozenset({"Tags"})
     ),
-    # The refused fields of the next two are those of the SageMaker SDK's `endpoint_step.py`.
+    # The refused fields of the next two come from the SageMaker SDK's `endpoint_step.py`.
     "EndpointConfig": StepKind(
         "CreateEndpointConfig",
         "DescribeEndpointConfig",
@@ -110,7 +110,7 @@ def children(value: object, field: str) -> Iterator[tuple[str, Any]]:
 
 
 def gets(value: object, field: str = "") -> Iterator[tuple[str, str]]:
-    """Every `Get` within `value`: the field that it stands in, and the path that it names."""
+    """Every `Get` in `value`: its field, and the path that it names."""
     if isinstance(value, dict) and is_expression(value):
         if "Get" in value:
             yield field, str(value["Get"])
@@ -131,29 +131,29 @@ class Api:
 
     @classmethod
     def load(cls, parameter_types: Mapping[str, str]) -> Api:
-        """Read the API's model from botocore, which is imported here because it is slow."""
+        """Read the API's model from botocore, which is slow to import and imported here."""
         model = Loader().load_service_model("sagemaker", "service-2")
         return cls(ServiceModel(model, "sagemaker"), parameter_types)
 
     def request_problems(self, kind: StepKind, request: object) -> Iterator[Problem]:
-        """What the service would refuse in a step's `Arguments`."""
+        """What the service would reject in a step's `Arguments`."""
         shape = self.service.operation_model(kind.create).input_shape
         for field, problem in self._problems(request, shape, ""):
             if field not in kind.named_by_service:
                 yield field, problem
         if isinstance(request, dict):
             for field in sorted((kind.named_by_service | kind.refused) & request.keys()):
-                yield field, "the pipeline service does not take this field"
+                yield field, "the pipeline service does not support this field"
 
     def output_problem(self, kind: StepKind, path: str) -> str | None:
-        """Why `path` is no value of what the step's Describe operation answers, or `None`."""
+        """Why `path` is not a value in the response of the step's Describe operation, or `None`."""
         shape = self.service.operation_model(kind.describe).output_shape
         for token in re.findall(r"\['[^']*'\]|\[\d+\]|[^.\[\]]+", path):
             shape = _member(shape, token.strip("[]'"))
             if shape is None:
-                return f"{kind.describe} answers no {token} here"
+                return f"{kind.describe} returns no {token} here"
         if shape is not None and shape.type_name not in {*_SCALARS, "timestamp"}:
-            return f"{path} is a {shape.type_name}, not a single value"
+            return f"{path} is a {shape.type_name}, not a scalar"
         return None
 
     def _problems(self, value: object, shape: Shape, field: str) -> Iterator[Problem]:
@@ -168,7 +168,7 @@ class Api:
 
     def _expression_problems(self, value: Any, shape: Shape, field: str) -> Iterator[Problem]:
         if shape.type_name not in _SCALARS:
-            yield field, f"an expression cannot stand for a {shape.type_name}"
+            yield field, f"an expression cannot be a {shape.type_name}"
             return
         path = str(value.get("Get", ""))
         kind = self.parameter_types.get(path.removeprefix("Parameters."), "")
@@ -176,7 +176,7 @@ class Api:
             kind = "String"
         if kind and kind not in _PARAMETER_FITS[shape.type_name]:
             what = path or "Std:Join"
-            yield field, f"{what} is a {kind}, and the field takes a {shape.type_name}"
+            yield field, f"{what} is a {kind}, but the field must be a {shape.type_name}"
 
     def _structure_problems(self, value: object, shape: Shape, field: str) -> Iterator[Problem]:
         if not isinstance(value, dict):
@@ -189,7 +189,7 @@ class Api:
             if name in shape.members:
                 yield from self._problems(item, shape.members[name], f"{dot}{name}")
             else:
-                yield f"{dot}{name}", f"no such field; there are {', '.join(shape.members)}"
+                yield f"{dot}{name}", f"unknown field; allowed: {', '.join(shape.members)}"
 
     def _collection_problems(self, value: object, shape: Shape, field: str) -> Iterator[Problem]:
         wanted, member = (list, shape.member) if shape.type_name == "list" else (dict, shape.value)
@@ -211,7 +211,7 @@ def _member(shape: Shape, token: str) -> Shape:
 
 
 def _scalar_problems(value: object, shape: Shape) -> Iterator[str]:
-    """What is wrong with a literal: its type, its value, its length, its form."""
+    """The problems of a literal: its type, value, length or form."""
     kinds = _SCALARS.get(shape.type_name, (object,))
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         yield f"must be a {shape.type_name}, not {value!r}"
@@ -225,8 +225,8 @@ def _scalar_problems(value: object, shape: Shape) -> Iterator[str]:
 def _form_problems(value: str, shape: Shape) -> Iterator[str]:
     allowed, pattern = shape.enum, shape.metadata.get("pattern", "")
     if allowed and value not in allowed:
-        yield f"{value!r} is none of the API's values"
-    # Patterns are Java's: those with classes that Python does not know are left to the service.
+        yield f"{value!r} is not one of the API's values"
+    # Patterns are Java's: those with character classes that Python lacks are left to the service.
     if pattern and r"\p{" not in pattern and not re.fullmatch(pattern, value, re.DOTALL):
         yield f"{value!r} does not match {pattern}"
 
@@ -234,6 +234,6 @@ def _form_problems(value: str, shape: Shape) -> Iterator[str]:
 def _size_problems(size: Any, shape: Shape, unit: str) -> Iterator[str]:
     least, most = shape.metadata.get("min"), shape.metadata.get("max")
     if least is not None and size < least:
-        yield f"{size} {unit}".strip() + f": at least {least} wanted"
+        yield f"{size} {unit}".strip() + f": at least {least} required"
     if most is not None and size > most:
         yield f"{size} {unit}".strip() + f": at most {most} allowed"

@@ -1,6 +1,6 @@
-"""What a run took its table for: schema.json and profile.json of preprocessing, for people.
+"""How a run interpreted its table: preprocessing's schema.json and profile.json in words.
 
-The terminal and the report show the same facts in the same words; the words are made here.
+The terminal and the report show the same facts in the same words, which come from here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CELL_CHARACTERS: Final = 24
 _PLAIN_KINDS: Final = frozenset({"number", "integer"})
 _IGNORED_KINDS: Final = {
     "identifier": "its values identify rows: almost all are different",
-    "constant": "it has one value only",
+    "constant": "it has only one value",
     "empty": "it has no values",
 }
 _IGNORED_ROLES: Final = {
@@ -32,12 +32,12 @@ _IGNORED_ROLES: Final = {
     "excluded": "ExcludeColumns names it",
 }
 _SPLITS: Final = {
-    "features": "By the features: rows with equal features are on one side.",
+    "features": "By features: rows with equal features are on the same side.",
     "proportion": (
-        "In proportion: the table has few distinct rows, so equal rows are on both sides, as often "
-        "as they occur."
+        "In proportion: the table has few distinct rows, so equal rows are on both sides, in "
+        "proportion to their number."
     ),
-    "group": "By groups: all rows of a group are on one side.",
+    "group": "By group: all rows of a group are on the same side.",
     "time": "By time: the newest rows are the test data.",
 }
 
@@ -46,8 +46,8 @@ _SPLITS: Final = {
 class ColumnView:
     """One column, in words.
 
-    `found` is its entry in schema.json, `rows` the table's rows; `about` is its entry in
-    profile.json, which has none for the label.
+    `found` is its entry in schema.json, `rows` the number of rows in the table. `about` is its
+    entry in profile.json, which has none for the label.
     """
 
     found: Json
@@ -56,12 +56,12 @@ class ColumnView:
 
     @property
     def name(self) -> str:
-        """As in the header."""
+        """Its name in the header."""
         return str(self.found["name"])
 
     @property
     def kind(self) -> str:
-        """What it was taken for."""
+        """The kind of its values, as interpreted."""
         return str(self.found["kind"])
 
     @property
@@ -71,7 +71,7 @@ class ColumnView:
 
     @property
     def written(self) -> str:
-        """How its cells are written; empty if there is nothing to say."""
+        """The format of its cells; empty if there is nothing special."""
         if self.kind not in _PLAIN_KINDS:
             return str(self.found.get("format") or "")
         thousands = self.found.get("thousands")
@@ -85,27 +85,27 @@ class ColumnView:
 
     @property
     def missing(self) -> int:
-        """Cells without a value."""
+        """Number of cells without a value."""
         return int(self.found.get("missing") or 0)
 
     @property
     def missing_share(self) -> float:
-        """Their share of the rows."""
+        """Share of cells without a value."""
         return self.missing / self.rows if self.rows else 0.0
 
     @property
     def marks(self) -> str:
-        """The texts in the table that mean "no value", with how often each occurs."""
+        """The texts in the table that mean "no value", with their counts."""
         return counted(self.found.get("marked") or {})
 
     @property
     def odd_cells(self) -> int:
-        """Cells that are not of the column's kind and were taken as missing."""
+        """Number of cells that do not fit the column's kind and count as missing."""
         return int(self.found.get("odd_cells") or 0)
 
     @property
     def odd(self) -> str:
-        """These cells with how often each occurs."""
+        """These cells, with their counts."""
         return counted(self.found.get("odd") or {}, self.odd_cells)
 
     @property
@@ -115,7 +115,7 @@ class ColumnView:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences of preprocessing, but the one that is the reason to ignore the column."""
+        """Preprocessing's notes, except for the reason to ignore the column."""
         return () if self.kind in _IGNORED_KINDS else self._notes
 
     @property
@@ -124,7 +124,7 @@ class ColumnView:
 
     @property
     def ignored(self) -> str:
-        """Why the model does not learn from it; empty if it does, or if it is the label."""
+        """Why the model ignores it; empty if the model uses it, or if it is the label."""
         role = str(self.found.get("role", "feature"))
         if self.is_label or role in _IGNORED_ROLES:
             return _IGNORED_ROLES.get(role, "")
@@ -133,14 +133,14 @@ class ColumnView:
 
     @property
     def remarkable(self) -> bool:
-        """Whether there is more to say than its kind."""
+        """Whether there is anything to report besides its kind."""
         told = (self.odd_cells, self.candidates, self.marks, self.notes, self.written)
         return any(told)
 
 
 @dataclass(frozen=True)
 class TableView:
-    """A table as preprocessing understood it, of what its two files say."""
+    """A table as preprocessing interpreted it, from its two files."""
 
     schema: Json
     profile: Json
@@ -157,17 +157,17 @@ class TableView:
 
     @property
     def problem(self) -> str:
-        """The kind of problem as its parameter names it, or nothing."""
+        """The kind of problem, as the value of its parameter, or empty."""
         return str(self.schema.get("problem") or self._problem.get("type") or "")
 
     @property
     def problem_name(self) -> str:
-        """The kind of problem for people."""
+        """The kind of problem in words."""
         return PROBLEMS.get(self.problem, self.problem)
 
     @property
     def problem_reason(self) -> str:
-        """Why it is that."""
+        """The reason for the kind of problem."""
         return str(self._problem.get("reason") or "")
 
     @property
@@ -177,12 +177,12 @@ class TableView:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What whoever started the run should look at; sentences."""
+        """Warnings for the person who started the run, as sentences."""
         return tuple(self.profile.get("warnings") or ())
 
     @property
     def leakage(self) -> tuple[tuple[str, float], ...]:
-        """Columns that predict the label almost perfectly by themselves, and how well."""
+        """Columns that alone predict the label almost perfectly, and how well."""
         found = self.profile.get("leakage") or ()
         return tuple((str(item["column"]), float(item["score"])) for item in found)
 
@@ -194,7 +194,7 @@ class TableView:
         return _SPLITS.get(way, way)
 
     def as_json(self) -> Json:
-        """What `--json` says of the table."""
+        """The table in the output of `--json`."""
         return {
             "Problem": self.profile.get("problem") or {"type": self.problem or None},
             "Split": self.profile.get("split"),
@@ -205,33 +205,33 @@ class TableView:
 
 
 def chosen(columns: Sequence[ColumnView], most: int) -> list[ColumnView]:
-    """At most so many columns, in order: the label, those with something to say, then the first."""
+    """At most `most` columns: the label, those with something to report, then the first ones."""
     by_need = sorted(columns, key=lambda column: (not column.is_label, not column.remarkable))
     kept = {id(column) for column in by_need[:most]}
     return [column for column in columns if id(column) in kept]
 
 
 def baseline_name(evaluation: Mapping[str, Any]) -> str:
-    """The answer that is always the same, which a model has to beat."""
+    """The constant prediction that a model must beat."""
     regression = evaluation.get("problem") == "regression"
     return "mean or median" if regression else "majority class"
 
 
 def baseline_of(evaluation: Mapping[str, Any], metric: str) -> str:
-    """The best such answer by one metric."""
+    """The best constant prediction by one metric."""
     if evaluation.get("problem") != "regression":
         return baseline_name(evaluation)
     return "always the median" if metric == "mae" else "always the mean"
 
 
 def plain_name(metric: str) -> str:
-    """The metric whose negative, of which more is better, is called `metric`."""
+    """The plain name of a metric that is negated so that higher is better."""
     plain = metric.removeprefix("neg_")
     return _SHORT.get(plain, plain)
 
 
 def counted(values: Mapping[str, int], total: int = 0) -> str:
-    """The most frequent of `values` with their counts, and what there is beyond, of `total`."""
+    """The most frequent `values` with their counts, and the rest of `total`."""
     shown = sorted(values.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
     rest = max(total, sum(values.values())) - sum(count for _, count in shown)
     return ", ".join([*_each(shown), *([f"{rest:,} more"] if rest > 0 else [])])

@@ -1,4 +1,4 @@
-"""What a JSON document is to the type checker."""
+"""Types of JSON documents."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
-"""A JSON object that may be changed."""
+"""A mutable JSON object."""
 JsonView: TypeAlias = Mapping[str, Any]
-"""A JSON object that is only read."""
+"""A read-only JSON object."""

@@ -1,16 +1,17 @@
-"""Checks a pipeline definition before SageMaker sees it.
+"""Checks a pipeline definition before SageMaker does.
 
-`CreatePipeline` accepts almost anything: a wrong field, a reference to nothing or an input that
-no step makes shows up when a run reaches it, after the instances before it are paid for. Here
+`CreatePipeline` accepts almost anything: an unknown field, a dangling reference or an input that no
+step produces fails only when a run reaches it, after the previous instances have been paid for.
+This module checks that
 
-- each step's request is held against the API's input, with expressions allowed (`shapes`),
-- each reference against what it names: a parameter, or a value that a step before it describes,
-- each input must be an upstream output, a parameter, or the folder of scripts that ship,
-- outputs are in a folder of the run, and no two in the same one,
-- instance types can run our images and take a volume key,
-- parameters have a type, a fitting default and a use; retry policies name what a step retries.
+- each step's request, which may contain expressions, fits the API's input (`shapes`),
+- each reference names a parameter, or a value of a step that runs before,
+- each input is an upstream output, a parameter, or the folder of shipped scripts,
+- outputs are in a folder of the run, and no two are in the same one,
+- instance types can run our images and use a volume key,
+- parameters have a type, a valid default and a use; retry policies name what a step can retry.
 
-botocore is needed, and read when `validate` is called, not when this module is imported.
+It needs botocore, which is loaded when `validate` is called, not when this module is imported.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ _INPUT_FIELDS: Final = re.compile(r"(S3Input\.S3Uri|S3DataSource\.S3Uri|ModelDat
 _OUTPUT_FIELDS: Final = re.compile(r"(S3Output\.S3Uri|S3OutputPath)$")
 _CHANNELS: Final = "/opt/ml/input/data/"
 _BROUGHT: Final = ("code", "libraries")
-"""Inputs that come with the deployment: the scripts, and what an image lacks to run them."""
+"""Inputs that the deployment provides: the scripts, and the packages that an image lacks."""
 
 _INSTANCE_TYPES: Final[Mapping[str, str]] = {
     "Processing": PROCESSING_INSTANCE_TYPE_PATTERN,
@@ -64,7 +65,7 @@ _INSTANCE_TYPES: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, order=True)
 class Fault:
-    """One thing wrong with a definition; for a parameter, `step` is "Parameters"."""
+    """One fault of a definition; for a parameter, `step` is "Parameters"."""
 
     step: str
     field: str
@@ -77,7 +78,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class _Step:
-    """A step, and the branches of conditions that it lies in, outermost first."""
+    """A step, and the branches of conditions that contain it, outermost first."""
 
     name: str
     kind: str
@@ -86,7 +87,7 @@ class _Step:
 
     @property
     def arguments(self) -> Json:
-        """The step's own arguments: the steps inside a condition are not a part of it."""
+        """The step's own arguments, without the steps inside a condition."""
         arguments = self.body.get("Arguments")
         if not isinstance(arguments, dict):
             return {}
@@ -117,7 +118,7 @@ class _Plan:
         return value
 
     def upstream(self, step: _Step) -> set[str]:
-        """The names of all steps that surely end before `step` starts."""
+        """The names of all steps that are guaranteed to end before `step` starts."""
         found: set[str] = set()
         waiting = _direct_dependencies(step)
         while waiting:
@@ -129,9 +130,9 @@ class _Plan:
 
 
 def validate(definition: Json, scripts: Collection[str] = SCRIPTS) -> list[Fault]:
-    """What is wrong with `definition`, in order of the steps; empty if nothing is.
+    """The faults of `definition`, in the order of its steps.
 
-    `scripts` are the file names that the code folder holds.
+    `scripts` are the names of the files in the code folder.
     """
     plan = _Plan.of(definition)
     api = Api.load({name: str(item.get("Type")) for name, item in plan.parameters.items()})
@@ -170,7 +171,7 @@ def _parameter_faults(definition: Json, plan: _Plan) -> Iterator[Fault]:
         elif default is not None and not _fits(default, kind):
             yield Fault("Parameters", name, f"the default {default!r} is not of type {kind}")
         elif default == "":
-            yield Fault("Parameters", name, "the default is empty, which the service refuses")
+            yield Fault("Parameters", name, "the default is empty, which the service rejects")
         if default is not None and default not in item.get("EnumValues", [default]):
             yield Fault("Parameters", name, f"the default {default!r} is not among EnumValues")
         if f"Parameters.{name}" not in used:
@@ -202,17 +203,17 @@ def _request_faults(step: _Step, api: Api) -> Iterator[Fault]:
         yield Fault(step.name, "Type", f"a condition inside {step.branches[-1]} is not supported")
     elif step.kind not in {"Condition", "Fail"}:
         known = ", ".join([*STEP_KINDS, "Condition", "Fail"])
-        yield Fault(step.name, "Type", f"{step.kind!r} is none of {known}")
+        yield Fault(step.name, "Type", f"{step.kind!r} is not one of {known}")
 
 
 def _reference_faults(step: _Step, plan: _Plan, api: Api) -> Iterator[Fault]:
     for name in step.body.get("DependsOn", []):
         if name not in plan.steps:
-            yield Fault(step.name, "DependsOn", f"there is no step {name}")
+            yield Fault(step.name, "DependsOn", f"unknown step {name}")
         elif plan.steps[name].kind == "Condition":
             yield Fault(step.name, "DependsOn", f"a step cannot depend on the condition {name}")
     if step.name in plan.upstream(step):
-        yield Fault(step.name, "Name", "waits for itself, through the steps that it refers to")
+        yield Fault(step.name, "Name", "depends on itself, through the steps that it refers to")
     for field, path in gets(step.arguments):
         problem = _reference_problem(step, path, plan, api)
         if problem:
@@ -222,12 +223,12 @@ def _reference_faults(step: _Step, plan: _Plan, api: Api) -> Iterator[Fault]:
 def _reference_problem(step: _Step, path: str, plan: _Plan, api: Api) -> str | None:
     root, _, rest = path.partition(".")
     if root == "Parameters":
-        return None if rest in plan.parameters else "there is no such parameter"
+        return None if rest in plan.parameters else "unknown parameter"
     if root == "Execution":
-        return None if rest in _EXECUTION_VARIABLES else "there is no such execution variable"
+        return None if rest in _EXECUTION_VARIABLES else "unknown execution variable"
     name, _, value = rest.partition(".")
     if root != "Steps" or name not in plan.steps:
-        return "there is no such step"
+        return "unknown step"
     target = plan.steps[name]
     if target.branches != step.branches[: len(target.branches)]:
         return f"{name} may not have run: it is inside {target.branches[-1]}"
@@ -239,9 +240,9 @@ def _value_problem(target: _Step, path: str, api: Api) -> str | None:
     if path.startswith("PropertyFiles."):
         return _property_file_problem(target, path.removeprefix("PropertyFiles."))
     if target.kind == "Condition":
-        return None if path == "Outcome" else "a condition has an Outcome only"
+        return None if path == "Outcome" else "a condition has only an Outcome"
     if target.kind not in STEP_KINDS:
-        return f"a {target.kind} step has no values"
+        return f"{target.kind} steps have no values"
     output = re.match(r"ProcessingOutputConfig\.Outputs\['([^']*)'\]", path)
     if output and output[1] not in _output_names(target):
         return f"{target.name} has no output {output[1]!r}"
@@ -253,7 +254,7 @@ def _property_file_problem(target: _Step, name: str) -> str | None:
         if item.get("PropertyFileName") == name:
             output = item.get("OutputName")
             known = output in _output_names(target)
-            return None if known else f"its output {output!r} is none of {target.name}'s"
+            return None if known else f"its output {output!r} is not an output of {target.name}"
     return f"{target.name} has no property file {name!r}"
 
 
@@ -263,7 +264,7 @@ def _output_names(step: _Step) -> list[str]:
 
 
 def _fields(value: object, field: str = "") -> Iterator[tuple[str, Any]]:
-    """Every field of a request down to literals and expressions, each with its path."""
+    """Every field of a request, down to literals and expressions, with its path."""
     yield field, value
     if not is_expression(value):
         for path, item in children(value, field):
@@ -271,7 +272,7 @@ def _fields(value: object, field: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _input_faults(step: _Step) -> Iterator[Fault]:
-    """Inputs that are nobody's output: a path written by hand, which nothing orders or checks."""
+    """Inputs that no step produces: hand-written paths, which nothing orders or checks."""
     code = _code_fields(step)
     for field, value in _fields(step.arguments):
         if _INPUT_FIELDS.search(field) and field not in code:
@@ -281,12 +282,12 @@ def _input_faults(step: _Step) -> Iterator[Fault]:
             source = str(first.get("Get", "")) if isinstance(first, dict) else ""
             if not source.startswith(("Parameters.", "Steps.")):
                 shown = value if isinstance(value, str) else "an expression"
-                wanted = "a parameter nor an output of a step before this one"
-                yield Fault(step.name, field, f"{shown} is neither {wanted}")
+                allowed = "a parameter nor an output of an earlier step"
+                yield Fault(step.name, field, f"{shown} is neither {allowed}")
 
 
 def _code_fields(step: _Step) -> set[str]:
-    """The fields with S3 folders that people bring: of the inputs, or channels, in `_BROUGHT`."""
+    """The S3 fields of the inputs or channels in `_BROUGHT`, which are not steps' outputs."""
     inputs = _fields(step.arguments)
     folders = {"InputName": "S3Input.S3Uri", "ChannelName": "DataSource.S3DataSource.S3Uri"}
     return {
@@ -301,13 +302,13 @@ def _script_faults(step: _Step, scripts: Collection[str]) -> Iterator[Fault]:
     for field, value in _fields(step.arguments):
         if field.endswith(("HyperParameters.sagemaker_program", ".SAGEMAKER_PROGRAM")):
             if value not in scripts:
-                yield Fault(step.name, field, f"{value} is no script that ships")
+                yield Fault(step.name, field, f"{value} is not a shipped script")
         elif field.endswith("AppSpecification.ContainerEntrypoint"):
             yield from _entrypoint_faults(step, field, str(value[-1]) if value else "", scripts)
         elif field.endswith("HyperParameters.sagemaker_submit_directory"):
             channels = [item["ChannelName"] for item in step.arguments.get("InputDataConfig", [])]
             if value not in [_CHANNELS + channel for channel in channels]:
-                yield Fault(step.name, field, f"{value} is the folder of no input channel")
+                yield Fault(step.name, field, f"{value} is not the folder of an input channel")
 
 
 def _entrypoint_faults(
@@ -315,10 +316,10 @@ def _entrypoint_faults(
 ) -> Iterator[Fault]:
     folder, name = posixpath.split(script)
     if name not in scripts:
-        yield Fault(step.name, field, f"{name} is no script that ships")
+        yield Fault(step.name, field, f"{name} is not a shipped script")
     inputs = step.arguments.get("ProcessingInputs", [])
     if folder not in [item.get("S3Input", {}).get("LocalPath") for item in inputs]:
-        yield Fault(step.name, field, f"{folder} is the folder of no input")
+        yield Fault(step.name, field, f"{folder} is not the folder of an input")
 
 
 def _instance_faults(step: _Step, plan: _Plan) -> Iterator[Fault]:
@@ -336,7 +337,7 @@ def _retry_faults(step: _Step) -> Iterator[Fault]:
         for name in policy.get("ExceptionType", []):
             if name not in allowed:
                 field = f"RetryPolicies[{index}]"
-                yield Fault(step.name, field, f"a {step.kind} step does not retry {name}")
+                yield Fault(step.name, field, f"{step.kind} steps cannot retry {name}")
 
 
 def _output_faults(plan: _Plan) -> Iterator[Fault]:
@@ -350,7 +351,7 @@ def _output_faults(plan: _Plan) -> Iterator[Fault]:
                 yield Fault(step.name, field, f"{folder} is not in a folder of the run ({_RUN_ID})")
             for other, owner in seen:
                 if folder.startswith(other) or other.startswith(folder):
-                    yield Fault(step.name, field, f"{folder} is also where {owner} writes")
+                    yield Fault(step.name, field, f"{folder} is also the output folder of {owner}")
             seen.append((folder, f"{step.name}'s {field}"))
 
 

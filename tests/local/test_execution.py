@@ -134,14 +134,14 @@ def test_a_request_that_the_service_would_refuse_is_not_run() -> None:
     jobs = Jobs()
     execution = execute(jobs, TrainingInstanceType="ml.nothing.large")
     assert "Train" not in jobs.requests
-    assert "CreateTrainingJob would be refused" in execution.failure_reason
+    assert "CreateTrainingJob would be rejected" in execution.failure_reason
     assert "ResourceConfig.InstanceType" in execution.failure_reason
 
 
 def test_a_report_without_the_gates_value_fails_the_gate() -> None:
     execution = execute(Jobs(report={}))
     assert steps(execution)[-1] == "QualityGate"
-    assert "there is nothing at 'value'" in execution.failure_reason
+    assert "no value at 'value'" in execution.failure_reason
 
 
 @pytest.mark.parametrize("value", ["0.9", None])

@@ -85,7 +85,7 @@ FAULTS: dict[str, tuple[Callable[[Json], object], str]] = {
     ),
     "a default that the service refuses": (
         lambda d: put(parameter(d, "GroupColumn"), "DefaultValue", ""),
-        "Parameters: GroupColumn: the default is empty, which the service refuses",
+        "Parameters: GroupColumn: the default is empty, which the service rejects",
     ),
     "a parameter that nothing uses": (
         lambda d: d["Parameters"].append({"Name": "Spare", "Type": "String"}),
@@ -101,11 +101,11 @@ FAULTS: dict[str, tuple[Callable[[Json], object], str]] = {
     ),
     "a step type that does not exist": (
         lambda d: put(step(d, "Train"), "Type", "Trainning"),
-        "Train: Type: 'Trainning' is none of",
+        "Train: Type: 'Trainning' is not one of",
     ),
     "a misspelt field": (
         lambda d: put(arguments(d, "Train"), "HyperParameter", {}),
-        "Train: HyperParameter: no such field",
+        "Train: HyperParameter: unknown field",
     ),
     "a missing field": (
         lambda d: arguments(d, "Train").pop("OutputDataConfig"),
@@ -133,7 +133,7 @@ FAULTS: dict[str, tuple[Callable[[Json], object], str]] = {
     ),
     "a value that is not in the API's list": (
         lambda d: put(train_channel(d), "S3DataType", "Prefix"),
-        "Train: InputDataConfig[0].DataSource.S3DataSource.S3DataType: 'Prefix' is none",
+        "Train: InputDataConfig[0].DataSource.S3DataSource.S3DataType: 'Prefix' is not one",
     ),
     "an ARN of another form": (
         lambda d: put(arguments(d, "Train"), "RoleArn", "training-role"),
@@ -141,36 +141,36 @@ FAULTS: dict[str, tuple[Callable[[Json], object], str]] = {
     ),
     "an expression for a structure": (
         lambda d: put(arguments(d, "Train"), "VpcConfig", {"Get": "Parameters.Preset"}),
-        "Train: VpcConfig: an expression cannot stand for a structure",
+        "Train: VpcConfig: an expression cannot be a structure",
     ),
     "a name that the service gives": (
         lambda d: put(arguments(d, "CreateModel"), "ModelName", "mine"),
-        "CreateModel: ModelName: the pipeline service does not take this field",
+        "CreateModel: ModelName: the pipeline service does not support this field",
     ),
     "tags on a model package": (
         lambda d: put(arguments(d, "RegisterModel"), "Tags", []),
-        "RegisterModel: Tags: the pipeline service does not take this field",
+        "RegisterModel: Tags: the pipeline service does not support this field",
     ),
     "a deployment policy on the endpoint": (
         lambda d: put(arguments(d, "Deploy"), "DeploymentConfig", {}),
-        "Deploy: DeploymentConfig: the pipeline service does not take this field",
+        "Deploy: DeploymentConfig: the pipeline service does not support this field",
     ),
     "a parameter that does not exist": (
         lambda d: put(arguments(d, "Train")["HyperParameters"], "x", {"Get": "Parameters.X"}),
-        "Train: HyperParameters.x: Parameters.X: there is no such parameter",
+        "Train: HyperParameters.x: Parameters.X: unknown parameter",
     ),
     "an execution variable that does not exist": (
         lambda d: put(arguments(d, "Train")["HyperParameters"], "x", {"Get": "Execution.Id"}),
-        "Train: HyperParameters.x: Execution.Id: there is no such execution variable",
+        "Train: HyperParameters.x: Execution.Id: unknown execution variable",
     ),
     "a step that does not exist": (
         lambda d: put(container(d), "ModelDataUrl", {"Get": "Steps.Fit.ModelArtifacts"}),
-        "CreateModel: PrimaryContainer.ModelDataUrl: Steps.Fit.ModelArtifacts: there is no such",
+        "CreateModel: PrimaryContainer.ModelDataUrl: Steps.Fit.ModelArtifacts: unknown step",
     ),
     "a value that the step does not have": (
         lambda d: put(container(d), "ModelDataUrl", {"Get": "Steps.Train.ModelArtifacts.Url"}),
         "CreateModel: PrimaryContainer.ModelDataUrl: Steps.Train.ModelArtifacts.Url: "
-        "DescribeTrainingJob answers no Url here",
+        "DescribeTrainingJob returns no Url here",
     ),
     "a structure where a value belongs": (
         lambda d: put(container(d), "ModelDataUrl", {"Get": "Steps.Train.ModelArtifacts"}),
@@ -191,15 +191,15 @@ FAULTS: dict[str, tuple[Callable[[Json], object], str]] = {
     "a property file of no output": (
         lambda d: put(step(d, "Evaluate")["PropertyFiles"][0], "OutputName", "report"),
         "QualityGate: Conditions[0].LeftValue: "
-        "Steps.Evaluate.PropertyFiles.Gate: its output 'report' is none",
+        "Steps.Evaluate.PropertyFiles.Gate: its output 'report' is not",
     ),
-    "a step that waits for itself": (
+    "a step that depends on itself": (
         lambda d: put(step(d, "Preprocess"), "DependsOn", ["Evaluate"]),
-        "Preprocess: Name: waits for itself",
+        "Preprocess: Name: depends on itself",
     ),
     "a dependency on no step": (
         lambda d: put(step(d, "CreateModel"), "DependsOn", ["Register"]),
-        "CreateModel: DependsOn: there is no step Register",
+        "CreateModel: DependsOn: unknown step Register",
     ),
     "a reference into the other branch": (
         lambda d: put(
@@ -235,7 +235,7 @@ FAULTS: dict[str, tuple[Callable[[Json], object], str]] = {
             "ContainerEntrypoint",
             ["python3", "/opt/ml/processing/input/code/score.py"],
         ),
-        "Evaluate: AppSpecification.ContainerEntrypoint: score.py is no script that ships",
+        "Evaluate: AppSpecification.ContainerEntrypoint: score.py is not a shipped script",
     ),
     "a processing script in no input": (
         lambda d: put(
@@ -243,26 +243,26 @@ FAULTS: dict[str, tuple[Callable[[Json], object], str]] = {
             "ContainerEntrypoint",
             ["python3", "/opt/ml/code/evaluate.py"],
         ),
-        "Evaluate: AppSpecification.ContainerEntrypoint: /opt/ml/code is the folder of no input",
+        "Evaluate: AppSpecification.ContainerEntrypoint: /opt/ml/code is not the folder of an",
     ),
     "a training script that does not ship": (
         lambda d: put(arguments(d, "Train")["HyperParameters"], "sagemaker_program", "fit.py"),
-        "Train: HyperParameters.sagemaker_program: fit.py is no script that ships",
+        "Train: HyperParameters.sagemaker_program: fit.py is not a shipped script",
     ),
     "training code in no channel": (
         lambda d: arguments(d, "Train")["InputDataConfig"].pop(),
-        "Train: HyperParameters.sagemaker_submit_directory: /opt/ml/input/data/code is the",
+        "Train: HyperParameters.sagemaker_submit_directory: /opt/ml/input/data/code is not the",
     ),
     "a serving script that does not ship": (
         lambda d: put(container(d)["Environment"], "SAGEMAKER_PROGRAM", "serve.py"),
-        "CreateModel: PrimaryContainer.Environment.SAGEMAKER_PROGRAM: serve.py is no script",
+        "CreateModel: PrimaryContainer.Environment.SAGEMAKER_PROGRAM: serve.py is not a shipped",
     ),
     "two outputs to one folder": (
         lambda d: put(
             outputs(d, "Preprocess")[1], "S3Output", outputs(d, "Preprocess")[0]["S3Output"]
         ),
         "Preprocess: ProcessingOutputConfig.Outputs[1].S3Output.S3Uri: "
-        "s3://demo-data/processed/{Execution.PipelineExecutionId}/train/ is also where",
+        "s3://demo-data/processed/{Execution.PipelineExecutionId}/train/ is also the output folder",
     ),
     "an output that the next run overwrites": (
         lambda d: put(
@@ -272,19 +272,19 @@ FAULTS: dict[str, tuple[Callable[[Json], object], str]] = {
     ),
     "an instance type that takes no volume key": (
         lambda d: put(parameter(d, "TrainingInstanceType"), "DefaultValue", "ml.g5.xlarge"),
-        "Train: ResourceConfig.InstanceType: ml.g5.xlarge is not an instance type that",
+        "Train: ResourceConfig.InstanceType: ml.g5.xlarge is not a SageMaker instance type",
     ),
     "an instance type of another use": (
         lambda d: put(parameter(d, "EndpointInstanceType"), "DefaultValue", "ml.t3.medium"),
-        "CreateEndpointConfig: ProductionVariants[0].InstanceType: ml.t3.medium is not an",
+        "CreateEndpointConfig: ProductionVariants[0].InstanceType: ml.t3.medium is not a",
     ),
     "a retry policy on the endpoint": (
         lambda d: put(step(d, "Deploy"), "RetryPolicies", step(d, "CreateModel")["RetryPolicies"]),
-        "Deploy: RetryPolicies[0]: a Endpoint step does not retry Step.SERVICE_FAULT",
+        "Deploy: RetryPolicies[0]: Endpoint steps cannot retry Step.SERVICE_FAULT",
     ),
     "a job's retry on a call": (
         lambda d: put(step(d, "CreateModel"), "RetryPolicies", step(d, "Train")["RetryPolicies"]),
-        "CreateModel: RetryPolicies[1]: a Model step does not retry SageMaker.CAPACITY_ERROR",
+        "CreateModel: RetryPolicies[1]: Model steps cannot retry SageMaker.CAPACITY_ERROR",
     ),
 }
 
