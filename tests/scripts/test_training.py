@@ -17,6 +17,7 @@ import inference
 import number_quality
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import train
 from columns import Column, Schema
@@ -161,6 +162,21 @@ def test_the_answers_are_autogluons_own(request: pytest.FixtureRequest, name: st
     assert answers.predicted.tolist() == model.predictor.predict(frame).tolist()
     expected = model.predictor.predict_proba(frame)
     assert np.array_equal(answers.probabilities, expected[sorted(expected)].to_numpy("float64"))
+
+
+def test_what_autogluons_feature_generator_makes_is_known_beforehand(seeded: Run) -> None:
+    model, rows = seeded.model, seeded.test_rows().head(20).drop(columns="label")
+    rows.loc[rows.index[:3], ["plan", "age"]] = None
+    rows.loc[rows.index[3:5], "region"] = "never seen"
+    arrays = {
+        column.name: cells.read(column, pa.array(rows[column.name], from_pandas=True))
+        for column in model.schema.features
+    }
+    frame = inference.frame(model.schema.features, arrays)
+    assert model.generated is not None
+    for some in (frame, frame.head(1), frame.iloc[4:5]):
+        expected = model.predictor.transform_features(some)
+        pd.testing.assert_frame_equal(model.generated.of(some), expected, check_exact=True)
 
 
 def test_formats_agree_on_a_real_model(seeded: Run) -> None:
