@@ -1,7 +1,7 @@
 """Writing the synthetic table, beside the obvious way of doing it.
 
 The obvious way draws one row after the other with `random`, writes it with `csv` into memory, and
-sends the text at once. It is written here anew, with the columns of our table.
+sends the text at once. It is reimplemented here, with the columns of our table.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ class _Scale:
 
 
 def _around(low: float, high: float) -> Point:
-    """Ends of an axis around the values, at least a decade apart: noise is no growth."""
+    """Ends of an axis around the values, at least a decade apart: noise is not growth."""
     middle = math.sqrt(low * high)
     return min(low / 1.25, middle / math.sqrt(10)), max(high * 1.25, middle * math.sqrt(10))
 

@@ -1,4 +1,4 @@
-"""A table of numbers with as many columns as wanted, of which eight matter.
+"""A table of numbers with a given number of columns, of which eight matter.
 
 Arguments: the file to write, rows, columns.
 """
