@@ -18,7 +18,7 @@ def finished(data: Path, parameters: Mapping[str, Any], folder: Path) -> Iterato
     """Run the pipeline on the table `data`; the endpoint serves for the while.
 
     Raises:
-        RuntimeError: a step failed, the model failed the quality gate, or the endpoint did not respond.
+        RuntimeError: a step failed, the model failed the quality gate, or no answer came.
 
     """
     run = runs.prepare(
