@@ -107,7 +107,7 @@ def test_the_gate_refuses_a_model_below_the_threshold(
     assert "is below 0.9999." in done.stdout
     assert "failed" not in done.stdout
     (report,) = (tmp_path / "work").glob("*/report.html")
-    assert "Refused by the gate" in report.read_text()
+    assert "Rejected by the gate" in report.read_text()
     assert processes(tmp_path) == []
 
 

@@ -97,10 +97,10 @@ def render(run: Run) -> str:
 
 
 def _verdict(run: Run) -> Verdict:
-    """Passed, refused or failed, with the numbers that decided."""
+    """Passed, rejected or failed, with the numbers that decided."""
     execution = run.execution
     if execution.refused:
-        return Verdict("refused", "!", "Refused by the gate", _decision(run))
+        return Verdict("refused", "!", "Rejected by the gate", _decision(run))
     if run.succeeded:
         return _passed(run)
     failed = _failed_step(run)
