@@ -154,7 +154,7 @@ def _principals(statement: JsonView) -> list[str]:
         return []
     if isinstance(found, Mapping) and not call_of(found)[0]:
         return [_render(item) for values in found.values() for item in alternatives(values)]
-    return ["everybody" if found == "*" else _render(found)]
+    return ["everyone" if found == "*" else _render(found)]
 
 
 def _condition(value: Any) -> str:

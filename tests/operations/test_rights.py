@@ -81,13 +81,13 @@ def test_both_sides_of_a_condition_of_the_template_count() -> None:
     assert found.actions == ("s3:GetObject",)
 
 
-def test_everybody_is_named() -> None:
+def test_everyone_is_named() -> None:
     body = {
         "Type": "AWS::S3::BucketPolicy",
         "Properties": {"PolicyDocument": {"Statement": [allow("s3:GetObject", Principal="*")]}},
     }
     (found,) = compare({"Resources": {}}, {"Resources": {"Open": body}})
-    assert found.principal == "everybody"
+    assert found.principal == "everyone"
 
 
 def test_computed_resources_are_written_for_people() -> None:
