@@ -275,9 +275,9 @@ def test_the_reader_sees_what_each_column_was_taken_for(tmp_path: Path) -> None:
     assert "<td>number<br><small>decimal comma</small></td>" in text
     assert "<td>date<br><small>%d.%m.%Y</small></td>" in text
     assert "12.0%<br><small>&#39;?&#39; 9\N{MULTIPLICATION SIGN}</small>" in text
-    assert "<b>5 odd</b>, taken as missing: " in text
+    assert "<b>5 odd</b>, read as missing: " in text
     assert "&#39;n.v.&#39; 1\N{MULTIPLICATION SIGN}, 2 more" in text
-    assert "count as values: &#39;NA&#39; 3\N{MULTIPLICATION SIGN}" in text
+    assert "read as values: &#39;NA&#39; 3\N{MULTIPLICATION SIGN}" in text
 
 
 def test_columns_that_are_not_trained_on_are_named_with_the_reason(tmp_path: Path) -> None:
@@ -301,7 +301,11 @@ def test_the_problem_and_the_way_of_the_split_are_said_with_their_reasons(tmp_pa
 
 def test_a_refusal_is_told_from_a_crash(tmp_path: Path) -> None:
     text = render(finished(tmp_path, ["no", "yes"], auc=0.61))
+<<<<<<< HEAD
     assert "Rejected by the gate" in text
+=======
+    assert "Failed the quality gate" in text
+>>>>>>> 57069a2 (Edit the English of the reviewers' page and of the run report)
     assert "roc_auc 0.61 is below the threshold 0.7." in text
     assert "failed</b>" not in text
     assert "Latency over HTTP" not in text

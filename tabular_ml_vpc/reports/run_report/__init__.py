@@ -1,4 +1,4 @@
-"""The report about a run: one HTML page that needs nothing but itself.
+"""The report about a run: one self-contained HTML page.
 
-`charts` draws, `page` puts together what the jobs left and what the run recorded.
+`charts` draws; `page` combines the jobs' results with the record of the run.
 """

@@ -1,4 +1,4 @@
-"""What the page is made of: cards, each with the template's macro that writes its body."""
+"""The parts of the page: cards, each with the template macro that writes its body."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NOTHING: Final = "\N{EN DASH}"
 
 @dataclass(frozen=True)
 class Table:
-    """A table of texts; a head with a star stands over numbers."""
+    """A table of strings; a heading with a star marks a column of numbers."""
 
     heads: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -32,7 +32,7 @@ class Card:
 
 
 def number(value: Any, places: int = 4) -> str:
-    """A number, or what stands for none; other values as they are."""
+    """A number, or a dash for None; other values unchanged."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return NOTHING if value is None else str(value)
     if isinstance(value, int) or float(value).is_integer():
@@ -41,14 +41,14 @@ def number(value: Any, places: int = 4) -> str:
 
 
 def short(value: Any) -> str:
-    """A number without digits that say nothing."""
+    """A number without insignificant digits."""
     if isinstance(value, float) and not _LARGE <= abs(value) < _HUGE:
         return f"{value:,.5g}"
     return number(value, 0)
 
 
 def time(seconds: float | None) -> str:
-    """A length of time."""
+    """A duration."""
     if seconds is None:
         return NOTHING
     return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"

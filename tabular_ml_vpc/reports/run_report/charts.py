@@ -1,4 +1,4 @@
-"""Charts as SVG and HTML text: no script, no library; colours come from the page's style.
+"""Charts as SVG and HTML text: no script, no library; colors come from the page's style.
 
 Every function returns markup whose texts are escaped. Lengths are in the units of the view box.
 """
@@ -14,10 +14,10 @@ from typing import Final
 Point = tuple[float, float]
 
 SERIES_COLOURS: Final = 8
-"""How many series the page's style has colours for; more begin again."""
+"""Number of series with colors in the page's style; further ones reuse them."""
 
 NAME_CHARACTERS: Final = 12
-"""How much of a class's name there is room for beside a confusion matrix."""
+"""Characters of a class's name that fit beside a confusion matrix."""
 
 _WIDTH: Final = 440.0
 _HEIGHT: Final = 340.0
@@ -74,7 +74,7 @@ class Axes:
     y_range: Point = (0.0, 1.0)
 
     def at(self, point: Point) -> Point:
-        """Where a point of data lies in the view box."""
+        """The position of a data point in the view box."""
         x = (point[0] - self.x_range[0]) / (self.x_range[1] - self.x_range[0])
         y = (point[1] - self.y_range[0]) / (self.y_range[1] - self.y_range[0])
         width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
@@ -82,7 +82,7 @@ class Axes:
 
 
 def lines(title: str, axes: Axes, series: Sequence[Series], reference: Sequence[Point] = ()) -> str:
-    """A chart of lines, with a dashed line of reference, and a legend where there are several."""
+    """A line chart, with a dashed reference line, and a legend if there are several lines."""
     parts = [_frame(axes)]
     if reference:
         parts.append(f'<path class="reference" d="{_path(axes, reference)}"/>')
@@ -97,7 +97,7 @@ def lines(title: str, axes: Axes, series: Sequence[Series], reference: Sequence[
 def histogram(
     title: str, axis: str, values: Sequence[float], marks: Sequence[tuple[str, float]]
 ) -> str:
-    """How often values occur; `marks` are vertical lines with a name."""
+    """The frequency of values; `marks` are named vertical lines."""
     most = _round_up(max(*values, *(value for _, value in marks)))
     width = most / _BINS
     counts = [0] * _BINS
@@ -112,7 +112,7 @@ def histogram(
 def scatter(
     title: str, axes: Axes, points: Sequence[Point], reference: Sequence[Point] = ()
 ) -> str:
-    """Points without a line, pale so that many on one place are darker; a dashed reference."""
+    """Points without a line, pale, so that overlapping ones are darker; a dashed reference line."""
     parts = [_frame(axes)]
     for point in points:
         x, y = axes.at(point)
@@ -138,7 +138,7 @@ def columns(
 
 
 def groups(title: str, names: tuple[str, str], parts: Sequence[BarGroup]) -> str:
-    """For each part of the rows, equally wide: a column for the error, a dot for the bias."""
+    """For each group of rows, equally wide: a column for the error, a dot for the bias."""
     heights = [0.0, *(item.error for item in parts), *(item.bias for item in parts)]
     axes = Axes(*names, (0.0, float(len(parts))), spread(heights))
     ends = [parts[0].start, *(item.end for item in parts)]
@@ -149,7 +149,7 @@ def groups(title: str, names: tuple[str, str], parts: Sequence[BarGroup]) -> str
 
 
 def spread(values: Sequence[float]) -> Point:
-    """The ends of an axis with round ticks on which all `values` lie."""
+    """The ends of an axis with round ticks that contains all `values`."""
     least, most = min(values, default=0.0), max(values, default=1.0)
     if most <= least:
         least, most = least - (abs(least) or 1.0) / 2, most + (abs(most) or 1.0) / 2
@@ -179,7 +179,7 @@ def bars(rows: Sequence[tuple[str, float, str]]) -> str:
 
 
 def timeline(rows: Sequence[tuple[str, float, float, str, str]], total: float) -> str:
-    """Steps on a common axis of time: name, start and length in seconds, text, and class."""
+    """Steps on a common time axis: name, start and length in seconds, text, and class."""
     items = []
     for name, start, length, text, kind in rows:
         left, width = start / total * 100, max(length / total * 100, 0.4)
@@ -209,14 +209,14 @@ def confusion(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
 
 
 def clipped(name: str) -> str:
-    """A name for a place with little room: its beginning, and all of it on hovering."""
+    """A shortened name; the full name is shown on hover."""
     if len(name) <= NAME_CHARACTERS:
         return escape(name)
     return f'<span title="{escape(name)}">{escape(name[: NAME_CHARACTERS - 1])}…</span>'
 
 
 def _cell(count: int, share: float) -> str:
-    """Up to half of its row a cell is pale, beyond it is dark: the text on it can be read."""
+    """A cell with more than half of its row is dark, others are pale: so text is readable."""
     strong = share > _HALF
     kind = " strong" if strong else " none" if count == 0 else ""
     shade = 86 + 28 * (share - _HALF) if strong else 70 * share
@@ -234,7 +234,7 @@ def _svg(title: str, content: str) -> str:
 
 
 def _frame(axes: Axes, x_ticks: Sequence[float] = ()) -> str:
-    """Grid, ticks and titles; `x_ticks` are texts for equally wide parts, in place of values."""
+    """Grid, ticks and titles; `x_ticks` are labels for equally wide groups, in place of values."""
     parts = [_y_tick(axes, step) for step in range(_TICKS + 1)]
     if x_ticks:
         every = -(-(len(x_ticks) - 1) // _TICKS)
@@ -264,7 +264,7 @@ def _y_tick(axes: Axes, step: int) -> str:
 
 
 def _tick(ends: Point, step: int) -> float:
-    """The value at a tick, without the noise of its computation."""
+    """The value at a tick, without floating-point noise."""
     value = ends[0] + (ends[1] - ends[0]) * step / _TICKS
     return 0.0 if abs(value) < (ends[1] - ends[0]) * _NOISE else value
 
@@ -354,7 +354,7 @@ def _legend(names: Sequence[str]) -> str:
 
 
 def _round_up(value: float, whole: bool = False) -> float:
-    """The least round end of an axis above `value`, whose ticks are round as well."""
+    """The smallest round end of an axis above `value` whose ticks are also round."""
     step = 10.0 ** math.floor(math.log10(value)) / 10 if value > 0 else 1.0
     step = max(step, 1.0) if whole else step
     wanted = value * 1.02 / _TICKS
@@ -363,7 +363,7 @@ def _round_up(value: float, whole: bool = False) -> float:
 
 
 def _number(value: float, digits: int = 4) -> str:
-    """Few digits; thousands and millions in short, so that ticks do not touch."""
+    """Few digits; thousands and millions abbreviated, so that ticks do not overlap."""
     if _LEAST_IN_SHORT <= abs(value) < _MOST_IN_SHORT:
         size, unit = next(pair for pair in _UNITS if pair[0] <= abs(value))
         return f"{value / size:.{digits}g}{unit}"

@@ -1,4 +1,4 @@
-"""What the table was taken for: problem, split, columns, and what its owner should look at."""
+"""How the table was read: problem, split, columns, and what its owner should check."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _CELL_CHARACTERS: Final = 24
 
 
 def leakage(view: TableView) -> list[tuple[str, float, str]]:
-    """Bars for the columns that predict the label almost perfectly by themselves."""
+    """Bars for columns that predict the label almost perfectly by themselves."""
     return [(name, score, f"{score:.4f}") for name, score in view.leakage[:_MOST_CLASSES]]
 
 
 def cards(run: Run) -> Iterator[Card]:
-    """How the table was read, the label, the columns, and those the model does not learn from."""
+    """How the table was read, the label, the columns, and those that are not used."""
     profile, view = run.profile, run.table
     if not profile:
         return
@@ -37,7 +37,7 @@ def cards(run: Run) -> Iterator[Card]:
 
 
 def _reading(profile: Json, view: TableView) -> Card:
-    """The decisions of preprocessing about the whole table."""
+    """Preprocessing's decisions about the whole table."""
     split = profile.get("split", {})
     sides = [split.get(side) for side in ("train", "test")]
     rows = f"{profile['rows']:,} rows"
@@ -46,7 +46,7 @@ def _reading(profile: Json, view: TableView) -> Card:
     reason = f"{view.problem_name}: {view.problem_reason}".strip(": ")
     lines = [("Rows", rows), ("Problem", reason), ("Split", view.split)]
     table = Table(("Question", "Decision"), [line for line in lines if line[1]])
-    note = "Decided once, by preprocessing; training and the endpoint follow it"
+    note = "Preprocessing decides once; training and the endpoint follow"
     return Card("How the table was read", note, "table", table, wide=True)
 
 
@@ -83,13 +83,13 @@ def _ignored(view: TableView) -> Iterator[Card]:
         for column in ignored[:_MOST_COLUMNS]
     ]
     more = len(ignored) - len(rows)
-    note = "Requests may carry them, and need not" + (f"; {more:,} more" if more > 0 else "")
-    table = Table(("Column", "Taken for", "Reason"), rows)
+    note = "Requests can include or omit them" + (f"; {more:,} more" if more > 0 else "")
+    table = Table(("Column", "Read as", "Reason"), rows)
     yield Card("Not trained on", note, "table", table, wide=True)
 
 
 def _profiled(columns: list[Json]) -> Card:
-    """The columns of a run before there was a schema."""
+    """The columns of an older run, without a schema."""
     shown = columns[:_MOST_COLUMNS]
     more = len(columns) - len(shown)
     note = f"{len(columns)} columns" + (f", the first {len(shown)} shown" if more > 0 else "")
@@ -97,16 +97,16 @@ def _profiled(columns: list[Json]) -> Card:
 
 
 def remarks(column: ColumnView) -> Iterator[tuple[str, str]]:
-    """What should be looked at in a column: in bold, and the rest."""
+    """What to check in a column: the bold part, and the rest."""
     if column.odd_cells:
-        yield f"{column.odd_cells:,} odd", f", taken as missing: {column.odd}"
+        yield f"{column.odd_cells:,} odd", f", read as missing: {column.odd}"
     if column.candidates:
-        yield "", f"count as values: {column.candidates}"
+        yield "", f"read as values: {column.candidates}"
     yield from (("", note) for note in column.notes if note)
 
 
 def distinct(about: Json) -> str:
-    """How many values a column has."""
+    """The number of distinct values of a column."""
     if not about:
         return NOTHING
     found = about.get("distinct")

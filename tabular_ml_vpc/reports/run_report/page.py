@@ -1,4 +1,4 @@
-"""The page about a run, from what the jobs left in S3's place and what the run recorded."""
+"""The page about a run, from the jobs' results (in the place of S3) and the record of the run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _CALIBRATION: Final = ("predicted", "observed")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of the run, with the numbers that decided."""
+    """The result of the run, with the numbers that decided."""
 
     kind: str
     mark: str
@@ -52,7 +52,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Figure:
-    """A metric, and what an answer that is always the same would reach."""
+    """A metric, and its value for a constant prediction."""
 
     title: str
     value: str
@@ -61,7 +61,7 @@ class Figure:
 
 
 def render(run: Run) -> str:
-    """The whole page as HTML text. What a run did not get to is left out."""
+    """The whole page as HTML. Steps that a run did not reach are omitted."""
     view = run.table
     return html.render(
         _HERE / "page.html.j2",
@@ -81,11 +81,11 @@ def render(run: Run) -> str:
         leakage=charts.bars(data.leakage(view)),
         figures=list(_figures(run)),
         sections={
-            "How well it predicts": list(_quality(run)),
-            "What was trained": list(_training(run)),
-            "How fast it answers": list(_latency(run)),
-            "The data": list(data.cards(run)),
-            "The run": list(_steps(run)),
+            "Quality": list(_quality(run)),
+            "Training": list(_training(run)),
+            "Latency": list(_latency(run)),
+            "Data": list(data.cards(run)),
+            "Run": list(_steps(run)),
         },
         isolation="without network"
         if run.service.place.runtime.abilities.network
@@ -100,7 +100,11 @@ def _verdict(run: Run) -> Verdict:
     """Passed, rejected or failed, with the numbers that decided."""
     execution = run.execution
     if execution.refused:
+<<<<<<< HEAD
         return Verdict("refused", "!", "Rejected by the gate", _decision(run))
+=======
+        return Verdict("refused", "!", "Failed the quality gate", _decision(run))
+>>>>>>> 57069a2 (Edit the English of the reviewers' page and of the run report)
     if run.succeeded:
         return _passed(run)
     failed = _failed_step(run)
@@ -112,10 +116,10 @@ def _verdict(run: Run) -> Verdict:
 def _passed(run: Run) -> Verdict:
     decision = _decision(run)
     if run.deployed:
-        text = f"{decision} The endpoint answered over HTTP."
-        return Verdict("passed", "✓", "Passed the gate, deployed", text)
+        text = f"{decision} The endpoint responded over HTTP."
+        return Verdict("passed", "✓", "Passed the quality gate, deployed", text)
     status = run.execution.parameters["ApprovalStatus"]
-    return Verdict("passed", "✓", f"Passed the gate, registered as {status}", decision)
+    return Verdict("passed", "✓", f"Passed the quality gate, registered as {status}", decision)
 
 
 def _decision(run: Run) -> str:
@@ -133,7 +137,7 @@ def _failed_step(run: Run) -> StepRecord | None:
 
 
 def _log(run: Run) -> dict[str, object]:
-    """The end of the log of a step that failed, if one did."""
+    """The last lines of a failed step's log, if a step failed."""
     failed = _failed_step(run)
     if failed is None or failed.log is None or run.execution.refused:
         return {}
@@ -154,7 +158,7 @@ def _figures(run: Run) -> Iterator[Figure]:
 
 
 def _metric(value: float) -> str:
-    """Three digits after the point for shares; errors have the label's unit and any size."""
+    """Three decimal places for shares; errors have the label's unit and any size."""
     if value and abs(value) < _LEAST:
         return f"{value:.2g}"
     return f"{value:.3f}" if abs(value) < _MOST else cards.short(value)
@@ -175,7 +179,7 @@ def _quality(run: Run) -> Iterator[Card]:
     if matrix:
         rows = run.evaluation["rows"]
         classes = run.evaluation["classes"]
-        note = f"{rows:,} rows of test data; shares of the actual class"
+        note = f"{rows:,} rows of test data; shares are of the actual class"
         wide = _characters(classes) > _ROOMY_CHARACTERS
         if len(classes) > _MOST_CLASSES:
             text = f"{len(classes)} classes: too many to draw."
@@ -222,7 +226,7 @@ def _share(curves: Sequence[Json], evaluation: Json) -> float | None:
 
 
 def _calibration(curves: Sequence[Json]) -> Card:
-    """Predicted against observed, all classes together: of many, each alone has too few rows."""
+    """Predicted against observed, for all classes together: one class may have too few rows."""
     bins: dict[int, list[Json]] = {}
     for item in (part for curve in curves for part in curve["calibration"]):
         bins.setdefault(int(item["predicted"] * _BINS), []).append(item)
@@ -234,7 +238,7 @@ def _calibration(curves: Sequence[Json]) -> Card:
     axes = charts.Axes("Predicted probability", "Observed share")
     series = [charts.Series("calibration", points, rows)]
     chart = charts.lines("Calibration", axes, series, [(0, 0), (1, 1)])
-    note = "On the dashed line, 30 % means 3 times in 10; larger dots stand for more rows"
+    note = "On the dashed line, 30% means 3 times in 10; larger dots represent more rows"
     return Card("Calibration", note, "chart", chart)
 
 
@@ -244,11 +248,11 @@ def _areas(title: str, curves: Sequence[Json], name: str) -> str:
     which = "Each class"
     if len(curves) > _MOST_SERIES:
         which = f"Each of the {_MOST_SERIES} most frequent classes"
-    return f"{which} against all others; {title.lower()} in brackets"
+    return f"{which} against all others; {title.lower()} in parentheses"
 
 
 def _characters(classes: Sequence[str]) -> int:
-    """How wide a confusion matrix is, in characters."""
+    """The width of a confusion matrix, in characters."""
     return sum(
         max(min(len(name), charts.NAME_CHARACTERS), _CELL_CHARACTERS)
         for name in [max(classes, key=len), *classes]
@@ -267,7 +271,7 @@ def _training(run: Run) -> Iterator[Card]:
     if found.get("leaderboard"):
         rows = found["leaderboard"]
         metric = rows[0]["metric"]
-        note = f"Validation score: {metric}, more is better; the best one serves"
+        note = f"Validation score: {metric}, higher is better; the marked model serves"
         yield Card("Leaderboard", note, "leaderboard", rows, wide=True)
     if found.get("feature_importance"):
         yield _importance(found["feature_importance"])
@@ -280,13 +284,13 @@ def _importance(rows: Sequence[Json]) -> Card:
         for row in shown
     ]
     more = len(rows) - len(shown)
-    note = "How much the validation score loses when a column is shuffled"
-    note += f"; {more} columns more are not shown" if more > 0 else ""
+    note = "Decrease of the validation score when a column is shuffled"
+    note += f"; {more} more columns are not shown" if more > 0 else ""
     return Card("Feature importance", note, "chart", charts.bars(bars), wide=True)
 
 
 def _spread(value: float, deviation: float) -> str:
-    """Both with four digits after the point, or none where they are in a label's large unit."""
+    """Both with four decimal places, or none for large values."""
     places = 4 if abs(value) < _MOST else 0
     return f"{value:,.{places}f} ± {deviation:,.{places}f}"
 
@@ -323,11 +327,11 @@ def _steps(run: Run) -> Iterator[Card]:
     for step in steps:
         start = (step.started - began).total_seconds()
         rows.append((step.name, start, step.seconds, _step_text(step), _kind(run, step)))
-    note = f"{total:.1f} s in all, one after the other; for jobs, the memory of the largest process"
+    note = f"{total:.1f} s in total, in sequence; for jobs, also the memory of the largest process"
     yield Card("Steps", note, "chart", charts.timeline(rows, total), wide=True)
     values = [(name, str(value)) for name, value in run.execution.parameters.items()]
     table = Table(("Name", "Value"), values)
-    yield Card("Parameters", "What the run was started with", "table", table, wide=True)
+    yield Card("Parameters", "Parameters of this run", "table", table, wide=True)
 
 
 def _step_text(step: StepRecord) -> str:

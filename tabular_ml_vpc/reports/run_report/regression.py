@@ -1,4 +1,4 @@
-"""How far the predictions of a regression are from the truth: three charts."""
+"""How far the predictions of a regression are from the true values: three charts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _residuals(bins: Sequence[Json]) -> Card:
     columns = [charts.TableColumn(item["from"], item["to"], item["rows"]) for item in bins]
     marks = [("exact", 0.0)] if columns[0].start <= 0 <= columns[-1].end else []
     chart = charts.columns("Residuals", ("Predicted minus true", "Rows"), columns, marks)
-    note = "How far predictions are off, in the label's unit; those that are too high to the right"
+    note = "Prediction errors in the label's unit; predictions that are too high are on the right"
     return Card("Residuals", note, "chart", chart)
 
 
@@ -46,7 +46,7 @@ def _by_quantile(parts: Sequence[Json]) -> Card:
         for item in parts
     ]
     chart = charts.groups("Error by quantile", ("True value", "Error"), groups)
-    note = f"The test data in {len(groups)} parts by true value: mean absolute error and bias"
+    note = f"The test data in {len(groups)} groups by true value: mean absolute error and bias"
     rows = [
         (
             f"{short(float(item['from']))} to {short(float(item['to']))}",

@@ -1,5 +1,5 @@
-"""One page for reviewers: picture, parameters, resources, rights, cost, checks.
+"""One page for reviewers: pictures, parameters, resources, permissions, cost, checks.
 
-``content`` reads everything from the templates, ``page`` writes it as HTML that needs nothing
-else: no file, no network.
+``content`` reads everything from the templates; ``page`` writes it as one HTML file that needs no
+other file and no network.
 """

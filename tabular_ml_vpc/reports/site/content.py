@@ -1,4 +1,4 @@
-"""What the page says, read from the templates, the price table and the exemptions."""
+"""The contents of the page, read from the templates, the price table and the exemptions."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ RESOURCE_POLICIES: Final[Mapping[str, str]] = {
     "AWS::SQS::QueuePolicy": "PolicyDocument",
     "AWS::EC2::VPCEndpoint": "PolicyDocument",
 }
-"""Types that have a policy of their own, and where it stands."""
+"""Types with a policy of their own, and its property."""
 DEFAULT_REGION: Final = "us-east-1"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A resource in the table of all of them."""
+    """A row in the table of resources."""
 
     stack: str
     name: str
@@ -51,7 +51,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement of a policy, with what names this deployment put in words."""
+    """A statement of a policy, with identifiers of this deployment replaced by readable names."""
 
     sid: str
     effect: str
@@ -63,20 +63,20 @@ class Statement:
 
 @dataclass(frozen=True)
 class Rights:
-    """A role or a resource with a policy: who may use it, and what it lets do."""
+    """A role or a resource with a policy: who can use it, and what it allows."""
 
     name: str
     stack: str
     trusted: tuple[str, ...]
-    """Services that may assume the role; empty for a resource's policy."""
+    """Services that can assume the role; empty for a resource policy."""
     statements: tuple[Statement, ...]
     managed: tuple[str, ...] = ()
-    """Policies of AWS's that the role has."""
+    """AWS managed policies of the role."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """The estimate for each region, and what other endpoint settings would bring."""
+    """The estimate for each region, and the alternatives with other endpoint settings."""
 
     estimates: Mapping[str, Estimate]
     options: tuple[Option, ...]
@@ -103,11 +103,11 @@ class Content:
     checkers: tuple[tuple[str, str], ...]
     exemptions: tuple[exemptions.Exemption, ...]
     anywhere: tuple[tuple[str, str], ...]
-    """Actions that a role may call on everything, each with the reason."""
+    """Actions allowed on every resource, with reasons."""
 
 
 def content(settings: Settings, mode: Mode) -> Content:
-    """Return what the page says of these settings.
+    """Return the contents of the page for these settings.
 
     Raises:
         ExemptionError: the exemptions cannot be read.
@@ -184,7 +184,7 @@ def _policies(made: ResolvedDeployment) -> Iterator[Rights]:
 
 
 class _Names:
-    """Puts the made-up identifiers of a resolved deployment back into words."""
+    """Replaces the placeholder identifiers of a resolved deployment with readable names."""
 
     def __init__(self, made: ResolvedDeployment) -> None:
         place = made.place
@@ -249,9 +249,9 @@ def _cost(settings: Settings, mode: Mode) -> Cost:
 
 
 def cost_data(cost: Cost) -> Json:
-    """Return what the page's script needs to work out costs, as plain values.
+    """Return what the page's script needs to calculate costs, as plain values.
 
-    Quantities are the same in every region but for the lines' names; prices are by region.
+    Quantities are the same in every region, except for the lines' names; prices are by region.
     """
     first = next(iter(cost.estimates.values()))
     lines = []

@@ -7,13 +7,13 @@
     amount > 0 && amount < 0.01 ? "<0.01"
       : amount.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
-  // Costs: the same sums as tabular_ml_vpc/reports/cost, with what the sliders say in place of what is assumed.
+  // Costs: the same sums as tabular_ml_vpc/reports/cost, with slider values instead of assumptions.
   const SLIDERS = ["endpoints", "zones", "people", "studio-hours", "runs", "endpoint-hours"];
   const value = (name) => Number(byId(name).value);
   const initialPeople = value("people");
   const level = () => Number(document.querySelector("input[name=level]:checked").value);
 
-  // What a line comes to, and how that is counted, where a slider decides.
+  // The amount of a line and its calculation, if a slider controls it.
   function counted(line) {
     const people = value("people");
     if (line.meter === "vpc_interface_endpoint_az_hour") {
@@ -77,7 +77,7 @@
   });
   showCost();
 
-  // Filters: every word must occur.
+  // Filters: all words must match.
   function filter(name, items, what) {
     const field = byId(`${name}-filter`);
     field.closest(".filter").hidden = false;
@@ -97,7 +97,7 @@
   filter("resources", [...document.querySelectorAll("#resources-table tbody tr")], "resources");
   filter("rights", [...document.querySelectorAll("#rights-list .filtered")], "policies");
 
-  // Light or dark: as the system is, until the reader chooses.
+  // Light or dark: the system's setting, until the reader chooses.
   const theme = byId("theme");
   const root = document.documentElement;
   const dark = () =>
@@ -112,7 +112,7 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showTheme);
   showTheme();
 
-  // Where the reader is.
+  // The reader's position.
   const links = [...document.querySelectorAll("nav a")];
   const seen = new IntersectionObserver((entries) => {
     for (const entry of entries.filter((one) => one.isIntersecting)) {

@@ -1,4 +1,4 @@
-"""The page as HTML: one file, with its style, its script and its drawings in it."""
+"""The page as one HTML file, including its style, script and drawings."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ SLIDERS: Final = (
     ("endpoints", "Interface endpoints", 2, 20, 1),
     ("zones", "Zones with endpoints", 1, 3, 1),
     ("people", "People in Studio", 0, 30, 1),
-    ("studio-hours", "Studio hours a month and person", 0, 730, 10),
-    ("runs", "Runs of the pipeline a month", 0, 100, 1),
-    ("endpoint-hours", "Hours a month that the model's endpoint serves", 0, 730, 10),
+    ("studio-hours", "Studio hours per month and person", 0, 730, 10),
+    ("runs", "Runs of the pipeline per month", 0, 100, 1),
+    ("endpoint-hours", "Hours per month that the endpoint serves", 0, 730, 10),
 )
-"""Name, label, least, most and step of each slider."""
+"""Name, label, minimum, maximum and step of each slider."""
 MODES: Final = {
     Mode.DEV: "everything is deleted with the stack, including the data",
     Mode.PROD: "data, key and logs are kept when the stack is deleted",
@@ -73,7 +73,7 @@ def _css() -> str:
 
 
 def _counts(content: Content) -> dict[str, int]:
-    """Return what a reviewer would count first."""
+    """Return the counts that reviewers look at first."""
     statements = [one for role in content.roles for one in role.statements]
     allowed = {action for one in statements if one.effect == "Allow" for action in one.actions}
     return {
@@ -85,12 +85,12 @@ def _counts(content: Content) -> dict[str, int]:
 
 
 def _breakable(value: str) -> Markup:
-    """Return a name or an ARN that may break after a colon or a slash."""
+    """Return a name or an ARN that can wrap after a colon or a slash."""
     return escape(value).replace(":", Markup(":<wbr>")).replace("/", Markup("/<wbr>"))
 
 
 def _present(content: Content) -> dict[str, float]:
-    """Return where the sliders stand: as the settings are, and as is typical."""
+    """Return the initial values of the sliders: from the settings, or typical ones."""
     assumed = {one.name: one.levels.typical for one in content.cost.assumptions}
     (present,) = [option for option in content.cost.options if option.is_present]
     return {
