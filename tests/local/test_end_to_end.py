@@ -107,11 +107,7 @@ def test_the_gate_refuses_a_model_below_the_threshold(
     assert "is below 0.9999." in done.stdout
     assert "failed" not in done.stdout
     (report,) = (tmp_path / "work").glob("*/report.html")
-<<<<<<< HEAD
     assert "Rejected by the gate" in report.read_text()
-=======
-    assert "Failed the quality gate" in report.read_text()
->>>>>>> 57069a2 (Edit the English of the reviewers' page and of the run report)
     assert processes(tmp_path) == []
 
 

@@ -301,11 +301,7 @@ def test_the_problem_and_the_way_of_the_split_are_said_with_their_reasons(tmp_pa
 
 def test_a_refusal_is_told_from_a_crash(tmp_path: Path) -> None:
     text = render(finished(tmp_path, ["no", "yes"], auc=0.61))
-<<<<<<< HEAD
     assert "Rejected by the gate" in text
-=======
-    assert "Failed the quality gate" in text
->>>>>>> 57069a2 (Edit the English of the reviewers' page and of the run report)
     assert "roc_auc 0.61 is below the threshold 0.7." in text
     assert "failed</b>" not in text
     assert "Latency over HTTP" not in text

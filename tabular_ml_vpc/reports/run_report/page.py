@@ -100,11 +100,7 @@ def _verdict(run: Run) -> Verdict:
     """Passed, rejected or failed, with the numbers that decided."""
     execution = run.execution
     if execution.refused:
-<<<<<<< HEAD
         return Verdict("refused", "!", "Rejected by the gate", _decision(run))
-=======
-        return Verdict("refused", "!", "Failed the quality gate", _decision(run))
->>>>>>> 57069a2 (Edit the English of the reviewers' page and of the run report)
     if run.succeeded:
         return _passed(run)
     failed = _failed_step(run)
@@ -117,9 +113,9 @@ def _passed(run: Run) -> Verdict:
     decision = _decision(run)
     if run.deployed:
         text = f"{decision} The endpoint responded over HTTP."
-        return Verdict("passed", "✓", "Passed the quality gate, deployed", text)
+        return Verdict("passed", "✓", "Passed the gate, deployed", text)
     status = run.execution.parameters["ApprovalStatus"]
-    return Verdict("passed", "✓", f"Passed the quality gate, registered as {status}", decision)
+    return Verdict("passed", "✓", f"Passed the gate, registered as {status}", decision)
 
 
 def _decision(run: Run) -> str:
