@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from boto3.session import Session
+from botocore.exceptions import ClientError
 
 from functions.pipeline_manager.properties import PipelineProperties
 from functions.shared.properties import from_event
@@ -208,6 +210,44 @@ def _put_run_event(account: Account, pipeline: str, status: str) -> None:
         ]
     )
     assert put["FailedEntryCount"] == 0
+
+
+@pytest.fixture
+def administrator(account: Account) -> Iterator[Session]:
+    """Give a role's session that may do everything: only Denies of resources are left."""
+    iam, anybody = account.client("iam"), {"AWS": "arn:aws:iam::123456789012:root"}
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": anybody}
+    name = "administrator"
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))["Role"]["Arn"]
+    iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=policy(everything))
+    assumed = account.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+    yield Session(
+        assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"], "eu-west-1"
+    )
+    iam.delete_role_policy(RoleName=name, PolicyName="all")
+    iam.delete_role(RoleName=name)
+
+
+def policy(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def test_data_is_encrypted_with_our_key_or_not_written(
+    administrator: Session, outputs: dict[str, str]
+) -> None:
+    """Without `DenyNoKey` the last upload would go under S3's own key of the account."""
+    s3, bucket = administrator.client("s3"), outputs["DataBucket"]
+    s3.put_object(Bucket=bucket, Key="raw/plain.csv", Body=b"x")
+    found = s3.head_object(Bucket=bucket, Key="raw/plain.csv")
+    ours = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    default = ours[0]["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"]
+    assert found["SSEKMSKeyId"] == default
+    named = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": default}
+    s3.put_object(Bucket=bucket, Key="raw/plain.csv", Body=b"x", **named)
+    for begin in (s3.put_object, s3.create_multipart_upload):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            begin(Bucket=bucket, Key="raw/plain.csv", ServerSideEncryption="aws:kms")
 
 
 def test_the_default_security_group_is_closed(account: Account, outputs: dict[str, str]) -> None:

@@ -566,6 +566,23 @@ def test_an_event_reaches_a_topic_only_if_its_and_its_keys_policies_let_it(
     assert cloud.delete(name) == "DELETE_COMPLETE"
 
 
+def test_an_upload_that_names_no_key_is_not_encrypted_with_the_bucket_s(cloud: Deployment) -> None:
+    s3 = cloud.session.client("s3")
+    key = cloud.session.client("kms").create_key()["KeyMetadata"]["Arn"]
+    rule = {
+        "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    }
+    s3.put_bucket_encryption(
+        Bucket=cloud.bucket, ServerSideEncryptionConfiguration={"Rules": [rule]}
+    )
+    for asked, ours in (({}, True), ({"ServerSideEncryption": "aws:kms"}, False)):
+        s3.put_object(Bucket=cloud.bucket, Key="x", **asked)
+        found = s3.head_object(Bucket=cloud.bucket, Key="x")
+        assert found["ServerSideEncryption"] == "aws:kms"
+        assert (found["SSEKMSKeyId"] == key) is ours
+    cloud.session.client("kms").schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+
+
 def test_sagemaker_refuses_to_delete_what_is_in_use(cloud: Deployment) -> None:
     sagemaker = cloud.session.client("sagemaker")
     role = "arn:aws:iam::123456789012:role/any"

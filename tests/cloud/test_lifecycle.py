@@ -232,6 +232,33 @@ def test_runs_do_not_overlap(account: Account, name: str) -> None:
     assert account.delete(name) == "DELETE_COMPLETE", account.failures(name)
 
 
+@pytest.mark.parametrize("update", [False, True])
+@pytest.mark.usefixtures("nothing_is_left")
+def test_of_two_runs_that_deploy_at_once_the_first_serves_and_the_other_can_be_repeated(
+    account: Account, name: str, update: bool
+) -> None:
+    """Started from the console, where nobody refuses it (docs/troubleshooting.md)."""
+    account.deploy(account.package(), name)
+    outputs = account.outputs(name)
+    pipeline = outputs["PipelineName"]
+    if update:
+        account.run_pipeline(pipeline)
+    first = account.run_pipeline(pipeline, PipelineExecutionDisplayName="slow")
+    served = endpoint_of(account, outputs)["EndpointConfigName"]
+
+    other = account.run_pipeline(pipeline)
+
+    assert status_of(account, first) == "Executing"
+    assert "Cannot update in-progress endpoint" in status_of(account, other)
+    while status_of(account, first) == "Executing":
+        time.sleep(0.2)
+    assert status_of(account, first) == "Succeeded"
+    assert endpoint_of(account, outputs)["EndpointConfigName"] == served
+    assert status_of(account, account.run_pipeline(pipeline)) == "Succeeded"
+    assert endpoint_of(account, outputs)["EndpointConfigName"] != served
+    assert account.delete(name) == "DELETE_COMPLETE", account.failures(name)
+
+
 @pytest.mark.usefixtures("nothing_is_left")
 def test_a_users_file_is_never_overwritten(account: Account, name: str) -> None:
     packaged = account.package()

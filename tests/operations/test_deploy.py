@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,14 +10,16 @@ from pathlib import Path
 
 import pytest
 from boto3.session import Session
+from botocore.exceptions import ClientError
 
 from generator.errors import CommandError, UsageError
+from generator.settings import Mode
 from tabular_ml_vpc.cli import deploy_flow
-from tabular_ml_vpc.operations import artifacts, stacks
+from tabular_ml_vpc.operations import artifacts, source, stacks
 from tabular_ml_vpc.operations.source import Source
 from tabular_ml_vpc.operations.target import Target
 from tests.emulated import Run
-from tests.operations.conftest import changed
+from tests.operations.conftest import Account, changed
 
 OPTIONS = deploy_flow.DeployOptions(
     config=None,
@@ -139,6 +142,41 @@ def test_a_failure_is_told_by_its_first_cause_and_mended_on_request(
     mended = run("deploy", "--stack-name", "broken", "--yes", "--mend")
     assert mended.status == 0
     assert stacks.need(target).status == "CREATE_COMPLETE"
+
+
+def test_what_a_failed_first_deployment_left_is_listed_and_can_be_removed(
+    deployed: Target, run: Run, capsys: pytest.CaptureFixture[str], account: Account
+) -> None:
+    """No document says what AWS keeps of nested stacks that were complete: here, all it may."""
+    before = account()
+    target = replace(deployed, stack="first")
+    failing = changed(
+        source.load(None, Mode.PROD), "- sagemaker:CreatePipeline\n", "- sagemaker:ListModels\n"
+    )
+    with pytest.raises(CommandError, match="first was not deployed"):
+        deploy_flow.run(target, replace(OPTIONS, as_json=True), failing)
+    left = {one["place"]: one["physical_id"] for one in json.loads(capsys.readouterr().out)["left"]}
+    assert run("destroy", "--stack-name", "first", "--yes").status == 0
+
+    for place, name in left.items():
+        if place.endswith("Bucket"):
+            empty(deployed, name)
+        elif place.endswith("LogGroup"):
+            deployed.client("logs").delete_log_group(logGroupName=name)
+        else:
+            deployed.client("kms").schedule_key_deletion(KeyId=name, PendingWindowInDays=7)
+    assert {place.partition("/")[0] for place in left} >= {"SecurityStack", "StorageStack"}
+    assert account() == before, "something was left that was not listed"
+
+
+def empty(target: Target, bucket: str) -> None:
+    s3 = target.client("s3")
+    with contextlib.suppress(ClientError):
+        s3.delete_bucket_policy(Bucket=bucket)
+    versions = s3.list_object_versions(Bucket=bucket)
+    for one in [*versions.get("Versions", []), *versions.get("DeleteMarkers", [])]:
+        s3.delete_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])
+    s3.delete_bucket(Bucket=bucket)
 
 
 def test_a_rollback_that_failed_is_continued_on_request(deployed: Target, run: Run) -> None:

@@ -14,6 +14,7 @@ import botocore.loaders
 import botocore.model
 import botocore.serialize
 from ministack.core import iam_actions
+from ministack.core.responses import get_account_id, get_region
 from ministack.services import s3
 from ministack.services.cloudformation import provisioners
 
@@ -21,7 +22,10 @@ Fields = dict[str, Any]
 Made = tuple[str, Fields]
 
 BUCKET = "AWS::S3::Bucket"
-_KEY_HEADER = "x-amz-server-side-encryption-aws-kms-key-id"
+_ALGORITHM_HEADER = "x-amz-server-side-encryption"
+_KEY_HEADER = f"{_ALGORITHM_HEADER}-aws-kms-key-id"
+KEY_OF_S3 = "key/5a3f5a3f-0000-4000-8000-5a3f5a3f5a3f"
+"""The key behind `alias/aws/s3`: AWS's own, one in each account and region."""
 KNOWN = {
     "AccessControl",
     "BucketEncryption",
@@ -214,9 +218,28 @@ def _pass_keys_of_uploads() -> None:
     iam_actions._s3_object_context = context
 
 
+def _encrypt_under_the_key_of_s3() -> None:
+    """Encrypt an upload that asks for KMS and names no key under `alias/aws/s3`.
+
+    Not under the bucket's default key; ministack refuses such an upload. Source: "PutObject", S3
+    API Reference (`x-amz-server-side-encryption-aws-kms-key-id`).
+    """
+    stock = s3._resolve_sse_write_headers
+
+    def resolve(headers: Fields, bucket: str) -> Any:
+        asks_for_kms = headers.get(_ALGORITHM_HEADER) == "aws:kms"
+        if asks_for_kms and not headers.get(_KEY_HEADER):
+            key = f"arn:aws:kms:{get_region()}:{get_account_id()}:{KEY_OF_S3}"
+            headers = {**headers, _KEY_HEADER: key}
+        return stock(headers, bucket)
+
+    s3._resolve_sse_write_headers = resolve
+
+
 def register() -> None:
     """Complete ministack's handlers."""
     _pass_keys_of_uploads()
+    _encrypt_under_the_key_of_s3()
     stock = dict(provisioners._RESOURCE_HANDLERS[BUCKET])
 
     def create(logical_id: str, props: Fields, stack: str) -> Made:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -120,11 +121,17 @@ def _check_update_of_endpoint(record: Record, request: Fields) -> None:
 
 
 def _deploy(record: Record) -> None:
-    """End a deployment at once; without jobs, it fails if the model's name contains `broken`."""
+    """Deploy, without jobs, as the model's name says: `broken` fails, `slow` takes a while."""
     before = record.fields.pop("before", None)
     record.fields.pop("FailureReason", None)
     config = named("EndpointConfig", record.fields).fields
     models = [variant["ModelName"] for variant in config["ProductionVariants"]]
+    if any(sagemaker_runs.SLOW in model for model in models):
+        record.fields["EndpointStatus"] = sagemaker_runs.DEPLOYING[before is not None]
+        served = {"EndpointStatus": "InService"}
+        threading.Timer(
+            sagemaker_runs.DEPLOYING_SECONDS, lambda: record.fields.update(served)
+        ).start()
     if not any(sagemaker_runs.BROKEN in model for model in models):
         return
     record.fields["FailureReason"] = "The primary container did not pass the ping health check."

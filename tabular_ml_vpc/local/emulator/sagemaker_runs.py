@@ -5,7 +5,8 @@ If the emulator was started with jobs (`process.start`), they really run instead
 steps and creates their jobs, models, endpoint configurations, endpoints and model packages through
 the same API, with their tags and with the permissions of the pipeline's role. Conditions on a job's
 metrics count as true. A run whose display name starts with `hold` waits at its first step until it
-is stopped; the models of a run whose display name starts with `broken` cannot be served.
+is stopped; the models of a run whose display name starts with `broken` cannot be served, and those
+of one that starts with `slow` take a while to deploy.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from tabular_ml_vpc.local.emulator.sagemaker_store import ApiError, Fields, Reco
 HOLD = "hold"
 BROKEN = "broken"
 """Deployments of a model with this in its name fail."""
+SLOW = "slow"
+"""Deployments of a model with this in its name take a while."""
+DEPLOYING = ("Creating", "Updating")
+DEPLOYING_SECONDS = 3.0
 STOPPING_SECONDS = 0.3
 # Step type: what it creates, the field with its name, and the name of its metadata.
 MADE_BY = {
@@ -93,11 +98,23 @@ def start(store: Store, operate: Operate, pipeline: Record, request: Fields) -> 
 
     try:
         _run_steps(operate_as_role, run, steps, values)
-        run.fields["PipelineExecutionStatus"] = "Succeeded"
+        if any(step["StepStatus"] == "Executing" for step in run.fields["steps"]):
+            threading.Timer(2 * DEPLOYING_SECONDS, lambda: _end(run)).start()
+        else:
+            _end(run)
     except Exception as failure:  # noqa: BLE001 (any exception fails the run)
         run.fields["PipelineExecutionStatus"] = "Failed"
         run.fields["FailureReason"] = f"{type(failure).__name__}: {failure}"
     return run
+
+
+def _end(run: Record) -> None:
+    """End a run well, unless somebody stopped it meanwhile."""
+    if run.fields["PipelineExecutionStatus"] != "Executing":
+        return
+    run.fields.update(PipelineExecutionStatus="Succeeded", LastModifiedTime=time.time())
+    for step in run.fields["steps"]:
+        step.update(StepStatus="Succeeded", EndTime=time.time())
 
 
 def stop(run: Record) -> None:
@@ -203,8 +220,11 @@ def _holds(condition: Fields, values: _Values) -> bool:
 def _run_step(operate: Operate, run: Record, step: Fields, values: _Values) -> None:
     arguments = values.resolve(step["Arguments"])
     display = run.fields.get("PipelineExecutionDisplayName", "")
-    name = BROKEN if display.startswith(BROKEN) else step["Name"]
+    name = next((one for one in (BROKEN, SLOW) if display.startswith(one)), step["Name"])
     _, metadata, described = make(operate, step["Type"], name, run.fields["id"], arguments)
+    if step["Type"] == "Endpoint" and described["EndpointStatus"] in DEPLOYING:
+        run.fields["steps"].append(_step(step, "Executing", metadata))
+        return
     if step["Type"] == "Endpoint" and described["EndpointStatus"] != "InService":
         run.fields["steps"].append(_step(step, "Failed", metadata))
         raise RuntimeError(described.get("FailureReason", "the endpoint is not in service"))
