@@ -56,7 +56,7 @@ def test_a_setting_has_the_type_of_its_parameter(pair: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("pair", "said"),
     [
-        ("TimeLimitSeconds", "NAME=VALUE is needed"),
+        ("TimeLimitSeconds", "must have the form NAME=VALUE"),
         ("TimeLimitSecond=3", "did you mean TimeLimitSeconds"),
         ("Zzz=3", "known are InputData, LabelColumn"),
         ("TimeLimitSeconds=1.5", "TimeLimitSeconds: '1.5' is not a whole number"),

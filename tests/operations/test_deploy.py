@@ -219,7 +219,7 @@ def test_a_nested_stack_is_not_taken_for_a_root(deployed: Target, run: Run) -> N
     [
         (("--set", "Rows=5"), "--set Rows: got '5': must be a whole number from 100 to"),
         (("--set", "Row=500"), "--set Row: unknown parameter; did you mean Rows?"),
-        (("--set", "Rows"), "--set: got 'Rows': NAME=VALUE is needed"),
+        (("--set", "Rows"), "--set: got 'Rows': must have the form NAME=VALUE"),
         (("--set", "HomeFileSystem=maybe"), "must be yes or no"),
         (("--parameters", "nowhere.json"), "--parameters: nowhere.json cannot be read"),
         (("--profile", "nobody"), "--profile: unknown profile 'nobody'"),

@@ -77,7 +77,7 @@ def test_assumptions_are_shown_with_their_reasons(capsys: pytest.CaptureFixture[
         (["--region", "mars-1"], "--region: no prices for 'mars-1', only for ap-northeast-1"),
         (["--region", "us-gov-east-1"], "'us-gov-east-1': must be one of af-"),
         (["--set", "Rows=1"], "--set Rows: got '1': must be a whole number from 100"),
-        (["--set", "Rows"], "got 'Rows': NAME=VALUE is needed"),
+        (["--set", "Rows"], "got 'Rows': must have the form NAME=VALUE"),
         (["--set", "Colour=red"], "Colour: unknown parameter; known are "),
         (["--set", "FunctionsInTheVpc=maybe"], "'maybe': must be yes or no"),
         (["--assume", "runs=many"], "--assume runs: 'many' is not a number"),
