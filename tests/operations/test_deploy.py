@@ -189,7 +189,7 @@ def test_a_rollback_that_failed_is_continued_on_request(deployed: Target, run: R
         "deploy", "--stack-name", "life", "--yes", "--set", "TrainingInstanceType=ml.m5.xlarge"
     )
     assert failed.status == 1
-    assert "A pipeline" in failed.out
+    assert "The existing pipeline" in failed.out
     assert stacks.need(deployed).status == "UPDATE_ROLLBACK_FAILED"
     sagemaker.add_tags(ResourceArn=arn, Tags=[tag])
 
