@@ -121,7 +121,9 @@ def parse_pairs(
     for text in texts:
         name, sign, value = text.partition("=")
         if not sign or not name:
-            raise UsageError(f"{option}: got {text!r}: must have the form NAME=VALUE, such as {example}")
+            raise UsageError(
+                f"{option}: got {text!r}: must have the form NAME=VALUE, such as {example}"
+            )
         values[name] = value
     return values
 
