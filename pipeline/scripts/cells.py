@@ -1,11 +1,11 @@
-"""The one place where a cell gets its meaning: a column of cells becomes typed values.
+"""Converts a column of cells to typed values, and is the only code that does.
 
 Preprocessing, on one machine or on many, and the endpoint call `read` with the column's entry in
 the schema, so the same cell means the same everywhere, whether it comes as CSV, JSON or Parquet.
-Whole columns are converted at a time, on Arrow: nothing here loops over rows, but where cells are
-rare exceptions.
+Whole columns are converted at a time, with Arrow: nothing here loops over rows, except for rare
+exceptions.
 
-This file goes into the model archive beside `inference.py`: it imports `columns` only.
+This file is part of the model archive, next to `inference.py`: it imports only `columns`.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _STORAGE: Final = {
 }
 
 LARGEST_NUMBER: Final = 1e140
-"""Larger magnitudes are no measurements, and their squares are not finite: they count as odd."""
+"""Larger magnitudes are not measurements, and their squares are not finite: they count as odd."""
 
 
 class CellError(ValueError):
-    """A cell that is not of its column's kind; the text names column, row and value."""
+    """A cell that does not fit its column's kind; the message names column, row and value."""
 
     def __init__(self, column: Column, row: int, value: object) -> None:
         self.column, self.row, self.value = column, row, value

@@ -1,4 +1,4 @@
-"""How good a classifier is on the test rows: metrics, curves, and the registry's format."""
+"""The quality of a classifier on the test rows: metrics, curves, and the registry's format."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _averaging(scores: Scores) -> Json:
 
 
 def _balanced_accuracy(scores: Scores) -> float:
-    """The mean, over the classes that occur, of the share that was found."""
+    """The mean recall of the classes that occur."""
     present = np.unique(scores.truth)
     return float(
         metrics.recall_score(
@@ -77,8 +77,8 @@ def _roc_auc(scores: Scores) -> float:
     present = np.unique(scores.truth)
     if len(present) == 1:
         raise JobError(
-            f"the test data holds only rows of class {scores.classes[present[0]]!r}: no metric "
-            "can tell classes apart with them"
+            f"the test data has only rows of class {scores.classes[present[0]]!r}, so no "
+            "metric can distinguish classes"
         )
     asked = present if scores.positive is None else [scores.positive]
     areas = [
@@ -89,7 +89,7 @@ def _roc_auc(scores: Scores) -> float:
 
 
 def baseline(scores: Scores) -> Scores:
-    """The scores of answering the most frequent class for each row, as likely as it is."""
+    """The scores of always predicting the most frequent class, with its frequency."""
     counts = np.bincount(scores.truth, minlength=len(scores.classes))
     rows = len(scores.truth)
     return Scores(
@@ -102,7 +102,7 @@ def baseline(scores: Scores) -> Scores:
 
 
 def confusion(scores: Scores) -> list[list[int]]:
-    """How many rows of each class (line) were taken for each class (column)."""
+    """The number of rows of each true class (row) by predicted class (column)."""
     places = list(range(len(scores.classes)))
     matrix = metrics.confusion_matrix(scores.truth, scores.predicted, labels=places)
     return [[int(count) for count in line] for line in matrix]
@@ -140,7 +140,7 @@ def _points(name_x: str, x: np.ndarray, name_y: str, y: np.ndarray) -> Json:
 
 
 def _calibration(truth: np.ndarray, chance: np.ndarray) -> list[Json]:
-    """For ten ranges of the probability: what was predicted on average, and what was so."""
+    """For ten ranges of the probability: the mean prediction and the observed frequency."""
     bins = np.minimum((chance * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     return [
         {
@@ -156,7 +156,7 @@ def _calibration(truth: np.ndarray, chance: np.ndarray) -> list[Json]:
 
 
 def evaluation(scores: Scores) -> Json:
-    """What the report and people read."""
+    """The content of `evaluation.json`."""
     return {
         "problem": "multiclass" if scores.positive is None else "binary",
         "rows": len(scores.truth),

@@ -1,11 +1,11 @@
-"""What a table's columns mean: decided once by preprocessing, read by every later step.
+"""The meaning of a table's columns: determined once by preprocessing, read by every later step.
 
-`schema.json` is a `Schema`. Preprocessing decides it on the whole table; training, evaluation, the
-endpoint and the reports read it, and none of them guesses. `docs/data.md` describes it for people,
-`docs/table-schema.json` for programs.
+`schema.json` is a `Schema`. Preprocessing derives it from the whole table; training, evaluation,
+the endpoint and the reports read it, and none of them guesses. `docs/data.md` describes it for
+people, `docs/table-schema.json` for programs.
 
-This file goes into the model archive beside `inference.py`, and the command line reads it too: it
-uses the standard library only and imports none of the other scripts.
+This file is part of the model archive, next to `inference.py`, and the command line imports it too:
+it uses only the standard library and imports none of the other scripts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ VERSION: Final = 1
 FILE: Final = "schema.json"
 
 IGNORED: Final = frozenset({"identifier", "constant", "empty"})
-"""Kinds that are not trained on; requests may carry them, and need not."""
+"""Kinds that are not used for training; they are optional in requests."""
 
 KINDS: Final = (
     *("number", "integer", "boolean", "category", "text"),

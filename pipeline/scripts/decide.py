@@ -1,11 +1,12 @@
-"""What each column of a table is, decided on all its cells.
+"""Determines the kind of each column of a table from all of its cells.
 
-`Evidence` is what is known of one column; chunks of cells are added to it, and evidence from other
-machines is merged into it, in any order with the same result. `decide` makes a `Column` of it.
+`Evidence` is what is known about one column; chunks of cells are added to it, and evidence from
+other machines is merged into it, in any order with the same result. `decide` turns it into a
+`Column`.
 
-The rules are in `docs/data.md`. In short: a column of which nine tenths of the cells can be read
-in one way (as numbers written so, as dates of one form, as truth values) is that, and the odd cells
-are missing, and told; any other column is a category or text, as it stands.
+The rules are in `docs/data.md`. In short: if nine tenths of a column's cells can be read in one way
+(as numbers in one notation, as dates in one format, as booleans), the column has that kind, and the
+odd cells count as missing and are reported; any other column is a category or text, unchanged.
 """
 
 from __future__ import annotations
@@ -29,16 +30,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 NEARLY: Final = 0.9
-"""The share of a column's cells that must be readable in one way for the column to be that."""
+"""The share of a column's cells that must be readable as one kind for the column to have it."""
 
 MIXED: Final = 0.5
-"""From this share on, up to `NEARLY`, the column is told to be mixed."""
+"""From this share up to `NEARLY`, the column is reported as mixed."""
 
 MOST_VALUES: Final = 1_000
 """Distinct values that are counted for one column."""
 
 LEAST_IDENTIFIERS: Final = 50
-"""Rows below which no column is taken for an identifier."""
+"""Rows below which no column is treated as an identifier."""
 
 TEXT_WORDS: Final = 3.0
 """Words a cell, on average, from which on texts that hardly repeat are text and no category."""
@@ -500,8 +501,8 @@ def decide(found: Evidence, wish: Wish) -> Column:
     column = _finished(found, _text_or_category(found))
     if best is not None and share >= MIXED:
         note = (
-            f"{share:.0%} of its cells can be read as {best.kind}, the others not: it is taken as "
-            f"{column.kind}; ColumnKinds decides otherwise"
+            f"{share:.0%} of its cells can be read as {best.kind}, the others cannot: it is "
+            f"treated as {column.kind}; set ColumnKinds to change that"
         )
         column = replace(column, notes=(*column.notes, note))
     return column
@@ -515,8 +516,8 @@ def _as_wanted(found: Evidence, wanted: str, wish: Wish) -> Column:
     if best is None or fits < MIXED * found.told:
         example = next(iter(found.values or {}), "")
         raise JobError(
-            f"column kinds: column {found.name!r} is to be {wanted}, but only {fits} of "
-            f"{found.told} cells can be read so; one of them is {example!r}"
+            f"column kinds: column {found.name!r} should be {wanted}, but only {fits} of "
+            f"{found.told} cells can be read that way; the cells include {example!r}"
         )
     return _marked(found, replace(best, kind=wanted), texts=False)
 
@@ -642,7 +643,7 @@ def _special(found: Evidence, best: Column) -> Column:
         return Column(
             found.name,
             "identifier",
-            notes=("every row has a number of its own: it identifies rows",),
+            notes=("every row has a different number: it identifies rows",),
         )
     return best
 
@@ -677,7 +678,7 @@ def _text_or_category(found: Evidence, note: str = "") -> Column:
         return Column(
             found.name,
             "identifier",
-            notes=("every row has a value of its own: it identifies rows",),
+            notes=("every row has a different value: it identifies rows",),
         )
     return Column(found.name, "category", notes=notes)
 
@@ -717,11 +718,11 @@ def _ambiguous(found: Evidence, column: Column) -> tuple[str, ...]:
     """What could have been meant otherwise, and is told."""
     if column.kind in {"number", "integer"} and found.others and (rival := _rivals(found, column)):
         return (
-            f"its numbers can be read with {rival} as well: they are read with {column.written}; "
+            f"its numbers can also be read with {rival}: they are read with {column.written}; "
             "write them without either if that is wrong",
         )
     if column.kind in {"date", "datetime"} and _days_and_months_swap(found, column):
-        return (f"day and month cannot be told apart: its dates are read as {column.format}",)
+        return (f"day and month are ambiguous: its dates are read as {column.format}",)
     return ()
 
 

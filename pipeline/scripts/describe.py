@@ -1,4 +1,4 @@
-"""Describes the user's table for people: `profile.json`, and what to look at before training."""
+"""Describes the user's table for people: `profile.json`, and warnings before training."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ODD_SHOWN: Final = 20
 
 @dataclass
 class Survey:
-    """What the first reading finds: evidence of each column, and rows by file."""
+    """The result of the first reading: evidence about each column, and rows by file."""
 
     evidence: dict[str, Evidence]
     files: Counter[str] = field(default_factory=Counter)
@@ -145,18 +145,18 @@ def counted(
     return replace(schema, columns=columns)
 
 
-# --- What people should look at ----------------------------------------------------------------
+# --- Warnings ------------------------------------------------------------------------------------
 
 
 def warnings(found: Findings) -> list[str]:
-    """What people should look at before they trust the model, a sentence each."""
+    """What people should check before they trust the model, one sentence each."""
     sentences = list(found.label.notes)
     for column in found.schema.columns:
         if column.role == "feature":
             sentences += _of_column(column, found.schema.rows)
     sentences += [
-        f"column {item['column']!r} alone tells the label almost perfectly ({item['score']:.3f} of "
-        "1): does it know the answer?"
+        f"column {item['column']!r} alone predicts the label almost perfectly ("
+        f"{item['score']:.3f} of 1): does it contain the answer?"
         for item in found.suspects
     ]
     return [*sentences, *_of_sides(found)]
@@ -171,14 +171,14 @@ def _of_column(column: Column, rows: int) -> Iterator[str]:
         )
     if column.candidates:
         yield (
-            f"{name}: {_shown(column.candidates)} may mean missing, and counts as a value; "
-            "MissingMarks decides otherwise"
+            f"{name}: {_shown(column.candidates)} may mean missing, but counts as a value; "
+            "set MissingMarks to change that"
         )
     elif column.marked and column.trained:
         yield f"{name}: {_shown(column.marked)} means missing among {column.kind} values"
     if column.kind in IGNORED:
         notes = f" ({'; '.join(column.notes)})" if column.notes else ""
-        yield f"{name} is {why_not(column)}{notes}: it is not trained on"
+        yield f"{name} is {why_not(column)}{notes}: it is not used for training"
     else:
         yield from (f"{name}: {note}" for note in column.notes)
 
@@ -192,12 +192,12 @@ def _of_sides(found: Findings) -> Iterator[str]:
     tested, trained = found.counts[split.TEST], found.counts[split.TRAIN]
     absent = [name for name, rows in zip(found.schema.classes, tested, strict=False) if not rows]
     if absent:
-        yield f"no row of class {listing(absent)} is among the test data"
+        yield f"the test data has no row of class {listing(absent)}"
     left_out = int(found.counts[split.LEFT_OUT].sum())
     if left_out:
         yield (
-            f"{trained.sum()} rows are trained with, a sample of each class in proportion, and "
-            f"{left_out} are left out: TrainingRows allows no more"
+            f"{trained.sum()} rows are used for training, a sample of each class in proportion, "
+            f"and {left_out} are left out because of TrainingRows"
         )
 
 

@@ -1,10 +1,11 @@
-"""Scores a trained model on the test data, through the very code that will serve it.
+"""Scores a trained model on the test data, with the code that will serve it.
 
-The model archive is unpacked, its own `code/inference.py` is loaded, and the test data goes
-through `transform_fn` as requests in Parquet: what is gated is what will serve. Five files result:
+The job unpacks the model archive, loads its own `code/inference.py`, and passes the test data
+through `transform_fn` as requests in Parquet, so that the quality gate tests what will be deployed.
+It writes five files:
 
-- `gate.json`: the gate's metric and value; the pipeline reads `value` from it. It is small: the
-  service reads property files up to a limit.
+- `gate.json`: the gate's metric and value; the pipeline reads `value` from it. It is small, because
+  the service limits the size of property files.
 - `evaluation.json`: the same, all metrics beside those of a baseline, and the confusion matrix.
 - `model_quality.json`: the metrics in the registry's format ("Model quality metrics and Amazon
   CloudWatch monitoring", in the SageMaker guide).
@@ -44,7 +45,7 @@ Json = dict[str, Any]
 
 REQUEST_ROWS: Final = 1_000
 NEIGHBORS: Final = ("inference", "cells", "columns")
-"""The modules that a model brings along; of two with the same name, its own are loaded."""
+"""The modules in a model archive, which take precedence over others of the same name."""
 
 _BYTES_OF_A_REQUEST: Final = 4_000_000
 _BYTES_OF_AN_ANSWER: Final = 4_000_000
@@ -54,7 +55,7 @@ _TOO_LARGE: Final = 413
 
 @dataclass(frozen=True)
 class Settings:
-    """What the job is asked to do: `metric` is the one that the gate reads."""
+    """The job's settings; `metric` is the one for the quality gate."""
 
     model: Path
     test: Path
@@ -82,7 +83,7 @@ def settings(argv: Sequence[str]) -> Settings:
 
 @contextmanager
 def unpacked(folder: Path) -> Iterator[Path]:
-    """The contents of `model.tar.gz` in `folder`, unpacked for the while.
+    """The contents of `model.tar.gz` in `folder`, temporarily unpacked.
 
     Raises:
         JobError: it is not there, or cannot be unpacked.
@@ -109,7 +110,7 @@ def serving_code(folder: Path) -> ModuleType:
         JobError: there is none.
     """
     if not (folder / "inference.py").is_file():
-        raise JobError("model.tar.gz is broken: it holds no code/inference.py")
+        raise JobError("model.tar.gz is broken: it contains no code/inference.py")
     ours: dict[str, ModuleType] = {
         name: sys.modules.pop(name) for name in NEIGHBORS if name in sys.modules
     }
@@ -128,7 +129,7 @@ def load(model: Path) -> tuple[ModuleType, Any]:
     """The serving code, and what its `model_fn` loads.
 
     Raises:
-        JobError: the model does not load; then it would not serve either.
+        JobError: the model does not load, so it could not be deployed either.
     """
     try:
         code = serving_code(model / "code")
@@ -165,7 +166,7 @@ def score(code: ModuleType, model: Any, test: Path) -> Part:
 
 
 def _requests(test: Path, model: Any) -> Iterator[pa.Table]:
-    """The rows of all Parquet files of the folder, as many at a time as an answer has room for."""
+    """The rows of all Parquet files in the folder, as many at a time as fit in one response."""
     label = model.schema.label
     files = sorted(test.rglob("*.parquet"))
     if not files:
@@ -183,7 +184,7 @@ def _requests(test: Path, model: Any) -> Iterator[pa.Table]:
 
 
 def _rows_of_an_answer(model: Any) -> int:
-    """So many rows that their answer is, most probably, small enough for the endpoint."""
+    """The number of rows whose response is most probably small enough for the endpoint."""
     names = sum(len(json.dumps(name)) for name in model.schema.classes)
     row = names + _BYTES_OF_A_NUMBER * (len(model.schema.classes) + 2)
     return max(1, min(REQUEST_ROWS, _BYTES_OF_AN_ANSWER // row))

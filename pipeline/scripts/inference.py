@@ -1,4 +1,4 @@
-"""Serves the model: what SageMaker's PyTorch serving toolkit calls, and what evaluation calls.
+"""Serves the model: called by SageMaker's PyTorch serving toolkit and by the evaluation.
 
 A request is a table without its label: `text/csv` with or without a header, `application/json`
 (a list of records or of arrays, or one of them, or either as `{"instances": ...}`) or
@@ -9,10 +9,11 @@ the table's order. `cells.read` gives every cell the meaning that it had in trai
 the predicted number, as `application/json` or `text/csv` as the client accepts; CSV has a header
 unless the request was CSV without one.
 
-What is wrong with a request is answered as 400, 406, 413 or 415, with one sentence: the toolkit
-makes 500 of any other exception.
+An invalid request gets the status 400, 406, 413 or 415 and one sentence: the toolkit turns any
+other exception into 500.
 
-This file goes into the model archive with `cells.py` and `columns.py`, and imports no other script.
+This file is part of the model archive, with `cells.py` and `columns.py`, and imports no other
+script.
 """
 
 from __future__ import annotations
@@ -204,7 +205,7 @@ def _check_size(answer: str, rows: int) -> None:
 def _refuse_rows(rows: int, most: int) -> NoReturn:
     refuse(
         413,
-        f"the answer to {rows} rows is larger than 6 MB: send at most {max(1, most)} at a time",
+        f"the response to {rows} rows is larger than 6 MB: send at most {max(1, most)} at a time",
     )
 
 
@@ -242,7 +243,7 @@ def _answer_type(accept: str | None) -> str:
                 break
     best = max(qualities, key=lambda kind: qualities[kind], default="")
     if not best or not qualities[best][0]:
-        refuse(406, f"accept {accept!r}: the answer can be {JSON} or {CSV}")
+        refuse(406, f"accept {accept!r}: the response can be {JSON} or {CSV}")
     return best
 
 
@@ -266,7 +267,7 @@ def _read(
         PARQUET: lambda data: _read_parquet(schema, data),
     }
     if kind not in readers:
-        refuse(415, f"content type {content_type!r} is none of {', '.join(readers)}")
+        refuse(415, f"content type {content_type!r} is not one of {', '.join(readers)}")
     data = body.encode() if isinstance(body, str) else bytes(body or b"")
     if len(data) > LARGEST_BODY:
         refuse(413, f"the request has {len(data)} bytes: at most {LARGEST_BODY} are allowed")
@@ -404,7 +405,7 @@ def _check_rows(rows: Sequence[Sequence[Any]], width: int, whose: str) -> None:
     if set(map(len, rows)) == {width}:
         return
     at, row = next((at, row) for at, row in enumerate(rows, start=1) if len(row) != width)
-    refuse(400, f"row {at} has {len(row)} values, and there are {width} columns: {whose}")
+    refuse(400, f"row {at} has {len(row)} values, but there are {width} columns: {whose}")
 
 
 def _check_names(found: Iterable[str], wanted: Sequence[str], where: str = "") -> None:

@@ -1,7 +1,7 @@
-"""What the three jobs share: taking arguments, failing with one clear sentence, whole results.
+"""Code that the three jobs share: arguments, failures with one clear sentence, atomic results.
 
-A job is a function of its arguments. `run` calls it and, where it fails, leaves the reason in the
-file that SageMaker shows as the job's failure reason, and gives the process's exit code.
+A job is a function of its arguments. `run` calls it and returns the process's exit code. If the job
+fails, `run` writes the reason to the file that SageMaker shows as the job's failure reason.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ AUTO: Final = "auto"
 CLASS_METRICS: Final = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "neg_log_loss")
 NUMBER_METRICS: Final = ("r2", "neg_root_mean_squared_error", "neg_mean_absolute_error")
 METRICS: Final = (AUTO, *CLASS_METRICS, *NUMBER_METRICS)
-"""What the gate can ask for. More is better for each."""
+"""The metrics of the quality gate. Higher is always better."""
 
 LEAST_ROWS: Final = 10
-"""Rows to train with below which AutoGluon cannot set any aside to validate with (tried out)."""
+"""Minimum rows for training: with fewer, AutoGluon cannot set any aside for validation (tested)."""
 
 
 class JobError(Exception):
-    """Something that whoever started the job can put right; its text is one sentence for them."""
+    """An error that the user who started the job can fix; the message is one sentence."""
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """A parser of `--name value` or `--name=value` that raises `JobError`, and ends no process."""
+    """A parser of `--name value` or `--name=value` that raises `JobError` instead of exiting."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise `JobError` with what argparse found."""
+        """Raise `JobError` with argparse's message."""
         raise JobError(message)
 
     def parse_pairs(self, argv: Sequence[str]) -> argparse.Namespace:
@@ -58,14 +58,14 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 def base_folder() -> Path:
-    """`/opt/ml`, or where the environment says that it is, as SageMaker's toolkits read it."""
+    """`/opt/ml`, or the folder that the environment sets for it, as in SageMaker's toolkits."""
     return Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
 
 
 def run(job: Callable[[Sequence[str]], None], argv: Sequence[str], reason: Path) -> int:
-    """Do `job` and give the exit code: 0, 2 for a `JobError`, 1 for a fault of ours.
+    """Run `job` and return the exit code: 0, 2 for a `JobError`, 1 for an unexpected error.
 
-    Unless it is 0, the file `reason` holds the sentence that explains it.
+    Unless it is 0, the file `reason` contains the sentence that explains it.
     """
     try:
         job(argv)
@@ -88,9 +88,9 @@ def _fail(reason: Path, sentence: str, code: int) -> int:
 
 @contextmanager
 def whole(*paths: Path) -> Iterator[list[Path]]:
-    """Give a path to write to for each of `paths`; at the end they take their names, all or none.
+    """Yield a temporary path for each of `paths`; at the end all are renamed, or none is.
 
-    If the block raises, what it wrote is removed: no reader ever finds half a file.
+    If the block raises, its files are removed, so that no reader finds a partial file.
     """
     drafts = [path.with_name(f".{path.name}.draft") for path in paths]
     for path in paths:
@@ -105,7 +105,7 @@ def whole(*paths: Path) -> Iterator[list[Path]]:
 
 
 def number(text: str) -> float | None:
-    """The number that `text` says, as pandas reads it, or None; it may be infinite or NaN."""
+    """The number in `text`, as pandas reads it, or None; it can be infinite or NaN."""
     try:
         return None if "_" in text else float(text)
     except ValueError:
@@ -128,18 +128,20 @@ def positive_class(classes: Iterable[str], wanted: str) -> str | None:
     no, true and not false). With three classes or more there is none.
 
     Raises:
-        JobError: `wanted` is no class, or there are more than two.
+        JobError: `wanted` is not a class, or there are more than two.
     """
     found = in_order(classes)
     two = len(found) == 2  # noqa: PLR2004
     if wanted == AUTO:
         return found[1] if two else None
     if wanted not in found:
-        raise JobError(f"positive class: {wanted!r} does not occur; there are {listing(found)}")
+        raise JobError(
+            f"positive class: {wanted!r} does not occur; the classes are {listing(found)}"
+        )
     if not two:
         raise JobError(
             f"positive class: {wanted!r} was given, but the label has {len(found)} classes and "
-            f"only one of two can be the positive one; give {AUTO!r}"
+            f"only one of two can be the positive one; use {AUTO!r}"
         )
     return wanted
 
@@ -155,23 +157,23 @@ def metric(problem: str, wanted: str) -> str:
         return "r2" if problem == "regression" else "roc_auc"
     if wanted not in fitting:
         raise JobError(
-            f"metric: {wanted!r} cannot measure a {problem} model; give {AUTO!r} or one of "
+            f"metric: {wanted!r} cannot measure a {problem} model; use {AUTO!r} or one of "
             f"{', '.join(fitting)}"
         )
     return wanted
 
 
 def check_training_rows(rows: int) -> None:
-    """Refuse a table that is too small to train with.
+    """Reject a table that is too small for training.
 
     Raises:
         JobError: there are less than `LEAST_ROWS` rows.
     """
     if rows < LEAST_ROWS:
-        raise JobError(f"{rows} rows to train with are too few: at least {LEAST_ROWS} are needed")
+        raise JobError(f"{rows} rows for training are too few: at least {LEAST_ROWS} are needed")
 
 
 def listing(names: Sequence[str], most: int = 20) -> str:
-    """The first of `names` for an error message, and how many there are beyond."""
+    """The first of `names` for an error message, and how many more there are."""
     shown = ", ".join(repr(name[:60]) for name in names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")

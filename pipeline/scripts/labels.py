@@ -1,4 +1,4 @@
-"""What the label is: classes or a quantity, and which class each cell means."""
+"""Interprets the label: classes or a quantity, and the class of each cell."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 MOST_CLASSES: Final = 1_000
 
 MOST_NUMBERED_CLASSES: Final = 10
-"""Whole numbers with more values than this are a quantity, unless `ProblemType` says otherwise."""
+"""More distinct whole numbers than this are a quantity, unless `ProblemType` says otherwise."""
 
 
 POSSIBLE_CLASSES: Final = frozenset({"none", "na", "n/a", "-", "--"})
-"""Marks that people also use as the name of a class, where the other classes are no numbers."""
+"""Marks that are also names of classes, if the other classes are not numbers."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Label:
         if numbers is None:
             others = [text for text in found.values or () if jobs.number(text) is None]
             raise JobError(
-                f"label column {found.name!r}: regression needs numbers, and some cells are not: "
+                f"label column {found.name!r}: regression needs numbers, but some cells are not: "
                 f"{listing(others, most=3)}"
             )
         if positive != jobs.AUTO:
@@ -133,7 +133,7 @@ class Label:
 
 
 def _is_quantity(found: Evidence, numbers: Column | None, problem: str) -> tuple[bool, str]:
-    """Whether the label is a quantity, and the reason; the rule stands in `docs/data.md`."""
+    """Whether the label is a quantity, and the reason; `docs/data.md` describes the rule."""
     if problem != jobs.AUTO:
         return problem == "regression", "ProblemType says so"
     if numbers is None:
@@ -142,16 +142,16 @@ def _is_quantity(found: Evidence, numbers: Column | None, problem: str) -> tuple
     if distinct == 2:  # noqa: PLR2004
         return False, "the label has two values"
     if found.others or not found.integers:
-        return True, "the label's values are numbers with fractions or signs of quantities"
+        return True, "the label's values are numbers with fractions or signs such as $ or %"
     many = f"more than {MOST_CLASSES:,}" if distinct is None else str(distinct)
     if distinct is not None and distinct <= MOST_NUMBERED_CLASSES:
         return False, (
             f"the label has {many} different whole numbers, and up to {MOST_NUMBERED_CLASSES} are "
-            "taken for classes; ProblemType=regression takes them for a quantity"
+            "treated as classes; set ProblemType=regression to treat them as a quantity"
         )
     return True, (
-        f"the label has {many} different whole numbers, and over {MOST_NUMBERED_CLASSES} are taken "
-        "for a quantity; ProblemType=multiclass takes them for classes"
+        f"the label has {many} different whole numbers, and over {MOST_NUMBERED_CLASSES} are "
+        "treated as a quantity; set ProblemType=multiclass to treat them as classes"
     )
 
 
@@ -171,7 +171,7 @@ def _check_complete(found: Evidence, marks: Mapping[str, int]) -> None:
 
 
 def _meaning(name: str, texts: Sequence[str], *, all_numbers: bool) -> dict[str, str]:
-    """The class of each text: numbers of one value are one class, other twins are refused."""
+    """The class of each text: equal numbers are one class, other near-duplicates are rejected."""
     if all_numbers:
         by_value: dict[float, list[str]] = defaultdict(list)
         for text in texts:
@@ -188,7 +188,7 @@ def _meaning(name: str, texts: Sequence[str], *, all_numbers: bool) -> dict[str,
     if twins:
         raise JobError(
             f"label column {name!r}: {listing(twins)} differ in case or blanks only; write them "
-            "alike if they are one class"
+            "the same way if they are one class"
         )
     return {text: text for text in texts}
 
@@ -220,5 +220,5 @@ def _marks_note(found: Evidence) -> tuple[str, ...]:
         return ()
     return (
         f"label column {found.name!r}: {listing(values)} counts as a class; if it means missing, "
-        "say so with MissingMarks, and such rows are refused",
+        "add it to MissingMarks and remove these rows",
     )

@@ -1,7 +1,8 @@
-"""Names columns that by themselves tell the label almost perfectly: they may know the answer.
+"""Finds columns that alone predict the label almost perfectly, and so may contain the answer.
 
-A column's values, or fifty ranges of them, get the label that half of the rows show; the other half
-is asked. What this finds is told before training; whether it is a mistake only people can say.
+Half of the rows give each value of a column, or each of fifty ranges, its label; the other half
+tests it. The findings are reported before training; only people can decide whether they are
+mistakes.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
     from columns import Schema
 
 SUSPECT: Final = 0.98
-"""The score from which on a column is named: 1 is perfect, 0 as good as a constant answer."""
+"""The score from which a column is reported: 1 is perfect, 0 as good as a constant prediction."""
 
 LEAST_ROWS: Final = 50
 _BINS: Final = 256
 
 
 def suspects(schema: Schema, table: pa.Table) -> list[dict[str, Any]]:
-    """The features that tell the label, and how well, for the rows of `table`, typed."""
+    """The features that alone predict the label, and how well, for the typed rows of `table`."""
     if table.num_rows < LEAST_ROWS:
         return []
     label = _labels(schema, table.column(schema.label))
@@ -60,7 +61,7 @@ def _codes(values: pa.Array, *, text: bool) -> np.ndarray:
 
 
 def _explained(codes: np.ndarray, label: np.ndarray, *, numbers: bool) -> float:
-    """How much of the label in every second row the codes of the other rows explain."""
+    """How much of the label in every second row is explained by the codes of the other rows."""
     size = int(codes.max()) + 1
     learn, ask = slice(0, None, 2), slice(1, None, 2)
     counts = np.bincount(codes[learn], minlength=size)

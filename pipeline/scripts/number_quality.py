@@ -1,4 +1,4 @@
-"""How good a regression is on the test rows: metrics, drawings, and the registry's format."""
+"""The quality of a regression on the test rows: metrics, charts, and the registry's format."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Scores:
 
 
 def measure(scores: Scores) -> dict[str, float]:
-    """All metrics; the ones named `neg_` are negated, so that more is better.
+    """All metrics; those named `neg_` are negated, so that higher is better.
 
     Raises:
         JobError: there are too few test rows.
@@ -60,7 +60,7 @@ def baseline(scores: Scores) -> dict[str, float]:
 
 
 def evaluation(scores: Scores) -> Json:
-    """What the report and people read."""
+    """The content of `evaluation.json`."""
     return {
         "problem": "regression",
         "rows": len(scores.truth),
@@ -87,7 +87,7 @@ def model_quality(scores: Scores) -> Json:
 
 
 def drawings(scores: Scores) -> Json:
-    """What the report draws of the test rows.
+    """The data for the report's charts of the test rows.
 
     `predicted_vs_true`: pairs of true and predicted, at most `MOST_POINTS`, evenly by true value.
     `residuals`: how many rows there are in each range of predicted minus true.

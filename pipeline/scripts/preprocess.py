@@ -1,11 +1,12 @@
-"""Decides what the user's table means, writes that down, and splits the rows.
+"""Determines the schema of the user's table, writes it, and splits the rows.
 
-Reads the CSV or Parquet that `InputData` names and writes `schema.json` (what each column is and
-how it is written: every later step reads it, and none guesses), `train.parquet` and `test.parquet`
-(typed by the schema), and `profile.json` (what people read of the table and of its split).
+Reads the CSV or Parquet that `InputData` names and writes `schema.json` (the kind and format of
+each column, which every later step reads instead of guessing), `train.parquet` and `test.parquet`
+(typed by the schema), and `profile.json` (a description of the table and its split for people).
 
-The table is read once in chunks and kept on disk as Arrow; then it is hashed, and then written: the
-memory that it takes does not grow with the rows, but for eighteen bytes each while it is split.
+The table is read once in chunks and kept on disk as Arrow, then hashed, then written: memory does
+not grow with the number of rows, except for eighteen bytes each while
+they are split.
 
 Runs in the AutoGluon training image. `preprocess_spark.py` does the same on many machines with the
 same parts: `decide.py`, `cells.py`, `split.py`.
@@ -52,7 +53,7 @@ _ROW_GROUP: Final = 250_000
 
 @dataclass(frozen=True)
 class Settings:
-    """What the job is asked to do; the folders of the results need not exist yet."""
+    """The job's settings; the output folders need not exist yet."""
 
     data: Path
     input_uri: str
@@ -157,8 +158,8 @@ def _kinds(text: str) -> dict[str, str]:
     for name, kind in pairs:
         if not name or kind not in allowed:
             raise argparse.ArgumentTypeError(
-                f"{text!r}: {kind!r} is not one of {', '.join(allowed)}; give name=kind, with "
-                "commas between"
+                f"{text!r}: {kind!r} is not one of {', '.join(allowed)}; use name=kind, separated "
+                "by commas"
             )
     return {name.strip(): kind for name, kind in pairs}
 
@@ -200,7 +201,9 @@ def check_columns(columns: Sequence[str], wanted: Settings) -> None:
 
 def _check_parts(columns: Sequence[str], wanted: Settings) -> None:
     if wanted.group_column and wanted.time_column:
-        raise JobError("group column and time column: give one of them; each splits the rows alone")
+        raise JobError(
+            "group column and time column: set only one of them; each determines the split"
+        )
     taken = [wanted.label, wanted.group_column, wanted.time_column, *wanted.exclude_columns]
     twice = [name for name, count in Counter(filter(None, taken)).items() if count > 1]
     if twice:
@@ -208,7 +211,7 @@ def _check_parts(columns: Sequence[str], wanted: Settings) -> None:
             f"column {twice[0]!r}: it can be only one of label, group, time and excluded"
         )
     if len(columns) == 1:
-        raise JobError(f"the table has no column but the label {wanted.label!r}")
+        raise JobError(f"the table has no column except the label {wanted.label!r}")
 
 
 def decide_schema(found: Survey, table: tables.Table, wanted: Settings) -> tuple[Schema, Label]:
@@ -231,7 +234,9 @@ def decide_schema(found: Survey, table: tables.Table, wanted: Settings) -> tuple
         kinds = ", ".join(
             f"{column.name!r} is {describe.why_not(column)}" for column in columns[:5]
         )
-        raise JobError(f"no column but the label {wanted.label!r} can be learned from: {kinds}")
+        raise JobError(
+            f"no column except the label {wanted.label!r} can be used for training: {kinds}"
+        )
     schema = Schema(
         wanted.label,
         label.problem,
@@ -397,8 +402,7 @@ def _moments(column: Column, cell: pa.Array) -> np.ndarray:
     values = cells.read(column, cell, odd="missing")
     if values.null_count:
         raise JobError(
-            f"time column {column.name!r}: some rows have no value that can be read; every row "
-            "needs one"
+            f"time column {column.name!r}: some rows have no readable value; every row needs one"
         )
     whole = values if pa.types.is_floating(values.type) else cells.as_integers(values)
     return whole.to_numpy(zero_copy_only=False).astype("float64")
@@ -414,8 +418,8 @@ def check_time_column(schema: Schema) -> None:
         allowed = {"date", "datetime", "number", "integer"}
         if column.role == "time" and column.kind not in allowed:
             raise JobError(
-                f"time column {column.name!r} is a {column.kind}: a date, a datetime or a number "
-                "is needed"
+                f"time column {column.name!r} is a {column.kind}: it must be a date, a datetime "
+                "or a number"
             )
 
 
@@ -466,7 +470,7 @@ def plan(schema: Schema, found: Keys, wanted: Settings) -> split.Plan:
             way="group",
         )
         if alike:
-            raise JobError(f"group column {wanted.group_column!r}: all rows are of one group")
+            raise JobError(f"group column {wanted.group_column!r}: all rows belong to one group")
         return made
     check_single_rows(schema, np.bincount(found.labels, minlength=len(schema.classes) or 1))
     distinct, shared = split.strata_of(found.hashes, found.labels)
@@ -489,8 +493,8 @@ def check_single_rows(schema: Schema, counts: Sequence[int]) -> None:
     single = [name for name, rows in zip(schema.classes, counts, strict=False) if rows == 1]
     if single:
         raise JobError(
-            f"label column {schema.label!r}: two rows of each class are needed, one to train and "
-            f"one to test with, and there is only one of {listing(single)}"
+            f"label column {schema.label!r}: each class needs two rows, one for training and "
+            f"one for testing, but there is only one of {listing(single)}"
         )
 
 
@@ -516,14 +520,14 @@ def check_sides(schema: Schema, counts: Mapping[int, np.ndarray]) -> None:
     """
     jobs.check_training_rows(int(counts[split.TRAIN].sum()))
     if not counts[split.TEST].sum():
-        raise JobError("no row is left to test with: there are too few of them")
+        raise JobError("there are too few rows: none is left for testing")
     absent = [
         name for name, rows in zip(schema.classes, counts[split.TRAIN], strict=False) if not rows
     ]
     if absent:
         raise JobError(
-            f"label column {schema.label!r}: no row of {listing(absent)} is among those to train "
-            "with; that happens where a class is in one group only, or is new"
+            f"label column {schema.label!r}: the training data has no row of {listing(absent)}; "
+            "that happens if a class occurs only in one group or only in the newest rows"
         )
 
 
@@ -663,7 +667,7 @@ def tell(about: Json) -> None:
     for sentence in about["warnings"]:
         print(f"warning: {sentence}")
     parts = about["split"]
-    print(f"{parts['train']} rows to train with, {parts['test']} to test with ({parts['way']})")
+    print(f"{parts['train']} rows for training, {parts['test']} for testing ({parts['way']})")
 
 
 def main(argv: Sequence[str]) -> int:

@@ -1,9 +1,9 @@
-"""Does what `preprocess.py` does, on many machines: the same schema, profile and side of each row.
+"""Does what `preprocess.py` does on a cluster, with the same schema, profile and split.
 
-A part of the table is one of its files: one task reads it, with the code of the one machine, and
-what parts find is merged. So a table of many files spreads over the cluster, and a single file does
-not. What the parts say of their rows (a hash and a label each) is shuffled by hash, so that equal
-rows meet; the driver sees histograms only.
+A part of the table is one of its files: one task reads it, with the same code as on one machine,
+and the parts' results are merged. A table of many files is therefore distributed over the cluster,
+but a single file is not. The rows' keys (a hash and a label each) are shuffled by hash, so that
+equal rows meet; the driver sees only histograms.
 
 Each task writes its rows to a file of its own below `/opt/ml/processing/output`, on the instance
 where it runs, and SageMaker uploads what it finds there on every instance
@@ -105,7 +105,7 @@ def find_parts(wanted: Settings) -> list[Part]:
     else:
         found = _in_s3(wanted.input_uri)
     if not found:
-        raise JobError(f"there is no file of CSV or Parquet in {wanted.input_uri}: nothing to read")
+        raise JobError(f"there is no CSV or Parquet file in {wanted.input_uri}: nothing to read")
     return [Part(number, name, source) for number, (name, source) in enumerate(found)]
 
 
@@ -116,8 +116,8 @@ def _in_s3(uri: str) -> list[tuple[str, str]]:
     keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
     chosen = chosen_keys(keys, key)
     if not chosen:
-        begins = f"; what begins so: {listing(keys)}" if keys else ""
-        raise JobError(f"InputData: there is no object and no folder {uri}{begins}")
+        begins = f"; keys that begin with it: {listing(keys)}" if keys else ""
+        raise JobError(f"InputData: there is no object or folder {uri}{begins}")
     above = len(key) - len(key.rpartition("/")[2])
     return [(found[above:], f"{_S3}{bucket}/{found}") for found in chosen]
 
@@ -445,7 +445,7 @@ def plan(keys: DataFrame, decided: Decided) -> dict[int, split.Plan]:
         shared=None if grouped else counted.shared,
     )
     if grouped and alike:
-        raise JobError(f"group column {wanted.group_column!r}: all rows are of one group")
+        raise JobError(f"group column {wanted.group_column!r}: all rows belong to one group")
     preprocess.refuse_alike(schema, alike)
     return {-1: made}
 

@@ -1,7 +1,7 @@
-"""Which of the trained models serves: the quickest of those that are nearly as good as the best.
+"""Chooses the model to deploy: the fastest of those that are nearly as good as the best.
 
-AutoGluon's best model is as a rule an ensemble of all others, and takes their time together; one
-of them alone is often as good and takes a third of it.
+AutoGluon's best model is usually an ensemble of all others, which takes as long as all of them
+together; often one of them is as good and takes a third of the time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from autogluon.tabular import TabularPredictor
 
 TOLERANCE: Final = 0.003
-"""How far below the best validation score a model may be, where the perfect score is 1."""
+"""How far below the best validation score a model may be, if the perfect score is 1."""
 
 LOSS_TOLERANCE: Final = 0.005
 """How much larger than the smallest loss a model's may be, as a share of it."""
@@ -31,7 +31,7 @@ _ROUNDS: Final = 15
 
 @dataclass(frozen=True)
 class Choice:
-    """The model that serves, its validation score, and what one row takes each measured model."""
+    """The chosen model, its validation score, and each measured model's time for one row."""
 
     model: str
     score: float
@@ -97,7 +97,7 @@ def _quick_enough(
     if not found:
         quickest = min(times, key=lambda model: times[model])
         raise JobError(
-            f"latency limit: no model answers a row within {limit:g} ms; the quickest, {quickest}, "
+            f"latency limit: no model predicts a row within {limit:g} ms; the fastest, {quickest}, "
             f"takes {times[quickest]:.1f} ms on this instance: allow more, or train other families"
         )
     return found
@@ -106,9 +106,9 @@ def _quick_enough(
 def _milliseconds(
     predictor: TabularPredictor, row: pd.DataFrame, models: Sequence[str]
 ) -> dict[str, float]:
-    """What predicting one row takes each model in memory, with one thread, as at the endpoint.
+    """Each model's time for one row, in memory and with one thread, as at the endpoint.
 
-    Of several rounds the shortest: whatever else the machine does, it only adds to a time.
+    This is the shortest of several rounds, because other load only makes a round longer.
     """
     ask = predictor.predict_proba if predictor.can_predict_proba else predictor.predict
     persisted = [name for model in models for name in predictor.persist([model])]

@@ -1,14 +1,14 @@
-"""Which rows are to train with and which to test with, decided by what the rows say.
+"""Splits the rows into training and test data, by their content only.
 
-A `Plan` is made from the hashes of all rows and then tells each row's side. Nothing depends on the
-order of rows, on the number of files or on the engine. The ways:
+A `Plan` is derived from the hashes of all rows and then gives each row's side. Nothing depends on
+the order of rows, on the number of files or on the engine. The ways to split:
 
-- `features`: rows with equal features are on one side, whatever their label; each class is cut at
-  the hash below which lies the wanted share of its rows.
+- `features`: rows with equal features are on the same side, whatever their label; each class is cut
+  at the hash below which the requested share of its rows lies.
 - `proportion`: a table of few distinct rows (categories, bins, a survey) has the same rows on both
   sides, each distinct row in proportion: whole distinct rows would be a test of something else.
-- `group`: all rows of a group are on one side.
-- `time`: the newest rows are to test with.
+- `group`: all rows of a group are on the same side.
+- `time`: the newest rows are the test data.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """Starts `preprocess_spark.py` on a cluster: the entrypoint of every instance of the Spark image.
 
-What the image does not do for us:
+What the image lacks:
 
-- It carries no pyarrow, which every decision about a table is made with (`Pipfile.runtime.lock` of
+- It has no pyarrow, which all code that reads tables uses (`Pipfile.runtime.lock` of
   aws/sagemaker-spark-container has pandas and numpy only; its issue 104, "update PyArrow version",
   is open). The wheel comes as the job's input `libraries` and is installed on each instance.
-- `smspark-submit` joins the application's arguments with blanks and has a shell read them
-  (`smspark/cli.py`, `smspark/job.py`): a label named `a b` would be two arguments, and one with
-  `$(...)` a command. They travel in one word of letters and digits.
-- Where the application fails, it replaces the job's reason by one of its own
-  (`smspark/errors.py`). Ours is put back.
+- `smspark-submit` joins the application's arguments with spaces and passes them to a shell
+  (`smspark/cli.py`, `smspark/job.py`): a label named `a b` would become two arguments, and one with
+  `$(...)` a command. They are therefore encoded as one word of letters and digits.
+- If the application fails, it replaces the job's failure reason with its own (`smspark/errors.py`).
+  Ours is restored.
 
 Python 3.12 of the image is `/usr/local/bin/python3`; `python3` alone is the system's 3.9.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 SUBMITTED: Final = "--submitted="
-"""Begins the one argument with which Spark starts this file again, as the application."""
+"""Prefix of the argument with which Spark starts this file again, as the application."""
 
 
 def encoded(argv: Sequence[str]) -> str:
@@ -38,13 +38,13 @@ def encoded(argv: Sequence[str]) -> str:
 
 
 def decoded(word: str) -> list[str]:
-    """The arguments that `encoded` made `word` of."""
+    """The arguments that `encoded` turned into `word`."""
     found: list[str] = json.loads(base64.urlsafe_b64decode(word.removeprefix(SUBMITTED)))
     return found
 
 
 def install(wheels: Path, run: Callable[[list[str]], int]) -> None:
-    """Install the wheels, from their files alone.
+    """Install the wheels from their files, without an index.
 
     Raises:
         JobError: there is none, or one does not fit this Python.
@@ -52,8 +52,8 @@ def install(wheels: Path, run: Callable[[list[str]], int]) -> None:
     found = sorted(wheels.glob("*.whl"))
     if not found:
         raise jobs.JobError(
-            "code/libraries/ in the bucket holds no wheel: the Spark image lacks pyarrow; "
-            "docs/spark.md says how it gets there"
+            "code/libraries/ in the bucket has no wheel, but the Spark image lacks pyarrow; "
+            "see docs/spark.md"
         )
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
     if run([*pip, *map(str, found)]):
@@ -62,11 +62,11 @@ def install(wheels: Path, run: Callable[[list[str]], int]) -> None:
 
 
 def start(argv: Sequence[str], run: Callable[[list[str]], int] = subprocess.call) -> int:
-    """Install what the image lacks and hand over to the image's own entrypoint; gives its code.
+    """Install what the image lacks, run the image's own entrypoint, and return its exit code.
 
     Args:
         argv: the job's arguments.
-        run: runs a command and gives its exit code.
+        run: runs a command and returns its exit code.
     """
     base = jobs.base_folder()
     code = Path(__file__).resolve()
@@ -86,7 +86,7 @@ def start(argv: Sequence[str], run: Callable[[list[str]], int] = subprocess.call
 
 
 def application(word: str) -> int:
-    """Do the job, once Spark runs; gives its exit code."""
+    """Do the job in Spark and return its exit code."""
     import preprocess_spark  # noqa: PLC0415 - what it imports is there only now
 
     return preprocess_spark.main(decoded(word))

@@ -1,8 +1,9 @@
 """Reads the user's table: files of CSV or of Parquet, as one table, some thousand rows at a time.
 
-CSV may be gzipped, and its cells parted by commas, semicolons, tabs or bars; a first line `sep=;`
-decides. Columns may come in another order in each file. Arrow reads; what it would not say in a
-user's words (a row of another width, another encoding, half a gzip file) is found out here.
+CSV can be gzipped, and its cells separated by commas, semicolons, tabs or bars; a first line
+`sep=;` overrides the detection. The order of columns can differ between files. Arrow does the
+reading; this module explains its errors to users (a row of another width, another encoding, a
+truncated gzip file).
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ _PARQUET: Final = b"PAR1"
 
 
 class NotNumbersError(Exception):
-    """A column that was to be read as plain numbers has another cell; `column` is its name."""
+    """A column read as plain numbers has a cell that is not one; `column` is its name."""
 
     def __init__(self, column: str) -> None:
         super().__init__(column)
@@ -132,15 +133,15 @@ def find(folder: Path, uri: str = "") -> Table:
     """The table in `folder` that `uri` names: one file, or a folder with all that is in it.
 
     SageMaker fetches every object whose key begins with the URI ("API_ProcessingS3Input"):
-    `raw/data.csv` brings `raw/data.csv.bak` along, which nobody asked for. Hidden files and those
-    that begin with `_` are no data.
+    `raw/data.csv` also fetches `raw/data.csv.bak`, which is ignored, as are hidden files and those
+    that begin with `_`.
 
     Raises:
         JobError: there is no such table, or a file's header does not fit the first one's.
     """
     paths = named(folder, uri)
     if not paths:
-        raise JobError(f"there is no file of CSV or Parquet in {uri or folder}: nothing to read")
+        raise JobError(f"there is no CSV or Parquet file in {uri or folder}: nothing to read")
     return together([_examined(path, _name(path, folder)) for path in paths])
 
 
@@ -154,12 +155,12 @@ def together(files: Sequence[File]) -> Table:
     for file in files[1:]:
         if file.parquet != first.parquet:
             raise JobError(
-                f"{first.name} and {file.name}: one is Parquet, the other CSV; give one kind"
+                f"{first.name} and {file.name}: one is Parquet, the other CSV; use one format"
             )
         if sorted(file.columns) != sorted(first.columns):
             raise JobError(
-                f"{file.name} has other columns than {first.name}: {listing(file.columns)} and not "
-                f"{listing(first.columns)}"
+                f"{file.name} has different columns from {first.name}: {listing(file.columns)} and "
+                f"not {listing(first.columns)}"
             )
     return Table(tuple(files))
 
@@ -177,8 +178,8 @@ def named(folder: Path, uri: str) -> list[Path]:
     if not start.is_dir():
         found = listing(sorted(path.name for path in folder.iterdir())) if folder.is_dir() else ""
         raise JobError(
-            f"InputData: there is no object and no folder {uri}"
-            + (f"; what begins so: {found}" if found else "")
+            f"InputData: there is no object or folder {uri}"
+            + (f"; keys that begin with it: {found}" if found else "")
         )
     return [path for path in sorted(start.rglob("*")) if _is_data(path, start)]
 
@@ -202,7 +203,9 @@ def _examined(path: Path, name: str) -> File:
         return File(path, name, _parquet_columns(path, name), parquet=True)
     for magic, kind in _OTHER_FORMATS.items():
         if start.startswith(magic):
-            raise JobError(f"{name} is {kind}; CSV in UTF-8, gzip or not, and Parquet can be read")
+            raise JobError(
+                f"{name} is {kind}; supported are Parquet and CSV in UTF-8, which may be gzipped"
+            )
     gzip = start.startswith(_GZIP)
     quotes = _check_bytes(path, name, gzip=gzip)
     with _bytes(path, gzip=gzip) as stream:
@@ -229,7 +232,9 @@ def _check_bytes(path: Path, name: str, *, gzip: bool) -> bool:
                 quotes = quotes or b'"' in block
                 if b"\0" in block:
                     line = lines + block[: block.index(b"\0")].count(b"\n")
-                    raise JobError(f"{name}, line {line}: there is a NUL character: it is no text")
+                    raise JobError(
+                        f"{name}, line {line}: contains a NUL character, so it is not text"
+                    )
                 try:
                     if not block.isascii() or decoder.getstate()[0]:
                         decoder.decode(block)
@@ -300,7 +305,7 @@ def _delimiter(text: str) -> str:
 
 def _check_names(name: str, columns: Sequence[str]) -> None:
     if not any(columns):
-        raise JobError(f"{name} is empty: a header line with the columns' names is needed")
+        raise JobError(f"{name} is empty: it must begin with a header line of column names")
     blank = [str(at) for at, column in enumerate(columns, start=1) if not column]
     if blank:
         raise JobError(f"{name}: the name of column {', '.join(blank)} is blank")
@@ -386,7 +391,7 @@ def _reader(
 
 
 def _explained(file: File, error: pa.ArrowInvalid) -> Exception:
-    """Arrow's complaint in a user's words, or the column that is not all numbers."""
+    """Arrow's error in words for users, or the column with a cell that is not a number."""
     text = str(error)
     number = re.search(r"In CSV column #(\d+):(?: Row #\d+:)? CSV conversion error to double", text)
     if number:
@@ -395,7 +400,7 @@ def _explained(file: File, error: pa.ArrowInvalid) -> Exception:
         return _ragged(file)
     if "straddling object" in text or "too large" in text:
         return JobError(
-            f"{file.name}: a row is longer than {BLOCK_BYTES >> 20} MB; is a quote not closed?"
+            f"{file.name}: a row is longer than {BLOCK_BYTES >> 20} MB; is a quote unclosed?"
         )
     return JobError(f"{file.name} cannot be read as CSV: {_one_line(error)}")
 
@@ -410,11 +415,11 @@ def _ragged(file: File) -> JobError:
             for row in reader:
                 if len(row) not in (width, 0) and not row[0].startswith("sep="):
                     return JobError(
-                        f"{file.name}, line {reader.line_num}: {len(row)} cells, where the header "
+                        f"{file.name}, line {reader.line_num}: {len(row)} cells, but the header "
                         f"has {width} columns"
                     )
         except csv.Error as error:
-            return JobError(f"{file.name}, line {reader.line_num}: {error}: is a quote not closed?")
+            return JobError(f"{file.name}, line {reader.line_num}: {error}: is a quote unclosed?")
     return JobError(f"{file.name}: not every row has the header's {width} columns")
 
 

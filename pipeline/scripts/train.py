@@ -1,8 +1,8 @@
-"""Trains a classifier or a regressor with AutoGluon and leaves a small model that can serve.
+"""Trains a classifier or a regressor with AutoGluon and writes a small, deployable model.
 
 Reads the typed Parquet of the channel `train` and the `schema.json` of the channel `schema`, which
-says what each column is: AutoGluon is told so, and infers nothing of its own. Into the model
-folder, which becomes `model.tar.gz`, go
+gives each column's kind, so that AutoGluon does not infer any. The model folder, which becomes
+`model.tar.gz`, contains
 
 - `predictor/`: the model that serves and what it needs, nothing else that was tried,
 - `schema.json`: what the table means, as `inference.py` reads requests by it,
@@ -10,7 +10,7 @@ folder, which becomes `model.tar.gz`, go
 - `code/`: `inference.py`, which the serving image runs, and its neighbors,
 - `report/leaderboard.json`, `report/feature_importance.json`: for the evaluation and for people.
 
-All of it takes its place at the end, or none of it.
+Either all of it is written, or nothing.
 
 Runs in the AutoGluon training image, in its script mode: hyperparameters come as `--name value`.
 """
@@ -93,9 +93,9 @@ _LEADERBOARD: Final = ("model", "score_val", "fit_time", "pred_time_val", "stack
 
 @dataclass(frozen=True)
 class Settings:
-    """What the job is asked to do.
+    """The job's settings.
 
-    `time_limit` is in seconds; `latency_limit` in milliseconds for one row, 0 if there is none.
+    `time_limit` is in seconds; `latency_limit` in milliseconds for one row, 0 for no limit.
     """
 
     train: Path
@@ -132,8 +132,8 @@ def _families(text: str) -> tuple[str, ...]:
     unknown = [name for name in names if name not in FAMILIES]
     if unknown:
         raise argparse.ArgumentTypeError(
-            f"{listing(unknown)} of {text!r} is none of {', '.join(FAMILIES)}; give some of them, "
-            "with commas between"
+            f"{listing(unknown)} of {text!r} is not one of {', '.join(FAMILIES)}; "
+            "separate several with commas"
         )
     return names
 
@@ -240,7 +240,7 @@ def _label(values: pa.Array, schema: Schema) -> np.ndarray:
 
 
 def metadata(schema: Schema) -> FeatureMetadata:
-    """What AutoGluon is told of each column; it infers no kinds of its own then."""
+    """Each column's kind for AutoGluon, which then does not infer any."""
     from autogluon.common.features.feature_metadata import FeatureMetadata  # noqa: PLC0415 - slow
 
     kinds = [*cells.frame_kinds(schema.features).values()]
@@ -256,10 +256,10 @@ def metadata(schema: Schema) -> FeatureMetadata:
 
 
 def fit(table: pd.DataFrame, schema: Schema, wanted: Settings, path: Path) -> TabularPredictor:
-    """Train within the time limit; the predictor with all its models lies in `path`.
+    """Train within the time limit; the predictor and all its models are in `path`.
 
     Raises:
-        JobError: not one model could be trained.
+        JobError: no model could be trained.
     """
     from autogluon.features.generators import AutoMLPipelineFeatureGenerator  # noqa: PLC0415 - slow
     from autogluon.tabular import TabularPredictor  # noqa: PLC0415 - takes seconds to import
@@ -308,7 +308,7 @@ def _positive(schema: Schema) -> int | None:
 
 
 def why_nothing(predictor: TabularPredictor, wanted: Settings, seconds: float) -> str:
-    """Why there is no model: what each of them raised, or that the time was up."""
+    """Why there is no model: each model's exception, or that time ran out."""
     failures = predictor.model_failures()
     records = failures.to_dict("records")
     late = [item for item in records if item["exc_type"] in {"TimeLimitExceeded", "TimeLimit"}]
@@ -329,7 +329,7 @@ def why_nothing(predictor: TabularPredictor, wanted: Settings, seconds: float) -
 
 
 def leaderboard(predictor: TabularPredictor, choice: Choice) -> list[Json]:
-    """Every model that was trained, the best first; `best` marks the one that serves.
+    """All trained models, the best first; `best` marks the one to deploy.
 
     Times are in seconds, but `row_milliseconds`: what one row takes, where that was measured.
     Scores are the metric's.
@@ -421,7 +421,7 @@ def model_folder(model: Path) -> Iterator[Path]:
 def write_model(
     draft: Path, predictor: TabularPredictor, schema: Schema, manifest: Json, reports: Json
 ) -> None:
-    """Put into `draft` what serving and evaluation need, and nothing else."""
+    """Write to `draft` only what serving and evaluation need."""
     predictor.clone_for_deployment(str(draft / inference.PREDICTOR), model=manifest["best_model"])
     (draft / "code").mkdir()
     for module in (inference, cells, columns):
@@ -441,7 +441,7 @@ def _write_json(path: Path, value: object) -> None:
 def manifest(
     predictor: TabularPredictor, table: pd.DataFrame, schema: Schema, choice: Choice
 ) -> Json:
-    """What people and the evaluation want to know of the model."""
+    """The model's description for people and for the evaluation."""
     label = table[LABEL]
     numbers = (
         {} if schema.classes else {"mean": float(label.mean()), "median": float(label.median())}

@@ -141,7 +141,7 @@ def test_the_user_decides_otherwise() -> None:
     cells = many(lambda: DRAW.randrange(5))
     assert decided(cells, wish=Wish({"x": "category"})).kind == "category"
     assert decided(cells, wish=Wish({"x": "number"})).kind == "number"
-    with pytest.raises(JobError, match=r"column 'x' is to be date, but only 0 of 120 cells"):
+    with pytest.raises(JobError, match=r"column 'x' should be date, but only 0 of 120 cells"):
         decided(cells, wish=Wish({"x": "date"}))
 
 
@@ -152,8 +152,8 @@ def test_what_could_be_meant_otherwise_is_told() -> None:
     commas = many(lambda: f"{DRAW.randrange(1, 90)},{DRAW.randrange(100, 999)}")
     english, german = decided(commas), decided(commas, wish=Wish(semicolons=True))
     assert (english.thousands, german.decimal) == (",", ",")
-    assert "can be read with a decimal comma" in english.notes[0]
-    assert "can be read with a comma between thousands" in german.notes[0]
+    assert "can also be read with a decimal comma" in english.notes[0]
+    assert "can also be read with a comma between thousands" in german.notes[0]
 
 
 def test_types_of_parquet_are_taken_as_they_are() -> None:

@@ -322,10 +322,10 @@ def test_an_answer_that_is_too_large_says_how_many_rows_to_send(model: Model) ->
 # --- What is refused -------------------------------------------------------------------------
 
 REFUSED: dict[str, tuple[bytes | None, str | None, str | None, int, str]] = {
-    "an unknown content type": (ROWS, "text/html", JSON, 415, "content type 'text/html' is none"),
-    "no content type": (ROWS, None, JSON, 415, "content type None is none of text/csv"),
-    "an unknown accept": (ROWS, CSV, "text/html", 406, "accept 'text/html': the answer can be"),
-    "no accept": (ROWS, CSV, "*/*;q=0", 406, "accept '*/*;q=0': the answer can be"),
+    "an unknown content type": (ROWS, "text/html", JSON, 415, "content type 'text/html' is not"),
+    "no content type": (ROWS, None, JSON, 415, "content type None is not one of text/csv"),
+    "an unknown accept": (ROWS, CSV, "text/html", 406, "accept 'text/html': the response can be"),
+    "no accept": (ROWS, CSV, "*/*;q=0", 406, "accept '*/*;q=0': the response can be"),
     "no body": (None, CSV, JSON, 400, "the request's body is empty"),
     "an empty body": (b"", CSV, JSON, 400, "the request's body is empty"),
     "a blank body": (b"\n \n", JSON, JSON, 400, "the request's body is empty"),
@@ -336,10 +336,10 @@ REFUSED: dict[str, tuple[bytes | None, str | None, str | None, int, str]] = {
         CSV,
         JSON,
         400,
-        "row 1 has 2 values, and there are 3 columns: the model's, which are age, plan, active",
+        "row 1 has 2 values, but there are 3 columns: the model's, which are age, plan, active",
     ),
     "csv: a column too many": (as_csv([*ROW, "no"]), CSV, JSON, 400, "row 1 has 5 values"),
-    "csv: a ragged row": (as_csv(NAMES, ROW, ROW[1:]), CSV, JSON, 400, "row 2 has 3 values, and"),
+    "csv: a ragged row": (as_csv(NAMES, ROW, ROW[1:]), CSV, JSON, 400, "row 2 has 3 values, but"),
     "csv: a column missing": (
         as_csv(NAMES[1:], ROW[1:]),
         CSV,
@@ -491,7 +491,13 @@ REFUSED: dict[str, tuple[bytes | None, str | None, str | None, int, str]] = {
         413,
         "the request has 6291457",
     ),
-    "an answer of more than 6 MB": (as_csv(ROW) * 110_000, CSV, JSON, 413, "the answer to 110000"),
+    "an answer of more than 6 MB": (
+        as_csv(ROW) * 110_000,
+        CSV,
+        JSON,
+        413,
+        "the response to 110000",
+    ),
 }
 
 

@@ -98,12 +98,12 @@ def test_the_positive_class_can_be_chosen() -> None:
 
 
 def test_a_positive_class_that_does_not_occur_is_refused() -> None:
-    with pytest.raises(JobError, match=r"'maybe' does not occur; there are 'no', 'yes'"):
+    with pytest.raises(JobError, match=r"'maybe' does not occur; the classes are 'no', 'yes'"):
         jobs.positive_class(["no", "yes"], "maybe")
 
 
 def test_more_than_two_classes_have_no_positive_one() -> None:
-    with pytest.raises(JobError, match=r"3 classes .* give 'auto'"):
+    with pytest.raises(JobError, match=r"3 classes .* use 'auto'"):
         jobs.positive_class(["a", "b", "c"], "b")
 
 

@@ -159,13 +159,13 @@ def test_the_newest_rows_are_the_test(split: Split, form: str) -> None:
 def test_what_cannot_order_or_group_rows_is_refused(split: Split) -> None:
     files = {"data.csv": csv_text(COLUMNS, customers(50))}
     refused = split(files, "--time-column", "plan")
-    assert refused.reason.startswith("time column 'plan' is a category: a date, a datetime or a")
+    assert refused.reason.startswith("time column 'plan' is a category: it must be a date, a")
     both = split(files, "--time-column", "age", "--group-column", "plan")
-    assert both.reason.startswith("group column and time column: give one of them")
+    assert both.reason.startswith("group column and time column: set only one of them")
     absent = split(files, "--exclude-columns", "x, age")
     assert absent.reason.startswith("excluded columns: 'x' is not in the table")
     nothing = split(files, "--exclude-columns", "age,plan")
-    assert nothing.reason.startswith("no column but the label 'label' can be learned from")
+    assert nothing.reason.startswith("no column except the label 'label' can be used for training")
 
 
 def peak_memory(folder: Path, rows: int) -> int:
@@ -336,29 +336,29 @@ def with_labels(labels: list[str]) -> str:
 
 
 BAD: dict[str, tuple[dict[str, str | bytes], str]] = {
-    "no file": ({}, "there is no file of CSV or Parquet in"),
-    "no file but hidden ones": ({"_SUCCESS": ""}, "there is no file of CSV or Parquet in"),
-    "an empty file": ({"data.csv": ""}, "data.csv is empty: a header line"),
+    "no file": ({}, "there is no CSV or Parquet file in"),
+    "no file but hidden ones": ({"_SUCCESS": ""}, "there is no CSV or Parquet file in"),
+    "an empty file": ({"data.csv": ""}, "data.csv is empty: it must begin with a header line"),
     "an empty file among others": ({"a.csv": GOOD, "b.csv": ""}, "b.csv is empty"),
-    "a blank file": ({"data.csv": "\n\n"}, "data.csv is empty: a header line"),
+    "a blank file": ({"data.csv": "\n\n"}, "data.csv is empty: it must begin with a header line"),
     "a header only": ({"data.csv": "age,plan,label\n"}, "no rows below the header in 'data.csv'"),
     "no label column": (
         {"data.csv": "age,plan\n1,x\n"},
         "label column: 'label' is not in the table, whose columns are 'age', 'plan'",
     ),
-    "nothing but the label": ({"data.csv": "label\na\nb\n"}, "the table has no column but the"),
+    "nothing but the label": ({"data.csv": "label\na\nb\n"}, "the table has no column except the"),
     "one class": (
         {"data.csv": with_labels(["a"] * 9)},
         "label column 'label' has the value 'a' in all rows",
     ),
     "one row of a class": (
         {"data.csv": with_labels(["a"] * 9 + ["b"])},
-        "label column 'label': two rows of each class are needed, one to train and one to test "
-        "with, and there is only one of 'b'",
+        "label column 'label': each class needs two rows, one for training and one for testing, "
+        "but there is only one of 'b'",
     ),
     "one row of each class": (
         {"data.csv": with_labels(list("abcdef"))},
-        "label column 'label': two",
+        "label column 'label': each class needs two",
     ),
     "a class of duplicates": (
         {"data.csv": with_labels(["a"] * 40) + "99,x,b\n" * 5},
@@ -379,12 +379,12 @@ BAD: dict[str, tuple[dict[str, str | bytes], str]] = {
     "UTF-16": ({"data.csv": GOOD.encode("utf-16")}, "data.csv is UTF-16 and not UTF-8"),
     "a row too short": (
         {"data.csv": GOOD + "1,x\n"},
-        "data.csv, line 22: 2 cells, where the header",
+        "data.csv, line 22: 2 cells, but the header",
     ),
     "a row too long": ({"data.csv": GOOD + "\n\n1,x,y,z\n"}, "data.csv, line 24: 4 cells"),
     "a row too short after a cell of two lines": (
         {"data.csv": 'age,plan,label\n1,"x\ny",no\n1,x\n'},
-        "data.csv, line 4: 2 cells, where the header has 3 columns",
+        "data.csv, line 4: 2 cells, but the header has 3 columns",
     ),
     "a quote that never ends": (
         {"data.csv": GOOD + '1,"x,no\n'},
@@ -404,13 +404,13 @@ BAD: dict[str, tuple[dict[str, str | bytes], str]] = {
     ),
     "other columns in the second file": (
         {"a.csv": GOOD, "b.csv": "age,label\n1,no\n"},
-        "b.csv has other columns than a.csv: 'age', 'label' and not 'age', 'plan', 'label'",
+        "b.csv has different columns from a.csv: 'age', 'label' and not 'age', 'plan', 'label'",
     ),
     "columns that never vary": (
         {"data.csv": "age,plan,label\n" + "1,x,no\n" * 5 + "1,x,yes\n" * 5},
-        "no column but the label 'label' can be learned from: 'age' is constant, 'plan' is",
+        "no column except the label 'label' can be used for training: 'age' is constant, 'plan' is",
     ),
-    "too few rows": ({"data.csv": with_labels(list("ababab"))}, "4 rows to train with are too few"),
+    "too few rows": ({"data.csv": with_labels(list("ababab"))}, "4 rows for training are too few"),
     "half a gzip file": (
         {"data.csv": gzip.compress(GOOD.encode())[:-20]},
         "data.csv is not a complete gzip file",
@@ -439,7 +439,10 @@ BAD_ARGUMENTS = {
     "argument --test-fraction: 'nan' is not a number between": ["--test-fraction", "nan"],
     "argument --test-fraction: 'a fifth' is not a number": ["--test-fraction", "a fifth"],
     "argument --seed: invalid int value: 'x'": ["--seed", "x"],
-    "positive class: 'maybe' does not occur; there are 'no', 'yes'": ["--positive-class", "maybe"],
+    "positive class: 'maybe' does not occur; the classes are 'no', 'yes'": [
+        "--positive-class",
+        "maybe",
+    ],
     "unrecognized arguments: --colour=red": ["--colour", "red"],
 }
 

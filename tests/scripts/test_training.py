@@ -424,9 +424,9 @@ REFUSED = {
     "a preset for GPUs": (["--preset", "extreme"], "argument --preset: invalid choice"),
     "an unknown family": (
         ["--families", "GBM, LGBM"],
-        "argument --families: 'LGBM' of 'GBM, LGBM' is none of GBM, CAT, XGB",
+        "argument --families: 'LGBM' of 'GBM, LGBM' is not one of GBM, CAT, XGB",
     ),
-    "no family": (["--families", ""], "argument --families: '' of '' is none of"),
+    "no family": (["--families", ""], "argument --families: '' of '' is not one of"),
     "no time": (["--time-limit", "0"], "argument --time-limit: '0' is not a whole number"),
     "half a second": (["--time-limit", "0.5"], "argument --time-limit: '0.5' is not a whole"),
     "an unknown metric": (["--metric", "auc"], "argument --metric: invalid choice: 'auc'"),
@@ -435,7 +435,7 @@ REFUSED = {
     "another problem's metric": (["--metric", "r2"], "metric: 'r2' cannot measure a binary model"),
     "no time for a row": (
         ["--latency-limit", "0.001"],
-        "latency limit: no model answers a row within 0.001 ms; the quickest, LightGBM",
+        "latency limit: no model predicts a row within 0.001 ms; the fastest, LightGBM",
     ),
 }
 
@@ -494,7 +494,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "one class": (with_label(["a"]), "label column 'y' has only one class: nothing to learn"),
     "too few rows": (
         with_label(["a", "b", "a", "b", "b", "a", "b"]),
-        "7 rows to train with are too few: at least 10 are needed",
+        "7 rows for training are too few: at least 10 are needed",
     ),
 }
 
@@ -617,7 +617,7 @@ def spoil_archive(done: Run, name: str) -> None:
         ("absent", "there is no model.tar.gz in"),
         ("half", "model.tar.gz is broken: "),
         ("no archive", "model.tar.gz is broken: "),
-        ("code/inference.py", "model.tar.gz is broken: it holds no code/inference.py"),
+        ("code/inference.py", "model.tar.gz is broken: it contains no code/inference.py"),
         ("schema.json", "model.tar.gz is broken: its model does not load: FileNotFoundError"),
         ("predictor/learner.pkl", "model.tar.gz is broken: its model does not load: FileNotFound"),
         ("predictor/models/LightGBM/model.pkl", "model.tar.gz is broken: its model does not load"),
@@ -657,7 +657,7 @@ UNFIT: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     ),
     "one class": (
         lambda rows: rows[rows["label"] == "0"],
-        "the test data holds only rows of class '0'",
+        "the test data has only rows of class '0'",
     ),
     "no column": (
         lambda rows: rows.drop(columns="age"),
@@ -698,7 +698,7 @@ def test_another_problems_metric_is_refused(diabetes: Run, base: Path) -> None:
     code = evaluate.main([*arguments, "--evaluation", str(base / "none"), "--metric", "f1"])
     assert code == 2
     reason = (base / "output/message").read_text()
-    assert reason.startswith("metric: 'f1' cannot measure a regression model; give 'auto' or one")
+    assert reason.startswith("metric: 'f1' cannot measure a regression model; use 'auto' or one")
 
 
 class Endpoint:

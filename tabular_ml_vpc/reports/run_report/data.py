@@ -42,7 +42,7 @@ def _reading(profile: Json, view: TableView) -> Card:
     sides = [split.get(side) for side in ("train", "test")]
     rows = f"{profile['rows']:,} rows"
     if None not in sides:
-        rows += f": {sides[0]:,} to train with, {sides[1]:,} to test with"
+        rows += f": {sides[0]:,} for training, {sides[1]:,} for testing"
     reason = f"{view.problem_name}: {view.problem_reason}".strip(": ")
     lines = [("Rows", rows), ("Problem", reason), ("Split", view.split)]
     table = Table(("Question", "Decision"), [line for line in lines if line[1]])
