@@ -194,7 +194,7 @@ class EvaluatedStack:
         """Tell whether a condition holds.
 
         Raises:
-            ResolveError: that depends on the account or on a resource, and there is no place.
+            ResolveError: it depends on the account or on a resource, but no location is given.
 
         """
         return bool(self.value(self.template["Conditions"][name]))
@@ -232,7 +232,7 @@ class EvaluatedStack:
 
         """
         if logical_id not in self.template["Resources"]:
-            raise ResolveError(f"{self.name}: there is no {logical_id}")
+            raise ResolveError(f"{self.name}: unknown resource {logical_id}")
         return str(self.template["Resources"][logical_id]["Type"])
 
     def _get_att(self, argument: Any) -> Any:

@@ -38,7 +38,7 @@ _NUMBER_LIKE: Final = re.compile(r"[-+.\d][-+.,:_\deE]*")
 """Account ids such as 0891... are text to PyYAML and a number to parsers of YAML 1.2."""
 _WIDTH: Final = 100
 _ONE_LINE: Final = 76
-"""Longest list of a function's arguments, in characters of JSON, that stays on one line."""
+"""Maximum length of a function's arguments on one line, in characters of JSON."""
 
 
 def to_yaml(template: JsonView, header: str) -> str:

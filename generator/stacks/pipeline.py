@@ -76,14 +76,14 @@ ENDPOINT_FAILURES = (
 )
 """Each status as in events and as in DescribeEndpoint: AWS's documents show both spellings."""
 ENDPOINT_FAILED = (
-    "The endpoint <endpoint> is <status>. If it failed, nobody can update it and every later run "
+    "The endpoint <endpoint> is <status>. If it failed, it cannot be updated and every later run "
     "fails: run `python build.py endpoint repair`, which deletes it; the next run recreates it. "
-    "If it is rolling back, it goes on serving the model that it had. "
+    "If it is rolling back, it continues to serve the previous model. "
     "`python build.py logs --source endpoint` shows why."
 )
 RUN_FAILED = (
-    "A run of the pipeline failed, or the quality gate refused its model. "
-    "`python build.py run --follow <run>` says why, and what to do."
+    "A run of the pipeline failed, or its model did not pass the quality gate. "
+    "`python build.py run --follow <run>` shows the reason and what to do."
 )
 ALARM_SECONDS = 300
 VARIANT = "AllTraffic"

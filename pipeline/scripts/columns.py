@@ -194,7 +194,7 @@ _NUMBER_LIKE: Final = re.compile(r"(?=.*[0-9])[\s+\-$€£¥%.,'()0-9eE]*")
 
 
 def looks_like_header(row: Sequence[str], schema: Schema) -> bool:
-    """Whether a CSV request's first row is a header: it names the model's columns, and is no data.
+    """Whether a CSV request's first row is a header: it names the model's columns and is not data.
 
     A row that can be data is data: where columns are named 0, 1 and 2, the row `2,0,1` is a row of
     numbers. The content type's `header=present` or `header=absent` decides otherwise.

@@ -163,7 +163,7 @@ class Evidence:
 
     @property
     def told(self) -> int:
-        """Cells that say something and are no marks."""
+        """Cells that have a value and are not marks."""
         return self.present - self.marks.total()
 
     def merge(self, other: Evidence) -> None:
@@ -632,7 +632,7 @@ def _plain_fits(found: Evidence, decimal: str, thousands: str) -> int:
 
 
 def _special(found: Evidence, best: Column) -> Column:
-    """Numbers that are codes or identifiers are no numbers."""
+    """Codes and identifiers that look like numbers, as text, category or identifier."""
     if best.kind not in {"number", "integer"} or best.written:
         return best
     if found.zeros:
@@ -715,7 +715,7 @@ def _constant(found: Evidence, column: Column) -> bool:
 
 
 def _ambiguous(found: Evidence, column: Column) -> tuple[str, ...]:
-    """What could have been meant otherwise, and is told."""
+    """Notes about ambiguous values."""
     if column.kind in {"number", "integer"} and found.others and (rival := _rivals(found, column)):
         return (
             f"its numbers can also be read with {rival}: they are read with {column.written}; "

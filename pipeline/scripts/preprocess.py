@@ -409,7 +409,7 @@ def _moments(column: Column, cell: pa.Array) -> np.ndarray:
 
 
 def check_time_column(schema: Schema) -> None:
-    """Refuse a time column that is no time.
+    """Reject a time column that cannot order rows.
 
     Raises:
         JobError: its kind has no order in time.

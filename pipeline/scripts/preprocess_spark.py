@@ -123,7 +123,7 @@ def _in_s3(uri: str) -> list[tuple[str, str]]:
 
 
 def chosen_keys(keys: Sequence[str], wanted: str) -> list[str]:
-    """Of `keys`, the one `wanted`, or those in the folder `wanted` that are no hidden files."""
+    """Of `keys`, the one `wanted`, or those in the folder `wanted` that are not hidden files."""
     if wanted in keys and not wanted.endswith("/"):
         return [wanted]
     folder = f"{wanted.rstrip('/')}/" if wanted else ""

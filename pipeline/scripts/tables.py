@@ -115,7 +115,7 @@ class Table:
         Texts are dictionaries of each batch's values, but plain for those in `varied`.
 
         Raises:
-            NotNumbersError: a column of `floats` has a cell that is no plain number.
+            NotNumbersError: a column of `floats` has a cell that is not a plain number.
             JobError: a file cannot be read as the table that its header announces.
         """
         for file in self.files:
@@ -222,7 +222,7 @@ def _check_bytes(path: Path, name: str, *, gzip: bool) -> bool:
     """Whether there is a quote in the file, which must be UTF-8 without NUL.
 
     Raises:
-        JobError: it is not, or is no complete gzip file.
+        JobError: it is not, or is not a complete gzip file.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     quotes, lines = False, 1

@@ -170,7 +170,7 @@ def read_schema(folder: Path) -> Schema:
         raise JobError(f"{columns.FILE} cannot be read: {error}") from error
     if not schema.features:
         left = listing([f"{column.name} ({_why_not(column)})" for column in schema.columns])
-        raise JobError(f"there is no column to learn from: {left or 'the label is alone'}")
+        raise JobError(f"there is no column to learn from: {left or 'the label is the only one'}")
     return schema
 
 

@@ -79,7 +79,7 @@ def test_no_value_removes_a_property_and_an_item() -> None:
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ({"Ref": "Missing"}, "there is no Missing"),
+        ({"Ref": "Missing"}, "unknown resource Missing"),
         ({"Fn::Transform": "x"}, "Fn::Transform is not known here"),
         ({"Fn::FindInMap": ["Colors", "red", "dark"]}, "Colors has no red, dark"),
     ],
