@@ -15,6 +15,7 @@ from rich.tree import Tree
 
 from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations.changes import Change, ChangeAction
+from tabular_ml_vpc.operations.comparison import StackDifference
 from tabular_ml_vpc.operations.rights import RightsChange
 
 _SIGNS: Final = {
@@ -133,18 +134,18 @@ def _condition(condition: str) -> str:
     )
 
 
-def show(
-    out: Console, changes: Sequence[Change], found: Sequence[RightsChange], title: str
-) -> None:
+def show(out: Console, difference: StackDifference, title: str) -> None:
     """Print the tree, the totals and the permissions."""
-    out.print(tree(changes, title))
-    out.print(counts(changes))
-    if found:
-        wider = sum(change.widens for change in found)
+    out.print(tree(difference.changes, title))
+    out.print(counts(difference.changes))
+    if difference.rights:
+        wider = sum(change.widens for change in difference.rights)
+        changes = counted(len(difference.rights), "change")
         verb = "grants" if wider == 1 else "grant"
-        title = f"Permissions: {counted(len(found), 'change')} ({wider} {verb} more access)"
-        out.print(f"\n{title}", style="bold")
-        out.print(rights_table(found))
+        out.print(f"\nPermissions: {changes} ({wider} {verb} more access)", style="bold")
+        out.print(rights_table(difference.rights))
+    if difference.note:
+        out.print(_forecast_note(difference.note), style="dim")
 
 
 def replacements(changes: Iterable[Change]) -> list[str]:
@@ -158,7 +159,7 @@ def replacements(changes: Iterable[Change]) -> list[str]:
     ]
 
 
-def forecast_note(reason: str) -> str:
+def _forecast_note(reason: str) -> str:
     """Explain why the changes in nested stacks do not come from CloudFormation."""
     return (
         "CloudFormation could not create a change set for the nested stacks "

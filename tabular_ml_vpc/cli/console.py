@@ -6,6 +6,7 @@ Imported by commands, not by ``build.py --help``: rich is slow to import.
 from __future__ import annotations
 
 import json
+import sys
 from typing import Final
 
 from rich.console import Console
@@ -14,10 +15,17 @@ _WIDE: Final = 200
 """Columns where there is no terminal: nothing is cut off in a file or a log."""
 
 
-def console() -> Console:
-    """Return standard output; colours appear on a terminal only (and not with ``NO_COLOR``)."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=_WIDE)
+def console(to_stderr: bool = False) -> Console:
+    """Return a console; colors appear on a terminal only (and not with ``NO_COLOR``)."""
+    terminal = Console(stderr=to_stderr, highlight=False)
+    if terminal.is_terminal:
+        return terminal
+    return Console(stderr=to_stderr, highlight=False, width=_WIDE)
+
+
+def say(text: str) -> None:
+    """Print one line to standard error: it is for people, not for programs."""
+    print(text, file=sys.stderr)
 
 
 def print_json(value: object) -> None:

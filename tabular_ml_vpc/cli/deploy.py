@@ -2,73 +2,79 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from tabular_ml_vpc.cli import deploy_flow
-from tabular_ml_vpc.cli.options import (
-    config_option,
-    json_option,
-    source_options,
-    target_options,
-    yes_option,
-)
-from tabular_ml_vpc.operations.target import open_target, told_in_one_line
+from tabular_ml_vpc.cli.console import console, print_json, say
+from tabular_ml_vpc.cli.deployment_view import DeploymentView
+from tabular_ml_vpc.cli.options import json_option, yes_option
+from tabular_ml_vpc.cli.stack_options import source_options, target_options, verbose_option
+from tabular_ml_vpc.operations.deployment import Deployment, DeploymentOptions
+from tabular_ml_vpc.operations.source import SourceOptions
+from tabular_ml_vpc.operations.target import Target
 
 
 @click.command(
     epilog="""\b
 python build.py deploy                               what was built, in mode dev
 python build.py deploy --guided                      ask for the parameters first
-python build.py deploy --set Rows=500 --yes          without questions, as in CI
+python build.py deploy --set Rows=500 --yes          without prompts, as in CI
 python build.py deploy --mode prod --parameters prod.json
 python build.py deploy --mend                        after a creation that failed
 """
 )
-@config_option
 @source_options
 @click.option(
     "--guided",
     is_flag=True,
     help="Ask for each parameter; write the answers to --parameters, or parameters.json.",
 )
-@click.option("--mend", is_flag=True, help="Mend a stack that is stuck, then deploy.")
+@click.option("--mend", "repair", is_flag=True, help="Repair a stack that is stuck, then deploy.")
 @click.option(
     "--role-arn",
     "role",
     metavar="ARN",
-    help="Service role with whose rights CloudFormation acts (docs/deployer.md).",
+    help="Service role that CloudFormation assumes (docs/deployer.md).",
 )
-@click.option("--verbose", is_flag=True, help="Show every resource, not only the stacks.")
+@verbose_option
 @yes_option
 @target_options
 @json_option
 def command(
-    config: Path | None,
-    mode: str | None,
-    parameters: Path | None,
-    pairs: tuple[str, ...],
+    target: Target,
+    options: SourceOptions,
     guided: bool,
-    bucket: str | None,
-    mend: bool,
+    repair: bool,
     role: str | None,
     verbose: bool,
     yes: bool,
-    profile: str | None,
-    region: str | None,
-    stack_name: str,
     as_json: bool,
 ) -> int:
-    """Create or update the stack, and follow it until it rests.
+    """Create or update the stack, and follow the operation until it has finished.
 
-    Asks before anything is replaced and before rights are widened. Nothing to change is a success.
-    When it fails, the first cause is shown, with the log of the function behind it.
+    Asks before anything is replaced and before more access is granted. It is a success if nothing
+    changes. After a failure, shows the first cause, with the log of the function behind it.
     """
-    click.echo(f"Deploying {stack_name}", err=as_json)
+    deployment = Deployment(target, DeploymentOptions(options, guided, repair, role))
+    view = DeploymentView(console(to_stderr=as_json), yes, verbose)
+    try:
+        finished = view.follow(deployment)
+    except KeyboardInterrupt:
+        if view.operation.started:
+            _show_next_commands(target)
+        raise
+    if as_json:
+        print_json(finished.as_json())
+    view.require_success(finished, target)
+    if not as_json:
+        view.show_success(finished)
+    return 0
 
-    options = deploy_flow.DeployOptions(
-        config, mode, parameters, pairs, guided, bucket, mend, yes, as_json, verbose, role
+
+def _show_next_commands(target: Target) -> None:
+    options = target.options()
+    say(
+        "CloudFormation continues without this command. "
+        f"`python build.py status --watch{options}` follows the operation; "
+        f"`aws cloudformation cancel-update-stack --stack-name {target.stack}` cancels an update; "
+        f"`python build.py destroy{options}` deletes the stack when the operation has finished."
     )
-    with told_in_one_line():
-        return deploy_flow.run(open_target(profile, region, stack_name), options)

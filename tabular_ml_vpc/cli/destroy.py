@@ -1,20 +1,26 @@
-"""``python build.py destroy``: delete the stack, and say what is left."""
+"""``python build.py destroy``: delete the stack, and list what remains."""
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import click
 
-from tabular_ml_vpc.cli import destroy_flow
-from tabular_ml_vpc.cli.options import json_option, target_options, yes_option
-from tabular_ml_vpc.operations.target import open_target, told_in_one_line
+from generator.errors import CommandError
+from tabular_ml_vpc.cli.console import console, print_json, say
+from tabular_ml_vpc.cli.destruction_view import DestructionView
+from tabular_ml_vpc.cli.options import json_option, yes_option
+from tabular_ml_vpc.cli.stack_options import target_options, verbose_option
+from tabular_ml_vpc.operations.destruction import Destroyed, Destruction, DestructionOptions
+from tabular_ml_vpc.operations.target import Target
 
 
 @click.command(
     epilog="""\b
 python build.py destroy
-python build.py destroy --yes                        without questions; spaces stop it
-python build.py destroy --yes --delete-spaces        people's spaces and files go, too
-python build.py destroy --yes --delete-artifacts     and the bucket with what was uploaded
+python build.py destroy --yes                        without prompts; fails if there are spaces
+python build.py destroy --yes --delete-spaces        delete people's spaces and files, too
+python build.py destroy --yes --delete-artifacts     and the bucket with the uploaded artifacts
 """
 )
 @click.option(
@@ -23,27 +29,55 @@ python build.py destroy --yes --delete-artifacts     and the bucket with what wa
 @click.option(
     "--delete-artifacts",
     is_flag=True,
-    help="Delete our artifact bucket, which all our stacks of the account and region share.",
+    help="Delete the default artifact bucket, which all stacks of the account and region share.",
 )
-@click.option("--verbose", is_flag=True, help="Show every resource, not only the stacks.")
+@verbose_option
 @yes_option
 @target_options
 @json_option
 def command(
+    target: Target,
     delete_spaces: bool,
     delete_artifacts: bool,
     verbose: bool,
     yes: bool,
-    profile: str | None,
-    region: str | None,
-    stack_name: str,
     as_json: bool,
 ) -> int:
-    """Delete the stack, what its pipeline made, and wait until all is gone.
+    """Delete the stack and what its pipeline created, and wait until the deletion has finished.
 
-    Says first what goes and what stays, and asks. Ends with what is left: nothing, or a list with
-    reasons and commands. Interrupted, or stopped half-way, it can be run again.
+    First lists what will be deleted and what will be kept, and asks. At the end, lists what
+    remains, with reasons and commands. After an interruption or a failure, run it again.
     """
-    options = destroy_flow.DestroyOptions(delete_spaces, delete_artifacts, verbose, yes, as_json)
-    with told_in_one_line():
-        return destroy_flow.run(open_target(profile, region, stack_name), options)
+    destruction = Destruction(target, DestructionOptions(delete_spaces, delete_artifacts))
+    view = DestructionView(console(as_json), yes, verbose)
+    with view.operation, closing(destruction.events()) as events:
+        try:
+            for event in events:
+                if as_json and isinstance(event, Destroyed):
+                    print_json(event.as_json())
+                else:
+                    view.show(event)
+                if isinstance(event, Destroyed):
+                    _require_deleted(target, event)
+        except KeyboardInterrupt:
+            if view.operation.started:
+                _show_next_command(target)
+            raise
+    return 0
+
+
+def _require_deleted(target: Target, destroyed: Destroyed) -> None:
+    if not destroyed.deleted:
+        raise CommandError(
+            f"{target.stack} was not deleted; it is in {destroyed.status}; once you have fixed the "
+            f"cause, run `python build.py destroy{target.options()}` again"
+        )
+    if destroyed.left:
+        raise CommandError("the stack was deleted, but some of what it created remains")
+
+
+def _show_next_command(target: Target) -> None:
+    say(
+        "A deletion in progress continues without this command; "
+        f"`python build.py destroy{target.options()}` resumes it."
+    )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from tabular_ml_vpc.cli import diff_flow
-from tabular_ml_vpc.cli.options import config_option, json_option, source_options, target_options
-from tabular_ml_vpc.operations.target import open_target, told_in_one_line
+from tabular_ml_vpc.cli import change_view
+from tabular_ml_vpc.cli.console import console, print_json
+from tabular_ml_vpc.cli.options import json_option
+from tabular_ml_vpc.cli.stack_options import source_options, target_options
+from tabular_ml_vpc.operations.comparison import StackComparison
+from tabular_ml_vpc.operations.source import SourceOptions
+from tabular_ml_vpc.operations.target import Target
 
 
 @click.command(
@@ -16,30 +18,24 @@ from tabular_ml_vpc.operations.target import open_target, told_in_one_line
 python build.py diff
 python build.py diff --set TrainingInstanceType=ml.m5.xlarge
 python build.py diff --mode prod --json
-python build.py diff --exit-code             for CI: ends with 1 if something would change
+python build.py diff --exit-code             for CI: exits with status 1 if there are changes
 """
 )
-@config_option
 @source_options
-@click.option("--exit-code", is_flag=True, help="End with 1 if there are changes.")
+@click.option("--exit-code", is_flag=True, help="Exit with status 1 if there are changes.")
 @target_options
 @json_option
-def command(
-    config: Path | None,
-    mode: str | None,
-    parameters: Path | None,
-    pairs: tuple[str, ...],
-    bucket: str | None,
-    exit_code: bool,
-    profile: str | None,
-    region: str | None,
-    stack_name: str,
-    as_json: bool,
-) -> int:
-    """Show what a deployment would add, modify, replace and remove, and which rights change.
+def command(target: Target, options: SourceOptions, exit_code: bool, as_json: bool) -> int:
+    """Show what a deployment would add, modify, replace and remove, and which permissions change.
 
-    A change set of all nested stacks is made, shown and removed again; it is not executed.
+    Creates a change set of all nested stacks and deletes it again, without executing it.
     """
-    options = diff_flow.DiffOptions(config, mode, parameters, pairs, bucket, exit_code, as_json)
-    with told_in_one_line():
-        return diff_flow.run(open_target(profile, region, stack_name), options)
+    difference = StackComparison(target, options).difference()
+    if as_json:
+        print_json({"stack": target.stack} | difference.as_json())
+    elif not difference.changes:
+        console().print(f"{target.stack} matches the templates: nothing would change.")
+    else:
+        would = "would change" if difference.exists else "does not exist; it would be created"
+        change_view.show(console(), difference, f"{target.stack} {would}")
+    return 1 if exit_code and difference.changes else 0

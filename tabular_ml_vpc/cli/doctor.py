@@ -14,11 +14,13 @@ from generator.cfn.parameters import definitions
 from generator.cfn.yaml_text import from_yaml
 from generator.settings import Mode
 from tabular_ml_vpc.cli.console import console, print_json
-from tabular_ml_vpc.cli.options import config_option, json_option, source_options, target_options
+from tabular_ml_vpc.cli.options import json_option
+from tabular_ml_vpc.cli.stack_options import source_options, target_options
 from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations import doctor, parameters, source
 from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
-from tabular_ml_vpc.operations.target import open_target, told_in_one_line
+from tabular_ml_vpc.operations.source import SourceOptions
+from tabular_ml_vpc.operations.target import Target
 
 _STYLES: Final = {
     "ok": "green",
@@ -42,36 +44,21 @@ python build.py doctor --vpc-id vpc-0123     look for private DNS names that con
 python build.py doctor --json
 """
 )
-@config_option
 @source_options
 @click.option("--vpc-id", metavar="VPC", help="Also look for private DNS conflicts in this VPC.")
 @target_options
 @json_option
-def command(
-    config: Path | None,
-    mode: str | None,
-    parameters: Path | None,
-    pairs: tuple[str, ...],
-    bucket: str | None,
-    vpc_id: str | None,
-    profile: str | None,
-    region: str | None,
-    stack_name: str,
-    as_json: bool,
-) -> int:
+def command(target: Target, options: SourceOptions, vpc_id: str | None, as_json: bool) -> int:
     """Check the account before you spend money; say why each problem matters and how to fix it.
 
     Changes nothing. Exits with status 1 if there is a problem.
     """
-    with told_in_one_line():
-        context = _context(
-            config, mode, parameters, pairs, bucket, vpc_id, profile, region, stack_name
-        )
-        findings = []
-        for finding in doctor.examine(context):
-            findings.append(finding)
-            if not as_json:
-                _show(finding)
+    context = _context(target, options, vpc_id)
+    findings = []
+    for finding in doctor.examine(context):
+        findings.append(finding)
+        if not as_json:
+            _show(finding)
     if as_json:
         print_json([finding.as_json() for finding in findings])
     else:
@@ -79,28 +66,21 @@ def command(
     return 1 if any(finding.verdict is Verdict.PROBLEM for finding in findings) else 0
 
 
-def _context(
-    config: Path | None,
-    mode: str | None,
-    file: Path | None,
-    pairs: tuple[str, ...],
-    bucket: str | None,
-    vpc: str | None,
-    profile: str | None,
-    region: str | None,
-    stack_name: str,
-) -> CheckContext:
+def _context(target: Target, options: SourceOptions, vpc: str | None) -> CheckContext:
 
-    target = open_target(profile, region, stack_name)
-    built = source.load(config, Mode(mode or Mode.DEV))
+    built = source.load(options.config, Mode(options.mode or Mode.DEV))
     templates = {
         Path(name).stem: from_yaml(text)
         for name, text in built.texts.items()
         if name.endswith(".yaml")
     }
     known = definitions(templates["root"])
-    values = parameters.effective(known, parameters.given(file, pairs, known), {})
-    return CheckContext(target, templates, values, source.deployer_statements(built), bucket, vpc)
+    values = parameters.effective(
+        known, parameters.given(options.parameters, options.pairs, known), {}
+    )
+    return CheckContext(
+        target, templates, values, source.deployer_statements(built), options.bucket, vpc
+    )
 
 
 def _show(finding: CheckFinding) -> None:

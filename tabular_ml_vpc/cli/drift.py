@@ -10,11 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from tabular_ml_vpc.cli.console import console, print_json
-from tabular_ml_vpc.cli.options import json_option, target_options
+from tabular_ml_vpc.cli.options import json_option
+from tabular_ml_vpc.cli.stack_options import target_options
 from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations import drift, stacks
 from tabular_ml_vpc.operations.drift import Drifted, StackDrift
-from tabular_ml_vpc.operations.target import open_target, told_in_one_line
+from tabular_ml_vpc.operations.target import Target
 
 
 @click.command(
@@ -25,18 +26,16 @@ python build.py drift --json
 )
 @target_options
 @json_option
-def command(profile: str | None, region: str | None, stack_name: str, as_json: bool) -> int:
+def command(target: Target, as_json: bool) -> int:
     """Compare the resources with their last deployment, and show what has changed since.
 
     Checks every nested stack. Exits with status 1 if a resource has drifted or a stack could not be
     checked.
     """
-    with told_in_one_line():
-        target = open_target(profile, region, stack_name)
-        node = stacks.tree(target, stacks.need(target))
-        if not as_json:
-            console().print(f"Checking {counted(len([*node.walk()]), 'stack')}", style="dim")
-        found = list(drift.detect(target, node, time.sleep))
+    node = stacks.tree(target, stacks.need(target))
+    if not as_json:
+        console().print(f"Checking {counted(len([*node.walk()]), 'stack')}", style="dim")
+    found = list(drift.detect(target, node, time.sleep))
     if as_json:
         print_json([asdict(stack) for stack in found])
     else:

@@ -10,15 +10,16 @@ from rich.text import Text
 
 from tabular_ml_vpc.cli import run_view
 from tabular_ml_vpc.cli.console import console, print_json
-from tabular_ml_vpc.cli.options import json_option, target_options
+from tabular_ml_vpc.cli.options import json_option
 from tabular_ml_vpc.cli.run_view import short_json, style_of
+from tabular_ml_vpc.cli.stack_options import target_options
 from tabular_ml_vpc.cli.stack_view import duration, short
 from tabular_ml_vpc.figures import figure
 from tabular_ml_vpc.local.jobs import plain_reason
 from tabular_ml_vpc.operations.runs import results
 from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, Execution, open_pipeline
 from tabular_ml_vpc.operations.runs.results import RunResults
-from tabular_ml_vpc.operations.target import open_target, told_in_one_line
+from tabular_ml_vpc.operations.target import Target
 
 _WIDE: Final = 130
 """Width of a terminal that has room for the metrics beside the gate's decision."""
@@ -49,18 +50,15 @@ python build.py history 3dfa2b82291c     one run: metrics, gate, failure, log
 def command(
     execution: str | None,
     limit: int,
-    profile: str | None,
-    region: str | None,
-    stack_name: str,
+    target: Target,
     as_json: bool,
 ) -> None:
     """List the pipeline's runs, newest first; with an ID, show one run in full."""
-    with told_in_one_line():
-        pipeline = open_pipeline(open_target(profile, region, stack_name))
-        if execution:
-            _show_run(pipeline, execution, as_json)
-        else:
-            _show_runs(pipeline, limit, as_json)
+    pipeline = open_pipeline(target)
+    if execution:
+        _show_run(pipeline, execution, as_json)
+    else:
+        _show_runs(pipeline, limit, as_json)
 
 
 def _show_run(pipeline: DeployedPipeline, execution: str, as_json: bool) -> None:

@@ -11,12 +11,13 @@ from rich.table import Table
 
 from generator.errors import UsageError
 from tabular_ml_vpc.cli.console import console, print_json
-from tabular_ml_vpc.cli.options import json_option, target_options
+from tabular_ml_vpc.cli.options import json_option
+from tabular_ml_vpc.cli.stack_options import target_options
 from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations import stacks
 from tabular_ml_vpc.operations.runs import endpoint
 from tabular_ml_vpc.operations.runs.endpoint import Latency, Prediction
-from tabular_ml_vpc.operations.target import open_target, told_in_one_line
+from tabular_ml_vpc.operations.target import Target
 from tabular_ml_vpc.operations.workload import Workload
 
 _STDIN: Final = "-"
@@ -59,9 +60,7 @@ def command(
     file: Path | None,
     header: str,
     bench: int | None,
-    profile: str | None,
-    region: str | None,
-    stack_name: str,
+    target: Target,
     as_json: bool,
 ) -> None:
     """Get predictions from the endpoint for CSV rows, with or without a header.
@@ -71,15 +70,13 @@ def command(
     ignored. Input that is too large for one request is split.
     """
     table = _table(rows, file)
-    with told_in_one_line():
-        target = open_target(profile, region, stack_name)
-        node = stacks.tree(target, stacks.need(target))
-        deployed = endpoint.find(target, Workload.of(target, node))
-        if bench is not None:
-            latency = deployed.measure(table, bench, _HEADERS[header])
-            _show_latency(deployed.name, latency, as_json)
-        else:
-            _show_predictions(deployed.name, deployed.predict(table, _HEADERS[header]), as_json)
+    node = stacks.tree(target, stacks.need(target))
+    deployed = endpoint.find(target, Workload.of(target, node))
+    if bench is not None:
+        latency = deployed.measure(table, bench, _HEADERS[header])
+        _show_latency(deployed.name, latency, as_json)
+    else:
+        _show_predictions(deployed.name, deployed.predict(table, _HEADERS[header]), as_json)
 
 
 def _table(rows: tuple[str, ...], file: Path | None) -> str:

@@ -18,7 +18,7 @@ from generator.files import REPOSITORY
 from pipeline import example
 from tabular_ml_vpc.cli import local_cloud, local_view
 from tabular_ml_vpc.cli.console import print_json
-from tabular_ml_vpc.cli.options import json_option
+from tabular_ml_vpc.cli.options import json_option, set_option, work_option
 from tabular_ml_vpc.cli.table_options import TABLE_PARAMETERS, table_choices, table_options
 from tabular_ml_vpc.local import runs, sandbox
 from tabular_ml_vpc.local.inputs import parse_choices, parse_settings
@@ -27,7 +27,6 @@ from tabular_ml_vpc.local.serving import RunningEndpoint
 from tabular_ml_vpc.reports.run_report.page import render
 
 ENVIRONMENT: Final = REPOSITORY / ".venv-local"
-WORK: Final = local_cloud.WORK
 _REPORT: Final = "report.html"
 _LEFT: Final = "endpoint.json"
 
@@ -52,9 +51,7 @@ python build.py local up                               everything, in an emulate
     help="The table to train on.",
 )
 @table_options
-@click.option(
-    "--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a pipeline parameter."
-)
+@set_option("Set a pipeline parameter.")
 @click.option("--keep", is_flag=True, help="Leave the endpoint running after the run.")
 @click.option("--stop", is_flag=True, help="Only stop the endpoint that was left running.")
 @click.option(
@@ -63,14 +60,7 @@ python build.py local up                               everything, in an emulate
     metavar="FILE.html",
     help="Also write the report to this file.",
 )
-@click.option(
-    "--work",
-    type=click.Path(path_type=Path),
-    default=WORK,
-    show_default=True,
-    metavar="FOLDER",
-    help="Folder for the files of the runs.",
-)
+@work_option("Folder for the files of the runs.")
 @json_option
 @click.pass_context
 def command(

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import json
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
-from boto3.session import Session
 
 from generator.errors import CommandError
-from tabular_ml_vpc.cli import deploy
-from tabular_ml_vpc.cli.console import print_json
-from tabular_ml_vpc.cli.options import DEFAULT_STACK, json_option
-from tabular_ml_vpc.local.emulator import whole
+from tabular_ml_vpc.cli.console import console, print_json, say
+from tabular_ml_vpc.cli.deployment_view import DeploymentView
+from tabular_ml_vpc.cli.options import (
+    DEFAULT_STACK,
+    json_option,
+    set_option,
+    stack_name_option,
+    work_option,
+)
+from tabular_ml_vpc.local.emulator import local_aws
+from tabular_ml_vpc.local.emulator.local_aws import RunningAws
 from tabular_ml_vpc.local.emulator.process import Emulator
-from tabular_ml_vpc.local.emulator.whole import Note
+from tabular_ml_vpc.operations.deployment import Deployment, DeploymentOptions
+from tabular_ml_vpc.operations.source import SourceOptions
+from tabular_ml_vpc.operations.target import Target, open_target, told_in_one_line
 
-WORK: Final = Path(".build") / "local"
-_NOTE: Final = "aws.json"
+_RECORD: Final = "aws.json"
 _VARIABLES: Final = "aws.env"
 _ROWS: Final = "rows.csv"
 _TABLE: Final = "raw/data.csv"
@@ -31,14 +36,7 @@ _SHOWN_ROWS: Final = 10
 _PORT: Final = 14566
 _POLL_SECONDS: Final = 0.5
 
-_work_option = click.option(
-    "--work",
-    type=click.Path(path_type=Path),
-    default=WORK,
-    show_default=True,
-    metavar="FOLDER",
-    help="Note there what runs.",
-)
+_work_option = work_option("Folder for the record of what is running.")
 
 
 @click.command(
@@ -50,10 +48,8 @@ python build.py local up --detach             in the background ...
 python build.py local down                    ... until this
 """,
 )
-@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a stack parameter.")
-@click.option(
-    "--stack-name", metavar="NAME", default=DEFAULT_STACK, show_default=True, help="The root stack."
-)
+@set_option("Set a stack parameter.")
+@stack_name_option
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -61,7 +57,7 @@ python build.py local down                    ... until this
     show_default=True,
     help="Port of 127.0.0.1; 0 takes a free one.",
 )
-@click.option("--detach", is_flag=True, help="Leave it running; `local down` ends it.")
+@click.option("--detach", is_flag=True, help="Leave it running; `local down` stops it.")
 @_work_option
 @json_option
 def up(
@@ -69,29 +65,28 @@ def up(
 ) -> int:
     """Start an emulated AWS on this machine, and deploy everything into it.
 
-    No account and no docker: the stacks are really deployed, the pipeline's jobs really run, the
-    endpoint really answers. Ctrl-C ends it and leaves nothing behind.
+    Needs neither an account nor docker: the stacks are really deployed, the pipeline's jobs really
+    run, and the endpoint really answers. Ctrl-C stops it and leaves nothing behind.
     """
-    note = work / _NOTE
-    _refuse_a_second(whole.Note.read(note))
+    _require_none_running(RunningAws.read(work / _RECORD))
     with _terminated_as_interrupted():
-        emulator = whole.start(port, attached=not detach)
+        emulator = local_aws.start(port, attached=not detach)
+        running = RunningAws.of(emulator, stack_name)
         try:
-            outputs = _deploy(emulator, stack_name, pairs)
-            _write_notes(emulator, stack_name, work, str(outputs["DataBucket"]))
-            with contextlib.suppress(KeyboardInterrupt):  # from here on, that is how it ends
-                _tell(emulator, stack_name, work, outputs, detach, as_json)
+            outputs = _deploy(running, SourceOptions(pairs=pairs), work)
+            with contextlib.suppress(KeyboardInterrupt):  # from here on, the usual way to stop it
+                _show(running, work, outputs, detach, as_json)
                 if detach:
                     return 0
-                _stay(emulator)
+                _wait(emulator)
         except BaseException as error:
-            _end(emulator, work)
+            _stop(emulator, work)
             if isinstance(error, KeyboardInterrupt | click.Abort):
-                click.echo("The emulated AWS has ended with all that was in it.", err=True)
+                say("The emulated AWS was stopped; nothing of it is left.")
             raise
-    _end(emulator, work)
+    _stop(emulator, work)
     if not as_json:
-        print("\nThe emulated AWS has ended; nothing of it is left.")
+        print("\nThe emulated AWS was stopped; nothing of it is left.")
     return 0
 
 
@@ -104,110 +99,107 @@ python build.py local down
 @_work_option
 @json_option
 def down(work: Path, as_json: bool) -> int:
-    """End the emulated AWS that `local up` started, with everything in it."""
-    note = Note.read(work / _NOTE)
-    if note is not None:
-        note.stop()
-    _forget(work)
+    """Stop the emulated AWS that `local up` started, with everything in it."""
+    running = RunningAws.read(work / _RECORD)
+    if running is not None:
+        running.stop()
+    _remove_files(work)
     if as_json:
-        print_json({"stopped": note.url if note else None})
+        print_json({"stopped": running.url if running else None})
+    elif running:
+        print(f"stopped the emulated AWS at {running.url}")
     else:
-        print(f"ended the emulated AWS at {note.url}" if note else "no emulated AWS was running")
+        print("no emulated AWS was running")
     return 0
 
 
-def _refuse_a_second(note: Note | None) -> None:
-    if note is not None:
+def _require_none_running(running: RunningAws | None) -> None:
+    if running is not None:
         raise CommandError(
-            f"an emulated AWS runs already, at {note.url}, with the stack {note.stack}; "
-            "`python build.py local down` ends it"
+            f"an emulated AWS is already running at {running.url}, with the stack {running.stack}; "
+            "`python build.py local down` stops it"
         )
 
 
-def _deploy(emulator: Emulator, stack_name: str, pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Deploy by our own command; return the root stack's outputs."""
-    options = ["--yes", "--json", "--stack-name", stack_name]
-    for pair in pairs:
-        options += ["--set", pair]
-    said = io.StringIO()
-    with whole.pointed_at(emulator.environment()), contextlib.redirect_stdout(said):
-        status = deploy.command.main(options, prog_name="build.py deploy", standalone_mode=False)
-    if status:
-        raise CommandError(f"{stack_name} was not deployed into the emulated AWS")
-    found: dict[str, Any] = json.loads(said.getvalue())["outputs"]
-    return found
+def _deploy(running: RunningAws, options: SourceOptions, work: Path) -> Mapping[str, str]:
+    """Deploy, and write files for the next commands; return the root stack's outputs."""
+    with local_aws.selected(running.environment), told_in_one_line():
+        target = open_target(None, None, running.stack)
+        deployment = Deployment(target, DeploymentOptions(options))
+        view = DeploymentView(console(to_stderr=True), yes=True)
+        finished = view.follow(deployment)
+        view.require_success(finished, target)
+        outputs = finished.stack.outputs
+        rows = _first_rows(target, outputs["DataBucket"])
+    running.write(work / _RECORD)
+    (work / _VARIABLES).write_text(
+        "\n".join([*local_aws.exports(running.environment), ""]), encoding="utf-8"
+    )
+    (work / _ROWS).write_bytes(rows)
+    return outputs
 
 
-def _write_notes(emulator: Emulator, stack_name: str, work: Path, bucket: str) -> None:
-
-    environment = emulator.environment()
-    folder = str(emulator.directory)
-    note = whole.Note(emulator.url, emulator.process.pid, folder, stack_name, environment)
-    note.write(work / _NOTE)
-    lines = [*whole.exports(environment), ""]
-    (work / _VARIABLES).write_text("\n".join(lines), encoding="utf-8")
-    with whole.pointed_at(environment):
-        table = Session().client("s3").get_object(Bucket=bucket, Key=_TABLE)["Body"].read()
-    first = table.splitlines(keepends=True)[: _SHOWN_ROWS + 1]
-    (work / _ROWS).write_bytes(b"".join(first))
+def _first_rows(target: Target, bucket: str) -> bytes:
+    table = target.client("s3").get_object(Bucket=bucket, Key=_TABLE)["Body"].read()
+    return b"".join(table.splitlines(keepends=True)[: _SHOWN_ROWS + 1])
 
 
-def _tell(
-    emulator: Emulator,
-    stack_name: str,
-    work: Path,
-    outputs: dict[str, Any],
-    detach: bool,
-    as_json: bool,
+def _show(
+    running: RunningAws, work: Path, outputs: Mapping[str, str], detach: bool, as_json: bool
 ) -> None:
 
-    environment = emulator.environment()
     if as_json:
-        found = {"url": emulator.url, "pid": emulator.process.pid, "environment": environment}
-        print_json(found | {"stack": stack_name, "outputs": outputs})
+        print_json(
+            {
+                "url": running.url,
+                "pid": running.pid,
+                "environment": running.environment,
+                "stack": running.stack,
+                "outputs": dict(outputs),
+            }
+        )
         return
-    stack = "" if stack_name == DEFAULT_STACK else f" --stack-name {stack_name}"
-    ending = "python build.py local down" if detach else "Ctrl-C here"
-    print(f"\nThe emulated AWS is up at {emulator.url}. Point another terminal at it:\n")
-    for line in whole.exports(environment):
+    stack = "" if running.stack == DEFAULT_STACK else f" --stack-name {running.stack}"
+    stop = "python build.py local down" if detach else "Ctrl-C here"
+    print(f"\nThe emulated AWS is up at {running.url}. To use it, run in another terminal:\n")
+    for line in local_aws.exports(running.environment):
         print(f"  {line}")
-    print(f"\n(or: source {work / _VARIABLES}), then try there:\n")
-    rows = work / _ROWS
-    for command, what in (
+    print(f"\n(or: source {work / _VARIABLES}), and then, for example:\n")
+    for command, purpose in (
         (f"run{stack}", "data to endpoint, live; real jobs, about a minute"),
-        (f"run{stack} --set QualityThreshold=0.99", "see the gate refuse the model"),
+        (f"run{stack} --set QualityThreshold=0.99", "see the gate reject the model"),
         (f"history{stack}", "the runs with their metrics"),
-        (f"invoke{stack} --file {rows}", "ask the endpoint about the data's first rows"),
+        (f"invoke{stack} --file {work / _ROWS}", "predictions for the first rows of the data"),
         (f"status{stack}", "stacks, pipeline, endpoint"),
-        (f"destroy{stack}", "all of it, and what is left: nothing"),
+        (f"destroy{stack}", "delete it all, and list what remains: nothing"),
     ):
-        print(f"  python build.py {command:<40} {what}")
+        print(f"  python build.py {command:<40} {purpose}")
     print("  aws s3 ls                                                the real aws command, too")
-    print(f"\nIt ends with: {ending}", flush=True)
+    print(f"\nTo stop it: {stop}", flush=True)
 
 
-def _stay(emulator: Emulator) -> None:
+def _wait(emulator: Emulator) -> None:
     """Wait for Ctrl-C, or for the end of the emulator."""
     while emulator.process.poll() is None:
         time.sleep(_POLL_SECONDS)
     if emulator.process.returncode not in (0, -signal.SIGTERM):
         end = " / ".join(emulator.log.read_text(errors="replace").splitlines()[-3:])
-        raise CommandError(f"the emulated AWS ended by itself: {end}")
+        raise CommandError(f"the emulated AWS stopped unexpectedly: {end}")
 
 
-def _end(emulator: Emulator, work: Path) -> None:
+def _stop(emulator: Emulator, work: Path) -> None:
     emulator.stop()
-    _forget(work)
+    _remove_files(work)
 
 
-def _forget(work: Path) -> None:
-    for name in (_NOTE, _VARIABLES, _ROWS):
+def _remove_files(work: Path) -> None:
+    for name in (_RECORD, _VARIABLES, _ROWS):
         (work / name).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM end this as Ctrl-C does: with nothing left behind."""
+    """Let SIGTERM stop it as Ctrl-C does: with nothing left behind."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

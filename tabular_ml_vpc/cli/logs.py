@@ -12,10 +12,11 @@ import click
 from rich.text import Text
 
 from tabular_ml_vpc.cli.console import console
-from tabular_ml_vpc.cli.options import json_option, target_options
+from tabular_ml_vpc.cli.options import json_option
+from tabular_ml_vpc.cli.stack_options import target_options
 from tabular_ml_vpc.operations import logs, stacks
 from tabular_ml_vpc.operations.function_logs import LogLine
-from tabular_ml_vpc.operations.target import Target, open_target, told_in_one_line
+from tabular_ml_vpc.operations.target import Target
 from tabular_ml_vpc.operations.workload import Workload
 
 _KINDS: Final = ("functions", "jobs", "endpoint")
@@ -57,9 +58,7 @@ def command(
     kinds: tuple[str, ...],
     containing: str,
     follow: bool,
-    profile: str | None,
-    region: str | None,
-    stack_name: str,
+    target: Target,
     as_json: bool,
 ) -> None:
     """Show the logs of the stack's functions, the pipeline's jobs and the endpoint.
@@ -68,12 +67,10 @@ def command(
     """
     since = logs.since(begin, logs.now())
     show = _json_line if as_json else _Printer()
-    with told_in_one_line():
-        target = open_target(profile, region, stack_name)
-        any_line = False
-        for line in _lines(target, kinds or _KINDS, since, containing, follow):
-            any_line = True
-            show(line)
+    any_line = False
+    for line in _lines(target, kinds or _KINDS, since, containing, follow):
+        any_line = True
+        show(line)
     if not any_line and not as_json:
         click.echo(f"No log lines since {since:%Y-%m-%d %H:%M %Z}.", err=True)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from tabular_ml_vpc.cli.console import print_json
-from tabular_ml_vpc.cli.options import json_option, target_options
+from tabular_ml_vpc.cli.options import json_option
+from tabular_ml_vpc.cli.stack_options import target_options
 from tabular_ml_vpc.operations import stacks, studio
-from tabular_ml_vpc.operations.target import open_target, told_in_one_line
+from tabular_ml_vpc.operations.target import Target
 
 
 @click.command(
@@ -26,9 +27,7 @@ python build.py open --print         only print the address, for another browser
 def command(
     user_profile: str | None,
     only_print: bool,
-    profile: str | None,
-    region: str | None,
-    stack_name: str,
+    target: Target,
     as_json: bool,
 ) -> None:
     """Open Studio in the browser as the user profile PROFILE.
@@ -36,11 +35,9 @@ def command(
     Your credentials need sagemaker:CreatePresignedDomainUrl on that profile. The address works for
     five minutes, for anyone who has it: do not share it.
     """
-    with told_in_one_line():
-        target = open_target(profile, region, stack_name)
-        stack = stacks.need(target)
-        name = studio.profile_of(stack, user_profile)
-        url = studio.address(target, stack, name)
+    stack = stacks.need(target)
+    name = studio.profile_of(stack, user_profile)
+    url = studio.address(target, stack, name)
     if as_json:
         print_json({"profile": name, "url": url, "minutes": studio.MINUTES})
     elif only_print or click.launch(url) != 0:

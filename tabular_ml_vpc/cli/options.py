@@ -1,8 +1,7 @@
 """Options that several commands share; each adds one argument to the command's function.
 
-``--config`` gives ``config: Path | None`` (see ``generator.settings.read``), ``--json`` gives
-``as_json: bool``, and ``target_options`` gives ``profile: str | None``, ``region: str | None`` and
-``stack_name: str`` (see ``tabular_ml_vpc.operations.target.open_target``).
+``--config`` gives ``config: Path | None`` (see ``generator.settings.read``), and ``--json`` gives
+``as_json: bool``. Options of commands on a deployed copy are in ``stack_options``.
 """
 
 from __future__ import annotations
@@ -24,48 +23,34 @@ config_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 DEFAULT_STACK: Final = operations.DEFAULT_STACK
+WORK: Final = Path(".build") / "local"
 yes_option = click.option("--yes", is_flag=True, help="Skip all prompts.")
-
-_TARGET: Final = (
-    click.option("--profile", metavar="NAME", help="Profile in your AWS configuration."),
-    click.option("--region", metavar="REGION", help="AWS region, such as eu-west-1."),
-    click.option(
-        "--stack-name",
-        metavar="NAME",
-        default=DEFAULT_STACK,
-        show_default=True,
-        help="Name of the root stack.",
-    ),
+stack_name_option = click.option(
+    "--stack-name",
+    metavar="NAME",
+    default=DEFAULT_STACK,
+    show_default=True,
+    help="Name of the root stack.",
 )
 
-_MODES: Final = ("dev", "prod")
-_SOURCE: Final = (
-    click.option(
-        "--mode",
-        type=click.Choice(_MODES),
-        help="dev: everything is deleted with the stack; prod: data, key and logs are kept. "
-        "Default: the stack's current mode, or dev for a new stack.",
-    ),
-    click.option(
-        "--parameters",
+
+def set_option(text: str) -> Callable[..., Any]:
+    """Return the option ``--set``, which can be given several times, as ``pairs``."""
+    return click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help=text)
+
+
+def wait_option(text: str) -> Callable[..., Any]:
+    """Return the option ``--wait/--no-wait``; waiting is the default."""
+    return click.option("--wait/--no-wait", default=True, help=f"{text} (the default).")
+
+
+def work_option(text: str) -> Callable[..., Any]:
+    """Return the option ``--work``, the folder of a local run or of the emulated AWS."""
+    return click.option(
+        "--work",
         type=click.Path(path_type=Path),
-        metavar="FILE.json",
-        help="File with values for the root template's parameters.",
-    ),
-    click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a parameter."),
-    click.option("--bucket", metavar="NAME", help="Upload to this bucket, not the default one."),
-)
-
-
-def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--mode`` (or None), ``--parameters``, ``--set`` (as ``pairs``) and ``--bucket``."""
-    for option in reversed(_SOURCE):
-        function = option(function)
-    return function
-
-
-def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--profile``, ``--region`` and ``--stack-name``."""
-    for option in reversed(_TARGET):
-        function = option(function)
-    return function
+        default=WORK,
+        show_default=True,
+        metavar="FOLDER",
+        help=text,
+    )

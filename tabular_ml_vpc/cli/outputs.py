@@ -8,9 +8,10 @@ from rich.text import Text
 
 from generator.errors import UsageError
 from tabular_ml_vpc.cli.console import console, print_json
-from tabular_ml_vpc.cli.options import json_option, target_options
+from tabular_ml_vpc.cli.options import json_option
+from tabular_ml_vpc.cli.stack_options import target_options
 from tabular_ml_vpc.operations import stacks
-from tabular_ml_vpc.operations.target import open_target, told_in_one_line
+from tabular_ml_vpc.operations.target import Target
 
 
 @click.command(
@@ -23,12 +24,9 @@ python build.py outputs --json
 @click.argument("name", required=False)
 @target_options
 @json_option
-def command(
-    name: str | None, profile: str | None, region: str | None, stack_name: str, as_json: bool
-) -> None:
+def command(name: str | None, target: Target, as_json: bool) -> None:
     """Show the stack's outputs, or one of them by NAME."""
-    with told_in_one_line():
-        stack = stacks.need(open_target(profile, region, stack_name))
+    stack = stacks.need(target)
     if name is not None and name not in stack.outputs:
         known = ", ".join(sorted(stack.outputs)) or "none yet"
         raise UsageError(f"NAME: unknown output {name!r}; known outputs: {known}")

@@ -1,4 +1,4 @@
-"""Questions that a command asks before it does what cannot be taken back."""
+"""Questions that a command asks before it does what cannot be undone."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ import click
 from generator.errors import CommandError, UsageError
 
 
-def confirm(question: str, yes: bool, option: str = "--yes") -> None:
-    """Return if the answer is yes.
+def confirm(question: str, yes: bool) -> None:
+    """Return if the answer is yes, or was given by ``--yes``.
 
     Raises:
-        UsageError: nobody can be asked here, and ``option`` was not given.
+        UsageError: there is no terminal to ask on.
         CommandError: the answer is no.
 
     """
     if yes:
         return
-    _need_a_person(question, option)
+    _require_terminal(question)
     if not click.confirm(question, err=True):
         raise CommandError("not confirmed: nothing was changed")
 
 
 def confirm_by_name(question: str, name: str, yes: bool) -> None:
-    """Return if the name was typed; for what destroys data.
+    """Return if the name was typed, or ``--yes`` was given; for what destroys data.
 
     Raises:
-        UsageError: nobody can be asked here, and ``--yes`` was not given.
+        UsageError: there is no terminal to ask on.
         CommandError: something else was typed.
 
     """
     if yes:
         return
-    _need_a_person(question, "--yes")
+    _require_terminal(question)
     typed = click.prompt(f"{question} Type the stack's name, {name}", err=True, default="")
     if str(typed).strip() != name:
         raise CommandError(f"{typed!r} is not {name!r}: nothing was changed")
 
 
-def _need_a_person(question: str, option: str) -> None:
+def _require_terminal(question: str) -> None:
     if not sys.stdin.isatty():
-        raise UsageError(f"{option} is needed, since nobody can be asked here: {question}")
+        raise UsageError(f"--yes is required, since there is no terminal to ask on: {question}")

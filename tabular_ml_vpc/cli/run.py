@@ -9,13 +9,13 @@ import click
 
 from generator.errors import CommandError, UsageError
 from tabular_ml_vpc.cli import run_view
-from tabular_ml_vpc.cli.console import print_json
-from tabular_ml_vpc.cli.options import json_option, target_options
-from tabular_ml_vpc.cli.stack_view import console, say
+from tabular_ml_vpc.cli.console import console, print_json, say
+from tabular_ml_vpc.cli.options import json_option, set_option, wait_option
+from tabular_ml_vpc.cli.stack_options import target_options
 from tabular_ml_vpc.local.inputs import parse_settings
 from tabular_ml_vpc.operations.runs import deployed, results
 from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, open_pipeline
-from tabular_ml_vpc.operations.target import open_target, told_in_one_line
+from tabular_ml_vpc.operations.target import Target
 
 THRESHOLD: Final = "QualityThreshold"
 _NEWEST: Final = 20
@@ -33,11 +33,9 @@ python build.py run --no-wait                        start a run without waiting
 python build.py run --follow                         follow the newest run
 """
 )
-@click.option(
-    "--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a pipeline parameter."
-)
+@set_option("Set a pipeline parameter.")
 @click.option("--name", metavar="TEXT", help="Name of this run, shown in Studio and in history.")
-@click.option("--wait/--no-wait", default=True, help="Wait until the run has ended (the default).")
+@wait_option("Wait until the run has ended")
 @click.option(
     "--follow",
     is_flag=False,
@@ -52,9 +50,7 @@ def command(
     name: str | None,
     wait: bool,
     follow: str | None,
-    profile: str | None,
-    region: str | None,
-    stack_name: str,
+    target: Target,
     as_json: bool,
 ) -> int:
     """Start the pipeline: preprocess, train, evaluate, gate, register, deploy.
@@ -69,14 +65,13 @@ def command(
             f"--name: {name!r} is not a valid name: use at most 82 letters and digits, and hyphens "
             "between them"
         )
-    with told_in_one_line():
-        pipeline = open_pipeline(open_target(profile, region, stack_name))
-        if follow is not None:
-            return _follow(pipeline, pipeline.find(follow), as_json)
-        arn = _start(pipeline, pairs, name)
-        if not wait:
-            return _show_start(pipeline, arn, as_json)
-        return _follow(pipeline, arn, as_json)
+    pipeline = open_pipeline(target)
+    if follow is not None:
+        return _follow(pipeline, pipeline.find(follow), as_json)
+    arn = _start(pipeline, pairs, name)
+    if not wait:
+        return _show_start(pipeline, arn, as_json)
+    return _follow(pipeline, arn, as_json)
 
 
 def _start(pipeline: DeployedPipeline, pairs: tuple[str, ...], name: str | None) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -14,7 +13,9 @@ from rich.text import Text
 from rich.tree import Tree
 
 from tabular_ml_vpc.operations.operation import (
-    OperationObserver,
+    OperationEnded,
+    OperationEvent,
+    OperationStarted,
     Progress,
     ResourceProgress,
     StackEvent,
@@ -26,21 +27,45 @@ _REFRESHES_A_SECOND: Final = 8
 _SHOWN_STEPS: Final = 6
 _REASON_CHARACTERS: Final = 160
 _SILENCE: Final = timedelta(seconds=60)
-_WIDE: Final = 200
 
 Totals = Mapping[str, int]
 """Number of resources by nested stack's logical ID; the root's is under ``""``."""
 
 
-def console(to_stderr: bool = False) -> Console:
-    """Return a console; only a terminal has colors."""
-    found = Console(stderr=to_stderr, highlight=False)
-    return found if found.is_terminal else Console(stderr=to_stderr, highlight=False, width=_WIDE)
+Observer = Callable[[list[StackEvent]], None]
+
+
+class OperationView:
+    """Shows the events of operations; leave it as a context, so that the terminal is restored."""
+
+    def __init__(self, out: Console, verbose: bool = False) -> None:
+        self._out, self._verbose = out, verbose
+        self._context = ExitStack()
+        self._observe: Observer = lambda _events: None
+        self.started = False
+        """Whether an operation has started."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._context.close()
+
+    def show(self, event: OperationEvent) -> None:
+        """Show an event."""
+        if isinstance(event, OperationStarted):
+            view = following(self._out, event.totals, self._verbose)
+            self._observe = self._context.enter_context(view)
+            self.started = True
+        elif isinstance(event, OperationEnded):
+            self._context.close()
+        else:
+            self._observe(event.events)
 
 
 @contextmanager
-def following(out: Console, totals: Totals, verbose: bool = False) -> Iterator[OperationObserver]:
-    """Give an observer for ``StackOperation.follow`` that shows what happens on the console."""
+def following(out: Console, totals: Totals, verbose: bool = False) -> Iterator[Observer]:
+    """Give an observer of stack events that shows them on the console."""
     if not out.is_terminal:
         yield _Lines(out, verbose).observe
         return
@@ -203,8 +228,3 @@ def short(reason: str) -> str:
     """Return a reason on one line, shortened if it is long."""
     text = plain(reason)
     return text if len(text) <= _REASON_CHARACTERS else text[: _REASON_CHARACTERS - 1] + "…"
-
-
-def say(text: str) -> None:
-    """Print one line to standard error: it is for people, not for programs."""
-    print(text, file=sys.stderr)

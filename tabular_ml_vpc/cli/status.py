@@ -11,16 +11,17 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from tabular_ml_vpc.cli import stack_view
 from tabular_ml_vpc.cli.console import console, print_json
-from tabular_ml_vpc.cli.options import json_option, target_options
-from tabular_ml_vpc.cli.stack_view import style_of
+from tabular_ml_vpc.cli.options import json_option
+from tabular_ml_vpc.cli.stack_options import target_options
+from tabular_ml_vpc.cli.stack_view import OperationView, style_of
 from tabular_ml_vpc.figures import counted
-from tabular_ml_vpc.operations import deployment, stacks
+from tabular_ml_vpc.operations import stacks
 from tabular_ml_vpc.operations.operation import StackOperation, first_cause, past_events
 from tabular_ml_vpc.operations.runs import deployed
+from tabular_ml_vpc.operations.stack_requests import blocked
 from tabular_ml_vpc.operations.stacks import StackNode
-from tabular_ml_vpc.operations.target import Target, open_target, told_in_one_line
+from tabular_ml_vpc.operations.target import Target
 from tabular_ml_vpc.operations.workload import Workload
 
 
@@ -34,34 +35,29 @@ python build.py status --json
 @click.option("--watch", is_flag=True, help="Follow the operation in progress until it ends.")
 @target_options
 @json_option
-def command(
-    watch: bool, profile: str | None, region: str | None, stack_name: str, as_json: bool
-) -> int:
+def command(watch: bool, target: Target, as_json: bool) -> int:
     """Show the stack, its nested stacks, the last run, the endpoint and Studio.
 
     Exits with status 1 if the stack is stuck: it must be repaired before it can be updated.
     """
-    with told_in_one_line():
-        target = open_target(profile, region, stack_name)
-        node = stacks.tree(target, stacks.need(target))
-        if watch and node.stack.busy:
-            node = _watch(target, node, as_json)
-        found = _read(target, node, Workload.of(target, node))
-        if as_json:
-            print_json(found)
-        else:
-            _show(target, node, found)
+    node = stacks.tree(target, stacks.need(target))
+    if watch and node.stack.busy:
+        node = _watch(target, node, as_json)
+    found = _read(target, node, Workload.of(target, node))
+    if as_json:
+        print_json(found)
+    else:
+        _show(target, node, found)
     return 1 if (found["problem"] or {}).get("command") else 0
 
 
 def _watch(target: Target, node: StackNode, as_json: bool) -> StackNode:
 
-    operation = StackOperation(target)
-    out = stack_view.console(to_stderr=as_json)
     totals = {child.title: len(child.resources) for child in node.children}
-    with stack_view.following(out, totals) as observe:
-        after = operation.follow(node.stack.id, observe)
-    return stacks.tree(target, after)
+    with OperationView(console(to_stderr=as_json)) as view:
+        for event in StackOperation(target).follow(node.stack.id, totals):
+            view.show(event)
+    return stacks.tree(target, stacks.find(target, node.stack.id) or node.stack)
 
 
 def _read(target: Target, node: StackNode, workload: Workload) -> dict[str, Any]:
@@ -113,9 +109,9 @@ def _stack(node: StackNode) -> dict[str, Any]:
 
 def _problem(target: Target, node: StackNode) -> dict[str, str] | None:
     """Return why a stack is stuck, and how to repair it."""
-    problem = deployment.blocked(node.stack)
+    problem = blocked(node.stack)
     rolled_back = node.stack.status == "UPDATE_ROLLBACK_COMPLETE"
-    if not rolled_back and (problem is None or not problem.mend):
+    if not rolled_back and (problem is None or not problem.repair):
         return None
     cause = first_cause(past_events(target, node.stack.id))
     return {

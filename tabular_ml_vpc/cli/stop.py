@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from tabular_ml_vpc.cli.console import print_json
-from tabular_ml_vpc.cli.options import json_option, target_options
+from tabular_ml_vpc.cli.options import json_option, wait_option
 from tabular_ml_vpc.cli.run_view import short_json
+from tabular_ml_vpc.cli.stack_options import target_options
 from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, open_pipeline
-from tabular_ml_vpc.operations.target import open_target, told_in_one_line
+from tabular_ml_vpc.operations.target import Target
 
 
 @click.command(
@@ -22,18 +23,14 @@ python build.py stop --all           all runs in progress
 )
 @click.argument("execution", required=False, metavar="[ID]")
 @click.option("--all", "everything", is_flag=True, help="Stop all runs in progress.")
-@click.option(
-    "--wait/--no-wait", default=True, help="Wait until the run has stopped (the default)."
-)
+@wait_option("Wait until the run has stopped")
 @target_options
 @json_option
 def command(
     execution: str | None,
     everything: bool,
     wait: bool,
-    profile: str | None,
-    region: str | None,
-    stack_name: str,
+    target: Target,
     as_json: bool,
 ) -> int:
     """Stop a run: its current job ends, and no further step starts. Earlier results are kept.
@@ -42,9 +39,8 @@ def command(
     """
     if execution and everything:
         raise click.UsageError("give an ID or --all, not both")
-    with told_in_one_line():
-        pipeline = open_pipeline(open_target(profile, region, stack_name))
-        runs = [_stopped(pipeline, arn, wait) for arn in _chosen(pipeline, execution, everything)]
+    pipeline = open_pipeline(target)
+    runs = [_stopped(pipeline, arn, wait) for arn in _chosen(pipeline, execution, everything)]
     if as_json:
         print_json(runs)
     elif not runs:

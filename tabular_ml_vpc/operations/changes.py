@@ -9,6 +9,7 @@ aws-cloudformation/cloudformation-coverage-roadmap#759), the templates are compa
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -113,156 +114,152 @@ class ChangeSet:
     note: str = ""
 
 
-@contextmanager
-def change_set(
-    target: Target,
-    request: DeployRequest,
-    name: str,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[ChangeSet]:
-    """Give a change set for the stack; it is deleted afterward unless it was executed.
+@dataclass(frozen=True)
+class ChangeSets:
+    """Change sets of the stack of a target."""
 
-    Raises:
-        NoChangesError: it would be empty.
-        CommandError: CloudFormation rejected the change set.
+    target: Target
+    sleep: Callable[[float], None] = time.sleep
 
-    """
-    created: list[str] = []
-    try:
-        yield _ready(target, request, name, created, sleep)
-    finally:
-        for change_set_name in created:
-            _discard(target, change_set_name, sleep)
+    @contextmanager
+    def open(self, request: DeployRequest, name: str | None = None) -> Iterator[ChangeSet]:
+        """Give a change set for the stack; it is deleted afterward unless it was executed.
 
+        Raises:
+            NoChangesError: it would be empty.
+            CommandError: CloudFormation rejected the change set.
 
-def _ready(
-    target: Target,
-    request: DeployRequest,
-    name: str,
-    created: list[str],
-    sleep: Callable[[float], None],
-) -> ChangeSet:
-    """Create it with the nested stacks or, if that fails, without them."""
-    arn, stack_id = _create(target, request, name, created, nested=True)
-    reason = _wait(target, arn, stack_id, sleep)
-    if reason is None:
-        return ChangeSet(arn, stack_id, nested=True)
-    arn, stack_id = _create(target, request, f"{name}-flat", created, nested=False)
-    flat_reason = _wait(target, arn, stack_id, sleep)
-    if flat_reason is None:
-        return ChangeSet(arn, stack_id, nested=False, note=reason)
-    raise CommandError(f"CloudFormation rejected the change: {flat_reason}")
-
-
-def _create(
-    target: Target, request: DeployRequest, name: str, created: list[str], nested: bool
-) -> tuple[str, str]:
-    created.append(name)  # before the call, which may be interrupted
-    answer = target.client("cloudformation").create_change_set(
-        StackName=target.stack,
-        ChangeSetName=name,
-        ChangeSetType="UPDATE",
-        TemplateURL=request.template_url,
-        Parameters=request.parameters,
-        Capabilities=list(CAPABILITIES),
-        IncludeNestedStacks=nested,
-        **request.service_role(),
-    )
-    return answer["Id"], answer["StackId"]
-
-
-def _wait(target: Target, arn: str, stack_id: str, sleep: Callable[[float], None]) -> str | None:
-    """Wait until it is ready (None) or has failed (the reason)."""
-    names = {"ChangeSetName": arn, "StackName": stack_id}
-    while True:
-        found = target.client("cloudformation").describe_change_set(**names)
-        if found["Status"] == "CREATE_COMPLETE":
-            return None
-        if found["Status"] not in _PENDING:
-            reason = " ".join(found.get("StatusReason", found["Status"]).split())
-            if any(part in reason for part in _NOTHING):
-                raise NoChangesError
-            return reason
-        sleep(target.poll_seconds)
-
-
-def _discard(target: Target, name: str, sleep: Callable[[float], None]) -> None:
-    """Delete a change set, unless it was executed or never created."""
-    client, names = target.client("cloudformation"), {"StackName": target.stack}
-    for _ in range(_DISCARD_LOOKS):
+        """
+        created: list[str] = []
         try:
-            client.delete_change_set(ChangeSetName=name, **names)
-        except ClientError as error:
-            if code_of(error) in _ABSENT or "does not exist" in message_of(error):
-                return
-            if code_of(error) != "InvalidChangeSetStatus":
-                raise
-            found = client.describe_change_set(ChangeSetName=name, **names)
-            if found["Status"] not in _PENDING:
-                return
-            sleep(target.poll_seconds)
-        else:
-            return
+            yield self._ready(request, name or _unique_name(), created)
+        finally:
+            for change_set_name in created:
+                self._discard(change_set_name)
 
+    def _ready(self, request: DeployRequest, name: str, created: list[str]) -> ChangeSet:
+        """Create it with the nested stacks or, if that fails, without them."""
+        arn, stack_id = self._create(request, name, created, nested=True)
+        reason = self._wait(arn, stack_id)
+        if reason is None:
+            return ChangeSet(arn, stack_id, nested=True)
+        arn, stack_id = self._create(request, f"{name}-flat", created, nested=False)
+        flat_reason = self._wait(arn, stack_id)
+        if flat_reason is None:
+            return ChangeSet(arn, stack_id, nested=False, note=reason)
+        raise CommandError(f"CloudFormation rejected the change: {flat_reason}")
 
-def read(target: Target, change_set: ChangeSet, forecast: Forecast) -> tuple[Change, ...]:
-    """Return the changes in a change set and in those nested in it.
-
-    Raises:
-        NoChangesError: there are none.
-
-    """
-    changes = tuple(_read(target, change_set.id, change_set.stack_id, forecast))
-    if not changes:
-        raise NoChangesError
-    return changes
-
-
-def _read(target: Target, arn: str, stack: str, forecast: Forecast) -> Iterator[Change]:
-    found, parameters = _described(target, arn, stack)
-    later = {
-        parameter["ParameterKey"]
-        for parameter in parameters
-        if _LATER in parameter.get("ParameterValue", "")
-    }
-    for item in found:
-        resource = item["ResourceChange"]
-        change: Change | None = _change(resource, later)
-        if resource["ResourceType"] == NESTED:
-            change = _with_children(target, resource, _change(resource, later), forecast)
-        if change is not None:
-            yield change
-
-
-def _described(target: Target, arn: str, stack: str) -> tuple[list[JsonView], list[JsonView]]:
-    """Return all pages of changes, and the parameters.
-
-    Names the stack, too, if it is known: permissions to describe change sets apply to stacks.
-    """
-    changes: list[JsonView] = []
-    token: dict[str, str] = {"StackName": stack} if stack else {}
-    while True:
-        page = target.client("cloudformation").describe_change_set(
-            ChangeSetName=arn, IncludePropertyValues=True, **token
+    def _create(
+        self, request: DeployRequest, name: str, created: list[str], nested: bool
+    ) -> tuple[str, str]:
+        created.append(name)  # before the call, which may be interrupted
+        answer = self._client.create_change_set(
+            StackName=self.target.stack,
+            ChangeSetName=name,
+            ChangeSetType="UPDATE",
+            TemplateURL=request.template_url,
+            Parameters=request.parameters,
+            Capabilities=list(CAPABILITIES),
+            IncludeNestedStacks=nested,
+            **request.service_role(),
         )
-        changes += page.get("Changes", [])
-        if not page.get("NextToken"):
-            return changes, page.get("Parameters", [])
-        token["NextToken"] = page["NextToken"]
+        return answer["Id"], answer["StackId"]
+
+    def _wait(self, arn: str, stack_id: str) -> str | None:
+        """Wait until it is ready (None) or has failed (the reason)."""
+        names = {"ChangeSetName": arn, "StackName": stack_id}
+        while True:
+            answer = self._client.describe_change_set(**names)
+            if answer["Status"] == "CREATE_COMPLETE":
+                return None
+            if answer["Status"] not in _PENDING:
+                reason = " ".join(answer.get("StatusReason", answer["Status"]).split())
+                if any(part in reason for part in _NOTHING):
+                    raise NoChangesError
+                return reason
+            self.sleep(self.target.poll_seconds)
+
+    def _discard(self, name: str) -> None:
+        """Delete a change set, unless it was executed or never created."""
+        names = {"ChangeSetName": name, "StackName": self.target.stack}
+        for _ in range(_DISCARD_LOOKS):
+            try:
+                self._client.delete_change_set(**names)
+            except ClientError as error:
+                if code_of(error) in _ABSENT or "does not exist" in message_of(error):
+                    return
+                if code_of(error) != "InvalidChangeSetStatus":
+                    raise
+                if self._client.describe_change_set(**names)["Status"] not in _PENDING:
+                    return
+                self.sleep(self.target.poll_seconds)
+            else:
+                return
+
+    def read(self, change_set: ChangeSet, forecast: Forecast) -> tuple[Change, ...]:
+        """Return the changes in a change set and in those nested in it.
+
+        Raises:
+            NoChangesError: there are none.
+
+        """
+        changes = tuple(self._read(change_set.id, change_set.stack_id, forecast))
+        if not changes:
+            raise NoChangesError
+        return changes
+
+    def _read(self, arn: str, stack: str, forecast: Forecast) -> Iterator[Change]:
+        items, parameters = self._described(arn, stack)
+        later = {
+            parameter["ParameterKey"]
+            for parameter in parameters
+            if _LATER in parameter.get("ParameterValue", "")
+        }
+        for item in items:
+            resource = item["ResourceChange"]
+            change: Change | None = _change(resource, later)
+            if resource["ResourceType"] == NESTED:
+                change = self._with_children(resource, _change(resource, later), forecast)
+            if change is not None:
+                yield change
+
+    def _described(self, arn: str, stack: str) -> tuple[list[JsonView], list[JsonView]]:
+        """Return all pages of changes, and the parameters.
+
+        Names the stack, too, if it is known: permissions to describe change sets apply to stacks.
+        """
+        changes: list[JsonView] = []
+        token: dict[str, str] = {"StackName": stack} if stack else {}
+        while True:
+            page = self._client.describe_change_set(
+                ChangeSetName=arn, IncludePropertyValues=True, **token
+            )
+            changes += page.get("Changes", [])
+            if not page.get("NextToken"):
+                return changes, page.get("Parameters", [])
+            token["NextToken"] = page["NextToken"]
+
+    def _with_children(
+        self, resource: JsonView, change: Change, forecast: Forecast
+    ) -> Change | None:
+        """Add the changes in a nested stack; None if neither those nor the stack's tags change."""
+        if resource.get("ChangeSetId"):
+            stack = resource.get("PhysicalResourceId", "")
+            children = tuple(self._read(resource["ChangeSetId"], stack, forecast))
+        else:
+            children = forecast(resource)
+        change = replace(change, children=children)
+        retagged = TAGS in change.properties or TAGS in resource.get("Scope", ())
+        return change if children or retagged or change.action is not ChangeAction.MODIFY else None
+
+    @property
+    def _client(self) -> Any:
+        return self.target.client("cloudformation")
 
 
-def _with_children(
-    target: Target, resource: JsonView, change: Change, forecast: Forecast
-) -> Change | None:
-    """Add the changes in a nested stack; None if neither those nor the stack's tags change."""
-    if resource.get("ChangeSetId"):
-        stack = resource.get("PhysicalResourceId", "")
-        children = tuple(_read(target, resource["ChangeSetId"], stack, forecast))
-    else:
-        children = forecast(resource)
-    change = replace(change, children=children)
-    retagged = TAGS in change.properties or TAGS in resource.get("Scope", ())
-    return change if children or retagged or change.action is not ChangeAction.MODIFY else None
+def _unique_name() -> str:
+    now = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    return f"build-py-{now}-{uuid.uuid4().hex[:8]}"
 
 
 def _change(resource: JsonView, later: set[str]) -> Change:

@@ -8,8 +8,9 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from generator.images import ACCOUNTS
-from tabular_ml_vpc.operations import artifacts, deployment
+from tabular_ml_vpc.operations.artifacts import MISSING, ArtifactBucket
 from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
+from tabular_ml_vpc.operations.stack_requests import blocked
 from tabular_ml_vpc.operations.target import code_of
 
 _BATCH: Final = 100
@@ -74,11 +75,11 @@ def _image(
 
 def bucket(context: CheckContext) -> Iterator[CheckFinding]:
     """Check that the artifact bucket can be used or created."""
-    name = context.bucket or artifacts.bucket_name(context.target)
-    problem = artifacts.bucket_problem(context.target, name)
+    artifacts = ArtifactBucket(context.target, context.bucket)
+    name, problem = artifacts.name, artifacts.problem()
     if problem is None:
         yield CheckFinding("artifact bucket", Verdict.OK, f"{name} is accessible and in the region")
-    elif artifacts.is_missing(problem) and context.bucket is None:
+    elif problem == MISSING and context.bucket is None:
         what = f"{name} does not exist yet; the first deployment creates it"
         yield CheckFinding("artifact bucket", Verdict.OK, what)
     else:
@@ -98,7 +99,7 @@ def stack(context: CheckContext) -> Iterator[CheckFinding]:
         what = f"{target.stack} does not exist yet; a deployment creates it"
         yield CheckFinding("stack", Verdict.OK, what)
         return
-    problem = deployment.blocked(found)
+    problem = blocked(found)
     if problem is None:
         yield CheckFinding(
             "stack", Verdict.OK, f"{target.stack} is in {found.status} and can be updated"
@@ -109,7 +110,7 @@ def stack(context: CheckContext) -> Iterator[CheckFinding]:
         Verdict.PROBLEM,
         f"{target.stack} is in {problem.status}",
         problem.reason,
-        f"python build.py {'deploy --mend' if problem.mend else 'status --watch'}"
+        f"python build.py {'deploy --mend' if problem.repair else 'status --watch'}"
         f"{target.options()}",
     )
 

@@ -1,289 +1,408 @@
-"""Bring a stack to what the templates say: decide what has to be done, and ask CloudFormation.
+"""Bring a stack to the state that the templates describe.
 
-Nothing here asks people or prints; ``tabular_ml_vpc.cli.deploy`` does.
+A ``Deployment`` yields what happens as events; nothing here prints or prompts.
 """
 
 from __future__ import annotations
 
 import time
-import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
-from generator.cfn.expressions import NESTED
-from tabular_ml_vpc.operations import changes, destruction, forecast, rights, stacks
-from tabular_ml_vpc.operations.artifacts import Package, url_of
-from tabular_ml_vpc.operations.changes import CAPABILITIES, Change, ChangeSet, DeployRequest
-from tabular_ml_vpc.operations.forecast import Side
-from tabular_ml_vpc.operations.inventory import PlannedDeletion
-from tabular_ml_vpc.operations.operation import StackEvent, path_of
-from tabular_ml_vpc.operations.rights import Right, RightsChange
-from tabular_ml_vpc.operations.stacks import UPDATABLE, Stack, StackNode
+from generator.cfn.parameters import ParameterDefinitions
+from generator.errors import CommandError, UsageError
+from generator.images import ACCOUNTS
+from generator.settings import Mode
+from tabular_ml_vpc.operations import function_logs, parameters, stacks
+from tabular_ml_vpc.operations.artifacts import Package, Uploaded
+from tabular_ml_vpc.operations.changes import NoChangesError
+from tabular_ml_vpc.operations.comparison import (
+    StackDifference,
+    difference_of_creation,
+    difference_of_update,
+)
+from tabular_ml_vpc.operations.destruction import KEEPS
+from tabular_ml_vpc.operations.inventory import Leftover, PlannedDeletion, left_of
+from tabular_ml_vpc.operations.operation import (
+    Cause,
+    OperationEvent,
+    StackEvent,
+    StackOperation,
+    first_cause,
+    past_events,
+    path_of,
+)
+from tabular_ml_vpc.operations.question import Question, ask
+from tabular_ml_vpc.operations.release import Release, deployed_mode
+from tabular_ml_vpc.operations.source import Source, SourceOptions, our_tree
+from tabular_ml_vpc.operations.stack_requests import Blocked, Repair, StackRequests, blocked
+from tabular_ml_vpc.operations.stacks import Stack, StackNode
 from tabular_ml_vpc.operations.target import Target
 
-DELETE_AND_CREATE: Final = "delete it and create it anew"
-CONTINUE: Final = "continue the rollback"
-_WAIT: Final = ""
-
-_BLOCKED: Final[Mapping[str, tuple[str, str]]] = {
-    "ROLLBACK_COMPLETE": (
-        "its creation failed and was rolled back: nothing of it is left, and CloudFormation takes "
-        "no update of it",
-        DELETE_AND_CREATE,
-    ),
-    "ROLLBACK_FAILED": (
-        "its creation failed, and some of what it had made could not be removed",
-        DELETE_AND_CREATE,
-    ),
-    "CREATE_FAILED": (
-        "its creation failed and was not rolled back",
-        DELETE_AND_CREATE,
-    ),
-    "DELETE_FAILED": (
-        "its deletion stopped half-way: some of it is left",
-        DELETE_AND_CREATE,
-    ),
-    "REVIEW_IN_PROGRESS": (
-        "it is a name without resources: a change set was made for it and never executed",
-        DELETE_AND_CREATE,
-    ),
-    "UPDATE_ROLLBACK_FAILED": (
-        "an update failed, and so did its rollback; once the reason is gone, it can continue",
-        CONTINUE,
-    ),
-    "UPDATE_FAILED": (
-        "an update failed and was left as it was, without a rollback",
-        CONTINUE,
-    ),
-}
-"""Why a status takes no update, and what mends it (CloudFormation user guide, "Stack status codes"
-and "Continue rolling back an update")."""
+GUIDED_FILE: Final = Path("parameters.json")
+"""Where the answers of a guided deployment are written by default."""
+_LOG_LINES: Final = 15
+_LOG_READS: Final = 15
+_SUCCEEDED: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
 
 
 @dataclass(frozen=True)
-class Blocked:
-    """Why a stack takes no update, and what would mend it (empty: only waiting)."""
+class DeploymentOptions:
+    """What was requested: what to deploy, and how."""
 
-    status: str
-    reason: str
-    mend: str
-
-
-def blocked(stack: Stack) -> Blocked | None:
-    """Return why the stack takes no update, or None."""
-    if stack.status in UPDATABLE:
-        return None
-    if stack.busy:
-        return Blocked(stack.status, "an operation runs already", _WAIT)
-    reason, mend = _BLOCKED.get(stack.status, ("CloudFormation takes no update of it", _WAIT))
-    return Blocked(stack.status, reason, mend)
-
-
-def start_deletion(target: Target, stack: Stack) -> None:
-    """Ask for the deletion of a stack."""
-    target.client("cloudformation").delete_stack(
-        StackName=stack.id, ClientRequestToken=_token("delete")
-    )
-
-
-def continue_rollback(target: Target, stack: Stack) -> None:
-    """Ask for the rollback to go on that an update needs before there can be another."""
-    client = target.client("cloudformation")
-    if stack.status == "UPDATE_FAILED":
-        client.rollback_stack(StackName=stack.id, ClientRequestToken=_token("rollback"))
-    else:
-        client.continue_update_rollback(StackName=stack.id, ClientRequestToken=_token("continue"))
-
-
-def create(target: Target, wanted: DeployRequest) -> str:
-    """Ask for the creation of the stack; return its id."""
-    answer = target.client("cloudformation").create_stack(
-        StackName=target.stack,
-        TemplateURL=wanted.template_url,
-        Parameters=wanted.parameters,
-        Capabilities=list(CAPABILITIES),
-        ClientRequestToken=_token("create"),
-        **wanted.service_role(),
-    )
-    return str(answer["StackId"])
-
-
-def execute(target: Target, change_set: ChangeSet) -> None:
-    """Ask for the execution of a change set."""
-    target.client("cloudformation").execute_change_set(
-        ChangeSetName=change_set.id,
-        StackName=change_set.stack_id,
-        ClientRequestToken=_token("execute"),
-    )
-
-
-def wanted(
-    target: Target,
-    bucket: str,
-    package: Package,
-    parameters: list[Any],
-    role: str | None = None,
-) -> DeployRequest:
-    """Return what to ask CloudFormation for."""
-    return DeployRequest(url_of(target, bucket, package.root), parameters, role)
-
-
-def open_change_set(target: Target, request: DeployRequest) -> AbstractContextManager[ChangeSet]:
-    """Give a change set with a name of its own; see ``changes.change_set``."""
-    name = f"build-py-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{uuid.uuid4().hex[:8]}"
-    return changes.change_set(target, request, name)
-
-
-def _token(purpose: str) -> str:
-    return f"build-py-{purpose}-{uuid.uuid4()}"
+    source: SourceOptions = field(default_factory=SourceOptions)
+    guided: bool = False
+    repair: bool = False
+    role: str | None = None
+    """ARN of the service role that CloudFormation assumes (docs/deployer.md)."""
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """The deployed tree beside a package, for what change sets do not tell."""
+class Started:
+    """The region and the account are known and can be used."""
+
+    stack: str
+    region: str
+    account: str
+
+
+@dataclass(frozen=True)
+class ModeChosen:
+    """The mode in which the stack is deployed."""
+
+    mode: Mode
+
+
+@dataclass
+class RetentionReduced(Question):
+    """The stack is in mode prod, and would be in mode dev: its data would no longer be kept."""
+
+    stack: str
+
+
+@dataclass(frozen=True)
+class StackBlocked:
+    """The stack cannot be updated; ``cause`` is the failure behind it, if it is known."""
+
+    stack: Stack
+    problem: Blocked
+    cause: Cause | None
+
+
+@dataclass
+class RepairNeeded(Question):
+    """The stack must be repaired before it can be updated."""
+
+    stack: str
+    repair: Repair
+
+
+@dataclass
+class ParametersRequested(Question):
+    """A guided deployment needs the parameters' values: ``answers`` must be filled."""
+
+    definitions: ParameterDefinitions
+    offered: Mapping[str, str]
+    answers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ParametersWritten:
+    """The answers of a guided deployment were written to a file."""
+
+    path: Path
+
+
+@dataclass
+class CreationPlanned(Question):
+    """The stack does not exist, and would be created."""
+
+    difference: StackDifference
+
+
+@dataclass(frozen=True)
+class BucketCreated:
+    """The default artifact bucket did not exist."""
+
+    bucket: str
+
+
+@dataclass(frozen=True)
+class ArtifactsUploaded:
+    """The templates and zips are in the artifact bucket."""
+
+    uploaded: Uploaded
+
+
+@dataclass
+class ChangesComputed(Question):
+    """The change set is ready to be executed."""
+
+    stack: str
+    difference: StackDifference
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The stack is as the templates say."""
+
+    stack: Stack
+    uploaded: Uploaded
+    changed: bool = True
+    seconds: float = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "stack": self.stack.name,
+            "status": self.stack.status,
+            "changed": self.changed,
+            "seconds": round(self.seconds, 1),
+            "uploaded": {"sent": self.uploaded.sent, "of": self.uploaded.total},
+            "outputs": dict(self.stack.outputs),
+            "left": [],
+            "cause": None,
+        }
+
+
+@dataclass(frozen=True)
+class Failed(Finished):
+    """CloudFormation could not deploy: the first cause, and the log of its function."""
+
+    cause: Cause | None = None
+    log: Sequence[str] = ()
+    left: Sequence[Leftover] = ()
+    """What a failed creation left behind, although CloudFormation rolled it back."""
+
+    @property
+    def repair(self) -> Repair | None:
+        """Return what makes the stack updatable again, or None if it still is."""
+        problem = blocked(self.stack)
+        return problem.repair or None if problem else None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        cause = self.cause
+        failure = (
+            {
+                "place": cause.place,
+                "type": cause.type,
+                "reason": cause.reason,
+                "log": list(self.log),
+            }
+            if cause
+            else None
+        )
+        left = [leftover.as_json() for leftover in self.left]
+        return super().as_json() | {"left": left, "cause": failure}
+
+
+DeploymentEvent = (
+    Started
+    | ModeChosen
+    | RetentionReduced
+    | StackBlocked
+    | RepairNeeded
+    | ParametersRequested
+    | ParametersWritten
+    | CreationPlanned
+    | BucketCreated
+    | ArtifactsUploaded
+    | ChangesComputed
+    | OperationEvent
+    | Finished
+)
+"""The last event is ``Finished``, or ``Failed``, which is one."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One deployment to a target; ``built`` replaces what ``source.load`` would return."""
 
     target: Target
-    node: StackNode
-    package: Package
-    values: Mapping[str, str]
+    options: DeploymentOptions
+    built: Source | None = None
 
-    def changes(self, change_set: ChangeSet) -> tuple[Change, ...]:
-        """Return what the change set would do.
+    def events(self) -> Generator[DeploymentEvent, None, None]:
+        """Deploy, and yield what happens; unanswered questions end it.
 
         Raises:
-            NoChangesError: nothing.
+            UsageError: an option cannot be used.
+            CommandError: a question was not approved, or the stack cannot be updated.
 
         """
-        return changes.read(self.target, change_set, self._forecast)
+        began = time.monotonic()
+        self._require_supported_region()
+        yield Started(self.target.stack, self.target.region, self.target.account)
+        node = yield from self._deployed()
+        mode = yield from self._mode(node)
+        release = yield from self._release(node, mode)
+        if node is None:
+            yield from ask(CreationPlanned(difference_of_creation(release.package)))
+        uploaded = yield from _upload(release)
+        if node is None:
+            finished = yield from self._create(release, uploaded)
+        else:
+            finished = yield from self._update(release, node, uploaded)
+        yield replace(finished, seconds=time.monotonic() - began)
 
-    def rights(self) -> list[RightsChange]:
-        """Return which rights come and go."""
-        return rights.compare(self._old_rights(), package_rights(self.package))
+    def _require_supported_region(self) -> None:
+        """Refuse what the root template's rule RegionHasImages would, before anything else."""
+        if self.target.region not in ACCOUNTS:
+            raise UsageError(
+                f"--region: got {self.target.region!r}: AWS has no AutoGluon image or no SageMaker "
+                f"domains there; deploy in one of {', '.join(sorted(ACCOUNTS))}"
+            )
 
-    def _old_rights(self) -> list[Right]:
-        found = list(rights.of_template(self._old(self.node)))
-        for child in self.node.children:
-            found += rights.of_template(self._old(child), child.title)
-        return found
+    def _deployed(self) -> Generator[DeploymentEvent, None, StackNode | None]:
+        """Return the stack to update, repaired if needed; None if it must be created."""
+        node = our_tree(self.target)
+        problem = blocked(node.stack) if node else None
+        if node is None or problem is None:
+            return node
+        stack = node.stack
+        cause = first_cause(past_events(self.target, stack.id)) if problem.repair else None
+        yield StackBlocked(stack, problem, cause)
+        self._require_repairable(stack, problem)
+        yield from ask(RepairNeeded(stack.name, problem.repair))
+        return (yield from self._repair(node, problem.repair))
 
-    def _old(self, node: StackNode) -> dict[str, Any]:
-        return stacks.template(self.target, node.stack.id)
+    def _require_repairable(self, stack: Stack, problem: Blocked) -> None:
+        if not problem.repair:
+            raise CommandError(
+                f"{stack.name} is in {stack.status}: wait for the operation to finish "
+                f"(`python build.py status --watch{self.target.options()}`), then deploy again"
+            )
+        if not self.options.repair:
+            raise CommandError(
+                f"{stack.name} is in {stack.status}; to {problem.repair}, run "
+                f"`python build.py deploy --mend{self.target.options()}`"
+            )
 
-    def _forecast(self, resource: Mapping[str, Any]) -> tuple[Change, ...]:
-        """Return what changes in a nested stack, by its templates."""
-        name = resource["LogicalResourceId"]
-        new = self.package.nested().get(name)
-        child = next((one for one in self.node.children if one.title == name), None)
-        if new is None or child is None:
-            return _all_of(new, changes.ChangeAction.ADD) if new else _all_in(child)
-        old_root, new_root = self._old(self.node), self.package.root_template
-        moved = forecast.moved_names(
-            Side(old_root, self.node.stack.parameters), Side(new_root, self.values)
-        )
-        before, after = _handed(old_root, name), _handed(new_root, name)
-        handed = {
-            key: {"moved": value} if forecast.mentions(value, moved) else value
-            for key, value in after.items()
-        }
-        found = forecast.compare(
-            Side(self._old(child), before),
-            Side(new, handed),
-            {one.logical_id: one.physical_id for one in child.resources},
-        )
-        return (*found, *_retagged(old_root, new_root, name, child))
+    def _repair(
+        self, node: StackNode, repair: Repair
+    ) -> Generator[DeploymentEvent, None, StackNode | None]:
+        operation = StackOperation.after_now(self.target, node)
+        StackRequests(self.target).repair(node.stack, repair)
+        stack = yield from operation.follow(node.stack.id, {})
+        if stack.status == "DELETE_COMPLETE":
+            return None
+        if blocked(stack) is None:
+            return stacks.tree(self.target, stack)
+        cause = first_cause(operation.events)
+        reason = f"{cause.place}: {cause.reason}" if cause else stack.reason
+        raise CommandError(f"{stack.name} could not be repaired; it is in {stack.status}: {reason}")
 
+    def _mode(self, node: StackNode | None) -> Generator[DeploymentEvent, None, Mode]:
+        """Return the mode that was requested, or the stack's own."""
+        deployed = deployed_mode(self.target, node)
+        mode = Mode(self.options.source.mode or deployed or Mode.DEV)
+        if deployed == Mode.PROD and mode is Mode.DEV:
+            yield from ask(RetentionReduced(self.target.stack))
+        yield ModeChosen(mode)
+        return mode
 
-def _retagged(
-    old_root: Mapping[str, Any], new_root: Mapping[str, Any], name: str, child: StackNode
-) -> tuple[Change, ...]:
-    """Return the change of a nested stack's tags: everything in it that takes tags gets them."""
-    before, after = (
-        root["Resources"].get(name, {}).get("Properties", {}).get(changes.TAGS)
-        for root in (old_root, new_root)
-    )
-    if before == after:
-        return ()
-    return (
-        Change(
-            name,
-            NESTED,
-            child.stack.id,
-            changes.ChangeAction.MODIFY,
-            properties=(changes.TAGS,),
-            note="of everything in it that takes tags",
-        ),
-    )
+    def _release(
+        self, node: StackNode | None, mode: Mode
+    ) -> Generator[DeploymentEvent, None, Release]:
+        """Return what to deploy; a guided deployment asks for the parameters."""
+        options = replace(self.options.source, mode=mode)
+        path = options.parameters or GUIDED_FILE
+        if self.options.guided and options.parameters and not path.exists():
+            options = replace(options, parameters=None)
+        release = Release.prepare(self.target, node, options, self.built, self.options.role)
+        if not self.options.guided:
+            return release
+        question = ParametersRequested(release.definitions, release.values)
+        yield from ask(question)
+        parameters.write_file(path, question.answers)
+        yield ParametersWritten(path)
+        return replace(release, given=question.answers)
 
+    def _create(
+        self, release: Release, uploaded: Uploaded
+    ) -> Generator[DeploymentEvent, None, Finished]:
+        operation = StackOperation.after_now(self.target, None)
+        stack_id = StackRequests(self.target).create(release.request)
+        finished = yield from _outcome(operation, stack_id, release.package, uploaded)
+        if not isinstance(finished, Failed):
+            return finished
+        kept = perhaps_left(release.package, operation.events)
+        left = left_of(self.target, kept, lambda _: "the rollback kept it", [])
+        return replace(finished, left=left)
 
-def _handed(root: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return the expressions that a root template hands to one nested stack."""
-    properties = root["Resources"].get(name, {}).get("Properties", {})
-    found: Mapping[str, Any] = properties.get("Parameters", {})
-    return found
-
-
-def _all_of(template: Mapping[str, Any], action: changes.ChangeAction) -> tuple[Change, ...]:
-    return tuple(
-        Change(name, body["Type"], "", action) for name, body in template["Resources"].items()
-    )
-
-
-def _all_in(child: StackNode | None) -> tuple[Change, ...]:
-    """Return the removal of everything in a nested stack that goes."""
-    if child is None:
-        return ()
-    return tuple(
-        Change(one.logical_id, one.type, one.physical_id, changes.ChangeAction.REMOVE)
-        for one in child.resources
-        if one.exists
-    )
-
-
-def creation(package: Package) -> tuple[Change, ...]:
-    """Return what a first deployment makes."""
-    nested = package.nested()
-    return tuple(
-        Change(
-            name,
-            body["Type"],
-            "",
-            changes.ChangeAction.ADD,
-            children=_all_of(nested[name], changes.ChangeAction.ADD) if name in nested else (),
-        )
-        for name, body in package.root_template["Resources"].items()
-    )
+    def _update(
+        self, release: Release, node: StackNode, uploaded: Uploaded
+    ) -> Generator[DeploymentEvent, None, Finished]:
+        operation = StackOperation.after_now(self.target, node)
+        try:
+            with release.change_set() as change_set:
+                difference = difference_of_update(release, node, change_set)
+                yield from ask(ChangesComputed(self.target.stack, difference))
+                StackRequests(self.target).execute(change_set)
+        except NoChangesError:
+            return Finished(node.stack, uploaded, changed=False)
+        return (yield from _outcome(operation, node.stack.id, release.package, uploaded))
 
 
-def package_rights(package: Package) -> list[Right]:
-    """Return every right in a package."""
-    found = list(rights.of_template(package.root_template))
-    for name, body in package.nested().items():
-        found += rights.of_template(body, name)
-    return found
+def _upload(release: Release) -> Generator[DeploymentEvent, None, Uploaded]:
+    if release.bucket.ensure():
+        yield BucketCreated(release.bucket.name)
+    uploaded = release.bucket.upload(release.package)
+    yield ArtifactsUploaded(uploaded)
+    return uploaded
+
+
+def _outcome(
+    operation: StackOperation, stack_id: str, package: Package, uploaded: Uploaded
+) -> Generator[DeploymentEvent, None, Finished]:
+    """Follow a creation or an update to its end."""
+    log = _FailureLog(operation, package)
+    stack = yield from operation.follow(stack_id, package.totals(), log.read)
+    if stack.status in _SUCCEEDED:
+        return Finished(stack, uploaded)
+    return Failed(stack, uploaded, cause=first_cause(operation.events), log=log.lines)
 
 
 def perhaps_left(package: Package, events: Sequence[StackEvent]) -> list[PlannedDeletion]:
-    """Return what a failed creation had made and its templates would keep after a deletion.
+    """Return what a failed creation had created, and its templates keep after a deletion.
 
-    ``RetainExceptOnCreate`` deletes what a failed creation made; whether that holds for what was
-    complete in a nested stack when the root's creation rolled back, no document says.
+    ``RetainExceptOnCreate`` deletes what a failed creation created; no document says whether that
+    holds for what was complete in a nested stack when the root's creation was rolled back.
     """
     bodies = {"": package.root_template["Resources"]} | {
         name: body["Resources"] for name, body in package.nested().items()
     }
-    found = {}
+    left = {}
     for event in events:
         path = path_of(events, event.stack_id)
         body = bodies.get("/".join(path), {}).get(event.logical_id, {})
-        if event.status == "CREATE_COMPLETE" and body.get("DeletionPolicy") in destruction.KEEPS:
+        if event.status == "CREATE_COMPLETE" and body.get("DeletionPolicy") in KEEPS:
             place = "/".join((*path, event.logical_id))
-            found[place] = PlannedDeletion(place, event.type, event.physical_id)
-    return list(found.values())
+            left[place] = PlannedDeletion(place, event.type, event.physical_id)
+    return list(left.values())
 
 
-def totals(package: Package) -> dict[str, int]:
-    """Return how many resources each nested stack has, by logical id; the root's is ``""``."""
-    nested = {name: len(body["Resources"]) for name, body in package.nested().items()}
-    return nested | {"": len(package.root_template["Resources"])}
+class _FailureLog:
+    """The log of the function behind the first failure, read while it exists.
+
+    A rollback deletes the function and, in mode dev, its log; lines reach the log seconds late.
+    """
+
+    def __init__(self, operation: StackOperation, package: Package) -> None:
+        self._operation, self._templates = operation, package.nested()
+        self._reads = 0
+        self.lines: Sequence[str] = ()
+
+    def read(self) -> None:
+        """Read the log if there is a failure."""
+        events = self._operation.events
+        cause = first_cause(events) if any(event.failed for event in events) else None
+        if cause is None or self._reads >= _LOG_READS:
+            return
+        self._reads += 1
+        template = self._templates.get(cause.path[-1] if cause.path else "", {})
+        lines = function_logs.behind(self._operation.target, cause, events, template, _LOG_LINES)
+        self.lines = lines if len(lines) >= len(self.lines) else self.lines

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -210,8 +210,29 @@ def path_of(events: Iterable[StackEvent], stack_id: str) -> list[str]:
     return path
 
 
-OperationObserver = Callable[[list[StackEvent]], None]
-"""Called with the new events after each poll, even if there are none."""
+@dataclass(frozen=True)
+class OperationStarted:
+    """CloudFormation works on a stack.
+
+    ``totals`` is the number of resources by nested stack's logical id; the root's is under ``""``.
+    """
+
+    totals: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class StackProgressed:
+    """The stack events since the last poll; there may be none."""
+
+    events: list[StackEvent]
+
+
+@dataclass(frozen=True)
+class OperationEnded:
+    """CloudFormation has finished, successfully or not."""
+
+
+OperationEvent = OperationStarted | StackProgressed | OperationEnded
 
 
 @dataclass
@@ -238,20 +259,30 @@ class StackOperation:
                 operation.seen[nested.stack.id] = newest.id
         return operation
 
-    def follow(self, stack_id: str, observe: OperationObserver) -> Stack:
-        """Wait until the operation on the root stack ends; pass the events to ``observe``.
+    def follow(
+        self,
+        stack_id: str,
+        totals: Mapping[str, int],
+        after_poll: Callable[[], None] = lambda: None,
+    ) -> Generator[OperationEvent, None, Stack]:
+        """Yield the progress of the operation on the root stack; return the stack at its end.
+
+        ``totals`` is handed on in ``OperationStarted``.
 
         Raises:
             CommandError: the stack no longer exists.
 
         """
+        yield OperationStarted(totals)
         self._active[stack_id] = None
         while True:
             stack = stacks.find(self.target, stack_id)
             if stack is None:
                 raise CommandError(f"the stack {stack_id} no longer exists")
-            observe(self._poll())
+            yield StackProgressed(self._poll())
+            after_poll()
             if not stack.busy:
+                yield OperationEnded()
                 return stack
             self.sleep(self.target.poll_seconds)
 

@@ -15,7 +15,9 @@ from generator.errors import CommandError, UsageError
 from generator.files import DIST, REPOSITORY, TEMPLATES
 from generator.settings import Mode, Settings, read
 from generator.stacks.root import build
+from tabular_ml_vpc.operations import stacks
 from tabular_ml_vpc.operations.stacks import Stack, StackNode
+from tabular_ml_vpc.operations.target import Target
 
 _DEPLOYER: Final = "templates/deployer-policy*.json"
 
@@ -27,6 +29,17 @@ class Source:
     folder: str
     texts: Mapping[str, str]
     zips: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """Which templates to deploy, in which mode, with which parameters; see ``cli.options``."""
+
+    config: Path | None = None
+    mode: str | None = None
+    parameters: Path | None = None
+    pairs: tuple[str, ...] = ()
+    bucket: str | None = None
 
 
 def load(config: Path | None, mode: Mode, root: Path = REPOSITORY) -> Source:
@@ -65,21 +78,30 @@ def deployer_statements(source: Source) -> list[dict[str, Any]]:
     return [statement for document in documents for statement in document["Statement"]]
 
 
-def refuse_strangers(stack: Stack, node: StackNode) -> None:
-    """Check that this project created the stack.
+def our_tree(target: Target) -> StackNode | None:
+    """Return the target's stack with its nested stacks; None if it does not exist.
 
     Raises:
         UsageError: the stack is nested in another one, or was not created by this project.
 
     """
+    stack = stacks.find(target)
+    if stack is None or stack.status == "DELETE_COMPLETE":
+        return None
+    node = stacks.tree(target, stack)
+    _require_ours(stack, node)
+    return node
+
+
+def _require_ours(stack: Stack, node: StackNode) -> None:
     if stack.parent:
         raise UsageError(
             f"--stack-name: {stack.name!r} is nested in {_name_of(stack.parent)}: give the name of "
             "that stack"
         )
     ours = nested_stacks(emit.as_dict(build(Settings(), Mode.DEV)["root"]))
-    foreign = any(one.type != NESTED for one in node.resources)
-    known = any(one.logical_id in ours for one in node.resources)
+    foreign = any(resource.type != NESTED for resource in node.resources)
+    known = any(resource.logical_id in ours for resource in node.resources)
     if node.resources and (foreign or not known):
         raise UsageError(
             f"--stack-name: {stack.name!r} was not created from these templates (their root has "

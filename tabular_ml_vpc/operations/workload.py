@@ -118,7 +118,7 @@ class Workload:
             if self.is_ours(item[f"{kind}Arn"])
         ]
 
-    def delete_people_s_things(self, sleep: Callable[[float], None]) -> None:
+    def delete_apps_and_spaces(self, sleep: Callable[[float], None]) -> None:
         """Delete the domain's apps, then its spaces, and wait until they are deleted.
 
         Raises:

@@ -11,8 +11,15 @@ from rich.console import Console
 from generator.errors import CommandError
 from pipeline.types import Json
 from tabular_ml_vpc.cli import change_view
-from tabular_ml_vpc.operations import changes, deployment
-from tabular_ml_vpc.operations.changes import Change, ChangeAction, DeployRequest, NoChangesError
+from tabular_ml_vpc.operations.changes import (
+    Change,
+    ChangeAction,
+    ChangeSet,
+    ChangeSets,
+    DeployRequest,
+    NoChangesError,
+)
+from tabular_ml_vpc.operations.stack_requests import StackRequests
 from tabular_ml_vpc.operations.target import Target
 from tests.operations import canned
 
@@ -50,8 +57,8 @@ def answered(root: Json, child: Json | None = None) -> Target:
 
 
 def read(root: Json, child: Json | None = None) -> tuple[Change, ...]:
-    change_set = changes.ChangeSet(ROOT, "stack/life/1", nested=True)
-    return changes.read(answered(root, child), change_set, lambda _: ())
+    change_set = ChangeSet(ROOT, "stack/life/1", nested=True)
+    return ChangeSets(answered(root, child)).read(change_set, lambda _: ())
 
 
 def in_nested(*found: Json, **more: Any) -> Change:
@@ -196,7 +203,7 @@ def no_sleep(_seconds: float) -> None:
 def test_a_change_set_is_removed_after_its_use() -> None:
     calls: list[str] = []
     target = making([{"Status": "CREATE_PENDING"}, {"Status": "CREATE_COMPLETE"}], calls)
-    with changes.change_set(target, WANTED, "mine", no_sleep) as found:
+    with ChangeSets(target, no_sleep).open(WANTED, "mine") as found:
         assert found.nested
     assert calls[-1] == "delete mine"
 
@@ -204,7 +211,7 @@ def test_a_change_set_is_removed_after_its_use() -> None:
 def test_a_change_set_is_removed_after_an_interruption() -> None:
     calls: list[str] = []
     target = making([{"Status": "CREATE_COMPLETE"}], calls)
-    with pytest.raises(KeyboardInterrupt), changes.change_set(target, WANTED, "mine", no_sleep):
+    with pytest.raises(KeyboardInterrupt), ChangeSets(target, no_sleep).open(WANTED, "mine"):
         raise KeyboardInterrupt
     assert calls[-1] == "delete mine"
 
@@ -216,7 +223,7 @@ def test_an_interruption_while_it_is_made_removes_it_too() -> None:
     def interrupt(_seconds: float) -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), changes.change_set(target, WANTED, "mine", interrupt):
+    with pytest.raises(KeyboardInterrupt), ChangeSets(target, interrupt).open(WANTED, "mine"):
         pytest.fail("it was never ready")
     assert calls[-1] == "delete mine"
 
@@ -225,7 +232,7 @@ def test_an_empty_change_set_means_that_nothing_would_change() -> None:
     reason = "The submitted information didn't contain changes."
     calls: list[str] = []
     target = making([{"Status": "FAILED", "StatusReason": reason}], calls)
-    with pytest.raises(NoChangesError), changes.change_set(target, WANTED, "mine", no_sleep):
+    with pytest.raises(NoChangesError), ChangeSets(target, no_sleep).open(WANTED, "mine"):
         pytest.fail("it was empty")
     assert calls[-1] == "delete mine"
 
@@ -236,7 +243,7 @@ def test_one_without_the_nested_stacks_is_made_where_they_fail() -> None:
     target = making(
         [{"Status": "FAILED", "StatusReason": reason}, {"Status": "CREATE_COMPLETE"}], calls
     )
-    with changes.change_set(target, WANTED, "mine", no_sleep) as found:
+    with ChangeSets(target, no_sleep).open(WANTED, "mine") as found:
         assert (found.nested, found.note) == (False, reason)
     assert [one for one in calls if one.startswith("create")] == [
         "create mine nested=true",
@@ -250,7 +257,7 @@ def test_a_refusal_of_both_is_told_with_its_reason() -> None:
     target = making([failed, dict(failed)], [])
     with (
         pytest.raises(CommandError, match=r"Parameters: \[Rows\] must have values"),
-        changes.change_set(target, WANTED, "mine", no_sleep),
+        ChangeSets(target, no_sleep).open(WANTED, "mine"),
     ):
         pytest.fail("it was refused")
 
@@ -264,5 +271,5 @@ def test_a_service_role_is_handed_to_cloudformation() -> None:
         return {"StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/life/1"}
 
     target = Target(canned.session({"cloudformation.CreateStack": create}), "life")
-    deployment.create(target, DeployRequest(WANTED.template_url, [], role))
+    StackRequests(target).create(DeployRequest(WANTED.template_url, [], role))
     assert asked["RoleARN"] == role

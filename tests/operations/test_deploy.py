@@ -14,26 +14,24 @@ from botocore.exceptions import ClientError
 
 from generator.errors import CommandError, UsageError
 from generator.settings import Mode
-from tabular_ml_vpc.cli import deploy_flow
-from tabular_ml_vpc.operations import artifacts, source, stacks
+from tabular_ml_vpc.cli.console import console
+from tabular_ml_vpc.cli.deployment_view import DeploymentView
+from tabular_ml_vpc.operations import source, stacks
+from tabular_ml_vpc.operations.artifacts import ArtifactBucket
+from tabular_ml_vpc.operations.deployment import Deployment, DeploymentOptions
 from tabular_ml_vpc.operations.source import Source
 from tabular_ml_vpc.operations.target import Target
 from tests.emulated import Run
 from tests.operations.conftest import Account, changed
 
-OPTIONS = deploy_flow.DeployOptions(
-    config=None,
-    mode=None,
-    parameters=None,
-    pairs=(),
-    guided=False,
-    bucket=None,
-    mend=False,
-    yes=True,
-    as_json=False,
-    verbose=False,
-)
 SMALL = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
+
+
+def deploy(target: Target, built: Source, yes: bool = True) -> None:
+    """Deploy as the command does, but what is given."""
+    view = DeploymentView(console(), yes)
+    finished = view.follow(Deployment(target, DeploymentOptions(), built))
+    view.require_success(finished, target)
 
 
 @pytest.fixture
@@ -73,7 +71,7 @@ def test_the_outputs_are_shown_for_people_and_for_scripts(run: Run) -> None:
 
 
 def test_the_artifact_bucket_is_closed(deployed: Target) -> None:
-    s3, name = deployed.client("s3"), artifacts.bucket_name(deployed)
+    s3, name = deployed.client("s3"), ArtifactBucket(deployed).name
     block = s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]
     assert set(block.values()) == {True}
     assert s3.get_bucket_versioning(Bucket=name)["Status"] == "Enabled"
@@ -89,8 +87,10 @@ def test_rights_that_are_widened_need_a_yes(deployed: Target, built: Source) -> 
         "- sagemaker:ListSpaces\n",
         "- sagemaker:ListSpaces\n          - s3:ListAllMyBuckets\n",
     )
-    with pytest.raises(UsageError, match=r"--yes is needed.*more is allowed than before"):
-        deploy_flow.run(deployed, asking(), wider)
+    with pytest.raises(
+        UsageError, match=r"--yes is required.*2 permission changes grant more access"
+    ):
+        deploy(deployed, wider, yes=False)
     sets = deployed.client("cloudformation").list_change_sets(StackName="life")["Summaries"]
     assert sets == []
 
@@ -98,15 +98,17 @@ def test_rights_that_are_widened_need_a_yes(deployed: Target, built: Source) -> 
 def test_a_replacement_needs_a_yes(deployed: Target, built: Source) -> None:
     moved = changed(built, "CidrBlock: 10.38.0.0/16", "CidrBlock: 10.39.0.0/16")
     with pytest.raises(UsageError, match=r"NetworkStack/Vpc will be replaced or removed"):
-        deploy_flow.run(deployed, asking(), moved)
+        deploy(deployed, moved, yes=False)
 
 
-def asking() -> deploy_flow.DeployOptions:
-    return deploy_flow.DeployOptions(**(vars(OPTIONS) | {"yes": False}))
-
-
-def mending() -> deploy_flow.DeployOptions:
-    return deploy_flow.DeployOptions(**(vars(OPTIONS) | {"mend": True}))
+def test_a_question_that_nobody_answers_ends_the_deployment(
+    deployed: Target, built: Source
+) -> None:
+    moved = changed(built, "CidrBlock: 10.38.0.0/16", "CidrBlock: 10.39.0.0/16")
+    with pytest.raises(CommandError, match="not confirmed: nothing was changed"):
+        list(Deployment(deployed, DeploymentOptions(), moved).events())
+    sets = deployed.client("cloudformation").list_change_sets(StackName="life")["Summaries"]
+    assert sets == []
 
 
 @pytest.fixture
@@ -122,11 +124,11 @@ def test_a_failure_is_told_by_its_first_cause_and_mended_on_request(
 ) -> None:
     target, source = broken
     with pytest.raises(CommandError, match=r"broken was not deployed.*deploy --mend"):
-        deploy_flow.run(target, OPTIONS, source)
+        deploy(target, source)
     said = capsys.readouterr().out
     (cause,) = [line for line in said.splitlines() if line.startswith("First cause")]
     assert "PipelineStack/Pipeline (Custom::Pipeline)" in cause
-    log = said.partition("The end of its function's log:")[2]
+    log = said.partition("The last lines of its function's log:")[2]
     assert "CreatePipeline" in cause
     assert "AccessDeniedException" in log
     assert "Delete of Pipeline" not in log
@@ -145,7 +147,7 @@ def test_a_failure_is_told_by_its_first_cause_and_mended_on_request(
 
 
 def test_what_a_failed_first_deployment_left_is_listed_and_can_be_removed(
-    deployed: Target, run: Run, capsys: pytest.CaptureFixture[str], account: Account
+    deployed: Target, run: Run, account: Account
 ) -> None:
     """No document says what AWS keeps of nested stacks that were complete: here, all it may."""
     before = account()
@@ -153,9 +155,10 @@ def test_what_a_failed_first_deployment_left_is_listed_and_can_be_removed(
     failing = changed(
         source.load(None, Mode.PROD), "- sagemaker:CreatePipeline\n", "- sagemaker:ListModels\n"
     )
-    with pytest.raises(CommandError, match="first was not deployed"):
-        deploy_flow.run(target, replace(OPTIONS, as_json=True), failing)
-    left = {one["place"]: one["physical_id"] for one in json.loads(capsys.readouterr().out)["left"]}
+    failed = DeploymentView(console(), yes=True).follow(
+        Deployment(target, DeploymentOptions(), failing)
+    )
+    left = {item["place"]: item["physical_id"] for item in failed.as_json()["left"]}
     assert run("destroy", "--stack-name", "first", "--yes").status == 0
 
     for place, name in left.items():
@@ -223,7 +226,7 @@ def test_a_nested_stack_is_not_taken_for_a_root(deployed: Target, run: Run) -> N
         (("--set", "HomeFileSystem=maybe"), "must be yes or no"),
         (("--parameters", "nowhere.json"), "--parameters: nowhere.json cannot be read"),
         (("--profile", "nobody"), "--profile: unknown profile 'nobody'"),
-        (("--region", "ap-south-2"), "--region: got 'ap-south-2': AWS has no image of AutoGluon"),
+        (("--region", "ap-south-2"), "--region: got 'ap-south-2': AWS has no AutoGluon image"),
         (
             ("--bucket", "not-there-1"),
             "--bucket: cannot use 'not-there-1': the bucket does not exist",

@@ -14,8 +14,10 @@ import pytest
 from boto3.session import Session
 
 from tabular_ml_vpc.local.emulator.process import Emulator
-from tabular_ml_vpc.operations import artifacts, destruction, stacks
+from tabular_ml_vpc.operations import destruction, stacks
 from tabular_ml_vpc.operations import inventory as remains
+from tabular_ml_vpc.operations.artifacts import ArtifactBucket
+from tabular_ml_vpc.operations.destruction import WaitingForInterfaces
 from tabular_ml_vpc.operations.inventory import PlannedDeletion
 from tabular_ml_vpc.operations.target import Target
 from tests.emulated import AWSCLI_PYTHON, Done, Run
@@ -110,10 +112,10 @@ def test_runs_go_an_interface_in_the_way_is_waited_out_and_nothing_is_left(
 
     destroy = Terminal.start("destroy", "--stack-name", made.name, "--yes")
     destroy.expect("StorageStack/DataBucket: bucket, with all objects")
-    destroy.expect(f"waiting for network interfaces to go: {interface} (somebody's)")
+    destroy.expect(f"waiting for the deletion of network interfaces: {interface} (somebody's)")
     ec2.delete_network_interface(NetworkInterfaceId=interface)
     assert destroy.end() == 0, destroy.text()
-    assert "Nothing is left of what was to go." in destroy.text()
+    assert "Everything that was to be deleted is deleted." in destroy.text()
     assert account() == made.before
 
     again = run("destroy", "--stack-name", made.name, "--yes", "--json")
@@ -141,7 +143,7 @@ def test_in_mode_prod_data_key_and_logs_stay(deployed: Target, run: Run) -> None
 def test_without_a_person_nothing_is_destroyed(deployed: Target, run: Run) -> None:
     done = run("destroy", "--stack-name", "life")
     assert done.status == 2
-    assert "--yes is needed" in done.err
+    assert "--yes is required" in done.err
     assert stacks.need(deployed).status.endswith("_COMPLETE")
 
 
@@ -158,22 +160,22 @@ def test_a_protected_stack_is_told_with_the_command_that_lifts_it(
 
 def test_the_artifact_bucket_goes_only_if_it_was_made_here(aws: Session, run: Run) -> None:
     target = Target(aws, "never")
-    name = artifacts.bucket_name(target)
-    ours = artifacts.is_our_bucket(target, name)
-    if not ours:
-        artifacts.ensure_bucket(target, None)
+    bucket = ArtifactBucket(target)
+    name = bucket.name
+    if not bucket.is_ours():
+        bucket.ensure()
     aws.client("s3").put_object(Bucket=name, Key="templates/1.yaml", Body=b"1")
     aws.client("s3").put_object(Bucket=name, Key="templates/1.yaml", Body=b"2")
     done = run("destroy", "--stack-name", "never", "--yes", "--delete-artifacts")
     assert done.status == 0
-    assert artifacts.bucket_problem(target, name) == "the bucket does not exist"
+    assert bucket.problem() == "the bucket does not exist"
 
     aws.client("s3").create_bucket(
         Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
     )
     kept = run("destroy", "--stack-name", "never", "--yes", "--delete-artifacts")
     assert "no artifact bucket" in kept.out
-    assert artifacts.bucket_problem(target, name) is None
+    assert bucket.problem() is None
     aws.client("s3").delete_bucket(Bucket=name)
 
 
@@ -200,12 +202,9 @@ def test_interfaces_are_waited_out_and_those_that_lambda_let_go_of_are_deleted()
     session = canned.session(
         {"ec2.DescribeNetworkInterfaces": describe, "ec2.DeleteNetworkInterface": delete}
     )
-    said: list[str] = []
-    left = destruction.wait_for_interfaces(
-        Target(session, "life"), "vpc-1", said.append, lambda _: None
-    )
-    assert (left, deleted) == ([], ["eni-1"])
-    assert said == [f"waiting for network interfaces to go: eni-1 ({lambda_s}), eni-2 (mine)"]
+    events = destruction.wait_for_interfaces(Target(session, "life"), "vpc-1", lambda _: None)
+    assert list(events) == [WaitingForInterfaces([f"eni-1 ({lambda_s})", "eni-2 (mine)"])]
+    assert deleted == ["eni-1"]
 
 
 def test_what_is_left_is_listed_with_reason_and_command(deployed: Target) -> None:
@@ -239,4 +238,4 @@ def test_the_command_that_removes_a_bucket_removes_its_versions_too(
     aws.chmod(0o755)
     environment = os.environ | emulator.environment() | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     subprocess.run(["bash", "-c", left.command], env=environment, check=True, capture_output=True)
-    assert artifacts.bucket_problem(deployed, name) == "the bucket does not exist"
+    assert ArtifactBucket(deployed, name).problem() == "the bucket does not exist"

@@ -88,7 +88,7 @@ def test_diff_of_a_stack_that_is_not_there_shows_what_would_be_made(
 ) -> None:
     done = run("diff", "--stack-name", "never")
     assert done.status == 0
-    assert "never does not exist; it would be made" in done.out
+    assert "never does not exist; it would be created" in done.out
     assert "+ Domain  SageMaker::Domain  add" in done.out
     assert "${PipelineRole}" in done.out
     assert stacks.find(Target(deployed.session, "never")) is None

@@ -35,7 +35,7 @@ def test_what_ctrl_c_interrupts_goes_on_and_can_be_gone_on_with(
     deploy.expect("NetworkStack  CREATE_IN_PROGRESS")
     deploy.interrupt()
     assert deploy.end() == 130
-    assert "CloudFormation goes on by itself" in deploy.text()
+    assert "CloudFormation continues without this command" in deploy.text()
     assert "status --watch" in deploy.text()
     assert b"\x1b[" in bytes(deploy.raw), "colours on a terminal"
 
@@ -57,7 +57,7 @@ def test_what_ctrl_c_interrupts_goes_on_and_can_be_gone_on_with(
     destroy.expect("DELETE_IN_PROGRESS")
     destroy.interrupt()
     assert destroy.end() == 130
-    assert "goes on from where it is" in destroy.text()
+    assert "resumes it" in destroy.text()
     assert run("destroy", "--stack-name", "fleeting", "--yes").status == 0
     assert account() == before
 

@@ -45,8 +45,10 @@ def test_up_deploys_all_of_it_and_down_leaves_nothing(tmp_path: Path) -> None:
     assert json.loads(status.stdout)["stack"]["status"] == "CREATE_COMPLETE"
     assert json.loads(status.stdout)["pipeline"] == found["outputs"]["PipelineName"]
     assert second.returncode == 1
-    assert second.stderr.startswith(f"build.py: an emulated AWS runs already, at {found['url']}")
-    assert down.stdout == f"ended the emulated AWS at {found['url']}\n"
+    assert second.stderr.startswith(
+        f"build.py: an emulated AWS is already running at {found['url']}"
+    )
+    assert down.stdout == f"stopped the emulated AWS at {found['url']}\n"
     assert [*tmp_path.iterdir()] == []
     assert local("local", "down", *work).stdout == "no emulated AWS was running\n"
 
@@ -64,7 +66,7 @@ def test_an_up_that_is_ended_leaves_nothing(tmp_path: Path, sent: signal.Signals
     ) as running:
         assert running.stdout is not None
         for line in running.stdout:
-            if line.startswith("It ends with"):
+            if line.startswith("To stop it"):
                 break
         assert any(path.name == "aws.env" for path in tmp_path.iterdir())
         running.send_signal(sent)
@@ -93,4 +95,4 @@ def test_a_port_that_is_taken_is_wrong_use(tmp_path: Path) -> None:
         done = local("local", "up", "--port", str(port), "--work", str(tmp_path))
 
     assert done.returncode == 2
-    assert done.stderr.startswith(f"build.py: --port: got {port}: something listens there")
+    assert done.stderr.startswith(f"build.py: --port: got {port}: the port is in use")

@@ -1,4 +1,4 @@
-"""The emulated AWS for people: started with jobs, noted in a file, ended by that note.
+"""The emulated AWS for people: started with jobs, recorded in a file, stopped by that record.
 
 `python build.py local up` shows it; `process.py` is the emulator itself.
 """
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 PYTHON: Final = REPOSITORY / ".venv-emulator" / "bin" / "python"
 JOBS: Final = REPOSITORY / ".venv-local"
 UNSET: Final = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
-"""Variables that would point elsewhere."""
+"""Variables that would select another account."""
 
 
 @dataclass(frozen=True)
-class Note:
-    """What is known of an emulated AWS that runs."""
+class RunningAws:
+    """The record of an emulated AWS that is running."""
 
     url: str
     pid: int
@@ -37,29 +37,35 @@ class Note:
     stack: str
     environment: Mapping[str, str]
 
+    @classmethod
+    def of(cls, emulator: Emulator, stack: str) -> RunningAws:
+        """Return the record of an emulator with a stack in it."""
+        folder = str(emulator.directory)
+        return cls(emulator.url, emulator.process.pid, folder, stack, emulator.environment())
+
     def write(self, file: Path) -> None:
-        """Note it in `file`."""
+        """Write the record to `file`."""
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
 
     @classmethod
-    def read(cls, file: Path) -> Note | None:
-        """What is noted in `file`, if it still runs."""
+    def read(cls, file: Path) -> RunningAws | None:
+        """Return the record in `file`, if that emulator is still running."""
         if not file.exists():
             return None
         try:
-            note = cls(**json.loads(file.read_text(encoding="utf-8")))
+            record = cls(**json.loads(file.read_text(encoding="utf-8")))
         except (ValueError, TypeError):
             return None
-        return note if note._left.runs() else None
+        return record if record._process.runs() else None
 
     def stop(self) -> None:
-        """End the emulator with everything that it started, and remove its files."""
-        self._left.stop()
+        """Stop the emulator and everything that it started; remove its files."""
+        self._process.stop()
         process.remove(Path(self.folder))
 
     @property
-    def _left(self) -> RunningEndpoint:
+    def _process(self) -> RunningEndpoint:
         return RunningEndpoint(self.url, self.pid, self.folder)
 
 
@@ -67,8 +73,8 @@ def start(port: int, attached: bool) -> Emulator:
     """Start the emulated AWS with jobs.
 
     Raises:
-        UsageError: an environment is missing, or the port is taken.
-        CommandError: it does not come up.
+        UsageError: an environment is missing, or the port is in use.
+        CommandError: it does not start.
 
     """
     if not PYTHON.exists() or not (JOBS / "bin" / "python").exists():
@@ -77,7 +83,7 @@ def start(port: int, attached: bool) -> Emulator:
             "`python build.py setup local`"
         )
     if port and not process.is_free(port):
-        raise UsageError(f"--port: got {port}: something listens there already; 0 takes a free one")
+        raise UsageError(f"--port: got {port}: the port is in use; 0 takes a free one")
     try:
         return process.start(PYTHON, port=port, attached=attached, jobs=JOBS)
     except process.EmulatorError as error:
@@ -85,8 +91,8 @@ def start(port: int, attached: bool) -> Emulator:
 
 
 @contextmanager
-def pointed_at(environment: Mapping[str, str]) -> Iterator[None]:
-    """Point everything in this process at the emulated AWS, for a while."""
+def selected(environment: Mapping[str, str]) -> Iterator[None]:
+    """Let everything in this process use the emulated AWS within the context."""
     before = dict(os.environ)
     os.environ.update(environment)
     for name in UNSET:
@@ -99,7 +105,7 @@ def pointed_at(environment: Mapping[str, str]) -> Iterator[None]:
 
 
 def exports(environment: Mapping[str, str]) -> list[str]:
-    """The shell's lines that point a terminal at it."""
+    """Return the shell commands that let a terminal use the emulated AWS."""
     return [
         f"unset {' '.join(UNSET)}",
         *(f"export {name}={value}" for name, value in environment.items()),

@@ -1,0 +1,209 @@
+"""How a deployment is shown, and how its questions are asked."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from functools import singledispatchmethod
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from generator.cfn.parameters import ParameterDefinition
+from generator.errors import CommandError
+from tabular_ml_vpc.cli import change_view
+from tabular_ml_vpc.cli.questions import confirm
+from tabular_ml_vpc.cli.stack_view import OperationView, duration
+from tabular_ml_vpc.figures import counted
+from tabular_ml_vpc.operations.deployment import (
+    ArtifactsUploaded,
+    BucketCreated,
+    ChangesComputed,
+    CreationPlanned,
+    Deployment,
+    DeploymentEvent,
+    Failed,
+    Finished,
+    ModeChosen,
+    ParametersRequested,
+    ParametersWritten,
+    RepairNeeded,
+    RetentionReduced,
+    StackBlocked,
+    Started,
+)
+from tabular_ml_vpc.operations.operation import OperationEvent
+from tabular_ml_vpc.operations.target import Target
+
+
+class DeploymentView:
+    """Shows the events of a deployment on a console, and asks; ``yes`` skips the prompts."""
+
+    def __init__(self, out: Console, yes: bool, verbose: bool = False) -> None:
+        self._out, self._yes = out, yes
+        self.operation = OperationView(out, verbose)
+
+    def follow(self, deployment: Deployment) -> Finished:
+        """Run a deployment; return its last event, which is not shown."""
+        with self.operation, closing(deployment.events()) as events:
+            for event in events:
+                if isinstance(event, Finished):
+                    return event
+                self.show(event)
+        raise AssertionError("the last event of a deployment is Finished")
+
+    @singledispatchmethod
+    def show(self, event: DeploymentEvent) -> None:
+        """Show an event; ask if it is a question."""
+        raise NotImplementedError(event)
+
+    @show.register
+    def _(self, event: OperationEvent) -> None:
+        self.operation.show(event)
+
+    @show.register
+    def _(self, event: Started) -> None:
+        place = f"{event.region} of account {event.account}"
+        self._out.print(f"Deploying {event.stack} to {place}", style="bold")
+
+    @show.register
+    def _(self, event: ModeChosen) -> None:
+        self._out.print(f"in mode {event.mode}", style="dim")
+
+    @show.register
+    def _(self, event: RetentionReduced) -> None:
+        question = (
+            f"{event.stack} was deployed in mode prod. In mode dev, its data, key and logs are "
+            "deleted with the stack. Change the mode?"
+        )
+        confirm(question, self._yes)
+        event.approve()
+
+    @show.register
+    def _(self, event: StackBlocked) -> None:
+        stack, cause = event.stack, event.cause
+        self._print(f"{stack.name} is in {stack.status}: {event.problem.reason}.")
+        if cause is not None:
+            self._print(f"First cause: {cause.place}: {cause.reason}")
+
+    @show.register
+    def _(self, event: RepairNeeded) -> None:
+        confirm(f"Repair {event.stack} ({event.repair})?", self._yes)
+        event.approve()
+
+    @show.register
+    def _(self, event: ParametersRequested) -> None:
+        group = ""
+        for name, definition in event.definitions.items():
+            if definition.group != group:
+                group = definition.group
+                click.secho(f"\n{group}", bold=True, err=True)
+            event.answers[name] = _ask_for(definition, event.offered[name])
+        event.approve()
+
+    @show.register
+    def _(self, event: ParametersWritten) -> None:
+        click.echo(f"Written to {event.path}; next time: --parameters {event.path}", err=True)
+
+    @show.register
+    def _(self, event: CreationPlanned) -> None:
+        changes, rights = event.difference.changes, event.difference.rights
+        principals = {change.principal for change in rights if change.effect == "Allow"}
+        self._out.print(
+            f"The stack does not exist yet: {change_view.counts(changes)}, in {len(changes)} "
+            f"nested stacks; {len(principals)} principals get permissions "
+            "(`python build.py diff` lists them)."
+        )
+        confirm("Create it?", self._yes)
+        event.approve()
+
+    @show.register
+    def _(self, event: BucketCreated) -> None:
+        self._out.print(f"created the artifact bucket {event.bucket}")
+
+    @show.register
+    def _(self, event: ArtifactsUploaded) -> None:
+        uploaded = event.uploaded
+        self._out.print(
+            f"uploaded {uploaded.sent} of {uploaded.total} artifacts, {uploaded.bytes:,} bytes"
+        )
+
+    @show.register
+    def _(self, event: ChangesComputed) -> None:
+        change_view.show(self._out, event.difference, f"{event.stack} would change")
+        question = _question_about(event)
+        if question:
+            confirm(question, self._yes)
+        event.approve()
+
+    def show_success(self, finished: Finished) -> None:
+        """Show the deployed stack."""
+        stack = finished.stack
+        if not finished.changed:
+            self._print(f"{stack.name} is up to date: nothing changed.", "green")
+            return
+        seconds = duration(finished.seconds)
+        self._print(f"{stack.name} is in {stack.status} after {seconds}.", "green")
+        for name, value in stack.outputs.items():
+            self._print(f"  {name} = {value}")
+
+    def require_success(self, finished: Finished, target: Target) -> None:
+        """Show why a deployment has failed, if it has.
+
+        Raises:
+            CommandError: it has; the error says what to do.
+
+        """
+        if not isinstance(finished, Failed):
+            return
+        self._show_failure(finished)
+        advice = "it is as it was before"
+        if finished.repair:
+            command = f"python build.py deploy --mend{target.options()}"
+            advice = f"once you have fixed the cause, run `{command}` to {finished.repair}"
+        status = finished.stack.status
+        raise CommandError(f"{target.stack} was not deployed; it is in {status}; {advice}")
+
+    def _show_failure(self, failed: Failed) -> None:
+        cause = failed.cause
+        if cause is not None:
+            self._print(f"First cause: {cause.place} ({cause.type}): {cause.reason}", "red")
+        if failed.log:
+            self._print("The last lines of its function's log:", "dim")
+        for line in failed.log:
+            self._print(f"  {line}", "dim")
+        if failed.left:
+            self._print("Left by the failed creation; delete it unless you need it:")
+        for leftover in failed.left:
+            place = f"{leftover.place} ({leftover.type}) {leftover.physical_id}"
+            self._print(f"  {place}\n    {leftover.command}")
+
+    def _print(self, text: str, style: str = "") -> None:
+        self._out.print(Text(text, style=style), soft_wrap=True)
+
+
+def _ask_for(definition: ParameterDefinition, default: str) -> str:
+    """Ask for a parameter's value until it is allowed."""
+    click.secho(f"  {definition.description}", dim=True, err=True)
+    while True:
+        answer = click.prompt(
+            f"  {definition.label}", default=default, show_default=bool(default), err=True
+        )
+        value = str(answer).strip()
+        problem = definition.problem(value)
+        if problem is None:
+            return value
+        click.echo(f"  got {answer!r}: {problem}", err=True)
+
+
+def _question_about(event: ChangesComputed) -> str:
+    """Return what to ask if something is lost, or more access is granted; else nothing."""
+    lost = change_view.replacements(event.difference.changes)
+    wider = sum(change.widens for change in event.difference.rights)
+    reasons = []
+    if lost:
+        reasons.append(f"{', '.join(lost)} will be replaced or removed")
+    if wider:
+        verb = "grants" if wider == 1 else "grant"
+        reasons.append(f"{counted(wider, 'permission change')} {verb} more access")
+    return f"{', and '.join(reasons)}. Deploy?" if reasons else ""

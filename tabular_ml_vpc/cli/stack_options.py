@@ -1,0 +1,88 @@
+"""Options of commands on a deployed copy; each helper adds one argument to the command.
+
+They are not in ``tabular_ml_vpc.cli.options`` because ``build.py --help`` must not import boto3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from tabular_ml_vpc.cli.options import config_option, set_option, stack_name_option
+from tabular_ml_vpc.operations.source import SourceOptions
+from tabular_ml_vpc.operations.target import open_target, told_in_one_line
+
+_MODES: Final = ("dev", "prod")
+_TARGET: Final = (
+    click.option("--profile", metavar="NAME", help="Profile in your AWS configuration."),
+    click.option("--region", metavar="REGION", help="AWS region, such as eu-west-1."),
+    stack_name_option,
+)
+_SOURCE: Final = (
+    config_option,
+    click.option(
+        "--mode",
+        type=click.Choice(_MODES),
+        help="dev: everything is deleted with the stack; prod: data, key and logs are kept. "
+        "Default: the stack's current mode, or dev for a new stack.",
+    ),
+    click.option(
+        "--parameters",
+        type=click.Path(path_type=Path),
+        metavar="FILE.json",
+        help="File with values for the root template's parameters.",
+    ),
+    set_option("Set a parameter."),
+    click.option("--bucket", metavar="NAME", help="Upload to this bucket, not the default one."),
+)
+verbose_option = click.option(
+    "--verbose", is_flag=True, help="Show every resource, not only the stacks."
+)
+
+
+def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--profile``, ``--region`` and ``--stack-name``, as ``target: Target``.
+
+    Errors of AWS that the command raises become errors of one line.
+    """
+
+    @wraps(function)
+    def command(*, profile: str | None, region: str | None, stack_name: str, **others: Any) -> Any:
+        with told_in_one_line():
+            return function(target=open_target(profile, region, stack_name), **others)
+
+    return _with_options(command, _TARGET)
+
+
+def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--config``, ``--mode``, ``--parameters``, ``--set`` and ``--bucket``.
+
+    The argument is ``options: SourceOptions``.
+    """
+
+    @wraps(function)
+    def command(
+        *,
+        config: Path | None,
+        mode: str | None,
+        parameters: Path | None,
+        pairs: tuple[str, ...],
+        bucket: str | None,
+        **others: Any,
+    ) -> Any:
+        options = SourceOptions(config, mode, parameters, pairs, bucket)
+        return function(options=options, **others)
+
+    return _with_options(command, _SOURCE)
+
+
+def _with_options(
+    command: Callable[..., Any], options: tuple[Callable[..., Any], ...]
+) -> Callable[..., Any]:
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -1,0 +1,84 @@
+"""What is to be deployed to a stack: a package of templates and zips, and parameter values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+
+from generator.cfn.parameters import ParameterDefinitions, definitions
+from generator.settings import Mode
+from tabular_ml_vpc.operations import parameters, source, stacks
+from tabular_ml_vpc.operations.artifacts import ArtifactBucket, Package, assemble
+from tabular_ml_vpc.operations.changes import ChangeSet, ChangeSets, DeployRequest
+from tabular_ml_vpc.operations.source import Source, SourceOptions
+from tabular_ml_vpc.operations.stacks import StackNode
+from tabular_ml_vpc.operations.target import Target
+
+
+@dataclass(frozen=True)
+class Release:
+    """A package for a target, beside the deployed stack (None if it does not exist)."""
+
+    target: Target
+    node: StackNode | None
+    bucket: ArtifactBucket
+    package: Package
+    given: Mapping[str, str]
+    """The parameter values that were given; see ``values`` for all."""
+    role: str | None = None
+    """ARN of the service role that CloudFormation assumes (docs/deployer.md)."""
+
+    @classmethod
+    def prepare(
+        cls,
+        target: Target,
+        node: StackNode | None,
+        options: SourceOptions,
+        built: Source | None = None,
+        role: str | None = None,
+    ) -> Release:
+        """Package what was built, by default what ``source.load`` returns; upload nothing.
+
+        Raises:
+            UsageError: the settings or a parameter cannot be used.
+            CommandError: there are no built templates.
+
+        """
+        mode = options.mode or deployed_mode(target, node) or Mode.DEV
+        built = built or source.load(options.config, Mode(mode))
+        bucket = ArtifactBucket(target, options.bucket)
+        package = assemble(bucket, built)
+        known = definitions(package.root_template)
+        given = parameters.given(options.parameters, options.pairs, known)
+        return cls(target, node, bucket, package, given, role)
+
+    @cached_property
+    def definitions(self) -> ParameterDefinitions:
+        """Return the parameters of the root template."""
+        return definitions(self.package.root_template)
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Return the values that all parameters would have."""
+        return parameters.effective(self.definitions, self.given, self._current)
+
+    @property
+    def request(self) -> DeployRequest:
+        """Return what to request of CloudFormation."""
+        rows = parameters.as_request(self.definitions, self.given, self._current)
+        return DeployRequest(self.bucket.url_of(self.package.root), rows, self.role)
+
+    def change_set(self) -> AbstractContextManager[ChangeSet]:
+        """Give a change set; see ``ChangeSets.open``."""
+        return ChangeSets(self.target).open(self.request)
+
+    @property
+    def _current(self) -> Mapping[str, str]:
+        return self.node.stack.parameters if self.node else {}
+
+
+def deployed_mode(target: Target, node: StackNode | None) -> str | None:
+    """Return the mode of the deployed stack, if it exists and its templates say."""
+    return stacks.mode_of(target, node) if node else None
