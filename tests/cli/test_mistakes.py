@@ -79,7 +79,7 @@ def test_a_closed_standard_input_is_an_empty_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdin", None)
-    assert main(("invoke",)) == 2
+    assert main(("invoke", "--region", "eu-west-1")) == 2
     assert "standard input is empty: give at least one CSV row" in capsys.readouterr().err
 
 
