@@ -41,5 +41,5 @@ def confirm_by_name(question: str, name: str, yes: bool) -> None:
 
 
 def _require_terminal(question: str) -> None:
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError(f"--yes is required, since there is no terminal to ask on: {question}")
