@@ -93,11 +93,11 @@ def counts(changes: Iterable[Change]) -> str:
     return ", ".join(parts) or "no changes"
 
 
-def rights_table(found: Sequence[RightsChange]) -> Table:
+def rights_table(changes: Sequence[RightsChange]) -> Table:
     """Return the permissions that are added and removed."""
     headings = ("", "principal", "effect", "actions", "resources", "condition")
     table = Table(*headings, box=None, pad_edge=False)
-    for change in found:
+    for change in changes:
         style = "red" if change.widens else "green"
         named = change.principal != "(itself)"
         table.add_row(

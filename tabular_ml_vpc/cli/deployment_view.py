@@ -15,23 +15,9 @@ from tabular_ml_vpc.cli import change_view
 from tabular_ml_vpc.cli.questions import confirm
 from tabular_ml_vpc.cli.stack_view import OperationView, duration
 from tabular_ml_vpc.figures import counted
-from tabular_ml_vpc.operations.deployment import (
-    ArtifactsUploaded,
-    BucketCreated,
-    ChangesComputed,
-    CreationPlanned,
-    Deployment,
-    DeploymentEvent,
-    Failed,
-    Finished,
-    ModeChosen,
-    ParametersRequested,
-    ParametersWritten,
-    RepairNeeded,
-    RetentionReduced,
-    StackBlocked,
-    Started,
-)
+from tabular_ml_vpc.operations import deployment
+from tabular_ml_vpc.operations.comparison import StackDifference
+from tabular_ml_vpc.operations.events import Event, Question
 from tabular_ml_vpc.operations.operation import OperationEvent
 from tabular_ml_vpc.operations.target import Target
 
@@ -43,17 +29,17 @@ class DeploymentView:
         self._out, self._yes = out, yes
         self.operation = OperationView(out, verbose)
 
-    def follow(self, deployment: Deployment) -> Finished:
+    def follow(self, run: deployment.Deployment) -> deployment.Finished:
         """Run a deployment; return its last event, which is not shown."""
-        with self.operation, closing(deployment.events()) as events:
+        with self.operation, closing(run.events()) as events:
             for event in events:
-                if isinstance(event, Finished):
+                if isinstance(event, deployment.Finished):
                     return event
                 self.show(event)
         raise AssertionError("the last event of a deployment is Finished")
 
     @singledispatchmethod
-    def show(self, event: DeploymentEvent) -> None:
+    def show(self, event: Event) -> None:
         """Show an event; ask if it is a question."""
         raise NotImplementedError(event)
 
@@ -62,37 +48,35 @@ class DeploymentView:
         self.operation.show(event)
 
     @show.register
-    def _(self, event: Started) -> None:
+    def _(self, event: deployment.Started) -> None:
         place = f"{event.region} of account {event.account}"
         self._out.print(f"Deploying {event.stack} to {place}", style="bold")
 
     @show.register
-    def _(self, event: ModeChosen) -> None:
+    def _(self, event: deployment.ModeChosen) -> None:
         self._out.print(f"in mode {event.mode}", style="dim")
 
     @show.register
-    def _(self, event: RetentionReduced) -> None:
+    def _(self, event: deployment.RetentionReduced) -> None:
         question = (
             f"{event.stack} was deployed in mode prod. In mode dev, its data, key and logs are "
             "deleted with the stack. Change the mode?"
         )
-        confirm(question, self._yes)
-        event.approve()
+        self._ask(event, question)
 
     @show.register
-    def _(self, event: StackBlocked) -> None:
+    def _(self, event: deployment.StackBlocked) -> None:
         stack, cause = event.stack, event.cause
         self._print(f"{stack.name} is in {stack.status}: {event.problem.reason}.")
         if cause is not None:
             self._print(f"First cause: {cause.place}: {cause.reason}")
 
     @show.register
-    def _(self, event: RepairNeeded) -> None:
-        confirm(f"Repair {event.stack} ({event.repair})?", self._yes)
-        event.approve()
+    def _(self, event: deployment.RepairNeeded) -> None:
+        self._ask(event, f"Repair {event.stack} ({event.repair})?")
 
     @show.register
-    def _(self, event: ParametersRequested) -> None:
+    def _(self, event: deployment.ParametersRequested) -> None:
         group = ""
         for name, definition in event.definitions.items():
             if definition.group != group:
@@ -102,11 +86,11 @@ class DeploymentView:
         event.approve()
 
     @show.register
-    def _(self, event: ParametersWritten) -> None:
+    def _(self, event: deployment.ParametersWritten) -> None:
         click.echo(f"Written to {event.path}; next time: --parameters {event.path}", err=True)
 
     @show.register
-    def _(self, event: CreationPlanned) -> None:
+    def _(self, event: deployment.CreationPlanned) -> None:
         changes, rights = event.difference.changes, event.difference.rights
         principals = {change.principal for change in rights if change.effect == "Allow"}
         self._out.print(
@@ -114,29 +98,28 @@ class DeploymentView:
             f"nested stacks; {len(principals)} principals get permissions "
             "(`python build.py diff` lists them)."
         )
-        confirm("Create it?", self._yes)
-        event.approve()
+        self._ask(event, "Create it?")
 
     @show.register
-    def _(self, event: BucketCreated) -> None:
+    def _(self, event: deployment.BucketCreated) -> None:
         self._out.print(f"created the artifact bucket {event.bucket}")
 
     @show.register
-    def _(self, event: ArtifactsUploaded) -> None:
+    def _(self, event: deployment.ArtifactsUploaded) -> None:
         uploaded = event.uploaded
         self._out.print(
             f"uploaded {uploaded.sent} of {uploaded.total} artifacts, {uploaded.bytes:,} bytes"
         )
 
     @show.register
-    def _(self, event: ChangesComputed) -> None:
+    def _(self, event: deployment.ChangesComputed) -> None:
         change_view.show(self._out, event.difference, f"{event.stack} would change")
-        question = _question_about(event)
+        question = _question_about(event.difference)
         if question:
-            confirm(question, self._yes)
+            self._ask(event, question)
         event.approve()
 
-    def show_success(self, finished: Finished) -> None:
+    def show_success(self, finished: deployment.Finished) -> None:
         """Show the deployed stack."""
         stack = finished.stack
         if not finished.changed:
@@ -147,14 +130,14 @@ class DeploymentView:
         for name, value in stack.outputs.items():
             self._print(f"  {name} = {value}")
 
-    def require_success(self, finished: Finished, target: Target) -> None:
+    def require_success(self, finished: deployment.Finished, target: Target) -> None:
         """Show why a deployment has failed, if it has.
 
         Raises:
             CommandError: it has; the error says what to do.
 
         """
-        if not isinstance(finished, Failed):
+        if not isinstance(finished, deployment.Failed):
             return
         self._show_failure(finished)
         advice = "it is as it was before"
@@ -164,7 +147,7 @@ class DeploymentView:
         status = finished.stack.status
         raise CommandError(f"{target.stack} was not deployed; it is in {status}; {advice}")
 
-    def _show_failure(self, failed: Failed) -> None:
+    def _show_failure(self, failed: deployment.Failed) -> None:
         cause = failed.cause
         if cause is not None:
             self._print(f"First cause: {cause.place} ({cause.type}): {cause.reason}", "red")
@@ -177,6 +160,10 @@ class DeploymentView:
         for leftover in failed.left:
             place = f"{leftover.place} ({leftover.type}) {leftover.physical_id}"
             self._print(f"  {place}\n    {leftover.command}")
+
+    def _ask(self, event: Question, question: str) -> None:
+        confirm(question, self._yes)
+        event.approve()
 
     def _print(self, text: str, style: str = "") -> None:
         self._out.print(Text(text, style=style), soft_wrap=True)
@@ -196,10 +183,10 @@ def _ask_for(definition: ParameterDefinition, default: str) -> str:
         click.echo(f"  got {answer!r}: {problem}", err=True)
 
 
-def _question_about(event: ChangesComputed) -> str:
+def _question_about(difference: StackDifference) -> str:
     """Return what to ask if something is lost, or more access is granted; else nothing."""
-    lost = change_view.replacements(event.difference.changes)
-    wider = sum(change.widens for change in event.difference.rights)
+    lost = change_view.replacements(difference.changes)
+    wider = sum(change.widens for change in difference.rights)
     reasons = []
     if lost:
         reasons.append(f"{', '.join(lost)} will be replaced or removed")

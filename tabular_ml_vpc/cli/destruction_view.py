@@ -14,17 +14,8 @@ from generator.errors import CommandError
 from tabular_ml_vpc.cli.questions import confirm, confirm_by_name
 from tabular_ml_vpc.cli.stack_view import OperationView
 from tabular_ml_vpc.figures import counted
-from tabular_ml_vpc.operations.destruction import (
-    CREATED_BY_RUNS,
-    BucketDeleted,
-    BucketDeletionPlanned,
-    DeletingSpaces,
-    DeletionPlanned,
-    Destroyed,
-    DestructionEvent,
-    SpacesAffected,
-    WaitingForInterfaces,
-)
+from tabular_ml_vpc.operations import destruction
+from tabular_ml_vpc.operations.events import Event
 from tabular_ml_vpc.operations.inventory import Leftover
 from tabular_ml_vpc.operations.operation import OperationEvent
 
@@ -46,7 +37,7 @@ class DestructionView:
         self.operation = OperationView(out, verbose)
 
     @singledispatchmethod
-    def show(self, event: DestructionEvent) -> None:
+    def show(self, event: Event) -> None:
         """Show an event; ask if it is a question."""
         raise NotImplementedError(event)
 
@@ -55,7 +46,7 @@ class DestructionView:
         self.operation.show(event)
 
     @show.register
-    def _(self, event: DeletionPlanned) -> None:
+    def _(self, event: destruction.DeletionPlanned) -> None:
         target = event.target
         place = f"{target.region} of account {target.account}"
         self._out.print(f"Stack {target.stack} in {place}", style="bold")
@@ -64,17 +55,17 @@ class DestructionView:
         confirm_by_name("This cannot be undone.", target.stack, self._yes)
         event.approve()
 
-    def _show_deleted(self, event: DeletionPlanned) -> None:
+    def _show_deleted(self, event: destruction.DeletionPlanned) -> None:
         deleted = event.plan.deleted
         self._print(f"Will be deleted: {counted(len(deleted), 'resource')}, among them")
         for resource in deleted:
             if resource.type in _DATA:
                 what = _DATA[resource.type]
                 self._print(f"  {resource.place}: {what} ({resource.physical_id})")
-        kinds = Counter(item.type for item in deleted if item.place == CREATED_BY_RUNS)
+        kinds = Counter(item.type for item in deleted if item.place == destruction.CREATED_BY_RUNS)
         if kinds:
             numbers = ", ".join(counted(number, kind) for kind, number in kinds.items())
-            self._print(f"  {CREATED_BY_RUNS} of the pipeline: {numbers}")
+            self._print(f"  {destruction.CREATED_BY_RUNS} of the pipeline: {numbers}")
         if event.running:
             runs = counted(event.running, "run")
             self._print(f"  {runs} of the pipeline in progress will be stopped", "red")
@@ -82,7 +73,7 @@ class DestructionView:
             unseen = ", ".join(event.unseen)
             self._print(f"  unknown, because permissions are missing: {unseen}", "yellow")
 
-    def _show_kept(self, event: DeletionPlanned) -> None:
+    def _show_kept(self, event: destruction.DeletionPlanned) -> None:
         kept = event.plan.kept
         self._print("Will be kept:" if kept or event.home else "Will be kept: no resource of it")
         for resource in kept:
@@ -97,7 +88,7 @@ class DestructionView:
         self._print(f"  the artifact bucket {bucket}, if it exists (see --delete-artifacts)")
 
     @show.register
-    def _(self, event: SpacesAffected) -> None:
+    def _(self, event: destruction.SpacesAffected) -> None:
         names = ", ".join(event.spaces[:_SHOWN_SPACES])
         spaces = f"{counted(len(event.spaces), 'space')} with people's files ({names})"
         if self._yes:
@@ -109,16 +100,16 @@ class DestructionView:
         event.approve()
 
     @show.register
-    def _(self, _event: DeletingSpaces) -> None:
+    def _(self, _event: destruction.DeletingSpaces) -> None:
         self._print("deleting apps and spaces")
 
     @show.register
-    def _(self, event: WaitingForInterfaces) -> None:
+    def _(self, event: destruction.WaitingForInterfaces) -> None:
         interfaces = ", ".join(event.interfaces)
         self._print(f"waiting for the deletion of network interfaces: {interfaces}")
 
     @show.register
-    def _(self, event: Destroyed) -> None:
+    def _(self, event: destruction.Destroyed) -> None:
         if event.status is None:
             self._print(f"The stack {event.stack} does not exist: there is nothing to delete.")
             return
@@ -132,18 +123,18 @@ class DestructionView:
             self._print("Not deleted:", "red")
             self._list(event.left)
         elif event.deleted:
-            self._print("Everything that was to be deleted is deleted.", "green")
+            self._print("Nothing else is left." if event.kept else "Nothing is left.", "green")
         if event.unseen:
             places = ", ".join(resource.place for resource in event.unseen)
             self._print(f"Not checked, because permissions are missing: {places}")
 
     @show.register
-    def _(self, event: BucketDeletionPlanned) -> None:
+    def _(self, event: destruction.BucketDeletionPlanned) -> None:
         confirm(f"Delete the bucket {event.bucket} with everything in it?", self._yes)
         event.approve()
 
     @show.register
-    def _(self, event: BucketDeleted) -> None:
+    def _(self, event: destruction.BucketDeleted) -> None:
         if event.existed:
             self._print(f"deleted the artifact bucket {event.bucket}")
         else:

@@ -35,15 +35,15 @@ def command(target: Target, as_json: bool) -> int:
     node = stacks.tree(target, stacks.need(target))
     if not as_json:
         console().print(f"Checking {counted(len([*node.walk()]), 'stack')}", style="dim")
-    found = list(drift.detect(target, node, time.sleep))
+    drifts = list(drift.detect(target, node, time.sleep))
     if as_json:
-        print_json([asdict(stack) for stack in found])
+        print_json([asdict(stack) for stack in drifts])
     else:
-        _show(found)
-    return 1 if any(stack.drifted or stack.problem for stack in found) else 0
+        _show(drifts)
+    return 1 if any(stack.drifted or stack.problem for stack in drifts) else 0
 
 
-def _show(found: list[StackDrift]) -> None:
+def _show(drifts: list[StackDrift]) -> None:
 
     out = console()
     table = Table("stack", "drift", box=None, pad_edge=False)
@@ -51,7 +51,7 @@ def _show(found: list[StackDrift]) -> None:
     table.add_column("not checked", justify="right")
     table.add_column("problem")
     styles = {"IN_SYNC": "green", "DRIFTED": "red"}
-    for stack in found:
+    for stack in drifts:
         table.add_row(
             stack.title,
             f"[{styles.get(stack.status, 'yellow')}]{stack.status}[/]",
@@ -60,12 +60,12 @@ def _show(found: list[StackDrift]) -> None:
             stack.problem,
         )
     out.print(table)
-    for stack in found:
+    for stack in drifts:
         for resource in stack.drifted:
             _show_resource(resource)
-    if any(stack.problem for stack in found):
+    if any(stack.problem for stack in drifts):
         out.print("Some stacks could not be checked.", style="red")
-    elif not any(stack.drifted for stack in found):
+    elif not any(stack.drifted for stack in drifts):
         out.print("No resource that CloudFormation can check has drifted.")
 
 

@@ -63,15 +63,15 @@ def command(
 
 def _show_run(pipeline: DeployedPipeline, execution: str, as_json: bool) -> None:
 
-    found = pipeline.read(pipeline.find(execution))
-    findings = results.findings(pipeline, found)
+    run = pipeline.read(pipeline.find(execution))
+    findings = results.findings(pipeline, run)
     if as_json:
-        print_json(run_view.as_json(pipeline, found, findings))
+        print_json(run_view.as_json(pipeline, run, findings))
         return
     out = console()
     with run_view.following(out, pipeline) as observe:
-        observe(found)
-    run_view.show_end(out, pipeline, found, findings)
+        observe(run)
+    run_view.show_end(out, pipeline, run, findings)
 
 
 def _show_runs(pipeline: DeployedPipeline, limit: int, as_json: bool) -> None:

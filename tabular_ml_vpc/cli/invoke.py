@@ -113,8 +113,8 @@ def _name(rows: tuple[str, ...], file: Path | None) -> str:
 
 def _show_predictions(name: str, predictions: list[Prediction], as_json: bool) -> None:
     if as_json:
-        found = [prediction.as_json() for prediction in predictions]
-        print_json({"endpoint": name, "predictions": found})
+        rows = [prediction.as_json() for prediction in predictions]
+        print_json({"endpoint": name, "predictions": rows})
         return
 
     table = Table(box=None, pad_edge=False)

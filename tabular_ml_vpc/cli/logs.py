@@ -82,8 +82,8 @@ def _lines(
     node = stacks.tree(target, stacks.need(target))
     shown: set[LogLine] = set()
     while True:
-        found = logs.sources(target, node, Workload.of(target, node), kinds, since)
-        lines = logs.read(target, found, since, containing)
+        sources = logs.sources(target, node, Workload.of(target, node), kinds, since)
+        lines = logs.read(target, sources, since, containing)
         yield from (line for line in lines if line not in shown)
         if not follow:
             return
@@ -94,8 +94,8 @@ def _lines(
 
 
 def _json_line(line: LogLine) -> None:
-    found = {"time": line.time.isoformat(), "source": line.source, "text": line.text}
-    print(json.dumps(found), flush=True)
+    row = {"time": line.time.isoformat(), "source": line.source, "text": line.text}
+    print(json.dumps(row), flush=True)
 
 
 class _Printer:

@@ -13,13 +13,13 @@ from rich.text import Text
 from rich.tree import Tree
 
 from tabular_ml_vpc.operations.operation import (
-    OperationEnded,
     OperationEvent,
     OperationStarted,
     Progress,
     ResourceProgress,
     StackEvent,
     StackProgress,
+    StackProgressed,
     plain,
 )
 
@@ -57,10 +57,10 @@ class OperationView:
             view = following(self._out, event.totals, self._verbose)
             self._observe = self._context.enter_context(view)
             self.started = True
-        elif isinstance(event, OperationEnded):
-            self._context.close()
-        else:
+        elif isinstance(event, StackProgressed):
             self._observe(event.events)
+        else:
+            self._context.close()
 
 
 @contextmanager

@@ -43,12 +43,12 @@ def command(watch: bool, target: Target, as_json: bool) -> int:
     node = stacks.tree(target, stacks.need(target))
     if watch and node.stack.busy:
         node = _watch(target, node, as_json)
-    found = _read(target, node, Workload.of(target, node))
+    summary = _read(target, node, Workload.of(target, node))
     if as_json:
-        print_json(found)
+        print_json(summary)
     else:
-        _show(target, node, found)
-    return 1 if (found["problem"] or {}).get("command") else 0
+        _show(target, node, summary)
+    return 1 if (summary["problem"] or {}).get("command") else 0
 
 
 def _watch(target: Target, node: StackNode, as_json: bool) -> StackNode:
@@ -89,11 +89,11 @@ def _read(target: Target, node: StackNode, workload: Workload) -> dict[str, Any]
     }
 
 
-def _endpoint_problem(workload: Workload, found: Mapping[str, Any] | None) -> str | None:
+def _endpoint_problem(workload: Workload, endpoint: Mapping[str, Any] | None) -> str | None:
 
-    if found is None or found["EndpointStatus"] != deployed.FAILED:
+    if endpoint is None or endpoint["EndpointStatus"] != deployed.FAILED:
         return None
-    return deployed.failed(workload, found)
+    return deployed.failed(workload, endpoint)
 
 
 def _stack(node: StackNode) -> dict[str, Any]:
@@ -121,16 +121,16 @@ def _problem(target: Target, node: StackNode) -> dict[str, str] | None:
     }
 
 
-def _show(target: Target, node: StackNode, found: dict[str, Any]) -> None:
+def _show(target: Target, node: StackNode, summary: dict[str, Any]) -> None:
 
     out = console()
     out.print(_tree(node))
-    _show_problem(out, found["problem"])
-    execution = found["last_execution"]
+    _show_problem(out, summary["problem"])
+    execution = summary["last_execution"]
     last = f"{execution['status']} (started {execution['started']})" if execution else "none yet"
-    endpoint, studio = found["endpoint"], found["studio"]
+    endpoint, studio = summary["endpoint"], summary["studio"]
     state = endpoint["status"] or "not created yet; a run that passes the gate creates it"
-    out.print(f"pipeline  {found['pipeline'] or 'none'}; last run: {last}", markup=False)
+    out.print(f"pipeline  {summary['pipeline'] or 'none'}; last run: {last}", markup=False)
     out.print(f"endpoint  {endpoint['name'] or 'none'}: {state}", markup=False)
     if endpoint["problem"]:
         out.print(f"Note: {endpoint['problem']}.", style="red", markup=False, soft_wrap=True)
@@ -139,8 +139,8 @@ def _show(target: Target, node: StackNode, found: dict[str, Any]) -> None:
         f"{counted(studio['spaces'], 'space')}",
         markup=False,
     )
-    if found["unseen"]:
-        unseen = ", ".join(found["unseen"])
+    if summary["unseen"]:
+        unseen = ", ".join(summary["unseen"])
         out.print(f"Unknown, because permissions are missing: {unseen}", markup=False)
     if node.stack.busy:
         command = f"python build.py status --watch{target.options()}"

@@ -1,9 +1,11 @@
 """Operations on a deployed copy, one module for each concern; nothing here uses click or rich.
 
 ``target`` is the account, region and stack of a command; ``stacks`` reads stacks and their nested
-stacks; ``operation`` follows what CloudFormation does to them; ``artifacts`` uploads templates and
-zips to S3; ``parameters`` reads values for the root template's parameters; the other modules are
-named after their commands.
+stacks; ``source`` and ``release`` are what is to be deployed; ``artifacts`` uploads it to S3;
+``changes`` and ``comparison`` say what would change; ``stack_requests`` asks CloudFormation to
+work, and ``operation`` follows it. ``deployment`` and ``destruction`` put these together: objects
+that yield what happens as ``events``, some of them questions; the command line shows and asks them.
+The other modules are named after their commands.
 """
 
 from __future__ import annotations

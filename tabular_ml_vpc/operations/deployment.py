@@ -24,17 +24,16 @@ from tabular_ml_vpc.operations.comparison import (
     difference_of_update,
 )
 from tabular_ml_vpc.operations.destruction import KEEPS
+from tabular_ml_vpc.operations.events import Event, Events, Question, ask
 from tabular_ml_vpc.operations.inventory import Leftover, PlannedDeletion, left_of
 from tabular_ml_vpc.operations.operation import (
     Cause,
-    OperationEvent,
     StackEvent,
     StackOperation,
     first_cause,
     past_events,
     path_of,
 )
-from tabular_ml_vpc.operations.question import Question, ask
 from tabular_ml_vpc.operations.release import Release, deployed_mode
 from tabular_ml_vpc.operations.source import Source, SourceOptions, our_tree
 from tabular_ml_vpc.operations.stack_requests import Blocked, Repair, StackRequests, blocked
@@ -60,7 +59,7 @@ class DeploymentOptions:
 
 
 @dataclass(frozen=True)
-class Started:
+class Started(Event):
     """The region and the account are known and can be used."""
 
     stack: str
@@ -69,7 +68,7 @@ class Started:
 
 
 @dataclass(frozen=True)
-class ModeChosen:
+class ModeChosen(Event):
     """The mode in which the stack is deployed."""
 
     mode: Mode
@@ -83,7 +82,7 @@ class RetentionReduced(Question):
 
 
 @dataclass(frozen=True)
-class StackBlocked:
+class StackBlocked(Event):
     """The stack cannot be updated; ``cause`` is the failure behind it, if it is known."""
 
     stack: Stack
@@ -109,7 +108,7 @@ class ParametersRequested(Question):
 
 
 @dataclass(frozen=True)
-class ParametersWritten:
+class ParametersWritten(Event):
     """The answers of a guided deployment were written to a file."""
 
     path: Path
@@ -123,14 +122,14 @@ class CreationPlanned(Question):
 
 
 @dataclass(frozen=True)
-class BucketCreated:
+class BucketCreated(Event):
     """The default artifact bucket did not exist."""
 
     bucket: str
 
 
 @dataclass(frozen=True)
-class ArtifactsUploaded:
+class ArtifactsUploaded(Event):
     """The templates and zips are in the artifact bucket."""
 
     uploaded: Uploaded
@@ -145,7 +144,7 @@ class ChangesComputed(Question):
 
 
 @dataclass(frozen=True)
-class Finished:
+class Finished(Event):
     """The stack is as the templates say."""
 
     stack: Stack
@@ -199,24 +198,6 @@ class Failed(Finished):
         return super().as_json() | {"left": left, "cause": failure}
 
 
-DeploymentEvent = (
-    Started
-    | ModeChosen
-    | RetentionReduced
-    | StackBlocked
-    | RepairNeeded
-    | ParametersRequested
-    | ParametersWritten
-    | CreationPlanned
-    | BucketCreated
-    | ArtifactsUploaded
-    | ChangesComputed
-    | OperationEvent
-    | Finished
-)
-"""The last event is ``Finished``, or ``Failed``, which is one."""
-
-
 @dataclass(frozen=True)
 class Deployment:
     """One deployment to a target; ``built`` replaces what ``source.load`` would return."""
@@ -225,8 +206,10 @@ class Deployment:
     options: DeploymentOptions
     built: Source | None = None
 
-    def events(self) -> Generator[DeploymentEvent, None, None]:
+    def events(self) -> Events:
         """Deploy, and yield what happens; unanswered questions end it.
+
+        The last event is ``Finished``, or its subclass ``Failed``.
 
         Raises:
             UsageError: an option cannot be used.
@@ -256,7 +239,7 @@ class Deployment:
                 f"domains there; deploy in one of {', '.join(sorted(ACCOUNTS))}"
             )
 
-    def _deployed(self) -> Generator[DeploymentEvent, None, StackNode | None]:
+    def _deployed(self) -> Generator[Event, None, StackNode | None]:
         """Return the stack to update, repaired if needed; None if it must be created."""
         node = our_tree(self.target)
         problem = blocked(node.stack) if node else None
@@ -281,9 +264,7 @@ class Deployment:
                 f"`python build.py deploy --mend{self.target.options()}`"
             )
 
-    def _repair(
-        self, node: StackNode, repair: Repair
-    ) -> Generator[DeploymentEvent, None, StackNode | None]:
+    def _repair(self, node: StackNode, repair: Repair) -> Generator[Event, None, StackNode | None]:
         operation = StackOperation.after_now(self.target, node)
         StackRequests(self.target).repair(node.stack, repair)
         stack = yield from operation.follow(node.stack.id, {})
@@ -295,7 +276,7 @@ class Deployment:
         reason = f"{cause.place}: {cause.reason}" if cause else stack.reason
         raise CommandError(f"{stack.name} could not be repaired; it is in {stack.status}: {reason}")
 
-    def _mode(self, node: StackNode | None) -> Generator[DeploymentEvent, None, Mode]:
+    def _mode(self, node: StackNode | None) -> Generator[Event, None, Mode]:
         """Return the mode that was requested, or the stack's own."""
         deployed = deployed_mode(self.target, node)
         mode = Mode(self.options.source.mode or deployed or Mode.DEV)
@@ -304,9 +285,7 @@ class Deployment:
         yield ModeChosen(mode)
         return mode
 
-    def _release(
-        self, node: StackNode | None, mode: Mode
-    ) -> Generator[DeploymentEvent, None, Release]:
+    def _release(self, node: StackNode | None, mode: Mode) -> Generator[Event, None, Release]:
         """Return what to deploy; a guided deployment asks for the parameters."""
         options = replace(self.options.source, mode=mode)
         path = options.parameters or GUIDED_FILE
@@ -321,9 +300,7 @@ class Deployment:
         yield ParametersWritten(path)
         return replace(release, given=question.answers)
 
-    def _create(
-        self, release: Release, uploaded: Uploaded
-    ) -> Generator[DeploymentEvent, None, Finished]:
+    def _create(self, release: Release, uploaded: Uploaded) -> Generator[Event, None, Finished]:
         operation = StackOperation.after_now(self.target, None)
         stack_id = StackRequests(self.target).create(release.request)
         finished = yield from _outcome(operation, stack_id, release.package, uploaded)
@@ -335,7 +312,7 @@ class Deployment:
 
     def _update(
         self, release: Release, node: StackNode, uploaded: Uploaded
-    ) -> Generator[DeploymentEvent, None, Finished]:
+    ) -> Generator[Event, None, Finished]:
         operation = StackOperation.after_now(self.target, node)
         try:
             with release.change_set() as change_set:
@@ -347,7 +324,7 @@ class Deployment:
         return (yield from _outcome(operation, node.stack.id, release.package, uploaded))
 
 
-def _upload(release: Release) -> Generator[DeploymentEvent, None, Uploaded]:
+def _upload(release: Release) -> Generator[Event, None, Uploaded]:
     if release.bucket.ensure():
         yield BucketCreated(release.bucket.name)
     uploaded = release.bucket.upload(release.package)
@@ -357,7 +334,7 @@ def _upload(release: Release) -> Generator[DeploymentEvent, None, Uploaded]:
 
 def _outcome(
     operation: StackOperation, stack_id: str, package: Package, uploaded: Uploaded
-) -> Generator[DeploymentEvent, None, Finished]:
+) -> Generator[Event, None, Finished]:
     """Follow a creation or an update to its end."""
     log = _FailureLog(operation, package)
     stack = yield from operation.follow(stack_id, package.totals(), log.read)

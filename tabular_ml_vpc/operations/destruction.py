@@ -17,14 +17,13 @@ from generator.cfn.expressions import NESTED
 from generator.errors import CommandError
 from tabular_ml_vpc.operations import stacks
 from tabular_ml_vpc.operations.artifacts import ArtifactBucket
+from tabular_ml_vpc.operations.events import Event, Events, Question, ask
 from tabular_ml_vpc.operations.inventory import Leftover, PlannedDeletion, left_of
 from tabular_ml_vpc.operations.operation import (
     Cause,
-    OperationEvent,
     StackOperation,
     first_cause,
 )
-from tabular_ml_vpc.operations.question import Question, ask
 from tabular_ml_vpc.operations.source import our_tree
 from tabular_ml_vpc.operations.stack_requests import StackRequests
 from tabular_ml_vpc.operations.stacks import Stack, StackNode
@@ -121,19 +120,19 @@ class SpacesAffected(Question):
 
 
 @dataclass(frozen=True)
-class DeletingSpaces:
+class DeletingSpaces(Event):
     """Studio's apps and spaces are being deleted."""
 
 
 @dataclass(frozen=True)
-class WaitingForInterfaces:
+class WaitingForInterfaces(Event):
     """Network interfaces in the VPC block its deletion."""
 
     interfaces: Sequence[str]
 
 
 @dataclass(frozen=True)
-class Destroyed:
+class Destroyed(Event):
     """What exists after the deletion: ``left`` against the plan, ``kept`` by it.
 
     ``status`` is None if the stack did not exist; what could not be checked is in ``unseen``.
@@ -172,23 +171,11 @@ class BucketDeletionPlanned(Question):
 
 
 @dataclass(frozen=True)
-class BucketDeleted:
+class BucketDeleted(Event):
     """The artifact bucket was deleted, or did not exist (``existed``)."""
 
     bucket: str
     existed: bool
-
-
-DestructionEvent = (
-    DeletionPlanned
-    | SpacesAffected
-    | DeletingSpaces
-    | WaitingForInterfaces
-    | Destroyed
-    | BucketDeletionPlanned
-    | BucketDeleted
-    | OperationEvent
-)
 
 
 @dataclass(frozen=True)
@@ -199,7 +186,7 @@ class Destruction:
     options: DestructionOptions
     sleep: Callable[[float], None] = time.sleep
 
-    def events(self) -> Generator[DestructionEvent, None, None]:
+    def events(self) -> Events:
         """Delete the stack, and yield what happens; unanswered questions end it.
 
         ``Destroyed`` is yielded once; the artifact bucket is deleted only if nothing is left.
@@ -217,7 +204,7 @@ class Destruction:
         if self.options.delete_artifacts and destroyed.deleted and not destroyed.left:
             yield from self._delete_artifacts()
 
-    def _destroy(self, node: StackNode) -> Generator[DestructionEvent, None, Destroyed]:
+    def _destroy(self, node: StackNode) -> Generator[Event, None, Destroyed]:
         self._require_unprotected(node.stack)
         workload = Workload.of(self.target, node)
         plan = DeletionPlan.of(self.target, node, workload)
@@ -244,7 +231,7 @@ class Destruction:
 
     def _delete(
         self, node: StackNode, plan: DeletionPlan
-    ) -> Generator[DestructionEvent, None, tuple[Cause | None, Stack]]:
+    ) -> Generator[Event, None, tuple[Cause | None, Stack]]:
         """Delete until it is done, or until another try does not help."""
         vpc = plan.vpc()
         for _ in range(_TRIES):
@@ -292,7 +279,7 @@ class Destruction:
             f"aws efs delete-file-system --file-system-id {file_system} --region {region}",
         )
 
-    def _delete_artifacts(self) -> Iterator[DestructionEvent]:
+    def _delete_artifacts(self) -> Iterator[Event]:
         bucket = ArtifactBucket(self.target)
         existed = bucket.is_ours()
         if existed:

@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from generator.cfn.expressions import NESTED
 from generator.errors import CommandError
 from tabular_ml_vpc.operations import stacks
+from tabular_ml_vpc.operations.events import Event
 from tabular_ml_vpc.operations.stacks import Stack, StackNode
 from tabular_ml_vpc.operations.target import Target, code_of
 
@@ -121,8 +122,8 @@ class Progress:
         if event.stack_id not in self.stacks:
             name = event.stack_id.split("/")[1] if "/" in event.stack_id else event.stack_id
             title, parent = self._places.get(event.stack_id, (name, None))
-            found = StackProgress(event.stack_id, title, parent, event.status, event.time)
-            self.stacks[event.stack_id] = found
+            stack = StackProgress(event.stack_id, title, parent, event.status, event.time)
+            self.stacks[event.stack_id] = stack
         return self.stacks[event.stack_id]
 
     def _stack(self, event: StackEvent) -> None:
@@ -210,8 +211,12 @@ def path_of(events: Iterable[StackEvent], stack_id: str) -> list[str]:
     return path
 
 
+class OperationEvent(Event):
+    """Progress of what CloudFormation does to a stack."""
+
+
 @dataclass(frozen=True)
-class OperationStarted:
+class OperationStarted(OperationEvent):
     """CloudFormation works on a stack.
 
     ``totals`` is the number of resources by nested stack's logical id; the root's is under ``""``.
@@ -221,18 +226,15 @@ class OperationStarted:
 
 
 @dataclass(frozen=True)
-class StackProgressed:
+class StackProgressed(OperationEvent):
     """The stack events since the last poll; there may be none."""
 
     events: list[StackEvent]
 
 
 @dataclass(frozen=True)
-class OperationEnded:
+class OperationEnded(OperationEvent):
     """CloudFormation has finished, successfully or not."""
-
-
-OperationEvent = OperationStarted | StackProgressed | OperationEnded
 
 
 @dataclass
@@ -288,19 +290,19 @@ class StackOperation:
 
     def _poll(self) -> list[StackEvent]:
         """Return the new events of all active stacks, in order of time."""
-        found: list[StackEvent] = []
+        events: list[StackEvent] = []
         waiting = list(self._active)
         while waiting:
             stack_id = waiting.pop(0)
             for event in self._new(stack_id):
-                found.append(event)
+                events.append(event)
                 nested = event.physical_id if event.of_nested_stack else ""
                 if nested and nested not in self._active and nested not in waiting:
                     waiting.append(nested)
-        found.sort(key=lambda event: event.time)
-        self._keep_active(found)
-        self.events += found
-        return found
+        events.sort(key=lambda event: event.time)
+        self._keep_active(events)
+        self.events += events
+        return events
 
     def _keep_active(self, events: list[StackEvent]) -> None:
         """Keep polling nested stacks until their last event, and always the root."""
@@ -346,9 +348,9 @@ def past_events(target: Target, stack_id: str) -> list[StackEvent]:
         nested = waiting.pop(0)
         if nested not in known:
             known.add(nested)
-            found = [event for event in operation._new(nested) if event.time >= began]
-            events += found
-            waiting += _nested(found)
+            new = [event for event in operation._new(nested) if event.time >= began]
+            events += new
+            waiting += _nested(new)
     return sorted(events, key=lambda event: event.time)
 
 
@@ -370,14 +372,14 @@ def _last_operation(events: list[StackEvent]) -> list[StackEvent]:
     return events
 
 
-def _event(found: Mapping[str, Any]) -> StackEvent:
+def _event(row: Mapping[str, Any]) -> StackEvent:
     return StackEvent(
-        id=found["EventId"],
-        stack_id=found["StackId"],
-        logical_id=found.get("LogicalResourceId", ""),
-        physical_id=found.get("PhysicalResourceId", ""),
-        type=found.get("ResourceType", ""),
-        status=found.get("ResourceStatus", ""),
-        reason=found.get("ResourceStatusReason", ""),
-        time=found["Timestamp"].astimezone(UTC),
+        id=row["EventId"],
+        stack_id=row["StackId"],
+        logical_id=row.get("LogicalResourceId", ""),
+        physical_id=row.get("PhysicalResourceId", ""),
+        type=row.get("ResourceType", ""),
+        status=row.get("ResourceStatus", ""),
+        reason=row.get("ResourceStatusReason", ""),
+        time=row["Timestamp"].astimezone(UTC),
     )

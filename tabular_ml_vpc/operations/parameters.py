@@ -39,26 +39,26 @@ def _read_file(path: Path, known: ParameterDefinitions) -> dict[str, str]:
 
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"--parameters: {path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise UsageError(f"--parameters: {path} is not valid JSON: {error}") from error
-    values = _values(found, path)
+    values = _values(content, path)
     check(values, known, f"{path}: ")
     return values
 
 
-def _values(found: object, path: Path) -> dict[str, str]:
-    if isinstance(found, Mapping):
-        inner = found.get("Parameters", found)
+def _values(content: object, path: Path) -> dict[str, str]:
+    if isinstance(content, Mapping):
+        inner = content.get("Parameters", content)
         if isinstance(inner, Mapping):
             return {str(name): text_of(value) for name, value in inner.items()}
-    if isinstance(found, Sequence) and all(
+    if isinstance(content, Sequence) and all(
         isinstance(item, Mapping) and {"ParameterKey", "ParameterValue"} <= set(item)
-        for item in found
+        for item in content
     ):
-        return {str(item["ParameterKey"]): text_of(item["ParameterValue"]) for item in found}
+        return {str(item["ParameterKey"]): text_of(item["ParameterValue"]) for item in content}
     raise UsageError(
         f"--parameters: {path}: a JSON object of names and values is needed, or the AWS CLI's list "
         "of ParameterKey and ParameterValue"

@@ -145,7 +145,7 @@ def test_what_jobs_and_endpoint_write_is_among_the_logs(build_py: Run, succeeded
     by_source: dict[str, str] = {}
     for line in lines:
         by_source[line["source"]] = by_source.get(line["source"], "") + line["text"]
-    assert "rows to train with" in by_source["Preprocess"]
+    assert "rows for training" in by_source["Preprocess"]
     assert "Reporting training SUCCESS" in by_source["Train"]
     assert "roc_auc" in by_source["Evaluate"]
     assert by_source["endpoint"]

@@ -1,14 +1,20 @@
-"""Questions among the events that operations yield: a caller asks them and approves, or stops."""
+"""Events that operations yield: a caller shows them, and answers those that are questions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TypeVar
+from collections.abc import Generator, Iterator
 
 from generator.errors import CommandError
 
 
-class Question:
+class Event:
+    """Something that has happened during an operation."""
+
+
+Events = Generator[Event, None, None]
+
+
+class Question(Event):
     """An event that needs approval: the operation continues only if it was given."""
 
     approved: bool = False
@@ -18,10 +24,7 @@ class Question:
         self.approved = True
 
 
-_Question = TypeVar("_Question", bound=Question)
-
-
-def ask(question: _Question) -> Iterator[_Question]:
+def ask(question: Question) -> Iterator[Question]:
     """Yield a question.
 
     Raises:
