@@ -14,7 +14,7 @@ from generator.cfn.parameters import parse_pairs
 from generator.errors import UsageError
 from generator.settings import EndpointProfile, read
 from tabular_ml_vpc.cli.console import console, print_json
-from tabular_ml_vpc.cli.options import config_option, json_option
+from tabular_ml_vpc.cli.options import config_option, json_option, set_option
 from tabular_ml_vpc.reports.cost import live as pricing_api
 from tabular_ml_vpc.reports.cost.estimate import (
     Choices,
@@ -51,13 +51,7 @@ python build.py cost --assume runs=20 --assume endpoint-hours=160
     help="Availability Zones of each endpoint, instead of those in the settings; a third zone adds "
     "a subnet.",
 )
-@click.option(
-    "--set",
-    "parameters",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Set a parameter of the root template, such as EndpointInstanceType=ml.t2.medium.",
-)
+@set_option("Set a stack parameter, such as EndpointInstanceType=ml.t2.medium.")
 @click.option(
     "--studio-instance",
     default="ml.t3.medium",
@@ -80,7 +74,7 @@ def command(
     region: str,
     endpoints: str | None,
     endpoint_zones: int | None,
-    parameters: tuple[str, ...],
+    pairs: tuple[str, ...],
     studio_instance: str,
     assumed: tuple[str, ...],
     assumptions: bool,
@@ -101,7 +95,7 @@ def command(
         return
     chosen = EndpointProfile(endpoints) if endpoints else None
     settings = with_endpoints(read(config), chosen, endpoint_zones)
-    choices = Choices(settings, parse_pairs(parameters), use, _instance_type(studio_instance))
+    choices = Choices(settings, parse_pairs(pairs), use, _instance_type(studio_instance))
     prices = _prices(choices, region, profile, live=live)
     found, options = estimate(choices, prices), savings(choices, prices)
     (_print_json if as_json else _show)(found, options, prices)

@@ -34,6 +34,17 @@ stack_name_option = click.option(
 )
 
 
+def mode_option(text: str, default: str | None = None) -> Callable[..., Any]:
+    """Return the option ``--mode``, one of the two sets of templates."""
+    return click.option(
+        "--mode",
+        type=click.Choice(("dev", "prod")),
+        default=default,
+        show_default=default is not None,
+        help=text,
+    )
+
+
 def set_option(text: str) -> Callable[..., Any]:
     """Return the option ``--set``, which can be given several times, as ``pairs``."""
     return click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help=text)

@@ -9,7 +9,7 @@ import click
 from generator.files import DIST, REPOSITORY, write
 from generator.settings import Mode, read
 from tabular_ml_vpc.cli.console import print_json
-from tabular_ml_vpc.cli.options import config_option, json_option
+from tabular_ml_vpc.cli.options import config_option, json_option, mode_option
 from tabular_ml_vpc.reports.site.content import content
 from tabular_ml_vpc.reports.site.page import page
 
@@ -21,13 +21,7 @@ python build.py site --mode prod --config mine.toml --output review.html
 
 @click.command(epilog=_EXAMPLES)
 @config_option
-@click.option(
-    "--mode",
-    type=click.Choice(["dev", "prod"]),
-    default="dev",
-    show_default=True,
-    help="Set of templates to show.",
-)
+@mode_option("Set of templates to show.", default="dev")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -12,11 +12,10 @@ from typing import Any, Final
 
 import click
 
-from tabular_ml_vpc.cli.options import config_option, set_option, stack_name_option
+from tabular_ml_vpc.cli.options import config_option, mode_option, set_option, stack_name_option
 from tabular_ml_vpc.operations.source import SourceOptions
 from tabular_ml_vpc.operations.target import open_target, told_in_one_line
 
-_MODES: Final = ("dev", "prod")
 _TARGET: Final = (
     click.option("--profile", metavar="NAME", help="Profile in your AWS configuration."),
     click.option("--region", metavar="REGION", help="AWS region, such as eu-west-1."),
@@ -24,10 +23,8 @@ _TARGET: Final = (
 )
 _SOURCE: Final = (
     config_option,
-    click.option(
-        "--mode",
-        type=click.Choice(_MODES),
-        help="dev: everything is deleted with the stack; prod: data, key and logs are kept. "
+    mode_option(
+        "dev: everything is deleted with the stack; prod: data, key and logs are kept. "
         "Default: the stack's current mode, or dev for a new stack.",
     ),
     click.option(
