@@ -17,8 +17,8 @@ export PYTHON ?=
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 run := .venv/bin/python
-# Two files of tests at a time: most of them wait for the emulated AWS, and each process has its own.
-in_parallel := -n 2 --dist loadfile
+# Two groups of tests at a time (tests/conftest.py): most of them wait for the emulated AWS.
+in_parallel := -n 2 --dist loadgroup
 install := requirements/install.sh
 
 # Tests that import the job images' packages run in a separate environment. Those in tests/local

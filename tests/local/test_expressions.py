@@ -58,7 +58,7 @@ def test_a_property_file_without_the_value_is_named() -> None:
 
 def test_a_property_file_that_is_no_json_is_named() -> None:
     query = {"Std:JsonGet": {"PropertyFile": REPORT, "Path": "gate.value"}}
-    with pytest.raises(ExpressionError, match="no JSON"):
+    with pytest.raises(ExpressionError, match="not valid JSON"):
         values("gate: 1").resolve(query)
 
 

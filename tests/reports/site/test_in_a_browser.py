@@ -196,8 +196,9 @@ def test_it_is_as_light_or_dark_as_the_system(tab: Page, scheme: Any, page: str)
 
     root = "getComputedStyle(document.documentElement)"
     assert tab.evaluate(f"{root}.getPropertyValue('--page')").strip() == page
-    pressed = tab.evaluate("document.getElementById('theme').getAttribute('aria-pressed')")
-    assert pressed == str(scheme == "dark").lower()
+    # The page hears of the change a moment later.
+    pressed = str(scheme == "dark").lower()
+    tab.wait_for_selector(f"#theme[aria-pressed={pressed}]")
 
 
 def test_the_reader_can_choose_dark_all_the_same(tab: Page) -> None:
