@@ -496,7 +496,7 @@ def test_destroying_the_stack_ends_the_endpoint_and_leaves_nothing(
     done = build_py("destroy", "--yes")
 
     assert done.status == 0, done.err
-    assert "Everything that was to be deleted is deleted." in done.out
+    assert "Nothing is left." in done.out
     for _ in range(100):
         if not model_servers(emulator):
             break
