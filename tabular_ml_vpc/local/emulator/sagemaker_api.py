@@ -95,7 +95,7 @@ def _describe(kind: str, request: Fields) -> Fields:
 def _shown(operation: str, record: Record) -> Fields:
     """Return the record's fields that the operation's output has."""
     shape = MODEL.operation_model(operation).output_shape
-    return {name: record.fields[name] for name in shape.members if name in record.fields}
+    return _members(shape, record.fields)
 
 
 def _update(kind: str, request: Fields) -> Fields:
@@ -172,17 +172,19 @@ def _list(kind: str, request: Fields) -> Fields:
     shape = output.members[member].member
     start = int(request.get("NextToken", 0))
     end = start + min(request.get("MaxResults", PAGE), 100)
-    shown = [
-        {name: _summary(record, name) for name in shape.members if _summary(record, name)}
-        for record in found[start:end]
-    ]
+    shown = [_members(shape, _with_summaries(record.fields)) for record in found[start:end]]
     more = {"NextToken": str(end)} if end < len(found) else {}
     return {member: shown, **more}
 
 
-def _summary(record: Record, name: str) -> Any:
-    """Return a field of a list's item: `OwnershipSettingsSummary` sums `OwnershipSettings` up."""
-    return record.fields.get(name, record.fields.get(name.removesuffix("Summary")))
+def _with_summaries(fields: Fields) -> Fields:
+    """Add what lists call, for example, `OwnershipSettingsSummary` for `OwnershipSettings`."""
+    return {f"{name}Summary": value for name, value in fields.items()} | fields
+
+
+def _members(shape: Any, fields: Fields) -> Fields:
+    """Return the fields that a shape has."""
+    return {name: fields[name] for name in shape.members if name in fields}
 
 
 def _matches(record: Record, request: Fields) -> bool:
