@@ -13,6 +13,8 @@ from ministack.core import lambda_runtime
 from ministack.services import cloudwatch_logs, iam, lambda_svc
 from ministack.services.cloudformation import provisioners
 
+from tabular_ml_vpc.local.emulator.handlers import keep_after
+
 Fields = dict[str, Any]
 Made = tuple[str, Fields]
 
@@ -100,22 +102,11 @@ def keep_function_properties() -> None:
 
 def keep_permissions_boundaries() -> None:
     """Keep a role's permissions boundary, so that ministack enforces it."""
-    stock = dict(provisioners._RESOURCE_HANDLERS[ROLE])
 
     def keep(name: str, props: Fields) -> None:
         iam._roles[name]["PermissionsBoundary"] = props.get("PermissionsBoundary") or ""
 
-    def create(logical_id: str, props: Fields, stack: str) -> Made:
-        made: Made = stock["create"](logical_id, props, stack)
-        keep(made[0], props)
-        return made
-
-    def update(pid: str, old: Fields, new: Fields, stack: str, logical_id: str = "") -> Made:
-        made: Made = stock["update"](pid, old, new, stack, logical_id)
-        keep(made[0], new)
-        return made
-
-    provisioners._RESOURCE_HANDLERS[ROLE] = stock | {"create": create, "update": update}
+    keep_after(ROLE, keep)
 
 
 def drop_output_without_log_group() -> None:

@@ -17,6 +17,8 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import eventbridge, kms, sns
 from ministack.services.cloudformation import provisioners
 
+from tabular_ml_vpc.local.emulator.handlers import keep_after
+
 Fields = dict[str, Any]
 Made = tuple[str, Fields]
 
@@ -88,7 +90,6 @@ def accept_events_of_aws() -> None:
 
 def keep_topic_properties() -> None:
     """Keep a topic's key."""
-    stock = dict(provisioners._RESOURCE_HANDLERS[TOPIC])
 
     def keep(arn: str, props: Fields) -> None:
         attributes = sns._topics[arn]["attributes"]
@@ -97,17 +98,7 @@ def keep_topic_properties() -> None:
             if props.get(key):
                 attributes[key] = props[key]
 
-    def create(logical_id: str, props: Fields, stack: str) -> Made:
-        made: Made = stock["create"](logical_id, props, stack)
-        keep(made[0], props)
-        return made
-
-    def update(pid: str, old: Fields, new: Fields, stack: str, logical_id: str = "") -> Made:
-        made: Made = stock["update"](pid, old, new, stack, logical_id)
-        keep(made[0], new)
-        return made
-
-    provisioners._RESOURCE_HANDLERS[TOPIC] = stock | {"create": create, "update": update}
+    keep_after(TOPIC, keep)
 
 
 def register() -> None:

@@ -1,0 +1,28 @@
+"""Complete ministack's handlers of CloudFormation's resource types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ministack.services.cloudformation import provisioners
+
+Fields = dict[str, Any]
+Made = tuple[str, Fields]
+
+
+def keep_after(kind: str, keep: Callable[[str, Fields], None]) -> None:
+    """Call ``keep(physical id, properties)`` after each creation and update of a type."""
+    stock = dict(provisioners._RESOURCE_HANDLERS[kind])
+
+    def create(logical_id: str, props: Fields, stack: str) -> Made:
+        made: Made = stock["create"](logical_id, props, stack)
+        keep(made[0], props)
+        return made
+
+    def update(pid: str, old: Fields, new: Fields, stack: str, logical_id: str = "") -> Made:
+        made: Made = stock["update"](pid, old, new, stack, logical_id)
+        keep(made[0], new)
+        return made
+
+    provisioners._RESOURCE_HANDLERS[kind] = stock | {"create": create, "update": update}
