@@ -29,7 +29,11 @@ _OURS: Final = ("functions", "pipeline")
 _VENDORED: Final = "crhelper"
 _DATA: Final = {"pipeline_manager": "pipeline/scripts/*.py"}
 """Files that a function reads instead of importing them."""
-_DECIDES_THE_PIPELINE: Final = ("pipeline/definition.py", "pipeline/scripts/*.py")
+_DECIDES_THE_PIPELINE: Final = (
+    "pipeline/definition.py",
+    "pipeline/run_parameters.py",
+    "pipeline/scripts/*.py",
+)
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 """The earliest date that a zip can hold."""
 _MODE: Final = 0o100644 << 16

@@ -27,11 +27,12 @@ from functions.seed_data.core import MAX_ROWS, MIN_ROWS
 from generator import images
 from generator.settings import Limits, usable
 from generator.wiring import Number, OptionalText, Text, YesNo
-from pipeline.definition import (
+from pipeline.run_parameters import (
     ENDPOINT_INSTANCE_TYPE_PATTERN,
     INSTANCE_TYPE_RULE,
     METRICS,
     PROCESSING_INSTANCE_TYPE_PATTERN,
+    RUN_PARAMETERS,
     TRAINING_INSTANCE_TYPE_PATTERN,
 )
 
@@ -172,9 +173,10 @@ def _quality_metric() -> Parameter:
 def _quality_threshold() -> Parameter:
     return Parameter(
         "QualityThreshold",
-        ConstraintDescription="must be a number",
+        ConstraintDescription="must be a number, at most 1",
         Default=THRESHOLD,
         Description="A model below this value is rejected; a run can raise it but not lower it",
+        MaxValue=RUN_PARAMETERS["QualityThreshold"].most,
         Type="Number",
     )
 

@@ -20,11 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from functions.empty_bucket.core import PERMISSION_TAG
 from generator.errors import UsageError
-from pipeline.definition import (
-    CLUSTER_INSTANCES,
+from pipeline.definition import CLUSTER_INSTANCES, OWNER_TAG
+from pipeline.run_parameters import (
     ENDPOINT_INSTANCE_TYPE_PATTERN,
     INSTANCE_TYPE_RULE,
-    OWNER_TAG,
     PROCESSING_INSTANCE_TYPE_PATTERN,
 )
 

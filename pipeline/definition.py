@@ -6,7 +6,7 @@ because it runs in three places: in the pipeline manager's function, in the buil
 the result with `pipeline.validate`, and on a developer's machine.
 
 The deployment's decisions are in `Environment`; those of the person who starts a run are pipeline
-parameters (`Parameters` in the result). A step's output reaches the next step as an expression
+parameters (`pipeline.run_parameters`). A step's output reaches the next step as an expression
 (`Output.uri`, `get("Steps.Train...")`), so that the service orders the steps; its path is written
 once.
 
@@ -19,6 +19,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from pipeline.run_parameters import (
+    APPROVALS,
+    RUN_PARAMETERS,
+    TRAINING_SECONDS,
+    RunParameter,
+    Value,
+)
 from pipeline.types import Json
 
 SCRIPTS: Final = (
@@ -47,68 +54,6 @@ SCRIPTS: Final = (
 OWNER_TAG: Final = "pipeline-owner"
 """Tag, and metadata key of model packages, whose value is `Environment.owner`."""
 
-PROCESSING_INSTANCE_TYPE_PATTERN: Final = (
-    r"^ml\.(t3\.(medium|large|2?xlarge)|([mr]5|[mr][678]i|c7i|(m7|[mr]8)i-flex)\.large"
-    r"|([mc]4|[mcr]5|[mcr][678]i|([mc]7|[mcr]8)i-flex)\.[0-9]*xlarge)$"
-)
-"""Instance types that can run our processing jobs, for `re.fullmatch` and CloudFormation alike.
-
-SageMaker rejects a volume key (`VolumeKmsKeyId`; `KmsKeyId` of an endpoint configuration) on
-types with local storage ("API_ProcessingClusterConfig"), and the images are built for x86 without
-GPU: the remaining types are listed by family. The available types differ by use
-("ProcessingInstanceType" and similar types in the API), hence three patterns, without lookahead,
-which pydantic lacks.
-"""
-
-TRAINING_INSTANCE_TYPE_PATTERN: Final = PROCESSING_INSTANCE_TYPE_PATTERN.replace(
-    "|([mc]4|", "|(c5n|[mc]4|"
-)
-"""Instance types for training: the API has c5n here, but not for processing."""
-
-ENDPOINT_INSTANCE_TYPE_PATTERN: Final = (
-    r"^ml\.(t2\.(medium|large|2?xlarge)|m4\.[0-9]*xlarge|r5\.(large|(2|4|12|24)?xlarge)"
-    r"|(c4|[cm]5|[cmr][67]i|c6in)\.(large|[0-9]*xlarge))$"
-)
-"""Instance types for endpoints: t2 instead of t3, more small ones, no flex, no eighth series."""
-
-INSTANCE_TYPE_RULE: Final = (
-    "a SageMaker instance type for this use: x86, no GPU, and no local disks (which cannot be "
-    "encrypted with our key), such as ml.m5.large, ml.c6i.xlarge or ml.r7i.2xlarge"
-)
-"""The three patterns in words, for error messages and `ConstraintDescription`."""
-
-PROBLEMS: Final = ("auto", "binary", "multiclass", "regression")
-"""Kinds of prediction; with `auto`, Preprocess decides from the label column."""
-
-METRICS: Final = (
-    "auto",
-    "accuracy",
-    "balanced_accuracy",
-    "f1",
-    "roc_auc",
-    "neg_log_loss",
-    "r2",
-    "neg_root_mean_squared_error",
-    "neg_mean_absolute_error",
-)
-"""Metrics for the quality gate; `auto` is `roc_auc` for classes and `r2` for regression.
-
-Higher is always better: losses and errors are negated, as in scikit-learn.
-"""
-
-NO_COLUMN: Final = "none"
-NO_LIST: Final = "[]"
-NO_KINDS: Final = "{}"
-"""Values that mean "not set". They are not empty, because the service rejects an empty value:
-"string \"\" is too short (length: 0, required minimum: 1)" (sagemaker-python-sdk#4016).
-"""
-
-APPROVALS: Final = ("Approved", "PendingManualApproval", "Rejected")
-"""A run's choices for its model's approval status; only an approved model is deployed."""
-
-PRESETS: Final = ("medium_quality", "good_quality", "high_quality", "best_quality")
-"""AutoGluon's presets that train without a GPU and without downloads, the fastest first."""
-
 QUALITY_GATE: Final = "QualityGate"
 APPROVAL_GATE: Final = "ApprovalGate"
 """The two conditions: a model at its threshold is registered, and an approved one deployed."""
@@ -116,10 +61,7 @@ APPROVAL_GATE: Final = "ApprovalGate"
 CLUSTER_INSTANCES: Final = 2
 """Default number of instances in a cluster."""
 
-_VOLUME_GB: Final = 30
-_TRAINING_ROWS: Final = 1_000_000
 _PROCESSING_SECONDS: Final = 2 * 3600
-_TRAINING_SECONDS: Final = 6 * 3600
 _CODE_FOLDER: Final = "/opt/ml/processing/input/code"
 _LIBRARIES: Final = "code/libraries/"
 """The bucket's folder with the wheels that the Spark image lacks (`docs/spark.md`)."""
@@ -232,62 +174,25 @@ def join(*values: str | Json) -> Json:
 
 def _parameters(environment: Environment) -> list[Json]:
     """The parameters of a run, in the order in which the console shows them."""
+    decided: dict[str, Value] = {
+        "InputData": f"s3://{environment.bucket}/raw/data.csv",
+        "QualityMetric": environment.quality_metric,
+        "QualityThreshold": environment.quality_threshold,
+        "ProcessingInstanceType": environment.processing_instance_type,
+        "TrainingInstanceType": environment.training_instance_type,
+        "EndpointInstanceType": environment.endpoint_instance_type,
+    }
+    # The only possible value: the threshold's scale depends on the metric.
+    fixed = {"QualityMetric": (environment.quality_metric,)}
     return [
-        *_table_parameters(environment),
-        *_model_parameters(environment),
-        *_machine_parameters(environment),
+        _declaration(one, decided.get(name, one.default), fixed.get(name, one.choices))
+        for name, one in RUN_PARAMETERS.items()
     ]
 
 
-def _table_parameters(environment: Environment) -> list[Json]:
-    """The parameters for the table and the meaning of its columns."""
-    return [
-        _string("InputData", f"s3://{environment.bucket}/raw/data.csv"),
-        _string("LabelColumn", "label"),
-        _string("PositiveClass", "auto"),
-        _string("ProblemType", "auto", PROBLEMS),
-        _string("GroupColumn", NO_COLUMN),
-        _string("TimeColumn", NO_COLUMN),
-        _string("ExcludeColumns", NO_LIST),
-        _string("MissingMarks", NO_LIST),
-        _string("ColumnKinds", NO_KINDS),
-        _number("TestFraction", "Float", 0.2),
-        _number("TrainingRows", "Integer", _TRAINING_ROWS),
-    ]
-
-
-def _model_parameters(environment: Environment) -> list[Json]:
-    """The parameters for training and the quality gate."""
-    return [
-        _string("Preset", "medium_quality", PRESETS),
-        _string("ModelFamilies", "GBM,CAT,XGB"),
-        _number("TimeLimitSeconds", "Integer", 600),
-        _number("LatencyLimitMilliseconds", "Float", 0.0),
-        # The only possible value: the threshold's scale depends on the metric.
-        _string("QualityMetric", environment.quality_metric, (environment.quality_metric,)),
-        _number("QualityThreshold", "Float", environment.quality_threshold),
-        _string("ApprovalStatus", "Approved", APPROVALS),
-    ]
-
-
-def _machine_parameters(environment: Environment) -> list[Json]:
-    """The parameters for instances and for the size of the jobs' volumes, in gigabytes."""
-    return [
-        _string("ProcessingInstanceType", environment.processing_instance_type),
-        _number("ProcessingVolumeGB", "Integer", _VOLUME_GB),
-        _string("TrainingInstanceType", environment.training_instance_type),
-        _number("TrainingVolumeGB", "Integer", _VOLUME_GB),
-        _string("EndpointInstanceType", environment.endpoint_instance_type),
-    ]
-
-
-def _string(name: str, default: str, allowed: tuple[str, ...] = ()) -> Json:
-    declaration: Json = {"Name": name, "Type": "String", "DefaultValue": default}
-    return declaration | ({"EnumValues": list(allowed)} if allowed else {})
-
-
-def _number(name: str, kind: str, default: float) -> Json:
-    return {"Name": name, "Type": kind, "DefaultValue": default}
+def _declaration(one: RunParameter, default: Value, choices: tuple[str, ...]) -> Json:
+    declaration: Json = {"Name": one.name, "Type": one.kind, "DefaultValue": default}
+    return declaration | ({"EnumValues": list(choices)} if choices else {})
 
 
 def _preprocess(environment: Environment) -> Json:
@@ -377,7 +282,7 @@ def _train(environment: Environment) -> Json:
             "KmsKeyId": environment.key_arn,
         },
         "ResourceConfig": _machines(environment, "Training"),
-        "StoppingCondition": {"MaxRuntimeInSeconds": _TRAINING_SECONDS},
+        "StoppingCondition": {"MaxRuntimeInSeconds": TRAINING_SECONDS},
         "VpcConfig": _vpc(environment),
         "EnableNetworkIsolation": True,
         "EnableInterContainerTrafficEncryption": True,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pipeline.definition import METRICS, Environment, build
+from pipeline.definition import Environment, build
+from pipeline.run_parameters import METRICS
 from pipeline.types import Json
 
 ACCOUNT: Final = "123456789012"

@@ -23,11 +23,11 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeline.definition import (
+from pipeline.definition import SCRIPTS
+from pipeline.run_parameters import (
     ENDPOINT_INSTANCE_TYPE_PATTERN,
     INSTANCE_TYPE_RULE,
     PROCESSING_INSTANCE_TYPE_PATTERN,
-    SCRIPTS,
     TRAINING_INSTANCE_TYPE_PATTERN,
 )
 from pipeline.shapes import STEP_KINDS, Api, children, gets, is_expression

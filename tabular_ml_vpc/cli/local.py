@@ -19,6 +19,7 @@ from pipeline import example
 from tabular_ml_vpc.cli import local_cloud, local_view
 from tabular_ml_vpc.cli.console import print_json
 from tabular_ml_vpc.cli.options import json_option, set_option, work_option
+from tabular_ml_vpc.cli.parameter_help import RunGroup
 from tabular_ml_vpc.cli.table_options import TABLE_PARAMETERS, table_choices, table_options
 from tabular_ml_vpc.local import runs, sandbox
 from tabular_ml_vpc.local.inputs import parse_choices, parse_settings
@@ -32,6 +33,7 @@ _LEFT: Final = "endpoint.json"
 
 
 @click.group(
+    cls=RunGroup,
     invoke_without_command=True,
     epilog="""\b
 python build.py local                                  a synthetic table

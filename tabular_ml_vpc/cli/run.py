@@ -8,16 +8,17 @@ from typing import Any, Final
 import click
 
 from generator.errors import CommandError, UsageError
+from pipeline.run_parameters import THRESHOLD
 from tabular_ml_vpc.cli import run_view
 from tabular_ml_vpc.cli.console import console, print_json, say
 from tabular_ml_vpc.cli.options import json_option, set_option, wait_option
+from tabular_ml_vpc.cli.parameter_help import RunCommand
 from tabular_ml_vpc.cli.stack_options import target_options
 from tabular_ml_vpc.local.inputs import parse_settings
 from tabular_ml_vpc.operations.runs import deployed, results
 from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, open_pipeline
 from tabular_ml_vpc.operations.target import Target
 
-THRESHOLD: Final = "QualityThreshold"
 _NEWEST: Final = 20
 """How many of the newest runs are searched for one in progress."""
 _NAME: Final = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,81}")
@@ -25,13 +26,14 @@ _NAME: Final = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,81}")
 
 
 @click.command(
+    cls=RunCommand,
     epilog="""\b
 python build.py run
 python build.py run --set ModelFamilies=GBM --set TimeLimitSeconds=60
 python build.py run --set QualityThreshold=0.99      see the gate reject a model
 python build.py run --no-wait                        start a run without waiting for it
 python build.py run --follow                         follow the newest run
-"""
+""",
 )
 @set_option("Set a pipeline parameter.")
 @click.option("--name", metavar="TEXT", help="Name of this run, shown in Studio and in history.")

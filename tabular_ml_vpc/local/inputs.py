@@ -16,6 +16,13 @@ from typing import IO, Any, Final
 from generator.cfn.parameters import need_known, parse_pairs
 from generator.errors import UsageError
 from pipeline.limits import parameter_room
+from pipeline.run_parameters import (
+    METRIC,
+    RUN_PARAMETERS,
+    THRESHOLD,
+    not_one_of,
+    threshold_problem,
+)
 from pipeline.types import Json
 
 _GZIP: Final = b"\x1f\x8b"
@@ -113,7 +120,8 @@ def parse_settings(pairs: Iterable[str], definition: Json) -> Json:
 
     Raises:
         UsageError: a pair has no `=`, or a name is unknown.
-        InputError: a value is empty, of the wrong kind or longer than a job's argument can be.
+        InputError: a value is empty, of the wrong kind, out of its range, or longer than a job's
+            argument can be.
 
     """
     known = {item["Name"]: item for item in definition.get("Parameters", [])}
@@ -122,7 +130,16 @@ def parse_settings(pairs: Iterable[str], definition: Json) -> Json:
     for name, text in parse_pairs(pairs, example="Preset=good_quality").items():
         need_known(name, known)
         given[name] = _typed(known[name], text, f"--set {name}", room.get(name))
+    _check_threshold(given, known)
     return given
+
+
+def _check_threshold(given: Json, known: Mapping[str, Json]) -> None:
+    """Reject a threshold that no model can reach, or that every model reaches."""
+    if THRESHOLD in given and METRIC in known:
+        metric = str(given.get(METRIC, known[METRIC].get("DefaultValue")))
+        if problem := threshold_problem(metric, given[THRESHOLD]):
+            raise InputError(f"--set {THRESHOLD}: {problem}")
 
 
 def parse_choices(
@@ -172,7 +189,10 @@ def _typed(declaration: Json, text: str, where: str, room: int | None) -> Any:
         expected = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
         raise InputError(f"{where}: {text!r} is not {expected[kind]}")
     if allowed and value not in allowed:
-        raise InputError(f"{where}: {text!r} is not one of {', '.join(allowed)}")
+        raise InputError(f"{where}: {not_one_of(text, allowed)}")
+    known = RUN_PARAMETERS.get(declaration["Name"])
+    if known is not None and (problem := known.problem(value)):
+        raise InputError(f"{where}: {problem}")
     return value
 
 

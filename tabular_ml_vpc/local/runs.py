@@ -13,14 +13,8 @@ from typing import Any, Final
 from functions.seed_data import table
 from generator.files import SOURCES
 from pipeline import example, requests
-from pipeline.definition import (
-    DATA_PROFILE,
-    EVALUATION,
-    NO_COLUMN,
-    SCRIPTS,
-    TABLE_SCHEMA,
-    Output,
-)
+from pipeline.definition import DATA_PROFILE, EVALUATION, SCRIPTS, TABLE_SCHEMA, Output
+from pipeline.run_parameters import NO_COLUMN
 from pipeline.table_schema import TableView
 from pipeline.types import Json
 from pipeline.validate import validate

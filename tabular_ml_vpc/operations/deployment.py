@@ -296,6 +296,7 @@ class Deployment:
             return release
         question = ParametersRequested(release.definitions, release.values)
         yield from ask(question)
+        parameters.check_gate(question.answers)
         parameters.write_file(path, question.answers)
         yield ParametersWritten(path)
         return replace(release, given=question.answers)

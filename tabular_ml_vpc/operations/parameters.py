@@ -16,6 +16,7 @@ from generator.cfn.parameters import (
 )
 from generator.errors import UsageError
 from generator.files import write
+from pipeline.run_parameters import METRIC, THRESHOLD, threshold_problem
 
 
 def given(path: Path | None, pairs: Iterable[str], known: ParameterDefinitions) -> dict[str, str]:
@@ -29,6 +30,18 @@ def given(path: Path | None, pairs: Iterable[str], known: ParameterDefinitions) 
     chosen = parse_pairs(pairs)
     check(chosen, known)
     return values | chosen
+
+
+def check_gate(values: ParameterValues) -> None:
+    """Refuse a threshold that no model can reach with the metric, or that every model reaches.
+
+    Raises:
+        UsageError: names both.
+
+    """
+    metric, threshold = values.get(METRIC, ""), values.get(THRESHOLD, "")
+    if metric and threshold and (problem := threshold_problem(metric, float(threshold))):
+        raise UsageError(f"--set {THRESHOLD}: {problem}")
 
 
 def _read_file(path: Path, known: ParameterDefinitions) -> dict[str, str]:

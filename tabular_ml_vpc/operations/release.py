@@ -52,7 +52,9 @@ class Release:
         package = assemble(bucket, built)
         known = definitions(package.root_template)
         given = parameters.given(options.parameters, options.pairs, known)
-        return cls(target, node, bucket, package, given, role)
+        release = cls(target, node, bucket, package, given, role)
+        parameters.check_gate(release.values)
+        return release
 
     @cached_property
     def definitions(self) -> ParameterDefinitions:

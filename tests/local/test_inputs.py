@@ -12,6 +12,7 @@ from generator.errors import UsageError
 from pipeline.definition import SCRIPTS
 from pipeline.example import open_definition
 from pipeline.limits import ARGUMENT_CHARACTERS
+from pipeline.run_parameters import RUN_PARAMETERS
 from tabular_ml_vpc.cli.table_options import TABLE_PARAMETERS
 from tabular_ml_vpc.local import runs
 from tabular_ml_vpc.local.inputs import (
@@ -65,6 +66,23 @@ def test_a_setting_has_the_type_of_its_parameter(pair: str, value: Any) -> None:
         ("QualityThreshold=inf", "is not a number"),
         ("QualityMetric=auc", "'auc' is not one of auto, accuracy, balanced_accuracy"),
         ("ApprovalStatus=approved", "is not one of Approved, PendingManualApproval"),
+        ("QualityThreshold=1.1", "got 1.1: must be at most 1"),
+        ("TestFraction=2", "got 2.0: must be greater than 0 and less than 1"),
+        ("TestFraction=0", "got 0.0: must be greater than 0 and less than 1"),
+        ("TimeLimitSeconds=-5", "got -5: must be from 1 to 18,000 seconds"),
+        ("TrainingRows=9", "got 9: must be 10 rows or more"),
+        ("LatencyLimitMilliseconds=-1", "got -1.0: must be 0 milliseconds or more"),
+        ("TrainingVolumeGB=0", "got 0: must be from 1 to 16,384 GB"),
+        ("ModelFamilies=GMB", "'GMB' is not one of GBM, CAT,"),
+        ("ModelFamilies=GBM,cat", "did you mean CAT?"),
+        ("Preset=best", "did you mean best_quality?"),
+        ("ProblemType=Regression", "did you mean regression?"),
+        ("ExcludeColumns=[a]", "must be a JSON list of texts"),
+        ("ColumnKinds=zip", "must have the form COLUMN=KIND, such as zip=category"),
+        ("ColumnKinds=zip=catgory", "did you mean category?"),
+        ('ColumnKinds={"zip": "number", "a": 1}', "'1' is not one of number,"),
+        ("InputData=raw/mine.csv", "must be an S3 URI, such as s3://BUCKET/raw/data.csv"),
+        ("TrainingInstanceType=ml.p5.48xlarge", "must be a SageMaker instance type"),
         ("GroupColumn=", "--set GroupColumn: the value is empty; the default is none"),
     ],
 )
@@ -73,6 +91,28 @@ def test_a_bad_setting_is_named_with_what_is_allowed(pair: str, said: str) -> No
         parse_settings([pair], DEFINITION)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("metric", "threshold", "allowed"),
+    [
+        ("r2", 1.01, "at most 1"),
+        ("f1", -0.1, "from 0 to 1 for the metric f1"),
+        ("neg_log_loss", 0.5, "at most 0, because losses and errors are negated"),
+    ],
+)
+def test_a_threshold_fits_its_metric(metric: str, threshold: float, allowed: str) -> None:
+    pairs = [f"QualityMetric={metric}", f"QualityThreshold={threshold}"]
+    with pytest.raises(InputError, match=rf"^--set QualityThreshold: got .*must be {allowed}"):
+        parse_settings(pairs, DEFINITION)
+    pairs[1] = "QualityThreshold=-3" if metric in ("r2", "neg_log_loss") else "QualityThreshold=1"
+    assert parse_settings(pairs, DEFINITION)["QualityMetric"] == metric
+
+
+def test_every_parameter_takes_its_default() -> None:
+    pairs = [f"{one['Name']}={one['DefaultValue']}" for one in DEFINITION["Parameters"]]
+    given = parse_settings(pairs, DEFINITION)
+    assert [*given] == [*RUN_PARAMETERS] == [one["Name"] for one in DEFINITION["Parameters"]]
 
 
 def test_a_truth_is_read_from_its_word() -> None:

@@ -12,16 +12,14 @@ import botocore.session
 import pytest
 
 from pipeline import definition as module
-from pipeline.definition import (
+from pipeline.definition import OWNER_TAG, SCRIPTS, build
+from pipeline.limits import ARGUMENT_CHARACTERS, parameter_room
+from pipeline.run_parameters import (
     ENDPOINT_INSTANCE_TYPE_PATTERN,
     INSTANCE_TYPE_RULE,
-    OWNER_TAG,
     PROCESSING_INSTANCE_TYPE_PATTERN,
-    SCRIPTS,
     TRAINING_INSTANCE_TYPE_PATTERN,
-    build,
 )
-from pipeline.limits import ARGUMENT_CHARACTERS, parameter_room
 from pipeline.validate import validate
 
 if TYPE_CHECKING:

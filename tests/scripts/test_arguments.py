@@ -14,7 +14,8 @@ import train
 from sagemaker_training import environment as toolkit
 from sagemaker_training import mapping
 
-from pipeline.definition import METRICS, PRESETS, Environment, build
+from pipeline.definition import Environment, build
+from pipeline.run_parameters import FAMILIES, METRICS, PRESETS, RUN_PARAMETERS
 from pipeline.types import Json
 
 CODE = ("sagemaker_program", "sagemaker_submit_directory")
@@ -155,6 +156,37 @@ def test_the_scripts_folders_are_the_definitions(
 
 def test_the_pipeline_offers_the_presets_that_training_takes() -> None:
     assert train.PRESETS == PRESETS
+
+
+CHECKED = {
+    "TestFraction": ("0.01", "0.99", "0", "1", "2", "-0.1"),
+    "TrainingRows": ("10", "1000000", "9", "0"),
+    "ProblemType": ("auto", "ranking"),
+    "ExcludeColumns": ("a,b", '["a"]', "[a]", "[1]"),
+    "MissingMarks": ("-", '["?"]', "[?]"),
+    "ColumnKinds": ("a=number", '{"a": "text"}', "a=constant", "a=b", "a", '{"a": 1}', "{a}"),
+    "Preset": (*PRESETS, "best"),
+    "ModelFamilies": (*FAMILIES, "GBM, CAT", "GMB", "gbm"),
+    "TimeLimitSeconds": ("1", "18000", "0", "-5"),
+    "LatencyLimitMilliseconds": ("0", "2.5", "-1"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [(name, text) for name, texts in CHECKED.items() for text in texts]
+)
+def test_a_job_takes_what_the_command_line_takes(
+    definition: Json, name: str, text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    kind = {"Integer": int, "Float": float}.get(RUN_PARAMETERS[name].kind, str)
+    allowed = not RUN_PARAMETERS[name].problem(kind(text))
+    try:
+        preprocess.settings(command_line(definition, "Preprocess", {name: text}))
+        train.settings(hyperparameters(definition, {name: text}, monkeypatch, tmp_path))
+        taken = True
+    except jobs.JobError:
+        taken = False
+    assert taken is allowed
 
 
 def test_every_metric_of_the_gate_is_known_to_training_and_evaluation() -> None:

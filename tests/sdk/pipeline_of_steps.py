@@ -49,7 +49,8 @@ from sagemaker.mlops.workflow.retry import (
 from sagemaker.mlops.workflow.steps import ProcessingStep, TrainingStep
 from sagemaker.train.model_trainer import ModelTrainer
 
-from pipeline.definition import OWNER_TAG, PRESETS, PROBLEMS, Environment
+from pipeline.definition import OWNER_TAG, Environment
+from pipeline.run_parameters import PRESETS, PROBLEMS
 from pipeline.types import Json
 
 CODE_FOLDER = "/opt/ml/processing/input/code"

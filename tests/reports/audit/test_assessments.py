@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pipeline.definition import APPROVALS
+from pipeline.run_parameters import APPROVALS
 from tabular_ml_vpc.reports.audit.assessments import AssessmentAnswer, read
 from tabular_ml_vpc.reports.audit.controls import CONTROLS
 from tabular_ml_vpc.reports.audit.page import PAGE
