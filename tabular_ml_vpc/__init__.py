@@ -8,3 +8,5 @@
 Imports point downward only: ``cli``, then ``operations`` and ``reports``, then ``local``, then
 ``generator``, ``functions`` and ``pipeline``.
 """
+
+__version__ = "0.1.0"

@@ -10,6 +10,8 @@ from generator.settings import PROJECT_TAG, Mode, Settings, on_spark
 from generator.stacks import network, pipeline, security, storage, studio
 from generator.wiring import Expression, RoleName, RootStackName, UniqueName, nest
 
+PURPOSE = "SageMaker in a VPC"
+"""What the root template's description says between the project and the mode."""
 DESCRIPTIONS = {
     Mode.DEV: "everything is deleted with the stack, including the data",
     Mode.PROD: "data, key and logs are kept when the stack is deleted",
@@ -18,7 +20,7 @@ DESCRIPTIONS = {
 
 def build(settings: Settings, mode: Mode) -> dict[str, Template]:
     """Return all templates by file name without extension; the root is ``root``."""
-    root = Template(Description=f"{settings.project}: SageMaker in a VPC; {DESCRIPTIONS[mode]}")
+    root = Template(Description=f"{settings.project}: {PURPOSE}; {DESCRIPTIONS[mode]}")
     spark = on_spark(settings)
     parameters = add_parameters(root, settings.network.zones, settings.limits, spark=spark)
     add_rules(root, settings.network.zones, spark=spark)

@@ -34,12 +34,14 @@ from typing import Any, Final
 import click
 
 from generator.errors import CommandError
+from tabular_ml_vpc import __version__
 from tabular_ml_vpc.cli.options import config_option, json_option
 
 COMMANDS: Final[dict[str, str]] = {
     "doctor": "Check the account, region, quotas and permissions before you spend money.",
     "diff": "Show the resources and permissions that a deployment would change.",
     "deploy": "Create or update the stack, and show its progress.",
+    "stacks": "List the stacks deployed from these templates.",
     "status": "Show the status of the stacks, the pipeline and the endpoint.",
     "outputs": "Show the stack's outputs: names, addresses, commands.",
     "open": "Open Studio in the browser as one of its user profiles.",
@@ -101,7 +103,13 @@ class _Commands(click.Group):
                 formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=_Commands, invoke_without_command=True, epilog=_EXAMPLES)
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    epilog=_EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
 @config_option
 @click.option(
     "--lint/--no-lint",

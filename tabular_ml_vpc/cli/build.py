@@ -13,7 +13,7 @@ from generator.cfn.yaml_text import from_yaml
 from generator.files import DIST
 from generator.lint import LintFinding, lint, lint_pipeline
 from generator.settings import read
-from tabular_ml_vpc.cli.console import console, print_json
+from tabular_ml_vpc.cli.console import console, print_json, show_next
 from tabular_ml_vpc.figures import counted
 
 
@@ -41,8 +41,11 @@ def build(config: Path | None, with_lint: bool, as_json: bool) -> int:
         findings = lint(size.template for size in sizes) + lint_pipeline()
     if as_json:
         print_json(_as_json(sizes, zips, changed, findings))
-    elif findings is not None:
-        _show_findings(findings)
+    else:
+        if findings is not None:
+            _show_findings(findings)
+        if not findings:
+            _show_next()
     return 1 if findings else 0
 
 
@@ -102,6 +105,14 @@ def _show(sizes: list[_Size], zips: Mapping[str, int], changed: list[str]) -> No
     out.print(table)
     out.print(f"{counted(len(zips), 'function')} in {DIST}/: {sum(zips.values()):,} bytes")
     out.print(f"changed: {', '.join(changed)}" if changed else "nothing changed")
+
+
+def _show_next() -> None:
+    show_next(
+        console(),
+        ("python build.py local", "train on this machine, without an account"),
+        ("python build.py doctor", "check your AWS account before you deploy"),
+    )
 
 
 def _show_findings(findings: list[LintFinding]) -> None:

@@ -8,7 +8,17 @@ from click.shell_completion import BashComplete, FishComplete, ZshComplete
 from tabular_ml_vpc.cli import COMPLETE_VARIABLE
 from tabular_ml_vpc.cli.installed import NAME
 
-_SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+
+class _BashComplete(BashComplete):
+    """Bash's completion, without a space after ``NAME=``."""
+
+    source_template = BashComplete.source_template.replace(
+        "    return 0\n",
+        "    [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2> /dev/null\n    return 0\n",
+    )
+
+
+_SHELLS = {"bash": _BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
 
 @click.command(

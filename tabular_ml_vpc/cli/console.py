@@ -10,6 +10,7 @@ import sys
 from typing import Final
 
 from rich.console import Console
+from rich.text import Text
 
 _WIDE: Final = 200
 """Columns where there is no terminal: nothing is cut off in a file or a log."""
@@ -26,6 +27,15 @@ def console(to_stderr: bool = False) -> Console:
 def say(text: str) -> None:
     """Print one line to standard error: it is for people, not for programs."""
     print(text, file=sys.stderr)
+
+
+def show_next(out: Console, *steps: tuple[str, str]) -> None:
+    """Print the commands to run next, each with its purpose; they can be copied as they are."""
+    label = "Next:"
+    for command, purpose in steps:
+        text = Text(f"{label} ", style="bold").append(command, style="cyan")
+        out.print(text.append(f"  ({purpose})", style="dim"), soft_wrap=True)
+        label = " " * len(label)
 
 
 def print_json(value: object) -> None:

@@ -13,6 +13,7 @@ from rich.text import Text
 from generator.cfn.parameters import parse_pairs
 from generator.errors import UsageError
 from generator.settings import EndpointProfile, read
+from tabular_ml_vpc.cli import completers
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.options import config_option, json_option, set_option
 from tabular_ml_vpc.reports.cost import live as pricing_api
@@ -51,7 +52,10 @@ python build.py cost --assume runs=20 --assume endpoint-hours=160
     help="Availability Zones of each endpoint, instead of those in the settings; a third zone adds "
     "a subnet.",
 )
-@set_option("Set a stack parameter, such as EndpointInstanceType=ml.t2.medium.")
+@set_option(
+    "Set a stack parameter, such as EndpointInstanceType=ml.t2.medium.",
+    completers.stack_parameters,
+)
 @click.option(
     "--studio-instance",
     default="ml.t3.medium",

@@ -66,7 +66,7 @@ def command(
         print_json(finished.as_json())
     view.require_success(finished, target)
     if not as_json:
-        view.show_success(finished)
+        view.show_success(finished, target)
     return 0
 
 

@@ -12,6 +12,8 @@ from rich.text import Text
 from generator.cfn.parameters import ParameterDefinition
 from generator.errors import CommandError
 from tabular_ml_vpc.cli import change_view
+from tabular_ml_vpc.cli.console import show_next
+from tabular_ml_vpc.cli.links import linked, stack_url
 from tabular_ml_vpc.cli.questions import confirm
 from tabular_ml_vpc.cli.stack_view import OperationView, duration
 from tabular_ml_vpc.figures import counted
@@ -119,16 +121,21 @@ class DeploymentView:
             self._ask(event, question)
         event.approve()
 
-    def show_success(self, finished: deployment.Finished) -> None:
-        """Show the deployed stack."""
+    def show_success(self, finished: deployment.Finished, target: Target) -> None:
+        """Show the deployed stack, and what to do next."""
         stack = finished.stack
-        if not finished.changed:
+        if finished.changed:
+            seconds = duration(finished.seconds)
+            self._print(f"{stack.name} is in {stack.status} after {seconds}.", "green")
+            for name, value in stack.outputs.items():
+                self._print(f"  {name} = {value}")
+        else:
             self._print(f"{stack.name} is up to date: nothing changed.", "green")
-            return
-        seconds = duration(finished.seconds)
-        self._print(f"{stack.name} is in {stack.status} after {seconds}.", "green")
-        for name, value in stack.outputs.items():
-            self._print(f"  {name} = {value}")
+        url = stack_url(target, stack.id)
+        if url:
+            self._out.print(linked("Open it in the AWS console", url, "dim"))
+        command = f"python build.py run{target.options()}"
+        show_next(self._out, (command, "train, evaluate and deploy a model"))
 
     def require_success(self, finished: deployment.Finished, target: Target) -> None:
         """Show why a deployment has failed, if it has.

@@ -8,7 +8,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from tabular_ml_vpc.cli import run_view
+from tabular_ml_vpc.cli import completers, run_view
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.options import json_option
 from tabular_ml_vpc.cli.run_view import short_json, style_of
@@ -37,7 +37,7 @@ python build.py history --limit 50 --json
 python build.py history 3dfa2b82291c     one run: metrics, gate, failure, log
 """
 )
-@click.argument("execution", required=False, metavar="[ID]")
+@click.argument("execution", required=False, metavar="[ID]", shell_complete=completers.run_ids)
 @click.option(
     "--limit",
     type=click.IntRange(1, 200),

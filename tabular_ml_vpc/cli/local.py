@@ -16,7 +16,7 @@ import click
 from generator.errors import UsageError
 from generator.files import REPOSITORY
 from pipeline import example
-from tabular_ml_vpc.cli import local_cloud, local_view
+from tabular_ml_vpc.cli import completers, local_cloud, local_view
 from tabular_ml_vpc.cli.console import print_json
 from tabular_ml_vpc.cli.options import json_option, set_option, work_option
 from tabular_ml_vpc.cli.parameter_help import RunGroup
@@ -53,7 +53,7 @@ python build.py local up                               everything, in an emulate
     help="The table to train on.",
 )
 @table_options
-@set_option("Set a pipeline parameter.")
+@set_option("Set a pipeline parameter.", completers.pipeline_parameters)
 @click.option("--keep", is_flag=True, help="Leave the endpoint running after the run.")
 @click.option("--stop", is_flag=True, help="Only stop the endpoint that was left running.")
 @click.option(

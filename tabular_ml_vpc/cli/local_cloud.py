@@ -12,6 +12,7 @@ from typing import Final
 import click
 
 from generator.errors import CommandError
+from tabular_ml_vpc.cli import completers
 from tabular_ml_vpc.cli.console import console, print_json, say
 from tabular_ml_vpc.cli.deployment_view import DeploymentView
 from tabular_ml_vpc.cli.options import (
@@ -48,8 +49,8 @@ python build.py local up --detach             in the background ...
 python build.py local down                    ... until this
 """,
 )
-@set_option("Set a stack parameter.")
-@stack_name_option
+@set_option("Set a stack parameter.", completers.stack_parameters)
+@stack_name_option()
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),

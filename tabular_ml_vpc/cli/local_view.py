@@ -19,7 +19,7 @@ from pipeline import plan
 from pipeline.definition import DATA_PROFILE, QUALITY_GATE
 from pipeline.table_schema import baseline_name
 from tabular_ml_vpc.cli import local_table
-from tabular_ml_vpc.cli.console import console
+from tabular_ml_vpc.cli.console import console, show_next
 from tabular_ml_vpc.figures import counted, figure
 from tabular_ml_vpc.local import runs
 from tabular_ml_vpc.local.execution import StepObserver
@@ -232,6 +232,12 @@ def _show_latency(out: Console, run: Run) -> None:
 
 def _show_paths(out: Console, run: Run, report: Path, kept: str | None) -> None:
     out.print(f"Report: {report}", markup=False, soft_wrap=True)
+    if run.succeeded:
+        show_next(
+            out,
+            ("python build.py local up", "everything, in an emulated AWS on this machine"),
+            ("python build.py doctor", "check your AWS account before you deploy"),
+        )
     if kept is None or run.smoke is None:
         return
     data = run.smoke.sent.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")

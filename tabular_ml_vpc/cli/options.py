@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from tabular_ml_vpc import operations
 
@@ -25,13 +26,20 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 DEFAULT_STACK: Final = operations.DEFAULT_STACK
 WORK: Final = Path(".build") / "local"
 yes_option = click.option("--yes", is_flag=True, help="Skip all prompts.")
-stack_name_option = click.option(
-    "--stack-name",
-    metavar="NAME",
-    default=DEFAULT_STACK,
-    show_default=True,
-    help="Name of the root stack.",
-)
+Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+"""See ``tabular_ml_vpc.cli.completers``."""
+
+
+def stack_name_option(complete: Completer | None = None) -> Callable[..., Any]:
+    """Return the option ``--stack-name``."""
+    return click.option(
+        "--stack-name",
+        metavar="NAME",
+        default=DEFAULT_STACK,
+        show_default=True,
+        shell_complete=complete,
+        help="Name of the root stack.",
+    )
 
 
 def mode_option(text: str, default: str | None = None) -> Callable[..., Any]:
@@ -45,9 +53,11 @@ def mode_option(text: str, default: str | None = None) -> Callable[..., Any]:
     )
 
 
-def set_option(text: str) -> Callable[..., Any]:
+def set_option(text: str, complete: Completer | None = None) -> Callable[..., Any]:
     """Return the option ``--set``, which can be given several times, as ``pairs``."""
-    return click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help=text)
+    return click.option(
+        "--set", "pairs", multiple=True, metavar="NAME=VALUE", shell_complete=complete, help=text
+    )
 
 
 def wait_option(text: str) -> Callable[..., Any]:

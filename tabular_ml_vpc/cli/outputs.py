@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from generator.errors import UsageError
+from tabular_ml_vpc.cli import completers
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.options import json_option
 from tabular_ml_vpc.cli.stack_options import target_options
@@ -21,7 +22,7 @@ python build.py outputs DataBucket           only the value, for scripts
 python build.py outputs --json
 """
 )
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completers.output_names)
 @target_options
 @json_option
 def command(name: str | None, target: Target, as_json: bool) -> None:

@@ -9,7 +9,7 @@ import click
 
 from generator.errors import CommandError, UsageError
 from pipeline.run_parameters import THRESHOLD
-from tabular_ml_vpc.cli import run_view
+from tabular_ml_vpc.cli import completers, run_view
 from tabular_ml_vpc.cli.console import console, print_json, say
 from tabular_ml_vpc.cli.options import json_option, set_option, wait_option
 from tabular_ml_vpc.cli.parameter_help import RunCommand
@@ -35,7 +35,7 @@ python build.py run --no-wait                        start a run without waiting
 python build.py run --follow                         follow the newest run
 """,
 )
-@set_option("Set a pipeline parameter.")
+@set_option("Set a pipeline parameter.", completers.pipeline_parameters)
 @click.option("--name", metavar="TEXT", help="Name of this run, shown in Studio and in history.")
 @wait_option("Wait until the run has ended")
 @click.option(
@@ -43,6 +43,7 @@ python build.py run --follow                         follow the newest run
     is_flag=False,
     flag_value="latest",
     metavar="[ID]",
+    shell_complete=completers.run_ids,
     help="Start nothing: follow the newest run, or the run with this ID.",
 )
 @target_options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from rich.tree import Tree
 from pipeline import plan
 from pipeline.definition import EVALUATION, QUALITY_GATE
 from pipeline.table_schema import baseline_name
+from tabular_ml_vpc.cli.console import show_next
+from tabular_ml_vpc.cli.links import endpoint_url, linked
 from tabular_ml_vpc.cli.stack_view import drawn, duration, short
 from tabular_ml_vpc.figures import figure
 from tabular_ml_vpc.local.jobs import plain_reason
@@ -262,10 +265,14 @@ def _show_endpoint(out: Console, pipeline: DeployedPipeline, execution: Executio
     if deployed is None:
         _show_registered(out, pipeline, execution)
         return
-    options = pipeline.target.options()
-    out.print(f"The endpoint {deployed.made_name} serves this model.", markup=False)
-    command = f"python build.py invoke --file ROWS.csv{options}"
-    out.print(f"Get predictions: {command}", markup=False)
+    target, name = pipeline.target, deployed.made_name
+    url = endpoint_url(target, name)
+    out.print(Text.assemble("The endpoint ", linked(name, url), " serves this model."))
+    data = pipeline.parameters(execution.arn).get("InputData", "")
+    if data.endswith(".csv"):
+        rows = f"aws s3 cp {shlex.quote(data)} -{target.place_options()} | head -n 6"
+        command = f"{rows} | python build.py invoke{target.options()}"
+        show_next(out, (command, "predictions for the first rows of its table"))
 
 
 def _show_registered(out: Console, pipeline: DeployedPipeline, execution: Execution) -> None:

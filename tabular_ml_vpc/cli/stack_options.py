@@ -12,15 +12,22 @@ from typing import Any, Final
 
 import click
 
-from tabular_ml_vpc.cli.options import config_option, mode_option, set_option, stack_name_option
+from tabular_ml_vpc.cli import completers
+from tabular_ml_vpc.cli.options import (
+    DEFAULT_STACK,
+    config_option,
+    mode_option,
+    set_option,
+    stack_name_option,
+)
 from tabular_ml_vpc.operations.source import SourceOptions
 from tabular_ml_vpc.operations.target import open_target, told_in_one_line
 
-_TARGET: Final = (
+_PLACE: Final = (
     click.option("--profile", metavar="NAME", help="Profile in your AWS configuration."),
     click.option("--region", metavar="REGION", help="AWS region, such as eu-west-1."),
-    stack_name_option,
 )
+_TARGET: Final = (*_PLACE, stack_name_option(completers.stack_names))
 _SOURCE: Final = (
     config_option,
     mode_option(
@@ -33,7 +40,7 @@ _SOURCE: Final = (
         metavar="FILE.json",
         help="File with values for the root template's parameters.",
     ),
-    set_option("Set a parameter."),
+    set_option("Set a parameter.", completers.stack_parameters),
     click.option("--bucket", metavar="NAME", help="Upload to this bucket, not the default one."),
 )
 verbose_option = click.option(
@@ -53,6 +60,17 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(target=open_target(profile, region, stack_name), **others)
 
     return _with_options(command, _TARGET)
+
+
+def place_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--profile`` and ``--region``, as ``target: Target`` with the default stack."""
+
+    @wraps(function)
+    def command(*, profile: str | None, region: str | None, **others: Any) -> Any:
+        with told_in_one_line():
+            return function(target=open_target(profile, region, DEFAULT_STACK), **others)
+
+    return _with_options(command, _PLACE)
 
 
 def source_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,6 +12,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from tabular_ml_vpc.cli.console import console, print_json
+from tabular_ml_vpc.cli.links import domain_url, endpoint_url, linked, stack_url
 from tabular_ml_vpc.cli.options import json_option
 from tabular_ml_vpc.cli.stack_options import target_options
 from tabular_ml_vpc.cli.stack_view import OperationView, style_of
@@ -124,21 +125,22 @@ def _problem(target: Target, node: StackNode) -> dict[str, str] | None:
 def _show(target: Target, node: StackNode, summary: dict[str, Any]) -> None:
 
     out = console()
-    out.print(_tree(node))
+    out.print(_tree(target, node))
     _show_problem(out, summary["problem"])
     execution = summary["last_execution"]
     last = f"{execution['status']} (started {execution['started']})" if execution else "none yet"
     endpoint, studio = summary["endpoint"], summary["studio"]
     state = endpoint["status"] or "not created yet; a run that passes the gate creates it"
     out.print(f"pipeline  {summary['pipeline'] or 'none'}; last run: {last}", markup=False)
-    out.print(f"endpoint  {endpoint['name'] or 'none'}: {state}", markup=False)
+    name = endpoint["name"] or "none"
+    url = endpoint_url(target, name) if endpoint["status"] else ""
+    out.print(Text.assemble("endpoint  ", linked(name, url), f": {state}"))
     if endpoint["problem"]:
         out.print(f"Note: {endpoint['problem']}.", style="red", markup=False, soft_wrap=True)
-    out.print(
-        f"Studio    {studio['domain'] or 'none'}: {counted(studio['apps'], 'app')} running, "
-        f"{counted(studio['spaces'], 'space')}",
-        markup=False,
-    )
+    domain = studio["domain"] or "none"
+    running = f": {counted(studio['apps'], 'app')} running, {counted(studio['spaces'], 'space')}"
+    url = domain_url(target, domain) if studio["domain"] else ""
+    out.print(Text.assemble("Studio    ", linked(domain, url), running))
     if summary["unseen"]:
         unseen = ", ".join(summary["unseen"])
         out.print(f"Unknown, because permissions are missing: {unseen}", markup=False)
@@ -147,17 +149,17 @@ def _show(target: Target, node: StackNode, summary: dict[str, Any]) -> None:
         out.print(f"An operation is in progress; follow it with `{command}`", markup=False)
 
 
-def _tree(node: StackNode) -> Tree:
+def _tree(target: Target, node: StackNode) -> Tree:
 
-    branch = Tree(_line(node), guide_style="dim")
+    branch = Tree(_line(target, node), guide_style="dim")
     for child in node.children:
-        branch.children.append(_tree(child))
+        branch.children.append(_tree(target, child))
     return branch
 
 
-def _line(node: StackNode) -> Any:
+def _line(target: Target, node: StackNode) -> Text:
 
-    text = Text(node.title, style="bold")
+    text = Text.assemble(linked(node.title, stack_url(target, node.stack.id), "bold"))
     text.append(f"  {node.stack.status}", style=style_of(node.stack.status))
     changed = node.stack.updated or node.stack.created
     resources = counted(len(node.resources), "resource")

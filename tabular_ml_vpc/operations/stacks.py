@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,9 +13,16 @@ from botocore.exceptions import ClientError
 from generator.cfn.expressions import NESTED
 from generator.cfn.yaml_text import from_yaml
 from generator.errors import CommandError
+from generator.stacks import root
 from pipeline.types import JsonView
 from tabular_ml_vpc.operations.target import Target, code_of, message_of
 
+_ROOT: Final = re.compile(
+    rf"(?P<project>[^:]+): {re.escape(root.PURPOSE)}; (?P<what>.+)", re.DOTALL
+)
+"""The description of the root template."""
+_MODES: Final = {text: str(mode) for mode, text in root.DESCRIPTIONS.items()}
+_DELETED: Final = "DELETE_COMPLETE"
 UPDATABLE: Final = frozenset(
     {
         "CREATE_COMPLETE",
@@ -47,6 +55,18 @@ class Stack:
     def busy(self) -> bool:
         """Return whether an operation is in progress; a stack in review waits for a person."""
         return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
+
+
+@dataclass(frozen=True)
+class ListedStack:
+    """A root stack of this project, as CloudFormation lists it; its time has a time zone."""
+
+    name: str
+    id: str
+    status: str
+    changed: datetime
+    mode: str
+    project: str
 
 
 @dataclass(frozen=True)
@@ -98,6 +118,23 @@ def find(target: Target, name: str | None = None) -> Stack | None:
     return _stack(stacks[0])
 
 
+def listed(target: Target) -> Iterator[ListedStack]:
+    """Yield the root stacks in the region that were created from these templates."""
+    pages = target.client("cloudformation").get_paginator("list_stacks").paginate()
+    for page in pages:
+        for summary in page["StackSummaries"]:
+            described = _ROOT.fullmatch(summary.get("TemplateDescription", ""))
+            if described and summary["StackStatus"] != _DELETED:
+                yield ListedStack(
+                    name=summary["StackName"],
+                    id=summary["StackId"],
+                    status=summary["StackStatus"],
+                    changed=summary.get("LastUpdatedTime") or summary["CreationTime"],
+                    mode=_MODES.get(described["what"], ""),
+                    project=described["project"],
+                )
+
+
 def need(target: Target) -> Stack:
     """Return the target's stack.
 
@@ -106,7 +143,7 @@ def need(target: Target) -> Stack:
 
     """
     stack = find(target)
-    if stack is None or stack.status == "DELETE_COMPLETE":
+    if stack is None or stack.status == _DELETED:
         raise CommandError(
             f"the stack {target.stack} does not exist in {target.region} of account "
             f"{target.account}; `python build.py deploy{target.options()}` creates it"

@@ -49,12 +49,15 @@ class Target:
     session: Session
     stack: str
     profile: str | None = None
+    config: Config = _RETRIES
 
     def client(self, service: str, region: str | None = None) -> Any:
         """Return a client that retries; clients are reused."""
         key = (service, region or self.region)
         if key not in self._clients:
-            self._clients[key] = self.session.client(service, region_name=key[1], config=_RETRIES)
+            self._clients[key] = self.session.client(
+                service, region_name=key[1], config=self.config
+            )
         return self._clients[key]
 
     @cached_property
@@ -89,16 +92,25 @@ class Target:
         return str(self.session.get_partition_for_region(self.region))
 
     @property
+    def is_local(self) -> bool:
+        """Return whether this AWS is on this machine, as that of ``local up``."""
+        url = str(self.client("cloudformation").meta.endpoint_url)
+        return urlsplit(url).hostname in _LOCAL
+
+    @property
     def poll_seconds(self) -> float:
         """Return how long to wait between two polls: less with an AWS on this machine."""
-        url = str(self.client("cloudformation").meta.endpoint_url)
-        return _LOCAL_POLL_SECONDS if urlsplit(url).hostname in _LOCAL else _POLL_SECONDS
+        return _LOCAL_POLL_SECONDS if self.is_local else _POLL_SECONDS
 
     def options(self) -> str:
         """Return the options that give another command the same target."""
-        profile = f" --profile {self.profile}" if self.profile else ""
         stack = f" --stack-name {self.stack}" if self.stack != DEFAULT_STACK else ""
-        return f" --region {self.region}{profile}{stack}"
+        return f"{self.place_options()}{stack}"
+
+    def place_options(self) -> str:
+        """Return the options that give another command, or the aws command, the same place."""
+        profile = f" --profile {self.profile}" if self.profile else ""
+        return f" --region {self.region}{profile}"
 
 
 def open_target(profile: str | None, region: str | None, stack: str) -> Target:

@@ -47,7 +47,7 @@ class TestBuild:
         assert (ran.status, ran.errors) == (0, "")
         row = r"templates/root\.yaml +\d+ +\d+\.\d% +[\d,]+ +\d+\.\d%"
         assert re.search(row, ran.output)
-        assert ran.output.endswith("lint: no findings\n")
+        assert "lint: no findings\nNext: python build.py local" in ran.output
         assert (sources / "templates/prod/root.yaml").is_file()
         assert {path.stem for path in sources.glob("dist/*.zip")} == set(FUNCTIONS)
 

@@ -11,8 +11,9 @@ import re
 import secrets
 import string
 import time
+from collections.abc import Callable
 from typing import Any
-from xml.sax.saxutils import unescape
+from xml.sax.saxutils import escape, unescape
 
 from ministack.services import cloudformation
 from ministack.services.cloudformation import handlers, provisioners
@@ -151,22 +152,38 @@ def delete(physical_id: str, _props: dict[str, Any]) -> None:
 
 
 def name_parents() -> None:
-    """Add a nested stack's parent and root to DescribeStacks."""
-    stock = handlers._ACTION_HANDLERS["DescribeStacks"]
+    """Add a nested stack's parent and root to DescribeStacks and ListStacks.
 
-    def describe(params: dict[str, list[str]]) -> tuple[int, Any, Any]:
+    ListStacks also gets the template's description, as in "StackSummary", AWS CloudFormation API
+    Reference.
+    """
+    _add_members("DescribeStacks", _above)
+    _add_members("ListStacks", lambda stack: _above(stack) + _description(stack))
+
+
+def _add_members(operation: str, members: Callable[[dict[str, Any]], str]) -> None:
+    """Add XML after each stack's id in the answers to an operation."""
+    stock = handlers._ACTION_HANDLERS[operation]
+
+    def answer(params: dict[str, list[str]]) -> tuple[int, Any, Any]:
         status, headers, body = stock(params)
         text = body if isinstance(body, str) else body.decode()
         for stack in cloudformation._stacks.values():
-            if stack.get("ParentId"):
-                own = f"<StackId>{stack['StackId']}</StackId>"
-                above = (
-                    f"<ParentId>{stack['ParentId']}</ParentId><RootId>{stack['RootId']}</RootId>"
-                )
-                text = text.replace(own, own + above)
+            own = f"<StackId>{stack['StackId']}</StackId>"
+            text = text.replace(own, own + members(stack))
         return status, headers, text if isinstance(body, str) else text.encode()
 
-    handlers._ACTION_HANDLERS["DescribeStacks"] = describe
+    handlers._ACTION_HANDLERS[operation] = answer
+
+
+def _above(stack: dict[str, Any]) -> str:
+    if not stack.get("ParentId"):
+        return ""
+    return f"<ParentId>{stack['ParentId']}</ParentId><RootId>{stack['RootId']}</RootId>"
+
+
+def _description(stack: dict[str, Any]) -> str:
+    return f"<TemplateDescription>{escape(stack.get('Description', ''))}</TemplateDescription>"
 
 
 def register() -> None:

@@ -112,7 +112,7 @@ def test_a_run_is_told_step_by_step_with_metrics_and_the_gate_s_reason(
     assert "Evaluate: Succeeded in" in shown
     assert "(roc_auc 0." in shown
     assert "The model passed the quality gate: roc_auc 0." in shown
-    assert "python build.py invoke --file ROWS.csv" in shown
+    assert "/raw/data.csv - --region eu-west-1 | head -n 6 | python build.py invoke" in shown
 
 
 def test_jobs_are_described_as_the_service_does(
