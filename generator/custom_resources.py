@@ -138,11 +138,15 @@ def _deliveries(spec: FunctionSpec, function: awslambda.Function) -> awslambda.E
     error handling settings for asynchronous invocations".
     """
     return awslambda.EventInvokeConfig(
-        f"{spec.title}Deliveries",
+        _deliveries_title(function),
         FunctionName=function.ref(),
         MaximumEventAgeInSeconds=spec.timeout_seconds,
         Qualifier="$LATEST",
     )
+
+
+def _deliveries_title(function: awslambda.Function) -> str:
+    return f"{str(function.title).removesuffix('Function')}Deliveries"
 
 
 def _log_group(spec: FunctionSpec, context: FunctionContext) -> logs.LogGroup:
@@ -204,7 +208,8 @@ def custom_resource(
     """Return the custom resource whose function reads ``properties``.
 
     ``values`` have the names of the fields of ``properties``; the resource's type is the name of
-    that class. ``attributes`` are CloudFormation's own, such as ``DeletionPolicy``.
+    that class. ``attributes`` are CloudFormation's own, such as ``DeletionPolicy``. The limits on
+    redelivery exist as long as the resource: otherwise its first and last events would have none.
 
     Raises:
         TypeError: a required field has no value, or a value has no field.
@@ -229,6 +234,5 @@ def custom_resource(
         **names,
         **attributes,
     )
-    if depends_on:
-        resource.DependsOn = [other.title for other in depends_on]
+    resource.DependsOn = [_deliveries_title(function), *(other.title for other in depends_on)]
     return resource

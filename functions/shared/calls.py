@@ -3,8 +3,8 @@
 These are hooks in botocore's events, so that they cover every call, including the pages of a
 listing and the parts of an upload:
 
-- before each call, the deadline is checked; before each write, also whether the stack is still in
-  the operation that sent the event (:mod:`functions.shared.operation`);
+- before each attempt of a call, the deadline is checked; before each write, also whether the stack
+  is still in the operation that sent the event (:mod:`functions.shared.operation`);
 - a throttled call is not a failure: it is repeated until the deadline. botocore alone gives up
   after five attempts, and after some hundred retries in total ("Retry behavior", AWS SDKs and Tools
   Reference Guide);
@@ -56,7 +56,7 @@ class Calls:
         """Replace the hooks of an earlier event on a client; return the client."""
         hooks = {
             "provide-client-params.*.*": self._remember,
-            "before-call.*.*": self._check,
+            "before-send.*.*": self._check,
             "needs-retry.*.*": self._wait_if_throttled,
         }
         for event, hook in hooks.items():
@@ -74,15 +74,16 @@ class Calls:
         """Return the latest call of an operation, or of any, with its subject."""
         return self._latest.get(operation or "", self.current)
 
-    def _check(self, model: Any, **_: object) -> None:
+    def _check(self, event_name: str, **_: object) -> None:
         """Raise if calls are no longer allowed; cleaning up always is."""
-        if model.name == _CLEANS_UP:
+        operation = event_name.rpartition(".")[2]
+        if operation == _CLEANS_UP:
             return
         self.deadline.check(
             f"Time ran out before {self.current}. Repeat the operation: it continues where it "
             "stopped."
         )
-        if not model.name.startswith(_READS):
+        if not operation.startswith(_READS):
             self.before_write()
 
     def _wait_if_throttled(self, response: Any, attempts: int, **_: object) -> float | None:

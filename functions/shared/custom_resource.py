@@ -43,7 +43,7 @@ _STACK_GOES = frozenset({"DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"})
 _REASON_LENGTH = 256
 _TIMEOUT_MARGIN_SECONDS = 8.0
 _DEADLINE_MARGIN_SECONDS = 20.0
-_TIME_IS_UP = "Time ran out before the function finished. Repeat the operation."
+_TIME_IS_UP = "Time ran out before the function finished{during}. Repeat the operation."
 _TO_CRHELPER = ("RequestType", "StackId", "RequestId", "LogicalResourceId", "PhysicalResourceId")
 
 
@@ -134,6 +134,7 @@ class _Responder(CfnResource):
         self._action = action
         self._acts_on_delete = acts_on_delete
         self._claim = threading.Lock()
+        self._calls = self._watched_calls()
         for register in (self.create, self.update, self.delete):
             register(self._act)
 
@@ -152,14 +153,11 @@ class _Responder(CfnResource):
 
     def _act(self, _event: object, _context: object) -> str:
         """Handle the event; failures become status and reason, never an exception."""
-        deadline = _deadline(self._lambda_context)
-        kind, answered = self._real_event["RequestType"], self._claim.locked
-        operation = Operation(kind, self._status, answered, deadline.remaining_seconds)
-        request = _request(self._real_event, Calls(deadline, operation.check))
+        request = _request(self._real_event, self._calls)
         LOG.info("%s of %s begins", request.kind, request.logical_id)
         try:
             if self._reaches_the_action(request):
-                operation.check()
+                request.calls.before_write()
                 self.Data = dict(self._action(request))
         except PropertyError as error:
             self._refuse(request, error)
@@ -171,8 +169,15 @@ class _Responder(CfnResource):
             self._fail(reason(request.calls, error))
         return self._id()
 
+    def _watched_calls(self) -> Calls:
+        deadline = _deadline(self._lambda_context)
+        kind, answered = self._real_event["RequestType"], self._claim.locked
+        operation = Operation(kind, self._status, answered, deadline.remaining_seconds)
+        return Calls(deadline, operation.check)
+
     def _status(self) -> str:
-        return _stack_status(self._real_event["StackId"])
+        """Return the stack's status; its calls are watched apart from those of the action."""
+        return _stack_status(self._real_event["StackId"], Calls(self._calls.deadline))
 
     def _reaches_the_action(self, request: Request) -> bool:
         if not request.deletes:
@@ -214,8 +219,9 @@ class _Responder(CfnResource):
 
     def _timeout(self) -> None:
         LOG.error("the function ran out of time")
+        call = self._calls.current
         try:
-            self._send(FAILED, _TIME_IS_UP)
+            self._send(FAILED, shorten(_TIME_IS_UP.format(during=call and f" (during {call})")))
         except answer.AnswerError as error:  # ``serve`` sees that nothing was delivered
             LOG.error("%s", error)
 
@@ -264,15 +270,16 @@ def _request(event: Event, calls: Calls) -> Request:
     )
 
 
-def _stack_status(stack_id: str) -> str:
+def _stack_status(stack_id: str, calls: Calls) -> str:
     """Return the stack's status; raise if it cannot be read, before anything is changed."""
     try:
-        stacks = aws.client("cloudformation").describe_stacks(StackName=stack_id)["Stacks"]
+        client = calls.watch(aws.client("cloudformation"))
+        stacks = client.describe_stacks(StackName=stack_id)["Stacks"]
         return str(stacks[0]["StackStatus"])
     except (ClientError, BotoCoreError, LookupError) as error:
         raise ResourceError(
-            f"Nothing was changed: the stack's status could not be read ({_brief(error)}). Check "
-            "cloudformation:DescribeStacks and the network route, then repeat the operation."
+            f"Nothing more was changed: the stack's status could not be read ({_brief(error)}). "
+            "Check cloudformation:DescribeStacks and the network route, then repeat the operation."
         ) from None
 
 

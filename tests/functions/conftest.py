@@ -56,7 +56,8 @@ def world(
     wire.listener = partial(recorder.record, function) if function else lambda *_: None
     wait = CfnResource._wait_for_cwlogs  # type: ignore[attr-defined]  # not in its stubs
     monkeypatch.setattr(wait, "__defaults__", (_never,))
-    monkeypatch.setattr(aws, "client", wire.client)
+    wire.forget()
+    monkeypatch.setattr(aws, "boto3", SimpleNamespace(client=wire.client))
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=clock.sleep))
     monkeypatch.setattr(answer, "HTTPSConnection", responses.connect)
     # Reading the machine's certificates takes 0.1 s each time.

@@ -186,7 +186,7 @@ def test_nothing_is_changed_if_the_stacks_status_is_unknown(world: World, kind: 
     spy = Spy()
     put = world.send(handler_of(spy), kind, {})
     assert not put.succeeded
-    assert "Nothing was changed" in put.reason
+    assert "Nothing more was changed" in put.reason
     assert "AccessDenied" in put.reason
     assert spy.requests == []
 

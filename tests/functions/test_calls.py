@@ -140,6 +140,28 @@ def test_a_service_that_does_not_answer_is_named_with_the_call(
     assert "Check the network path" in reason
 
 
+def test_attempts_of_one_call_end_in_time_for_a_response_that_names_it(
+    world: World, s3: FakeS3
+) -> None:
+    """All attempts of a call that gets no response take 100 s: most of the shortest time limit."""
+
+    def silent() -> None:
+        world.clock.sleep(20)
+        raise ReadTimeoutError(endpoint_url="https://s3")
+
+    s3.before["PutObject"] = [silent] * 10
+    put = writer(world, "Create", seconds=80)
+    assert "PutObject s3://b/first" in put.reason
+    assert world.clock.now <= 80
+
+
+def test_throttled_reads_of_the_stacks_status_are_waited_out(world: World, s3: FakeS3) -> None:
+    throttled = ApiError("Throttling", "Rate exceeded")
+    world.cloudformation.failures["DescribeStacks"] = [throttled] * 12
+    assert writer(world, "Create").succeeded
+    assert s3.buckets["b"].readable() == {"first", "second"}
+
+
 def test_an_error_that_passes_is_not_seen(world: World, s3: FakeS3) -> None:
     s3.failures["PutObject"] = [ApiError("InternalError", "", 500)] * 3
     assert writer(world, "Create").succeeded

@@ -145,6 +145,19 @@ def test_a_function_is_made_after_its_rights_and_goes_before_them(templates: Tem
         assert policy in function["DependsOn"], name
 
 
+def test_redelivery_is_limited_from_the_first_event_to_the_last(templates: Templates) -> None:
+    for stack, template in templates.items():
+        limits = {
+            resource["Properties"]["FunctionName"]["Ref"]: name
+            for name, resource in template["Resources"].items()
+            if resource["Type"] == "AWS::Lambda::EventInvokeConfig"
+        }
+        for name, resource in template["Resources"].items():
+            if resource["Type"].startswith("Custom::"):
+                function = resource["Properties"]["ServiceToken"]["Fn::GetAtt"][0]
+                assert limits[function] in resource["DependsOn"], f"{stack}/{name}"
+
+
 def test_a_lost_answer_costs_minutes(templates: Templates) -> None:
     custom = [
         (stack, name, resource)

@@ -15,13 +15,15 @@ class Clock:
     _due: list[tuple[float, Callable[[], object]]] = field(default_factory=list)
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass and do what falls due."""
+        """Let time pass and do what falls due, each at its time."""
         self.slept.append(seconds)
-        self.now += seconds
-        for at, do in sorted(self._due, key=lambda one: one[0]):
-            if at <= self.now:
-                self._due.remove((at, do))
-                do()
+        until = self.now + seconds
+        while due := [one for one in self._due if one[0] <= until]:
+            at, do = min(due, key=lambda one: one[0])
+            self._due.remove((at, do))
+            self.now = max(self.now, at)
+            do()
+        self.now = max(self.now, until)
 
     def after(self, seconds: float, do: Callable[[], object]) -> None:
         """Do something when some seconds have passed."""

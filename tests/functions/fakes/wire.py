@@ -1,14 +1,16 @@
 """Real boto3 clients that talk to fakes in memory, held to botocore's service models.
 
-The client is botocore's own: it refuses unknown operations and malformed parameters, pages through
-answers, repeats what may be repeated and raises its own exceptions. Where it would send the
-request, a `Backend` answers; its answer must fit the operation's output shape, member for member.
+The client is botocore's own: it refuses unknown operations and malformed parameters, signs the
+request, parses the reply, pages through answers, repeats what may be repeated and raises its own
+exceptions. Where it would send the request, a `Backend` answers with the bytes of a reply
+(`tests.functions.fakes.replies`). Its answer must fit the operation's output shape, member for
+member; neither side sees the other's objects.
 """
 
 from __future__ import annotations
 
 import copy
-import functools
+import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,17 +18,20 @@ from typing import Any
 
 from boto3.session import Session
 from botocore import xform_name
+from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import HTTPClientError
 from botocore.model import OperationModel
+from botocore.retries import standard
 from botocore.validate import ParamValidator
 
+from tests.functions.fakes import replies
 from tests.functions.recorder import REGION
 
 Fields = dict[str, Any]
 Listener = Callable[[str, str, Mapping[str, Any]], None]
 
-_RESPONSE_METADATA: Fields = {"HTTPHeaders": {}, "RetryAttempts": 0}
+_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5})
 
 
 class ApiError(Exception):
@@ -97,53 +102,78 @@ def _unknown_members(value: Any, shape: Any, path: str) -> list[str]:
     return found + [problem for problems in inner for problem in problems]
 
 
+@dataclass
+class Call:
+    """One call of a function; botocore may send it several times."""
+
+    service: str
+    model: OperationModel
+    parameters: Fields
+    attempts: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.service}:{self.model.name}"
+
+
 class Wire:
-    """The clients of one session; which backends they reach is set for each test."""
+    """The clients of one process; which backends they reach is set for each test."""
 
     def __init__(self) -> None:
         self._session = Session(
             aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION
         )
         self._clients: dict[str, Any] = {}
+        self._quotas: list[Any] = []
+        self._call: dict[str, Call] = {}
         self.backends: dict[str, Backend] = {}
         self.listener: Listener = lambda _service, _operation, _parameters: None
 
-    def client(self, service: str) -> Any:
-        """Return the client of a service; stands in for `functions.shared.aws.client`."""
+    def client(self, service: str, config: Config = _CONFIG) -> Any:
+        """Return the client of a service; stands in for `boto3.client`."""
         if service not in self._clients:
-            config = Config(retries={"mode": "standard", "total_max_attempts": 5})
             client = self._session.client(service, config=config)
-            client.meta.events.register_last("provide-client-params.*.*", _keep_parameters)
-            client._endpoint._get_response = functools.partial(self._answer, service)
+            events, name = client.meta.events, client.meta.service_model.service_id.hyphenize()
+            events.unregister(f"needs-retry.{name}", unique_id=f"retry-config-{name}")
+            retries = standard.register_retry_handler(
+                client, max_attempts=client.meta.config.retries["total_max_attempts"]
+            )
+            self._quotas.append(retries._retry_quota._quota)
+            events.register_last("provide-client-params.*.*", _keep_parameters)
+            events.register_last("before-call.*.*", self._begin)
+            events.register_last("before-send.*.*", self._send)
             self._clients[service] = client
         return self._clients[service]
 
-    def _answer(
-        self, service: str, _request: object, model: OperationModel, context: Fields
-    ) -> tuple[tuple[Any, Fields] | None, Exception | None]:
-        """Stand in for `botocore.endpoint.Endpoint._get_response`, below the repetitions."""
-        parameters = context["test_parameters"]
-        self.listener(service, model.name, parameters)
+    def forget(self) -> None:
+        """Be as a new process: what botocore remembers of failures is gone, also by chance."""
+        random.seed(0)
+        for quota in self._quotas:
+            quota._available_capacity = quota._max_capacity
+
+    def begin(self, call: Call) -> None:
+        """Take note of a call that is about to be sent."""
+
+    def send(self, call: Call) -> AWSResponse:
+        """Send one attempt of a call; may raise `HTTPClientError`."""
+        parameters = copy.deepcopy(call.parameters)
+        self.listener(call.service, call.model.name, parameters)
         try:
-            result = self.backends[service].answer(model, parameters)
+            result = self.backends[call.service].answer(call.model, parameters)
         except ApiError as error:
-            parsed = {"Error": {"Code": error.code, "Message": error.message}}
-            return _http(error.status, parsed), None
-        except HTTPClientError as error:
-            return None, error
-        return _http(200, copy.deepcopy(result)), None
+            return replies.failure(call.model, error.status, error.code, error.message)
+        return replies.success(call.model, result)
+
+    def _begin(self, model: OperationModel, context: Fields, **_: object) -> None:
+        service = model.service_model.service_name
+        self._call[service] = Call(service, model, context["test_parameters"])
+        self.begin(self._call[service])
+
+    def _send(self, event_name: str, **_: object) -> AWSResponse:
+        service_id = event_name.split(".")[1]
+        call = self._call[service_id]
+        call.attempts += 1
+        return self.send(call)
 
 
 def _keep_parameters(params: Fields, context: Fields, **_: object) -> None:
     context["test_parameters"] = dict(params)
-
-
-@dataclass(frozen=True)
-class _Http:
-    status_code: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-def _http(status: int, parsed: Fields) -> tuple[_Http, Fields]:
-    metadata = {**_RESPONSE_METADATA, "HTTPStatusCode": status}
-    return _Http(status), {**parsed, "ResponseMetadata": metadata}
