@@ -147,7 +147,7 @@ WRONG_IN_SCHEMAS: Final = {
 """Actions in schemas that our resources do not need, with the reason."""
 
 MISSING_IN_SCHEMAS: Final = {
-    "cloudformation:ContinueUpdateRollback": "deploy --mend",
+    "cloudformation:ContinueUpdateRollback": "deploy --repair",
     "cloudformation:CreateChangeSet": "aws cloudformation deploy",
     "cloudformation:DeleteChangeSet": "aws cloudformation deploy",
     "cloudformation:DescribeChangeSet": "aws cloudformation deploy",
@@ -161,7 +161,7 @@ MISSING_IN_SCHEMAS: Final = {
     "cloudformation:ExecuteChangeSet": "aws cloudformation deploy",
     "cloudformation:GetTemplateSummary": "aws cloudformation deploy",
     "cloudformation:ListStackResources": "inspecting the stacks",
-    "cloudformation:RollbackStack": "deploy --mend",
+    "cloudformation:RollbackStack": "deploy --repair",
     "cloudformation:TagResource": "stacks are tagged",
     "cloudformation:UntagResource": "stacks are tagged",
     "cloudformation:ValidateTemplate": "tabular_ml_vpc.operations.deployment.validate",

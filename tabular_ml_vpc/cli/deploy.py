@@ -7,7 +7,7 @@ import click
 from tabular_ml_vpc.cli.console import console, print_json, say
 from tabular_ml_vpc.cli.deployment_view import DeploymentView
 from tabular_ml_vpc.cli.options import json_option, yes_option
-from tabular_ml_vpc.cli.stack_options import source_options, target_options, verbose_option
+from tabular_ml_vpc.cli.stack_options import checked, source_options, target_options, verbose_option
 from tabular_ml_vpc.operations.deployment import Deployment, DeploymentOptions
 from tabular_ml_vpc.operations.source import SourceOptions
 from tabular_ml_vpc.operations.target import Target
@@ -19,7 +19,7 @@ python build.py deploy                               what was built, in mode dev
 python build.py deploy --guided                      ask for the parameters first
 python build.py deploy --set Rows=500 --yes          without prompts, as in CI
 python build.py deploy --mode prod --parameters prod.json
-python build.py deploy --mend                        after a creation that failed
+python build.py deploy --repair                      after a creation that failed
 """
 )
 @source_options
@@ -28,11 +28,12 @@ python build.py deploy --mend                        after a creation that faile
     is_flag=True,
     help="Ask for each parameter; write the answers to --parameters, or parameters.json.",
 )
-@click.option("--mend", "repair", is_flag=True, help="Repair a stack that is stuck, then deploy.")
+@click.option("--repair", is_flag=True, help="Repair a stack that is stuck, then deploy.")
 @click.option(
     "--role-arn",
     "role",
     metavar="ARN",
+    callback=checked("role ARN"),
     help="Service role that CloudFormation assumes (docs/deployer.md).",
 )
 @verbose_option

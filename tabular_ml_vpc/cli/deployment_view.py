@@ -149,7 +149,7 @@ class DeploymentView:
         self._show_failure(finished)
         advice = "it is as it was before"
         if finished.repair:
-            command = f"python build.py deploy --mend{target.options()}"
+            command = f"python build.py deploy --repair{target.options()}"
             advice = f"once you have fixed the cause, run `{command}` to {finished.repair}"
         status = finished.stack.status
         raise CommandError(f"{target.stack} was not deployed; it is in {status}; {advice}")

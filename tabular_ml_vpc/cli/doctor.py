@@ -15,9 +15,9 @@ from generator.cfn.yaml_text import from_yaml
 from generator.settings import Mode
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.options import json_option
-from tabular_ml_vpc.cli.stack_options import source_options, target_options
+from tabular_ml_vpc.cli.stack_options import checked, source_options, target_options
 from tabular_ml_vpc.figures import counted
-from tabular_ml_vpc.operations import doctor, parameters, source
+from tabular_ml_vpc.operations import doctor, parameters, preflight, source
 from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
 from tabular_ml_vpc.operations.source import SourceOptions
 from tabular_ml_vpc.operations.target import Target
@@ -40,12 +40,17 @@ _NUMBERED: Final[dict[Verdict, Callable[[int], str]]] = {
     epilog="""\b
 python build.py doctor
 python build.py doctor --set TrainingInstanceType=ml.m5.xlarge
-python build.py doctor --vpc-id vpc-0123     look for private DNS names that conflict
+python build.py doctor --vpc-id vpc-0a1b2c3d     look for private DNS names that conflict
 python build.py doctor --json
 """
 )
 @source_options
-@click.option("--vpc-id", metavar="VPC", help="Also look for private DNS conflicts in this VPC.")
+@click.option(
+    "--vpc-id",
+    metavar="VPC",
+    callback=checked("VPC id"),
+    help="Also look for private DNS conflicts in this VPC.",
+)
 @target_options
 @json_option
 def command(target: Target, options: SourceOptions, vpc_id: str | None, as_json: bool) -> int:
@@ -67,7 +72,7 @@ def command(target: Target, options: SourceOptions, vpc_id: str | None, as_json:
 
 
 def _context(target: Target, options: SourceOptions, vpc: str | None) -> CheckContext:
-
+    preflight.check(target.stack, options)
     built = source.load(options.config, Mode(options.mode or Mode.DEV))
     templates = {
         Path(name).stem: from_yaml(text)

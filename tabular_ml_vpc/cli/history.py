@@ -12,7 +12,7 @@ from tabular_ml_vpc.cli import completers, run_view
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.options import json_option
 from tabular_ml_vpc.cli.run_view import short_json, style_of
-from tabular_ml_vpc.cli.stack_options import target_options
+from tabular_ml_vpc.cli.stack_options import checked, target_options
 from tabular_ml_vpc.cli.stack_view import duration, short
 from tabular_ml_vpc.figures import figure
 from tabular_ml_vpc.local.jobs import plain_reason
@@ -37,7 +37,13 @@ python build.py history --limit 50 --json
 python build.py history 3dfa2b82291c     one run: metrics, gate, failure, log
 """
 )
-@click.argument("execution", required=False, metavar="[ID]", shell_complete=completers.run_ids)
+@click.argument(
+    "execution",
+    required=False,
+    metavar="[ID]",
+    callback=checked("execution ID"),
+    shell_complete=completers.run_ids,
+)
 @click.option(
     "--limit",
     type=click.IntRange(1, 200),

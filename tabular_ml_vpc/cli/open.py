@@ -6,7 +6,7 @@ import click
 
 from tabular_ml_vpc.cli.console import print_json
 from tabular_ml_vpc.cli.options import json_option
-from tabular_ml_vpc.cli.stack_options import target_options
+from tabular_ml_vpc.cli.stack_options import checked, target_options
 from tabular_ml_vpc.operations import stacks, studio
 from tabular_ml_vpc.operations.target import Target
 
@@ -18,7 +18,9 @@ python build.py open ada             as the user profile ada
 python build.py open --print         only print the address, for another browser
 """
 )
-@click.argument("user_profile", metavar="[PROFILE]", required=False)
+@click.argument(
+    "user_profile", metavar="[PROFILE]", required=False, callback=checked("user profile")
+)
 @click.option(
     "--print", "only_print", is_flag=True, help="Print the address instead of opening it."
 )

@@ -10,7 +10,7 @@ from generator.errors import UsageError
 from tabular_ml_vpc.cli import completers
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.options import json_option
-from tabular_ml_vpc.cli.stack_options import target_options
+from tabular_ml_vpc.cli.stack_options import checked, target_options
 from tabular_ml_vpc.operations import stacks
 from tabular_ml_vpc.operations.target import Target
 
@@ -22,7 +22,9 @@ python build.py outputs DataBucket           only the value, for scripts
 python build.py outputs --json
 """
 )
-@click.argument("name", required=False, shell_complete=completers.output_names)
+@click.argument(
+    "name", required=False, callback=checked("output name"), shell_complete=completers.output_names
+)
 @target_options
 @json_option
 def command(name: str | None, target: Target, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from tabular_ml_vpc.cli import completers, run_view
 from tabular_ml_vpc.cli.console import console, print_json, say
 from tabular_ml_vpc.cli.options import json_option, set_option, wait_option
 from tabular_ml_vpc.cli.parameter_help import RunCommand
-from tabular_ml_vpc.cli.stack_options import target_options
+from tabular_ml_vpc.cli.stack_options import checked, target_options
 from tabular_ml_vpc.local.inputs import parse_settings
 from tabular_ml_vpc.operations.runs import deployed, results
 from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, open_pipeline
@@ -44,6 +44,7 @@ python build.py run --follow                         follow the newest run
     flag_value="latest",
     metavar="[ID]",
     shell_complete=completers.run_ids,
+    callback=checked("execution ID"),
     help="Start nothing: follow the newest run, or the run with this ID.",
 )
 @target_options

@@ -20,11 +20,32 @@ from tabular_ml_vpc.cli.options import (
     set_option,
     stack_name_option,
 )
+from tabular_ml_vpc.operations import names
 from tabular_ml_vpc.operations.source import SourceOptions
 from tabular_ml_vpc.operations.target import open_target, told_in_one_line
 
+
+def checked(kind: str) -> Callable[..., Any]:
+    """Return a callback that refuses what is not a name of a kind (``operations.names``)."""
+
+    def check(_context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        if value is not None:
+            option = parameter.opts[0]
+            if not option.startswith("--"):
+                option = str(parameter.metavar or option.upper()).strip("[]")  # an argument
+            names.check(option, kind, value)
+        return value
+
+    return check
+
+
 _PLACE: Final = (
-    click.option("--profile", metavar="NAME", help="Profile in your AWS configuration."),
+    click.option(
+        "--profile",
+        metavar="NAME",
+        help="Profile in your AWS configuration.",
+        callback=checked("profile"),
+    ),
     click.option("--region", metavar="REGION", help="AWS region, such as eu-west-1."),
 )
 _TARGET: Final = (*_PLACE, stack_name_option(completers.stack_names))
@@ -41,7 +62,12 @@ _SOURCE: Final = (
         help="File with values for the root template's parameters.",
     ),
     set_option("Set a parameter.", completers.stack_parameters),
-    click.option("--bucket", metavar="NAME", help="Upload to this bucket, not the default one."),
+    click.option(
+        "--bucket",
+        metavar="NAME",
+        help="Upload to this bucket, not the default one.",
+        callback=checked("bucket name"),
+    ),
 )
 verbose_option = click.option(
     "--verbose", is_flag=True, help="Show every resource, not only the stacks."

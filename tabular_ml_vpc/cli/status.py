@@ -118,7 +118,7 @@ def _problem(target: Target, node: StackNode) -> dict[str, str] | None:
     return {
         "reason": problem.reason if problem else "its last update failed and was rolled back",
         "cause": f"{cause.place}: {cause.reason}" if cause else "",
-        "command": f"python build.py deploy --mend{target.options()}" if problem else "",
+        "command": f"python build.py deploy --repair{target.options()}" if problem else "",
     }
 
 

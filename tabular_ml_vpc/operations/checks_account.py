@@ -110,7 +110,7 @@ def stack(context: CheckContext) -> Iterator[CheckFinding]:
         Verdict.PROBLEM,
         f"{target.stack} is in {problem.status}",
         problem.reason,
-        f"python build.py {'deploy --mend' if problem.repair else 'status --watch'}"
+        f"python build.py {'deploy --repair' if problem.repair else 'status --watch'}"
         f"{target.options()}",
     )
 

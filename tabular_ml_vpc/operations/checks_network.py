@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
+from tabular_ml_vpc.operations.target import code_of
 
 _ZONE = "AvailabilityZone"
 
@@ -96,6 +99,15 @@ def private_names(context: CheckContext) -> Iterator[CheckFinding]:
         what = "the stack creates its own VPC, which has no conflicting private names"
         yield CheckFinding("private DNS", Verdict.OK, what)
         return
+    if not _vpc_exists(context, context.vpc):
+        yield CheckFinding(
+            "private DNS",
+            Verdict.PROBLEM,
+            f"{context.vpc} does not exist in {context.target.region} of this account",
+            "nothing was looked up in it",
+            f"aws ec2 describe-vpcs --region {context.target.region}  # lists the VPCs",
+        )
+        return
     services = set(context.endpoint_services("Interface"))
     conflicts = 0
     for endpoint in _endpoints(context, context.vpc):
@@ -108,6 +120,16 @@ def private_names(context: CheckContext) -> Iterator[CheckFinding]:
     if not conflicts:
         what = f"{context.vpc} has no endpoint or private hosted zone with a conflicting name"
         yield CheckFinding("private DNS", Verdict.OK, what)
+
+
+def _vpc_exists(context: CheckContext, vpc: str) -> bool:
+    try:
+        found = context.target.client("ec2").describe_vpcs(VpcIds=[vpc])["Vpcs"]
+    except ClientError as error:
+        if code_of(error) != "InvalidVpcID.NotFound":
+            raise
+        return False
+    return any(one["VpcId"] == vpc for one in found)
 
 
 def _endpoints(context: CheckContext, vpc: str) -> Iterator[Mapping[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from generator.cfn.expressions import NESTED
 from generator.errors import CommandError
-from tabular_ml_vpc.operations import changes, forecast, rights, stacks
+from tabular_ml_vpc.operations import changes, forecast, preflight, rights, stacks
 from tabular_ml_vpc.operations.artifacts import Package
 from tabular_ml_vpc.operations.changes import (
     Change,
@@ -59,6 +59,7 @@ class StackComparison:
             CommandError: the stack cannot be updated, or CloudFormation rejected the change set.
 
         """
+        preflight.check(self.target.stack, self.options)
         release = Release.prepare(self.target, self._node(), self.options)
         if release.node is None:
             return difference_of_creation(release.package)

@@ -15,7 +15,7 @@ from generator.cfn.parameters import ParameterDefinitions
 from generator.errors import CommandError, UsageError
 from generator.images import ACCOUNTS
 from generator.settings import Mode
-from tabular_ml_vpc.operations import function_logs, parameters, stacks
+from tabular_ml_vpc.operations import function_logs, parameters, preflight, stacks
 from tabular_ml_vpc.operations.artifacts import Package, Uploaded
 from tabular_ml_vpc.operations.changes import NoChangesError
 from tabular_ml_vpc.operations.comparison import (
@@ -218,6 +218,7 @@ class Deployment:
         """
         began = time.monotonic()
         self._require_supported_region()
+        self._check_options()
         yield Started(self.target.stack, self.target.region, self.target.account)
         node = yield from self._deployed()
         mode = yield from self._mode(node)
@@ -238,6 +239,12 @@ class Deployment:
                 f"--region: got {self.target.region!r}: AWS has no AutoGluon image or no SageMaker "
                 f"domains there; deploy in one of {', '.join(sorted(ACCOUNTS))}"
             )
+
+    def _check_options(self) -> None:
+        options = self.options.source
+        if self.options.guided and options.parameters and not options.parameters.exists():
+            options = replace(options, parameters=None)  # the answers will be written to it
+        preflight.check(self.target.stack, options, self.options.role)
 
     def _deployed(self) -> Generator[Event, None, StackNode | None]:
         """Return the stack to update, repaired if needed; None if it must be created."""
@@ -261,7 +268,7 @@ class Deployment:
         if not self.options.repair:
             raise CommandError(
                 f"{stack.name} is in {stack.status}; to {problem.repair}, run "
-                f"`python build.py deploy --mend{self.target.options()}`"
+                f"`python build.py deploy --repair{self.target.options()}`"
             )
 
     def _repair(self, node: StackNode, repair: Repair) -> Generator[Event, None, StackNode | None]:

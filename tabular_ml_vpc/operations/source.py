@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from generator import emit, package
 from generator.cfn.expressions import NESTED, nested_stacks
+from generator.cfn.yaml_text import from_yaml
 from generator.errors import CommandError, UsageError
 from generator.files import DIST, REPOSITORY, TEMPLATES
 from generator.settings import Mode, Settings, read
@@ -68,6 +69,21 @@ def _built(root: Path, folder: str) -> dict[str, str]:
         raise CommandError(f"{folder}/ has no templates: run `python build.py` first")
     paths += sorted(root.glob(_DEPLOYER))
     return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+
+
+def built_root(mode: Mode | None, root: Path = REPOSITORY) -> dict[str, Any]:
+    """Return the built root template of a mode, or of the first mode that was built.
+
+    Raises:
+        CommandError: there are no built templates.
+
+    """
+    modes = (mode,) if mode else tuple(Mode)
+    for folder in (TEMPLATES[one] for one in modes):
+        path = root / folder / "root.yaml"
+        if path.exists():
+            return from_yaml(path.read_text(encoding="utf-8"))
+    raise CommandError(f"{TEMPLATES[modes[0]]}/ has no templates: run `python build.py` first")
 
 
 def deployer_statements(source: Source) -> list[dict[str, Any]]:

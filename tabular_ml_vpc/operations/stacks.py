@@ -107,15 +107,27 @@ class StackNode:
 
 
 def find(target: Target, name: str | None = None) -> Stack | None:
-    """Return a stack by its name or, even after its deletion, by its id; None if not found."""
-    client = target.client("cloudformation")
+    """Return a stack by its name or, even after its deletion, by its id; None if not found.
+
+    Raises:
+        CommandError: CloudFormation answered with another stack.
+
+    """
+    client, asked = target.client("cloudformation"), target.stack if name is None else name
     try:
-        stacks = client.describe_stacks(StackName=name or target.stack)["Stacks"]
+        stacks = client.describe_stacks(StackName=asked)["Stacks"]
     except ClientError as error:
         if code_of(error) == "ValidationError" and "does not exist" in message_of(error):
             return None
         raise
-    return _stack(stacks[0])
+    stack = _stack(stacks[0]) if len(stacks) == 1 else None
+    if stack is None or asked not in {stack.name, stack.id}:
+        answered = ", ".join(one["StackName"] for one in stacks) or "no stack"
+        raise CommandError(
+            f"CloudFormation was asked for the stack {asked!r} and answered with {answered}: "
+            "nothing was changed"
+        )
+    return stack
 
 
 def listed(target: Target) -> Iterator[ListedStack]:

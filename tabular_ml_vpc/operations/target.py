@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,12 +25,10 @@ from botocore.exceptions import (
 )
 
 from generator.errors import CommandError, UsageError
-from tabular_ml_vpc.operations import DEFAULT_STACK
+from tabular_ml_vpc.operations import DEFAULT_STACK, names
 
 _RETRIES: Final = Config(retries={"mode": "standard", "max_attempts": 8})
 """CloudFormation throttles polls of five stacks; standard mode waits and retries."""
-_STACK_NAME: Final = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}|arn:\S+")
-"""A valid name, from "CreateStack", or a stack's ARN."""
 _POLL_SECONDS: Final = 2.0
 _LOCAL_POLL_SECONDS: Final = 0.2
 _LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -121,11 +118,7 @@ def open_target(profile: str | None, region: str | None, stack: str) -> Target:
             exist, or the region is missing or unknown.
 
     """
-    if not _STACK_NAME.fullmatch(stack):
-        raise UsageError(
-            f"--stack-name: {stack!r} is not a valid stack name: use a letter, then letters, "
-            "digits and hyphens, at most 128 characters"
-        )
+    names.check_stack(stack)
     session = _open_session(profile, region)
     if not session.region_name:
         raise UsageError(
@@ -136,6 +129,7 @@ def open_target(profile: str | None, region: str | None, stack: str) -> Target:
         _looks_like_a_region(session)
     ):
         raise UsageError(f"--region: unknown region {session.region_name!r}")
+    names.check_stack(stack, session.region_name)
     return Target(session, stack, profile)
 
 

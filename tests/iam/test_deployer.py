@@ -240,7 +240,7 @@ OURS: dict[str, tuple[str, str, dict[str, str]]] = {
     "have a template validated": ("cloudformation:ValidateTemplate", "*", {}),
     "list the zones": ("ec2:DescribeAvailabilityZones", "*", {}),
     "know whether there are default subnets": ("ec2:DescribeAccountAttributes", "*", {}),
-    "mend the stack": (
+    "repair the stack": (
         "cloudformation:ContinueUpdateRollback",
         f"arn:aws:cloudformation:eu-west-1:{A}:stack/tabular/2",
         {},

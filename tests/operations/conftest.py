@@ -75,6 +75,6 @@ def changed(built: Source, old: str, new: str) -> Source:
 
 @pytest.fixture(scope="session")
 def deployed(aws: Session) -> Target:
-    """Deploy the stack ``life`` by the command line; what a test changes, it takes back."""
-    assert main(["deploy", "--stack-name", "life", "--yes", "--json"]) == 0
-    return Target(aws, "life")
+    """Deploy the stack ``tabular-life`` by the command line; what a test changes, it takes back."""
+    assert main(["deploy", "--stack-name", "tabular-life", "--yes", "--json"]) == 0
+    return Target(aws, "tabular-life")

@@ -53,11 +53,11 @@ def answered(root: Json, child: Json | None = None) -> Target:
         found = sets[body["ChangeSetName"]]
         return found[body.get("NextToken", "")] if "" in found else found
 
-    return Target(canned.session({"cloudformation.DescribeChangeSet": describe}), "life")
+    return Target(canned.session({"cloudformation.DescribeChangeSet": describe}), "tabular-life")
 
 
 def read(root: Json, child: Json | None = None) -> tuple[Change, ...]:
-    change_set = ChangeSet(ROOT, "stack/life/1", nested=True)
+    change_set = ChangeSet(ROOT, "stack/tabular-life/1", nested=True)
     return ChangeSets(answered(root, child)).read(change_set, lambda _: ())
 
 
@@ -192,7 +192,7 @@ def making(statuses: list[Json], calls: list[str]) -> Target:
                 "cloudformation.DeleteChangeSet": note("delete", {"ResponseMetadata": {}}),
             }
         ),
-        "life",
+        "tabular-life",
     )
 
 
@@ -268,8 +268,8 @@ def test_a_service_role_is_handed_to_cloudformation() -> None:
 
     def create(body: Mapping[str, Any]) -> Json:
         asked.update(body)
-        return {"StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/life/1"}
+        return {"StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/tabular-life/1"}
 
-    target = Target(canned.session({"cloudformation.CreateStack": create}), "life")
+    target = Target(canned.session({"cloudformation.CreateStack": create}), "tabular-life")
     StackRequests(target).create(DeployRequest(WANTED.template_url, [], role))
     assert asked["RoleARN"] == role

@@ -38,34 +38,39 @@ def deploy(target: Target, built: Source, yes: bool = True) -> None:
 def stranger(aws: Session) -> Iterator[str]:
     """Give the name of a stack that was not made from our templates."""
     client = aws.client("cloudformation")
-    client.create_stack(StackName="stranger", TemplateBody=json.dumps(SMALL))
-    client.get_waiter("stack_create_complete").wait(StackName="stranger", WaiterConfig={"Delay": 1})
-    yield "stranger"
-    client.delete_stack(StackName="stranger")
+    client.create_stack(StackName="tabular-stranger", TemplateBody=json.dumps(SMALL))
+    client.get_waiter("stack_create_complete").wait(
+        StackName="tabular-stranger", WaiterConfig={"Delay": 1}
+    )
+    yield "tabular-stranger"
+    client.delete_stack(StackName="tabular-stranger")
 
 
 @pytest.mark.usefixtures("deployed")
 def test_what_was_deployed_is_up_to_date_and_nothing_is_uploaded_again(run: Run) -> None:
-    done = run("deploy", "--stack-name", "life", "--yes", "--json")
+    done = run("deploy", "--stack-name", "tabular-life", "--yes", "--json")
     assert done.status == 0
     assert (done.json["changed"], done.json["uploaded"]["sent"]) == (False, 0)
 
 
 def test_a_parameter_is_changed_and_kept_by_the_next_deployment(deployed: Target, run: Run) -> None:
-    first = run("deploy", "--stack-name", "life", "--set", "Seed=7", "--yes")
+    first = run("deploy", "--stack-name", "tabular-life", "--set", "Seed=7", "--yes")
     assert first.status == 0
     assert "SeedData  Custom::SeedData  Seed" in first.out
-    assert run("deploy", "--stack-name", "life", "--yes", "--json").json["changed"] is False
+    assert run("deploy", "--stack-name", "tabular-life", "--yes", "--json").json["changed"] is False
     stack = stacks.need(deployed)
     assert stack.parameters["Seed"] == "7"
 
 
 @pytest.mark.usefixtures("deployed")
 def test_the_outputs_are_shown_for_people_and_for_scripts(run: Run) -> None:
-    outputs = run("outputs", "--stack-name", "life", "--json").json
-    assert outputs["DataBucket"].startswith("life-storagestack-")
-    assert run("outputs", "DataBucket", "--stack-name", "life").out.strip() == outputs["DataBucket"]
-    unknown = run("outputs", "Databucket", "--stack-name", "life")
+    outputs = run("outputs", "--stack-name", "tabular-life", "--json").json
+    assert outputs["DataBucket"].startswith("tabular-life-storagestack-")
+    assert (
+        run("outputs", "DataBucket", "--stack-name", "tabular-life").out.strip()
+        == outputs["DataBucket"]
+    )
+    unknown = run("outputs", "Databucket", "--stack-name", "tabular-life")
     assert (unknown.status, unknown.err.count("\n")) == (2, 1)
     assert "DataBucket" in unknown.err
 
@@ -91,7 +96,7 @@ def test_rights_that_are_widened_need_a_yes(deployed: Target, built: Source) -> 
         UsageError, match=r"--yes is required.*2 permission changes grant more access"
     ):
         deploy(deployed, wider, yes=False)
-    sets = deployed.client("cloudformation").list_change_sets(StackName="life")["Summaries"]
+    sets = deployed.client("cloudformation").list_change_sets(StackName="tabular-life")["Summaries"]
     assert sets == []
 
 
@@ -107,23 +112,23 @@ def test_a_question_that_nobody_answers_ends_the_deployment(
     moved = changed(built, "CidrBlock: 10.38.0.0/16", "CidrBlock: 10.39.0.0/16")
     with pytest.raises(CommandError, match="not confirmed: nothing was changed"):
         list(Deployment(deployed, DeploymentOptions(), moved).events())
-    sets = deployed.client("cloudformation").list_change_sets(StackName="life")["Summaries"]
+    sets = deployed.client("cloudformation").list_change_sets(StackName="tabular-life")["Summaries"]
     assert sets == []
 
 
 @pytest.fixture
 def broken(deployed: Target, built: Source, run: Run) -> Iterator[tuple[Target, Source]]:
     """Give a target and templates whose pipeline manager lacks a right; remove what is left."""
-    target = replace(deployed, stack="broken")
+    target = replace(deployed, stack="tabular-broken")
     yield target, changed(built, "- sagemaker:CreatePipeline\n", "- sagemaker:ListModels\n")
-    assert run("destroy", "--stack-name", "broken", "--yes").status == 0
+    assert run("destroy", "--stack-name", "tabular-broken", "--yes").status == 0
 
 
 def test_a_failure_is_told_by_its_first_cause_and_mended_on_request(
     broken: tuple[Target, Source], run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target, source = broken
-    with pytest.raises(CommandError, match=r"broken was not deployed.*deploy --mend"):
+    with pytest.raises(CommandError, match=r"tabular-broken was not deployed.*deploy --repair"):
         deploy(target, source)
     said = capsys.readouterr().out
     (cause,) = [line for line in said.splitlines() if line.startswith("First cause")]
@@ -133,15 +138,15 @@ def test_a_failure_is_told_by_its_first_cause_and_mended_on_request(
     assert "AccessDeniedException" in log
     assert "Delete of Pipeline" not in log
 
-    status = run("status", "--stack-name", "broken", "--json")
+    status = run("status", "--stack-name", "tabular-broken", "--json")
     assert status.status == 1
     assert status.json["problem"]["cause"].startswith("PipelineStack/Pipeline: ")
 
-    refused = run("deploy", "--stack-name", "broken", "--yes")
+    refused = run("deploy", "--stack-name", "tabular-broken", "--yes")
     assert refused.status == 1
-    assert "broken is in ROLLBACK_COMPLETE" in refused.err
+    assert "tabular-broken is in ROLLBACK_COMPLETE" in refused.err
 
-    mended = run("deploy", "--stack-name", "broken", "--yes", "--mend")
+    mended = run("deploy", "--stack-name", "tabular-broken", "--yes", "--repair")
     assert mended.status == 0
     assert stacks.need(target).status == "CREATE_COMPLETE"
 
@@ -151,7 +156,7 @@ def test_what_a_failed_first_deployment_left_is_listed_and_can_be_removed(
 ) -> None:
     """No document says what AWS keeps of nested stacks that were complete: here, all it may."""
     before = account()
-    target = replace(deployed, stack="first")
+    target = replace(deployed, stack="tabular-first")
     failing = changed(
         source.load(None, Mode.PROD), "- sagemaker:CreatePipeline\n", "- sagemaker:ListModels\n"
     )
@@ -159,7 +164,7 @@ def test_what_a_failed_first_deployment_left_is_listed_and_can_be_removed(
         Deployment(target, DeploymentOptions(), failing)
     )
     left = {item["place"]: item["physical_id"] for item in failed.as_json()["left"]}
-    assert run("destroy", "--stack-name", "first", "--yes").status == 0
+    assert run("destroy", "--stack-name", "tabular-first", "--yes").status == 0
 
     for place, name in left.items():
         if place.endswith("Bucket"):
@@ -189,14 +194,19 @@ def test_a_rollback_that_failed_is_continued_on_request(deployed: Target, run: R
     (tag,) = [one for one in sagemaker.list_tags(ResourceArn=arn)["Tags"] if "owner" in one["Key"]]
     sagemaker.delete_tags(ResourceArn=arn, TagKeys=[tag["Key"]])
     failed = run(
-        "deploy", "--stack-name", "life", "--yes", "--set", "TrainingInstanceType=ml.m5.xlarge"
+        "deploy",
+        "--stack-name",
+        "tabular-life",
+        "--yes",
+        "--set",
+        "TrainingInstanceType=ml.m5.xlarge",
     )
     assert failed.status == 1
     assert "The existing pipeline" in failed.out
     assert stacks.need(deployed).status == "UPDATE_ROLLBACK_FAILED"
     sagemaker.add_tags(ResourceArn=arn, Tags=[tag])
 
-    mended = run("deploy", "--stack-name", "life", "--yes", "--mend")
+    mended = run("deploy", "--stack-name", "tabular-life", "--yes", "--repair")
     assert mended.status == 0
     assert stacks.need(deployed).parameters["TrainingInstanceType"] == "ml.m5.large"
 
@@ -213,7 +223,7 @@ def test_a_nested_stack_is_not_taken_for_a_root(deployed: Target, run: Run) -> N
     for command in ("deploy", "destroy"):
         done = run(command, "--stack-name", nested, "--yes")
         assert done.status == 2
-        assert "is nested in life" in done.err
+        assert "is nested in tabular-life" in done.err
 
 
 @pytest.mark.usefixtures("aws")
@@ -236,7 +246,7 @@ def test_a_nested_stack_is_not_taken_for_a_root(deployed: Target, run: Run) -> N
 def test_wrong_use_is_one_line_that_names_the_option(
     run: Run, arguments: tuple[str, ...], said: str
 ) -> None:
-    done = run("deploy", "--stack-name", "never", "--yes", *arguments)
+    done = run("deploy", "--stack-name", "tabular-never", "--yes", *arguments)
     assert (done.status, done.err.count("\n")) == (2, 1)
     assert said in done.err
 
@@ -254,7 +264,7 @@ def test_parameters_are_read_as_the_aws_cli_writes_them_and_as_an_object(
     ):
         file = tmp_path / f"{number}.json"
         file.write_text(json.dumps(content))
-        done = run("deploy", "--stack-name", "never", "--yes", "--parameters", str(file))
+        done = run("deploy", "--stack-name", "tabular-never", "--yes", "--parameters", str(file))
         assert done.status == 2
         assert f"{file}: Rows: got '7'" in done.err
 
@@ -262,6 +272,6 @@ def test_parameters_are_read_as_the_aws_cli_writes_them_and_as_an_object(
 @pytest.mark.usefixtures("aws")
 def test_a_stack_that_is_not_there_is_told_in_one_line(run: Run) -> None:
     for command in ("status", "outputs", "drift", "logs"):
-        done = run(command, "--stack-name", "never")
+        done = run(command, "--stack-name", "tabular-never")
         assert (done.status, done.err.count("\n")) == (1, 1)
-        assert "the stack never does not exist in eu-west-1" in done.err
+        assert "the stack tabular-never does not exist in eu-west-1" in done.err

@@ -61,6 +61,6 @@ def test_the_deployer_s_policies_are_enough_for_the_commands(run: Run) -> None:
 def test_what_the_rights_do_not_allow_is_said_in_one_line(run: Run) -> None:
     checked = {one["check"]: one["verdict"] for one in run("doctor", "--json").json}
     assert checked["rights"] == "unknown"
-    outside = run("deploy", "--stack-name", "elsewhere", "--yes")
+    outside = run("status", "--stack-name", "elsewhere")
     assert (outside.status, outside.err.count("\n")) == (1, 1)
     assert "no permission for " in outside.err

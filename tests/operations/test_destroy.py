@@ -41,11 +41,11 @@ class Made:
 @pytest.fixture
 def made(deployed: Target, account: Account, run: Run) -> Iterator[Made]:
     """Deploy a stack of its own; remove what the test leaves of it."""
-    target, before = replace(deployed, stack="doomed"), account()
-    assert run("deploy", "--stack-name", "doomed", "--yes").status == 0
+    target, before = replace(deployed, stack="tabular-doomed"), account()
+    assert run("deploy", "--stack-name", "tabular-doomed", "--yes").status == 0
     yield Made(target, before)
     if stacks.find(target) is not None:
-        run("destroy", "--stack-name", "doomed", "--yes", "--delete-spaces")
+        run("destroy", "--stack-name", "tabular-doomed", "--yes", "--delete-spaces")
 
 
 def test_spaces_stop_it_until_they_may_go(
@@ -123,13 +123,13 @@ def test_runs_go_an_interface_in_the_way_is_waited_out_and_nothing_is_left(
 
 
 def test_in_mode_prod_data_key_and_logs_stay(deployed: Target, run: Run) -> None:
-    target = replace(deployed, stack="kept")
-    assert run("deploy", "--stack-name", "kept", "--mode", "prod", "--yes").status == 0
+    target = replace(deployed, stack="tabular-kept")
+    assert run("deploy", "--stack-name", "tabular-kept", "--mode", "prod", "--yes").status == 0
     bucket = stacks.need(target).outputs["DataBucket"]
-    assert run("deploy", "--stack-name", "kept", "--yes", "--json").json["changed"] is False
-    back = run("deploy", "--stack-name", "kept", "--mode", "dev")
+    assert run("deploy", "--stack-name", "tabular-kept", "--yes", "--json").json["changed"] is False
+    back = run("deploy", "--stack-name", "tabular-kept", "--mode", "dev")
     assert (back.status, "was deployed in mode prod" in back.err) == (2, True)
-    done = run("destroy", "--stack-name", "kept", "--yes", "--json")
+    done = run("destroy", "--stack-name", "tabular-kept", "--yes", "--json")
     assert done.status == 0, done
     kept = {one["place"]: one for one in done.json["stays"]}
     assert kept["StorageStack/DataBucket"]["physical_id"] == bucket
@@ -141,7 +141,7 @@ def test_in_mode_prod_data_key_and_logs_stay(deployed: Target, run: Run) -> None
 
 
 def test_without_a_person_nothing_is_destroyed(deployed: Target, run: Run) -> None:
-    done = run("destroy", "--stack-name", "life")
+    done = run("destroy", "--stack-name", "tabular-life")
     assert done.status == 2
     assert "--yes is required" in done.err
     assert stacks.need(deployed).status.endswith("_COMPLETE")
@@ -151,9 +151,11 @@ def test_a_protected_stack_is_told_with_the_command_that_lifts_it(
     deployed: Target, run: Run
 ) -> None:
     client = deployed.client("cloudformation")
-    client.update_termination_protection(StackName="life", EnableTerminationProtection=True)
-    done = run("destroy", "--stack-name", "life", "--yes")
-    client.update_termination_protection(StackName="life", EnableTerminationProtection=False)
+    client.update_termination_protection(StackName="tabular-life", EnableTerminationProtection=True)
+    done = run("destroy", "--stack-name", "tabular-life", "--yes")
+    client.update_termination_protection(
+        StackName="tabular-life", EnableTerminationProtection=False
+    )
     assert done.status == 1
     assert "update-termination-protection --no-enable-termination-protection" in done.err
 
@@ -166,14 +168,14 @@ def test_the_artifact_bucket_goes_only_if_it_was_made_here(aws: Session, run: Ru
         bucket.ensure()
     aws.client("s3").put_object(Bucket=name, Key="templates/1.yaml", Body=b"1")
     aws.client("s3").put_object(Bucket=name, Key="templates/1.yaml", Body=b"2")
-    done = run("destroy", "--stack-name", "never", "--yes", "--delete-artifacts")
+    done = run("destroy", "--stack-name", "tabular-never", "--yes", "--delete-artifacts")
     assert done.status == 0
     assert bucket.problem() == "the bucket does not exist"
 
     aws.client("s3").create_bucket(
         Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
     )
-    kept = run("destroy", "--stack-name", "never", "--yes", "--delete-artifacts")
+    kept = run("destroy", "--stack-name", "tabular-never", "--yes", "--delete-artifacts")
     assert "no artifact bucket" in kept.out
     assert bucket.problem() is None
     aws.client("s3").delete_bucket(Bucket=name)
@@ -202,7 +204,9 @@ def test_interfaces_are_waited_out_and_those_that_lambda_let_go_of_are_deleted()
     session = canned.session(
         {"ec2.DescribeNetworkInterfaces": describe, "ec2.DeleteNetworkInterface": delete}
     )
-    events = destruction.wait_for_interfaces(Target(session, "life"), "vpc-1", lambda _: None)
+    events = destruction.wait_for_interfaces(
+        Target(session, "tabular-life"), "vpc-1", lambda _: None
+    )
     assert list(events) == [WaitingForInterfaces([f"eni-1 ({lambda_s})", "eni-2 (mine)"])]
     assert deleted == ["eni-1"]
 

@@ -32,7 +32,7 @@ from tests.operations.conftest import Account
 ZONES = ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
 
 
-NO_STACK = canned.refusal("ValidationError", "Stack with id life does not exist")
+NO_STACK = canned.refusal("ValidationError", "Stack with id tabular-life does not exist")
 
 
 @cache
@@ -55,7 +55,9 @@ def patient(
     known = definitions(templates()["root"])
     effective = parameters.effective(known, values, {})
     session = canned.session({"cloudformation.DescribeStacks": NO_STACK} | dict(answers))
-    return CheckContext(Target(session, "life"), templates(), effective, statements(), None, vpc)
+    return CheckContext(
+        Target(session, "tabular-life"), templates(), effective, statements(), None, vpc
+    )
 
 
 def quota(name: str, value: float, code: str = "") -> Json:
@@ -123,8 +125,8 @@ def deployed_with(**outputs: str) -> canned.Answer:
     """Return a stack that has been deployed already."""
     listed = [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]
     stack = {
-        "StackName": "life",
-        "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/life/1",
+        "StackName": "tabular-life",
+        "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/tabular-life/1",
         "StackStatus": "CREATE_COMPLETE",
         "CreationTime": datetime(2026, 11, 24, tzinfo=UTC),
         "Outputs": listed,
@@ -224,6 +226,7 @@ def test_a_private_name_that_is_taken_is_a_problem() -> None:
         "Owner": {"OwningAccount": "123456789012"},
     }
     answers: dict[str, canned.Answer] = {
+        "ec2.DescribeVpcs": {"Vpcs": [{"VpcId": "vpc-1"}]},
         "ec2.DescribeVpcEndpoints": {"VpcEndpoints": [taken, free]},
         "route-53.ListHostedZonesByVPC": {"HostedZoneSummaries": [zone], "MaxItems": "100"},
     }
@@ -311,12 +314,20 @@ def test_rights_that_are_denied_or_missing_are_problems() -> None:
 
 def test_the_emulated_account_is_fit_and_stays_as_it_is(account: Account, run: Run) -> None:
     before = account()
-    done = run("doctor", "--stack-name", "never", "--json")
+    done = run("doctor", "--stack-name", "tabular-never", "--json")
     assert done.status == 0, done
     found = {one["check"]: one["verdict"] for one in done.json}
     assert found["endpoint services"] == found["region"] == found["stack"] == "ok"
     assert found["instance quotas"] == "unknown"
     assert account() == before
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_vpc_that_does_not_exist_is_a_problem(run: Run) -> None:
+    done = run("doctor", "--vpc-id", "vpc-0a1b2c3d", "--json")
+    (found,) = [one for one in done.json if one["check"] == "private DNS"]
+    assert (done.status, found["verdict"]) == (1, "problem")
+    assert "vpc-0a1b2c3d does not exist in eu-west-1" in found["what"]
 
 
 @pytest.mark.usefixtures("aws")

@@ -23,7 +23,7 @@ NOW = datetime(2026, 11, 24, 18, 0, tzinfo=UTC)
 
 
 def test_status_shows_every_nested_stack_and_what_runs_in_them(deployed: Target, run: Run) -> None:
-    done = run("status", "--stack-name", "life", "--json")
+    done = run("status", "--stack-name", "tabular-life", "--json")
     assert done.status == 0
     nested = {one["title"] for one in done.json["stack"]["nested"]}
     assert nested == {
@@ -36,14 +36,14 @@ def test_status_shows_every_nested_stack_and_what_runs_in_them(deployed: Target,
     outputs = stacks.need(deployed).outputs
     assert done.json["pipeline"] == outputs["PipelineName"]
     assert done.json["studio"]["domain"] == outputs["DomainId"]
-    shown = run("status", "--stack-name", "life").out
+    shown = run("status", "--stack-name", "tabular-life").out
     assert "not created yet; a run that passes the gate creates it" in shown
 
 
 def test_diff_without_a_change_ends_with_0_though_asked_for_the_status(
     deployed: Target, run: Run
 ) -> None:
-    done = run("diff", "--stack-name", "life", "--exit-code")
+    done = run("diff", "--stack-name", "tabular-life", "--exit-code")
     assert (done.status, "nothing would change" in done.out) == (0, True)
     assert change_sets(deployed) == []
 
@@ -52,7 +52,9 @@ def test_diff_without_a_change_ends_with_0_though_asked_for_the_status(
 def test_diff_shows_a_change_of_tags_alone(run: Run, tmp_path: Path) -> None:
     config = tmp_path / "tagged.toml"
     config.write_text('tags = { team = "risk" }\n')
-    done = run(*("diff", "--stack-name", "life", "--exit-code", "--json", "--config", str(config)))
+    done = run(
+        *("diff", "--stack-name", "tabular-life", "--exit-code", "--json", "--config", str(config))
+    )
     assert done.status == 1, done.err
     assert len(done.json["changes"]) == 5
     for nested in done.json["changes"]:
@@ -64,7 +66,7 @@ def test_diff_shows_what_a_parameter_changes_and_leaves_no_change_set(
     deployed: Target, run: Run
 ) -> None:
     done = run(
-        *("diff", "--stack-name", "life", "--exit-code", "--json"),
+        *("diff", "--stack-name", "tabular-life", "--exit-code", "--json"),
         *("--set", "EndpointInstanceType=ml.m5.xlarge"),
     )
     assert done.status == 1
@@ -78,7 +80,7 @@ def test_diff_shows_what_a_parameter_changes_and_leaves_no_change_set(
 
 @pytest.mark.usefixtures("deployed")
 def test_diff_to_mode_prod_replaces_nothing(run: Run) -> None:
-    done = run("diff", "--stack-name", "life", "--mode", "prod", "--json")
+    done = run("diff", "--stack-name", "tabular-life", "--mode", "prod", "--json")
     actions = {inner["action"] for nested in done.json["changes"] for inner in nested["children"]}
     assert actions == {"modify"}
 
@@ -86,12 +88,12 @@ def test_diff_to_mode_prod_replaces_nothing(run: Run) -> None:
 def test_diff_of_a_stack_that_is_not_there_shows_what_would_be_made(
     deployed: Target, run: Run
 ) -> None:
-    done = run("diff", "--stack-name", "never")
+    done = run("diff", "--stack-name", "tabular-never")
     assert done.status == 0
-    assert "never does not exist; it would be created" in done.out
+    assert "tabular-never does not exist; it would be created" in done.out
     assert "+ Domain  SageMaker::Domain  add" in done.out
     assert "${PipelineRole}" in done.out
-    assert stacks.find(Target(deployed.session, "never")) is None
+    assert stacks.find(Target(deployed.session, "tabular-never")) is None
 
 
 def change_sets(target: Target) -> list[object]:
@@ -113,10 +115,10 @@ def changed_by_hand(target: Target) -> Iterator[str]:
 
 
 def test_drift_names_the_property_that_was_changed_by_hand(deployed: Target, run: Run) -> None:
-    assert run("drift", "--stack-name", "life").status == 0
+    assert run("drift", "--stack-name", "tabular-life").status == 0
     with changed_by_hand(deployed) as role:
-        shown = run("drift", "--stack-name", "life")
-        listed = run("drift", "--stack-name", "life", "--json").json
+        shown = run("drift", "--stack-name", "tabular-life")
+        listed = run("drift", "--stack-name", "tabular-life", "--json").json
     assert shown.status == 1
     assert "SecurityStack/TrainingRole  AWS::IAM::Role  MODIFIED" in shown.out
     assert "/Description  NOT_EQUAL: deployed 'Train', found 'mine now'" in shown.out
@@ -126,21 +128,29 @@ def test_drift_names_the_property_that_was_changed_by_hand(deployed: Target, run
 
 @pytest.mark.usefixtures("deployed")
 def test_logs_of_functions_are_merged_by_time_without_the_service_s_noise(run: Run) -> None:
-    done = run("logs", "--stack-name", "life", "--source", "functions", "--since", "1d", "--json")
+    done = run(
+        "logs", "--stack-name", "tabular-life", "--source", "functions", "--since", "1d", "--json"
+    )
     lines = [json.loads(line) for line in done.out.splitlines()]
     assert {"SeedDataFunction", "PipelineManagerFunction"} <= {one["source"] for one in lines}
     times = [one["time"] for one in lines]
     assert times == sorted(times)
     assert not [one for one in lines if one["text"].startswith(("START ", "END ", "REPORT "))]
     some = run(
-        "logs", "--stack-name", "life", "--containing", "create of seeddata", "--since", "1d"
+        "logs",
+        "--stack-name",
+        "tabular-life",
+        "--containing",
+        "create of seeddata",
+        "--since",
+        "1d",
     )
     assert all("Create of SeedData" in line for line in some.out.splitlines())
 
 
 @pytest.mark.usefixtures("deployed")
 def test_logs_that_nobody_wrote_are_no_error(run: Run) -> None:
-    done = run("logs", "--stack-name", "life", "--source", "endpoint")
+    done = run("logs", "--stack-name", "tabular-life", "--source", "endpoint")
     assert (done.status, done.out) == (0, "")
     assert "No log lines since" in done.err
 
@@ -186,7 +196,7 @@ def test_what_is_wrong_around_aws_is_one_line(
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-    done = run("status", "--stack-name", "life")
+    done = run("status", "--stack-name", "tabular-life")
     assert done.status in {1, 2}
     assert done.err.count("\n") == 1
     assert said in done.err

@@ -19,17 +19,17 @@ from tests.operations.terminal import Terminal
 @pytest.fixture
 def fleeting(deployed: Target, run: Run) -> Iterator[Target]:
     """Give a stack that does not exist yet; remove what the test leaves of it."""
-    target = replace(deployed, stack="fleeting")
+    target = replace(deployed, stack="tabular-fleeting")
     yield target
     if stacks.find(target) is not None:
-        run("destroy", "--stack-name", "fleeting", "--yes")
+        run("destroy", "--stack-name", "tabular-fleeting", "--yes")
 
 
 def test_what_ctrl_c_interrupts_goes_on_and_can_be_gone_on_with(
     fleeting: Target, account: Account, run: Run
 ) -> None:
     before = account()
-    deploy = Terminal.start("deploy", "--stack-name", "fleeting")
+    deploy = Terminal.start("deploy", "--stack-name", "tabular-fleeting")
     deploy.expect("Create it?")
     deploy.type("y")
     deploy.expect("NetworkStack  CREATE_IN_PROGRESS")
@@ -39,31 +39,34 @@ def test_what_ctrl_c_interrupts_goes_on_and_can_be_gone_on_with(
     assert "status --watch" in deploy.text()
     assert b"\x1b[" in bytes(deploy.raw), "colours on a terminal"
 
-    watched = run("status", "--watch", "--stack-name", "fleeting")
+    watched = run("status", "--watch", "--stack-name", "tabular-fleeting")
     assert watched.status == 0
     assert "\x1b[" not in watched.out, "no colours without a terminal"
     assert stacks.need(fleeting).status == "CREATE_COMPLETE"
-    assert run("deploy", "--stack-name", "fleeting", "--yes", "--json").json["changed"] is False
+    assert (
+        run("deploy", "--stack-name", "tabular-fleeting", "--yes", "--json").json["changed"]
+        is False
+    )
 
-    mistaken = Terminal.start("destroy", "--stack-name", "fleeting")
-    mistaken.expect("Type the stack's name, fleeting")
+    mistaken = Terminal.start("destroy", "--stack-name", "tabular-fleeting")
+    mistaken.expect("Type the stack's name, tabular-fleeting")
     mistaken.type("tabular")
     assert mistaken.end() == 1
-    assert "'tabular' is not 'fleeting': nothing was changed" in mistaken.text()
+    assert "'tabular' is not 'tabular-fleeting': nothing was changed" in mistaken.text()
 
-    destroy = Terminal.start("destroy", "--stack-name", "fleeting")
-    destroy.expect("Type the stack's name, fleeting")
-    destroy.type("fleeting")
+    destroy = Terminal.start("destroy", "--stack-name", "tabular-fleeting")
+    destroy.expect("Type the stack's name, tabular-fleeting")
+    destroy.type("tabular-fleeting")
     destroy.expect("DELETE_IN_PROGRESS")
     destroy.interrupt()
     assert destroy.end() == 130
     assert "resumes it" in destroy.text()
-    assert run("destroy", "--stack-name", "fleeting", "--yes").status == 0
+    assert run("destroy", "--stack-name", "tabular-fleeting", "--yes").status == 0
     assert account() == before
 
 
 def test_no_is_taken_for_an_answer(fleeting: Target) -> None:
-    deploy = Terminal.start("deploy", "--stack-name", "fleeting")
+    deploy = Terminal.start("deploy", "--stack-name", "tabular-fleeting")
     deploy.expect("Create it?")
     deploy.type("n")
     assert deploy.end() == 1
@@ -75,7 +78,9 @@ def test_guided_asks_for_each_parameter_until_it_fits_and_writes_them_down(
     deployed: Target, tmp_path: Path
 ) -> None:
     file = tmp_path / "answers.json"
-    guided = Terminal.start("deploy", "--stack-name", "life", "--guided", "--parameters", str(file))
+    guided = Terminal.start(
+        "deploy", "--stack-name", "tabular-life", "--guided", "--parameters", str(file)
+    )
     stack = stacks.need(deployed)
     for group, count in (("SageMaker Studio", 2), ("Pipeline", 6)):
         guided.expect(group)

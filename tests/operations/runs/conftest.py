@@ -11,7 +11,7 @@ from tabular_ml_vpc.cli import main
 from tabular_ml_vpc.local.emulator.process import Emulator
 from tests.emulated import JOBS, Run, emulated_aws, pointed_at, runner
 
-STACK = "runs"
+STACK = "tabular-runs"
 FAST = ("--set", "ModelFamilies=GBM", "--set", "TimeLimitSeconds=20")
 """A run's parameters, for the sake of time."""
 
