@@ -117,8 +117,8 @@ _PROFILE = r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$"
 _INSTANCE_TYPE = r"^ml\.[a-z0-9-]+\.[a-z0-9]+$"
 _TAG_KEY = r"^[\w .:/=+\-@]+$"
 _TAG_VALUE = r"^[\w .:/=+\-@]*$"
-_PRINCIPAL = r"^arn:aws[a-z-]*:iam::[0-9]{12}:(root|(role|user)/[\w+=,.@/-]+)$"
-_POLICY = r"^$|^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[\w+=,.@/-]+$"
+_PRINCIPAL = r"^arn:aws[a-z-]*:iam::[0-9]{12}:(root|(role|user)/[A-Za-z0-9_+=,.@/-]+)$"
+_POLICY = r"^$|^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]+$"
 _KEY = r"^$|^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$"
 _BUCKET = r"^$|^arn:aws[a-z-]*:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 _CODE_SIGNING = (
@@ -144,6 +144,16 @@ _IN_WORDS = {
     _TAG_VALUE: "may contain only letters, digits, spaces and .:/=+-@_",
 }
 """What each pattern allows, in words, for error messages."""
+_TAKEN_RANGES = {
+    IPv4Network("0.0.0.0/8"): "this network",
+    IPv4Network("127.0.0.0/8"): "loopback",
+    IPv4Network("169.254.0.0/16"): "link-local addresses",
+    IPv4Network("172.17.0.0/16"): "Docker's range, which SageMaker uses",
+    IPv4Network("224.0.0.0/4"): "multicast",
+    IPv4Network("240.0.0.0/4"): "reserved",
+}
+"""Ranges that no VPC can have, and 172.17.0.0/16 (Amazon VPC User Guide, "VPC CIDR blocks")."""
+_SHOWN_CHARACTERS = 200
 
 InstanceType = Annotated[str, Field(pattern=_INSTANCE_TYPE)]
 ProfileName = Annotated[str, Field(pattern=_PROFILE)]
@@ -193,6 +203,9 @@ class Network(_Section):
     def _fits_a_vpc(cls, cidr: IPv4Network) -> IPv4Network:
         if not 16 <= cidr.prefixlen <= 24:  # noqa: PLR2004 - the message states the limits
             raise ValueError("must be a range from /16 to /24, such as 10.38.0.0/16")
+        for taken, use in _TAKEN_RANGES.items():
+            if cidr.overlaps(taken):
+                raise ValueError(f"must not overlap {taken} ({use}); a range such as 10.38.0.0/16")
         return cidr
 
     @field_validator(
@@ -453,8 +466,10 @@ def read(path: Path | None) -> Settings:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # also text that is not UTF-8, and numbers of 4,300 digits
         raise SettingsError(f"{path}: not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise SettingsError(f"{path}: not valid TOML: the values are nested too deeply") from error
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:
@@ -465,13 +480,28 @@ def _one_line(error: ValidationError) -> str:
     """Describe the first error: the setting, the value received, and what is allowed."""
     errors = error.errors(include_url=False)
     first = errors[0]
-    setting = ".".join(str(part) for part in first["loc"]) or "settings"
+    setting = ".".join(_shown_name(part) for part in first["loc"]) or "settings"
     if first["type"] == "extra_forbidden":
         return f"{setting}: unknown setting{_suggestion(first['loc'])}"
     reason = _IN_WORDS.get(first.get("ctx", {}).get("pattern", "")) or first["msg"]
     others = len({_without_indexes(fault["loc"]) for fault in errors}) - 1
     more = f" (and {others} more)" if others else ""
-    return f"{setting}: got {first['input']!r}: {_as_clause(reason)}{more}"
+    return f"{setting}: got {_shown(first['input'])}: {_as_clause(reason)}{more}"
+
+
+def _shown(value: object) -> str:
+    """Return a value as Python writes it, cut if it is long: nothing in it controls a terminal."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deeply; a number of 4,300 digits
+        return f"a value ({type(value).__name__}) that is too large to be shown"
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+
+
+def _shown_name(part: int | str) -> str:
+    """Return a part of a setting's name; one that nobody would write is quoted."""
+    text = str(part)
+    return text if text.isprintable() and len(text) <= _SHOWN_CHARACTERS else _shown(text)
 
 
 def _as_clause(message: str) -> str:

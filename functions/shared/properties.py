@@ -69,14 +69,21 @@ def from_event(cls: type[PropertiesT], properties: Mapping[str, Any]) -> Propert
 def _parse(name: str, value: object, kind: object) -> object:
     if not isinstance(value, str):
         raise PropertyError(f"property {name} is {value!r}, but must be a string")
+    if not _is_unicode(value):
+        raise PropertyError(f"property {name} is {value!r}, but must be Unicode text")
     try:
         return _PARSERS[kind](value)
     except ValueError as error:
         raise PropertyError(f"property {name} is {value!r}, but must be {error}") from None
 
 
+def _is_unicode(value: str) -> bool:
+    """Tell whether no character is half of one, which JSON can express and no request can."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def _parse_int(value: str) -> int:
-    if not re.fullmatch(r"-?[0-9]+", value):
+    if not re.fullmatch(r"-?[0-9]{1,18}", value):
         raise ValueError("a whole number")
     return int(value)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from functions.shared.calls import THROTTLED, Calls
 from functions.shared.errors import error_code
@@ -26,6 +26,9 @@ def reason(calls: Calls, error: Exception) -> str:
     if isinstance(error, ClientError):
         call = calls.named(error.operation_name) or error.operation_name
         return f"{call}: {_told(error)}. {_advice(error_code(error))}"
+    if isinstance(error, ParamValidationError):
+        problem = " ".join(str(error).split()).removeprefix("Parameter validation failed: ")
+        return f"{call}: invalid request: {problem[:_LONGEST_MESSAGE]}. Correct the property."
     if isinstance(error, BotoCoreError):
         return (
             f"{call or 'A call to AWS'}: no response ({type(error).__name__}). Check the network "

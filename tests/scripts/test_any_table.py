@@ -9,19 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.fuzz import bounded
 from tests.scripts.cases import Case
 from tests.scripts.jobs_run import Jobs
 
-SETTINGS = settings(
-    max_examples=120,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+SETTINGS = bounded(120)
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
 MARKS = st.sampled_from(["", " ", "?", "-", "--", ".", "NA", "n/a", "None", "null", "\\N", "nan"])

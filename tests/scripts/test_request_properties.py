@@ -17,11 +17,13 @@ import pyarrow as pa
 import pytest
 from cells import CellError
 from columns import MARKS, Column, Schema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 from inference import Model
 from pyarrow import parquet
 from sagemaker_inference.errors import BaseInferenceToolkitError
+
+from tests.fuzz import bounded
 
 CSV, JSON, PARQUET = "text/csv", "application/json", "application/x-parquet"
 Rows = list[list[Any]]
@@ -172,9 +174,7 @@ FORMS: dict[str, tuple[Callable[[Rows], bytes], str]] = {
     "parquet of bytes": (as_parquet_of_bytes, PARQUET),
 }
 
-quietly = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
+quietly = bounded(60)
 
 
 def asked(rows: Rows, form: str) -> list[Any]:
