@@ -41,7 +41,12 @@
         || box.top < frame.top - 1 || box.bottom > frame.bottom + 1;
     }).map((part) => `${svg.getAttribute("aria-label")}: ${part.textContent || part.tagName}`);
   });
+  const sideways = [...document.querySelectorAll(".scroll")]
+    .filter((box) => !box.querySelector(".confusion") && box.scrollWidth > box.clientWidth);
+  const names = [...document.querySelectorAll(".confusion th span, .bar .name")];
   return {
+    sideways: sideways.map((box) => box.textContent.trim().slice(0, 40)),
+    cut: names.filter((name) => name.scrollWidth > name.clientWidth + 1).map((name) => name.textContent),
     overflow: document.documentElement.scrollWidth - innerWidth,
     height: document.documentElement.scrollHeight,
     lightness: light(ground(document.body)),

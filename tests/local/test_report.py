@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -25,11 +27,19 @@ from tabular_ml_vpc.local.sandbox import Abilities, Runtime
 from tabular_ml_vpc.local.service import LocalService
 from tabular_ml_vpc.local.smoke import Smoke, SmokeLatency
 from tabular_ml_vpc.local.store import FolderStore
-from tabular_ml_vpc.reports.run_report import charts
+from tabular_ml_vpc.reports.run_report import charts, data
 from tabular_ml_vpc.reports.run_report.page import render
 
 VOID = {"meta", "br"}
 NASTY = "<script>alert(1)</script>"
+MODEL = {
+    "model": NASTY,
+    "best": True,
+    "score_val": 0.9,
+    "fit_time": 2.5,
+    "pred_time_val": 0.01,
+    "metric": "roc_auc",
+}
 
 
 class Page(HTMLParser):
@@ -76,7 +86,6 @@ def reports(classes: list[str]) -> dict[str, dict[str, Any]]:
     }
     scored = classes[1:] if len(classes) == 2 else classes
     found = {"roc_auc": 0.875, "accuracy": 0.9, "log_loss": 0.3, "neg_log_loss": -0.3}
-    model = {"score_val": 0.9, "fit_time": 2.5, "pred_time_val": 0.01, "metric": "roc_auc"}
     return {
         "evaluation/evaluation.json": {
             "gate": {"metric": "roc_auc", "value": 0.875},
@@ -88,7 +97,7 @@ def reports(classes: list[str]) -> dict[str, dict[str, Any]]:
         },
         "evaluation/curves.json": {"curves": [curve | {"class": name} for name in scored]},
         "evaluation/training.json": {
-            "leaderboard": [model | {"model": NASTY, "best": True}],
+            "leaderboard": [MODEL],
             "feature_importance": [
                 {"column": NASTY, "importance": 0.2, "stddev": 0.01},
                 {"column": "age", "importance": -0.1, "stddev": None},
@@ -169,13 +178,21 @@ def regression_reports() -> dict[str, dict[str, Any]]:
     return left
 
 
-def finished(folder: Path, classes: list[str], auc: float = 0.875) -> Run:
-    """A run that went all the way, or was refused by the gate; without classes, a regression."""
+def finished(
+    folder: Path,
+    classes: list[str],
+    auc: float = 0.875,
+    changed: Mapping[str, dict[str, Any]] = MappingProxyType({}),
+) -> Run:
+    """A run that went all the way, or was refused by the gate; without classes, a regression.
+
+    `changed` has new values for the results, e.g. `{"evaluation": {"gate": ...}}`.
+    """
     definition = build(environment())
     execution = new_execution(definition, {"LabelColumn": NASTY}, "local")
     store = FolderStore(folder / "s3")
     for name, content in (reports(classes) if classes else regression_reports()).items():
-        (folder / "x.json").write_text(json.dumps(content))
+        (folder / "x.json").write_text(json.dumps(content | changed.get(Path(name).stem, {})))
         store.put_file(folder / "x.json", f"s3://bucket/1/{name}")
     for name in ("Preprocess", "Evaluate"):
         outputs = [
@@ -272,8 +289,8 @@ def test_errors_in_the_label_s_unit_can_be_read_and_stand_beside_the_mean(tmp_pa
 
 def test_the_reader_sees_what_each_column_was_taken_for(tmp_path: Path) -> None:
     text = render(finished(tmp_path, []))
-    assert "<td>number<br><small>decimal comma</small></td>" in text
-    assert "<td>date<br><small>%d.%m.%Y</small></td>" in text
+    assert ">number<br><small>decimal comma</small></td>" in text
+    assert ">date<br><small>%d.%m.%Y</small></td>" in text
     assert "12.0%<br><small>&#39;?&#39; 9\N{MULTIPLICATION SIGN}</small>" in text
     assert "<b>5 odd</b>, read as missing: " in text
     assert "&#39;n.v.&#39; 1\N{MULTIPLICATION SIGN}, 2 more" in text
@@ -283,8 +300,9 @@ def test_the_reader_sees_what_each_column_was_taken_for(tmp_path: Path) -> None:
 def test_columns_that_are_not_trained_on_are_named_with_the_reason(tmp_path: Path) -> None:
     text = render(finished(tmp_path, []))
     assert "Not trained on" in Page(text).titles
-    assert "<td>customer</td><td>identifier</td><td>its values identify rows" in text
-    assert "<td>shop</td><td>category</td><td>it keeps rows together in the split" in text
+    rows = re.sub(' data-label="[^"]*"', "", text)
+    assert "<td>customer</td><td>identifier</td><td>its values identify rows" in rows
+    assert "<td>shop</td><td>category</td><td>it keeps rows together in the split" in rows
 
 
 def test_warnings_and_suspected_leakage_come_before_the_figures(tmp_path: Path) -> None:
@@ -295,8 +313,8 @@ def test_warnings_and_suspected_leakage_come_before_the_figures(tmp_path: Path) 
 
 def test_the_problem_and_the_way_of_the_split_are_said_with_their_reasons(tmp_path: Path) -> None:
     text = render(finished(tmp_path, []))
-    assert "<td>Regression: &lt;script&gt;alert(1)&lt;/script&gt; is a quantity</td>" in text
-    assert "<td>By time: the newest rows are the test data.</td>" in text
+    assert ">Regression: &lt;script&gt;alert(1)&lt;/script&gt; is a quantity</td>" in text
+    assert ">By time: the newest rows are the test data.</td>" in text
 
 
 def test_a_refusal_is_told_from_a_crash(tmp_path: Path) -> None:
@@ -328,9 +346,49 @@ def test_calibration_of_many_classes_is_pooled_by_rows(tmp_path: Path) -> None:
     assert "Predicted probability 0.9, Observed share 1: 30 rows" in text
 
 
-def test_a_long_name_is_cut_where_there_is_no_room_and_whole_on_hovering() -> None:
+def test_a_long_name_of_a_class_is_not_cut() -> None:
     text = charts.confusion(["a" * 30, "b"], [[1, 0], [0, 1]])
-    assert f'title="{"a" * 30}">aaaaaaaaaaa…<' in text
+    assert text.count(f"<span>{'a' * 30}</span>") == 2
+
+
+@pytest.mark.parametrize(
+    ("about", "shown"),
+    [
+        ({"min": 1998.0, "max": 2024.0, "mean": 2011.25, "std": 7.5}, "1998 to 2024, mean 2011.2"),
+        ({"min": 0, "max": 12_345}, "0 to 12,345"),
+        ({"top": [{"value": ""}, {"value": "a"}], "distinct": 9}, "'', a, and others"),
+        ({"top": [{"value": "x" * 40}], "distinct": 1}, "x" * 23 + "…"),
+    ],
+)
+def test_values_are_read_as_what_they_are(about: dict[str, Any], shown: str) -> None:
+    assert data.values(about).startswith(shown)
+
+
+@pytest.mark.parametrize(
+    ("metric", "gate", "note"),
+    [
+        ("roc_auc", "roc_auc", "Validation score: roc_auc, higher is better; "),
+        ("root_mean_squared_error", "r2", "The gate uses r2, on the test data; R2 and RMSE rank "),
+        ("log_loss", "roc_auc", "The gate uses roc_auc, on the test data; with several classes"),
+    ],
+)
+def test_the_leaderboard_is_on_the_gates_metric_or_says_why_not(
+    tmp_path: Path, metric: str, gate: str, note: str
+) -> None:
+    changed: dict[str, dict[str, Any]] = {
+        "evaluation": {"gate": {"metric": gate, "value": 0.9}},
+        "training": {"leaderboard": [{**MODEL, "metric": metric}]},
+    }
+    text = render(finished(tmp_path, ["no", "yes"], changed=changed))
+    assert note in text
+    assert ("The gate uses" in text) == (metric != gate)
+
+
+def test_an_error_on_the_leaderboard_has_no_minus_sign(tmp_path: Path) -> None:
+    row = {**MODEL, "metric": "log_loss", "score_val": -0.3}
+    text = render(finished(tmp_path, ["no", "yes"], changed={"training": {"leaderboard": [row]}}))
+    assert ">0.3000<" in text
+    assert "log_loss, lower is better" in text
 
 
 @pytest.mark.parametrize("points", [[(0.0, 0.0), (1.0, 1.0)], [(0.5, 0.25)]])

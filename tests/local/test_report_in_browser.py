@@ -73,6 +73,11 @@ def test_the_page_is_no_wider_than_the_window(view: dict[str, Any]) -> None:
     assert view["outside"] == []
 
 
+def test_tables_fit_the_window_and_names_are_not_cut(view: dict[str, Any]) -> None:
+    assert view["sideways"] == []
+    assert view["cut"] == []
+
+
 def test_every_text_can_be_read(view: dict[str, Any]) -> None:
     assert view["invisible"] == 0, "the browser found no font"
     contrast, text = view["contrast"]

@@ -41,10 +41,10 @@ def number(value: Any, places: int = 4) -> str:
 
 
 def short(value: Any) -> str:
-    """A number without insignificant digits."""
-    if isinstance(value, float) and not _LARGE <= abs(value) < _HUGE:
-        return f"{value:,.5g}"
-    return number(value, 0)
+    """A number without insignificant digits, with commas from 10,000 on: 2024 may be a year."""
+    if not isinstance(value, int | float) or _LARGE <= abs(value) < _HUGE:
+        return number(value, 0)
+    return f"{value:.5g}"
 
 
 def time(seconds: float | None) -> str:

@@ -16,8 +16,8 @@ Point = tuple[float, float]
 SERIES_COLOURS: Final = 8
 """Number of series with colors in the page's style; further ones reuse them."""
 
-NAME_CHARACTERS: Final = 12
-"""Characters of a class's name that fit beside a confusion matrix."""
+NAME_CHARACTERS: Final = 13
+"""Characters of a class's name beside a confusion matrix; style.css wraps longer ones."""
 
 _WIDTH: Final = 440.0
 _HEIGHT: Final = 340.0
@@ -194,25 +194,18 @@ def timeline(rows: Sequence[tuple[str, float, float, str, str]], total: float) -
 def confusion(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
     """A confusion matrix, rows the true class; the shade is the share of the row."""
     kind = "confusion" if len(classes) <= _ROOMY_CLASSES else "confusion compact"
-    head = "".join(f"<th scope='col'>{clipped(name)}</th>" for name in classes)
+    head = "".join(f"<th scope='col'><span>{escape(name)}</span></th>" for name in classes)
     body = []
     for name, row in zip(classes, counts, strict=True):
         total = sum(row) or 1
         cells = "".join(_cell(count, count / total) for count in row)
-        body.append(f"<tr><th scope='row'>{clipped(name)}</th>{cells}</tr>")
+        body.append(f"<tr><th scope='row'><span>{escape(name)}</span></th>{cells}</tr>")
     return (
         f'<div class="scroll"><table class="{kind}"><thead>'
         f"<tr><td></td><th class='axis' colspan='{len(classes)}'>predicted</th></tr>"
         f"<tr><th class='axis'>actual</th>{head}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table></div>"
     )
-
-
-def clipped(name: str) -> str:
-    """A shortened name; the full name is shown on hover."""
-    if len(name) <= NAME_CHARACTERS:
-        return escape(name)
-    return f'<span title="{escape(name)}">{escape(name[: NAME_CHARACTERS - 1])}…</span>'
 
 
 def _cell(count: int, share: float) -> str:

@@ -121,6 +121,12 @@ def values(about: Json) -> str:
             return f"{least} to {most}"
         mean, deviation = short(about["mean"]), short(about["std"])
         return f"{least} to {most}, mean {mean}, sd {deviation}"
-    shown = [str(item["value"])[:_CELL_CHARACTERS] for item in about.get("top", [])[:_MOST_VALUES]]
+    shown = [_cell(str(item["value"])) for item in about.get("top", [])[:_MOST_VALUES]]
     more = (about.get("distinct") or len(shown) + 1) - len(shown)
-    return ", ".join(shown) + (", …" if shown and more > 0 else "")
+    return ", ".join([*shown, *(["and others"] if shown and more > 0 else [])])
+
+
+def _cell(value: str) -> str:
+    """The beginning of a value, in quotes where it could not be seen otherwise."""
+    value = value if value and value.strip() == value else repr(value)
+    return value if len(value) <= _CELL_CHARACTERS else f"{value[: _CELL_CHARACTERS - 1]}…"

@@ -29,6 +29,12 @@ _FIGURES: Final = (
     ("f1", "F1"),
     ("log_loss", "Log loss"),
 )
+_ERRORS: Final = frozenset({"rmse", "mae", "log_loss"})
+_WHY_ANOTHER_METRIC: Final = {
+    "r2": "; R2 and RMSE rank models in the same order",
+    "roc_auc": "; with several classes, ROC AUC is undefined where validation rows lack one",
+    "f1": "; with several classes, it is the mean of the F1 of each class",
+}
 _MOST_SERIES: Final = charts.SERIES_COLOURS
 _MOST_CLASSES: Final = 20
 _ROOMY_CHARACTERS: Final = 45
@@ -70,6 +76,7 @@ def render(run: Run) -> str:
             "number": cards.number,
             "percent": "{:.1%}".format,
             "remarks": data.remarks,
+            "score": _score,
             "time": cards.time,
             "values": data.values,
         },
@@ -143,7 +150,7 @@ def _log(run: Run) -> dict[str, object]:
 def _figures(run: Run) -> Iterator[Figure]:
     evaluation = run.evaluation
     found, baseline = evaluation.get("metrics", {}), evaluation.get("baseline", {})
-    gate = plain_name(evaluation.get("gate", {}).get("metric", ""))
+    gate = _gate(evaluation)
     for name, title in _FIGURES:
         if name in found:
             always = baseline.get(name)
@@ -151,6 +158,11 @@ def _figures(run: Run) -> Iterator[Figure]:
             yield Figure(title, _metric(found[name]), note, name == gate)
     if run.smoke:
         yield Figure("one prediction, p50", f"{run.smoke.latencies[0].p50_ms:.1f} ms")
+
+
+def _gate(evaluation: Json) -> str:
+    """The gate's metric, or empty."""
+    return plain_name(evaluation.get("gate", {}).get("metric", ""))
 
 
 def _metric(value: float) -> str:
@@ -266,11 +278,28 @@ def _training(run: Run) -> Iterator[Card]:
     found = run.json_output(EVALUATION, "training.json")
     if found.get("leaderboard"):
         rows = found["leaderboard"]
-        metric = rows[0]["metric"]
-        note = f"Validation score: {metric}, higher is better; the marked model serves"
+        note = _ranked_by(plain_name(rows[0]["metric"]), _gate(run.evaluation))
         yield Card("Leaderboard", note, "leaderboard", rows, wide=True)
     if found.get("feature_importance"):
         yield _importance(found["feature_importance"])
+
+
+def _ranked_by(metric: str, gate: str) -> str:
+    """What the scores are; and if the gate uses another metric, why."""
+    better = "lower" if metric in _ERRORS else "higher"
+    note = f"Validation score: {metric}, {better} is better; the marked model serves"
+    if gate in {metric, ""}:
+        return note
+    reason = _WHY_ANOTHER_METRIC.get(gate, "")
+    return f"{note}. The gate uses {gate}, on the test data{reason}"
+
+
+def _score(row: Json) -> str:
+    """A validation score on the metric's own scale; AutoGluon negates errors."""
+    value = row["score_val"]
+    if value is not None and plain_name(row["metric"]) in _ERRORS:
+        value = abs(value)
+    return cards.number(value)
 
 
 def _importance(rows: Sequence[Json]) -> Card:

@@ -233,3 +233,25 @@ def test_the_pictures_texts_stay_in_their_boxes_with_this_browsers_letters(tab: 
         "})"
     )
     assert outside == []
+
+
+def test_on_a_phone_a_table_s_rows_are_cards_that_name_each_value(tab: Page) -> None:
+    tab.set_viewport_size({"width": 390, "height": 800})
+    open_everything(tab)
+
+    wide = tab.evaluate(
+        "[...document.querySelectorAll('.scroll')]"
+        ".filter(box => box.scrollWidth > box.clientWidth).map(box => box.textContent.slice(0, 60))"
+    )
+    cell = tab.locator("#resources-table td").first
+
+    assert wide == []
+    assert cell.evaluate("cell => getComputedStyle(cell, '::before').content") == '"Stack"'
+
+
+def test_on_a_phone_the_filter_still_hides_rows(tab: Page) -> None:
+    tab.set_viewport_size({"width": 390, "height": 800})
+
+    tab.fill("#resources-filter", "AlertTopic")
+
+    assert tab.locator("#resources-table tbody tr:visible").count() in range(1, 10)
