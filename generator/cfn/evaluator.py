@@ -26,6 +26,7 @@ from generator.cfn.identifiers import Identity, StackLocation, attribute, refere
 from pipeline.types import Json
 
 ROOT: Final = "root"
+RETENTION: Final = ("DeletionPolicy", "UpdateReplacePolicy")
 
 
 class ResolveError(ValueError):
@@ -42,6 +43,8 @@ class ResolvedResource:
     reference: str
     """What ``Ref`` gives: a name, an id or an ARN, as the type has it."""
     properties: Mapping[str, Any]
+    kept: Mapping[str, str] = field(default_factory=dict)
+    """Its ``DeletionPolicy`` and ``UpdateReplacePolicy``, if it has them."""
 
     def __str__(self) -> str:
         return f"{self.stack}/{self.logical_id}"
@@ -80,15 +83,16 @@ def resolve_templates(
     templates: Mapping[str, Json],
     parameters: Mapping[str, str] | None = None,
     place: StackLocation | None = None,
+    identity: type[Identity] = Identity,
 ) -> ResolvedDeployment:
-    """Return what a deployment of these templates, by name, would create.
+    """Return what a deployment of these templates, by name, would create; ``identity`` names it.
 
     Raises:
         ResolveError: a parameter is unknown, or a template refers to something that does not exist.
 
     """
     where = place or StackLocation()
-    stacks = evaluate(templates, parameters, where)
+    stacks = evaluate(templates, parameters, where, identity)
     return ResolvedDeployment(
         place=where,
         stacks={stack.name: stack.resources() for stack in stacks},
@@ -102,6 +106,7 @@ def evaluate(
     templates: Mapping[str, Json],
     parameters: Mapping[str, str] | None = None,
     place: StackLocation | None = None,
+    identity: type[Identity] = Identity,
 ) -> list[EvaluatedStack]:
     """Return the root and the stacks nested in it; symbolic if they have no place.
 
@@ -109,8 +114,8 @@ def evaluate(
         ResolveError: a parameter is unknown, or has no value.
 
     """
-    identity = Identity(place, place.stack_name) if place else None
-    root = EvaluatedStack(templates, ROOT, identity, parameters or {})
+    names = identity(place, place.stack_name) if place else None
+    root = EvaluatedStack(templates, ROOT, names, parameters or {})
     return [root, *(root.child(one) for one in root.present() if one in root.nested)]
 
 
@@ -175,7 +180,10 @@ class EvaluatedStack:
 
     def _resource(self, logical_id: str) -> ResolvedResource:
         ref, properties = self.value({"Ref": logical_id}), self.properties(logical_id)
-        return ResolvedResource(self.name, logical_id, self.type_of(logical_id), ref, properties)
+        body = self.template["Resources"][logical_id]
+        kept = {name: body[name] for name in RETENTION if name in body}
+        kind = self.type_of(logical_id)
+        return ResolvedResource(self.name, logical_id, kind, ref, properties, kept)
 
     def properties(self, logical_id: str) -> Json:
         """Return the properties of a resource, evaluated."""

@@ -56,9 +56,13 @@ class Identity:
         ending = f"-{self.digits(logical_id, 12).upper()}"
         return f"{self.stack_name}-{logical_id}"[: 64 - len(ending)] + ending
 
+    def bucket_name(self, logical_id: str) -> str:
+        """Return a bucket's name as CloudFormation makes one up."""
+        return self.named(logical_id).lower()
+
     def child(self, logical_id: str) -> Identity:
         """Return the identity of a nested stack."""
-        return Identity(self.place, self.named(logical_id))
+        return type(self)(self.place, self.named(logical_id))
 
     def pseudo(self, name: str) -> str:
         """Return the value of a pseudo parameter."""
@@ -77,6 +81,29 @@ class Identity:
         return values[name]
 
 
+class PlaceholderIdentity(Identity):
+    """Names resources by placeholders such as ``${Key}``, for people, where no name is known yet.
+
+    Two resources with the same logical id, in different stacks, have the same placeholder.
+    """
+
+    def digits(self, logical_id: str, length: int = 17) -> str:  # noqa: ARG002 - of any length
+        """Return the placeholder."""
+        return f"${{{logical_id}}}"
+
+    def uuid(self, logical_id: str) -> str:
+        """Return the placeholder; a stack's has the five parts that templates split."""
+        return self.digits(logical_id) if logical_id else "0-0-0-0-${StackId}"
+
+    def named(self, logical_id: str) -> str:
+        """Return the placeholder."""
+        return self.digits(logical_id)
+
+    def bucket_name(self, logical_id: str) -> str:
+        """Return the placeholder."""
+        return self.digits(logical_id)
+
+
 def reference(kind: str, logical_id: str, identity: Identity, properties: Properties) -> str:
     """Return what ``Ref`` gives for a resource."""
     place = identity.place
@@ -89,7 +116,7 @@ def reference(kind: str, logical_id: str, identity: Identity, properties: Proper
         case "AWS::KMS::Key":
             return identity.uuid(logical_id)
         case "AWS::S3::Bucket":
-            return str(properties().get("BucketName") or identity.named(logical_id).lower())
+            return str(properties().get("BucketName") or identity.bucket_name(logical_id))
         case "AWS::SQS::Queue":
             queue = identity.named(logical_id)
             return f"https://sqs.{place.region}.{place.suffix}/{place.account}/{queue}"

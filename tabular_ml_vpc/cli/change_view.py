@@ -1,22 +1,23 @@
-"""How the changes of a stack are shown: a tree of resources and a table of permissions."""
+"""How the changes of a stack are shown: a tree of resources and a table of what is loosened."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, Final
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from pipeline.types import JsonView
 from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations.changes import Change, ChangeAction
 from tabular_ml_vpc.operations.comparison import StackDifference
-from tabular_ml_vpc.operations.rights import RightsChange
+from tabular_ml_vpc.operations.loosening.kinds import Loosening
 
 _SIGNS: Final = {
     ChangeAction.ADD: ("+", "green"),
@@ -93,22 +94,40 @@ def counts(changes: Iterable[Change]) -> str:
     return ", ".join(parts) or "no changes"
 
 
-def rights_table(changes: Sequence[RightsChange]) -> Table:
-    """Return the permissions that are added and removed."""
-    headings = ("", "principal", "effect", "actions", "resources", "condition")
-    table = Table(*headings, box=None, pad_edge=False)
-    for change in changes:
-        style = "red" if change.widens else "green"
-        named = change.principal != "(itself)"
+def access_table(looser: Iterable[Loosening], tighter: Iterable[Loosening]) -> Table:
+    """Return what allows more or protects less (+), then what does the opposite (-)."""
+    table = Table("", "place", "what changes", box=None, pad_edge=False)
+    rows = [("+", "red", one.why, one) for one in looser]
+    rows += [("-", "green", "", one.reversed()) for one in tighter]
+    for sign, style, why, one in rows:
         table.add_row(
-            Text("+" if change.comes else "-", style=style),
-            Text(f"{change.principal}\n{change.place}" if named else change.place),
-            Text(change.effect, style=style),
-            Text(_by_service(change.actions), overflow="fold"),
-            Text("\n".join(change.resources), overflow="fold"),
-            Text(_condition(change.condition), style="dim", overflow="fold"),
+            Text(sign, style=style),
+            Text.assemble(one.place, (f"\n{one.kind}", "dim"), overflow="fold"),
+            Group(
+                Text.assemble((one.what, style), (f": {why}" if why else "", "dim")),
+                _sides(one),
+            ),
         )
     return table
+
+
+def _sides(change: Loosening) -> Table:
+    """Return what is there before and after a change."""
+    sides = Table.grid(padding=(0, 2))
+    for name, value in (("before", change.old), ("after", change.new)):
+        sides.add_row(Text(name, style="dim"), Text(_side(value), overflow="fold"))
+    return sides
+
+
+def _side(value: Any) -> str:
+    """Write a statement of a policy on some lines, and any other value on one."""
+    if isinstance(value, dict) and "Effect" in value:
+        resources = "\n".join(f"on {resource}" for resource in value["Resource"])
+        condition = "".join(f"\nif {line}" for line in _tests(value.get("Condition", {})))
+        return f"{_by_service(value['Action'])}\n{resources}{condition}"
+    if isinstance(value, str):
+        return value
+    return "none" if value is None else json.dumps(value)
 
 
 def _by_service(actions: Iterable[str]) -> str:
@@ -123,29 +142,36 @@ def _by_service(actions: Iterable[str]) -> str:
     )
 
 
-def _condition(condition: str) -> str:
-    """Write a condition, one test per line: ``StringEquals aws:SourceVpce = ${S3EndpointId}``."""
-    if not condition:
-        return ""
-    return "\n".join(
-        f"{operator} {key} = {', '.join(value) if isinstance(value, list) else value}"
-        for operator, tests in json.loads(condition).items()
-        for key, value in (tests.items() if isinstance(tests, dict) else [("", tests)])
-    )
+def _tests(condition: JsonView) -> Iterator[str]:
+    """Write the tests of a condition: ``StringEquals aws:SourceVpce = vpce-${S3Endpoint}``."""
+    for operator, tests in condition.items():
+        for key, value in tests.items():
+            values = "\n   ".join(["", *value]) if isinstance(value, list) else f" {value}"
+            yield f"{operator} {key} ={values}"
 
 
 def show(out: Console, difference: StackDifference, title: str) -> None:
-    """Print the tree, the totals and the permissions."""
+    """Print the tree, the totals, and what is loosened and tightened."""
     out.print(tree(difference.changes, title))
     out.print(counts(difference.changes))
-    if difference.rights:
-        wider = sum(change.widens for change in difference.rights)
-        changes = counted(len(difference.rights), "change")
-        verb = "grants" if wider == 1 else "grant"
-        out.print(f"\nPermissions: {changes} ({wider} {verb} more access)", style="bold")
-        out.print(rights_table(difference.rights))
+    if difference.loosenings or difference.tightenings:
+        looser, tighter = difference.loosenings, difference.tightenings
+        stricter = f", {counted(len(tighter), 'change')} the opposite" if tighter else ""
+        heading = loosened(looser) or "No change allows more or protects less"
+        out.print(f"\n{heading}{stricter}", style="bold")
+        out.print(access_table(looser, tighter))
     if difference.note:
         out.print(_forecast_note(difference.note), style="dim")
+
+
+def loosened(found: Collection[Loosening]) -> str:
+    """Return a line such as ``2 changes allow more or protect less (trust 2)``, or nothing."""
+    if not found:
+        return ""
+    kinds = Counter(str(one.kind) for one in found)
+    each = ", ".join(f"{kind} {number}" for kind, number in kinds.items())
+    verbs = "allows more or protects less" if len(found) == 1 else "allow more or protect less"
+    return f"{counted(len(found), 'change')} {verbs} ({each})"
 
 
 def replacements(changes: Iterable[Change]) -> list[str]:

@@ -52,8 +52,10 @@ def command(
 ) -> int:
     """Create or update the stack, and follow the operation until it has finished.
 
-    Asks before anything is replaced and before more access is granted. It is a success if nothing
-    changes. After a failure, shows the first cause, with the log of the function behind it.
+    Asks before anything is replaced, and before more is allowed or less is protected. It is a
+    success if nothing changes.
+
+    After a failure, shows the first cause, with the log of the function behind it.
     """
     deployment = Deployment(target, DeploymentOptions(options, guided, repair, role))
     view = DeploymentView(console(to_stderr=as_json), yes, verbose)

@@ -16,10 +16,10 @@ from tabular_ml_vpc.cli.console import show_next
 from tabular_ml_vpc.cli.links import linked, stack_url
 from tabular_ml_vpc.cli.questions import confirm
 from tabular_ml_vpc.cli.stack_view import OperationView, duration
-from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations import deployment
 from tabular_ml_vpc.operations.comparison import StackDifference
 from tabular_ml_vpc.operations.events import Event, Question
+from tabular_ml_vpc.operations.loosening.kinds import POLICIES
 from tabular_ml_vpc.operations.operation import OperationEvent
 from tabular_ml_vpc.operations.target import Target
 
@@ -93,8 +93,9 @@ class DeploymentView:
 
     @show.register
     def _(self, event: deployment.CreationPlanned) -> None:
-        changes, rights = event.difference.changes, event.difference.rights
-        principals = {change.principal for change in rights if change.effect == "Allow"}
+        changes = event.difference.changes
+        statements = [one.new for one in event.difference.loosenings if one.kind in POLICIES]
+        principals = {one["Principal"] for one in statements if one["Effect"] == "Allow"}
         self._out.print(
             f"The stack does not exist yet: {change_view.counts(changes)}, in {len(changes)} "
             f"nested stacks; {len(principals)} principals get permissions "
@@ -191,13 +192,12 @@ def _ask_for(definition: ParameterDefinition, default: str) -> str:
 
 
 def _question_about(difference: StackDifference) -> str:
-    """Return what to ask if something is lost, or more access is granted; else nothing."""
+    """Return what to ask if something is lost or loosened; else nothing."""
     lost = change_view.replacements(difference.changes)
-    wider = sum(change.widens for change in difference.rights)
+    looser = change_view.loosened(difference.loosenings)
     reasons = []
     if lost:
         reasons.append(f"{', '.join(lost)} will be replaced or removed")
-    if wider:
-        verb = "grants" if wider == 1 else "grant"
-        reasons.append(f"{counted(wider, 'permission change')} {verb} more access")
+    if looser:
+        reasons.append(looser)
     return f"{', and '.join(reasons)}. Deploy?" if reasons else ""

@@ -26,7 +26,9 @@ python build.py diff --exit-code             for CI: exits with status 1 if ther
 @target_options
 @json_option
 def command(target: Target, options: SourceOptions, exit_code: bool, as_json: bool) -> int:
-    """Show what a deployment would add, modify, replace and remove, and which permissions change.
+    """Show what a deployment would add, modify, replace and remove, and what it would loosen.
+
+    Loosened are rights, policies, network reach, encryption, retention or other protection.
 
     Creates a change set of all nested stacks and deletes it again, without executing it.
     """

@@ -1,15 +1,16 @@
-"""What a deployment would change: resources, from a change set, and permissions."""
+"""What a deployment would change: resources, from a change set, and what it loosens."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from generator.cfn.expressions import NESTED
+from generator.cfn.evaluator import ROOT, ResolvedDeployment, ResolveError, resolve_templates
+from generator.cfn.expressions import NESTED, nested_stacks
+from generator.cfn.identifiers import PlaceholderIdentity, StackLocation, UnknownAttributeError
 from generator.errors import CommandError
-from tabular_ml_vpc.operations import changes, forecast, preflight, rights, stacks
-from tabular_ml_vpc.operations.artifacts import Package
+from tabular_ml_vpc.operations import changes, forecast, preflight, stacks
 from tabular_ml_vpc.operations.changes import (
     Change,
     ChangeAction,
@@ -18,8 +19,9 @@ from tabular_ml_vpc.operations.changes import (
     NoChangesError,
 )
 from tabular_ml_vpc.operations.forecast import Side
+from tabular_ml_vpc.operations.loosening import comparison as loosening
+from tabular_ml_vpc.operations.loosening.kinds import Kind, Loosening
 from tabular_ml_vpc.operations.release import Release
-from tabular_ml_vpc.operations.rights import Right, RightsChange
 from tabular_ml_vpc.operations.source import SourceOptions, our_tree
 from tabular_ml_vpc.operations.stack_requests import blocked
 from tabular_ml_vpc.operations.stacks import StackNode
@@ -32,7 +34,9 @@ class StackDifference:
 
     exists: bool
     changes: tuple[Change, ...] = ()
-    rights: Sequence[RightsChange] = ()
+    loosenings: Sequence[Loosening] = ()
+    tightenings: Sequence[Loosening] = ()
+    """What the opposite change would loosen: ``new`` is what is deployed."""
     note: str = ""
 
     def as_json(self) -> dict[str, object]:
@@ -40,7 +44,8 @@ class StackDifference:
         return {
             "exists": self.exists,
             "changes": [change.as_json() for change in self.changes],
-            "rights": [change.as_json() for change in self.rights],
+            "loosenings": [one.as_json() for one in self.loosenings],
+            "tightenings": [one.reversed().as_json() for one in self.tightenings],
             "note": self.note,
         }
 
@@ -62,7 +67,7 @@ class StackComparison:
         preflight.check(self.target.stack, self.options)
         release = Release.prepare(self.target, self._node(), self.options)
         if release.node is None:
-            return difference_of_creation(release.package)
+            return difference_of_creation(release)
         release.bucket.ensure()
         release.bucket.upload(release.package)
         try:
@@ -85,9 +90,9 @@ class StackComparison:
         return node
 
 
-def difference_of_creation(package: Package) -> StackDifference:
+def difference_of_creation(release: Release) -> StackDifference:
     """Return everything that a first deployment creates."""
-    nested = package.nested()
+    package, nested = release.package, release.package.nested()
     created = tuple(
         Change(
             name,
@@ -98,13 +103,13 @@ def difference_of_creation(package: Package) -> StackDifference:
         )
         for name, body in package.root_template["Resources"].items()
     )
-    return StackDifference(False, created, rights.compare((), _rights_in(package)))
+    return StackDifference(False, created, *_access(release, lambda: None))
 
 
 def difference_of_update(
     release: Release, node: StackNode, change_set: ChangeSet
 ) -> StackDifference:
-    """Return what a change set would do, and which permissions change.
+    """Return what a change set would do, and what it loosens.
 
     Raises:
         NoChangesError: nothing changes.
@@ -114,15 +119,57 @@ def difference_of_update(
     return StackDifference(
         True,
         ChangeSets(release.target).read(change_set, deployed.forecast),
-        rights.compare(deployed.rights(), _rights_in(release.package)),
+        *_access(release, deployed.resolved),
         "" if change_set.nested else change_set.note,
     )
 
 
-def _rights_in(package: Package) -> list[Right]:
-    """Return every permission in a package."""
-    templates = {"": package.root_template} | package.nested()
-    return [right for name, body in templates.items() for right in rights.of_template(body, name)]
+def _access(
+    release: Release, deployed: Callable[[], ResolvedDeployment | None]
+) -> tuple[list[Loosening], list[Loosening]]:
+    """Return what a release loosens and tightens; templates that are not understood count as one.
+
+    ``tightenings`` are the opposite change's loosenings, but for what is not provably either.
+    """
+    package = release.package
+    try:
+        old = deployed()
+        new = _resolved(release, package.root_template, package.nested(), release.values)
+    except (ResolveError, UnknownAttributeError) as error:
+        why = f"the templates could not be compared: {error}"
+        return [Loosening(Kind.SETTING, release.target.stack, "templates", None, None, why)], []
+    looser = loosening.compare(old, new)
+    known = {(one.place, one.what) for one in looser}
+    opposite = loosening.compare(new, old) if old else []
+    return looser, [one for one in opposite if (one.place, one.what) not in known]
+
+
+def _resolved(
+    release: Release,
+    root: Mapping[str, Any],
+    nested: Mapping[str, Mapping[str, Any]],
+    parameters: Mapping[str, str],
+) -> ResolvedDeployment:
+    """Resolve templates; nested stacks are named by their logical ids, resources by placeholders.
+
+    Raises:
+        ResolveError: a template is missing, or refers to something that does not exist.
+        UnknownAttributeError: it uses an attribute that is not known here.
+
+    """
+    resources = dict(root["Resources"])
+    for name in nested_stacks(root):
+        if name not in nested:
+            raise ResolveError(f"the nested stack {name} has no template")
+        properties = resources[name]["Properties"] | {"TemplateURL": f"{name}.yaml"}
+        resources[name] = resources[name] | {"Properties": properties}
+    target = release.target
+    return resolve_templates(
+        {ROOT: {**root, "Resources": resources}} | {name: dict(nested[name]) for name in nested},
+        parameters,
+        StackLocation(target.account, target.region, target.partition, stack_name=target.stack),
+        PlaceholderIdentity,
+    )
 
 
 @dataclass(frozen=True)
@@ -132,14 +179,11 @@ class _DeployedTemplates:
     release: Release
     node: StackNode
 
-    def rights(self) -> list[Right]:
-        """Return every permission in the deployed templates."""
-        nodes = {"": self.node} | {child.title: child for child in self.node.children}
-        return [
-            right
-            for name, node in nodes.items()
-            for right in rights.of_template(self._template(node), name)
-        ]
+    def resolved(self) -> ResolvedDeployment:
+        """Return what the deployed templates created; raises what ``_resolved`` does."""
+        nested = {child.title: self._template(child) for child in self.node.children}
+        parameters = self.node.stack.parameters
+        return _resolved(self.release, self._template(self.node), nested, parameters)
 
     def forecast(self, resource: Mapping[str, Any]) -> tuple[Change, ...]:
         """Return what changes in a nested stack, by its templates."""

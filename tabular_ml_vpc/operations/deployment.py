@@ -224,7 +224,7 @@ class Deployment:
         mode = yield from self._mode(node)
         release = yield from self._release(node, mode)
         if node is None:
-            yield from ask(CreationPlanned(difference_of_creation(release.package)))
+            yield from ask(CreationPlanned(difference_of_creation(release)))
         uploaded = yield from _upload(release)
         if node is None:
             finished = yield from self._create(release, uploaded)

@@ -291,7 +291,8 @@ def _guards(deployment: ResolvedDeployment, request: Request) -> Iterator[tuple[
 def _documents(deployment: ResolvedDeployment) -> Iterator[Document]:
     yield from _of_roles(deployment)
     for key in deployment.of_type("AWS::KMS::Key"):
-        yield _document("key", "Key", key.properties["KeyPolicy"])
+        if "KeyPolicy" in key.properties:
+            yield _document("key", "Key", key.properties["KeyPolicy"])
     for kind, service in (("Bucket", "S3"), ("Queue", "SQS"), ("Topic", "SNS")):
         for guard in deployment.of_type(f"AWS::{service}::{kind}Policy"):
             owner = guard.logical_id.removesuffix("Policy")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +16,7 @@ from boto3.session import Session
 from botocore.exceptions import ClientError
 
 from generator.errors import CommandError, UsageError
+from generator.files import REPOSITORY
 from generator.settings import Mode
 from tabular_ml_vpc.cli.console import console
 from tabular_ml_vpc.cli.deployment_view import DeploymentView
@@ -93,11 +97,53 @@ def test_rights_that_are_widened_need_a_yes(deployed: Target, built: Source) -> 
         "- sagemaker:ListSpaces\n          - s3:ListAllMyBuckets\n",
     )
     with pytest.raises(
-        UsageError, match=r"--yes is required.*2 permission changes grant more access"
+        UsageError, match=r"2 changes allow more or protect less \(identity rights 2\)"
     ):
         deploy(deployed, wider, yes=False)
     sets = deployed.client("cloudformation").list_change_sets(StackName="tabular-life")["Summaries"]
     assert sets == []
+
+
+@pytest.fixture
+def bounded(deployed: Target, run: Run, tmp_path: Path) -> Iterator[Target]:
+    """Give the stack with a permissions boundary on every role; take it back afterward."""
+    iam = deployed.client("iam")
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
+    arn = iam.create_policy(PolicyName="boundary", PolicyDocument=document)["Policy"]["Arn"]
+    config = tmp_path / "bounded.toml"
+    config.write_text(f'[security]\npermissions_boundary = "{arn}"\n')
+    assert (
+        run("deploy", "--stack-name", "tabular-life", "--yes", "--config", str(config)).status == 0
+    )
+    yield deployed
+    assert run("deploy", "--stack-name", "tabular-life", "--yes").status == 0
+    iam.delete_policy(PolicyArn=arn)
+
+
+def test_a_deployment_that_nobody_answers_for_loosens_nothing(bounded: Target) -> None:
+    before = stacks.need(bounded)
+    command = (
+        *(sys.executable, "build.py", "deploy", "--stack-name", "tabular-life"),
+        *("--set", "DeleteSpaces=yes", "--set", "FunctionsInTheVpc=no"),
+    )
+    done = subprocess.run(
+        ["bash", "-c", f"{shlex.join(command)} <&-"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    loosened = "permissions boundary 12, resource policy 1, network reach 4, setting 1"
+    assert loosened in done.stderr
+    assert "SecurityStack/PipelineRole" in done.stdout
+    after = stacks.need(bounded)
+    assert (after.updated, after.parameters) == (before.updated, before.parameters)
+    assert (
+        bounded.client("cloudformation").list_change_sets(StackName="tabular-life")["Summaries"]
+        == []
+    )
 
 
 def test_a_replacement_needs_a_yes(deployed: Target, built: Source) -> None:

@@ -79,6 +79,15 @@ def test_diff_shows_what_a_parameter_changes_and_leaves_no_change_set(
 
 
 @pytest.mark.usefixtures("deployed")
+def test_diff_says_what_a_parameter_loosens(run: Run) -> None:
+    done = run("diff", "--stack-name", "tabular-life", "--json", "--set", "DeleteSpaces=yes")
+    (found,) = done.json["loosenings"]
+    assert (found["kind"], found["place"]) == ("setting", "StudioStack/ClearStudio")
+    assert (found["what"], found["old"], found["new"]) == ("DeleteSpaces", "false", "true")
+    assert done.json["tightenings"] == []
+
+
+@pytest.mark.usefixtures("deployed")
 def test_diff_to_mode_prod_replaces_nothing(run: Run) -> None:
     done = run("diff", "--stack-name", "tabular-life", "--mode", "prod", "--json")
     actions = {inner["action"] for nested in done.json["changes"] for inner in nested["children"]}
