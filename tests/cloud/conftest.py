@@ -14,14 +14,14 @@ from tests.cloud.account import Account, open_account
 from tests.emulated import AWSCLI_PYTHON, emulated_aws, pointed_at
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def emulator() -> Iterator[Emulator]:
     """Start the emulated AWS for all these tests."""
     with emulated_aws() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def aws(emulator: Emulator) -> AwsCli:
     """Give the real `aws` command, pointed at the emulator."""
     if not AWSCLI_PYTHON.exists():
@@ -32,14 +32,14 @@ def aws(emulator: Emulator) -> AwsCli:
     return AwsCli(AWSCLI_PYTHON, emulator.environment())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def session(emulator: Emulator) -> Iterator[Session]:
     """Give a boto3 session that trusts and reaches the emulator."""
     with pointed_at(emulator) as pointed:
         yield pointed
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def account(
     aws: AwsCli, session: Session, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Account]:

@@ -21,14 +21,14 @@ from tests.emulated import Run, emulated_aws, pointed_at, runner
 Account = Callable[[], dict[str, list[str]]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def emulator() -> Iterator[Emulator]:
     """Start the emulated AWS for all these tests."""
     with emulated_aws() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def aws(emulator: Emulator) -> Iterator[Session]:
     """Point everything in this process at the emulated AWS."""
     with pointed_at(emulator) as session:
@@ -47,7 +47,7 @@ class _Clients:
         return self._made[service]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def account(aws: Session) -> Account:
     """Give a function that says what exists in the account."""
     clients: Any = _Clients(aws)
@@ -60,7 +60,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return runner(capsys)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def built() -> Source:
     """Give the templates and zips as they were built in mode dev."""
     return source.load(None, Mode.DEV)
@@ -73,7 +73,7 @@ def changed(built: Source, old: str, new: str) -> Source:
     return replace(built, texts=texts)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def deployed(aws: Session) -> Target:
     """Deploy the stack ``tabular-life`` by the command line; what a test changes, it takes back."""
     assert main(["deploy", "--stack-name", "tabular-life", "--yes", "--json"]) == 0

@@ -1,0 +1,33 @@
+"""Share the tests out to processes: `pytest -n 2 -p tests.in_parallel --dist loadscope`.
+
+A plugin of its own, because not every environment of `make test` has pytest-xdist. (The markers of
+`--dist loadgroup` have no effect in pytest 9.2 with pytest-xdist 3.8: a test's id cannot be changed
+any more.)
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Final
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+_WHOLE: Final = frozenset(
+    {"tests/functions", "tests/iam", "tests/operations", "tests/reports/audit", "tests/templates"}
+)
+"""Folders whose files share an emulated AWS, simulations or recorded calls."""
+
+
+class _ByFileOrFolder(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        """Return what one process runs in sequence: a file, or a folder that shares something."""
+        path = PurePosixPath(nodeid.partition("::")[0])
+        folder = str(path.parent)
+        return folder if folder in _WHOLE else str(path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Make the scheduler; pytest-xdist calls this."""
+    return _ByFileOrFolder(config, log)
