@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import click
-from rich.table import Table
 
 from generator.files import write as write_file
 from generator.settings import Settings, read
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.options import config_option, json_option
+from tabular_ml_vpc.cli.tables import Column, show_table
 from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.reports.audit import checkers, exemptions, gate, page
 from tabular_ml_vpc.reports.audit.checkers import plain_stacks
@@ -71,13 +71,12 @@ def _write_page() -> None:
 
 def _show(audit: Audit) -> None:
 
-    table = Table("checker", box=None, pad_edge=False)
-    for heading in ("rules", "findings", "exempted", "open"):
-        table.add_column(heading, justify="right")
-    for line in audit.lines:
-        numbers = (line.rules, line.findings, line.exempted, line.open)
-        table.add_row(line.title, *map(str, numbers))
-    console().print(table)
+    numbers = ("rules", "findings", "exempted", "open")
+    columns = [Column("checker", wraps=True), *(Column(name, justify="right") for name in numbers)]
+    rows = [
+        (line.title, line.rules, line.findings, line.exempted, line.open) for line in audit.lines
+    ]
+    show_table(console(), columns, rows)
     for finding in audit.judgement.open:
         click.echo(f"{finding.checker}:{finding.rule} {finding.resource}: {finding.message}")
     for rule, resource in audit.judgement.stale:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from rich.table import Table
+from typing import Final
 
 from generator import emit, package
 from generator.cfn.yaml_text import from_yaml
@@ -14,7 +13,16 @@ from generator.files import DIST
 from generator.lint import LintFinding, lint, lint_pipeline
 from generator.settings import read
 from tabular_ml_vpc.cli.console import console, print_json, show_next
+from tabular_ml_vpc.cli.tables import Column, show_table
 from tabular_ml_vpc.figures import counted
+
+_COLUMNS: Final = (
+    Column("template"),
+    Column("resources", importance=4, justify="right"),
+    Column("of 500", importance=2, justify="right"),
+    Column("bytes", importance=3, justify="right"),
+    Column("of 1,000,000", importance=1, justify="right"),
+)
 
 
 @dataclass(frozen=True)
@@ -90,21 +98,19 @@ def _as_json(
 
 def _show(sizes: list[_Size], zips: Mapping[str, int], changed: list[str]) -> None:
     out = console()
-    table = Table(box=None, pad_edge=False)
-    table.add_column("template", overflow="fold")
-    for heading in ("resources", "of 500", "bytes", "of 1,000,000"):
-        table.add_column(heading, justify="right")
-    for size in sizes:
-        table.add_row(
-            size.template,
-            str(size.resources),
-            f"{size.resources_share:.1%}",
-            f"{size.bytes:,}",
-            f"{size.bytes_share:.1%}",
-        )
-    out.print(table)
+    show_table(out, _COLUMNS, map(_row, sizes))
     out.print(f"{counted(len(zips), 'function')} in {DIST}/: {sum(zips.values()):,} bytes")
     out.print(f"changed: {', '.join(changed)}" if changed else "nothing changed")
+
+
+def _row(size: _Size) -> tuple[object, ...]:
+    return (
+        size.template,
+        size.resources,
+        f"{size.resources_share:.1%}",
+        f"{size.bytes:,}",
+        f"{size.bytes_share:.1%}",
+    )
 
 
 def _show_next() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 from rich.text import Text
 
 from generator.cfn.parameters import parse_pairs
@@ -16,6 +15,7 @@ from generator.settings import EndpointProfile, read
 from tabular_ml_vpc.cli import completers
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.options import config_option, json_option, set_option
+from tabular_ml_vpc.cli.tables import Column, show_table
 from tabular_ml_vpc.reports.cost import live as pricing_api
 from tabular_ml_vpc.reports.cost.estimate import (
     Choices,
@@ -152,18 +152,17 @@ def _show_assumptions(assumptions: Any, as_json: bool) -> None:
         )
         return
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("assumption", "low", "typical", "high", "unit", "why"):
-        number = heading in {"low", "typical", "high"}
-        table.add_column(heading, justify="right" if number else "left", no_wrap=number)
-    for assumption in assumptions:
-        table.add_row(
-            assumption.name,
-            *(f"{n:,.10g}" for n in assumption.levels),
-            assumption.unit,
-            assumption.reason,
-        )
-    console().print(table)
+    columns = (
+        Column("assumption"),
+        *(Column(level, justify="right") for level in Levels._fields),
+        Column("unit", importance=2),
+        Column("why", importance=1, wraps=True),
+    )
+    rows = [
+        (item.name, *(f"{n:,.10g}" for n in item.levels), item.unit, item.reason)
+        for item in assumptions
+    ]
+    show_table(console(), columns, rows)
 
 
 _TITLES = {
@@ -184,7 +183,7 @@ def _show(found: Estimate, options: list[Option], prices: Prices) -> None:
     )
     for part in CostPart:
         out.print()
-        out.print(_table(found, part))
+        _show_part(out, found, part)
     out.print()
     _show_month(out, found)
     out.print()
@@ -194,18 +193,21 @@ def _show(found: Estimate, options: list[Option], prices: Prices) -> None:
         out.print(note)
 
 
-def _table(found: Estimate, part: CostPart) -> Any:
+def _show_part(out: Any, found: Estimate, part: CostPart) -> None:
 
-    table = Table(box=None, pad_edge=False, show_footer=True, footer_style="bold")
-    table.add_column(_TITLES[part], "Total", min_width=32)
-    for name, amount in zip(("low", "typical", "high"), found.total(part), strict=True):
-        table.add_column(name, _usd(amount), justify="right", no_wrap=True, min_width=8)
-    table.add_column("counted", _unknown(found, part), style="dim", footer_style="dim")
+    columns = (
+        Column(_TITLES[part], wraps=True),
+        *(Column(level, justify="right") for level in Levels._fields),
+        Column("counted", importance=1, wraps=True, style="dim"),
+    )
+    rows: list[tuple[str | Text, ...]] = []
     for line in found.of(part):
         amounts = [_usd(amount) for amount in line.usd] if line.usd else ["unknown"] * 3
         mark = " (estimated price)" if line.price and line.price.basis == "estimated" else ""
-        table.add_row(line.meter.what, *amounts, Text(f"{line.meter.basis}{mark}"))
-    return table
+        rows.append((line.meter.what, *amounts, f"{line.meter.basis}{mark}"))
+    totals = ("Total", *(_usd(amount) for amount in found.total(part)))
+    bold = [Text(total, style="bold") for total in totals]
+    show_table(out, columns, [*rows, (*bold, _unknown(found, part))])
 
 
 def _unknown(found: Estimate, part: CostPart) -> str:
@@ -230,33 +232,43 @@ def _show_month(out: Any, found: Estimate) -> None:
     )
 
 
+_OPTION_COLUMNS = (
+    Column("endpoints", wraps=True),
+    Column("in", importance=4),
+    Column("functions", importance=3),
+    Column("endpoint hours", importance=2, justify="right"),
+    Column("environment, typical", justify="right"),
+    Column("saves", justify="right"),
+    Column("of the CDK example", importance=1, justify="right"),
+)
+
+
 def _show_options(out: Any, options: list[Option], prices: Prices) -> None:
 
     example = cdk_example(prices)
     present = next(option for option in options if option.is_present)
-    table = Table("endpoints", "in", "functions", box=None, pad_edge=False)
-    for heading in ("endpoint hours", "environment, typical", "saves", "of the CDK example"):
-        table.add_column(heading, justify="right")
-    for option in options:
-        table.add_row(
-            f"{option.profile}: {option.endpoints}",
-            f"{option.zones} AZ",
-            "in the VPC" if option.functions_in_the_vpc else "outside",
-            _usd(option.endpoint_hours_usd),
-            _usd(option.month.typical),
-            "(now)"
-            if option.is_present
-            else f"{present.month.typical - option.month.typical:,.2f}",
-            f"{option.month.typical / example:.0%}" if example else "unknown",
-            style="bold" if option.is_present else "",
-        )
-    out.print(table)
+    rows = [_option_row(option, present, example) for option in options]
+    show_table(out, _OPTION_COLUMNS, rows)
     if example:
         out.print(
             f"The CDK example's endpoints (7 in 2 zones) cost {_usd(example)} a month.",
             style="dim",
         )
     _show_given_up(out, options[0], present)
+
+
+def _option_row(option: Option, present: Option, example: float | None) -> tuple[Text, ...]:
+    saved = present.month.typical - option.month.typical
+    cells = (
+        f"{option.profile}: {option.endpoints}",
+        f"{option.zones} AZ",
+        "in the VPC" if option.functions_in_the_vpc else "outside",
+        _usd(option.endpoint_hours_usd),
+        _usd(option.month.typical),
+        "(now)" if option.is_present else f"{saved:,.2f}",
+        f"{option.month.typical / example:.0%}" if example else "unknown",
+    )
+    return tuple(Text(cell, style="bold" if option.is_present else "") for cell in cells)
 
 
 def _show_given_up(out: Any, cheapest: Option, present: Option) -> None:

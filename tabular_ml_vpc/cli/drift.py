@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from typing import Final
 
 import click
-from rich.table import Table
 from rich.text import Text
 
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.options import json_option
 from tabular_ml_vpc.cli.stack_options import target_options
+from tabular_ml_vpc.cli.tables import Column, show_table
 from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations import drift, stacks
 from tabular_ml_vpc.operations.drift import Drifted, StackDrift
 from tabular_ml_vpc.operations.target import Target
+
+_COLUMNS: Final = (
+    Column("stack"),
+    Column("drift"),
+    Column("checked", importance=2, justify="right"),
+    Column("not checked", importance=1, justify="right"),
+    Column("problem", wraps=True),
+)
+_STYLES: Final = {"IN_SYNC": "green", "DRIFTED": "red"}
 
 
 @click.command(
@@ -46,20 +56,7 @@ def command(target: Target, as_json: bool) -> int:
 def _show(drifts: list[StackDrift]) -> None:
 
     out = console()
-    table = Table("stack", "drift", box=None, pad_edge=False)
-    table.add_column("checked", justify="right")
-    table.add_column("not checked", justify="right")
-    table.add_column("problem")
-    styles = {"IN_SYNC": "green", "DRIFTED": "red"}
-    for stack in drifts:
-        table.add_row(
-            stack.title,
-            f"[{styles.get(stack.status, 'yellow')}]{stack.status}[/]",
-            str(stack.checked),
-            str(stack.unchecked),
-            stack.problem,
-        )
-    out.print(table)
+    show_table(out, _COLUMNS, map(_row, drifts))
     for stack in drifts:
         for resource in stack.drifted:
             _show_resource(resource)
@@ -67,6 +64,11 @@ def _show(drifts: list[StackDrift]) -> None:
         out.print("Some stacks could not be checked.", style="red")
     elif not any(stack.drifted for stack in drifts):
         out.print("No resource that CloudFormation can check has drifted.")
+
+
+def _row(stack: StackDrift) -> tuple[object, ...]:
+    status = Text(stack.status, style=_STYLES.get(stack.status, "yellow"))
+    return stack.title, status, stack.checked, stack.unchecked, stack.problem
 
 
 def _show_resource(resource: Drifted) -> None:

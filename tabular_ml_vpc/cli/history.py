@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 import click
-from rich.table import Table
 from rich.text import Text
 
 from tabular_ml_vpc.cli import completers, run_view
@@ -14,6 +13,7 @@ from tabular_ml_vpc.cli.options import json_option
 from tabular_ml_vpc.cli.run_view import short_json, style_of
 from tabular_ml_vpc.cli.stack_options import checked, target_options
 from tabular_ml_vpc.cli.stack_view import duration, short
+from tabular_ml_vpc.cli.tables import Column, show_table
 from tabular_ml_vpc.figures import figure
 from tabular_ml_vpc.local.jobs import plain_reason
 from tabular_ml_vpc.operations.runs import results
@@ -21,8 +21,6 @@ from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, Executio
 from tabular_ml_vpc.operations.runs.results import RunResults
 from tabular_ml_vpc.operations.target import Target
 
-_WIDE: Final = 130
-"""Width of a terminal that has room for the metrics beside the gate's decision."""
 _PREFERRED: Final = (
     *("accuracy", "balanced_accuracy", "f1", "log_loss"),
     *("r2", "rmse", "mae"),
@@ -90,8 +88,7 @@ def _show_runs(pipeline: DeployedPipeline, limit: int, as_json: bool) -> None:
         command = f"python build.py run{pipeline.target.options()}"
         print(f"{pipeline.name} has no runs yet; start one with: {command}")
     else:
-        out = console()
-        out.print(_table(rows, out.width))
+        _show_table(rows)
 
 
 def _json(run: Execution, findings: RunResults) -> dict[str, Any]:
@@ -107,31 +104,32 @@ def _json(run: Execution, findings: RunResults) -> dict[str, Any]:
     }
 
 
-def _table(rows: list[tuple[Execution, RunResults]], width: int) -> Table:
+def _show_table(rows: list[tuple[Execution, RunResults]]) -> None:
 
-    names = _metrics_of(rows) if width >= _WIDE else []
-    table = Table("run", "started", box=None, pad_edge=False)
-    table.add_column("took", justify="right")
-    table.add_column("status")
-    for name in names:
-        table.add_column(_HEADS.get(name, name), justify="right")
-    table.add_column("model", justify="right")
-    for column in table.columns:
-        column.no_wrap = True
-    table.add_column("gate or outcome")  # takes the rest of the width
-    for run, findings in rows:
-        known = findings.metrics
-        registered = run.made("RegisterModel")
-        table.add_row(
-            run.id,
-            f"{run.started:%Y-%m-%d %H:%M}",
-            duration(run.seconds),
-            Text(run.status, style=style_of(run.status)),
-            *(figure(known[name]) if name in known else "" for name in names),
-            registered.made_name if registered else "",
-            Text(_result(run, findings), no_wrap=True, overflow="ellipsis"),
-        )
-    return table
+    names = _metrics_of(rows)
+    columns = (
+        Column("run"),
+        Column("started", importance=3),
+        Column("took", importance=2, justify="right"),
+        Column("status"),
+        *(Column(_HEADS.get(name, name), importance=1, justify="right") for name in names),
+        Column("model", importance=4, justify="right"),
+        Column("gate or outcome", wraps=True),
+    )
+    show_table(console(), columns, [_cells(run, found, names) for run, found in rows])
+
+
+def _cells(run: Execution, findings: RunResults, names: list[str]) -> tuple[str | Text, ...]:
+    known, registered = findings.metrics, run.made("RegisterModel")
+    return (
+        run.id,
+        f"{run.started:%Y-%m-%d %H:%M}",
+        duration(run.seconds),
+        Text(run.status, style=style_of(run.status)),
+        *(figure(known[name]) if name in known else "" for name in names),
+        registered.made_name if registered else "",
+        _result(run, findings),
+    )
 
 
 def _result(run: Execution, findings: RunResults) -> str:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Final
 
 import click
-from rich.table import Table
 
 from generator.errors import UsageError
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.options import json_option
 from tabular_ml_vpc.cli.stack_options import target_options
+from tabular_ml_vpc.cli.tables import Column, show_table
 from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations import stacks
 from tabular_ml_vpc.operations.runs import endpoint
@@ -117,17 +117,15 @@ def _show_predictions(name: str, predictions: list[Prediction], as_json: bool) -
         print_json({"endpoint": name, "predictions": rows})
         return
 
-    table = Table(box=None, pad_edge=False)
-    table.add_column("row", justify="right", style="dim")
+    columns = [Column("row", justify="right", style="dim")]
     if predictions[0].value is not None:
-        table.add_column("prediction", justify="right")
+        columns.append(Column("prediction", justify="right"))
     else:
-        table.add_column("label")
+        columns.append(Column("label"))
         for name_of_class in predictions[0].probabilities:
-            table.add_column(f"p({name_of_class})", justify="right")
-    for number, prediction in enumerate(predictions, start=1):
-        table.add_row(str(number), *_cells(prediction))
-    console().print(table)
+            columns.append(Column(f"p({name_of_class})", importance=1, justify="right"))
+    table = [(n, *_cells(prediction)) for n, prediction in enumerate(predictions, start=1)]
+    show_table(console(), columns, table)
 
 
 def _cells(prediction: Prediction) -> list[str]:

@@ -6,15 +6,23 @@ from collections.abc import Iterator
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from pipeline.table_schema import ColumnView, TableView, chosen
+from tabular_ml_vpc.cli.tables import Column, show_table
 from tabular_ml_vpc.figures import counted
 
 _MOST_COLUMNS: Final = 40
 _MOST_WARNINGS: Final = 20
 _PERCENT: Final = 0.0005
+_COLUMNS: Final = (
+    Column("column", wraps=True),
+    Column("read as"),
+    Column("format", importance=1, wraps=True),
+    Column("missing", importance=3, justify="right"),
+    Column("odd, read as missing", importance=2, wraps=True),
+    Column("remarks", importance=4, wraps=True),
+)
 
 
 def show(out: Console, view: TableView) -> None:
@@ -29,7 +37,7 @@ def show(out: Console, view: TableView) -> None:
         if text:
             out.print(f"{name}: {text}", markup=False, soft_wrap=True)
     shown = chosen(view.columns, _MOST_COLUMNS)
-    out.print(_columns(shown))
+    show_table(out, _COLUMNS, map(_row, shown))
     if len(shown) < len(view.columns):
         more = counted(len(view.columns) - len(shown), "more column")
         out.print(f"{more}: see the report", style="dim")
@@ -41,25 +49,17 @@ def show(out: Console, view: TableView) -> None:
     out.print()
 
 
-def _columns(columns: list[ColumnView]) -> Table:
-    table = Table("column", "read as", "format", box=None, pad_edge=False)
-    table.add_column("missing", justify="right")
-    table.add_column("odd, read as missing")
-    table.add_column("remarks")
-    for column in columns:
-        style = "dim" if column.ignored else "bold" if column.is_label else ""
-        cells = (
-            column.name,
-            f"{column.kind} (label)" if column.is_label else column.kind,
-            column.written,
-            missing(column),
-            column.odd,
-            "; ".join(remarks(column)),
-        )
-        table.add_row(*(Text(cell) for cell in cells), style=style)
-    table.columns[0].no_wrap = table.columns[1].no_wrap = True
-    table.columns[3].no_wrap = True
-    return table
+def _row(column: ColumnView) -> tuple[Text, ...]:
+    style = "dim" if column.ignored else "bold" if column.is_label else ""
+    cells = (
+        column.name,
+        f"{column.kind} (label)" if column.is_label else column.kind,
+        column.written,
+        missing(column),
+        column.odd,
+        "; ".join(remarks(column)),
+    )
+    return tuple(Text(cell, style=style) for cell in cells)
 
 
 def missing(column: ColumnView) -> str:

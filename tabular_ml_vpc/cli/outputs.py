@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
-from rich.table import Table
-from rich.text import Text
 
 from generator.errors import UsageError
 from tabular_ml_vpc.cli import completers
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.options import json_option
 from tabular_ml_vpc.cli.stack_options import checked, target_options
+from tabular_ml_vpc.cli.tables import Column, show_table
 from tabular_ml_vpc.operations import stacks
+from tabular_ml_vpc.operations.stacks import Stack
 from tabular_ml_vpc.operations.target import Target
+
+_COLUMNS: Final = (Column("output"), Column("value"), Column("description", style="dim"))
 
 
 @click.command(
@@ -38,13 +42,9 @@ def command(name: str | None, target: Target, as_json: bool) -> None:
     elif name:
         print(stack.outputs[name])
     else:
-        _show(stack.outputs, stack.descriptions)
+        _show(stack)
 
 
-def _show(outputs: object, descriptions: object) -> None:
-
-    assert isinstance(outputs, dict) and isinstance(descriptions, dict)  # noqa: S101, PT018
-    table = Table("output", "value", "description", box=None, pad_edge=False)
-    for key, value in outputs.items():
-        table.add_row(key, Text(value, overflow="fold"), Text(descriptions[key], style="dim"))
-    console().print(table)
+def _show(stack: Stack) -> None:
+    rows = [(name, value, stack.descriptions[name]) for name, value in stack.outputs.items()]
+    show_table(console(), _COLUMNS, rows)

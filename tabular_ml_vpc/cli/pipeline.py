@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import click
+from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
@@ -17,6 +17,20 @@ from pipeline.outline import OutlineNode, everything, outline
 from pipeline.validate import validate
 from tabular_ml_vpc.cli.console import console
 from tabular_ml_vpc.cli.options import json_option
+from tabular_ml_vpc.cli.tables import Column, show_table
+
+_PARAMETERS: Final = (
+    Column("parameter"),
+    Column("type", importance=2),
+    Column("default", wraps=True),
+    Column("allowed", importance=1, wraps=True),
+)
+_FLOWS: Final = (
+    Column("step"),
+    Column("", style="dim"),
+    Column("name"),
+    Column("from or to", wraps=True),
+)
 
 
 @click.command
@@ -47,9 +61,9 @@ def _show(definition: dict[str, Any]) -> None:
     out = console()
     out.print(_tree(nodes))
     out.print()
-    out.print(_parameters(definition["Parameters"]))
+    _show_parameters(out, definition["Parameters"])
     out.print()
-    out.print(_flows(list(everything(nodes))))
+    _show_flows(out, list(everything(nodes)))
     out.print()
 
 
@@ -74,22 +88,25 @@ def _grow(root: Tree, nodes: list[OutlineNode]) -> None:
             _grow(places[node.name].add(title), inner)
 
 
-def _parameters(declarations: list[dict[str, Any]]) -> Table:
+def _show_parameters(out: Console, declarations: list[dict[str, Any]]) -> None:
+    rows = [
+        (
+            item["Name"],
+            item["Type"],
+            item.get("DefaultValue", ""),
+            ", ".join(map(str, item.get("EnumValues", []))),
+        )
+        for item in declarations
+    ]
+    show_table(out, _PARAMETERS, rows)
 
-    table = Table("parameter", "type", "default", "allowed", box=None, pad_edge=False)
-    for item in declarations:
-        allowed = ", ".join(map(str, item.get("EnumValues", [])))
-        table.add_row(item["Name"], item["Type"], str(item.get("DefaultValue", "")), allowed)
-    return table
 
+def _show_flows(out: Console, nodes: list[OutlineNode]) -> None:
 
-def _flows(nodes: list[OutlineNode]) -> Table:
-
-    table = Table("step", "", "name", "from or to", box=None, pad_edge=False)
+    rows = []
     for node in nodes:
         flows = [("in", flow) for flow in node.inputs] + [("out", flow) for flow in node.outputs]
         for number, (direction, flow) in enumerate(flows):
             name = "" if number else node.name
-            arrow = Text(direction, style="dim")
-            table.add_row(Text(name, style="bold"), arrow, Text(flow.name), Text(flow.place))
-    return table
+            rows.append((Text(name, style="bold"), direction, flow.name, flow.place))
+    show_table(out, _FLOWS, rows)

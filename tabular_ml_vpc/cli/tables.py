@@ -41,15 +41,22 @@ def show_table(out: Console, columns: Sequence[Column], rows: Iterable[Sequence[
     if out.is_terminal and _least(shown, columns, cells) > out.width:
         _show_blocks(out, columns, cells)
         return
-    width = out.width if out.is_terminal else max(out.width, _natural(shown, columns, cells))
-    out.print(
-        _table([columns[n] for n in shown], [[row[n] for n in shown] for row in cells]),
-        width=width,
-        crop=False,
-    )
+    table = _table([columns[n] for n in shown], [[row[n] for n in shown] for row in cells])
+    if out.is_terminal:
+        out.print(table)
+    else:
+        _print_whole(out, table, _natural(shown, columns, cells))
     if hidden:
         names = ", ".join(columns[number].heading for number in hidden)
         out.print(f"columns hidden: {names}; --json has all", style="dim", markup=False)
+
+
+def _print_whole(out: Console, table: Table, width: int) -> None:
+    """Print a table on a console that is no terminal, as wide as it is."""
+    before = out.width
+    out.width = max(before, width)
+    out.print(table)
+    out.width = before
 
 
 def _text(value: object) -> Text:
@@ -97,11 +104,7 @@ def _natural(
 
 def _width(column: Column, cells: Iterable[Text]) -> int:
     lines = (line for cell in cells for line in cell.plain.splitlines())
-    return (
-        max(map(cell_len, lines), default=0)
-        if not column.heading
-        else max(cell_len(column.heading), *map(cell_len, lines), 0)
-    )
+    return max(map(cell_len, (column.heading, *lines)))
 
 
 def _table(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> Table:

@@ -29,8 +29,8 @@ class Terminal:
     read_to: int = 0
 
     @classmethod
-    def start(cls, *arguments: str) -> Terminal:
-        """Run `build.py` with arguments."""
+    def start(cls, *arguments: str, columns: int = 150) -> Terminal:
+        """Run `build.py` with arguments, on a terminal of a width."""
         master, slave = pty.openpty()
         process = subprocess.Popen(
             [sys.executable, "build.py", *arguments],
@@ -38,7 +38,7 @@ class Terminal:
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env=os.environ | {"TERM": "xterm-256color", "COLUMNS": "150", "LINES": "60"},
+            env=os.environ | {"TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "60"},
         )
         os.close(slave)
         terminal = cls(process, master)

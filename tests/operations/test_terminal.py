@@ -102,3 +102,14 @@ def test_guided_asks_for_each_parameter_until_it_fits_and_writes_them_down(
     assert "nothing changed" in guided.text()
     written = {one["ParameterKey"]: one["ParameterValue"] for one in json.loads(file.read_text())}
     assert written == dict(stack.parameters)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120, 200])
+def test_outputs_break_no_value_however_narrow_the_terminal_is(
+    deployed: Target, columns: int
+) -> None:
+    shown = Terminal.start("outputs", "--stack-name", "life", columns=columns)
+    assert shown.end() == 0
+    for name, value in stacks.need(deployed).outputs.items():
+        assert name in shown.text()
+        assert value in shown.text()
