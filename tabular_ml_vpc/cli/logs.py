@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,9 +17,11 @@ from tabular_ml_vpc.cli.options import json_option
 from tabular_ml_vpc.cli.stack_options import target_options
 from tabular_ml_vpc.operations import logs, stacks
 from tabular_ml_vpc.operations.function_logs import LogLine
+from tabular_ml_vpc.operations.stacks import StackNode
 from tabular_ml_vpc.operations.target import Target
 from tabular_ml_vpc.operations.workload import Workload
 
+_DEFAULT: Final = "1h"
 _KINDS: Final = ("functions", "jobs", "endpoint")
 _COLORS: Final = ("cyan", "magenta", "yellow", "green", "blue", "red")
 _FOLLOW_SECONDS: Final = 3.0
@@ -28,19 +31,18 @@ _LATENESS_SECONDS: Final = 60
 
 @click.command(
     epilog="""\b
-python build.py logs
+python build.py logs                         since the last run started
+python build.py logs --tail 20 --follow
 python build.py logs --since 15min --source jobs
-python build.py logs --follow
 python build.py logs --containing error --json
 """
 )
 @click.option(
     "--since",
     "begin",
-    default="1h",
-    show_default=True,
     metavar="TIME",
-    help="How far back to look: 30min, 2h, 1d, or a time such as 2026-11-24T18:00.",
+    help="How far back to look: 30min, 2h, 1d, or a time such as 2026-11-24T18:00. Default: since "
+    "the last run started, or 1h if there was none.",
 )
 @click.option(
     "--source",
@@ -50,13 +52,19 @@ python build.py logs --containing error --json
     help="Only show this source; repeatable.",
 )
 @click.option("--containing", default="", metavar="TEXT", help="Only show lines with this text.")
+@click.option("--tail", type=click.IntRange(0), metavar="N", help="Only show the last N lines.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Also show the lines of AWS's services and toolkits."
+)
 @click.option("--follow", is_flag=True, help="Keep showing new lines until Ctrl-C.")
 @target_options
 @json_option
 def command(
-    begin: str,
+    begin: str | None,
     kinds: tuple[str, ...],
     containing: str,
+    tail: int | None,
+    everything: bool,
     follow: bool,
     target: Target,
     as_json: bool,
@@ -65,26 +73,48 @@ def command(
 
     With --json, prints one object per line.
     """
-    since = logs.since(begin, logs.now())
+    node = stacks.tree(target, stacks.need(target))
+    since = _since(Workload.of(target, node), begin)
+    wanted = _Wanted(kinds or _KINDS, containing, everything)
     show = _json_line if as_json else _Printer()
     any_line = False
-    for line in _lines(target, kinds or _KINDS, since, containing, follow):
+    for line in _lines(target, node, wanted, since, tail, follow):
         any_line = True
         show(line)
     if not any_line and not as_json:
-        click.echo(f"No log lines since {since:%Y-%m-%d %H:%M %Z}.", err=True)
+        more = "" if everything else " --all also shows those of AWS's services and toolkits."
+        click.echo(f"No log lines since {since:%Y-%m-%d %H:%M %Z}.{more}", err=True)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Which lines to show."""
+
+    kinds: tuple[str, ...]
+    containing: str
+    everything: bool
+
+
+def _since(workload: Workload, begin: str | None) -> datetime:
+    last = logs.start_of_last_run(workload) if begin is None else None
+    return last or logs.since(begin or _DEFAULT, logs.now())
 
 
 def _lines(
-    target: Target, kinds: tuple[str, ...], since: datetime, containing: str, follow: bool
+    target: Target,
+    node: StackNode,
+    wanted: _Wanted,
+    since: datetime,
+    tail: int | None,
+    follow: bool,
 ) -> Iterator[LogLine]:
     """Yield each new line once; include sources that appear in the meantime."""
-    node = stacks.tree(target, stacks.need(target))
     shown: set[LogLine] = set()
     while True:
-        sources = logs.sources(target, node, Workload.of(target, node), kinds, since)
-        lines = logs.read(target, sources, since, containing)
-        yield from (line for line in lines if line not in shown)
+        sources = logs.sources(target, node, Workload.of(target, node), wanted.kinds, since)
+        lines = logs.read(target, sources, since, wanted.containing, wanted.everything)
+        new = [line for line in lines if line not in shown]
+        yield from new if tail is None or shown else new[len(new) - min(tail, len(new)) :]
         if not follow:
             return
         shown.update(lines)

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from generator.errors import UsageError
 from tabular_ml_vpc.operations import function_logs
 from tabular_ml_vpc.operations.function_logs import LogLine
+from tabular_ml_vpc.operations.log_noise import noise
 from tabular_ml_vpc.operations.stacks import StackNode
 from tabular_ml_vpc.operations.target import Target, code_of
 from tabular_ml_vpc.operations.workload import Workload
@@ -95,22 +96,38 @@ def _is_running(execution: Any) -> bool:
     return execution["PipelineExecutionStatus"] in {"Executing", "Stopping"}
 
 
+def start_of_last_run(workload: Workload) -> datetime | None:
+    """Return when the newest execution started; None if there is none."""
+    newest = next(iter(workload.executions(1)), None)
+    return None if newest is None else newest["StartTime"]
+
+
 def read(
-    target: Target, found: list[LogSource], since: datetime, containing: str = ""
+    target: Target, found: list[LogSource], since: datetime, containing: str, everything: bool
 ) -> list[LogLine]:
-    """Return the lines since a time, oldest first; a log group may not exist yet."""
+    """Return the lines since a time, oldest first; a log group may not exist yet.
+
+    Unless ``everything``, without the lines that only say that a service or a toolkit is at work.
+    """
     lines = [
         line
         for source in found
-        for line in _lines(target, source, since)
+        for line in _lines(target, source, since, everything)
         if containing.lower() in line.text.lower()
     ]
     return sorted(lines, key=lambda line: line.time)
 
 
-def _lines(target: Target, source: LogSource, since: datetime) -> Iterator[LogLine]:
+def _lines(
+    target: Target, source: LogSource, since: datetime, everything: bool
+) -> Iterator[LogLine]:
+    is_noise = noise()
     try:
-        yield from function_logs.read(target, source.group, source.name, since, source.prefix)
+        for line in function_logs.read(
+            target, source.group, source.name, since, source.prefix, keep_noise=everything
+        ):
+            if everything or not is_noise(line.text):
+                yield line
     except ClientError as error:
         if code_of(error) != _ABSENT:
             raise

@@ -139,16 +139,40 @@ def test_jobs_are_described_as_the_service_does(
 
 def test_what_jobs_and_endpoint_write_is_among_the_logs(build_py: Run, succeeded: str) -> None:
     assert succeeded
-    said = build_py("logs", "--source", "jobs", "--source", "endpoint", "--json")
-    lines = [json.loads(line) for line in said.out.splitlines()]
 
+    said = logged(build_py, "--source", "jobs", "--source", "endpoint", "--all")
+    assert "rows for training" in said["Preprocess"]
+    assert "Reporting training SUCCESS" in said["Train"]
+    assert "roc_auc" in said["Evaluate"]
+    assert said["endpoint"]
+
+
+def test_a_job_s_log_has_its_own_lines_and_not_those_of_the_toolkits(
+    build_py: Run, succeeded: str
+) -> None:
+    assert succeeded
+
+    said = logged(build_py, "--source", "jobs")
+    assert "rows for training" not in said["Evaluate"]
+    assert "Fitting model: LightGBM" in said["Train"]
+    for noise in ("sagemaker-training-toolkit", "SM_HPS", "channel_input_dirs", "PYTHONPATH"):
+        assert noise not in said["Train"]
+
+
+def test_the_end_of_the_log_is_its_last_lines(build_py: Run, succeeded: str) -> None:
+    assert succeeded
+    every = build_py("logs", "--source", "jobs").out.splitlines()
+    assert build_py("logs", "--source", "jobs", "--tail", "2").out.splitlines() == every[-2:]
+    assert build_py("logs", "--source", "jobs", "--tail", "0").out == ""
+
+
+def logged(build_py: Run, *arguments: str) -> dict[str, str]:
+    """Return the lines of the last run, by source."""
+    lines = [json.loads(line) for line in build_py("logs", *arguments, "--json").out.splitlines()]
     by_source: dict[str, str] = {}
     for line in lines:
-        by_source[line["source"]] = by_source.get(line["source"], "") + line["text"]
-    assert "rows for training" in by_source["Preprocess"]
-    assert "Reporting training SUCCESS" in by_source["Train"]
-    assert "roc_auc" in by_source["Evaluate"]
-    assert by_source["endpoint"]
+        by_source[line["source"]] = f"{by_source.get(line['source'], '')}{line['text']}\n"
+    return by_source
 
 
 def test_the_endpoint_answers_rows_of_a_file(build_py: Run, succeeded: str, rows: Path) -> None:
