@@ -196,11 +196,11 @@ class TableView:
     def as_json(self) -> Json:
         """The table in the output of `--json`."""
         return {
-            "Problem": self.profile.get("problem") or {"type": self.problem or None},
-            "Split": self.profile.get("split"),
-            "Warnings": list(self.warnings),
-            "Leakage": self.profile.get("leakage") or [],
-            "Schema": self.schema or None,
+            "problem": self.profile.get("problem") or {"type": self.problem or None},
+            "split": self.profile.get("split"),
+            "warnings": list(self.warnings),
+            "leakage": self.profile.get("leakage") or [],
+            "schema": self.schema or None,
         }
 
 

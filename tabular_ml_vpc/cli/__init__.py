@@ -15,8 +15,9 @@ status when
 130    Ctrl-C
 ====== ==================================================================================
 
-An error is one line on standard error. ``tabular_ml_vpc.cli.options`` has the options that
-commands share, ``tabular_ml_vpc.cli.console`` the functions that print. Without a command, the
+An error is one line on standard error; with ``--json``, also an object on standard output, with
+``error``, ``exit_status`` and what is known besides. ``tabular_ml_vpc.cli.options`` has the options
+that commands share, ``tabular_ml_vpc.cli.console`` the functions that print. Without a command, the
 templates are built (``tabular_ml_vpc.cli.build``).
 """
 
@@ -24,8 +25,9 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -66,6 +68,7 @@ COMMANDS: Final[dict[str, str]] = {
 """Each command's summary, in the order of ``--help``."""
 
 _INTERRUPTED: Final = 130
+_JSON: Final = "--json"
 COMPLETE_VARIABLE: Final = "_TABULAR_ML_VPC_COMPLETE"
 """Set by the scripts of ``completion`` while they ask for completions."""
 _EXAMPLES: Final = """\b
@@ -151,16 +154,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     if sys.stdin is None:  # closed, as by `<&-`
         sys.stdin = io.StringIO()
+    report = _say_as_json if _JSON in (sys.argv[1:] if arguments is None else arguments) else _say
     try:
         result: Any = cli.main(
             arguments, prog_name="build.py", complete_var=COMPLETE_VARIABLE, standalone_mode=False
         )
     except click.ClickException as error:
-        return _say(" ".join(error.format_message().split()), error.exit_code)
+        return report(" ".join(error.format_message().split()), error.exit_code)
     except CommandError as error:
-        return _say(str(error), error.exit_status)
+        return report(str(error), error.exit_status, error.details)
     except click.Abort:
-        return _say("interrupted", _INTERRUPTED)
+        return report("interrupted", _INTERRUPTED)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
@@ -168,6 +172,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _say(problem: str, status: int) -> int:
+def _say_as_json(problem: str, status: int, details: Mapping[str, object] | None = None) -> int:
+    print(json.dumps({"error": problem, "exit_status": status, **(details or {})}))
+    return _say(problem, status)
+
+
+def _say(problem: str, status: int, _details: Mapping[str, object] | None = None) -> int:
     print(f"build.py: {problem}", file=sys.stderr)
     return status

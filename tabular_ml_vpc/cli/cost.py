@@ -333,7 +333,7 @@ def _line_json(line: LineItem) -> dict[str, object]:
             "unit": price.unit,
             "basis": price.basis,
             "source": price.source,
-            "date": price.date,
+            "date": price.date or None,
             "confidence": price.confidence,
         },
         "usd": _levels_json(line.usd),

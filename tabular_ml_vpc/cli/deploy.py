@@ -65,10 +65,10 @@ def command(
         if view.operation.started:
             _show_next_commands(target)
         raise
+    view.require_success(finished, target)
     if as_json:
         print_json(finished.as_json())
-    view.require_success(finished, target)
-    if not as_json:
+    else:
         view.show_success(finished, target)
     return 0
 

@@ -153,7 +153,9 @@ class DeploymentView:
             command = f"python build.py deploy --repair{target.options()}"
             advice = f"once you have fixed the cause, run `{command}` to {finished.repair}"
         status = finished.stack.status
-        raise CommandError(f"{target.stack} was not deployed; it is in {status}; {advice}")
+        raise CommandError(
+            f"{target.stack} was not deployed; it is in {status}; {advice}", finished.as_json()
+        )
 
     def _show_failure(self, failed: deployment.Failed) -> None:
         cause = failed.cause

@@ -53,16 +53,17 @@ def command(
     with view.operation, closing(destruction.events()) as events:
         try:
             for event in events:
-                if as_json and isinstance(event, Destroyed):
-                    print_json(event.as_json())
-                else:
+                if not (as_json and isinstance(event, Destroyed)):
                     view.show(event)
                 if isinstance(event, Destroyed):
                     _require_deleted(target, event)
+                    destroyed = event
         except KeyboardInterrupt:
             if view.operation.started:
                 _show_next_command(target)
             raise
+    if as_json:
+        print_json(destroyed.as_json())
     return 0
 
 
@@ -70,10 +71,13 @@ def _require_deleted(target: Target, destroyed: Destroyed) -> None:
     if not destroyed.deleted:
         raise CommandError(
             f"{target.stack} was not deleted; it is in {destroyed.status}; once you have fixed the "
-            f"cause, run `python build.py destroy{target.options()}` again"
+            f"cause, run `python build.py destroy{target.options()}` again",
+            destroyed.as_json(),
         )
     if destroyed.left:
-        raise CommandError("the stack was deleted, but some of what it created remains")
+        raise CommandError(
+            "the stack was deleted, but some of what it created remains", destroyed.as_json()
+        )
 
 
 def _show_next_command(target: Target) -> None:

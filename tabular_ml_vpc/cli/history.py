@@ -98,7 +98,7 @@ def _json(run: Execution, findings: RunResults) -> dict[str, Any]:
         **short_json(run),
         "metrics": findings.metrics,
         "gate": findings.decision.as_json() if findings.decision else None,
-        "model_version": registered.made_name if registered else None,
+        "model_version": int(registered.made_name) if registered else None,
         "endpoint": deployed.made_name if deployed else None,
         "note": _note(run, findings) or None,
     }

@@ -147,7 +147,7 @@ def _run(request: RunRequest, report: Path | None, as_json: bool) -> int:
         if kept is None:
             run.service.stop()
     if as_json:
-        print_json(runs.as_json(run) | {"Report": str(report or file), "Endpoint": kept})
+        print_json(runs.as_json(run) | {"report": str(report or file), "endpoint": kept})
     else:
         local_view.summary(run, report or file, kept)
     return 0 if run.succeeded else 1
@@ -194,7 +194,7 @@ def _stop(work: Path, as_json: bool) -> int:
         left.stop()
     note.unlink(missing_ok=True)
     if as_json:
-        print_json({"Stopped": left.url if left else None})
+        print_json({"stopped": left.url if left else None})
     else:
         print(f"stopped {left.url}" if left else "no endpoint is running")
     return 0

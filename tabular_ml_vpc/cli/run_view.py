@@ -297,7 +297,7 @@ def as_json(
     return {
         **short_json(execution),
         "pipeline": pipeline.name,
-        "parameters": pipeline.parameters(execution.arn),
+        "parameters": pipeline.typed_parameters(execution.arn),
         "refused": execution.refused,
         "metrics": findings.metrics,
         "gate": findings.decision.as_json() if findings.decision else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import click
@@ -74,7 +75,7 @@ def _read(target: Target, node: StackNode, workload: Workload) -> dict[str, Any]
         and {
             "name": execution["PipelineExecutionArn"].rpartition("/")[2],
             "status": execution["PipelineExecutionStatus"],
-            "started": f"{execution['StartTime']:%Y-%m-%d %H:%M %Z}",
+            "started": execution["StartTime"].isoformat(),
         },
         "endpoint": {
             "name": workload.endpoint,
@@ -128,7 +129,7 @@ def _show(target: Target, node: StackNode, summary: dict[str, Any]) -> None:
     out.print(_tree(target, node))
     _show_problem(out, summary["problem"])
     execution = summary["last_execution"]
-    last = f"{execution['status']} (started {execution['started']})" if execution else "none yet"
+    last = _last(execution) if execution else "none yet"
     endpoint, studio = summary["endpoint"], summary["studio"]
     state = endpoint["status"] or "not created yet; a run that passes the gate creates it"
     out.print(f"pipeline  {summary['pipeline'] or 'none'}; last run: {last}", markup=False)
@@ -147,6 +148,11 @@ def _show(target: Target, node: StackNode, summary: dict[str, Any]) -> None:
     if node.stack.busy:
         command = f"python build.py status --watch{target.options()}"
         out.print(f"An operation is in progress; follow it with `{command}`", markup=False)
+
+
+def _last(execution: Mapping[str, str]) -> str:
+    started = datetime.fromisoformat(execution["started"])
+    return f"{execution['status']} (started {started:%Y-%m-%d %H:%M %Z})"
 
 
 def _tree(target: Target, node: StackNode) -> Tree:

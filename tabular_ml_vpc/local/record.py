@@ -60,18 +60,18 @@ class StepRecord:
         return ((self.ended or now()) - self.started).total_seconds()
 
     def as_json(self) -> Json:
-        """The step with the fields that ListPipelineExecutionSteps returns, and its log."""
+        """The step as plain JSON; `metadata` is what ListPipelineExecutionSteps returns."""
         return {
-            "StepName": self.name,
-            "StepType": self.kind,
-            "StepStatus": str(self.status),
-            "StartTime": self.started.isoformat(),
-            "EndTime": self.ended.isoformat() if self.ended else None,
-            "Seconds": round(self.seconds, 3),
-            "FailureReason": self.failure_reason or None,
-            "Metadata": self.metadata,
-            "Metrics": self.metrics,
-            "Log": str(self.log) if self.log else None,
+            "name": self.name,
+            "type": self.kind,
+            "status": str(self.status),
+            "started": self.started.isoformat(),
+            "ended": self.ended.isoformat() if self.ended else None,
+            "seconds": round(self.seconds, 3),
+            "reason": self.failure_reason or None,
+            "metadata": self.metadata,
+            "metrics": self.metrics,
+            "log": str(self.log) if self.log else None,
         }
 
 
@@ -108,15 +108,16 @@ class ExecutionRecord:
     def as_json(self) -> Json:
         """The run as plain JSON."""
         return {
-            "PipelineExecutionArn": self.arn,
-            "PipelineExecutionStatus": str(self.status),
-            "PipelineParameters": self.parameters,
-            "StartTime": self.started.isoformat(),
-            "EndTime": self.ended.isoformat() if self.ended else None,
-            "Seconds": round(self.seconds, 3),
-            "FailureReason": self.failure_reason or None,
-            "Refused": self.refused,
-            "Steps": [step.as_json() for step in self.steps],
+            "id": self.id,
+            "arn": self.arn,
+            "status": str(self.status),
+            "parameters": self.parameters,
+            "started": self.started.isoformat(),
+            "ended": self.ended.isoformat() if self.ended else None,
+            "seconds": round(self.seconds, 3),
+            "reason": self.failure_reason or None,
+            "refused": self.refused,
+            "steps": [step.as_json() for step in self.steps],
         }
 
 

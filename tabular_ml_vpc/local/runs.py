@@ -191,12 +191,12 @@ def run(prepared: Run, observe: execution.StepObserver) -> None:
 def as_json(done: Run) -> Json:
     """All data about a run, for programs."""
     return done.execution.as_json() | {
-        "Folder": str(done.folder),
-        "Table": done.table.as_json() if done.profile else None,
-        "Metrics": done.evaluation.get("metrics", {}),
-        "Baseline": done.evaluation.get("baseline", {}),
-        "Invocation": done.smoke.as_json() if done.smoke else None,
-        "InvocationFailure": done.invocation.failure_reason or None if done.invocation else None,
+        "folder": str(done.folder),
+        "table": done.table.as_json() if done.profile else None,
+        "metrics": done.evaluation.get("metrics", {}),
+        "baseline": done.evaluation.get("baseline", {}),
+        "invocation": done.smoke.as_json() if done.smoke else None,
+        "invocation_failure": done.invocation.failure_reason or None if done.invocation else None,
     }
 
 

@@ -157,7 +157,7 @@ class Destroyed(Event):
             "stack": self.stack,
             "status": self.status,
             "left": [leftover.as_json() for leftover in self.left],
-            "stays": [leftover.as_json() for leftover in self.kept],
+            "kept": [leftover.as_json() for leftover in self.kept],
             "unseen": [resource.place for resource in self.unseen],
             "cause": cause and {"place": cause.place, "reason": cause.reason},
         }

@@ -52,22 +52,22 @@ def test_the_synthetic_table_goes_through_the_gate_to_an_endpoint_that_answers(
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
     try:
-        assert [step["StepName"] for step in found["Steps"]] == [
+        assert [step["name"] for step in found["steps"]] == [
             *("Preprocess", "Train", "Evaluate", "QualityGate"),
             *("RegisterModel", "ApprovalGate", "CreateModel", "CreateEndpointConfig", "Deploy"),
         ]
         # The best possible model reaches 0.95 on this table, one that is linear stays below 0.9.
-        assert 0.9 < found["Metrics"]["roc_auc"] < 0.99
-        assert found["Invocation"]["answered"]["predictions"][0]["label"] in {"0", "1"}
+        assert 0.9 < found["metrics"]["roc_auc"] < 0.99
+        assert found["invocation"]["answered"]["predictions"][0]["label"] in {"0", "1"}
         assert "<h3>Calibration</h3>" in (tmp_path / "report.html").read_text()
-        header, row = found["Invocation"]["sent"].splitlines()
+        header, row = found["invocation"]["sent"].splitlines()
         record = dict(zip(header.split(","), row.split(","), strict=True))
-        answer = ask(found["Endpoint"], [record, record])["predictions"]
+        answer = ask(found["endpoint"], [record, record])["predictions"]
         assert len(answer) == 2
         assert sum(answer[0]["probabilities"].values()) == pytest.approx(1)
     finally:
         stopped = build_py("--stop", "--json")
-    assert json.loads(stopped.stdout) == {"Stopped": found["Endpoint"]}
+    assert json.loads(stopped.stdout) == {"stopped": found["endpoint"]}
     assert processes(tmp_path) == []
 
 
@@ -92,10 +92,10 @@ def test_a_number_is_predicted_from_a_spreadsheets_export(
     done = build_py("--data", str(data), *given, "--json", *QUICK)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
-    assert found["Metrics"]["r2"] > 0.9
-    answer = found["Invocation"]["answered"]["predictions"][0]["prediction"]
+    assert found["metrics"]["r2"] > 0.9
+    answer = found["invocation"]["answered"]["predictions"][0]["prediction"]
     assert 90_000 < answer < 800_000
-    assert "Straße" in found["Invocation"]["sent"]  # accepted, and not learned from
+    assert "Straße" in found["invocation"]["sent"]  # accepted, and not learned from
 
 
 def test_the_gate_refuses_a_model_below_the_threshold(

@@ -51,10 +51,10 @@ def test_a_run_without_a_schema_shows_nothing() -> None:
 
 def test_programs_get_schema_problem_split_warnings_and_leakage() -> None:
     told = view().as_json()
-    assert told["Problem"]["type"] == "regression"
-    assert told["Warnings"] == [f"column {NASTY} has odd cells"]
-    assert told["Leakage"] == [{"column": NASTY, "score": 0.9995}]
-    assert told["Schema"]["columns"][0]["odd_cells"] == 5
+    assert told["problem"]["type"] == "regression"
+    assert told["warnings"] == [f"column {NASTY} has odd cells"]
+    assert told["leakage"] == [{"column": NASTY, "score": 0.9995}]
+    assert told["schema"]["columns"][0]["odd_cells"] == 5
     assert told["Split"]["way"] == "time"
 
 

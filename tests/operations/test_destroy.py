@@ -131,7 +131,7 @@ def test_in_mode_prod_data_key_and_logs_stay(deployed: Target, run: Run) -> None
     assert (back.status, "was deployed in mode prod" in back.err) == (2, True)
     done = run("destroy", "--stack-name", "tabular-kept", "--yes", "--json")
     assert done.status == 0, done
-    kept = {one["place"]: one for one in done.json["stays"]}
+    kept = {one["place"]: one for one in done.json["kept"]}
     assert kept["StorageStack/DataBucket"]["physical_id"] == bucket
     assert {"SecurityStack/Key", "StorageStack/LogBucket"} <= set(kept)
     key = kept["SecurityStack/Key"]

@@ -202,10 +202,24 @@ class DeployedPipeline:
 
     def parameters(self, arn: str) -> dict[str, str]:
         """All parameters of an execution with the values that it used, as text."""
+        return self._values(arn, self._declared(arn))
+
+    def typed_parameters(self, arn: str) -> dict[str, Any]:
+        """All parameters of an execution with the values that it used, in their types."""
+        declared = self._declared(arn)
+        types = {item["Name"]: item["Type"] for item in declared}
+        return {
+            name: _typed(text, types.get(name, "String"))
+            for name, text in self._values(arn, declared).items()
+        }
+
+    def _declared(self, arn: str) -> list[dict[str, Any]]:
         described = self._client.describe_pipeline_definition_for_execution(
             PipelineExecutionArn=arn
         )
-        declared = json.loads(described["PipelineDefinition"]).get("Parameters", [])
+        return list(json.loads(described["PipelineDefinition"]).get("Parameters", []))
+
+    def _values(self, arn: str, declared: list[dict[str, Any]]) -> dict[str, str]:
         values = {item["Name"]: _text(item.get("DefaultValue")) for item in declared}
         pages = self._client.get_paginator("list_pipeline_parameters_for_execution")
         for page in pages.paginate(PipelineExecutionArn=arn):
@@ -231,6 +245,13 @@ def now() -> datetime:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _typed(text: str, kind: str) -> Any:
+    """A parameter's text as a value of its type, one of those of "Pipeline Parameters"."""
+    if kind == "Boolean":
+        return text.lower() == "true"
+    return {"Integer": int, "Float": float}.get(kind, str)(text)
 
 
 def _summary(found: JsonView) -> Execution:
