@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from functools import singledispatchmethod
+from typing import Final
 
 import click
 from rich.console import Console
@@ -14,21 +15,25 @@ from generator.errors import CommandError
 from tabular_ml_vpc.cli import change_view
 from tabular_ml_vpc.cli.console import show_next
 from tabular_ml_vpc.cli.links import linked, stack_url
-from tabular_ml_vpc.cli.questions import confirm
+from tabular_ml_vpc.cli.questions import confirm, require_terminal
 from tabular_ml_vpc.cli.stack_view import OperationView, duration
+from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations import deployment
 from tabular_ml_vpc.operations.comparison import StackDifference
 from tabular_ml_vpc.operations.events import Event, Question
+from tabular_ml_vpc.operations.function_logs import without_frames
 from tabular_ml_vpc.operations.loosening.kinds import POLICIES
 from tabular_ml_vpc.operations.operation import OperationEvent
 from tabular_ml_vpc.operations.target import Target
+
+_SHOWN_LEFT: Final = 3
 
 
 class DeploymentView:
     """Shows the events of a deployment on a console, and asks; ``yes`` skips the prompts."""
 
     def __init__(self, out: Console, yes: bool, verbose: bool = False) -> None:
-        self._out, self._yes = out, yes
+        self._out, self._yes, self._verbose = out, yes, verbose
         self.operation = OperationView(out, verbose)
 
     def follow(self, run: deployment.Deployment) -> deployment.Finished:
@@ -79,6 +84,7 @@ class DeploymentView:
 
     @show.register
     def _(self, event: deployment.ParametersRequested) -> None:
+        require_terminal("--guided needs a terminal to ask on; give values with --set instead")
         group = ""
         for name, definition in event.definitions.items():
             if definition.group != group:
@@ -161,15 +167,27 @@ class DeploymentView:
         cause = failed.cause
         if cause is not None:
             self._print(f"First cause: {cause.place} ({cause.type}): {cause.reason}", "red")
-        if failed.log:
-            self._print("The last lines of its function's log:", "dim")
-        for line in failed.log:
-            self._print(f"  {line}", "dim")
+        self._show_log(failed)
         if failed.left:
             self._print("Left by the failed creation; delete it unless you need it:")
-        for leftover in failed.left:
+        shown = failed.left if self._verbose else failed.left[:_SHOWN_LEFT]
+        for leftover in shown:
             place = f"{leftover.place} ({leftover.type}) {leftover.physical_id}"
             self._print(f"  {place}\n    {leftover.command}")
+        if len(shown) < len(failed.left):
+            more = counted(len(failed.left) - len(shown), "more resource")
+            self._print(f"  and {more}: --verbose and --json list them all")
+
+    def _show_log(self, failed: deployment.Failed) -> None:
+        """Show the end of the function's log: without --verbose, only what the cause lacks."""
+        reason = failed.cause.reason if failed.cause else ""
+        lines = list(failed.log)
+        if not self._verbose:
+            lines = [line for line in without_frames(lines) if not reason or reason not in line]
+        if lines:
+            self._print("The last lines of its function's log:", "dim")
+        for line in lines:
+            self._print(f"  {line}", "dim")
 
     def _ask(self, event: Question, question: str) -> None:
         confirm(question, self._yes)

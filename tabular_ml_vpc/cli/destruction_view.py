@@ -33,7 +33,7 @@ class DestructionView:
     """Shows the events of a destruction on a console, and asks; ``yes`` skips the prompts."""
 
     def __init__(self, out: Console, yes: bool, verbose: bool) -> None:
-        self._out, self._yes = out, yes
+        self._out, self._yes, self._verbose = out, yes, verbose
         self.operation = OperationView(out, verbose)
 
     @singledispatchmethod
@@ -119,7 +119,10 @@ class DestructionView:
         if event.kept:
             self._print("Kept by its DeletionPolicy:")
             self._list(event.kept)
-        if event.left:
+        if event.left and not event.deleted and not self._verbose:
+            remain = counted(len(event.left), "resource")
+            self._print(f"Not deleted: {remain}; --verbose and --json list them", "red")
+        elif event.left:
             self._print("Not deleted:", "red")
             self._list(event.left)
         elif event.deleted:

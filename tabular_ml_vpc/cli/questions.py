@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from typing import Final
 
 import click
 
 from generator.errors import CommandError, UsageError
+
+_NO_TERMINAL: Final = "--yes is required, since there is no terminal to ask on"
 
 
 def confirm(question: str, yes: bool) -> None:
@@ -19,7 +22,7 @@ def confirm(question: str, yes: bool) -> None:
     """
     if yes:
         return
-    _require_terminal(question)
+    require_terminal(f"{_NO_TERMINAL}: {question}")
     if not click.confirm(question, err=True):
         raise CommandError("not confirmed: nothing was changed")
 
@@ -34,12 +37,18 @@ def confirm_by_name(question: str, name: str, yes: bool) -> None:
     """
     if yes:
         return
-    _require_terminal(question)
+    require_terminal(f"{_NO_TERMINAL}: {question}")
     typed = click.prompt(f"{question} Type the stack's name, {name}", err=True, default="")
     if str(typed).strip() != name:
         raise CommandError(f"{typed!r} is not {name!r}: nothing was changed")
 
 
-def _require_terminal(question: str) -> None:
+def require_terminal(problem: str) -> None:
+    """Return if there is a terminal to ask on.
+
+    Raises:
+        UsageError: there is none; says the problem.
+
+    """
     if sys.stdin is None or not sys.stdin.isatty():
-        raise UsageError(f"--yes is required, since there is no terminal to ask on: {question}")
+        raise UsageError(problem)

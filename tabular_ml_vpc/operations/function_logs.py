@@ -17,6 +17,11 @@ from tabular_ml_vpc.operations.target import Target, code_of, is_denied
 
 _NOISE: Final = re.compile(r"^(START|END|INIT_START|REPORT) (?!.*Status: )")
 """Lines of the Lambda service; a REPORT with a Status reports a timeout or a crash."""
+_TRACEBACK: Final = (
+    "Traceback (most recent call last)",
+    "During handling of the above",
+    "The above",
+)
 _START: Final = "START RequestId:"
 _ANSWERED_FAILED: Final = "answered CloudFormation: FAILED"
 """The last line of our functions when they fail (functions/shared/custom_resource.py)."""
@@ -58,6 +63,17 @@ def behind(
             return []
         raise
     return _failed_invocation(lines)[-limit:]
+
+
+def without_frames(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines of a log that are not the frames of a traceback.
+
+    A line of CloudWatch Logs can have several lines; those of a frame are indented.
+    """
+    for text in lines:
+        for line in text.splitlines():
+            if line.strip() and not line.startswith("  ") and not line.startswith(_TRACEBACK):
+                yield line
 
 
 def _until(target: Target, group: str, cause: Cause) -> Iterator[str]:

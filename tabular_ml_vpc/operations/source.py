@@ -9,6 +9,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
 
+from yaml import YAMLError
+
 from generator import emit, package
 from generator.cfn.expressions import NESTED, nested_stacks
 from generator.cfn.yaml_text import from_yaml
@@ -20,6 +22,7 @@ from tabular_ml_vpc.operations import stacks
 from tabular_ml_vpc.operations.stacks import Stack, StackNode
 from tabular_ml_vpc.operations.target import Target
 
+_REBUILD: Final = "run `python build.py` to write it again"
 _DEPLOYER: Final = "templates/deployer-policy*.json"
 
 
@@ -67,8 +70,32 @@ def _built(root: Path, folder: str) -> dict[str, str]:
     paths = sorted((root / folder).glob("*.yaml"))
     if not paths:
         raise CommandError(f"{folder}/ has no templates: run `python build.py` first")
+    templates = {path.relative_to(root).as_posix(): _body(path, root) for path in paths}
+    top = templates.get(f"{folder}/root.yaml")
+    named = [] if top is None else [f"{folder}/{name}.yaml" for name in nested_stacks(top).values()]
+    missing = [name for name in (f"{folder}/root.yaml", *named) if name not in templates]
+    if missing:
+        raise CommandError(f"{missing[0]} is missing: {_REBUILD}")
     paths += sorted(root.glob(_DEPLOYER))
     return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+
+
+def _body(path: Path, root: Path) -> dict[str, Any]:
+    """Return a built template.
+
+    Raises:
+        CommandError: somebody has damaged it.
+
+    """
+    name = path.relative_to(root)
+    try:
+        body: object = from_yaml(path.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        problem = " ".join(str(error).split())
+        raise CommandError(f"{name}: not valid YAML: {problem}; {_REBUILD}") from error
+    if not isinstance(body, dict) or not isinstance(body.get("Resources"), dict):
+        raise CommandError(f"{name}: not a template: it has no Resources; {_REBUILD}")
+    return body
 
 
 def built_root(mode: Mode | None, root: Path = REPOSITORY) -> dict[str, Any]:
@@ -82,7 +109,7 @@ def built_root(mode: Mode | None, root: Path = REPOSITORY) -> dict[str, Any]:
     for folder in (TEMPLATES[one] for one in modes):
         path = root / folder / "root.yaml"
         if path.exists():
-            return from_yaml(path.read_text(encoding="utf-8"))
+            return _body(path, root)
     raise CommandError(f"{TEMPLATES[modes[0]]}/ has no templates: run `python build.py` first")
 
 

@@ -16,22 +16,17 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConnectionError,  # noqa: A004 - botocore's own
-    HTTPClientError,
-    NoCredentialsError,
     NoRegionError,
-    PartialCredentialsError,
     ProfileNotFound,
 )
 
 from generator.errors import CommandError, UsageError
-from tabular_ml_vpc.operations import DEFAULT_STACK, names
+from tabular_ml_vpc.operations import DEFAULT_STACK, advice, names
 
 _RETRIES: Final = Config(retries={"mode": "standard", "max_attempts": 8})
 """CloudFormation throttles polls of five stacks; standard mode waits and retries."""
 _POLL_SECONDS: Final = 2.0
 _LOCAL_POLL_SECONDS: Final = 0.2
-_LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 _INVALID: Final = frozenset(
@@ -92,7 +87,7 @@ class Target:
     def is_local(self) -> bool:
         """Return whether this AWS is on this machine, as that of ``local up``."""
         url = str(self.client("cloudformation").meta.endpoint_url)
-        return urlsplit(url).hostname in _LOCAL
+        return urlsplit(url).hostname in advice.LOCAL
 
     @property
     def poll_seconds(self) -> float:
@@ -116,6 +111,7 @@ def open_target(profile: str | None, region: str | None, stack: str) -> Target:
     Raises:
         UsageError: the stack's name or the AWS configuration is not valid, the profile does not
             exist, or the region is missing or unknown.
+        CommandError: the AWS on this machine that the environment names is not there.
 
     """
     names.check_stack(stack)
@@ -130,6 +126,7 @@ def open_target(profile: str | None, region: str | None, stack: str) -> Target:
     ):
         raise UsageError(f"--region: unknown region {session.region_name!r}")
     names.check_stack(stack, session.region_name)
+    advice.require_listening()
     return Target(session, stack, profile)
 
 
@@ -165,17 +162,10 @@ def told_in_one_line() -> Iterator[None]:
         yield
     except ClientError as error:
         raise CommandError(in_words(error)) from error
-    except (NoCredentialsError, PartialCredentialsError) as error:
-        raise CommandError(
-            f"no usable AWS credentials ({_flat(str(error))}): run `aws configure` or "
-            "`aws sso login`, or give --profile"
-        ) from error
     except NoRegionError as error:
         raise UsageError("--region: no region was given, and none is configured") from error
-    except (ConnectionError, HTTPClientError) as error:
-        raise CommandError(f"cannot connect to AWS: {_flat(str(error))}") from error
     except BotoCoreError as error:
-        raise CommandError(f"the request to AWS failed: {_flat(str(error))}") from error
+        raise CommandError(advice.about(error)) from error
     except ValueError as error:
         if "endpoint" not in str(error):
             raise
@@ -187,9 +177,9 @@ def in_words(error: ClientError) -> str:
     code, operation = code_of(error), error.operation_name
     message = _flat(str(error.response.get("Error", {}).get("Message", "")))
     if code in _EXPIRED:
-        return f"the AWS credentials have expired: log in again ({message})"
+        return f"the AWS credentials have expired: run `aws sso login`, or get new ones ({message})"
     if code in _INVALID:
-        return f"AWS rejected the credentials: {message}"
+        return f"AWS rejected the credentials: check them, or give --profile ({message})"
     if code in _DENIED:
         return f"no permission for {operation}: {message}"
     return ": ".join(filter(None, (operation, code, message)))

@@ -25,7 +25,7 @@ NAMES_OF_THEIRS: Final = {
 }
 """Objects whose keys are names that CloudFormation, a person or a file gave."""
 TIMES: Final = {"time", "started", "ended", "changed"}
-STACK: Final = ("--stack-name", "life")
+STACK: Final = ("--stack-name", "tabular-life")
 NO_JSON: Final = {"setup", "completion"}
 DOCUMENTS: Final = {"pipeline", "sbom"}
 """Commands that print a document in a format of others."""
@@ -68,7 +68,11 @@ def faults(value: Any, where: str = "") -> Iterator[str]:
             yield f"{place}: not snake_case"
         if key in TIMES and isinstance(inner, str) and not is_time(inner):
             yield f"{place}: {inner!r} is not a time with a zone"
-        if isinstance(inner, str) and (is_number(inner) or inner in ("true", "false", "None")):
+        if (
+            isinstance(inner, str)
+            and key != "date"
+            and (is_number(inner) or inner in ("true", "false", "None"))
+        ):
             yield from (
                 () if where.rpartition(".")[2] in NAMES_OF_THEIRS else [f"{place}: {inner!r}"]
             )

@@ -196,7 +196,7 @@ def test_help_does_not_load_what_the_commands_need() -> None:
     ("url", "said"),
     [
         ("nonsense", "AWS_ENDPOINT_URL: Invalid endpoint: nonsense"),
-        ("http://127.0.0.1:9", "cannot connect to AWS"),
+        ("http://127.0.0.1:9", "`python build.py local up` has ended"),
     ],
 )
 @pytest.mark.usefixtures("deployed")

@@ -108,7 +108,7 @@ def test_guided_asks_for_each_parameter_until_it_fits_and_writes_them_down(
 def test_outputs_break_no_value_however_narrow_the_terminal_is(
     deployed: Target, columns: int
 ) -> None:
-    shown = Terminal.start("outputs", "--stack-name", "life", columns=columns)
+    shown = Terminal.start("outputs", "--stack-name", "tabular-life", columns=columns)
     assert shown.end() == 0
     for name, value in stacks.need(deployed).outputs.items():
         assert name in shown.text()
