@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping
 from textwrap import wrap
 from typing import Any, Final
 
+from generator.project import ProjectFile
 from generator.settings import Settings
 
 EXAMPLE: Final = "docs/settings.example.toml"
 SCHEMA: Final = "docs/settings.schema.json"
+PROJECT_SCHEMA: Final = "docs/project-file.schema.json"
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _WIDTH: Final = 98
@@ -27,10 +29,40 @@ _INTRODUCTION: Final = """\
 # template. Generated from generator/settings.py by `python build.py`.
 """
 
+_PROJECT_INTRODUCTION: Final = """\
+# What `tabular-ml-vpc` would otherwise need as options each time; uncomment what you need.
+# Options and environment variables take precedence (docs/project-file.md)."""
+_PROJECT_VALUES: Final = {
+    "stack": ['stack = "tabular"'],
+    "region": ['region = "eu-west-1"'],
+    "profile": ['profile = "work"'],
+    "mode": ['mode = "dev"'],
+    "settings": ['settings = "settings.toml"'],
+    "parameters": ["[parameters]", "QualityThreshold = 0.8"],
+    "run": ["[run]", 'LabelColumn = "churned"', "TimeLimitSeconds = 1200"],
+    "stages": ["[stages.prod]", 'stack = "tabular-prod"', 'mode = "prod"'],
+}
+"""Example values of the project file's keys, as lines of TOML."""
+
 
 def schema() -> str:
     """Return the JSON schema of the settings file, for editors."""
     return json.dumps({"$schema": _DIALECT, **_schema()}, indent=2) + "\n"
+
+
+def project_schema() -> str:
+    """Return the JSON schema of the project file, for editors."""
+    return json.dumps({"$schema": _DIALECT, **ProjectFile.model_json_schema()}, indent=2) + "\n"
+
+
+def project_example() -> str:
+    """Return a project file whose keys are all commented out."""
+    fields = ProjectFile.model_fields
+    lines = [_PROJECT_INTRODUCTION]
+    for name, value in _PROJECT_VALUES.items():
+        about = " ".join(str(fields[name].description).split())
+        lines += ["", *(f"# {line}" for line in wrap(about, _WIDTH)), *(f"#{one}" for one in value)]
+    return "\n".join(lines) + "\n"
 
 
 def example() -> str:

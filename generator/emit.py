@@ -13,7 +13,14 @@ from typing import Any, Final
 from troposphere import Template
 
 from generator.cfn.yaml_text import to_yaml
-from generator.documents import EXAMPLE, SCHEMA, example, schema
+from generator.documents import (
+    EXAMPLE,
+    PROJECT_SCHEMA,
+    SCHEMA,
+    example,
+    project_schema,
+    schema,
+)
 from generator.files import REPOSITORY, TEMPLATES, FileError, write
 from generator.policies import deployer, own_key
 from generator.settings import Mode, Settings
@@ -32,7 +39,7 @@ Texts = Mapping[str, str]
 
 
 def render(settings: Settings) -> dict[str, str]:
-    """Return every generated file: templates, deployer policies, the settings' documents."""
+    """Return every generated file: templates, deployer policies, the files' documents."""
     texts, templates = {}, []
     for mode in settings.modes:
         for name, stack in build_stacks(settings, mode).items():
@@ -40,7 +47,7 @@ def render(settings: Settings) -> dict[str, str]:
             texts[f"{TEMPLATES[mode]}/{name}.yaml"] = _text(name, mode, templates[-1])
     texts |= deployer.policies(settings, templates)
     texts |= {own_key.PATH: own_key.render(settings)}
-    return texts | {EXAMPLE: example(), SCHEMA: schema()}
+    return texts | {EXAMPLE: example(), SCHEMA: schema(), PROJECT_SCHEMA: project_schema()}
 
 
 def as_dict(template: Template) -> dict[str, Any]:

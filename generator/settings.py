@@ -14,7 +14,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -113,6 +113,8 @@ OWN_TAGS = ("Name", PROJECT_TAG, OWNER_TAG, PERMISSION_TAG)
 """Keys of the tags that the templates or the pipeline set."""
 
 _PROJECT = r"^[a-z](-?[a-z0-9]){1,29}$"
+STACK_NAME = r"^[a-zA-Z][-a-zA-Z0-9]{0,127}$"
+REGION = r"^[a-z]{2,}(-[a-z]+)+-[0-9]+$"
 _PROFILE = r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$"
 _INSTANCE_TYPE = r"^ml\.[a-z0-9-]+\.[a-z0-9]+$"
 _TAG_KEY = r"^[\w .:/=+\-@]+$"
@@ -136,6 +138,8 @@ _IN_WORDS = {
     "arn:aws:iam::111122223333:role/BreakGlass",
     _POLICY: "must be empty or the ARN of a managed policy, such as "
     "arn:aws:iam::111122223333:policy/Boundary",
+    STACK_NAME: "must be a letter, then letters, digits and hyphens, at most 128 characters",
+    REGION: "must be a region, such as eu-west-1",
     _PROJECT: "must be 2 to 30 lower-case letters, digits and single hyphens; it begins with a "
     "letter and does not end with a hyphen",
     _PROFILE: "must be 1 to 63 letters, digits and hyphens, without a hyphen at either end",
@@ -167,11 +171,16 @@ def in_letters(name: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in name.split("-"))
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A table of a file that people write: immutable, and without unknown keys."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class Network(_Section):
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+class Network(Section):
     """The VPC."""
 
     cidr: IPv4Network = IPv4Network("10.38.0.0/16")
@@ -248,7 +257,7 @@ class Network(_Section):
         return self
 
 
-class Storage(_Section):
+class Storage(Section):
     """Buckets and logs."""
 
     noncurrent_days: int = Field(default=30, ge=1, le=3650, strict=True)
@@ -290,7 +299,7 @@ class Storage(_Section):
         return days
 
 
-class Studio(_Section):
+class Studio(Section):
     """SageMaker Studio."""
 
     user_profiles: tuple[ProfileName, ...] = Field(default=("data-scientist",), min_length=1)
@@ -312,7 +321,7 @@ class Studio(_Section):
         return names
 
 
-class Security(_Section):
+class Security(Section):
     """Requirements of an organization's security rules."""
 
     key: str = Field(default="", pattern=_KEY)
@@ -336,7 +345,7 @@ class Engine(StrEnum):
     """A cluster of instances, for tables of many files."""
 
 
-class PipelineSettings(_Section):
+class PipelineSettings(Section):
     """How the pipeline's steps run."""
 
     preprocess_engine: Engine = Engine.ONE_MACHINE
@@ -355,7 +364,7 @@ _STEADY = tuple(
 )
 
 
-class Limits(_Section):
+class Limits(Section):
     """Cost limits for runs, experiments and apps, whoever starts them; IAM enforces them."""
 
     job_instance_types: tuple[InstanceType, ...] = Field(
@@ -390,7 +399,7 @@ def usable(types: tuple[str, ...], pattern: str) -> list[str]:
     return [name for name in types if re.fullmatch(pattern, name)]
 
 
-class Functions(_Section):
+class Functions(Section):
     """The functions behind the custom resources."""
 
     reserved_concurrency: int = Field(default=0, ge=0, le=1000, strict=True)
@@ -411,7 +420,7 @@ class Functions(_Section):
         return copies
 
 
-class Settings(_Section):
+class Settings(Section):
     """All decisions made at build time."""
 
     project: str = Field(default="tabular", pattern=_PROJECT)
@@ -453,36 +462,61 @@ def on_spark(settings: Settings) -> bool:
     return settings.pipeline.preprocess_engine is Engine.SPARK
 
 
-def read(path: Path | None) -> Settings:
-    """Read and validate the settings in the TOML file ``path``, or return the defaults.
+SettingsSource = Path | Settings | None
+"""A settings file, settings that have been read already, or None for the defaults."""
+
+
+def read(source: SettingsSource) -> Settings:
+    """Read and validate the settings in a TOML file, or return the defaults.
 
     Raises:
         SettingsError: the file is missing or not TOML, or a setting is unknown or invalid.
 
     """
-    if path is None:
-        return Settings()
+    if source is None or isinstance(source, Settings):
+        return source or Settings()
+    return validated(Settings, read_toml(source), f"{source}: ")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the content of a TOML file.
+
+    Raises:
+        SettingsError: the file is missing or not TOML.
+
+    """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:  # also text that is not UTF-8, and numbers of 4,300 digits
         raise SettingsError(f"{path}: not valid TOML: {error}") from error
     except RecursionError as error:
         raise SettingsError(f"{path}: not valid TOML: the values are nested too deeply") from error
+
+
+def validated(
+    model: type[AnySection], raw: object, where: str, noun: str = "setting"
+) -> AnySection:
+    """Return the section; ``where`` begins the message of an error, ``noun`` is what a key is.
+
+    Raises:
+        SettingsError: names the first key that is unknown or has an invalid value.
+
+    """
     try:
-        return Settings.model_validate(raw)
+        return model.model_validate(raw)
     except ValidationError as error:
-        raise SettingsError(f"{path}: {_one_line(error)}") from error
+        raise SettingsError(where + _one_line(error, model, noun)) from error
 
 
-def _one_line(error: ValidationError) -> str:
+def _one_line(error: ValidationError, model: type[Section], noun: str) -> str:
     """Describe the first error: the setting, the value received, and what is allowed."""
     errors = error.errors(include_url=False)
     first = errors[0]
-    setting = ".".join(_shown_name(part) for part in first["loc"]) or "settings"
+    setting = ".".join(_shown_name(part) for part in first["loc"]) or f"{noun}s"
     if first["type"] == "extra_forbidden":
-        return f"{setting}: unknown setting{_suggestion(first['loc'])}"
+        return f"{setting}: unknown {noun}{_suggestion(first['loc'], model, noun)}"
     reason = _IN_WORDS.get(first.get("ctx", {}).get("pattern", "")) or first["msg"]
     others = len({_without_indexes(fault["loc"]) for fault in errors}) - 1
     more = f" (and {others} more)" if others else ""
@@ -515,10 +549,11 @@ def _without_indexes(location: tuple[int | str, ...]) -> tuple[str, ...]:
     return tuple(part for part in location if isinstance(part, str))
 
 
-def _suggestion(location: tuple[int | str, ...]) -> str:
-    section: Any = Settings
+def _suggestion(location: tuple[int | str, ...], model: type[Section], noun: str) -> str:
+    section: Any = model
     for part in location[:-1]:
-        section = section.model_fields[part].annotation
+        fields = getattr(section, "model_fields", {})
+        section = fields[part].annotation if part in fields else get_args(section)[1]
     known = list(section.model_fields)
     close = difflib.get_close_matches(str(location[-1]), known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known settings: {', '.join(known)}"
+    return f"; did you mean {close[0]}?" if close else f"; known {noun}s: {', '.join(known)}"

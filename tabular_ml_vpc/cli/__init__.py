@@ -40,6 +40,7 @@ from tabular_ml_vpc import __version__
 from tabular_ml_vpc.cli.options import config_option, json_option
 
 COMMANDS: Final[dict[str, str]] = {
+    "init": "Write a project file, tabular.toml, that holds your usual options.",
     "doctor": "Check the account, region, quotas and permissions before you spend money.",
     "diff": "Show the resources and permissions that a deployment would change.",
     "deploy": "Create or update the stack, and show its progress.",

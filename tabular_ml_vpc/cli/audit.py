@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 
 from generator.files import write as write_file
-from generator.settings import Settings, read
+from generator.settings import Settings, SettingsSource, read
 from tabular_ml_vpc.cli.console import console, print_json
-from tabular_ml_vpc.cli.options import config_option, json_option
+from tabular_ml_vpc.cli.options import json_option
+from tabular_ml_vpc.cli.project_options import settings_options
 from tabular_ml_vpc.cli.tables import Column, show_table
 from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.reports.audit import checkers, exemptions, gate, page
@@ -21,7 +21,7 @@ from tabular_ml_vpc.reports.audit.whole import whole
 
 
 @click.command
-@config_option
+@settings_options
 @json_option
 @click.option("--write", is_flag=True, help="Update docs/security.md and its figures.")
 @click.option(
@@ -30,7 +30,9 @@ from tabular_ml_vpc.reports.audit.whole import whole
     help="With --write: also remove each control, and note which checkers report it (minutes).",
 )
 @click.option("--page", "page_only", is_flag=True, help="Only regenerate docs/security.md.")
-def command(config: Path | None, as_json: bool, write: bool, confirm: bool, page_only: bool) -> int:
+def command(
+    config: SettingsSource, as_json: bool, write: bool, confirm: bool, page_only: bool
+) -> int:
     """Run independent checkers on the templates; fail on findings not exempted.
 
     The exemptions and their reasons are in tests/reports/audit/exemptions.toml. Exits with status 1

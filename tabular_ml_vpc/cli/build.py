@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from generator import emit, package
+from generator import emit, package, project
 from generator.cfn.yaml_text import from_yaml
 from generator.files import DIST
 from generator.lint import LintFinding, lint, lint_pipeline
-from generator.settings import read
-from tabular_ml_vpc.cli.console import console, print_json, show_next
+from generator.settings import Settings, SettingsSource, read
+from tabular_ml_vpc.cli.console import console, print_json, say, show_next
+from tabular_ml_vpc.cli.project_options import STAGE
 from tabular_ml_vpc.cli.tables import Column, show_table
 from tabular_ml_vpc.figures import counted
 
@@ -36,9 +38,9 @@ class _Size:
     bytes_share: float
 
 
-def build(config: Path | None, with_lint: bool, as_json: bool) -> int:
+def build(config: SettingsSource, with_lint: bool, as_json: bool) -> int:
     """Emit, package and lint; return the exit status."""
-    texts = emit.render(read(config))
+    texts = emit.render(_settings(config))
     changed = emit.emit(texts)
     zips = package.build_all()
     sizes = [_size(name, text) for name, text in texts.items() if emit.is_template(name)]
@@ -57,9 +59,9 @@ def build(config: Path | None, with_lint: bool, as_json: bool) -> int:
     return 1 if findings else 0
 
 
-def check(config: Path | None, as_json: bool) -> int:
+def check(config: SettingsSource, as_json: bool) -> int:
     """Compare the committed files with what a build would emit; return the exit status."""
-    stale = emit.check(emit.render(read(config)))
+    stale = emit.check(emit.render(_settings(config)))
     if as_json:
         print_json({"stale": stale})
     elif stale:
@@ -69,6 +71,15 @@ def check(config: Path | None, as_json: bool) -> int:
     else:
         print("The committed files are up to date.")
     return 1 if stale else 0
+
+
+def _settings(config: SettingsSource) -> Settings:
+    """Read the settings that were given, or those of the project file."""
+    found = None if config else project.find(Path.cwd(), os.environ.get(STAGE) or None)
+    if found is None or found.settings is None:
+        return read(config)
+    say(f"using {found.name}: settings {found.settings_name}")
+    return read(found.settings)
 
 
 def _size(name: str, text: str) -> _Size:

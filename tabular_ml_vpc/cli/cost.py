@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import click
@@ -11,10 +10,11 @@ from rich.text import Text
 
 from generator.cfn.parameters import parse_pairs
 from generator.errors import UsageError
-from generator.settings import EndpointProfile, read
+from generator.settings import EndpointProfile, SettingsSource, read
 from tabular_ml_vpc.cli import completers
 from tabular_ml_vpc.cli.console import console, print_json
-from tabular_ml_vpc.cli.options import config_option, json_option, set_option
+from tabular_ml_vpc.cli.options import json_option, set_option
+from tabular_ml_vpc.cli.project_options import remembered, settings_options
 from tabular_ml_vpc.cli.tables import Column, show_table
 from tabular_ml_vpc.reports.cost import live as pricing_api
 from tabular_ml_vpc.reports.cost.estimate import (
@@ -39,7 +39,7 @@ python build.py cost --assume runs=20 --assume endpoint-hours=160
 
 
 @click.command(epilog=_EXAMPLES)
-@config_option
+@settings_options
 @click.option("--region", default=DEFAULT_REGION, show_default=True, help="AWS region.")
 @click.option(
     "--endpoints",
@@ -74,7 +74,7 @@ python build.py cost --assume runs=20 --assume endpoint-hours=160
 @click.option("--profile", help="AWS profile to use with --live.")
 @json_option
 def command(
-    config: Path | None,
+    config: SettingsSource,
     region: str,
     endpoints: str | None,
     endpoint_zones: int | None,
@@ -99,7 +99,9 @@ def command(
         return
     chosen = EndpointProfile(endpoints) if endpoints else None
     settings = with_endpoints(read(config), chosen, endpoint_zones)
-    choices = Choices(settings, parse_pairs(pairs), use, _instance_type(studio_instance))
+    choices = Choices(
+        settings, remembered() | parse_pairs(pairs), use, _instance_type(studio_instance)
+    )
     prices = _prices(choices, region, profile, live=live)
     found, options = estimate(choices, prices), savings(choices, prices)
     (_print_json if as_json else _show)(found, options, prices)

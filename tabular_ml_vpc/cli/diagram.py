@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from generator.files import REPOSITORY, write
-from generator.settings import read
+from generator.settings import SettingsSource, read
 from tabular_ml_vpc.cli.console import print_json
-from tabular_ml_vpc.cli.options import config_option, json_option
+from tabular_ml_vpc.cli.options import json_option
+from tabular_ml_vpc.cli.project_options import settings_options
 from tabular_ml_vpc.reports.diagram.pictures import FOLDER, pictures, texts
 
 _EXAMPLES = """\b
@@ -20,7 +21,7 @@ python build.py diagram --config mine.toml --output mine/
 
 
 @click.command(epilog=_EXAMPLES)
-@config_option
+@settings_options
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
@@ -29,7 +30,7 @@ python build.py diagram --config mine.toml --output mine/
 )
 @click.option("--check", is_flag=True, help="Write nothing; fail if a picture is out of date.")
 @json_option
-def command(config: Path | None, output: Path | None, check: bool, as_json: bool) -> int:
+def command(config: SettingsSource, output: Path | None, check: bool, as_json: bool) -> int:
     """Draw the architecture, each stack and the pipeline, from the templates.
 
     SVG in light and dark with AWS's icons, and Mermaid for a README.

@@ -80,9 +80,8 @@ def _context(target: Target, options: SourceOptions, vpc: str | None) -> CheckCo
         if name.endswith(".yaml")
     }
     known = definitions(templates["root"])
-    values = parameters.effective(
-        known, parameters.given(options.parameters, options.pairs, known), {}
-    )
+    given = parameters.given(options.parameters, options.pairs, known, options.remembered)
+    values = parameters.effective(known, given, {})
     return CheckContext(
         target, templates, values, source.deployer_statements(built), options.bucket, vpc
     )

@@ -20,6 +20,7 @@ from tabular_ml_vpc.cli import completers, local_cloud, local_view
 from tabular_ml_vpc.cli.console import print_json
 from tabular_ml_vpc.cli.options import json_option, set_option, work_option
 from tabular_ml_vpc.cli.parameter_help import RunGroup
+from tabular_ml_vpc.cli.project_options import announce, stage_option, with_project
 from tabular_ml_vpc.cli.table_options import TABLE_PARAMETERS, table_choices, table_options
 from tabular_ml_vpc.local import runs, sandbox
 from tabular_ml_vpc.local.inputs import parse_choices, parse_settings
@@ -63,6 +64,7 @@ python build.py local up                               everything, in an emulate
     help="Also write the report to this file.",
 )
 @work_option("Folder for the files of the runs.")
+@stage_option
 @json_option
 @click.pass_context
 def command(
@@ -89,7 +91,9 @@ def command(
         return None
     if stop:
         return _stop(work, as_json)
-    return _run(_request(data, table_choices(context), pairs, keep, work), report, as_json)
+    announce("run")
+    request = _request(data, table_choices(context), with_project(pairs), keep, work)
+    return _run(request, report, as_json)
 
 
 command.add_command(local_cloud.up)

@@ -12,6 +12,7 @@ from typing import Final
 import click
 
 from generator.errors import CommandError
+from generator.settings import SettingsSource
 from tabular_ml_vpc.cli import completers
 from tabular_ml_vpc.cli.console import console, print_json, say
 from tabular_ml_vpc.cli.deployment_view import DeploymentView
@@ -22,6 +23,7 @@ from tabular_ml_vpc.cli.options import (
     stack_name_option,
     work_option,
 )
+from tabular_ml_vpc.cli.project_options import remembered, settings_options
 from tabular_ml_vpc.local.emulator import local_aws
 from tabular_ml_vpc.local.emulator.local_aws import RunningAws
 from tabular_ml_vpc.local.emulator.process import Emulator
@@ -60,9 +62,16 @@ python build.py local down                    ... until this
 )
 @click.option("--detach", is_flag=True, help="Leave it running; `local down` stops it.")
 @_work_option
+@settings_options
 @json_option
 def up(
-    pairs: tuple[str, ...], stack_name: str, port: int, detach: bool, work: Path, as_json: bool
+    config: SettingsSource,
+    pairs: tuple[str, ...],
+    stack_name: str,
+    port: int,
+    detach: bool,
+    work: Path,
+    as_json: bool,
 ) -> int:
     """Start an emulated AWS on this machine, and deploy everything into it.
 
@@ -74,7 +83,9 @@ def up(
         emulator = local_aws.start(port, attached=not detach)
         running = RunningAws.of(emulator, stack_name)
         try:
-            outputs = _deploy(running, SourceOptions(pairs=pairs), work)
+            outputs = _deploy(
+                running, SourceOptions(config, pairs=pairs, remembered=remembered()), work
+            )
             with contextlib.suppress(KeyboardInterrupt):  # from here on, the usual way to stop it
                 _show(running, work, outputs, detach, as_json)
                 if detach:

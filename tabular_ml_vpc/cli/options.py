@@ -1,7 +1,8 @@
 """Options that several commands share; each adds one argument to the command's function.
 
-``--config`` gives ``config: Path | None`` (see ``generator.settings.read``), and ``--json`` gives
-``as_json: bool``. Options of commands on a deployed copy are in ``stack_options``.
+``--config`` gives ``config: SettingsSource`` (see ``generator.settings.read``), and ``--json``
+gives ``as_json: bool``. Options of commands on a deployed copy are in ``stack_options``, those
+that come from the project file in ``project_options``.
 """
 
 from __future__ import annotations
@@ -15,9 +16,17 @@ from click.shell_completion import CompletionItem
 
 from tabular_ml_vpc import operations
 
+
+class _SettingsFile(click.Path):
+    """A path; settings that a project file contains are taken as they are."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return super().convert(value, param, ctx) if isinstance(value, str | Path) else value
+
+
 config_option = click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=_SettingsFile(path_type=Path),
     metavar="FILE.toml",
     help="Settings; docs/settings.example.toml lists them all.",
 )

@@ -13,6 +13,7 @@ from tabular_ml_vpc.cli import completers, run_view
 from tabular_ml_vpc.cli.console import console, print_json, say
 from tabular_ml_vpc.cli.options import json_option, set_option, wait_option
 from tabular_ml_vpc.cli.parameter_help import RunCommand
+from tabular_ml_vpc.cli.project_options import with_project
 from tabular_ml_vpc.cli.stack_options import checked, target_options
 from tabular_ml_vpc.local.inputs import parse_settings
 from tabular_ml_vpc.operations.runs import deployed, results
@@ -72,7 +73,7 @@ def command(
     pipeline = open_pipeline(target)
     if follow is not None:
         return _follow(pipeline, pipeline.find(follow), as_json)
-    arn = _start(pipeline, pairs, name)
+    arn = _start(pipeline, with_project(pairs), name)
     if not wait:
         return _show_start(pipeline, arn, as_json)
     return _follow(pipeline, arn, as_json)

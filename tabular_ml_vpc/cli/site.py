@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from generator.files import DIST, REPOSITORY, write
-from generator.settings import Mode, read
+from generator.settings import Mode, SettingsSource, read
 from tabular_ml_vpc.cli.console import print_json
-from tabular_ml_vpc.cli.options import config_option, json_option, mode_option
+from tabular_ml_vpc.cli.options import json_option, mode_option
+from tabular_ml_vpc.cli.project_options import settings_options
 from tabular_ml_vpc.reports.site.content import content
 from tabular_ml_vpc.reports.site.page import page
 
@@ -20,7 +21,7 @@ python build.py site --mode prod --config mine.toml --output review.html
 
 
 @click.command(epilog=_EXAMPLES)
-@config_option
+@settings_options
 @mode_option("Set of templates to show.", default="dev")
 @click.option(
     "--output",
@@ -29,7 +30,7 @@ python build.py site --mode prod --config mine.toml --output review.html
     help="File to write, instead of dist/site.html.",
 )
 @json_option
-def command(config: Path | None, mode: str, output: Path | None, as_json: bool) -> None:
+def command(config: SettingsSource, mode: str, output: Path | None, as_json: bool) -> None:
     """Write a page for reviewers: diagrams, parameters, resources, permissions, cost and checks.
 
     The page is one self-contained HTML file: you can mail it, or attach it to a change.

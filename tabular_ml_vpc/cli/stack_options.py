@@ -5,13 +5,15 @@ They are not in ``tabular_ml_vpc.cli.options`` because ``build.py --help`` must 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from generator.settings import SettingsSource
 from tabular_ml_vpc.cli import completers
 from tabular_ml_vpc.cli.options import (
     DEFAULT_STACK,
@@ -20,9 +22,10 @@ from tabular_ml_vpc.cli.options import (
     set_option,
     stack_name_option,
 )
+from tabular_ml_vpc.cli.project_options import announce, current, remembered, stage_option
 from tabular_ml_vpc.operations import names
 from tabular_ml_vpc.operations.source import SourceOptions
-from tabular_ml_vpc.operations.target import open_target, told_in_one_line
+from tabular_ml_vpc.operations.target import Target, open_target, told_in_one_line
 
 
 def checked(kind: str) -> Callable[..., Any]:
@@ -46,7 +49,13 @@ _PLACE: Final = (
         help="Profile in your AWS configuration.",
         callback=checked("profile"),
     ),
-    click.option("--region", metavar="REGION", help="AWS region, such as eu-west-1."),
+    click.option(
+        "--region",
+        metavar="REGION",
+        envvar=("AWS_REGION", "AWS_DEFAULT_REGION"),
+        help="AWS region, such as eu-west-1.",
+    ),
+    stage_option,
 )
 _TARGET: Final = (*_PLACE, stack_name_option(completers.stack_names))
 _SOURCE: Final = (
@@ -82,8 +91,9 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def command(*, profile: str | None, region: str | None, stack_name: str, **others: Any) -> Any:
+        announce(*_tables_of(others))
         with told_in_one_line():
-            return function(target=open_target(profile, region, stack_name), **others)
+            return function(target=_open(profile, region, stack_name), **others)
 
     return _with_options(command, _TARGET)
 
@@ -93,10 +103,24 @@ def place_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def command(*, profile: str | None, region: str | None, **others: Any) -> Any:
+        announce()
         with told_in_one_line():
-            return function(target=open_target(profile, region, DEFAULT_STACK), **others)
+            return function(target=_open(profile, region, DEFAULT_STACK), **others)
 
     return _with_options(command, _PLACE)
+
+
+def _open(profile: str | None, region: str | None, stack: str) -> Target:
+    """Return the target; what it advises to run next is for the same stage."""
+    found = current()
+    return replace(open_target(profile, region, stack), stage=found.stage if found else None)
+
+
+def _tables_of(options: Mapping[str, object]) -> tuple[str, ...]:
+    """Return which tables of the project file a command with these options takes."""
+    if "options" in options:
+        return ("parameters",)
+    return ("run",) if "pairs" in options and not options.get("follow") else ()
 
 
 def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -108,14 +132,14 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def command(
         *,
-        config: Path | None,
+        config: SettingsSource,
         mode: str | None,
         parameters: Path | None,
         pairs: tuple[str, ...],
         bucket: str | None,
         **others: Any,
     ) -> Any:
-        options = SourceOptions(config, mode, parameters, pairs, bucket)
+        options = SourceOptions(config, mode, parameters, pairs, bucket, remembered())
         return function(options=options, **others)
 
     return _with_options(command, _SOURCE)

@@ -16,17 +16,27 @@ from generator.cfn.parameters import (
 )
 from generator.errors import UsageError
 from generator.files import write
+from generator.project import FILE as PROJECT
 from pipeline.run_parameters import METRIC, THRESHOLD, threshold_problem
 
 
-def given(path: Path | None, pairs: Iterable[str], known: ParameterDefinitions) -> dict[str, str]:
-    """Return the values of a file, and of ``NAME=VALUE`` pairs, which take precedence.
+def given(
+    path: Path | None,
+    pairs: Iterable[str],
+    known: ParameterDefinitions,
+    remembered: ParameterValues | None = None,
+) -> dict[str, str]:
+    """Return the values of the project file, of a file, and of ``NAME=VALUE`` pairs.
+
+    Each takes precedence over the one before.
 
     Raises:
         UsageError: the file, a pair, a name or a value cannot be used.
 
     """
-    values = {} if path is None else _read_file(path, known)
+    values = dict(remembered or {})
+    check(values, known, f"{PROJECT}: parameters.")
+    values |= {} if path is None else _read_file(path, known)
     chosen = parse_pairs(pairs)
     check(chosen, known)
     return values | chosen

@@ -51,7 +51,7 @@ class Release:
         bucket = ArtifactBucket(target, options.bucket)
         package = assemble(bucket, built)
         known = definitions(package.root_template)
-        given = parameters.given(options.parameters, options.pairs, known)
+        given = parameters.given(options.parameters, options.pairs, known, options.remembered)
         release = cls(target, node, bucket, package, given, role)
         parameters.check_gate(release.values)
         return release

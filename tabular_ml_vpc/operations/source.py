@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +16,7 @@ from generator.cfn.expressions import NESTED, nested_stacks
 from generator.cfn.yaml_text import from_yaml
 from generator.errors import CommandError, UsageError
 from generator.files import DIST, REPOSITORY, TEMPLATES
-from generator.settings import Mode, Settings, read
+from generator.settings import Mode, Settings, SettingsSource, read
 from generator.stacks.root import build
 from tabular_ml_vpc.operations import stacks
 from tabular_ml_vpc.operations.stacks import Stack, StackNode
@@ -39,14 +39,16 @@ class Source:
 class SourceOptions:
     """Which templates to deploy, in which mode, with which parameters; see ``cli.options``."""
 
-    config: Path | None = None
+    config: SettingsSource = None
     mode: str | None = None
     parameters: Path | None = None
     pairs: tuple[str, ...] = ()
     bucket: str | None = None
+    remembered: Mapping[str, str] = field(default_factory=dict)
+    """The project file's values of parameters, below those of a file and of pairs."""
 
 
-def load(config: Path | None, mode: Mode, root: Path = REPOSITORY) -> Source:
+def load(config: SettingsSource, mode: Mode, root: Path = REPOSITORY) -> Source:
     """Return what to deploy in a mode: templates from ``config`` or, without it, the built ones.
 
     The zips are built again: they are reproducible, so they equal those of the build.

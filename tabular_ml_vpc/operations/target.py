@@ -42,6 +42,8 @@ class Target:
     stack: str
     profile: str | None = None
     config: Config = _RETRIES
+    stage: str | None = None
+    """The stage of the project file that was chosen, if any."""
 
     def client(self, service: str, region: str | None = None) -> Any:
         """Return a client that retries; clients are reused."""
@@ -97,7 +99,8 @@ class Target:
     def options(self) -> str:
         """Return the options that give another command the same target."""
         stack = f" --stack-name {self.stack}" if self.stack != DEFAULT_STACK else ""
-        return f"{self.place_options()}{stack}"
+        stage = f" --stage {self.stage}" if self.stage else ""
+        return f"{self.place_options()}{stack}{stage}"
 
     def place_options(self) -> str:
         """Return the options that give another command, or the aws command, the same place."""

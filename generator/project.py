@@ -1,0 +1,215 @@
+"""The project file, ``tabular.toml``: what commands would otherwise need as options each time.
+
+It is found from the current folder upward, up to the top of a repository. Options and environment
+variables take precedence over it, and its stage over the rest of the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import Field, field_validator
+
+from generator.settings import (
+    REGION,
+    STACK_NAME,
+    Mode,
+    Section,
+    Settings,
+    SettingsError,
+    SettingsSource,
+    read_toml,
+    validated,
+)
+from pipeline.run_parameters import RUN_PARAMETERS, RunParameter, not_one_of
+
+FILE: Final = "tabular.toml"
+_RESERVED: Final = "pipelines"
+_TOP: Final = ".git"
+_KEY: Final = "key"
+
+Scalar = str | int | float | bool
+RunValue = Scalar | list[str] | dict[str, str]
+
+
+class Choices(Section):
+    """What a project or one of its stages has chosen."""
+
+    stack: str | None = Field(default=None, pattern=STACK_NAME)
+    """Name of the root stack (--stack-name)."""
+    region: str | None = Field(default=None, pattern=REGION)
+    """AWS region (--region; AWS_REGION takes precedence)."""
+    profile: str | None = Field(default=None, min_length=1)
+    """Profile in your AWS configuration (--profile; AWS_PROFILE, and credentials in the
+    environment, take precedence)."""
+    mode: Mode | None = None
+    """dev: everything is deleted with the stack; prod: data, key and logs are kept (--mode)."""
+    settings: Annotated[Any, Field(json_schema_extra={"type": ["string", "object"]})] = None
+    """Path of the settings file, relative to this file (--config), or a table with the settings
+    themselves."""
+    parameters: dict[str, Any] = Field(
+        default_factory=dict,
+        json_schema_extra={"additionalProperties": {"type": ["string", "number", "boolean"]}},
+    )
+    """Values of the root template's parameters (--set of deploy and diff)."""
+    run: dict[str, Any] = Field(
+        default_factory=dict,
+        json_schema_extra={
+            "properties": {
+                name: {"description": one.about} for name, one in RUN_PARAMETERS.items()
+            },
+            "additionalProperties": False,
+        },
+    )
+    """Values of a run's parameters (--set of run and local)."""
+
+    @field_validator("settings")
+    @classmethod
+    def _is_a_path_or_a_table(cls, value: object) -> object:
+        if not isinstance(value, str | dict | None) or value == "":
+            raise ValueError("must be the path of a settings file, or a table of settings")
+        return value
+
+
+class ProjectFile(Choices):
+    """The project file; options and environment variables take precedence over it."""
+
+    stages: dict[str, Choices] = Field(default_factory=dict)
+    """Tables whose values override those above, chosen by --stage NAME or TABULAR_STAGE."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """The choices of a project file, those of its stage included."""
+
+    path: Path
+    choices: Choices
+    stage: str | None
+
+    @cached_property
+    def settings(self) -> SettingsSource:
+        """The settings' file, or the settings in the project file; None if it has neither.
+
+        Raises:
+            SettingsError: a setting in the project file is unknown or invalid.
+
+        """
+        given = self.choices.settings
+        if isinstance(given, str):
+            return self.path.parent / given
+        return None if given is None else validated(Settings, given, f"{self.name}: settings.")
+
+    @property
+    def settings_name(self) -> str:
+        """Where the settings are, for messages."""
+        given = self.choices.settings
+        return given if isinstance(given, str) else f"of {FILE}"
+
+    @property
+    def name(self) -> str:
+        """The file's name, with its stage, for messages."""
+        return f"{FILE} (stage {self.stage})" if self.stage else FILE
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The values of the root template's parameters, as text."""
+        return {name: text_of(value) for name, value in self.choices.parameters.items()}
+
+    @property
+    def run(self) -> dict[str, str]:
+        """The values of a run's parameters, as text."""
+        return {name: text_of(value) for name, value in self.choices.run.items()}
+
+
+def find(folder: Path, stage: str | None) -> Project | None:
+    """Return the project of a folder, or None if neither it nor a folder above has a file.
+
+    The search ends at the top of a repository, which may have the file itself.
+
+    Raises:
+        SettingsError: the file is not valid, or there is no such stage.
+
+    """
+    for place in (folder, *folder.parents):
+        path = place / FILE
+        if path.is_file():
+            return read(path, stage)
+        if (place / _TOP).exists():
+            break
+    if stage:
+        raise SettingsError(f"--stage: got {stage!r}, but no {FILE} was found in {folder} or above")
+    return None
+
+
+def read(path: Path, stage: str | None) -> Project:
+    """Read a project file.
+
+    Raises:
+        SettingsError: the file is not valid, or has no such stage.
+
+    """
+    raw = read_toml(path)
+    _refuse_reserved(raw)
+    whole = validated(ProjectFile, raw, f"{FILE}: ", _KEY)
+    if stage is not None and stage not in whole.stages:
+        known = not_one_of(stage, whole.stages) if whole.stages else f"{FILE} has no stages"
+        raise SettingsError(f"--stage: {known}")
+    for place, choices in (("", whole), *((f"stages.{n}.", s) for n, s in whole.stages.items())):
+        _check(choices, f"{FILE}: {place}")
+    stages = raw.pop("stages", {})
+    merged = _merged(raw, stages[stage]) if stage else raw
+    return Project(path, validated(Choices, merged, f"{FILE}: ", _KEY), stage)
+
+
+def text_of(value: RunValue) -> str:
+    """Return a value as the text by which CloudFormation and SageMaker know it."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _refuse_reserved(raw: Mapping[str, Any]) -> None:
+    if _RESERVED in raw:
+        raise SettingsError(f"{FILE}: {_RESERVED}: this key is reserved for a later version")
+
+
+def _check(choices: Choices, where: str) -> None:
+    """Refuse values of parameters that no parameter takes."""
+    for name, value in choices.parameters.items():
+        if not isinstance(value, str | int | float):
+            raise SettingsError(
+                f"{where}parameters.{name}: got {value!r}: must be a text, a number or a boolean"
+            )
+    for name, value in choices.run.items():
+        if name not in RUN_PARAMETERS:
+            raise SettingsError(f"{where}run.{name}: {not_one_of(name, RUN_PARAMETERS)}")
+        if problem := _problem(RUN_PARAMETERS[name], value):
+            raise SettingsError(f"{where}run.{name}: {problem}")
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tables as one; a value of ``above`` replaces the one below."""
+    both = {
+        key: _merged(below[key], value)
+        for key, value in above.items()
+        if isinstance(value, dict) and isinstance(below.get(key), dict)
+    }
+    return {**below, **above, **both}
+
+
+def _problem(one: RunParameter, value: RunValue) -> str:
+    """Return why a value is not allowed, or an empty text."""
+    if one.kind == "String":
+        if not isinstance(value, str | list | dict):
+            return f"got {value!r}: must be a text, a list of texts or a table"
+        text = text_of(value)
+        return one.problem(text) if text else "the value is empty"
+    kinds = int if one.kind == "Integer" else (int, float)
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        return f"got {value!r}: must be a {'whole ' if one.kind == 'Integer' else ''}number"
+    return one.problem(value)

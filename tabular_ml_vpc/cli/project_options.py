@@ -1,0 +1,128 @@
+"""The project file as a source of options: see ``generator.project`` and docs/project-file.md.
+
+``--stage`` is processed before the other options. It reads the file and makes its values the
+defaults of the others, below what the command line and environment variables give.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from click.core import ParameterSource
+
+from generator import project
+from generator.project import Project
+from generator.settings import SettingsError
+from tabular_ml_vpc.cli.console import say
+from tabular_ml_vpc.cli.options import config_option
+from tabular_ml_vpc.figures import counted
+
+STAGE: Final = "TABULAR_STAGE"
+_FOUND: Final = f"{__name__}.found"
+_CREDENTIALS: Final = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID")
+_WORDS: Final = {"mode": "mode", "config": "settings", "profile": "profile"}
+
+
+def current() -> Project | None:
+    """The project file of the running command, if there is one."""
+    found: Project | None = click.get_current_context().meta.get(_FOUND)
+    return found
+
+
+def _load(context: click.Context, _: click.Parameter, stage: str | None) -> None:
+    """Make the file's values the defaults of the command's options."""
+    found = None
+    with suppress(*(SettingsError,) if context.resilient_parsing else ()):
+        found = project.find(Path.cwd(), stage)
+    context.meta[_FOUND] = found
+    if found is not None:
+        context.default_map = {**(context.default_map or {}), **_defaults(found)}
+
+
+def _defaults(found: Project) -> dict[str, Any]:
+    choices = found.choices
+    values = {
+        "stack_name": choices.stack,
+        "region": choices.region,
+        "mode": choices.mode and str(choices.mode),
+        "config": found.settings,
+        # boto3 prefers a profile that is named to credentials in the environment.
+        "profile": None if any(map(os.environ.get, _CREDENTIALS)) else choices.profile,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+stage_option = click.option(
+    "--stage",
+    metavar="NAME",
+    envvar=STAGE,
+    show_envvar=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_load,
+    help="Stage of tabular.toml.",
+)
+
+
+def settings_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--config`` and ``--stage`` to a command that accesses no stack."""
+
+    @wraps(function)
+    def command(*arguments: Any, **options: Any) -> Any:
+        announce()
+        return function(*arguments, **options)
+
+    return stage_option(config_option(command))
+
+
+def announce(*also: str) -> None:
+    """Say what the command takes from the project file, if anything.
+
+    ``also`` names the tables that it takes beside options: ``parameters``, ``run``.
+    """
+    context, found = click.get_current_context(), current()
+    if found is None:
+        return
+    taken = {
+        name: value
+        for name, value in context.params.items()
+        if context.get_parameter_source(name) is ParameterSource.DEFAULT_MAP
+    }
+    parts = [*_options(found, taken), *_tables(found, also)]
+    if parts:
+        say(f"using {found.name}: {', '.join(parts)}")
+
+
+def _options(found: Project, taken: dict[str, Any]) -> Iterable[str]:
+    stack, region = taken.get("stack_name"), taken.get("region")
+    place = (f"stack {stack}" if stack else "", f"region {region}" if region else "")
+    if any(place):
+        yield " in ".join(filter(None, place))
+    for name, word in _WORDS.items():
+        if name in taken:
+            yield f"{word} {found.settings_name if name == 'config' else taken[name]}"
+
+
+def _tables(found: Project, also: Iterable[str]) -> Iterable[str]:
+    if "parameters" in also and found.parameters:
+        yield counted(len(found.parameters), "parameter")
+    if "run" in also and found.run:
+        yield f"{counted(len(found.run), 'parameter')} of the run"
+
+
+def remembered() -> dict[str, str]:
+    """Return the project file's values of the root template's parameters."""
+    found = current()
+    return found.parameters if found else {}
+
+
+def with_project(pairs: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the pairs of ``--set`` for a run, after those of the project file."""
+    found = current()
+    return (*(f"{name}={value}" for name, value in found.run.items()), *pairs) if found else pairs
