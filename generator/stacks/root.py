@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from troposphere import Output, Ref, Select, Split, Sub, Tags, Template
 
+from generator import record
 from generator.parameters import RootParameters, add_parameters, add_rules
 from generator.policies.statements import role_arn
 from generator.settings import PROJECT_TAG, Mode, Settings, on_spark
@@ -24,6 +25,7 @@ def build(settings: Settings, mode: Mode) -> dict[str, Template]:
     spark = on_spark(settings)
     parameters = add_parameters(root, settings.network.zones, settings.limits, spark=spark)
     add_rules(root, settings.network.zones, spark=spark)
+    root.metadata[record.METADATA] = record.metadata(settings)
     name = UniqueName(_unique_name(settings.project))
     tags = Tags({PROJECT_TAG: settings.project} | settings.tags)
     security_stack = security.build(settings, mode)
@@ -61,6 +63,7 @@ def build(settings: Settings, mode: Mode) -> dict[str, Template]:
     _add_outputs(
         root,
         settings,
+        mode,
         security_outputs.notebook_jobs_role,
         network_outputs,
         storage_outputs,
@@ -182,6 +185,7 @@ def _pipeline_inputs(
 def _add_outputs(
     root: Template,
     settings: Settings,
+    mode: Mode,
     notebook_jobs_role: RoleName,
     network_outputs: network.Outputs,
     storage_outputs: storage.Outputs,
@@ -223,6 +227,11 @@ def _add_outputs(
         "StartPipelineCommand": (
             "Starts a run of the pipeline",
             Sub(start, Pipeline=pipeline_outputs.pipeline_name),
+        ),
+        record.MODE_OUTPUT: (f"{mode}: {DESCRIPTIONS[mode]}", str(mode)),
+        record.HASH_OUTPUT: (
+            "Hash of the settings; the template's metadata has those that are not defaults",
+            record.settings_hash(settings),
         ),
     }
     for title, (description, value) in outputs.items():

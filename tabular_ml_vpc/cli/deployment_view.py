@@ -72,6 +72,14 @@ class DeploymentView:
         self._ask(event, question)
 
     @show.register
+    def _(self, event: deployment.SettingsDropped) -> None:
+        question = (
+            f"The last deployment of {event.stack} had {', '.join(map(str, event.dropped))}. To "
+            "keep that, give --config or a tabular.toml. Deploy without?"
+        )
+        self._ask(event, question)
+
+    @show.register
     def _(self, event: deployment.StackBlocked) -> None:
         stack, cause = event.stack, event.cause
         self._print(f"{stack.name} is in {stack.status}: {event.problem.reason}.")

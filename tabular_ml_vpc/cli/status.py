@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from generator.record import MODE_OUTPUT
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.links import domain_url, endpoint_url, linked, stack_url
 from tabular_ml_vpc.cli.options import json_option
@@ -69,6 +70,7 @@ def _read(target: Target, node: StackNode, workload: Workload) -> dict[str, Any]
     apps, spaces = len(workload.apps()), len(workload.spaces())
     return {
         "stack": _stack(node),
+        "mode": stacks.mode_of(target, node),
         "problem": _problem(target, node),
         "pipeline": workload.pipeline,
         "last_execution": execution
@@ -128,6 +130,8 @@ def _show(target: Target, node: StackNode, summary: dict[str, Any]) -> None:
     out = console()
     out.print(_tree(target, node))
     _show_problem(out, summary["problem"])
+    if mode := node.stack.descriptions.get(MODE_OUTPUT) or summary["mode"]:
+        out.print(f"mode      {mode}", markup=False, soft_wrap=True)
     execution = summary["last_execution"]
     last = _last(execution) if execution else "none yet"
     endpoint, studio = summary["endpoint"], summary["studio"]

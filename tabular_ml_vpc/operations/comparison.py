@@ -18,6 +18,7 @@ from tabular_ml_vpc.operations.changes import (
     ChangeSets,
     NoChangesError,
 )
+from tabular_ml_vpc.operations.dropped import DroppedSetting
 from tabular_ml_vpc.operations.forecast import Side
 from tabular_ml_vpc.operations.loosening import comparison as loosening
 from tabular_ml_vpc.operations.loosening.kinds import Kind, Loosening
@@ -38,6 +39,7 @@ class StackDifference:
     tightenings: Sequence[Loosening] = ()
     """What the opposite change would loosen: ``new`` is what is deployed."""
     note: str = ""
+    dropped: Sequence[DroppedSetting] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return plain values."""
@@ -47,6 +49,7 @@ class StackDifference:
             "loosenings": [one.as_json() for one in self.loosenings],
             "tightenings": [one.reversed().as_json() for one in self.tightenings],
             "note": self.note,
+            "dropped_settings": [setting.as_json() for setting in self.dropped],
         }
 
 
@@ -121,6 +124,7 @@ def difference_of_update(
         ChangeSets(release.target).read(change_set, deployed.forecast),
         *_access(release, deployed.resolved),
         "" if change_set.nested else change_set.note,
+        release.dropped(),
     )
 
 

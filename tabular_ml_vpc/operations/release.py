@@ -12,6 +12,7 @@ from generator.settings import Mode
 from tabular_ml_vpc.operations import parameters, source, stacks
 from tabular_ml_vpc.operations.artifacts import ArtifactBucket, Package, assemble
 from tabular_ml_vpc.operations.changes import ChangeSet, ChangeSets, DeployRequest
+from tabular_ml_vpc.operations.dropped import DroppedSetting, dropped
 from tabular_ml_vpc.operations.source import Source, SourceOptions
 from tabular_ml_vpc.operations.stacks import StackNode
 from tabular_ml_vpc.operations.target import Target
@@ -75,6 +76,13 @@ class Release:
     def change_set(self) -> AbstractContextManager[ChangeSet]:
         """Give a change set; see ``ChangeSets.open``."""
         return ChangeSets(self.target).open(self.request)
+
+    def dropped(self) -> tuple[DroppedSetting, ...]:
+        """Return the settings of the deployed stack that the package leaves at their defaults."""
+        if self.node is None:
+            return ()
+        deployed = stacks.template(self.target, self.node.stack.id)
+        return dropped(deployed, self.package.root_template)
 
     @property
     def _current(self) -> Mapping[str, str]:

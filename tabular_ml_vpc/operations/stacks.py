@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from generator.cfn.expressions import NESTED
 from generator.cfn.yaml_text import from_yaml
 from generator.errors import CommandError
+from generator.record import MODE_OUTPUT
 from generator.stacks import root
 from pipeline.types import JsonView
 from tabular_ml_vpc.operations.target import Target, code_of, message_of
@@ -196,10 +197,13 @@ def template(target: Target, stack: str) -> dict[str, Any]:
 
 
 def mode_of(target: Target, node: StackNode) -> str | None:
-    """Return the mode in which a stack was deployed, or None if its templates do not say.
+    """Return the mode in which a stack was deployed, or None if it does not say.
 
-    The mode is in the metadata of resources that hold data (generator/retention.py).
+    It is an output. A stack from before that, or whose creation failed, has it only in the metadata
+    of resources that hold data (generator/retention.py).
     """
+    if mode := node.stack.outputs.get(MODE_OUTPUT):
+        return mode
     for child in node.children:
         for body in template(target, child.stack.id).get("Resources", {}).values():
             if mode := body.get("Metadata", {}).get("Mode"):

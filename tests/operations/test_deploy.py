@@ -79,6 +79,38 @@ def test_the_outputs_are_shown_for_people_and_for_scripts(run: Run) -> None:
     assert "DataBucket" in unknown.err
 
 
+def test_the_mode_is_an_output_or_else_in_the_templates(deployed: Target, run: Run) -> None:
+    assert run("status", "--stack-name", "life", "--json").json["mode"] == "dev"
+    assert "mode      dev: everything is deleted" in run("status", "--stack-name", "life").out
+    node = stacks.tree(deployed, stacks.need(deployed))
+    assert node.stack.outputs["Mode"] == "dev"
+    before = replace(node, stack=replace(node.stack, outputs={}))
+    assert stacks.mode_of(deployed, before) == "dev"
+
+
+@pytest.fixture
+def expiring(deployed: Target, run: Run, tmp_path: Path) -> Iterator[None]:
+    """Deploy a setting to the shared stack, and take it back."""
+    file = tmp_path / "mine.toml"
+    file.write_text("[storage]\naccess_log_days = 30\n", encoding="utf-8")
+    deploy = ("deploy", "--stack-name", deployed.stack, "--yes")
+    assert run(*deploy, "--config", str(file)).status == 0
+    yield
+    assert run(*deploy).status == 0
+
+
+@pytest.mark.usefixtures("expiring")
+def test_a_setting_of_the_last_deployment_is_not_dropped_without_a_yes(run: Run) -> None:
+    lost = {"name": "storage.access_log_days", "value": 30, "default": 365}
+    assert run("diff", "--stack-name", "life", "--json").json["dropped_settings"] == [lost]
+
+    refused = run("deploy", "--stack-name", "life")
+
+    assert refused.status == 2
+    assert "--yes is required" in refused.err
+    assert "had storage.access_log_days = 30 (now 365)" in refused.err
+
+
 def test_the_artifact_bucket_is_closed(deployed: Target) -> None:
     s3, name = deployed.client("s3"), ArtifactBucket(deployed).name
     block = s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]

@@ -1,0 +1,45 @@
+"""Settings of the last deployment that the next one would drop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from generator.record import defaults, recorded
+
+_SHOWN_CHARACTERS: Final = 60
+
+
+@dataclass(frozen=True)
+class DroppedSetting:
+    """A setting that the last deployment had, and the default that would replace it."""
+
+    name: str
+    value: Any
+    default: Any
+
+    def __str__(self) -> str:
+        """Say both in a few words."""
+        now = "removed" if self.default is None else f"now {_short(self.default)}"
+        return f"{self.name} = {_short(self.value)} ({now})"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"name": self.name, "value": self.value, "default": self.default}
+
+
+def dropped(deployed: Mapping[str, Any], planned: Mapping[str, Any]) -> tuple[DroppedSetting, ...]:
+    """Return what the deployed root template records and the planned one leaves at its default."""
+    usual, kept = defaults(), recorded(planned)
+    return tuple(
+        DroppedSetting(name, value, usual.get(name))
+        for name, value in recorded(deployed).items()
+        if name not in kept
+    )
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 3]}..."
