@@ -80,9 +80,10 @@ APPROVALS: Final = ("Approved", "PendingManualApproval", "Rejected")
 PRESETS: Final = ("medium_quality", "good_quality", "high_quality", "best_quality")
 """AutoGluon's presets that train without a GPU and without downloads, the fastest first."""
 
+INPUT: Final = "InputData"
 METRIC: Final = "QualityMetric"
 THRESHOLD: Final = "QualityThreshold"
-"""The two parameters that depend on each other."""
+"""The last two depend on each other."""
 
 TRAINING_SECONDS: Final = 6 * 3600
 """Seconds after which SageMaker stops the training job."""
@@ -200,7 +201,8 @@ def not_one_of(text: str, known: Iterable[str]) -> str:
     """Say that a text is none of those known, and which one is closest."""
     choices = list(known)
     lower = {choice.lower(): choice for choice in choices}
-    close = difflib.get_close_matches(text.lower(), lower, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(text.lower(), lower, cutoff=0.5)
+    close.sort(key=lambda choice: sorted(choice) != sorted(text.lower()))  # letters are swapped
     hint = f"; did you mean {lower[close[0]]}?" if close else ""
     return f"{text!r} is not one of {', '.join(choices)}{hint}"
 
@@ -251,7 +253,7 @@ def _problem_of_kinds(text: str) -> str:
 
 _ALL: Final = (
     RunParameter(
-        "InputData",
+        INPUT,
         "S3 URI of the table: one object, or a folder ending in `/`; CSV or Parquet.",
         "raw/data.csv in the data bucket",
         form=r"s3://[a-z0-9][a-z0-9.-]+/.+",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -16,14 +15,14 @@ import click
 from generator.errors import UsageError
 from generator.files import REPOSITORY
 from pipeline import example
+from pipeline.run_parameters import INPUT
 from tabular_ml_vpc.cli import completers, local_cloud, local_view
 from tabular_ml_vpc.cli.console import print_json
 from tabular_ml_vpc.cli.options import json_option, set_option, work_option
 from tabular_ml_vpc.cli.parameter_help import RunGroup
-from tabular_ml_vpc.cli.project_options import announce, stage_option, with_project
-from tabular_ml_vpc.cli.table_options import TABLE_PARAMETERS, table_choices, table_options
+from tabular_ml_vpc.cli.project_options import announce, remembered_run, stage_option
+from tabular_ml_vpc.cli.table_options import run_parameters, table_options
 from tabular_ml_vpc.local import runs, sandbox
-from tabular_ml_vpc.local.inputs import parse_choices, parse_settings
 from tabular_ml_vpc.local.runs import Run, RunRequest
 from tabular_ml_vpc.local.serving import RunningEndpoint
 from tabular_ml_vpc.reports.run_report.page import render
@@ -92,7 +91,7 @@ def command(
     if stop:
         return _stop(work, as_json)
     announce("run")
-    request = _request(data, table_choices(context), with_project(pairs), keep, work)
+    request = _request(context, data, pairs, keep, work)
     return _run(request, report, as_json)
 
 
@@ -111,21 +110,18 @@ def _reject_options_before(context: click.Context) -> None:
 
 
 def _request(
+    context: click.Context,
     data: Path | None,
-    choices: Mapping[str, str],
     pairs: tuple[str, ...],
     keep: bool,
     work: Path,
 ) -> RunRequest:
 
     definition = example.open_definition()
-    parameters = parse_settings(pairs, definition)
-    if "InputData" in parameters:
-        raise UsageError("--set: InputData cannot be set here: give the table with --data")
-    for name, (option, value) in parse_choices(choices, TABLE_PARAMETERS, definition).items():
-        if parameters.get(name, value) != value:
-            raise UsageError(f"{option} and --set {name} differ: give only one of them")
-        parameters[name] = value
+    usual = {name: value for name, value in remembered_run().items() if name != INPUT}
+    parameters = run_parameters(context, pairs, definition, usual)
+    if INPUT in parameters:
+        raise UsageError(f"--set: {INPUT} cannot be set here: give the table with --data")
     return RunRequest(data, parameters, work, keep)
 
 

@@ -122,7 +122,7 @@ def remembered() -> dict[str, str]:
     return found.parameters if found else {}
 
 
-def with_project(pairs: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the pairs of ``--set`` for a run, after those of the project file."""
+def remembered_run() -> dict[str, str]:
+    """Return the project file's values of a run's parameters."""
     found = current()
-    return (*(f"{name}={value}" for name, value in found.run.items()), *pairs) if found else pairs
+    return found.run if found else {}

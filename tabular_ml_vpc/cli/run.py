@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from generator.cfn.parameters import parse_pairs
 from generator.errors import CommandError, UsageError
-from pipeline.run_parameters import THRESHOLD
+from pipeline.run_parameters import INPUT, THRESHOLD
 from tabular_ml_vpc.cli import completers, run_view
 from tabular_ml_vpc.cli.console import console, print_json, say
 from tabular_ml_vpc.cli.options import json_option, set_option, wait_option
 from tabular_ml_vpc.cli.parameter_help import RunCommand
-from tabular_ml_vpc.cli.project_options import with_project
+from tabular_ml_vpc.cli.project_options import remembered_run
 from tabular_ml_vpc.cli.stack_options import checked, target_options
-from tabular_ml_vpc.local.inputs import parse_settings
+from tabular_ml_vpc.cli.table_options import run_parameters, table_choices, table_options
+from tabular_ml_vpc.local.inputs import data_files
+from tabular_ml_vpc.local.runs import check_columns
+from tabular_ml_vpc.operations import stacks
 from tabular_ml_vpc.operations.runs import deployed, results
 from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, open_pipeline
+from tabular_ml_vpc.operations.runs.upload import DataBucket
 from tabular_ml_vpc.operations.target import Target
 
 _NEWEST: Final = 20
@@ -30,12 +36,20 @@ _NAME: Final = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,81}")
     cls=RunCommand,
     epilog="""\b
 python build.py run
+python build.py run --data mine.csv --label churned  upload your table, and train on it
 python build.py run --set ModelFamilies=GBM --set TimeLimitSeconds=60
 python build.py run --set QualityThreshold=0.99      see the gate reject a model
 python build.py run --no-wait                        start a run without waiting for it
 python build.py run --follow                         follow the newest run
 """,
 )
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="FILE.csv|FOLDER",
+    help="The table to train on: uploaded to the data bucket, unless it is there.",
+)
+@table_options
 @set_option("Set a pipeline parameter.", completers.pipeline_parameters)
 @click.option("--name", metavar="TEXT", help="Name of this run, shown in Studio and in history.")
 @wait_option("Wait until the run has ended")
@@ -50,7 +64,10 @@ python build.py run --follow                         follow the newest run
 )
 @target_options
 @json_option
+@click.pass_context
 def command(
+    context: click.Context,
+    data: Path | None,
     pairs: tuple[str, ...],
     name: str | None,
     wait: bool,
@@ -63,29 +80,50 @@ def command(
     Follows the steps until the endpoint serves the model. Exits with status 1 if the gate rejects
     the model, a step fails or the run is stopped. After Ctrl-C, the run continues.
     """
-    if follow is not None and (pairs or name or not wait):
-        raise click.UsageError("--follow cannot be combined with --set, --name or --no-wait")
+    if follow is not None and (data or table_choices(context) or pairs or name or not wait):
+        raise click.UsageError(
+            "--follow cannot be combined with --data, --set, --name, --no-wait or --label and such"
+        )
     if name is not None and not _NAME.fullmatch(name):
         raise UsageError(
             f"--name: {name!r} is not a valid name: use at most 82 letters and digits, and hyphens "
             "between them"
         )
+    if data is not None:
+        data_files(data)  # refuses what is not there
     pipeline = open_pipeline(target)
     if follow is not None:
         return _follow(pipeline, pipeline.find(follow), as_json)
-    arn = _start(pipeline, with_project(pairs), name)
+    _check_overlap(pipeline)
+    given = run_parameters(context, pairs, pipeline.definition, remembered_run())
+    _check_threshold(given, pipeline.definition["Parameters"])
+    if data is not None:
+        given = _with_table(pipeline, data, pairs, given, as_json)
+    arn = pipeline.start(given, name)
     if not wait:
         return _show_start(pipeline, arn, as_json)
     return _follow(pipeline, arn, as_json)
 
 
-def _start(pipeline: DeployedPipeline, pairs: tuple[str, ...], name: str | None) -> str:
-
-    _check_overlap(pipeline)
-    declared = pipeline.definition.get("Parameters", [])
-    given = parse_settings(pairs, pipeline.definition)
-    _check_threshold(given, declared)
-    return pipeline.start(given, name)
+def _with_table(
+    pipeline: DeployedPipeline,
+    data: Path,
+    pairs: tuple[str, ...],
+    given: dict[str, Any],
+    as_json: bool,
+) -> dict[str, Any]:
+    """Check the table, upload it, and return the parameters with its address."""
+    if INPUT in parse_pairs(pairs):
+        raise UsageError(f"--data and --set {INPUT} both name a table: give only one of them")
+    defaults = {item["Name"]: item["DefaultValue"] for item in pipeline.definition["Parameters"]}
+    check_columns(data, defaults | given, "LabelColumn" in given)
+    bucket = stacks.need(pipeline.target).outputs["DataBucket"]
+    table = DataBucket(pipeline.target, bucket).upload(data)
+    what = f"{data} ({table.bytes:,} bytes)" if table.sent else f"{data}, which was there already,"
+    out = console(to_stderr=as_json)
+    verb = "uploaded" if table.sent else "using"
+    out.print(f"{verb} {what} as {table.uri}", markup=False, soft_wrap=True)
+    return given | {INPUT: table.uri}
 
 
 def _check_overlap(pipeline: DeployedPipeline) -> None:

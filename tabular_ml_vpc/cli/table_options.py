@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import click
+
+from generator.errors import UsageError
+from generator.project import FILE
+from pipeline.types import Json
+from tabular_ml_vpc.local.inputs import check_threshold, parse_choices, parse_settings
 
 TABLE_PARAMETERS: Final = {
     "--label": "LabelColumn",
@@ -31,6 +36,29 @@ def table_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def table_choices(context: click.Context) -> Mapping[str, str]:
     """The values that were given, by option."""
     found: dict[str, str] = context.meta.get(_CHOSEN, {})
+    return found
+
+
+def run_parameters(
+    context: click.Context, pairs: Iterable[str], definition: Json, remembered: Mapping[str, str]
+) -> dict[str, Any]:
+    """The typed parameters that were given with ``--set`` and the table's options.
+
+    Those of the project file, `remembered`, are added unless they were given.
+
+    Raises:
+        UsageError: one of them is unknown or not allowed, or two of them differ.
+
+    """
+    given = parse_settings(pairs, definition)
+    choices = parse_choices(table_choices(context), TABLE_PARAMETERS, definition)
+    for name, (option, value) in choices.items():
+        if given.get(name, value) != value:
+            raise UsageError(f"{option} and --set {name} differ: give only one of them")
+        given[name] = value
+    usual = [f"{name}={value}" for name, value in remembered.items() if name not in given]
+    found = parse_settings(usual, definition, f"{FILE}: run.") | given
+    check_threshold(found, definition)
     return found
 
 

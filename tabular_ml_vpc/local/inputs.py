@@ -27,6 +27,8 @@ from pipeline.types import Json
 
 _GZIP: Final = b"\x1f\x8b"
 _DELIMITERS: Final = (",", ";", "\t", "|")
+LONGEST_NAME: Final = 200
+"""A longer one would not fit into the argument that gives Preprocess the table."""
 _SHOWN_NAMES: Final = 20
 _SHOWN_CHARACTERS: Final = 40
 _PARQUET: Final = b"PAR1"
@@ -54,6 +56,13 @@ def data_files(data: Path) -> list[Path]:
     if not files:
         raise InputError(f"--data: the folder {str(data)!r} contains no files")
     return files
+
+
+def key_of(file: Path, data: Path) -> str:
+    """The key of a file below the table's prefix; jobs ignore names that start with `.` or `_`."""
+    if data.is_file():
+        return file.name.lstrip("._")[-LONGEST_NAME:] or "data"
+    return file.relative_to(data).as_posix()
 
 
 def check_label(name: str, columns: Sequence[str], label: str, given: bool) -> None:
@@ -115,7 +124,7 @@ def sample(file: Path, rows: int) -> list[list[str]]:
     return [[name.strip() for name in row] for row in found[:1]] + [row for row in found[1:] if row]
 
 
-def parse_settings(pairs: Iterable[str], definition: Json) -> Json:
+def parse_settings(pairs: Iterable[str], definition: Json, where: str = "--set ") -> Json:
     """Parameters from `NAME=VALUE` texts, each with the type that the definition declares.
 
     Raises:
@@ -128,14 +137,15 @@ def parse_settings(pairs: Iterable[str], definition: Json) -> Json:
     room = parameter_room(definition)
     given: Json = {}
     for name, text in parse_pairs(pairs, example="Preset=good_quality").items():
-        need_known(name, known)
-        given[name] = _typed(known[name], text, f"--set {name}", room.get(name))
-    _check_threshold(given, known)
+        need_known(name, known, where)
+        given[name] = _typed(known[name], text, f"{where}{name}", room.get(name))
+    check_threshold(given, definition)
     return given
 
 
-def _check_threshold(given: Json, known: Mapping[str, Json]) -> None:
-    """Reject a threshold that no model can reach, or that every model reaches."""
+def check_threshold(given: Mapping[str, Any], definition: Json) -> None:
+    """Raise `InputError` for a threshold that no model can reach, or that every model reaches."""
+    known = {item["Name"]: item for item in definition.get("Parameters", [])}
     if THRESHOLD in given and METRIC in known:
         metric = str(given.get(METRIC, known[METRIC].get("DefaultValue")))
         if problem := threshold_problem(metric, given[THRESHOLD]):

@@ -26,6 +26,7 @@ from tabular_ml_vpc.local.inputs import (
     data_files,
     header,
     is_parquet,
+    key_of,
     sample,
     with_defaults,
 )
@@ -43,8 +44,6 @@ INVOKE: Final = "Invoke"
 """The name of the step after the pipeline: requests for predictions over HTTP."""
 
 _SYNTHETIC: Final = "data.csv"
-_LONGEST_NAME: Final = 200
-"""A longer one would not fit into the argument that gives Preprocess the table."""
 _REASON_CHARACTERS: Final = 300
 _SIZES: Final = ((1, 60), (100, 10))
 
@@ -129,16 +128,21 @@ def check(request: RunRequest) -> Json:
     if faults:
         raise InputError(f"--set: the pipeline cannot run with these parameters: {faults[0]}")
     values = {item["Name"]: item["DefaultValue"] for item in definition["Parameters"]}
-    _check_columns(request, values)
+    check_columns(request.data, values, "LabelColumn" in request.parameters)
     return definition
 
 
-def _check_columns(request: RunRequest, values: Mapping[str, Any]) -> None:
-    """Check that the table has the columns, unless only the jobs can read it (Parquet)."""
-    name, columns = _columns(request.data)
+def check_columns(data: Path | None, values: Mapping[str, Any], label_given: bool) -> None:
+    """Check that the table has the columns, unless only the jobs can read it (Parquet).
+
+    Raises:
+        InputError: it has not, or there is no such table.
+
+    """
+    name, columns = _columns(data)
     if columns is None:
         return
-    check_label(name, columns, values["LabelColumn"], "LabelColumn" in request.parameters)
+    check_label(name, columns, values["LabelColumn"], label_given)
     for option, parameter in (("--group-column", "GroupColumn"), ("--time-column", "TimeColumn")):
         if values[parameter] != NO_COLUMN:
             check_column(option, name, columns, values[parameter])
@@ -209,15 +213,8 @@ def _put_data(data: Path | None, store: FolderStore, folder: Path) -> str:
         store.link(file, base + file.name)
         return base + file.name
     for file in data_files(data):
-        store.link(file, base + _key(file, data))
-    return base + _key(data, data) if data.is_file() else base
-
-
-def _key(file: Path, data: Path) -> str:
-    """The key of a file under `raw/`; jobs ignore names that start with `.` or `_`."""
-    if data.is_file():
-        return file.name.lstrip("._")[-_LONGEST_NAME:] or "data"
-    return file.relative_to(data).as_posix()
+        store.link(file, base + key_of(file, data))
+    return base + key_of(data, data) if data.is_file() else base
 
 
 def _invoke(done: Run, endpoint: Endpoint, observe: execution.StepObserver) -> None:

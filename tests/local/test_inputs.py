@@ -73,7 +73,7 @@ def test_a_setting_has_the_type_of_its_parameter(pair: str, value: Any) -> None:
         ("TrainingRows=9", "got 9: must be 10 rows or more"),
         ("LatencyLimitMilliseconds=-1", "got -1.0: must be 0 milliseconds or more"),
         ("TrainingVolumeGB=0", "got 0: must be from 1 to 16,384 GB"),
-        ("ModelFamilies=GMB", "'GMB' is not one of GBM, CAT,"),
+        ("ModelFamilies=GMB", "did you mean GBM?"),
         ("ModelFamilies=GBM,cat", "did you mean CAT?"),
         ("Preset=best", "did you mean best_quality?"),
         ("ProblemType=Regression", "did you mean regression?"),

@@ -80,8 +80,10 @@ def test_the_outputs_are_shown_for_people_and_for_scripts(run: Run) -> None:
 
 
 def test_the_mode_is_an_output_or_else_in_the_templates(deployed: Target, run: Run) -> None:
-    assert run("status", "--stack-name", "life", "--json").json["mode"] == "dev"
-    assert "mode      dev: everything is deleted" in run("status", "--stack-name", "life").out
+    assert run("status", "--stack-name", deployed.stack, "--json").json["mode"] == "dev"
+    assert (
+        "mode      dev: everything is deleted" in run("status", "--stack-name", deployed.stack).out
+    )
     node = stacks.tree(deployed, stacks.need(deployed))
     assert node.stack.outputs["Mode"] == "dev"
     before = replace(node, stack=replace(node.stack, outputs={}))
@@ -100,11 +102,13 @@ def expiring(deployed: Target, run: Run, tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("expiring")
-def test_a_setting_of_the_last_deployment_is_not_dropped_without_a_yes(run: Run) -> None:
+def test_a_setting_of_the_last_deployment_is_not_dropped_without_a_yes(
+    deployed: Target, run: Run
+) -> None:
     lost = {"name": "storage.access_log_days", "value": 30, "default": 365}
-    assert run("diff", "--stack-name", "life", "--json").json["dropped_settings"] == [lost]
+    assert run("diff", "--stack-name", deployed.stack, "--json").json["dropped_settings"] == [lost]
 
-    refused = run("deploy", "--stack-name", "life")
+    refused = run("deploy", "--stack-name", deployed.stack)
 
     assert refused.status == 2
     assert "--yes is required" in refused.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -15,9 +16,12 @@ import pytest
 from boto3.session import Session
 from botocore.exceptions import ClientError
 
+from generator.errors import CommandError
 from tabular_ml_vpc.local.emulator.process import Emulator
+from tabular_ml_vpc.operations.runs.upload import DataBucket
+from tabular_ml_vpc.operations.target import Target
 from tests.emulated import Run
-from tests.operations.runs.conftest import FAST
+from tests.operations.runs.conftest import FAST, STACK
 
 STEPS = [
     "Preprocess",
@@ -317,19 +321,80 @@ def test_a_run_that_asks_for_less_than_the_deployment_is_wrong_use(
     assert "QualityThreshold=-1000.0 is too low: it must be at least 0.7" in done.err
 
 
-def test_a_model_that_is_not_approved_ends_at_the_registry(
-    build_py: Run, succeeded: str, aws: Session, outputs: dict[str, str]
+@pytest.fixture
+def mine(table: list[str], tmp_path: Path) -> Path:
+    """Give a table of the user's own, with another label."""
+    file = tmp_path / "mine.csv"
+    file.write_text("\n".join([table[0].replace("label", "churned"), *table[1:]]), "utf-8")
+    return file
+
+
+def test_a_table_of_the_user_s_is_uploaded_and_trained_on_and_an_unapproved_model_not_deployed(
+    build_py: Run, succeeded: str, aws: Session, outputs: dict[str, str], mine: Path
 ) -> None:
     assert succeeded
     sagemaker = aws.client("sagemaker")
     before = sagemaker.describe_endpoint(EndpointName=outputs["EndpointName"])
-    done = build_py("run", *FAST, "--set", "ApprovalStatus=PendingManualApproval")
+    own = ("--data", str(mine), "--label", "churned")
+    done = build_py("run", *FAST, *own, "--set", "ApprovalStatus=PendingManualApproval")
 
     assert done.status == 0
+    newest = build_py("history", "--json").json[0]["id"]
+    uri = described(build_py, newest)["parameters"]["InputData"]
+    assert f"as {uri}" in done.out
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    assert bucket == outputs["DataBucket"]
+    assert re.fullmatch(r"raw/_uploads/[0-9a-f]{32}/mine\.csv", key)
+    stored = aws.client("s3").get_object(Bucket=bucket, Key=key)
+    assert stored["Body"].read() == mine.read_bytes()
     assert "ApprovalGate: No" in done.out
     assert "(PendingManualApproval) but not deployed" in done.out
     after = sagemaker.describe_endpoint(EndpointName=outputs["EndpointName"])
     assert after["EndpointConfigName"] == before["EndpointConfigName"]
+
+
+def test_a_table_is_uploaded_once_and_overwrites_nothing(
+    aws: Session, outputs: dict[str, str], mine: Path
+) -> None:
+    bucket = DataBucket(Target(aws, STACK), outputs["DataBucket"])
+    mine.write_text("a,label\n1,0\n", encoding="utf-8")
+
+    first, second = bucket.upload(mine), bucket.upload(mine)
+    assert (first.sent, first.bytes, second.sent, second.uri) == (1, 12, 0, first.uri)
+
+    name, _, key = first.uri.removeprefix("s3://").partition("/")
+    aws.client("s3").put_object(Bucket=name, Key=key, Body=b"somebody's own")
+    with pytest.raises(CommandError, match="exists with other content: it was not overwritten"):
+        bucket.upload(mine)
+    assert aws.client("s3").get_object(Bucket=name, Key=key)["Body"].read() == b"somebody's own"
+
+
+def test_a_folder_is_one_table(aws: Session, outputs: dict[str, str], tmp_path: Path) -> None:
+    for name in ("a.csv", "b/c.csv", ".hidden"):
+        (tmp_path / "t" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "t" / name).write_text("a,label\n1,0\n", encoding="utf-8")
+
+    table = DataBucket(Target(aws, STACK), outputs["DataBucket"]).upload(tmp_path / "t")
+
+    name, _, prefix = table.uri.removeprefix("s3://").partition("/")
+    found = aws.client("s3").list_objects_v2(Bucket=name, Prefix=prefix)["Contents"]
+    assert [one["Key"] for one in found] == [f"{prefix}a.csv", f"{prefix}b/c.csv"]
+    assert prefix.endswith("/")
+
+
+def test_a_table_without_the_label_is_refused_before_it_is_uploaded(
+    build_py: Run, aws: Session, outputs: dict[str, str], mine: Path
+) -> None:
+    mine.write_text("age,churned\n1,0\n", encoding="utf-8")
+    done = build_py("run", "--data", str(mine), "--label", "chrned")
+
+    assert done.status == 2
+    assert "--label: mine.csv has no column 'chrned'" in done.err
+    assert "did you mean 'churned'?" in done.err
+    assert build_py("run", "--data", str(mine), "--set", "InputData=s3://a-b/c").status == 2
+    listed = aws.client("s3").list_objects_v2(Bucket=outputs["DataBucket"], Prefix="raw/_uploads/")
+    digest = "".join(one["Key"] for one in listed.get("Contents", []) if one["Size"] == 16)
+    assert digest == ""
 
 
 def test_a_failed_step_is_told_with_its_reason_and_the_end_of_its_log(
@@ -438,6 +503,10 @@ def test_an_unusable_parameter_is_refused_by_the_command_and_by_the_service(
     [
         (("run", "--name", "a b"), "--name: 'a b' is not a valid name: use at most 82 letters"),
         (("run", "--follow", "nope"), "ID: unknown execution 'nope'"),
+        (("run", "--data", "no/such.csv"), "--data: 'no/such.csv' does not exist"),
+        (("run", "--data", "x", "--follow"), "--follow cannot be combined with --data"),
+        (("run", "--set", "QualityThreshold=1.1"), "QualityThreshold: got 1.1: must be at most 1"),
+        (("run", "--set", "ModelFamilies=GMB"), "did you mean GBM?"),
         (("run", "--follow", "--no-wait"), "--follow cannot be combined with"),
         (("stop", "x", "--all"), "give an ID or --all, not both"),
         (("history", "nope"), "ID: unknown execution 'nope'"),
