@@ -90,6 +90,8 @@ class Project:
     path: Path
     choices: Choices
     stage: str | None
+    stages: tuple[str, ...]
+    """The names of all stages."""
 
     @cached_property
     def settings(self) -> SettingsSource:
@@ -163,7 +165,7 @@ def read(path: Path, stage: str | None) -> Project:
         _check(choices, f"{FILE}: {place}")
     stages = raw.pop("stages", {})
     merged = _merged(raw, stages[stage]) if stage else raw
-    return Project(path, validated(Choices, merged, f"{FILE}: ", _KEY), stage)
+    return Project(path, validated(Choices, merged, f"{FILE}: ", _KEY), stage, tuple(stages))
 
 
 def text_of(value: RunValue) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from generator import project
 from generator.project import Project
@@ -58,6 +59,15 @@ def _defaults(found: Project) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def _stages(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the stages of the project file to the shell."""
+    with suppress(SettingsError):
+        found = project.find(Path.cwd(), None)
+        names = found.stages if found else ()
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    return []
+
+
 stage_option = click.option(
     "--stage",
     metavar="NAME",
@@ -66,6 +76,7 @@ stage_option = click.option(
     is_eager=True,
     expose_value=False,
     callback=_load,
+    shell_complete=_stages,
     help="Stage of tabular.toml.",
 )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from generator.settings import Settings
+from tabular_ml_vpc.cli import main
 from tabular_ml_vpc.operations.source import SourceOptions
 from tabular_ml_vpc.operations.target import Target
 from tests.emulated import Run, runner
@@ -153,3 +154,14 @@ def test_init_writes_a_file_and_never_overwrites_one(folder: Path, run: Run) -> 
     assert run("init").status == 0
     assert run("completion", "bash").status == 0
     assert '#stack = "tabular"' in (folder / "tabular.toml").read_text(encoding="utf-8")
+
+
+def test_the_shell_completes_the_stages(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_TABULAR_ML_VPC_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "build.py status --stage p")
+    monkeypatch.setenv("COMP_CWORD", "3")
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().out == "plain,prod\n"

@@ -26,7 +26,7 @@ NAMES_OF_THEIRS: Final = {
 """Objects whose keys are names that CloudFormation, a person or a file gave."""
 TIMES: Final = {"time", "started", "ended", "changed"}
 STACK: Final = ("--stack-name", "tabular-life")
-NO_JSON: Final = {"setup", "completion"}
+NO_JSON: Final = {"init", "setup", "completion"}
 DOCUMENTS: Final = {"pipeline", "sbom"}
 """Commands that print a document in a format of others."""
 ELSEWHERE: Final = {
