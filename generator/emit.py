@@ -22,7 +22,8 @@ from generator.documents import (
     schema,
 )
 from generator.files import REPOSITORY, TEMPLATES, FileError, write
-from generator.policies import deployer, own_key
+from generator.policies import deployer, operator, own_key
+from generator.policies.documents import FOLDER
 from generator.settings import Mode, Settings
 from generator.stacks.root import build as build_stacks
 
@@ -46,7 +47,7 @@ def render(settings: Settings) -> dict[str, str]:
             templates.append(as_dict(stack))
             texts[f"{TEMPLATES[mode]}/{name}.yaml"] = _text(name, mode, templates[-1])
     texts |= deployer.policies(settings, templates)
-    texts |= {own_key.PATH: own_key.render(settings)}
+    texts |= {own_key.PATH: own_key.render(settings), operator.PATH: operator.render(settings)}
     return texts | {EXAMPLE: example(), SCHEMA: schema(), PROJECT_SCHEMA: project_schema()}
 
 
@@ -99,6 +100,6 @@ def _stale(texts: Texts, root: Path) -> Iterator[str]:
             name = f"{folder}/{path.name}"
             if name not in texts and _MARK.encode() in path.read_bytes()[:200]:
                 yield name
-    for path in sorted((root / deployer.FOLDER).glob(f"{deployer.NAME}*.json")):
-        if f"{deployer.FOLDER}/{path.name}" not in texts:
-            yield f"{deployer.FOLDER}/{path.name}"
+    for path in sorted((root / FOLDER).glob(f"{deployer.NAME}*.json")):
+        if f"{FOLDER}/{path.name}" not in texts:
+            yield f"{FOLDER}/{path.name}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ ACCOUNT: Final = "123456789012"
 REGION: Final = "eu-west-1"
 AWSCLI_PYTHON: Final = REPOSITORY / ".venv-awscli/bin/python"
 EMULATOR_PYTHON: Final = REPOSITORY / ".venv-emulator/bin/python"
+TEMPLATES: Final = REPOSITORY / "templates"
 JOBS: Final = REPOSITORY / ".venv-local"
 
 
@@ -78,3 +79,25 @@ def runner(capsys: pytest.CaptureFixture[str]) -> Run:
         return Done(status, printed.out, printed.err)
 
     return command
+
+
+@contextmanager
+def as_user(aws: Session, name: str, files: Iterable[Path]) -> Iterator[None]:
+    """Be a user who holds the policies in these files, and nothing else."""
+    iam = aws.client("iam")
+    iam.create_user(UserName=name)
+    policies = []
+    for file in files:
+        made = iam.create_policy(PolicyName=file.stem, PolicyDocument=file.read_text())
+        policies.append(made["Policy"]["Arn"])
+        iam.attach_user_policy(UserName=name, PolicyArn=policies[-1])
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+        patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+        yield
+    iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+    for policy in policies:
+        iam.detach_user_policy(UserName=name, PolicyArn=policy)
+        iam.delete_policy(PolicyArn=policy)
+    iam.delete_user(UserName=name)

@@ -15,7 +15,6 @@ the policy of a person who then only calls CloudFormation, and the role's trust 
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,14 +22,20 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from generator.cfn import schemas
+from generator.policies.documents import (
+    FOLDER,
+    MANAGED_POLICY_CHARACTERS,
+    document,
+    sagemaker,
+    size,
+    statement,
+    text,
+)
 from generator.policies.jobs import ENDPOINT_LOGS
 from generator.settings import PROJECT_TAG, Settings
 from pipeline.types import Json
 
-FOLDER: Final = "templates"
 NAME: Final = "deployer-policy"
-MANAGED_POLICY_CHARACTERS: Final = 6144
-"""Characters without white space (IAM user guide, "IAM and AWS STS quotas")."""
 ARTIFACT_BUCKETS: Final = "tabular-artifacts-*"
 """Name of the bucket of `python build.py deploy` (``tabular_ml_vpc.operations.artifacts``)."""
 
@@ -189,12 +194,9 @@ def policies(settings: Settings, templates: Iterable[Json]) -> dict[str, str]:
     documents = _split(statements)
     names = [NAME, *(f"{NAME}-{number}" for number in range(2, len(documents) + 1))]
     named = dict(zip(names, documents, strict=True))
-    named["deployer-with-service-role"] = _document(_of_person(settings))
-    named["deployer-service-role-trust"] = _document(_trust())
-    return {
-        f"{FOLDER}/{name}.json": json.dumps(document, indent=2) + "\n"
-        for name, document in named.items()
-    }
+    named["deployer-with-service-role"] = document(_of_person(settings))
+    named["deployer-service-role-trust"] = document(_trust())
+    return {f"{FOLDER}/{name}.json": text(policy) for name, policy in named.items()}
 
 
 def resources_of(templates: Iterable[Json]) -> Resources:
@@ -317,12 +319,12 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
             ),
         ),
         Scope("Buckets", ("s3:*",), (f"arn:*:s3:::{name}*", f"arn:*:s3:::{ARTIFACT_BUCKETS}")),
-        Scope("Studio", _STUDIO, _sagemaker("domain/*", "user-profile/*", "image/*")),
-        Scope("Registry", ("sagemaker:*Group*",), _sagemaker(f"model-package-group/{name}*")),
+        Scope("Studio", _STUDIO, sagemaker("domain/*", "user-profile/*", "image/*")),
+        Scope("Registry", ("sagemaker:*Group*",), sagemaker(f"model-package-group/{name}*")),
         Scope(
             "SageMakerTags",
             ("sagemaker:*Tags",),
-            _sagemaker("domain/*", "user-profile/*", f"model-package-group/{name}*"),
+            sagemaker("domain/*", "user-profile/*", f"model-package-group/{name}*"),
         ),
         Scope(
             "HomeFileSystem",
@@ -410,10 +412,6 @@ def _bounded(settings: Settings) -> Json:
     return {"StringEquals": {"iam:PermissionsBoundary": boundary}} if boundary else {}
 
 
-def _sagemaker(*resources: str) -> tuple[str, ...]:
-    return tuple(f"arn:*:sagemaker:*:*:{resource}" for resource in resources)
-
-
 def _objects(bucket: str) -> tuple[str, ...]:
     return (f"arn:*:s3:::{bucket}/*",)
 
@@ -426,7 +424,7 @@ def _statements(settings: Settings, names: Iterable[str]) -> Iterator[Json]:
         found[_scope_of(name, scopes).sid].append(name)
     for scope in scopes:
         if found[scope.sid]:
-            yield _statement(scope.sid, found[scope.sid], scope.resources, scope.condition)
+            yield statement(scope.sid, found[scope.sid], scope.resources, scope.condition)
 
 
 def _scope_of(action: str, scopes: Iterable[Scope]) -> Scope:
@@ -438,35 +436,14 @@ def _scope_of(action: str, scopes: Iterable[Scope]) -> Scope:
     )
 
 
-def _statement(
-    sid: str, names: Iterable[str], resources: Sequence[str], condition: Json | None = None
-) -> Json:
-    statement = {
-        "Sid": sid,
-        "Effect": "Allow",
-        "Action": list(names),
-        "Resource": list(resources) if len(resources) > 1 else resources[0],
-    }
-    return {**statement, **({"Condition": condition} if condition else {})}
-
-
-def _document(statements: Sequence[Json]) -> Json:
-    return {"Version": "2012-10-17", "Statement": list(statements)}
-
-
-def size(document: Json) -> int:
-    """Return a document's size in characters, as IAM counts it."""
-    return len(json.dumps(document, separators=(",", ":")))
-
-
 def _split(statements: Sequence[Json]) -> list[Json]:
     """Return the statements in order, in as few documents as possible."""
     documents: list[list[Json]] = [[]]
-    for statement in statements:
-        if size(_document([*documents[-1], statement])) > MANAGED_POLICY_CHARACTERS:
+    for one in statements:
+        if size(document([*documents[-1], one])) > MANAGED_POLICY_CHARACTERS:
             documents.append([])
-        documents[-1].append(statement)
-    return [_document(document) for document in documents]
+        documents[-1].append(one)
+    return [document(held) for held in documents]
 
 
 def _of_person(settings: Settings) -> list[Json]:
@@ -486,10 +463,10 @@ def _of_person(settings: Settings) -> list[Json]:
     artifacts = ["s3:GetObject", "s3:ListBucket", "s3:PutObject"]
     bucket = f"arn:*:s3:::{ARTIFACT_BUCKETS}"
     return [
-        _statement("Anywhere", sorted(anywhere), ["*"]),
-        _statement("Stacks", sorted((names - anywhere) | own), [stacks]),
-        _statement("PassServiceRole", ["iam:PassRole"], [role], to_cloudformation),
-        _statement("Artifacts", artifacts, [bucket, f"{bucket}/*"]),
+        statement("Anywhere", sorted(anywhere), ["*"]),
+        statement("Stacks", sorted((names - anywhere) | own), [stacks]),
+        statement("PassServiceRole", ["iam:PassRole"], [role], to_cloudformation),
+        statement("Artifacts", artifacts, [bucket, f"{bucket}/*"]),
     ]
 
 

@@ -7,19 +7,19 @@ as for the root stack.
 
 from __future__ import annotations
 
-import json
 from typing import Final
 
 from troposphere import Template, kms
 
 from generator.cfn.evaluator import resolve_templates
 from generator.cfn.identifiers import StackLocation
+from generator.policies.documents import FOLDER, text
 from generator.policies.resources import key_policy
 from generator.settings import Settings
 from generator.wiring import RoleName, RootStackName, UniqueName
 from pipeline.types import Json
 
-PATH: Final = "templates/own-key-policy.json"
+PATH: Final = f"{FOLDER}/own-key-policy.json"
 EXAMPLE: Final = StackLocation(account="111122223333", region="eu-west-1")
 """AWS's account id for examples; replace it with your own."""
 
@@ -42,4 +42,4 @@ def policy(settings: Settings, place: StackLocation = EXAMPLE) -> Json:
 
 def render(settings: Settings) -> str:
     """Return the file's text."""
-    return json.dumps(policy(settings), indent=2) + "\n"
+    return text(policy(settings))

@@ -13,6 +13,7 @@ from generator.cfn import schemas
 from generator.cfn.identifiers import StackLocation
 from generator.emit import as_dict
 from generator.policies import deployer
+from generator.policies.documents import MANAGED_POLICY_CHARACTERS, size
 from generator.resolved import resolve
 from generator.settings import PROJECT_TAG, Mode, Security, Settings
 from pipeline.types import Json
@@ -82,7 +83,7 @@ def resource_types(action: str) -> list[str]:
 
 def test_each_document_fits_a_managed_policy(documents: dict[str, Json]) -> None:
     for path, document in documents.items():
-        assert deployer.size(document) <= deployer.MANAGED_POLICY_CHARACTERS, path
+        assert size(document) <= MANAGED_POLICY_CHARACTERS, path
 
 
 def test_every_action_exists(statements: list[Json]) -> None:

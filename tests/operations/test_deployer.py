@@ -7,30 +7,14 @@ from collections.abc import Iterator
 import pytest
 from boto3.session import Session
 
-from generator.files import REPOSITORY
-from tests.emulated import Run
+from tests.emulated import TEMPLATES, Run, as_user
 
 
 @pytest.fixture
-def deployer(aws: Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def deployer(aws: Session) -> Iterator[None]:
     """Be a user with the deployer's policies."""
-    iam, name = aws.client("iam"), "deployer"
-    iam.create_user(UserName=name)
-    policies = []
-    for file in sorted((REPOSITORY / "templates").glob("deployer-policy*.json")):
-        made = iam.create_policy(PolicyName=file.stem, PolicyDocument=file.read_text())
-        policies.append(made["Policy"]["Arn"])
-        iam.attach_user_policy(UserName=name, PolicyArn=policies[-1])
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    with monkeypatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
-        patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
-        yield name
-    iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
-    for policy in policies:
-        iam.detach_user_policy(UserName=name, PolicyArn=policy)
-        iam.delete_policy(PolicyArn=policy)
-    iam.delete_user(UserName=name)
+    with as_user(aws, "deployer", sorted(TEMPLATES.glob("deployer-policy*.json"))):
+        yield
 
 
 @pytest.mark.usefixtures("deployer")

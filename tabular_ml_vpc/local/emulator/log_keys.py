@@ -16,6 +16,8 @@ from ministack.core.responses import get_account_id
 from ministack.core.router import extract_access_key_id, extract_region
 from ministack.services import cloudwatch_logs
 
+from tabular_ml_vpc.local.emulator.handlers import name_as_cloudformation_does
+
 ApiResponse = tuple[int, dict[str, str], bytes]
 
 NEEDED = {
@@ -69,7 +71,8 @@ def _groups(request: dict[str, Any]) -> list[str]:
 
 
 def register() -> None:
-    """Check the caller's rights on the key before ministack answers."""
+    """Check the caller's rights on the key before ministack answers; name groups as AWS does."""
+    name_as_cloudformation_does("AWS::Logs::LogGroup", "LogGroupName")
     stock = app.SERVICE_HANDLERS["logs"]
 
     async def handle(

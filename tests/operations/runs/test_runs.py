@@ -20,7 +20,7 @@ from generator.errors import CommandError
 from tabular_ml_vpc.local.emulator.process import Emulator
 from tabular_ml_vpc.operations.runs.upload import DataBucket
 from tabular_ml_vpc.operations.target import Target
-from tests.emulated import Run
+from tests.emulated import TEMPLATES, Run, as_user
 from tests.operations.runs.conftest import FAST, STACK
 
 STEPS = [
@@ -579,6 +579,29 @@ def test_only_who_may_gets_predictions(
             EndpointName=outputs["EndpointName"], Body=table[1], ContentType="text/csv"
         )
     iam.delete_role(RoleName="nobody")
+
+
+def test_an_operator_runs_looks_and_predicts_but_changes_nothing(
+    build_py: Run, aws: Session, succeeded: str, rows: Path
+) -> None:
+    with as_user(aws, "operator", [TEMPLATES / "operator-policy.json"]):
+        for command in (
+            ("status",),
+            ("outputs",),
+            ("history", succeeded),
+            ("logs",),
+            ("invoke", "--file", str(rows)),
+        ):
+            done = build_py(*command, "--json")
+            assert (done.status, done.err) == (0, ""), done
+        assert described(build_py, succeeded)["metrics"]
+        started = json.loads(build_py("run", "--no-wait", "--json").out)
+        assert build_py("stop", started["id"]).status == 0
+        for command in (("destroy", "--yes"), ("deploy", "--yes")):
+            done = build_py(*command)
+            assert (done.status, done.err.count("\n")) == (1, 1)
+            assert "no permission " in done.err
+    assert build_py("status", "--json").json["stack"]["status"].endswith("_COMPLETE")
 
 
 def test_destroying_the_stack_ends_the_endpoint_and_leaves_nothing(

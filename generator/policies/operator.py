@@ -1,0 +1,101 @@
+"""Permissions of the person who operates a deployed copy and changes nothing that it consists of.
+
+They are enough for `python build.py status`, `outputs`, `logs`, `run`, `stop`, `history` and
+`invoke`. An operator cannot deploy, delete, pass a role or read the rows that runs prepare. Runs
+do what the pipeline's own role permits; an operator's part is to start and stop them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from generator.policies.documents import FOLDER, document, sagemaker, statement, text
+from generator.settings import PROJECT_TAG, Settings
+from pipeline.types import Json
+
+PATH: Final = f"{FOLDER}/operator-policy.json"
+
+_LISTS: Final = (
+    "cloudformation:ListStacks",
+    "logs:DescribeLogGroups",
+    "sagemaker:ListApps",
+    "sagemaker:ListSpaces",
+)
+"""Actions that support no resource, or none whose ARN contains our name."""
+_STACKS: Final = (
+    "cloudformation:DescribeStackEvents",
+    "cloudformation:DescribeStacks",
+    "cloudformation:GetTemplate",
+    "cloudformation:ListStackResources",
+)
+_RUNS: Final = (
+    "sagemaker:DescribePipeline",
+    "sagemaker:DescribePipelineDefinitionForExecution",
+    "sagemaker:DescribePipelineExecution",
+    "sagemaker:ListPipelineExecutionSteps",
+    "sagemaker:ListPipelineExecutions",
+    "sagemaker:ListPipelineParametersForExecution",
+    "sagemaker:StartPipelineExecution",
+    "sagemaker:StopPipelineExecution",
+)
+_JOBS: Final = ("sagemaker:DescribeProcessingJob", "sagemaker:DescribeTrainingJob")
+_ENDPOINT: Final = ("sagemaker:DescribeEndpoint", "sagemaker:InvokeEndpoint", "sagemaker:ListTags")
+_LOGS: Final = ("logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents")
+
+
+def policy(settings: Settings) -> Json:
+    """Return the managed policy."""
+    name = settings.project
+    stacks = f"arn:*:cloudformation:*:*:stack/{name}*/*"
+    return document(
+        [
+            statement("List", _LISTS, ["*"]),
+            statement("LookAtStacks", _STACKS, [stacks]),
+            statement("Runs", _RUNS, sagemaker(f"pipeline/{name}*")),
+            statement(
+                "LookAtJobs",
+                _JOBS,
+                sagemaker("processing-job/pipelines-*", "training-job/pipelines-*"),
+            ),
+            statement("Endpoint", _ENDPOINT, sagemaker(f"endpoint/{name}*")),
+            statement("LookAtStudio", ["sagemaker:DescribeDomain"], sagemaker("domain/*")),
+            statement(
+                "ReadLogs",
+                _LOGS,
+                [
+                    f"arn:*:logs:*:*:log-group:{name}*",
+                    "arn:*:logs:*:*:log-group:/aws/sagemaker/*",
+                ],
+            ),
+            statement(
+                "LookAtFunctions",
+                ["lambda:GetFunctionConfiguration"],
+                [f"arn:*:lambda:*:*:function:{name}*"],
+            ),
+            statement(
+                "ReadResults",
+                ["s3:GetObject"],
+                [f"arn:*:s3:::{name}*/processed/*/evaluation/*"],
+            ),
+            statement("AddTables", ["s3:GetObject", "s3:PutObject"], [f"arn:*:s3:::{name}*/raw/*"]),
+            _use_key(settings),
+        ]
+    )
+
+
+def _use_key(settings: Settings) -> Json:
+    """Allow the key's use through S3 and CloudWatch Logs, which its own policy also requires."""
+    key = settings.security.key
+    tagged = {"StringEquals": {f"aws:ResourceTag/{PROJECT_TAG}": settings.project}}
+    condition = {"StringLike": {"kms:ViaService": ["logs.*", "s3.*"]}, **({} if key else tagged)}
+    return statement(
+        "UseKeyThroughServices",
+        ["kms:Decrypt", "kms:GenerateDataKey"],
+        [key or "arn:*:kms:*:*:key/*"],
+        condition,
+    )
+
+
+def render(settings: Settings) -> str:
+    """Return the file's text."""
+    return text(policy(settings))
