@@ -119,10 +119,10 @@ def _with_table(
     check_columns(data, defaults | given, "LabelColumn" in given)
     bucket = stacks.need(pipeline.target).outputs["DataBucket"]
     table = DataBucket(pipeline.target, bucket).upload(data)
-    what = f"{data} ({table.bytes:,} bytes)" if table.sent else f"{data}, which was there already,"
-    out = console(to_stderr=as_json)
-    verb = "uploaded" if table.sent else "using"
-    out.print(f"{verb} {what} as {table.uri}", markup=False, soft_wrap=True)
+    told = f"uploaded {data} ({table.bytes:,} bytes) to {table.uri}"
+    if not table.sent:
+        told = f"{data} was uploaded before, to {table.uri}"
+    console(to_stderr=as_json).print(told, markup=False, soft_wrap=True)
     return given | {INPUT: table.uri}
 
 

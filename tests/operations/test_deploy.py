@@ -79,6 +79,26 @@ def test_the_outputs_are_shown_for_people_and_for_scripts(run: Run) -> None:
     assert "DataBucket" in unknown.err
 
 
+@pytest.mark.parametrize(
+    ("metric", "threshold", "said"),
+    [
+        ("auto", "1.1", "got '1.1': must be a number, at most 1"),
+        (
+            "neg_log_loss",
+            "0.5",
+            "got 0.5: must be at most 0, because losses and errors are negated",
+        ),
+    ],
+)
+def test_a_gate_that_no_model_passes_is_refused(
+    deployed: Target, run: Run, metric: str, threshold: str, said: str
+) -> None:
+    pairs = (f"QualityMetric={metric}", f"QualityThreshold={threshold}")
+    done = run("deploy", "--stack-name", deployed.stack, "--set", pairs[0], "--set", pairs[1])
+    assert done.status == 2
+    assert f"build.py: --set QualityThreshold: {said}" in done.err
+
+
 def test_the_mode_is_an_output_or_else_in_the_templates(deployed: Target, run: Run) -> None:
     assert run("status", "--stack-name", deployed.stack, "--json").json["mode"] == "dev"
     assert (

@@ -341,7 +341,7 @@ def test_a_table_of_the_user_s_is_uploaded_and_trained_on_and_an_unapproved_mode
     assert done.status == 0
     newest = build_py("history", "--json").json[0]["id"]
     uri = described(build_py, newest)["parameters"]["InputData"]
-    assert f"as {uri}" in done.out
+    assert f" bytes) to {uri}\n" in done.out
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     assert bucket == outputs["DataBucket"]
     assert re.fullmatch(r"raw/_uploads/[0-9a-f]{32}/mine\.csv", key)
