@@ -441,6 +441,11 @@ OTHERS: Final = (
             ),
         ),
     ),
+    Edit("a user gets a key", add("security/Access", "AWS::IAM::AccessKey", UserName="me")),
+    Edit(
+        "the bucket has an access control list",
+        put("storage/DataBucket", "AccessControl", "PublicRead"),
+    ),
     Edit("a subnet gives public addresses", put("network/Subnet1", "MapPublicIpOnLaunch", True)),
     Edit(
         "jobs are in another group",

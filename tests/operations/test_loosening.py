@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -12,7 +13,7 @@ from tabular_ml_vpc.operations.loosening import conditions, patterns
 from tabular_ml_vpc.operations.loosening.comparison import compare
 from tabular_ml_vpc.operations.loosening.kinds import Kind, Loosening
 from tests.operations import harmless, planted
-from tests.operations.edits import BASES, Edit, made
+from tests.operations.edits import BASES, Edit, add, also, made, put
 
 
 @cache
@@ -46,6 +47,28 @@ def test_a_placeholder_stands_for_one_resource() -> None:
     for base in BASES:
         names = Counter(name for one in made(base).values() for name in one["Resources"])
         assert names.most_common(1)[0][1] == 1
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_nothing_that_is_emitted_is_of_an_unknown_type(base: str) -> None:
+    """A type that a protection is not known for is asked about whenever it comes."""
+    _, new = Edit("nothing", base=base).deployments()
+    bare = replace(new, stacks={stack: {} for stack in new.stacks})
+    assert [one.place for one in compare(bare, new) if "unknown" in one.why] == []
+
+
+def test_the_boundary_that_the_templates_make_is_compared() -> None:
+    def bounded(action: str) -> Edit:
+        document = {"Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]}
+        boundary = add(
+            "security/Boundary", "AWS::IAM::ManagedPolicy", PolicyDocument=document, Roles=[]
+        )
+        to_it = put("security/ModelRole", "PermissionsBoundary", {"Ref": "Boundary"})
+        return Edit("bounded", also(boundary, to_it))
+
+    old, new = (bounded(action).deployments()[1] for action in ("s3:Get*", "s3:*"))
+    assert Kind.BOUNDARY in {one.kind for one in compare(old, new)}
+    assert compare(new, old) == []
 
 
 def test_a_loosening_says_where_and_what_was_before() -> None:

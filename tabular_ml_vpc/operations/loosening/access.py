@@ -36,6 +36,7 @@ _PERMISSION_KEYS: Final = {
 }
 _WHY: Final = {
     Kind.RIGHTS: "the principal can do more than before",
+    Kind.BOUNDARY: "the boundary of the principal allows more than before",
     Kind.TRUST: "more principals can act with the role",
     Kind.RESOURCE_POLICY: "more principals can use the resource, or in more ways",
     Kind.ENDPOINT_POLICY: "more requests can leave the VPC through the endpoint",
@@ -136,6 +137,9 @@ def _of_principal(
     for arn in properties.get("ManagedPolicyArns", []):
         if arn in managed:
             yield Kind.RIGHTS, itself, managed[arn].properties["PolicyDocument"]
+    boundary = str(properties.get("PermissionsBoundary", ""))
+    if boundary in managed:
+        yield Kind.BOUNDARY, itself, managed[boundary].properties["PolicyDocument"]
 
 
 def _of_resource(resource: ResolvedResource) -> Iterator[tuple[Kind, str, Any]]:

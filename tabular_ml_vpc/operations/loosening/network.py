@@ -1,4 +1,4 @@
-"""What can be reached: rules of security groups, routes, and functions outside the VPC.
+"""What can be reached: rules of security groups, and functions outside the VPC.
 
 Source: "Security group rules", Amazon VPC User Guide; a group without rules for outgoing traffic
 allows all of it ("AWS::EC2::SecurityGroup", CloudFormation template reference).
@@ -29,23 +29,6 @@ _PEERS: Final = (
     "DestinationPrefixListId",
 )
 _LOOPBACK: Final = ip_network("127.0.0.0/8")
-_WAYS: Final = frozenset(
-    f"AWS::EC2::{kind}"
-    for kind in (
-        "CarrierGateway",
-        "EgressOnlyInternetGateway",
-        "InternetGateway",
-        "NatGateway",
-        "NetworkAclEntry",
-        "Route",
-        "TransitGatewayAttachment",
-        "TransitGatewayRoute",
-        "VPCGatewayAttachment",
-        "VPCPeeringConnection",
-        "VPNGateway",
-    )
-) | {"AWS::Lambda::Url"}
-"""Types that open a way into or out of the VPC, or into a function."""
 
 
 class _Rule(NamedTuple):
@@ -66,9 +49,9 @@ class _Rule(NamedTuple):
 
 
 def loosenings(old: ResolvedDeployment | None, new: ResolvedDeployment) -> Iterator[Loosening]:
-    """Yield the rules, ways and functions that reach more than before."""
+    """Yield the rules and functions that reach more than before."""
     known = {rule for one in old or () for rule in _rules(one)}
-    before = {str(one): one for one in old or ()}
+    before = {str(one) for one in old or ()}
     for resource in new:
         for rule in _rules(resource):
             if not _is_covered(rule, known):
@@ -80,19 +63,10 @@ def loosenings(old: ResolvedDeployment | None, new: ResolvedDeployment) -> Itera
                     rule.as_json(),
                     "more traffic can pass",
                 )
-        yield from _of_resource(before.get(str(resource)), resource)
-
-
-def _of_resource(old: ResolvedResource | None, new: ResolvedResource) -> Iterator[Loosening]:
-    """Yield a new or changed way, or a new function that is not in the VPC."""
-    place, properties = str(new), dict(new.properties)
-    if new.type in _WAYS and (old is None or old.properties != new.properties):
-        before = dict(old.properties) if old else None
-        why = "traffic can take another way"
-        yield Loosening(Kind.NETWORK, place, new.type, before, properties, why)
-    if new.type == _FUNCTION and old is None and "VpcConfig" not in properties:
-        why = "the function runs outside the VPC"
-        yield Loosening(Kind.NETWORK, place, "VpcConfig", None, None, why)
+        is_new = str(resource) not in before
+        if is_new and resource.type == _FUNCTION and "VpcConfig" not in resource.properties:
+            why = "the function runs outside the VPC"
+            yield Loosening(Kind.NETWORK, str(resource), "VpcConfig", None, None, why)
 
 
 def _rules(resource: ResolvedResource) -> Iterator[_Rule]:

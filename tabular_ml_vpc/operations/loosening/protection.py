@@ -152,6 +152,7 @@ _PROTECTIONS: Final[Mapping[str, _Protection]] = {
             "RestrictPublicBuckets",
         )
     },
+    "AccessControl": _Protection(Kind.SETTING, _arrives, _PUBLIC),
     "ObjectOwnership": _Protection(Kind.SETTING, _loses("BucketOwnerEnforced"), _PUBLIC),
     "LoggingConfiguration": _Protection(Kind.SETTING, _differs, "access may be logged no longer"),
     "TrafficType": _Protection(Kind.SETTING, _loses("ALL"), "less traffic is logged"),
@@ -190,16 +191,55 @@ _PROTECTIONS: Final[Mapping[str, _Protection]] = {
 """By the property's name; other names that end with ``RoleArn`` name a role."""
 
 
+_KNOWN: Final = frozenset(
+    {
+        "AWS::CloudFormation::Stack",
+        "AWS::CloudWatch::Alarm",
+        *(
+            f"AWS::EC2::{kind}"
+            for kind in ("FlowLog", "RouteTable", "Subnet", "VPC", "VPCEndpoint")
+        ),
+        "AWS::EC2::SubnetRouteTableAssociation",
+        *(f"AWS::EC2::SecurityGroup{rule}" for rule in ("", "Egress", "Ingress")),
+        "AWS::Events::Rule",
+        *(f"AWS::IAM::{kind}" for kind in ("Group", "Role", "User")),
+        *(f"AWS::IAM::{holder}Policy" for holder in ("", "Group", "Managed", "Role", "User")),
+        *(f"AWS::KMS::{kind}" for kind in ("Alias", "Key")),
+        *(f"AWS::Lambda::{kind}" for kind in ("EventInvokeConfig", "Function", "Permission")),
+        "AWS::Logs::LogGroup",
+        *(f"AWS::S3::Bucket{policy}" for policy in ("", "Policy")),
+        *(f"AWS::SNS::{kind}" for kind in ("Subscription", "Topic", "TopicPolicy")),
+        *(f"AWS::SQS::Queue{policy}" for policy in ("", "Policy")),
+        *(f"AWS::SageMaker::{kind}" for kind in ("Domain", "ModelPackageGroup", "UserProfile")),
+        *(
+            f"Custom::{kind}"
+            for kind in ("ClearStudio", "EmptyBucket", "Pipeline", "SeedData", "VpcBaseline")
+        ),
+    }
+)
+"""Types that allow nothing but what is compared here, in ``access`` and in ``network``."""
+
+
 def loosenings(old: ResolvedDeployment, new: ResolvedDeployment) -> Iterator[Loosening]:
     """Yield the properties that protect less than before, of resources that remain.
 
-    What nested stacks hand on is compared where it is used.
+    What nested stacks hand on is compared where it is used. Whatever is new or changes about a
+    resource of another type, such as a route or an access key, may allow anything.
     """
     before = {str(one): one for one in old}
     for resource in new:
         known = before.get(str(resource))
+        if resource.type not in _KNOWN and (known is None or known != resource):
+            yield _unknown(known, resource)
         if known and known.type == resource.type != NESTED:
             yield from _of_resource(known, resource)
+
+
+def _unknown(old: ResolvedResource | None, new: ResolvedResource) -> Loosening:
+    kind = Kind.NETWORK if new.type.startswith("AWS::EC2::") else Kind.SETTING
+    before = dict(old.properties) if old else None
+    why = "what this type allows is unknown to this command"
+    return Loosening(kind, str(new), new.type, before, dict(new.properties), why)
 
 
 def _of_resource(old: ResolvedResource, new: ResolvedResource) -> Iterator[Loosening]:
