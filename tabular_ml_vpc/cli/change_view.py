@@ -17,6 +17,7 @@ from pipeline.types import JsonView
 from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations.changes import Change, ChangeAction
 from tabular_ml_vpc.operations.comparison import StackDifference
+from tabular_ml_vpc.operations.dropped import DroppedSetting
 from tabular_ml_vpc.operations.loosening.kinds import Loosening
 
 _SIGNS: Final = {
@@ -160,6 +161,9 @@ def show(out: Console, difference: StackDifference, title: str) -> None:
         heading = loosened(looser) or "No change allows more or protects less"
         out.print(f"\n{heading}{stricter}", style="bold")
         out.print(access_table(looser, tighter))
+    if difference.dropped:
+        kept = "to keep them, give --config or a tabular.toml"
+        out.print(Text(f"\n{dropped(difference.dropped)}; {kept}", "bold"), soft_wrap=True)
     if difference.note:
         out.print(_forecast_note(difference.note), style="dim")
 
@@ -172,6 +176,13 @@ def loosened(found: Collection[Loosening]) -> str:
     each = ", ".join(f"{kind} {number}" for kind, number in kinds.items())
     verbs = "allows more or protects less" if len(found) == 1 else "allow more or protect less"
     return f"{counted(len(found), 'change')} {verbs} ({each})"
+
+
+def dropped(settings: Collection[DroppedSetting]) -> str:
+    """Return a line about settings of the last deployment that are left at their defaults."""
+    number = counted(len(settings), "setting")
+    verb = "is" if len(settings) == 1 else "are"
+    return f"{number} of the last deployment {verb} dropped: {', '.join(map(str, settings))}"
 
 
 def replacements(changes: Iterable[Change]) -> list[str]:

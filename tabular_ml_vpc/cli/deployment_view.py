@@ -72,14 +72,6 @@ class DeploymentView:
         self._ask(event, question)
 
     @show.register
-    def _(self, event: deployment.SettingsDropped) -> None:
-        question = (
-            f"The last deployment of {event.stack} had {', '.join(map(str, event.dropped))}. To "
-            "keep that, give --config or a tabular.toml. Deploy without?"
-        )
-        self._ask(event, question)
-
-    @show.register
     def _(self, event: deployment.StackBlocked) -> None:
         stack, cause = event.stack, event.cause
         self._print(f"{stack.name} is in {stack.status}: {event.problem.reason}.")
@@ -220,7 +212,7 @@ def _ask_for(definition: ParameterDefinition, default: str) -> str:
 
 
 def _question_about(difference: StackDifference) -> str:
-    """Return what to ask if something is lost or loosened; else nothing."""
+    """Return what to ask if something is lost or loosened, or a setting dropped; else nothing."""
     lost = change_view.replacements(difference.changes)
     looser = change_view.loosened(difference.loosenings)
     reasons = []
@@ -228,4 +220,6 @@ def _question_about(difference: StackDifference) -> str:
         reasons.append(f"{', '.join(lost)} will be replaced or removed")
     if looser:
         reasons.append(looser)
+    if difference.dropped:
+        reasons.append(change_view.dropped(difference.dropped))
     return f"{', and '.join(reasons)}. Deploy?" if reasons else ""

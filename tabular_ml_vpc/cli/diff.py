@@ -40,7 +40,4 @@ def command(target: Target, options: SourceOptions, exit_code: bool, as_json: bo
     else:
         would = "would change" if difference.exists else "does not exist; it would be created"
         change_view.show(console(), difference, f"{target.stack} {would}")
-        if difference.dropped:
-            settings = ", ".join(map(str, difference.dropped))
-            console().print(f"Dropped settings of the last deployment: {settings}", markup=False)
     return 1 if exit_code and difference.changes else 0

@@ -24,7 +24,6 @@ from tabular_ml_vpc.operations.comparison import (
     difference_of_update,
 )
 from tabular_ml_vpc.operations.destruction import KEEPS
-from tabular_ml_vpc.operations.dropped import DroppedSetting
 from tabular_ml_vpc.operations.events import Event, Events, Question, ask
 from tabular_ml_vpc.operations.inventory import Leftover, PlannedDeletion, left_of
 from tabular_ml_vpc.operations.operation import (
@@ -80,14 +79,6 @@ class RetentionReduced(Question):
     """The stack is in mode prod, and would be in mode dev: its data would no longer be kept."""
 
     stack: str
-
-
-@dataclass
-class SettingsDropped(Question):
-    """The last deployment had settings that this one would leave at their defaults."""
-
-    stack: str
-    dropped: Sequence[DroppedSetting]
 
 
 @dataclass(frozen=True)
@@ -232,8 +223,6 @@ class Deployment:
         node = yield from self._deployed()
         mode = yield from self._mode(node)
         release = yield from self._release(node, mode)
-        if lost := release.dropped():
-            yield from ask(SettingsDropped(self.target.stack, lost))
         if node is None:
             yield from ask(CreationPlanned(difference_of_creation(release)))
         uploaded = yield from _upload(release)

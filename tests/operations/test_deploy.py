@@ -132,7 +132,9 @@ def test_a_setting_of_the_last_deployment_is_not_dropped_without_a_yes(
 
     assert refused.status == 2
     assert "--yes is required" in refused.err
-    assert "had storage.access_log_days = 30 (now 365)" in refused.err
+    said = "1 setting of the last deployment is dropped: storage.access_log_days = 30 (now 365)"
+    assert said in refused.err
+    assert f"{said}; to keep" in refused.out
 
 
 def test_the_artifact_bucket_is_closed(deployed: Target) -> None:
