@@ -256,7 +256,7 @@ _ALL: Final = (
         INPUT,
         "S3 URI of the table: one object, or a folder ending in `/`; CSV or Parquet.",
         "raw/data.csv in the data bucket",
-        form=r"s3://[a-z0-9][a-z0-9.-]+/.+",
+        form=r"s3://[^/]+/.+",
         rule="an S3 URI, such as s3://BUCKET/raw/data.csv",
         deployment=True,
     ),
