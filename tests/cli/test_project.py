@@ -165,3 +165,20 @@ def test_the_shell_completes_the_stages(
     with pytest.raises(SystemExit):
         main()
     assert capsys.readouterr().out == "plain,prod\n"
+
+
+def test_a_run_takes_its_parameters_from_the_file_unless_an_option_gives_them(
+    folder: Path, run: Run
+) -> None:
+    (folder / "tabular.toml").write_text(
+        "[run]\nLabelColumn = 'churnt'\nInputData = 's3://a/b'\n", encoding="utf-8"
+    )
+    (folder / "mine.csv").write_text("age,churned\n1,0\n", encoding="utf-8")
+
+    done = run("local", "--data", "mine.csv")
+    first, last = done.err.splitlines()
+    assert first == "using tabular.toml: 2 parameters of the run"
+    assert "mine.csv has no column 'churnt'" in last
+
+    done = run("local", "--data", "mine.csv", "--label", "churned", "--group-column", "nope")
+    assert "--group-column: mine.csv has no column 'nope'" in done.err
