@@ -60,6 +60,10 @@ bench: venv emulator local spark tables ## Run the benchmarks and write docs/ben
 	    $(run) -m "tests.bench.$$(basename "$$program" .py)"; \
 	done
 
+.PHONY: reliability
+reliability: venv ## Put faults at every AWS call of every function and write docs/reliability.md
+	$(run) -m tests.reliability
+
 .PHONY: tables
 tables: ## Install the packages whose tables the benchmarks train on (.venv-bench)
 	@$(install) bench .venv-bench "half a minute" python3.11 python3.12 python3.13

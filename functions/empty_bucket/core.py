@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from botocore.exceptions import ClientError
 
@@ -42,6 +42,10 @@ class Emptying:
     removed: int = 0
     failed_pages: int = 0
     """Consecutive pages from which nothing could be removed."""
+    refused: list[dict[str, Any]] = field(default_factory=list)
+    """Errors of objects that cannot be removed; the others are removed first, unless many are."""
+    after: dict[str, str] = field(default_factory=dict)
+    """Where the next page of versions begins."""
 
     def check_exists(self) -> None:
         """Raise ``ResourceError`` if there is no such bucket."""
@@ -116,16 +120,18 @@ class Emptying:
         return self.stack_id.split(":")[1]
 
     def _remove_all(self) -> int:
-        """Remove pages until the bucket is empty."""
+        """Remove pages until the bucket is empty, or holds only what cannot be removed."""
         while self._remove_page() + self._abort_page():
             LOG.info("%s: %d versions, markers and uploads removed", self.bucket, self.removed)
+        if self.refused:
+            self._fail(self.refused)
         LOG.info("%s is empty", self.bucket)
         return self.removed
 
     def _remove_page(self) -> int:
-        """Remove one page of versions and delete markers; return how many were found."""
+        """Remove one page of versions and delete markers; return 0 if it was the last one."""
         self._check_time()
-        page = self.s3.list_object_versions(Bucket=self.bucket, MaxKeys=_BATCH)
+        page = self.s3.list_object_versions(Bucket=self.bucket, MaxKeys=_BATCH, **self.after)
         items = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         objects = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in items]
         if not objects:
@@ -136,7 +142,16 @@ class Emptying:
             self.s3.delete_object(Bucket=self.bucket, **item)
         errors = self._delete([item for item in objects if item not in single])
         self.removed += len(objects) - len(errors)
-        self._give_up_or_pause(errors, len(objects))
+        lasting = [error for error in errors if error.get("Code") not in _PASSING]
+        if not lasting:
+            self._give_up_or_pause(errors, len(objects))
+            return len(objects)
+        self.refused += lasting
+        if len(self.refused) >= _BATCH:
+            self._fail(self.refused)
+        if not page.get("IsTruncated"):
+            return 0
+        self.after = {"KeyMarker": page["NextKeyMarker"]}
         return len(objects)
 
     def _delete(self, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -151,17 +166,21 @@ class Emptying:
 
     def _give_up_or_pause(self, errors: list[dict[str, Any]], found: int) -> None:
         """Wait after a page from which nothing could be removed; give up after several."""
-        lasting = [error for error in errors if error.get("Code") not in _PASSING]
         self.failed_pages = self.failed_pages + 1 if len(errors) == found else 0
-        if lasting or self.failed_pages >= _TRIES:
-            error = (lasting or errors)[0]
-            key = str(error.get("Key")).encode("unicode_escape").decode()
-            raise ResourceError(
-                f"{self.bucket}: {key} could not be removed ({error.get('Code')}), after "
-                f"{self.removed} others. Remove it, then delete the stack again."
-            )
+        if self.failed_pages >= _TRIES:
+            self._fail(errors)
         if self.failed_pages:
             self.deadline.sleep(2.0**self.failed_pages)
+
+    def _fail(self, errors: list[dict[str, Any]]) -> NoReturn:
+        """Name one object that could not be removed."""
+        keys = {str(error.get("Key")) for error in errors}
+        key = str(errors[0].get("Key")).encode("unicode_escape").decode()
+        more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+        raise ResourceError(
+            f"{self.bucket}: {key}{more} could not be removed ({errors[0].get('Code')}), after "
+            f"{self.removed} others. Remove it, then delete the stack again."
+        )
 
     def _abort_page(self) -> int:
         """Abort one page of unfinished uploads; return how many were found."""

@@ -22,7 +22,7 @@ _LONGEST_MESSAGE: Final = 120
 
 def reason(calls: Calls, error: Exception) -> str:
     """Return which call failed, why, and what to do, in one or two sentences."""
-    call = calls.current
+    call = calls.without_reply(error)
     if isinstance(error, ClientError):
         call = calls.named(error.operation_name) or error.operation_name
         return f"{call}: {_told(error)}. {_advice(error_code(error))}"
@@ -46,13 +46,17 @@ def _told(error: ClientError) -> str:
         message = f"not authorized to perform {match[1]}"
     if len(message) > _LONGEST_MESSAGE:
         message = f"{message[:_LONGEST_MESSAGE]}..."
-    code = error_code(error)
+    code = error_code(error) or f"HTTP status {_status(error)}"
     return f"{code}: {message}" if message and message != code else code
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def _advice(code: str) -> str:
     if code in _DENIED:
         return "Grant the function's role this permission, then repeat the operation."
     if code in THROTTLED:
-        return "AWS throttled the call until time ran out; repeat the operation."
+        return "AWS put the call off until time ran out; repeat the operation."
     return "Repeat the operation once you have fixed the cause."

@@ -72,6 +72,44 @@ def test_the_synthetic_table_is_in_the_bucket(account: Account, outputs: dict[st
     assert {row[-1] for row in rows[1:]} == {"0", "1"}
 
 
+def test_an_event_that_lambda_delivers_late_changes_nothing(
+    account: Account, outputs: dict[str, str]
+) -> None:
+    """The stack is no longer in the operation that sent it; the function would write the table."""
+    cloudformation, functions = account.client("cloudformation"), account.client("lambda")
+
+    def physical_id(stack: str, logical_id: str) -> str:
+        found = cloudformation.describe_stack_resources(
+            StackName=stack, LogicalResourceId=logical_id
+        )
+        return str(found["StackResources"][0]["PhysicalResourceId"])
+
+    def version() -> str:
+        found = account.client("s3").head_object(Bucket=outputs["DataBucket"], Key="raw/data.csv")
+        return str(found["VersionId"])
+
+    stack_id, before = physical_id(STACK, "PipelineStack"), version()
+    event = {
+        "RequestType": "Create",
+        "RequestId": str(uuid.uuid4()),
+        "ResponseURL": f"{functions.meta.endpoint_url}/_ministack/cfn-response/late",
+        "StackId": stack_id,
+        "LogicalResourceId": "SeedData",
+        "ResourceType": "Custom::SeedData",
+        "ResourceProperties": {
+            "Bucket": outputs["DataBucket"],
+            "Key": "raw/data.csv",
+            "Rows": "700",
+            "Seed": "9",
+        },
+    }
+    done = functions.invoke(
+        FunctionName=physical_id(stack_id, "SeedDataFunction"), Payload=json.dumps(event)
+    )
+    assert "FunctionError" not in done, done["Payload"].read()
+    assert version() == before
+
+
 def test_the_pipeline_is_our_definition(account: Account, outputs: dict[str, str]) -> None:
     described = account.client("sagemaker").describe_pipeline(PipelineName=outputs["PipelineName"])
     properties = _expected_properties(account)

@@ -21,7 +21,7 @@ from tabular_ml_vpc.local.emulator.inventory import inventory
 Template = dict[str, Any]
 
 FUNCTION = """
-import json, urllib.request, boto3
+import json, pathlib, tempfile, urllib.request, boto3
 
 def handler(event, context):
     properties = event["ResourceProperties"]
@@ -38,6 +38,11 @@ def handler(event, context):
             QueueUrl=properties["Queue"], MessageBody=json.dumps(note))
     except Exception as refusal:
         fails, note["refusal"] = True, str(refusal)
+    seen = pathlib.Path(tempfile.gettempdir()) / event["RequestId"]
+    if properties.get("Crash") == event["RequestType"] and not seen.exists():
+        seen.touch()
+        raise RuntimeError("crash")
+    seen.unlink(missing_ok=True)
     padding = "x" * int(properties.get("Size", 0)) if event["RequestType"] == "Create" else ""
     answer = {
         "Status": "FAILED" if fails else "SUCCESS",
@@ -341,7 +346,7 @@ def test_a_failed_create_is_deleted_in_the_rollback(cloud: Deployment) -> None:
     ("properties", "reason"),
     [
         ({"Size": 5000}, "too long"),
-        ({"Silent": "Create", "ServiceTimeout": 2}, "did not receive a response"),
+        ({"Silent": "Create", "ServiceTimeout": 4}, "did not receive a response"),
     ],
 )
 def test_a_bad_answer_fails_the_resource(
@@ -353,6 +358,31 @@ def test_a_bad_answer_fails_the_resource(
     events = cloud.session.client("cloudformation").describe_stack_events(StackName=name)
     reasons = [event.get("ResourceStatusReason", "") for event in events["StackEvents"]]
     assert [item for item in reasons if reason in item]
+    assert cloud.delete(name) == "DELETE_COMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("attempts", "deliveries", "status"),
+    [(2, 2, "CREATE_COMPLETE"), (0, 1, "ROLLBACK_COMPLETE")],
+)
+def test_lambda_delivers_an_event_again_after_a_crash_as_often_as_configured(
+    cloud: Deployment, attempts: int, deliveries: int, status: str
+) -> None:
+    name = f"crash-{attempts}"
+    config = {
+        "Type": "AWS::Lambda::EventInvokeConfig",
+        "Properties": {
+            "FunctionName": {"Ref": "Function"},
+            "Qualifier": "$LATEST",
+            "MaximumRetryAttempts": attempts,
+        },
+    }
+    crashing = note(cloud, Value="x", Crash="Create", ServiceTimeout=15 if attempts else 5)
+    crashing["DependsOn"] = "Deliveries"
+    stack = template(**noting(cloud), Deliveries=config, Note=crashing)
+    assert cloud.deploy(name, stack) == status
+    created = [item for item in cloud.asked() if item.startswith("Create")]
+    assert created == ["Create x at CREATE_IN_PROGRESS"] * deliveries
     assert cloud.delete(name) == "DELETE_COMPLETE"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import ssl
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from tests.functions.fakes.clock import Clock
 from tests.functions.fakes.cloudformation import FakeCloudFormation
 from tests.functions.fakes.wire import Wire
 from tests.functions.recorder import SESSION, Recorder
-from tests.functions.world import STACK_ID, ResponseBucket, World
+from tests.functions.world import STACK_ID, ResponseBucket, World, kept_log_levels
 
 RECORD_TO = "RECORD_CALLS"
 FUNCTIONS = ("clear_studio", "empty_bucket", "pipeline_manager", "seed_data", "vpc_baseline")
@@ -70,11 +69,8 @@ def world(
 @pytest.fixture(autouse=True)
 def log_levels() -> Iterator[None]:
     """Undo what crhelper does to the levels of everybody's loggers."""
-    loggers = [logging.root, *map(logging.getLogger, ("boto", "boto3", "botocore", "urllib3"))]
-    levels = [logger.level for logger in loggers]
-    yield
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
+    with kept_log_levels():
+        yield
 
 
 def _never(_seconds: float) -> None:

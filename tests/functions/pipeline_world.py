@@ -63,10 +63,9 @@ def properties(**changes: str) -> dict[str, str]:
 
 
 @dataclass
-class Deployment:
+class Account:
     """The services behind the pipeline manager, and shortcuts to what is in them."""
 
-    world: World
     s3: FakeS3
     sagemaker: FakeSageMaker
 
@@ -106,6 +105,18 @@ class Deployment:
             ("Endpoint", endpoints[ENDPOINT].arn),
         )
 
+    def have_deployed(self, number: int) -> Run:
+        """Put a run in place whose model has the run's name, and no endpoint (yet)."""
+        run = self.sagemaker.run(NAME, "Succeeded")
+        name = f"pipelines-{run.arn.rpartition('/')[2]}-CreateModel-Abc"
+        model = self.sagemaker.make("Model", name, OWNER)
+        config = self.sagemaker.make(
+            "EndpointConfig", f"{ENDPOINT}-S{number}", OWNER, models=[name]
+        )
+        run.made += [("Model", model.arn), ("EndpointConfig", config.arn)]
+        run.made.append(("RegisterModel", self.sagemaker.register(GROUP, OWNER)))
+        return run
+
     def names(self, kind: str) -> set[str]:
         """Return the names of the things of a kind that are there."""
         return set(self.sagemaker.resources[kind])
@@ -115,3 +126,10 @@ class Deployment:
         """Tell whether nothing is left."""
         left = [*self.sagemaker.resources.values(), self.sagemaker.packages]
         return not any(left) and NAME not in self.sagemaker.pipelines
+
+
+@dataclass
+class Deployment(Account):
+    """An account with the function's world around it."""
+
+    world: World

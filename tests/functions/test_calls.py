@@ -188,7 +188,8 @@ def test_waiting_for_throttling_ends_in_time_for_an_answer(world: World, s3: Fak
         ({"ResourceArn": "arn:x"}, "arn:x"),
         ({"NameContains": "pipelines-"}, "pipelines-"),
         ({"PipelineName": "p", "RoleArn": "arn:r"}, "p"),
-        ({"Filters": [{"Name": "x"}]}, ""),
+        ({"Filters": [{"Name": "vpc-id", "Values": ["vpc-1"]}]}, "vpc-1"),
+        ({"MaxResults": 1}, ""),
     ],
 )
 def test_the_subject_of_a_call(parameters: dict[str, Any], expected: str) -> None:

@@ -142,11 +142,31 @@ def test_emptying_goes_on_where_it_stopped(world: World, s3: FakeS3) -> None:
     assert s3.buckets[BUCKET].versions == []
 
 
-def test_an_object_that_may_not_be_removed_is_named(world: World, s3: FakeS3) -> None:
-    s3.buckets[BUCKET].locked = {"raw/2.csv"}
+def test_an_object_that_may_not_be_removed_is_named_after_all_others_went(
+    world: World, s3: FakeS3
+) -> None:
+    bucket = s3.buckets[BUCKET]
+    for number in range(1100):
+        s3.put(BUCKET, f"z/{number}", b"x")
+    bucket.locked = {"raw/2.csv"}
     put = world.send(handler, "Delete", PROPERTIES)
     assert not put.succeeded
-    assert "raw/2.csv could not be removed (AccessDenied)" in put.reason
+    assert "raw/2.csv could not be removed (AccessDenied), after 1109 others" in put.reason
+    assert ({one.key for one in bucket.versions}, bucket.uploads) == ({"raw/2.csv"}, {})
+    bucket.locked = set()
+    assert world.send(handler, "Delete", PROPERTIES).succeeded
+    assert bucket.versions == []
+
+
+def test_a_bucket_that_may_not_be_emptied_at_all_is_given_up_early(
+    world: World, s3: FakeS3
+) -> None:
+    for number in range(3000):
+        s3.put(BUCKET, f"z/{number:04}", b"x")
+    s3.buckets[BUCKET].locked = s3.buckets[BUCKET].readable()
+    put = world.send(handler, "Delete", PROPERTIES)
+    assert " more could not be removed (AccessDenied)" in put.reason
+    assert len(s3.requested("DeleteObjects")) <= 2
 
 
 def test_a_passing_failure_of_one_object_is_tried_again(

@@ -39,7 +39,7 @@ def deployed(world: World, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     monkeypatch.setattr(module, "read_scripts", lambda: dict(SCRIPTS))
     s3, sagemaker = FakeS3(BUCKET), FakeSageMaker(world.clock)
     world.backed_by(s3=s3, sagemaker=sagemaker)
-    return Deployment(world, s3, sagemaker)
+    return Deployment(s3, sagemaker, world)
 
 
 def writes(deployed: Deployment) -> list[str]:

@@ -33,7 +33,7 @@ def deployed(world: World, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     monkeypatch.setattr(module, "read_scripts", lambda: dict(SCRIPTS))
     s3, sagemaker = FakeS3(BUCKET), FakeSageMaker(world.clock)
     world.backed_by(s3=s3, sagemaker=sagemaker)
-    deployed = Deployment(world, s3, sagemaker)
+    deployed = Deployment(s3, sagemaker, world)
     deployed.have_pipeline(OWNER)
     for number in range(3):
         deployed.have_run(number)

@@ -12,7 +12,6 @@ from tests.functions.fakes.wire import ApiError
 from tests.functions.pipeline_world import (
     BUCKET,
     ENDPOINT,
-    GROUP,
     NAME,
     OTHER,
     OWNER,
@@ -33,15 +32,10 @@ def deployed(world: World, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     monkeypatch.setattr(module, "PAGE", 100)
     s3, sagemaker = FakeS3(BUCKET), FakeSageMaker(world.clock)
     world.backed_by(s3=s3, sagemaker=sagemaker)
-    deployed = Deployment(world, s3, sagemaker)
+    deployed = Deployment(s3, sagemaker, world)
     deployed.have_pipeline(OWNER)
     for number in range(RUNS):
-        run = sagemaker.run(NAME, "Succeeded")
-        name = f"pipelines-{run.arn.rpartition('/')[2]}-CreateModel-Abc"
-        model = sagemaker.make("Model", name, OWNER)
-        config = sagemaker.make("EndpointConfig", f"{ENDPOINT}-S{number}", OWNER, models=[name])
-        run.made += [("Model", model.arn), ("EndpointConfig", config.arn)]
-        run.made.append(("RegisterModel", sagemaker.register(GROUP, OWNER)))
+        deployed.have_deployed(number)
     for _ in range(REFUSED):
         sagemaker.run(NAME, "Failed")
     return deployed

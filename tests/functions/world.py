@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,6 +137,16 @@ class World:
         assert len(new) == 1, f"{len(new)} answers to one event"
         check_answer(new[0], sent)
         return new[0]
+
+
+@contextmanager
+def kept_log_levels() -> Iterator[None]:
+    """Undo what crhelper does to the levels of everybody's loggers."""
+    loggers = [logging.root, *map(logging.getLogger, ("boto", "boto3", "botocore", "urllib3"))]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 def check_answer(put: Put, sent: Event) -> None:

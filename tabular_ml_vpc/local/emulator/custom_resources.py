@@ -11,7 +11,6 @@ import secrets
 import threading
 from typing import Any
 
-from ministack.core.concurrency import spawn_background
 from ministack.services import lambda_svc
 from ministack.services.cloudformation import custom_resource as stock
 
@@ -69,7 +68,11 @@ def _suffix() -> str:
 
 
 def _exchange(service_token: str, request: dict[str, Any], timeout: int) -> FunctionResponse:
-    """Invoke the function with an event, and wait for its request to the response URL."""
+    """Invoke the function with an event, and wait for its request to the response URL.
+
+    As Lambda does, ministack delivers the event again after a failure, as often and as long as the
+    function's ``EventInvokeConfig`` allows, but after 1 and 2 seconds instead of minutes.
+    """
     record, config, _name = lambda_svc._get_func_record_for_ref(service_token)
     if record is None or config is None:
         raise ValueError(f"Function not found: {service_token}")
@@ -77,7 +80,7 @@ def _exchange(service_token: str, request: dict[str, Any], timeout: int) -> Func
     answered: threading.Event = stock.register_token(token)
     execution = lambda_svc._execution_record_for_config(record, config)
     event = {**request, "ResponseURL": stock._response_url(token)}
-    spawn_background(lambda_svc._execute_function_with_config_scope, execution, event)
+    lambda_svc.invoke_async_with_retry(execution, event)
     answered.wait(timeout)
     with stock._lock:
         entry = stock._pending.pop(token, None)

@@ -101,7 +101,7 @@ def _with_encoded_keys(value: Any) -> Any:
         return [_with_encoded_keys(item) for item in value]
     if isinstance(value, dict):
         return {
-            name: quote(item) if name == "Key" else _with_encoded_keys(item)
+            name: quote(item) if name in ("Key", "NextKeyMarker") else _with_encoded_keys(item)
             for name, item in value.items()
         }
     return value

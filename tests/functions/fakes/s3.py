@@ -137,31 +137,29 @@ class FakeS3(Backend):
     def delete_objects(self, p: Fields) -> Fields:
         place = self._bucket(p["Bucket"])
         assert len(p["Delete"]["Objects"]) <= 1000
-        errors = []
-        for one in p["Delete"]["Objects"]:
-            if any(ord(letter) < SPACE for letter in one["Key"]):
-                raise ApiError("MalformedXML", "The XML you provided was not well-formed", 400)
-            if one["Key"] in place.locked:
-                errors.append({**one, "Code": "AccessDenied", "Message": "locked"})
-                continue
-            place.versions = [
-                old
-                for old in place.versions
-                if (old.key, old.version_id) != (one["Key"], one["VersionId"])
-            ]
+        objects = p["Delete"]["Objects"]
+        if any(ord(letter) < SPACE for one in objects for letter in one["Key"]):
+            raise ApiError("MalformedXML", "The XML you provided was not well-formed", 400)
+        locked = [one for one in objects if one["Key"] in place.locked]
+        gone = {(one["Key"], one["VersionId"]) for one in objects if one not in locked}
+        place.versions = [one for one in place.versions if (one.key, one.version_id) not in gone]
+        errors = [{**one, "Code": "AccessDenied", "Message": "locked"} for one in locked]
         return {"Errors": errors} if errors else {}
 
     def list_object_versions(self, p: Fields) -> Fields:
         place = self._bucket(p["Bucket"])
-        shown = sorted(place.versions, key=lambda one: one.key)[: min(p["MaxKeys"], 1000)]
-        answer: Fields = {"IsTruncated": len(shown) < len(place.versions)}
+        found = sorted(place.versions, key=lambda one: one.key)
+        found = [one for one in found if one.key > p.get("KeyMarker", "")]
+        shown = found[: min(p["MaxKeys"], 1000)]
+        answer: Fields = {"IsTruncated": len(shown) < len(found)}
+        answer |= {"NextKeyMarker": shown[-1].key} if len(shown) < len(found) else {}
         for name, is_marker in (("Versions", False), ("DeleteMarkers", True)):
-            found = [
+            listed = [
                 {"Key": one.key, "VersionId": one.version_id}
                 for one in shown
                 if (one.body is None) == is_marker
             ]
-            answer |= {name: found} if found else {}
+            answer |= {name: listed} if listed else {}
         return answer
 
     # Uploads in parts

@@ -18,8 +18,6 @@ from tests.functions.recorder import arn
 
 PAGE = 2
 _WHEN = datetime(2026, 1, 1, tzinfo=UTC)
-_ENDPOINT_SECONDS = 120
-_STOP_SECONDS = 90
 _RUNNING = ("Executing", "Stopping")
 _CHANGING = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 
@@ -49,6 +47,7 @@ class FakeSageMaker(Backend):
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self.clock = clock
+        self.endpoint_seconds, self.stop_seconds = 120.0, 90.0
         self.pipelines: dict[str, Fields] = {}
         self.runs: list[Run] = []
         self.resources: dict[str, dict[str, Resource]] = {
@@ -166,7 +165,7 @@ class FakeSageMaker(Backend):
             raise ApiError("ConflictException", f"{run.arn} does not run")
         if run.status == "Executing":
             run.status = "Stopping"
-            self.clock.after(_STOP_SECONDS, lambda: setattr(run, "status", "Stopped"))
+            self.clock.after(self.stop_seconds, lambda: setattr(run, "status", "Stopped"))
         return {"PipelineExecutionArn": run.arn}
 
     # Endpoints, configurations, models
@@ -231,7 +230,9 @@ class FakeSageMaker(Backend):
         if found.fields["status"] in _CHANGING:
             raise ApiError("ValidationException", f"Cannot update in-progress endpoint {found.arn}")
         found.fields["status"] = "Deleting"
-        self.clock.after(_ENDPOINT_SECONDS, lambda: self.resources["Endpoint"].pop(found.name))
+        self.clock.after(
+            self.endpoint_seconds, lambda: self.resources["Endpoint"].pop(found.name, None)
+        )
 
     def delete_endpoint_config(self, p: Fields) -> None:
         found = self._resource("EndpointConfig", p["EndpointConfigName"])

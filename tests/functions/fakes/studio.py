@@ -9,8 +9,6 @@ from tests.functions.fakes.wire import ApiError, Backend, Fields
 
 DOMAIN = "d-abcdefghijkl"
 PAGE = 2
-_APP_SECONDS = 300
-_SPACE_SECONDS = 60
 
 
 @dataclass
@@ -30,6 +28,7 @@ class FakeStudio(Backend):
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self.clock = clock
+        self.app_seconds, self.space_seconds = 300.0, 60.0
         self.apps: list[App] = []
         self.spaces: dict[str, str] = {}
         self.owners: dict[str, str] = {}
@@ -76,7 +75,7 @@ class FakeStudio(Backend):
         if used or any(self.owners.get(space, "ana") == name for space in self.spaces):
             raise ApiError("ResourceInUse", f"UserProfile {name} has apps or spaces")
         self.profiles[name] = "Deleting"
-        self.clock.after(_SPACE_SECONDS, lambda: self.profiles.pop(name))
+        self.clock.after(self.space_seconds, lambda: self.profiles.pop(name, None))
 
     def _page(self, p: Fields, key: str, items: list[Fields]) -> Fields:
         if p["DomainIdEquals"] != DOMAIN:
@@ -95,7 +94,7 @@ class FakeStudio(Backend):
         if not found or found[0].status == "Deleted":
             raise ApiError("ResourceNotFound", f"App {p['AppName']} does not exist")
         found[0].status = "Deleting"
-        self.clock.after(_APP_SECONDS, lambda: setattr(found[0], "status", "Deleted"))
+        self.clock.after(self.app_seconds, lambda: setattr(found[0], "status", "Deleted"))
 
     def delete_space(self, p: Fields) -> None:
         name = p["SpaceName"]
@@ -104,4 +103,4 @@ class FakeStudio(Backend):
         if any(app.space == name and app.status != "Deleted" for app in self.apps):
             raise ApiError("ResourceInUse", f"Space {name} has apps")
         self.spaces[name] = "Deleting"
-        self.clock.after(_SPACE_SECONDS, lambda: self.spaces.pop(name))
+        self.clock.after(self.space_seconds, lambda: self.spaces.pop(name, None))

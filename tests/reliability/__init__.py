@@ -1,0 +1,1 @@
+"""Faults at every call of every function: `python -m tests.reliability` writes the page."""
