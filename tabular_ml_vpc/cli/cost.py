@@ -13,7 +13,7 @@ from generator.errors import UsageError
 from generator.settings import EndpointProfile, SettingsSource, read
 from tabular_ml_vpc.cli import completers
 from tabular_ml_vpc.cli.console import console, print_json
-from tabular_ml_vpc.cli.options import json_option, set_option
+from tabular_ml_vpc.cli.options import WholeNumber, json_option, set_option
 from tabular_ml_vpc.cli.project_options import remembered, settings_options
 from tabular_ml_vpc.cli.tables import Column, show_table
 from tabular_ml_vpc.reports.cost import live as pricing_api
@@ -48,7 +48,7 @@ python build.py cost --assume runs=20 --assume endpoint-hours=160
 )
 @click.option(
     "--endpoint-zones",
-    type=click.IntRange(1, 3),
+    type=WholeNumber(1, 3),
     help="Availability Zones of each endpoint, instead of those in the settings; a third zone adds "
     "a subnet.",
 )

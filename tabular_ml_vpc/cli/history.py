@@ -9,7 +9,7 @@ from rich.text import Text
 
 from tabular_ml_vpc.cli import completers, run_view
 from tabular_ml_vpc.cli.console import console, print_json
-from tabular_ml_vpc.cli.options import json_option
+from tabular_ml_vpc.cli.options import WholeNumber, json_option
 from tabular_ml_vpc.cli.run_view import short_json, style_of
 from tabular_ml_vpc.cli.stack_options import checked, target_options
 from tabular_ml_vpc.cli.stack_view import duration, short
@@ -44,7 +44,7 @@ python build.py history 3dfa2b82291c     one run: metrics, gate, failure, log
 )
 @click.option(
     "--limit",
-    type=click.IntRange(1, 200),
+    type=WholeNumber(1, 200),
     default=10,
     show_default=True,
     help="Number of runs, newest first.",

@@ -10,7 +10,7 @@ import click
 
 from generator.errors import UsageError
 from tabular_ml_vpc.cli.console import console, print_json
-from tabular_ml_vpc.cli.options import json_option
+from tabular_ml_vpc.cli.options import WholeNumber, json_option
 from tabular_ml_vpc.cli.stack_options import target_options
 from tabular_ml_vpc.cli.tables import Column, show_table
 from tabular_ml_vpc.figures import counted
@@ -49,7 +49,7 @@ python build.py invoke --file rows.csv --bench 100
 )
 @click.option(
     "--bench",
-    type=click.IntRange(1, _MOST),
+    type=WholeNumber(1, _MOST),
     metavar="N",
     help="Send the rows N times, one request at a time, and measure the latency.",
 )

@@ -18,6 +18,7 @@ from tabular_ml_vpc.cli.console import console, print_json, say
 from tabular_ml_vpc.cli.deployment_view import DeploymentView
 from tabular_ml_vpc.cli.options import (
     DEFAULT_STACK,
+    WholeNumber,
     json_option,
     set_option,
     stack_name_option,
@@ -55,7 +56,7 @@ python build.py local down                    ... until this
 @stack_name_option()
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=WholeNumber(0, 65535),
     default=_PORT,
     show_default=True,
     help="Port of 127.0.0.1; 0 takes a free one.",

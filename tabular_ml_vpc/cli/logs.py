@@ -13,7 +13,7 @@ import click
 from rich.text import Text
 
 from tabular_ml_vpc.cli.console import console
-from tabular_ml_vpc.cli.options import json_option
+from tabular_ml_vpc.cli.options import WholeNumber, json_option
 from tabular_ml_vpc.cli.stack_options import target_options
 from tabular_ml_vpc.operations import logs, stacks
 from tabular_ml_vpc.operations.function_logs import LogLine
@@ -52,7 +52,7 @@ python build.py logs --containing error --json
     help="Only show this source; repeatable.",
 )
 @click.option("--containing", default="", metavar="TEXT", help="Only show lines with this text.")
-@click.option("--tail", type=click.IntRange(0), metavar="N", help="Only show the last N lines.")
+@click.option("--tail", type=WholeNumber(0), metavar="N", help="Only show the last N lines.")
 @click.option(
     "--all", "everything", is_flag=True, help="Also show the lines of AWS's services and toolkits."
 )

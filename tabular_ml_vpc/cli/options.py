@@ -51,6 +51,19 @@ def stack_name_option(complete: Completer | None = None) -> Callable[..., Any]:
     )
 
 
+class WholeNumber(click.IntRange):
+    """A whole number, with the range in words in the message about another one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number, or fail."""
+        number: int = click.INT.convert(value, param, ctx)
+        low, high = self.min, self.max
+        if (low is not None and number < low) or (high is not None and number > high):
+            allowed = f"at least {low}" if high is None else f"from {low} to {high}"
+            self.fail(f"{number} must be {allowed}", param, ctx)
+        return number
+
+
 def mode_option(text: str, default: str | None = None) -> Callable[..., Any]:
     """Return the option ``--mode``, one of the two sets of templates."""
     return click.option(

@@ -530,7 +530,7 @@ def test_history_shows_every_run_with_its_metrics(build_py: Run, succeeded: str)
     shown = build_py("history").out
 
     (row,) = [one for one in everything if one["id"] == succeeded]
-    assert (row["status"], row["name"], row["model_version"]) == ("Succeeded", "first", "1")
+    assert (row["status"], row["name"], row["model_version"]) == ("Succeeded", "first", 1)
     assert 0.7 < row["metrics"]["roc_auc"] <= 1
     assert [one["started"] for one in everything] == sorted(
         (one["started"] for one in everything), reverse=True
