@@ -39,7 +39,7 @@ NAME: Final = "deployer-policy"
 ARTIFACT_BUCKETS: Final = "tabular-artifacts-*"
 """Name of the bucket of `python build.py deploy` (``tabular_ml_vpc.operations.artifacts``)."""
 
-Resources = Mapping[str, Sequence[Mapping[str, Any]]]
+PropertiesByType = Mapping[str, Sequence[Mapping[str, Any]]]
 """The properties of all resources, by type."""
 
 
@@ -199,7 +199,7 @@ def policies(settings: Settings, templates: Iterable[Json]) -> dict[str, str]:
     return {f"{FOLDER}/{name}.json": text(policy) for name, policy in named.items()}
 
 
-def resources_of(templates: Iterable[Json]) -> Resources:
+def resources_of(templates: Iterable[Json]) -> PropertiesByType:
     """Return the properties of each resource, by type without its ``AWS::``."""
     found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for template in templates:
@@ -210,7 +210,7 @@ def resources_of(templates: Iterable[Json]) -> Resources:
     return found
 
 
-def actions(resources: Resources) -> list[str]:
+def actions(resources: PropertiesByType) -> list[str]:
     """Return the actions that CloudFormation calls to create, update and delete the resources."""
     found = {
         _corrected(action)

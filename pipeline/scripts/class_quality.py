@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+from columns import Json
 from jobs import JobError
 from sklearn import metrics
-
-Json = dict[str, Any]
 
 CURVE_POINTS: Final = 200
 CALIBRATION_BINS: Final = 10
@@ -18,7 +17,7 @@ MOST_CURVES: Final = 20
 
 
 @dataclass(frozen=True)
-class Scores:
+class ClassScores:
     """Test rows as scored: class numbers (places in `classes`), and a probability for each."""
 
     classes: tuple[str, ...]
@@ -28,7 +27,7 @@ class Scores:
     probabilities: np.ndarray
 
 
-def measure(scores: Scores) -> dict[str, float]:
+def measure(scores: ClassScores) -> dict[str, float]:
     """All metrics. With three classes or more, F1 and ROC AUC are means over the classes.
 
     Then F1 is that of each class alone (macro), and ROC AUC that of each class against all others
@@ -51,13 +50,13 @@ def measure(scores: Scores) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
-def _averaging(scores: Scores) -> Json:
+def _averaging(scores: ClassScores) -> Json:
     if scores.positive is None:
         return {"average": "macro", "labels": np.unique(scores.truth)}
     return {"average": "binary", "pos_label": scores.positive}
 
 
-def _balanced_accuracy(scores: Scores) -> float:
+def _balanced_accuracy(scores: ClassScores) -> float:
     """The mean recall of the classes that occur."""
     present = np.unique(scores.truth)
     return float(
@@ -67,13 +66,13 @@ def _balanced_accuracy(scores: Scores) -> float:
     )
 
 
-def _log_loss(scores: Scores) -> float:
+def _log_loss(scores: ClassScores) -> float:
     places = list(range(len(scores.classes)))
     total = scores.probabilities.sum(axis=1, keepdims=True)
     return float(metrics.log_loss(scores.truth, scores.probabilities / total, labels=places))
 
 
-def _roc_auc(scores: Scores) -> float:
+def _roc_auc(scores: ClassScores) -> float:
     present = np.unique(scores.truth)
     if len(present) == 1:
         raise JobError(
@@ -88,11 +87,11 @@ def _roc_auc(scores: Scores) -> float:
     return float(np.mean(areas))
 
 
-def baseline(scores: Scores) -> Scores:
+def baseline(scores: ClassScores) -> ClassScores:
     """The scores of always predicting the most frequent class, with its frequency."""
     counts = np.bincount(scores.truth, minlength=len(scores.classes))
     rows = len(scores.truth)
-    return Scores(
+    return ClassScores(
         scores.classes,
         scores.positive,
         scores.truth,
@@ -101,7 +100,7 @@ def baseline(scores: Scores) -> Scores:
     )
 
 
-def confusion(scores: Scores) -> list[list[int]]:
+def confusion(scores: ClassScores) -> list[list[int]]:
     """The number of rows of each true class (row) by predicted class (column)."""
     places = list(range(len(scores.classes)))
     matrix = metrics.confusion_matrix(scores.truth, scores.predicted, labels=places)
@@ -111,7 +110,7 @@ def confusion(scores: Scores) -> list[list[int]]:
 # --- Curves ------------------------------------------------------------------------------------
 
 
-def curves(scores: Scores) -> list[Json]:
+def curves(scores: ClassScores) -> list[Json]:
     """The curves of the positive class, or of each of the most frequent ones."""
     counts = np.bincount(scores.truth, minlength=len(scores.classes))
     places = [place for place in np.argsort(-counts, kind="stable") if counts[place]]
@@ -119,7 +118,7 @@ def curves(scores: Scores) -> list[Json]:
     return [_curves_of(scores, int(place)) for place in asked]
 
 
-def _curves_of(scores: Scores, place: int) -> Json:
+def _curves_of(scores: ClassScores, place: int) -> Json:
     truth, chance = scores.truth == place, scores.probabilities[:, place]
     false_rate, true_rate, _ = metrics.roc_curve(truth, chance)
     precision, recall, _ = metrics.precision_recall_curve(truth, chance)
@@ -155,7 +154,7 @@ def _calibration(truth: np.ndarray, chance: np.ndarray) -> list[Json]:
 # --- Reports -----------------------------------------------------------------------------------
 
 
-def evaluation(scores: Scores) -> Json:
+def evaluation(scores: ClassScores) -> Json:
     """The content of `evaluation.json`."""
     return {
         "problem": "multiclass" if scores.positive is None else "binary",
@@ -168,7 +167,7 @@ def evaluation(scores: Scores) -> Json:
     }
 
 
-def model_quality(scores: Scores) -> Json:
+def model_quality(scores: ClassScores) -> Json:
     """The registry's format; there is one value of each metric, so no standard deviation."""
     matrix = {
         name: dict(zip(scores.classes, line, strict=True))
@@ -198,7 +197,7 @@ def model_quality(scores: Scores) -> Json:
     }
 
 
-def _weighted(scores: Scores) -> Json:
+def _weighted(scores: ClassScores) -> Json:
     precision, recall, f1, _ = metrics.precision_recall_fscore_support(
         scores.truth, scores.predicted, average="weighted", zero_division=0
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import split
-from columns import IGNORED, Column, Schema
+from columns import IGNORED, Column, Json, Schema
 from decide import ranked
 from jobs import listing
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import numpy as np
     from decide import Evidence
     from labels import Label
-
-Json = dict[str, Any]
 _TOP_VALUES: Final = 10
 _ODD_SHOWN: Final = 20
 

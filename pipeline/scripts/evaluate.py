@@ -34,15 +34,13 @@ import jobs
 import number_quality
 import numpy as np
 import pyarrow as pa
+from columns import Json
 from jobs import JobError, listing
 from pyarrow import parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import ModuleType
-
-Json = dict[str, Any]
-
 REQUEST_ROWS: Final = 1_000
 NEIGHBORS: Final = ("inference", "cells", "columns")
 """The modules in a model archive, which take precedence over others of the same name."""
@@ -54,7 +52,7 @@ _TOO_LARGE: Final = 413
 
 
 @dataclass(frozen=True)
-class Settings:
+class EvaluationOptions:
     """The job's settings; `metric` is the one for the quality gate."""
 
     model: Path
@@ -63,7 +61,7 @@ class Settings:
     metric: str
 
 
-def settings(argv: Sequence[str]) -> Settings:
+def settings(argv: Sequence[str]) -> EvaluationOptions:
     """Read the command line.
 
     Raises:
@@ -75,7 +73,7 @@ def settings(argv: Sequence[str]) -> Settings:
     parser.add_argument("--test", type=Path, default=processing / "input/test")
     parser.add_argument("--evaluation", type=Path, default=processing / "output/evaluation")
     parser.add_argument("--metric", choices=jobs.METRICS, default=jobs.AUTO)
-    return Settings(**vars(parser.parse_pairs(argv)))
+    return EvaluationOptions(**vars(parser.parse_pairs(argv)))
 
 
 # --- The model ---------------------------------------------------------------------------------
@@ -144,11 +142,11 @@ def load(model: Path) -> tuple[ModuleType, Any]:
 # --- Scoring -----------------------------------------------------------------------------------
 
 
-Part = tuple[np.ndarray, ...]
+Scored = tuple[np.ndarray, ...]
 """The arrays of one request's rows: truth, prediction and, for classes, probabilities."""
 
 
-def score(code: ModuleType, model: Any, test: Path) -> Part:
+def score(code: ModuleType, model: Any, test: Path) -> Scored:
     """Send the test data through the serving code, some rows a request.
 
     Raises:
@@ -202,7 +200,7 @@ def _truth(values: pa.ChunkedArray, model: Any) -> np.ndarray:
     return np.array([places[label] for label in labels])
 
 
-def _answered(code: ModuleType, model: Any, rows: pa.Table) -> Iterator[Part]:
+def _answered(code: ModuleType, model: Any, rows: pa.Table) -> Iterator[Scored]:
     """The answers to all rows, or to one half after the other while they are too large."""
     body = _body(rows)
     if len(body) > _BYTES_OF_A_REQUEST and rows.num_rows > 1:
@@ -218,7 +216,7 @@ def _answered(code: ModuleType, model: Any, rows: pa.Table) -> Iterator[Part]:
     yield _numbers(model.schema.classes, json.loads(answer)["predictions"])
 
 
-def _halves(code: ModuleType, model: Any, rows: pa.Table) -> Iterator[Part]:
+def _halves(code: ModuleType, model: Any, rows: pa.Table) -> Iterator[Scored]:
     middle = rows.num_rows // 2
     yield from _answered(code, model, rows.slice(0, middle))
     yield from _answered(code, model, rows.slice(middle))
@@ -230,7 +228,7 @@ def _body(rows: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def _numbers(classes: Sequence[str], rows: Sequence[Json]) -> Part:
+def _numbers(classes: Sequence[str], rows: Sequence[Json]) -> Scored:
     """The arrays of one answer: at the end, numbers take a tenth of the JSON's memory."""
     if not classes:
         return (np.array([row["prediction"] for row in rows], "float64"),)
@@ -244,19 +242,19 @@ def _numbers(classes: Sequence[str], rows: Sequence[Json]) -> Part:
 # --- Reports -----------------------------------------------------------------------------------
 
 
-def reports(model: Any, found: Part, metric: str, manifest: Json) -> dict[str, Json]:
+def reports(model: Any, found: Scored, metric: str, manifest: Json) -> dict[str, Json]:
     """The contents of the files, by name."""
     schema = model.schema
     if schema.classes:
         positive = schema.positive_class
         place = None if positive is None else schema.classes.index(positive)
-        classes = class_quality.Scores(tuple(schema.classes), place, *found)
+        classes = class_quality.ClassScores(tuple(schema.classes), place, *found)
         evaluation = class_quality.evaluation(classes)
         quality = class_quality.model_quality(classes)
         curves: Json = {"curves": class_quality.curves(classes)}
     else:
         label = manifest["training_label"]
-        numbers = number_quality.Scores(found[0], found[1], label["mean"], label["median"])
+        numbers = number_quality.NumberScores(found[0], found[1], label["mean"], label["median"])
         evaluation = number_quality.evaluation(numbers)
         quality = number_quality.model_quality(numbers)
         curves = number_quality.drawings(numbers)

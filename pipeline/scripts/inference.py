@@ -31,7 +31,7 @@ import cells
 import columns
 import numpy as np
 import pyarrow as pa
-from columns import match_names
+from columns import Json, match_names
 from pyarrow import compute, parquet
 from pyarrow import csv as arrow_csv
 
@@ -57,9 +57,6 @@ if TYPE_CHECKING:
     from columns import Column, Schema
 
     Cells: TypeAlias = pa.Array | pa.ChunkedArray
-
-Json = dict[str, Any]
-
 PREDICTOR: Final = "predictor"
 
 CSV: Final = "text/csv"
@@ -108,7 +105,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Request:
+class InferenceRequest:
     """The typed values of a request by column, how many rows there are, and whether named."""
 
     values: Mapping[str, pa.Array]
@@ -259,9 +256,9 @@ def _quality(parameters: Mapping[str, str]) -> float:
 
 def _read(
     schema: Schema, body: bytes | bytearray | str | None, content_type: str | None
-) -> Request:
+) -> InferenceRequest:
     kind, parameters = _media_type(content_type or "")
-    readers: dict[str, Callable[[bytes], Request]] = {
+    readers: dict[str, Callable[[bytes], InferenceRequest]] = {
         CSV: lambda data: _read_csv(schema, _decoded(data), parameters.get("header")),
         JSON: lambda data: _read_json(schema, _decoded(data)),
         PARQUET: lambda data: _read_parquet(schema, data),
@@ -287,7 +284,7 @@ def _decoded(data: bytes) -> str:
         refuse(400, f"the body is not UTF-8: byte 0x{data[error.start]:02x} at {error.start}")
 
 
-def _read_csv(schema: Schema, text: str, header: str | None) -> Request:
+def _read_csv(schema: Schema, text: str, header: str | None) -> InferenceRequest:
     rows = _long_csv(schema, text, header) if len(text) > _LONG else None
     if rows is not None:
         return rows
@@ -300,14 +297,14 @@ def _read_csv(schema: Schema, text: str, header: str | None) -> Request:
         return _named_rows(schema, found[0] if found else [], found[1:])
     names = _unnamed_columns(schema, found)
     cells_by_name = list(zip(*found, strict=True))
-    return Request(_from_texts(schema, names, cells_by_name), len(found), named=False)
+    return InferenceRequest(_from_texts(schema, names, cells_by_name), len(found), named=False)
 
 
 def _has_header(schema: Schema, first: Sequence[str], header: str | None) -> bool:
     return header == "present" or (header != "absent" and columns.looks_like_header(first, schema))
 
 
-def _long_csv(schema: Schema, text: str, header: str | None) -> Request | None:
+def _long_csv(schema: Schema, text: str, header: str | None) -> InferenceRequest | None:
     """What `_read_csv` finds in a text without quotes and blank lines, in a third of the time.
 
     None if the text is not so simple or not right; then `_read_csv` says what is wrong.
@@ -325,7 +322,7 @@ def _long_csv(schema: Schema, text: str, header: str | None) -> Request | None:
     values = _arrow_cells(schema, (rest if named else text).encode(), places, len(top))
     if values is None:
         return None
-    return Request(values, len(next(iter(values.values()))), named)
+    return InferenceRequest(values, len(next(iter(values.values()))), named)
 
 
 def _arrow_cells(
@@ -366,12 +363,12 @@ def _without_blank_lines(rows: list[list[str]], *, alone: bool) -> list[list[str
     return [row for row in rows if row]
 
 
-def _named_rows(schema: Schema, header: Sequence[str], rows: list[list[str]]) -> Request:
+def _named_rows(schema: Schema, header: Sequence[str], rows: list[list[str]]) -> InferenceRequest:
     places = _places(schema, header)
     _check_rows(rows, len(header), "the header's")
     found = list(zip(*rows, strict=True))
     values = _from_texts(schema, list(places), [found[at] for at in places.values()])
-    return Request(values, len(rows), named=True)
+    return InferenceRequest(values, len(rows), named=True)
 
 
 def _places(schema: Schema, header: Sequence[str]) -> dict[str, int]:
@@ -459,7 +456,7 @@ def _read_as_one(plain: Sequence[Column], found: Sequence[Cells]) -> dict[str, p
 # --- Requests in JSON and Parquet --------------------------------------------------------------
 
 
-def _read_json(schema: Schema, text: str) -> Request:
+def _read_json(schema: Schema, text: str) -> InferenceRequest:
     try:
         found = json.loads(
             text, parse_int=cells.Literal, parse_float=cells.Literal, parse_constant=_nothing
@@ -470,11 +467,11 @@ def _read_json(schema: Schema, text: str) -> Request:
     if not rows:
         refuse(400, "the request has no rows")
     if set(map(type, rows)) == {dict}:
-        return Request(_json_values(schema, _records(schema, rows)), len(rows), named=True)
+        return InferenceRequest(_json_values(schema, _records(schema, rows)), len(rows), named=True)
     if set(map(type, rows)) == {list}:
         names = _unnamed_columns(schema, rows)
         found = dict(zip(names, zip(*rows, strict=True), strict=True))
-        return Request(_json_values(schema, found), len(rows), named=False)
+        return InferenceRequest(_json_values(schema, found), len(rows), named=False)
     refuse(400, "the rows must be all records (objects) or all arrays")
 
 
@@ -536,7 +533,7 @@ def _json_values(schema: Schema, found: Mapping[str, Sequence[Any]]) -> dict[str
     return values | _values(readable, texts)
 
 
-def _read_parquet(schema: Schema, data: bytes) -> Request:
+def _read_parquet(schema: Schema, data: bytes) -> InferenceRequest:
     try:
         table = parquet.ParquetFile(io.BytesIO(data)).read()
     except (pa.ArrowException, OSError) as error:
@@ -545,7 +542,7 @@ def _read_parquet(schema: Schema, data: bytes) -> Request:
     if not table.num_rows:
         refuse(400, "the request has no rows")
     found = {name: table.column(at) for name, at in places.items()}
-    return Request(_values(schema.features, found), table.num_rows, named=True)
+    return InferenceRequest(_values(schema.features, found), table.num_rows, named=True)
 
 
 # --- Predictions -------------------------------------------------------------------------------

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+from columns import Json
 from jobs import JobError
 from sklearn import metrics
-
-Json = dict[str, Any]
 
 MOST_POINTS: Final = 1_000
 RESIDUAL_BINS: Final = 40
@@ -18,7 +17,7 @@ LEAST_ROWS: Final = 2
 
 
 @dataclass(frozen=True)
-class Scores:
+class NumberScores:
     """Test rows as scored, in the label's units; mean and median are of the rows of training."""
 
     truth: np.ndarray
@@ -27,7 +26,7 @@ class Scores:
     median: float
 
 
-def measure(scores: Scores) -> dict[str, float]:
+def measure(scores: NumberScores) -> dict[str, float]:
     """All metrics; those named `neg_` are negated, so that higher is better.
 
     Raises:
@@ -50,7 +49,7 @@ def measure(scores: Scores) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
-def baseline(scores: Scores) -> dict[str, float]:
+def baseline(scores: NumberScores) -> dict[str, float]:
     """The metrics of always answering the training label's mean; absolute errors: its median."""
     mean = measure(replace(scores, predicted=np.full(len(scores.truth), scores.mean)))
     median = measure(replace(scores, predicted=np.full(len(scores.truth), scores.median)))
@@ -59,7 +58,7 @@ def baseline(scores: Scores) -> dict[str, float]:
     }
 
 
-def evaluation(scores: Scores) -> Json:
+def evaluation(scores: NumberScores) -> Json:
     """The content of `evaluation.json`."""
     return {
         "problem": "regression",
@@ -72,7 +71,7 @@ def evaluation(scores: Scores) -> Json:
     }
 
 
-def model_quality(scores: Scores) -> Json:
+def model_quality(scores: NumberScores) -> Json:
     """The registry's format; there is one value of each metric, so no standard deviation."""
     found = measure(scores)
     return {
@@ -86,7 +85,7 @@ def model_quality(scores: Scores) -> Json:
 # --- Drawings ----------------------------------------------------------------------------------
 
 
-def drawings(scores: Scores) -> Json:
+def drawings(scores: NumberScores) -> Json:
     """The data for the report's charts of the test rows.
 
     `predicted_vs_true`: pairs of true and predicted, at most `MOST_POINTS`, evenly by true value.

@@ -33,7 +33,7 @@ import numpy as np
 import pyarrow as pa
 import split
 import tables
-from columns import KINDS, PROBLEMS, Column, Schema
+from columns import KINDS, PROBLEMS, Column, Json, Schema
 from decide import Evidence, Wish, decide
 from describe import Statistics, Survey
 from jobs import JobError, listing
@@ -42,9 +42,6 @@ from pyarrow import parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-Json = dict[str, Any]
-
 _NO_COLUMN: Final = "none"
 _VALUES_OF_ALL: Final = 200_000
 LEAKAGE_ROWS: Final = 100_000
@@ -52,7 +49,7 @@ _ROW_GROUP: Final = 250_000
 
 
 @dataclass(frozen=True)
-class Settings:
+class PreprocessingOptions:
     """The job's settings; the output folders need not exist yet."""
 
     data: Path
@@ -75,7 +72,7 @@ class Settings:
     training_rows: int
 
 
-def settings(argv: Sequence[str]) -> Settings:
+def settings(argv: Sequence[str]) -> PreprocessingOptions:
     """Read the command line.
 
     Raises:
@@ -99,7 +96,7 @@ def settings(argv: Sequence[str]) -> Settings:
     parser.add_argument("--missing-marks", type=_names, default=())
     parser.add_argument("--column-kinds", type=_kinds, default={})
     parser.add_argument("--training-rows", type=_rows, default=1_000_000)
-    return Settings(**vars(parser.parse_pairs(argv)))
+    return PreprocessingOptions(**vars(parser.parse_pairs(argv)))
 
 
 def _fraction(text: str) -> float:
@@ -167,7 +164,7 @@ def _kinds(text: str) -> dict[str, str]:
 # --- What the columns are ----------------------------------------------------------------------
 
 
-def new_survey(columns: Sequence[str], wanted: Settings) -> Survey:
+def new_survey(columns: Sequence[str], wanted: PreprocessingOptions) -> Survey:
     """A survey that has seen nothing yet."""
     marks = tuple(mark.lower() for mark in wanted.missing_marks)
     most = max(50, min(1_000, _VALUES_OF_ALL // len(columns)))
@@ -176,7 +173,7 @@ def new_survey(columns: Sequence[str], wanted: Settings) -> Survey:
     )
 
 
-def check_columns(columns: Sequence[str], wanted: Settings) -> None:
+def check_columns(columns: Sequence[str], wanted: PreprocessingOptions) -> None:
     """Refuse settings that name columns that are not there, or the same one twice.
 
     Raises:
@@ -199,7 +196,7 @@ def check_columns(columns: Sequence[str], wanted: Settings) -> None:
     _check_parts(columns, wanted)
 
 
-def _check_parts(columns: Sequence[str], wanted: Settings) -> None:
+def _check_parts(columns: Sequence[str], wanted: PreprocessingOptions) -> None:
     if wanted.group_column and wanted.time_column:
         raise JobError(
             "group column and time column: set only one of them; each determines the split"
@@ -214,7 +211,9 @@ def _check_parts(columns: Sequence[str], wanted: Settings) -> None:
         raise JobError(f"the table has no column except the label {wanted.label!r}")
 
 
-def decide_schema(found: Survey, table: tables.Table, wanted: Settings) -> tuple[Schema, Label]:
+def decide_schema(
+    found: Survey, table: tables.Table, wanted: PreprocessingOptions
+) -> tuple[Schema, Label]:
     """What the table means; cells that are missing or odd are counted later.
 
     Raises:
@@ -249,7 +248,7 @@ def decide_schema(found: Survey, table: tables.Table, wanted: Settings) -> tuple
     return schema, label
 
 
-def _with_role(column: Column, wanted: Settings) -> Column:
+def _with_role(column: Column, wanted: PreprocessingOptions) -> Column:
     """The column with its part; numbers that identify rows in time are an order, too."""
     roles = {wanted.group_column: "group", wanted.time_column: "time"}
     role = (
@@ -260,7 +259,7 @@ def _with_role(column: Column, wanted: Settings) -> Column:
     return replace(column, role=role)
 
 
-def survey(table: tables.Table, wanted: Settings, kept: Path) -> Survey:
+def survey(table: tables.Table, wanted: PreprocessingOptions, kept: Path) -> Survey:
     """Read the table once; it is kept at `kept` as an Arrow stream for the next readings.
 
     Columns that begin with decimal fractions are read as numbers at once, which is several times
@@ -276,7 +275,9 @@ def survey(table: tables.Table, wanted: Settings, kept: Path) -> Survey:
     raise AssertionError("a table without columns of numbers cannot fail to be read as numbers")
 
 
-def _quick_types(table: tables.Table, wanted: Settings) -> tuple[frozenset[str], frozenset[str]]:
+def _quick_types(
+    table: tables.Table, wanted: PreprocessingOptions
+) -> tuple[frozenset[str], frozenset[str]]:
     """Columns to read as numbers at once, and those whose texts hardly repeat.
 
     Both are guesses from some rows, that make reading quicker and change nothing else. Integers are
@@ -307,7 +308,7 @@ def _quick_types(table: tables.Table, wanted: Settings) -> tuple[frozenset[str],
 
 def _survey(
     table: tables.Table,
-    wanted: Settings,
+    wanted: PreprocessingOptions,
     kept: Path,
     floats: frozenset[str],
     varied: frozenset[str],
@@ -450,7 +451,7 @@ def measure(
 # --- The split -----------------------------------------------------------------------------------
 
 
-def plan(schema: Schema, found: Keys, wanted: Settings) -> split.Plan:
+def plan(schema: Schema, found: Keys, wanted: PreprocessingOptions) -> split.Plan:
     """How the rows are split.
 
     Raises:
@@ -634,7 +635,9 @@ def preprocess(argv: Sequence[str]) -> None:
         _preprocess(table, wanted, Path(scratch) / "table.arrows", drafts)
 
 
-def _preprocess(table: tables.Table, wanted: Settings, kept: Path, drafts: Sequence[Path]) -> None:
+def _preprocess(
+    table: tables.Table, wanted: PreprocessingOptions, kept: Path, drafts: Sequence[Path]
+) -> None:
     train, test, written, described = drafts
     surveyed = survey(table, wanted, kept)
     schema, label = decide_schema(surveyed, table, wanted)

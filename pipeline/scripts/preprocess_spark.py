@@ -45,10 +45,10 @@ if TYPE_CHECKING:
     from columns import Schema
     from describe import Statistics, Survey
     from labels import Label
-    from preprocess import Keys, Settings
+    from preprocess import Keys, PreprocessingOptions
     from pyspark.sql import DataFrame
 
-    OnParts = Callable[[Iterable["Part"]], Iterator[pa.RecordBatch]]
+    OnParts = Callable[[Iterable["TablePart"]], Iterator[pa.RecordBatch]]
 
 _S3: Final = "s3://"
 _ROWS_OF_A_TASK: Final = 4_000_000
@@ -60,7 +60,7 @@ _KEYS: Final = "part int, hash long, label int, time double, found binary"
 
 
 @dataclass(frozen=True)
-class Part:
+class TablePart:
     """One file of the table; `source` is its path or its S3 URI."""
 
     number: int
@@ -83,7 +83,7 @@ class Decided:
     `rows` are those of each part, by its number.
     """
 
-    wanted: Settings
+    wanted: PreprocessingOptions
     scratch: Path
     schema: Schema
     label: Label
@@ -93,7 +93,7 @@ class Decided:
 # --- Parts -------------------------------------------------------------------------------------
 
 
-def find_parts(wanted: Settings) -> list[Part]:
+def find_parts(wanted: PreprocessingOptions) -> list[TablePart]:
     """The files of the table: of a local folder, if it is there, or as the URI names them in S3.
 
     Raises:
@@ -106,7 +106,7 @@ def find_parts(wanted: Settings) -> list[Part]:
         found = _in_s3(wanted.input_uri)
     if not found:
         raise JobError(f"there is no CSV or Parquet file in {wanted.input_uri}: nothing to read")
-    return [Part(number, name, source) for number, (name, source) in enumerate(found)]
+    return [TablePart(number, name, source) for number, (name, source) in enumerate(found)]
 
 
 def _in_s3(uri: str) -> list[tuple[str, str]]:
@@ -143,7 +143,7 @@ def _s3() -> Any:
     return boto3.client("s3", region_name=os.environ.get("AWS_REGION"))
 
 
-def _table(part: Part, folder: Path) -> tables.Table:
+def _table(part: TablePart, folder: Path) -> tables.Table:
     """The table of one part, which is brought into `folder`."""
     path = folder / part.name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -158,7 +158,7 @@ def _table(part: Part, folder: Path) -> tables.Table:
 # --- Tasks -------------------------------------------------------------------------------------
 
 
-def see(wanted: Settings, scratch: Path, part: Part) -> Seen:
+def see(wanted: PreprocessingOptions, scratch: Path, part: TablePart) -> Seen:
     """Read a part for the first time, and keep it on this instance as `preprocess.survey` does.
 
     Raises:
@@ -175,11 +175,11 @@ def see(wanted: Settings, scratch: Path, part: Part) -> Seen:
             return Seen(table.files[0], error)
 
 
-def _kept(scratch: Path, part: Part) -> Path:
+def _kept(scratch: Path, part: TablePart) -> Path:
     return scratch / f"{part.number}.arrows"
 
 
-def _read_again(decided: Decided, part: Part) -> Path:
+def _read_again(decided: Decided, part: TablePart) -> Path:
     """The part as Arrow: it is on this instance, unless another one read it first."""
     kept = _kept(decided.scratch, part)
     if not kept.is_file():
@@ -187,7 +187,7 @@ def _read_again(decided: Decided, part: Part) -> Path:
     return kept
 
 
-def measure(decided: Decided, part: Part) -> tuple[Keys, dict[str, Statistics]]:
+def measure(decided: Decided, part: TablePart) -> tuple[Keys, dict[str, Statistics]]:
     """The keys of a part's rows, and what its cells say."""
     kept = _read_again(decided, part)
     own = replace(decided.schema, rows=decided.rows[part.number])
@@ -197,7 +197,7 @@ def measure(decided: Decided, part: Part) -> tuple[Keys, dict[str, Statistics]]:
     return keys, statistics
 
 
-def _keys_again(decided: Decided, part: Part) -> Keys:
+def _keys_again(decided: Decided, part: TablePart) -> Keys:
     path = _kept(decided.scratch, part).with_suffix(".keys")
     if not path.is_file():
         return measure(decided, part)[0]
@@ -205,7 +205,9 @@ def _keys_again(decided: Decided, part: Part) -> Keys:
     return keys
 
 
-def write(decided: Decided, plans: Mapping[int, split.Plan], part: Part) -> dict[int, np.ndarray]:
+def write(
+    decided: Decided, plans: Mapping[int, split.Plan], part: TablePart
+) -> dict[int, np.ndarray]:
     """Write a part's rows to both sides; gives the rows of each class by side."""
     name = f"part-{part.number:05}.parquet"
     results = decided.wanted.train / name, decided.wanted.test / name
@@ -214,14 +216,14 @@ def write(decided: Decided, plans: Mapping[int, split.Plan], part: Part) -> dict
 
 
 def _write(
-    decided: Decided, plans: Mapping[int, split.Plan], part: Part, paths: tuple[Path, Path]
+    decided: Decided, plans: Mapping[int, split.Plan], part: TablePart, paths: tuple[Path, Path]
 ) -> dict[int, np.ndarray]:
     kept, keys = _read_again(decided, part), _keys_again(decided, part)
     sides = split.Sides(plans.get(part.number, plans[-1]))
     return preprocess.write(decided.schema, decided.label, keys, sides, kept, paths)
 
 
-def sample(decided: Decided, plans: Mapping[int, split.Plan], rows: int, part: Part) -> bytes:
+def sample(decided: Decided, plans: Mapping[int, split.Plan], rows: int, part: TablePart) -> bytes:
     """The first rows that a part trains with, as an Arrow stream."""
     with tempfile.TemporaryDirectory(dir=decided.scratch) as folder:
         own = decided.wanted.train / f"part-{part.number:05}.parquet"
@@ -241,12 +243,12 @@ def sample(decided: Decided, plans: Mapping[int, split.Plan], rows: int, part: P
 
 
 @dataclass(frozen=True)
-class Cluster:
+class SparkCluster:
     """Runs tasks on the parts, each of which is one partition."""
 
     spark: SparkSession
 
-    def on_each(self, parts: Sequence[Part], task: Callable[[Part], Any]) -> list[Any]:
+    def on_each(self, parts: Sequence[TablePart], task: Callable[[TablePart], Any]) -> list[Any]:
         """What `task` gives for each part, in order; a task in `mapInArrow`.
 
         Raises:
@@ -256,7 +258,7 @@ class Cluster:
         found = [pickle.loads(row.result) for row in sorted(rows)]  # noqa: S301 - `_results` wrote it
         return _unless_failed(found)
 
-    def through(self, parts: Sequence[Part], task: OnParts, columns: str) -> DataFrame:
+    def through(self, parts: Sequence[TablePart], task: OnParts, columns: str) -> DataFrame:
         """What `task` yields for the parts, each of which is one partition.
 
         The parts travel with the task: Spark would start Python twice for rows made in Python.
@@ -266,7 +268,7 @@ class Cluster:
 
 
 def _on_parts(
-    parts: Sequence[Part], task: OnParts, batches: Iterable[pa.RecordBatch]
+    parts: Sequence[TablePart], task: OnParts, batches: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     return task(parts[at] for batch in batches for at in batch.column("id").to_pylist())
 
@@ -278,7 +280,9 @@ def _unless_failed(found: list[Any]) -> list[Any]:
     return found
 
 
-def _results(task: Callable[[Part], Any], parts: Iterable[Part]) -> Iterator[pa.RecordBatch]:
+def _results(
+    task: Callable[[TablePart], Any], parts: Iterable[TablePart]
+) -> Iterator[pa.RecordBatch]:
     """What the task gives, or the `JobError` that it raises: Spark would try again in vain."""
     for part in parts:
         try:
@@ -294,7 +298,7 @@ def _pickled(result: object) -> bytes:
     return pickle.dumps(result, pickle.HIGHEST_PROTOCOL)
 
 
-def _keys(decided: Decided, parts: Iterable[Part]) -> Iterator[pa.RecordBatch]:
+def _keys(decided: Decided, parts: Iterable[TablePart]) -> Iterator[pa.RecordBatch]:
     """The keys of each row; and once a part, in `found`, what its cells say or why it fails."""
     for part in parts:
         try:
@@ -312,7 +316,7 @@ def _keys(decided: Decided, parts: Iterable[Part]) -> Iterator[pa.RecordBatch]:
 _NO_KEYS: Final = preprocess.Keys(np.zeros(1, "uint64"), np.zeros(1, "uint16"))
 
 
-def _key_batch(part: Part, keys: Keys, found: object = None) -> pa.RecordBatch:
+def _key_batch(part: TablePart, keys: Keys, found: object = None) -> pa.RecordBatch:
     rows = len(keys.hashes)
     pickled = None if found is None else _pickled(found)
     times = pa.nulls(rows, pa.float64()) if keys.times is None else pa.array(keys.times)
@@ -450,7 +454,7 @@ def plan(keys: DataFrame, decided: Decided) -> dict[int, split.Plan]:
     return {-1: made}
 
 
-def _by_time(keys: DataFrame, wanted: Settings) -> split.Plan:
+def _by_time(keys: DataFrame, wanted: PreprocessingOptions) -> split.Plan:
     """The driver sees each moment, and how many rows it has: eight bytes a row at most."""
     moments = keys.groupBy("time").count().collect()
     values = np.array([row["time"] for row in moments], "float64")
@@ -461,7 +465,7 @@ def _by_time(keys: DataFrame, wanted: Settings) -> split.Plan:
     return made
 
 
-def _in_proportion(keys: DataFrame, wanted: Settings) -> dict[int, split.Plan]:
+def _in_proportion(keys: DataFrame, wanted: PreprocessingOptions) -> dict[int, split.Plan]:
     """A plan for each part: the first rows of a kind are to test with, in the order of the parts.
 
     Such tables have few kinds of rows, so the driver can know how many of each are in each part.
@@ -500,7 +504,7 @@ def preprocess_spark(argv: Sequence[str], spark: SparkSession) -> None:
     """
     wanted = preprocess.settings(argv)
     parts = find_parts(wanted)
-    cluster = Cluster(spark)
+    cluster = SparkCluster(spark)
     with tempfile.TemporaryDirectory(prefix="preprocess-") as folder:
         scratch = Path(folder)
         seen = cluster.on_each(parts, partial(see, wanted, scratch))
@@ -512,7 +516,7 @@ def preprocess_spark(argv: Sequence[str], spark: SparkSession) -> None:
         _split(cluster, filled, surveyed, Decided(wanted, scratch, schema, label, rows))
 
 
-def together(seen: Sequence[Seen], wanted: Settings) -> tuple[Survey, tables.Table]:
+def together(seen: Sequence[Seen], wanted: PreprocessingOptions) -> tuple[Survey, tables.Table]:
     """What all parts say together.
 
     Raises:
@@ -526,7 +530,9 @@ def together(seen: Sequence[Seen], wanted: Settings) -> tuple[Survey, tables.Tab
     return surveyed, table
 
 
-def _split(cluster: Cluster, parts: Sequence[Part], surveyed: Survey, decided: Decided) -> None:
+def _split(
+    cluster: SparkCluster, parts: Sequence[TablePart], surveyed: Survey, decided: Decided
+) -> None:
     keys = cluster.through(parts, partial(_keys, decided), _KEYS).persist()
     statistics = _statistics(keys)
     counted = describe.counted(decided.schema, statistics, surveyed.evidence)
@@ -565,8 +571,8 @@ def _statistics(keys: DataFrame) -> dict[str, Statistics]:
 
 
 def _suspects(
-    cluster: Cluster,
-    parts: Sequence[Part],
+    cluster: SparkCluster,
+    parts: Sequence[TablePart],
     counts: Sequence[Mapping[int, np.ndarray]],
     decided: Decided,
     plans: Mapping[int, split.Plan],
@@ -584,7 +590,7 @@ def _suspects(
     )
 
 
-def _describe(found: describe.Findings, wanted: Settings) -> None:
+def _describe(found: describe.Findings, wanted: PreprocessingOptions) -> None:
     about = describe.profile(found)
     results = wanted.schema / "schema.json", wanted.profile / "profile.json"
     with jobs.whole(*results) as (written, described):

@@ -27,7 +27,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import cells
 import columns
@@ -37,7 +37,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import serving_choice
-from columns import Schema
+from columns import Json, Schema
 from jobs import JobError, listing
 from pyarrow import parquet
 
@@ -48,9 +48,6 @@ if TYPE_CHECKING:
     from autogluon.common.features.feature_metadata import FeatureMetadata
     from autogluon.tabular import TabularPredictor
     from serving_choice import Choice
-
-Json = dict[str, Any]
-
 FAMILIES: Final = ("GBM", "CAT", "XGB", "RF", "XT", "KNN", "LR", "NN_TORCH", "FASTAI")
 """AutoGluon's families that train on a CPU and download nothing ("AutoGluon Tabular Models")."""
 
@@ -92,7 +89,7 @@ _LEADERBOARD: Final = ("model", "score_val", "fit_time", "pred_time_val", "stack
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrainingOptions:
     """The job's settings.
 
     `time_limit` is in seconds; `latency_limit` in milliseconds for one row, 0 for no limit.
@@ -108,7 +105,7 @@ class Settings:
     latency_limit: float
 
 
-def settings(argv: Sequence[str]) -> Settings:
+def settings(argv: Sequence[str]) -> TrainingOptions:
     """Read the command line.
 
     Raises:
@@ -124,7 +121,7 @@ def settings(argv: Sequence[str]) -> Settings:
     parser.add_argument("--time-limit", type=_seconds, default=600)
     parser.add_argument("--metric", choices=jobs.METRICS, default=jobs.AUTO)
     parser.add_argument("--latency-limit", type=_milliseconds, default=0.0)
-    return Settings(**vars(parser.parse_pairs(argv)))
+    return TrainingOptions(**vars(parser.parse_pairs(argv)))
 
 
 def _families(text: str) -> tuple[str, ...]:
@@ -255,7 +252,9 @@ def metadata(schema: Schema) -> FeatureMetadata:
 # --- Training ----------------------------------------------------------------------------------
 
 
-def fit(table: pd.DataFrame, schema: Schema, wanted: Settings, path: Path) -> TabularPredictor:
+def fit(
+    table: pd.DataFrame, schema: Schema, wanted: TrainingOptions, path: Path
+) -> TabularPredictor:
     """Train within the time limit; the predictor and all its models are in `path`.
 
     Raises:
@@ -307,7 +306,7 @@ def _positive(schema: Schema) -> int | None:
     return None if name is None else schema.classes.index(name)
 
 
-def why_nothing(predictor: TabularPredictor, wanted: Settings, seconds: float) -> str:
+def why_nothing(predictor: TabularPredictor, wanted: TrainingOptions, seconds: float) -> str:
     """Why there is no model: each model's exception, or that time ran out."""
     failures = predictor.model_failures()
     records = failures.to_dict("records")

@@ -18,7 +18,7 @@ from tabular_ml_vpc.cli.project_options import remembered, settings_options
 from tabular_ml_vpc.cli.tables import Column, show_table
 from tabular_ml_vpc.reports.cost import live as pricing_api
 from tabular_ml_vpc.reports.cost.estimate import (
-    Choices,
+    CostChoices,
     CostPart,
     Estimate,
     LineItem,
@@ -99,7 +99,7 @@ def command(
         return
     chosen = EndpointProfile(endpoints) if endpoints else None
     settings = with_endpoints(read(config), chosen, endpoint_zones)
-    choices = Choices(
+    choices = CostChoices(
         settings, remembered() | parse_pairs(pairs), use, _instance_type(studio_instance)
     )
     prices = _prices(choices, region, profile, live=live)
@@ -122,7 +122,7 @@ def _number(name: str, text: str) -> float:
         raise UsageError(f"--assume {name}: {text!r} is not a number") from None
 
 
-def _prices(choices: Choices, region: str, profile: str | None, *, live: bool) -> Prices:
+def _prices(choices: CostChoices, region: str, profile: str | None, *, live: bool) -> Prices:
 
     table = read_table()
     if live:

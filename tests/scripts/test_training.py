@@ -265,7 +265,7 @@ def test_metrics_of_a_regression_have_a_negated_form_for_the_gate(diabetes: Run)
 
 
 def test_the_baseline_of_a_regression_is_the_training_labels_mean_or_median() -> None:
-    scores = number_quality.Scores(np.array([1.0, 5.0]), np.array([2.0, 2.0]), 3.0, 1.0)
+    scores = number_quality.NumberScores(np.array([1.0, 5.0]), np.array([2.0, 2.0]), 3.0, 1.0)
     found = number_quality.baseline(scores)
     assert (found["rmse"], found["r2"], found["mae"]) == (2.0, 0.0, 2.0)
 
@@ -282,7 +282,7 @@ def test_a_regressions_drawings_hold_every_test_row_once(diabetes: Run) -> None:
 
 def test_points_are_sampled_where_there_are_many() -> None:
     truth = np.arange(50_000.0)
-    found = number_quality.drawings(number_quality.Scores(truth, truth + 1, 0, 0))
+    found = number_quality.drawings(number_quality.NumberScores(truth, truth + 1, 0, 0))
     assert len(found["predicted_vs_true"]) == number_quality.MOST_POINTS
     assert found["predicted_vs_true"][-1] == [49_999, 50_000]
     assert [part["bias"] for part in found["error_by_quantile"]] == [1.0] * 10

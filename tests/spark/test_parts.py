@@ -10,7 +10,7 @@ import preprocess
 import preprocess_spark
 import pytest
 import split
-from preprocess_spark import Decided, Part
+from preprocess_spark import Decided, TablePart
 
 from tests.scripts.tables import COLUMNS, csv_text, customers
 
@@ -38,14 +38,14 @@ def test_a_uri_names_one_object_or_one_folder(wanted: str, chosen: list[str]) ->
 
 
 @pytest.fixture
-def decided(tmp_path: Path) -> tuple[Decided, Part]:
+def decided(tmp_path: Path) -> tuple[Decided, TablePart]:
     """What is decided about a table of one part, which no task of this instance has read yet."""
     source = tmp_path / "data/data.csv"
     source.parent.mkdir()
     source.write_text(csv_text(COLUMNS, customers(200)), encoding="utf-8")
     places = [f"--{name}={tmp_path / name}" for name in ("data", "train", "test")]
     wanted = preprocess.settings([*places, "--label=label"])
-    part = Part(0, "data.csv", str(source))
+    part = TablePart(0, "data.csv", str(source))
     seen = preprocess_spark.see(wanted, tmp_path / "elsewhere", part)
     surveyed, table = preprocess_spark.together([seen], wanted)
     schema, label = preprocess.decide_schema(surveyed, table, wanted)
@@ -61,7 +61,9 @@ def written(decided: Decided) -> dict[str, str]:
     }
 
 
-def test_a_task_on_another_instance_reads_its_part_again(decided: tuple[Decided, Part]) -> None:
+def test_a_task_on_another_instance_reads_its_part_again(
+    decided: tuple[Decided, TablePart],
+) -> None:
     here, part = decided
     keys, _ = preprocess_spark.measure(replace(here, scratch=here.scratch / "first"), part)
     plans = {-1: split.by_hash(keys.hashes, keys.labels, 0.2, 1000)[0]}
@@ -70,7 +72,7 @@ def test_a_task_on_another_instance_reads_its_part_again(decided: tuple[Decided,
     assert sum(int(rows.sum()) for rows in counts.values()) == 200
 
 
-def test_a_task_that_runs_again_writes_the_same_files(decided: tuple[Decided, Part]) -> None:
+def test_a_task_that_runs_again_writes_the_same_files(decided: tuple[Decided, TablePart]) -> None:
     here, part = decided
     keys, _ = preprocess_spark.measure(here, part)
     plans = {-1: split.by_hash(keys.hashes, keys.labels, 0.2, 1000)[0]}

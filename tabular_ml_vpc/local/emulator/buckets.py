@@ -18,8 +18,7 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import s3
 from ministack.services.cloudformation import provisioners
 
-Fields = dict[str, Any]
-Made = tuple[str, Fields]
+from tabular_ml_vpc.local.emulator.types import Fields, Made
 
 BUCKET = "AWS::S3::Bucket"
 _ALGORITHM_HEADER = "x-amz-server-side-encryption"

@@ -14,9 +14,7 @@ from ministack.services import cloudwatch_logs, iam, lambda_svc
 from ministack.services.cloudformation import provisioners
 
 from tabular_ml_vpc.local.emulator.handlers import keep_after
-
-Fields = dict[str, Any]
-Made = tuple[str, Fields]
+from tabular_ml_vpc.local.emulator.types import Fields, Made
 
 FUNCTION = "AWS::Lambda::Function"
 ROLE = "AWS::IAM::Role"

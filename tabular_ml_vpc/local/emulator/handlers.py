@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from ministack.services.cloudformation import provisioners
 
-Fields = dict[str, Any]
-Made = tuple[str, Fields]
+from tabular_ml_vpc.local.emulator.types import Fields, Made
 
 
 def keep_after(kind: str, keep: Callable[[str, Fields], None]) -> None:

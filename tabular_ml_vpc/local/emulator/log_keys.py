@@ -17,8 +17,7 @@ from ministack.core.router import extract_access_key_id, extract_region
 from ministack.services import cloudwatch_logs
 
 from tabular_ml_vpc.local.emulator.handlers import name_as_cloudformation_does
-
-ApiResponse = tuple[int, dict[str, str], bytes]
+from tabular_ml_vpc.local.emulator.types import ApiResponse
 
 NEEDED = {
     "FilterLogEvents": "kms:Decrypt",

@@ -18,9 +18,7 @@ from ministack.services import eventbridge, kms, sns
 from ministack.services.cloudformation import provisioners
 
 from tabular_ml_vpc.local.emulator.handlers import keep_after
-
-Fields = dict[str, Any]
-Made = tuple[str, Fields]
+from tabular_ml_vpc.local.emulator.types import Fields
 
 SERVICE = "events.amazonaws.com"
 TOPIC = "AWS::SNS::Topic"

@@ -18,8 +18,8 @@ from ministack.core.responses import get_account_id, get_region, now_iso
 from ministack.services import ec2, lambda_svc
 from ministack.services.cloudformation import provisioners
 
-Fields = dict[str, Any]
-Made = tuple[str, Fields]
+from tabular_ml_vpc.local.emulator.types import Fields, Made
+
 Delete = Callable[[str, Fields], None]
 
 PEERS = ("IpRanges", "Ipv6Ranges", "PrefixListIds", "UserIdGroupPairs")

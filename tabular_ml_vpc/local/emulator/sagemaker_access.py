@@ -13,7 +13,8 @@ from ministack.core.iam_evaluator import AuthError, EvalContext, enforce
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import iam
 
-from tabular_ml_vpc.local.emulator.sagemaker_store import KINDS, Fields, Store, arn_of
+from tabular_ml_vpc.local.emulator.sagemaker_store import KINDS, Store, arn_of
+from tabular_ml_vpc.local.emulator.types import Fields
 
 VERBS = ("Create", "Describe", "Update", "Delete")
 ROLE_FIELDS = ("RoleArn", "ExecutionRoleArn", "ExecutionRole")

@@ -18,13 +18,13 @@ from tabular_ml_vpc.local.emulator import endpoint_events, sagemaker_access, sag
 from tabular_ml_vpc.local.emulator.sagemaker_store import (
     KINDS,
     ApiError,
-    Fields,
     Record,
     Store,
     check_input,
     load_model,
     unique_id,
 )
+from tabular_ml_vpc.local.emulator.types import ApiResponse, Fields
 
 PAGE = 10
 BUSY = ("Executing", "Stopping")
@@ -34,7 +34,6 @@ AFTER: dict[str, Callable[[Record], None]] = {}
 MODEL = load_model()
 STORE = Store()
 
-ApiResponse = tuple[int, dict[str, str], bytes]
 ApiOperation = Callable[[Fields], Fields]
 
 

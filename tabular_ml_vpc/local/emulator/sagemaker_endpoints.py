@@ -17,7 +17,8 @@ from tabular_ml_vpc.local.emulator import endpoint_events
 from tabular_ml_vpc.local.emulator.job_logs import ENDPOINTS, Shipment
 from tabular_ml_vpc.local.emulator.job_store import RoleStore
 from tabular_ml_vpc.local.emulator.sagemaker_jobs import FAILURES, in_background
-from tabular_ml_vpc.local.emulator.sagemaker_store import ApiError, Fields, Record, Store, unique_id
+from tabular_ml_vpc.local.emulator.sagemaker_store import ApiError, Record, Store, unique_id
+from tabular_ml_vpc.local.emulator.types import Fields
 from tabular_ml_vpc.local.jobs import Job, JobHost, LocalJobError
 from tabular_ml_vpc.local.sandbox import Runtime
 from tabular_ml_vpc.local.serving import Endpoint, EndpointResponse, deploy

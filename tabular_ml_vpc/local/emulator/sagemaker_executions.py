@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -24,7 +23,8 @@ from tabular_ml_vpc.local.emulator import sagemaker_access
 from tabular_ml_vpc.local.emulator.job_store import RoleStore
 from tabular_ml_vpc.local.emulator.sagemaker_jobs import Jobs, in_background
 from tabular_ml_vpc.local.emulator.sagemaker_runs import make
-from tabular_ml_vpc.local.emulator.sagemaker_store import ApiError, Fields, Record, Store
+from tabular_ml_vpc.local.emulator.sagemaker_store import ApiError, Record, Store
+from tabular_ml_vpc.local.emulator.types import Fields, Operate
 from tabular_ml_vpc.local.inputs import parse_settings
 from tabular_ml_vpc.local.jobs import LocalJobError
 from tabular_ml_vpc.local.record import ExecutionRecord, Status, StepRecord
@@ -36,8 +36,6 @@ EVENT = "SageMaker Model Building Pipeline Execution Status Change"
 STEP_FAILED = "Step failure: One or multiple steps failed."
 JOBS = {"Processing": "ProcessingJob", "Training": "TrainingJob"}
 STARTED = ("Creating", "Updating")
-
-Operate = Callable[[str, Fields], Fields]
 
 
 class _StoppedError(Exception):

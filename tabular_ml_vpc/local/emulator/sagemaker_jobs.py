@@ -18,7 +18,8 @@ from pathlib import Path
 
 from tabular_ml_vpc.local.emulator.job_logs import GROUPS, Shipment
 from tabular_ml_vpc.local.emulator.job_store import RoleStore
-from tabular_ml_vpc.local.emulator.sagemaker_store import ApiError, Fields, Record
+from tabular_ml_vpc.local.emulator.sagemaker_store import ApiError, Record
+from tabular_ml_vpc.local.emulator.types import Fields
 from tabular_ml_vpc.local.jobs import Job, JobHost, LocalJobError, run_processing, run_training
 from tabular_ml_vpc.local.sandbox import Process, Runtime, SandboxError
 from tabular_ml_vpc.local.store import StoreError

@@ -16,11 +16,12 @@ from ministack import app
 
 from tabular_ml_vpc.local import serving
 from tabular_ml_vpc.local.emulator import sagemaker_api, sagemaker_runs
-from tabular_ml_vpc.local.emulator.sagemaker_api import STORE, ApiResponse, denial, operate
+from tabular_ml_vpc.local.emulator.sagemaker_api import STORE, denial, operate
 from tabular_ml_vpc.local.emulator.sagemaker_endpoints import Endpoints, Server
 from tabular_ml_vpc.local.emulator.sagemaker_executions import Executions
 from tabular_ml_vpc.local.emulator.sagemaker_jobs import Jobs
-from tabular_ml_vpc.local.emulator.sagemaker_store import ApiError, Fields
+from tabular_ml_vpc.local.emulator.sagemaker_store import ApiError
+from tabular_ml_vpc.local.emulator.types import ApiResponse, Fields
 from tabular_ml_vpc.local.jobs import LocalJobError
 from tabular_ml_vpc.local.sandbox import find
 

@@ -13,9 +13,8 @@ from typing import Any
 from ministack.services.cloudformation import provisioners
 
 from tabular_ml_vpc.local.emulator.sagemaker_api import MODEL, STORE, operate
-from tabular_ml_vpc.local.emulator.sagemaker_store import ApiError, Fields, Record
-
-Made = tuple[str, Fields]
+from tabular_ml_vpc.local.emulator.sagemaker_store import ApiError, Record
+from tabular_ml_vpc.local.emulator.types import Fields, Made
 
 POLL_SECONDS = 0.05
 

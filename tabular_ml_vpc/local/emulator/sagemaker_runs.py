@@ -15,11 +15,11 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from tabular_ml_vpc.local.emulator import sagemaker_access
-from tabular_ml_vpc.local.emulator.sagemaker_store import ApiError, Fields, Record, Store, unique_id
+from tabular_ml_vpc.local.emulator.sagemaker_store import ApiError, Record, Store, unique_id
+from tabular_ml_vpc.local.emulator.types import Fields, Operate
 
 HOLD = "hold"
 BROKEN = "broken"
@@ -39,8 +39,6 @@ MADE_BY = {
     "Endpoint": ("Endpoint", "", "Endpoint"),
 }
 PART = re.compile(r"\.?(\w+)|\['([^']+)'\]|\[(\d+)\]")
-
-Operate = Callable[[str, Fields], Fields]
 
 
 class Real(Protocol):

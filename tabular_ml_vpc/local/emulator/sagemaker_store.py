@@ -17,9 +17,9 @@ import botocore.loaders
 import botocore.model
 from ministack.core.responses import get_account_id, get_region
 
-DELETION_SECONDS = 0.3
+from tabular_ml_vpc.local.emulator.types import Fields
 
-Fields = dict[str, Any]
+DELETION_SECONDS = 0.3
 
 
 class ApiError(Exception):

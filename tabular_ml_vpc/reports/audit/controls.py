@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-Resources = dict[str, Any]
-Undo = Callable[[Resources], None]
-Select = Callable[[Resources], list[str]]
+ResourcesById = dict[str, Any]
+Undo = Callable[[ResourcesById], None]
+Select = Callable[[ResourcesById], list[str]]
 Where = tuple[str | Select, ...]
 """Logical ids, and what finds more of them."""
 
@@ -31,7 +31,7 @@ class Control:
     cdk: str
     undo: Undo
 
-    def titles(self, resources: Resources) -> list[str]:
+    def titles(self, resources: ResourcesById) -> list[str]:
         """Return the logical ids of the resources that have the control."""
         return _titles(self.resources, resources)
 
@@ -40,7 +40,7 @@ def _without(*properties: str) -> Callable[[str], Undo]:
     """Return a function that removes properties; a dot separates nested ones."""
 
     def of(title: str) -> Undo:
-        def undo(resources: Resources) -> None:
+        def undo(resources: ResourcesById) -> None:
             for path in properties:
                 *parents, last = path.split(".")
                 inner = resources[title]["Properties"]
@@ -57,7 +57,7 @@ def _with(**values: Any) -> Callable[[str], Undo]:
     """Return a function that changes properties of a resource."""
 
     def of(title: str) -> Undo:
-        def undo(resources: Resources) -> None:
+        def undo(resources: ResourcesById) -> None:
             resources[title]["Properties"].update(values)
 
         return undo
@@ -72,7 +72,7 @@ def _without_statement(*sids: str, document: str = "PolicyDocument") -> Callable
     """
 
     def of(title: str) -> Undo:
-        def undo(resources: Resources) -> None:
+        def undo(resources: ResourcesById) -> None:
             policy = resources[title]["Properties"][document]
             for sid in sids:
                 if sid not in (statement.get("Sid") for statement in policy["Statement"]):
@@ -85,7 +85,7 @@ def _without_statement(*sids: str, document: str = "PolicyDocument") -> Callable
 
 
 def _gone(title: str) -> Undo:
-    def undo(resources: Resources) -> None:
+    def undo(resources: ResourcesById) -> None:
         del resources[title]
 
     return undo
@@ -94,7 +94,7 @@ def _gone(title: str) -> Undo:
 def _every(kind: str, having: str = "") -> Select:
     """Return what finds the resources of a type, or those of them that have a property."""
 
-    def found(resources: Resources) -> list[str]:
+    def found(resources: ResourcesById) -> list[str]:
         return [
             title
             for title, resource in resources.items()
@@ -104,27 +104,27 @@ def _every(kind: str, having: str = "") -> Select:
     return found
 
 
-def _titles(where: Where, resources: Resources) -> list[str]:
+def _titles(where: Where, resources: ResourcesById) -> list[str]:
     found = ([one] if isinstance(one, str) else one(resources) for one in where)
     return [title for titles in found for title in titles]
 
 
 def _all(how: Callable[[str], Undo], where: Where) -> Undo:
-    def undo(resources: Resources) -> None:
+    def undo(resources: ResourcesById) -> None:
         for title in _titles(where, resources):
             how(title)(resources)
 
     return undo
 
 
-def _each_trust_open(resources: Resources) -> None:
+def _each_trust_open(resources: ResourcesById) -> None:
     for resource in resources.values():
         if resource["Type"] == "AWS::IAM::Role":
             for statement in resource["Properties"]["AssumeRolePolicyDocument"]["Statement"]:
                 statement.pop("Condition", None)
 
 
-def _every_service_allowed(resources: Resources) -> None:
+def _every_service_allowed(resources: ResourcesById) -> None:
     document = resources["PipelinePolicy"]["Properties"]["PolicyDocument"]
     document["Statement"] = [
         {"Effect": "Allow", "Action": [f"{service}:*"], "Resource": "*"}
@@ -132,7 +132,7 @@ def _every_service_allowed(resources: Resources) -> None:
     ]
 
 
-def _egress_anywhere(resources: Resources) -> None:
+def _egress_anywhere(resources: ResourcesById) -> None:
     for title in _titles(_GROUPS, resources):
         rule = {"CidrIp": ANYWHERE, "IpProtocol": "-1", "Description": "Everything"}
         resources[title]["Properties"]["SecurityGroupEgress"] = [rule]

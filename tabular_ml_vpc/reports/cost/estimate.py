@@ -88,7 +88,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Choices:
+class CostChoices:
     """What is estimated: settings, root parameters, and usage."""
 
     settings: Settings
@@ -98,7 +98,7 @@ class Choices:
     mode: Mode = Mode.DEV
 
 
-def deployment(choices: Choices, region: str) -> ResolvedDeployment:
+def deployment(choices: CostChoices, region: str) -> ResolvedDeployment:
     """Return what the templates would create in the region.
 
     Raises:
@@ -114,7 +114,7 @@ def deployment(choices: Choices, region: str) -> ResolvedDeployment:
     return resolve(choices.settings, choices.mode, choices.parameters, _place(region))
 
 
-def estimate(choices: Choices, prices: Prices) -> Estimate:
+def estimate(choices: CostChoices, prices: Prices) -> Estimate:
     """Return the estimate for the region of ``prices``.
 
     Raises:
@@ -124,7 +124,7 @@ def estimate(choices: Choices, prices: Prices) -> Estimate:
     return of_deployment(deployment(choices, prices.region), choices, prices)
 
 
-def of_deployment(made: ResolvedDeployment, choices: Choices, prices: Prices) -> Estimate:
+def of_deployment(made: ResolvedDeployment, choices: CostChoices, prices: Prices) -> Estimate:
     """Return the estimate of a resolved deployment; the counts are the same in each region."""
     return Estimate(
         region=prices.region,
@@ -140,13 +140,13 @@ def environment(made: ResolvedDeployment, usage: Usage, prices: Prices) -> Level
     return reduce(_plus, (line.usd or NOTHING for line in lines), NOTHING)
 
 
-def needed(choices: Choices, region: str) -> list[str]:
+def needed(choices: CostChoices, region: str) -> list[str]:
     """Return the names of all prices that the estimate needs, sorted."""
     made = deployment(choices, region)
     return sorted({meter.meter for _, meter in _meters(choices, made) if meter.meter})
 
 
-def _lines(choices: Choices, made: ResolvedDeployment, prices: Prices) -> Iterator[LineItem]:
+def _lines(choices: CostChoices, made: ResolvedDeployment, prices: Prices) -> Iterator[LineItem]:
     for part, meter in _meters(choices, made):
         yield _line(part, meter, prices)
 
@@ -155,7 +155,7 @@ def _line(part: CostPart, meter: Meter, prices: Prices) -> LineItem:
     return LineItem(part, meter, prices.price(meter.meter) if meter.meter else None)
 
 
-def _meters(choices: Choices, made: ResolvedDeployment) -> Iterator[tuple[CostPart, Meter]]:
+def _meters(choices: CostChoices, made: ResolvedDeployment) -> Iterator[tuple[CostPart, Meter]]:
     pipeline, usage = runs.definition(made), choices.usage
     by_part = {
         CostPart.ENVIRONMENT: meters.metered(made, usage),

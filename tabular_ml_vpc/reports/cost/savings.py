@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from generator.settings import ENDPOINT_PROFILES, EndpointProfile, InterfaceEndpoint, Settings
-from tabular_ml_vpc.reports.cost.estimate import Choices, deployment, environment
+from tabular_ml_vpc.reports.cost.estimate import CostChoices, deployment, environment
 from tabular_ml_vpc.reports.cost.meters import HOURS, interface_endpoints
 from tabular_ml_vpc.reports.cost.prices import Prices
 from tabular_ml_vpc.reports.cost.usage import Levels
@@ -76,7 +76,7 @@ def cdk_example(prices: Prices) -> float | None:
     return None if price is None else CDK_ENDPOINTS * CDK_ZONES * HOURS * price
 
 
-def savings(choices: Choices, prices: Prices) -> list[Option]:
+def savings(choices: CostChoices, prices: Prices) -> list[Option]:
     """Return the options, including the current one, cheapest first."""
     present = _option(choices, prices, is_present=True)
     options = {_key(present): present}
@@ -118,7 +118,7 @@ def with_endpoints(
     return Settings.model_validate(settings.model_dump() | {"network": network})
 
 
-def _others(choices: Choices) -> Iterator[Choices]:
+def _others(choices: CostChoices) -> Iterator[CostChoices]:
     for profile in EndpointProfile:
         for zones in (1, 2):
             for inside in ("yes", "no"):
@@ -129,7 +129,7 @@ def _others(choices: Choices) -> Iterator[Choices]:
                 )
 
 
-def _option(choices: Choices, prices: Prices, *, is_present: bool) -> Option:
+def _option(choices: CostChoices, prices: Prices, *, is_present: bool) -> Option:
     made, settings = deployment(choices, prices.region), choices.settings
     inside = made.parameters["root"][FUNCTIONS_PARAMETER] == "yes"
     endpoints, interfaces = interface_endpoints(made)

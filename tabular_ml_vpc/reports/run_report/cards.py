@@ -11,7 +11,7 @@ NOTHING: Final = "\N{EN DASH}"
 
 
 @dataclass(frozen=True)
-class Table:
+class CardTable:
     """A table of strings; a heading with a star marks a column of numbers."""
 
     heads: Sequence[str]
@@ -26,7 +26,8 @@ class Card:
     title: str
     note: str
     body: str
-    """The macro in page.html.j2 that writes ``data``: ``chart`` takes markup, ``table`` a Table."""
+    """The macro in page.html.j2 that writes ``data``: ``chart`` takes markup, ``table`` a
+    CardTable."""
     data: Any
     wide: bool = False
 

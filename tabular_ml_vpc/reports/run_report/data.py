@@ -9,7 +9,7 @@ from pipeline.table_schema import ColumnView, TableView, chosen
 from pipeline.types import Json
 from tabular_ml_vpc.local.runs import Run
 from tabular_ml_vpc.reports.run_report import charts
-from tabular_ml_vpc.reports.run_report.cards import NOTHING, Card, Table, short
+from tabular_ml_vpc.reports.run_report.cards import NOTHING, Card, CardTable, short
 
 _MOST_CLASSES: Final = 20
 _MOST_COLUMNS: Final = 60
@@ -45,7 +45,7 @@ def _reading(profile: Json, view: TableView) -> Card:
         rows += f": {sides[0]:,} for training, {sides[1]:,} for testing"
     reason = f"{view.problem_name}: {view.problem_reason}".strip(": ")
     lines = [("Rows", rows), ("Problem", reason), ("Split", view.split)]
-    table = Table(("Question", "Decision"), [line for line in lines if line[1]])
+    table = CardTable(("Question", "Decision"), [line for line in lines if line[1]])
     note = "Preprocessing decides once; training and the endpoint follow"
     return Card("How the table was read", note, "table", table, wide=True)
 
@@ -84,7 +84,7 @@ def _ignored(view: TableView) -> Iterator[Card]:
     ]
     more = len(ignored) - len(rows)
     note = "Requests can include or omit them" + (f"; {more:,} more" if more > 0 else "")
-    table = Table(("Column", "Read as", "Reason"), rows)
+    table = CardTable(("Column", "Read as", "Reason"), rows)
     yield Card("Not trained on", note, "table", table, wide=True)
 
 

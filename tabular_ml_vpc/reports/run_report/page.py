@@ -16,7 +16,7 @@ from tabular_ml_vpc.local.runs import Run
 from tabular_ml_vpc.local.sandbox import tail
 from tabular_ml_vpc.reports import html
 from tabular_ml_vpc.reports.run_report import cards, charts, data, regression
-from tabular_ml_vpc.reports.run_report.cards import Card, Table
+from tabular_ml_vpc.reports.run_report.cards import Card, CardTable
 
 _HERE: Final = Path(__file__).parent
 _FIGURES: Final = (
@@ -47,7 +47,7 @@ _CALIBRATION: Final = ("predicted", "observed")
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RunVerdict:
     """The result of the run, with the numbers that decided."""
 
     kind: str
@@ -103,26 +103,26 @@ def render(run: Run) -> str:
 # --- Top -------------------------------------------------------------------------------------
 
 
-def _verdict(run: Run) -> Verdict:
+def _verdict(run: Run) -> RunVerdict:
     """Passed, rejected or failed, with the numbers that decided."""
     execution = run.execution
     if execution.refused:
-        return Verdict("refused", "!", "Rejected by the gate", _decision(run))
+        return RunVerdict("refused", "!", "Rejected by the gate", _decision(run))
     if run.succeeded:
         return _passed(run)
     failed = _failed_step(run)
     name = failed.name if failed else "The run"
     reason = plain_reason(failed.failure_reason) if failed else str(execution.status)
-    return Verdict("failed", "\N{MULTIPLICATION SIGN}", f"{name} failed", reason)
+    return RunVerdict("failed", "\N{MULTIPLICATION SIGN}", f"{name} failed", reason)
 
 
-def _passed(run: Run) -> Verdict:
+def _passed(run: Run) -> RunVerdict:
     decision = _decision(run)
     if run.deployed:
         text = f"{decision} The endpoint responded over HTTP."
-        return Verdict("passed", "✓", "Passed the gate, deployed", text)
+        return RunVerdict("passed", "✓", "Passed the gate, deployed", text)
     status = run.execution.parameters["ApprovalStatus"]
-    return Verdict("passed", "✓", f"Passed the gate, registered as {status}", decision)
+    return RunVerdict("passed", "✓", f"Passed the gate, registered as {status}", decision)
 
 
 def _decision(run: Run) -> str:
@@ -338,7 +338,7 @@ def _latency(run: Run) -> Iterator[Card]:
         rows.append(cells)
     heads = ("*Rows", "*Requests", "*p50 ms", "*p95 ms", "*slowest ms")
     first = f"The first request, which loads the model, took {run.smoke.first_ms / 1000:.1f} s"
-    yield Card("Requests", first, "requests", (Table(heads, rows, numbers=True), run.smoke))
+    yield Card("Requests", first, "requests", (CardTable(heads, rows, numbers=True), run.smoke))
 
 
 # --- The run ---------------------------------------------------------------------------------
@@ -355,7 +355,7 @@ def _steps(run: Run) -> Iterator[Card]:
     note = f"{total:.1f} s in total, in sequence; for jobs, also the memory of the largest process"
     yield Card("Steps", note, "chart", charts.timeline(rows, total), wide=True)
     values = [(name, str(value)) for name, value in run.execution.parameters.items()]
-    table = Table(("Name", "Value"), values)
+    table = CardTable(("Name", "Value"), values)
     yield Card("Parameters", "Parameters of this run", "table", table, wide=True)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from pipeline.types import Json
 from tabular_ml_vpc.reports.run_report import charts
-from tabular_ml_vpc.reports.run_report.cards import Card, Table, short
+from tabular_ml_vpc.reports.run_report.cards import Card, CardTable, short
 
 _MOST_DOTS: Final = 1_500
 
@@ -56,5 +56,5 @@ def _by_quantile(parts: Sequence[Json]) -> Card:
         )
         for item in parts
     ]
-    table = Table(("*True value", "*Rows", "*MAE", "*Bias"), rows, numbers=True)
+    table = CardTable(("*True value", "*Rows", "*MAE", "*Bias"), rows, numbers=True)
     return Card("Error by quantile", note, "chart_and_table", (chart, table), wide=True)

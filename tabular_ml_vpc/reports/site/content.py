@@ -18,7 +18,7 @@ from generator.stacks.root import build
 from pipeline.types import Json
 from tabular_ml_vpc.reports.audit import exemptions
 from tabular_ml_vpc.reports.audit.checkers import CHECKERS
-from tabular_ml_vpc.reports.cost.estimate import Choices, Estimate, deployment, of_deployment
+from tabular_ml_vpc.reports.cost.estimate import CostChoices, Estimate, deployment, of_deployment
 from tabular_ml_vpc.reports.cost.prices import Basis, Prices, read_table, regions
 from tabular_ml_vpc.reports.cost.savings import FUNCTIONS_PARAMETER, Option, cdk_example, savings
 from tabular_ml_vpc.reports.cost.usage import Assumption, usage
@@ -235,7 +235,7 @@ def _listed(value: Any) -> list[Any]:
 
 def _cost(settings: Settings, mode: Mode) -> Cost:
     table = read_table()
-    choices = Choices(settings, {FUNCTIONS_PARAMETER: "yes"}, usage(), mode=mode)
+    choices = CostChoices(settings, {FUNCTIONS_PARAMETER: "yes"}, usage(), mode=mode)
     prices = {region: Prices(table, region) for region in regions(table) if region in ACCOUNTS}
     made = deployment(choices, DEFAULT_REGION)
     return Cost(

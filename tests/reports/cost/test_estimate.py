@@ -14,7 +14,13 @@ from generator.cfn.evaluator import ResolvedDeployment, ResolvedResource
 from generator.errors import UsageError
 from generator.settings import InterfaceEndpoint, Settings
 from tabular_ml_vpc.reports.cost import meters, runs
-from tabular_ml_vpc.reports.cost.estimate import Choices, CostPart, Estimate, deployment, estimate
+from tabular_ml_vpc.reports.cost.estimate import (
+    CostChoices,
+    CostPart,
+    Estimate,
+    deployment,
+    estimate,
+)
 from tabular_ml_vpc.reports.cost.meters import HOURS, Meter
 from tabular_ml_vpc.reports.cost.prices import Prices, read_table, regions
 from tabular_ml_vpc.reports.cost.usage import ASSUMPTIONS, Levels, usage
@@ -23,11 +29,11 @@ TABLE = read_table()
 NONE: Mapping[str, str] = MappingProxyType({})
 
 
-def choices(parameters: Mapping[str, str] = NONE, **network: Any) -> Choices:
-    return Choices(Settings.model_validate({"network": network}), parameters, usage())
+def choices(parameters: Mapping[str, str] = NONE, **network: Any) -> CostChoices:
+    return CostChoices(Settings.model_validate({"network": network}), parameters, usage())
 
 
-def estimated(chosen: Choices, region: str = "us-east-1") -> Estimate:
+def estimated(chosen: CostChoices, region: str = "us-east-1") -> Estimate:
     return estimate(chosen, Prices(TABLE, region))
 
 
@@ -113,7 +119,7 @@ def test_what_organisations_ask_for_is_counted() -> None:
             "functions": {"tracing": False},
         }
     )
-    found = {line.meter.what: line for line in estimated(Choices(settings, {}, usage())).lines}
+    found = {line.meter.what: line for line in estimated(CostChoices(settings, {}, usage())).lines}
 
     assert found["Replica of DataBucket"].usd is None
     assert "KMS keys" not in found
@@ -141,7 +147,7 @@ def test_the_flow_log_is_priced_as_a_vended_log() -> None:
 
 def test_people_and_a_home_file_system_are_counted() -> None:
     two = Settings.model_validate({"studio": {"user_profiles": ["ann", "bob"]}})
-    chosen = Choices(two, {"HomeFileSystem": "yes"}, usage())
+    chosen = CostChoices(two, {"HomeFileSystem": "yes"}, usage())
 
     found = estimated(chosen)
 
@@ -230,5 +236,5 @@ def test_a_cluster_counts_each_of_its_instances() -> None:
     spark = Settings.model_validate({"pipeline": {"preprocess_engine": "spark"}})
     what = "Preprocess on ml.m5.large"
     one = meter(estimated(choices()), what)
-    cluster = meter(estimated(Choices(spark, NONE, usage())), what)
+    cluster = meter(estimated(CostChoices(spark, NONE, usage())), what)
     assert cluster.quantity == one.quantity.times(2)

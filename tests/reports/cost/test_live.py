@@ -11,7 +11,7 @@ from botocore.stub import ANY, Stubber
 
 from generator.errors import UsageError
 from generator.settings import Settings
-from tabular_ml_vpc.reports.cost.estimate import Choices, needed
+from tabular_ml_vpc.reports.cost.estimate import CostChoices, needed
 from tabular_ml_vpc.reports.cost.live import (
     API_REGION,
     QUERIES,
@@ -165,7 +165,7 @@ def test_the_api_is_asked_where_it_is() -> None:
 
 def test_every_meter_of_the_estimate_has_a_query_but_for_those_known_not_to() -> None:
     names = {
-        name.partition(".")[0] for name in needed(Choices(Settings(), {}, usage()), "us-east-1")
+        name.partition(".")[0] for name in needed(CostChoices(Settings(), {}, usage()), "us-east-1")
     }
 
     assert names - QUERIES.keys() == {"s3_events_1m", "xray_traces_1m"}

@@ -18,7 +18,7 @@ from generator.settings import (
     SettingsError,
     read,
 )
-from tabular_ml_vpc.reports.cost.estimate import Choices
+from tabular_ml_vpc.reports.cost.estimate import CostChoices
 from tabular_ml_vpc.reports.cost.prices import Prices, read_table
 from tabular_ml_vpc.reports.cost.savings import (
     GIVEN_UP,
@@ -39,7 +39,7 @@ from tests.templates.test_reachability import (
 CLIENTS = {"sagemaker": "sagemaker.api", "sagemaker-runtime": "sagemaker.runtime"}
 """PrivateLink name of the clients whose name is another one."""
 PRICES = Prices(read_table(), "us-east-1")
-OPTIONS = savings(Choices(Settings(), {}, usage()), PRICES)
+OPTIONS = savings(CostChoices(Settings(), {}, usage()), PRICES)
 
 
 def test_the_cheapest_is_minimal_in_one_zone_under_a_fifth_of_the_cdk_example() -> None:
@@ -70,7 +70,7 @@ def test_settings_of_the_users_own_are_shown_beside_the_profiles() -> None:
         {"network": {"interface_endpoints": [*REQUIRED_ENDPOINTS, "sts"]}}
     )
 
-    options = savings(Choices(settings, {}, usage()), PRICES)
+    options = savings(CostChoices(settings, {}, usage()), PRICES)
 
     assert [one.profile for one in options if one.is_present] == ["custom (3)"]
     assert len(options) == 13
