@@ -313,7 +313,8 @@ class EvaluatedStack:
         region = self.value(argument)
         if self.identity is None:
             return {"Fn::GetAZs": region}
-        return [f"{region or self.identity.place.region}{letter}" for letter in "abc"]
+        place = self.identity.place
+        return [f"{region or place.region}{letter}" for letter in place.zones]
 
 
 def _split(separator: str, text: Any) -> Any:

@@ -29,6 +29,8 @@ class StackLocation:
     partition: str = "aws"
     suffix: str = "amazonaws.com"
     stack_name: str = "demo"
+    zones: str = "abc"
+    """The letters of the Availability Zones that ``Fn::GetAZs`` gives, in its order."""
 
     def arn(self, service: str, resource: str) -> str:
         """Return an ARN in this account and region."""

@@ -38,6 +38,17 @@ def create_only(kind: str) -> frozenset[str]:
 
 
 @cache
+def create_only_paths(kind: str, conditional: bool = False) -> frozenset[tuple[str, ...]]:
+    """Return the paths of values whose change replaces a resource of a type.
+
+    With ``conditional``, returns those whose change does so only with some values. In a path, ``*``
+    stands for each item of a list.
+    """
+    name = "conditionalCreateOnlyProperties" if conditional else "createOnlyProperties"
+    return frozenset(tuple(path.split("/")[2:]) for path in schema(kind).get(name, ()))
+
+
+@cache
 def handlers(kind: str) -> Mapping[str, tuple[str, ...]]:
     """Return the IAM actions that each of a type's handlers (create, read, ...) calls.
 

@@ -156,6 +156,7 @@ MISSING_IN_SCHEMAS: Final = {
     "cloudformation:CreateChangeSet": "aws cloudformation deploy",
     "cloudformation:DeleteChangeSet": "aws cloudformation deploy",
     "cloudformation:DescribeChangeSet": "aws cloudformation deploy",
+    "cloudformation:DescribeEvents": "what CloudFormation's validation found",
     "cloudformation:DescribeStackDriftDetectionStatus": "drift",
     "cloudformation:DescribeStackEvents": "aws cloudformation deploy, and its progress",
     "cloudformation:DescribeStackResource": "inspecting the stacks",
@@ -190,7 +191,10 @@ def policies(settings: Settings, templates: Iterable[Json]) -> dict[str, str]:
         ValueError: an action has no scope here; a new resource type requires a decision.
 
     """
-    statements = [*_statements(settings, actions(resources_of(templates)))]
+    statements = [
+        *_statements(settings, actions(resources_of(templates))),
+        *_reading_boundary(settings),
+    ]
     documents = _split(statements)
     names = [NAME, *(f"{NAME}-{number}" for number in range(2, len(documents) + 1))]
     named = dict(zip(names, documents, strict=True))
@@ -410,6 +414,13 @@ def _bounded(settings: Settings) -> Json:
     """Allow only roles with the permissions boundary, if the settings have one."""
     boundary = settings.security.permissions_boundary
     return {"StringEquals": {"iam:PermissionsBoundary": boundary}} if boundary else {}
+
+
+def _reading_boundary(settings: Settings) -> Iterator[Json]:
+    """Yield the permission to check the boundary (`doctor`, `deploy`), if there is one."""
+    boundary = settings.security.permissions_boundary
+    if boundary:
+        yield _statement("ReadBoundary", ("iam:GetPolicy", "iam:GetPolicyVersion"), (boundary,))
 
 
 def _objects(bucket: str) -> tuple[str, ...]:

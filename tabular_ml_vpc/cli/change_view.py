@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from rich.console import Console, Group
@@ -28,6 +28,9 @@ _SIGNS: Final = {
     ChangeAction.REMOVE: ("-", "red"),
     ChangeAction.IMPORT: (">", "cyan"),
 }
+_CERTAIN: Final = frozenset({ChangeAction.REPLACE, ChangeAction.REMOVE})
+_NAMED: Final = 4
+"""How many resources a question names."""
 _PLANNED: Final = {action: f"to {action}" for action in ChangeAction} | {
     ChangeAction.MAYBE_REPLACE: "that may be replaced"
 }
@@ -164,6 +167,8 @@ def show(out: Console, difference: StackDifference, title: str) -> None:
     if difference.dropped:
         kept = "to keep them, give --config or a tabular.toml"
         out.print(Text(f"\n{dropped(difference.dropped)}; {kept}", "bold"), soft_wrap=True)
+    for event in difference.validation:
+        out.print(f"CloudFormation's validation: {escape(str(event))}", style="yellow")
     if difference.note:
         out.print(_forecast_note(difference.note), style="dim")
 
@@ -185,15 +190,21 @@ def dropped(settings: Collection[DroppedSetting]) -> str:
     return f"{number} of the last deployment {verb} dropped: {', '.join(map(str, settings))}"
 
 
-def replacements(changes: Iterable[Change]) -> list[str]:
-    """Return the paths of the resources that will certainly be replaced or removed."""
-    certain = {ChangeAction.REPLACE, ChangeAction.REMOVE}
-    return [
-        "/".join((*path, change.logical_id))
-        for top in changes
-        for path, change in top.walk()
-        if change.action in certain
+def replacements(
+    changes: Iterable[Change], actions: Collection[ChangeAction] = _CERTAIN
+) -> list[str]:
+    """Return the paths of the resources with such changes: first those whose loss people notice."""
+    found = [
+        (path, change) for top in changes for path, change in top.walk() if change.action in actions
     ]
+    found.sort(key=lambda one: one[1].type not in _LOST)
+    return ["/".join((*path, change.logical_id)) for path, change in found]
+
+
+def named(places: Sequence[str]) -> str:
+    """Return a few of the places, and the number of the others."""
+    more = len(places) - _NAMED
+    return ", ".join(places[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _forecast_note(reason: str) -> str:

@@ -19,6 +19,7 @@ from tabular_ml_vpc.cli.questions import confirm, require_terminal
 from tabular_ml_vpc.cli.stack_view import OperationView, duration
 from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations import deployment
+from tabular_ml_vpc.operations.changes import ChangeAction
 from tabular_ml_vpc.operations.comparison import StackDifference
 from tabular_ml_vpc.operations.events import Event, Question
 from tabular_ml_vpc.operations.function_logs import without_frames
@@ -215,9 +216,12 @@ def _question_about(difference: StackDifference) -> str:
     """Return what to ask if something is lost or loosened, or a setting dropped; else nothing."""
     lost = change_view.replacements(difference.changes)
     looser = change_view.loosened(difference.loosenings)
+    perhaps = change_view.replacements(difference.changes, {ChangeAction.MAYBE_REPLACE})
     reasons = []
     if lost:
-        reasons.append(f"{', '.join(lost)} will be replaced or removed")
+        reasons.append(f"{change_view.named(lost)} will be replaced or removed")
+    if perhaps:
+        reasons.append(f"{change_view.named(perhaps)} may be replaced")
     if looser:
         reasons.append(looser)
     if difference.dropped:

@@ -21,7 +21,9 @@ from botocore.exceptions import ClientError
 from generator.cfn.expressions import NESTED
 from generator.errors import CommandError
 from pipeline.types import JsonView
+from tabular_ml_vpc.operations import validation
 from tabular_ml_vpc.operations.target import Target, code_of, message_of
+from tabular_ml_vpc.operations.validation import ValidationEvent
 
 TAGS: Final = "Tags"
 CAPABILITIES: Final = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM")
@@ -112,6 +114,8 @@ class ChangeSet:
     stack_id: str
     nested: bool
     note: str = ""
+    validation: tuple[ValidationEvent, ...] = ()
+    """What CloudFormation's validation found, as warnings: errors reject the change set."""
 
 
 @dataclass(frozen=True)
@@ -142,12 +146,22 @@ class ChangeSets:
         arn, stack_id = self._create(request, name, created, nested=True)
         reason = self._wait(arn, stack_id)
         if reason is None:
-            return ChangeSet(arn, stack_id, nested=True)
+            found = validation.of_change_set(self.target, arn, stack_id)
+            return ChangeSet(arn, stack_id, nested=True, validation=found)
+        self._require_valid(arn, stack_id)
         arn, stack_id = self._create(request, f"{name}-flat", created, nested=False)
         flat_reason = self._wait(arn, stack_id)
         if flat_reason is None:
-            return ChangeSet(arn, stack_id, nested=False, note=reason)
+            found = validation.of_change_set(self.target, arn, stack_id)
+            return ChangeSet(arn, stack_id, nested=False, note=reason, validation=found)
+        self._require_valid(arn, stack_id)
         raise CommandError(f"CloudFormation rejected the change: {flat_reason}")
+
+    def _require_valid(self, arn: str, stack_id: str) -> None:
+        """Raise if a change set failed because of what its validation found."""
+        found = validation.of_change_set(self.target, arn, stack_id)
+        if errors := [str(event) for event in found if event.fatal]:
+            raise CommandError(f"CloudFormation's validation failed: {'; '.join(errors)}")
 
     def _create(
         self, request: DeployRequest, name: str, created: list[str], nested: bool

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from generator.cfn.evaluator import ROOT, ResolvedDeployment, ResolveError, resolve_templates
 from generator.cfn.expressions import NESTED, nested_stacks
 from generator.cfn.identifiers import PlaceholderIdentity, StackLocation, UnknownAttributeError
 from generator.errors import CommandError
-from tabular_ml_vpc.operations import changes, forecast, preflight, stacks
+from tabular_ml_vpc.operations import cascade, changes, forecast, preflight, stacks
+from tabular_ml_vpc.operations.cascade import DeploymentSide
 from tabular_ml_vpc.operations.changes import (
     Change,
     ChangeAction,
@@ -27,6 +29,7 @@ from tabular_ml_vpc.operations.source import SourceOptions, our_tree
 from tabular_ml_vpc.operations.stack_requests import blocked
 from tabular_ml_vpc.operations.stacks import StackNode
 from tabular_ml_vpc.operations.target import Target
+from tabular_ml_vpc.operations.validation import ValidationEvent
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class StackDifference:
     """What the opposite change would loosen: ``new`` is what is deployed."""
     note: str = ""
     dropped: Sequence[DroppedSetting] = ()
+    validation: Sequence[ValidationEvent] = ()
+    """Warnings of CloudFormation's validation."""
 
     def as_json(self) -> dict[str, object]:
         """Return plain values."""
@@ -50,6 +55,7 @@ class StackDifference:
             "tightenings": [one.reversed().as_json() for one in self.tightenings],
             "note": self.note,
             "dropped_settings": [setting.as_json() for setting in self.dropped],
+            "validation": [event.as_json() for event in self.validation],
         }
 
 
@@ -119,12 +125,14 @@ def difference_of_update(
 
     """
     deployed = _DeployedTemplates(release, node)
+    told = ChangeSets(release.target).read(change_set, deployed.forecast)
     return StackDifference(
         True,
-        ChangeSets(release.target).read(change_set, deployed.forecast),
+        cascade.combine(told, deployed.predicted, change_set.nested),
         *_access(release, deployed.resolved),
         "" if change_set.nested else change_set.note,
         release.dropped(),
+        change_set.validation,
     )
 
 
@@ -189,6 +197,35 @@ class _DeployedTemplates:
         parameters = self.node.stack.parameters
         return _resolved(self.release, self._template(self.node), nested, parameters)
 
+    @cached_property
+    def predicted(self) -> tuple[Change, ...]:
+        """Return what changes in all nested stacks, by the templates; empty if they do not say."""
+        return tuple(
+            Change(title, NESTED, node.stack.id, ChangeAction.MODIFY, children=found)
+            for title, node in self._children.items()
+            if (found := (self._followed or {}).get(title))
+        )
+
+    @cached_property
+    def _followed(self) -> cascade.Changes | None:
+        package, target = self.release.package, self.release.target
+        nested = {title: self._template(node) for title, node in self._children.items()}
+        ids = {
+            (title, resource.logical_id): resource.physical_id
+            for title, node in self._children.items()
+            for resource in node.resources
+        }
+        return cascade.follow(
+            DeploymentSide(self._template(self.node), nested, self.node.stack.parameters),
+            DeploymentSide(package.root_template, package.nested(), self.release.values),
+            target.location(self.node.stack.name),
+            ids,
+        )
+
+    @property
+    def _children(self) -> dict[str, StackNode]:
+        return {child.title: child for child in self.node.children}
+
     def forecast(self, resource: Mapping[str, Any]) -> tuple[Change, ...]:
         """Return what changes in a nested stack, by its templates."""
         name = resource["LogicalResourceId"]
@@ -197,6 +234,9 @@ class _DeployedTemplates:
         if new is None or child is None:
             return _all_of(new, ChangeAction.ADD) if new else _all_in(child)
         old_root, new_root = self._template(self.node), self.release.package.root_template
+        if self._followed is not None:
+            found = self._followed.get(name, ())
+            return (*found, *_retagged(old_root, new_root, name, child))
         changing = forecast.moved_names(
             Side(old_root, self.node.stack.parameters), Side(new_root, self.release.values)
         )

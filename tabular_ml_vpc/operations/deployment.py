@@ -15,7 +15,14 @@ from generator.cfn.parameters import ParameterDefinitions
 from generator.errors import CommandError, UsageError
 from generator.images import ACCOUNTS
 from generator.settings import Mode
-from tabular_ml_vpc.operations import function_logs, parameters, preflight, stacks
+from tabular_ml_vpc.operations import (
+    checks_boundary,
+    function_logs,
+    parameters,
+    preflight,
+    stacks,
+    validation,
+)
 from tabular_ml_vpc.operations.artifacts import Package, Uploaded
 from tabular_ml_vpc.operations.changes import NoChangesError
 from tabular_ml_vpc.operations.comparison import (
@@ -25,6 +32,7 @@ from tabular_ml_vpc.operations.comparison import (
 )
 from tabular_ml_vpc.operations.destruction import KEEPS
 from tabular_ml_vpc.operations.events import Event, Events, Question, ask
+from tabular_ml_vpc.operations.findings import CheckContext, Verdict
 from tabular_ml_vpc.operations.inventory import Leftover, PlannedDeletion, left_of
 from tabular_ml_vpc.operations.operation import (
     Cause,
@@ -223,6 +231,7 @@ class Deployment:
         node = yield from self._deployed()
         mode = yield from self._mode(node)
         release = yield from self._release(node, mode)
+        self._require_boundary(release)
         if node is None:
             yield from ask(CreationPlanned(difference_of_creation(release)))
         uploaded = yield from _upload(release)
@@ -245,6 +254,13 @@ class Deployment:
         if self.options.guided and options.parameters and not options.parameters.exists():
             options = replace(options, parameters=None)  # the answers will be written to it
         preflight.check(self.target.stack, options, self.options.role)
+
+    def _require_boundary(self, release: Release) -> None:
+        """Refuse a permissions boundary that would strand the stack halfway."""
+        context = CheckContext(self.target, release.templates, release.values)
+        for finding in checks_boundary.boundary(context):
+            if finding.verdict is Verdict.PROBLEM:
+                raise CommandError(f"{finding.what}; {finding.why}; {finding.command}")
 
     def _deployed(self) -> Generator[Event, None, StackNode | None]:
         """Return the stack to update, repaired if needed; None if it must be created."""
@@ -348,7 +364,9 @@ def _outcome(
     stack = yield from operation.follow(stack_id, package.totals(), log.read)
     if stack.status in _SUCCEEDED:
         return Finished(stack, uploaded)
-    return Failed(stack, uploaded, cause=first_cause(operation.events), log=log.lines)
+    cause = first_cause(operation.events)
+    cause = cause and validation.explained(operation.target, cause)
+    return Failed(stack, uploaded, cause=cause, log=log.lines)
 
 
 def perhaps_left(package: Package, events: Sequence[StackEvent]) -> list[PlannedDeletion]:

@@ -8,7 +8,7 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from generator.errors import CommandError
-from tabular_ml_vpc.operations import checks_account, checks_network, checks_quotas
+from tabular_ml_vpc.operations import checks_account, checks_boundary, checks_network, checks_quotas
 from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
 from tabular_ml_vpc.operations.target import in_words, is_denied, told_in_one_line
 
@@ -24,6 +24,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("network quotas", checks_quotas.vpcs),
     ("instance quotas", checks_quotas.instances),
     ("rights", checks_account.rights),
+    (checks_boundary.NAME, checks_boundary.boundary),
 )
 
 

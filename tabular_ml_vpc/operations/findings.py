@@ -60,9 +60,13 @@ class CheckContext:
     bucket: str | None = None
     vpc: str | None = None
 
-    def properties(self, kind: str) -> list[Json]:
-        """Return the properties of each resource of a type that would be created."""
-        evaluated = evaluate(self.templates, self.values, StackLocation(region=self.target.region))
+    def properties(self, kind: str, place: StackLocation | None = None) -> list[Json]:
+        """Return the properties of each resource of a type that would be created.
+
+        Without a place, account and stack have names that are made up.
+        """
+        place = place or StackLocation(region=self.target.region)
+        evaluated = evaluate(self.templates, self.values, place)
         return [
             stack.properties(name)
             for stack in evaluated

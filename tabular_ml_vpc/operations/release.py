@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+from generator.cfn.evaluator import ROOT
+from generator.cfn.expressions import nested_stacks
 from generator.cfn.parameters import ParameterDefinitions, definitions
 from generator.settings import Mode
 from tabular_ml_vpc.operations import parameters, source, stacks
@@ -61,6 +64,12 @@ class Release:
     def definitions(self) -> ParameterDefinitions:
         """Return the parameters of the root template."""
         return definitions(self.package.root_template)
+
+    @property
+    def templates(self) -> dict[str, dict[str, Any]]:
+        """Return the templates by name, the root's being ``root``."""
+        root, nested = self.package.root_template, self.package.nested()
+        return {ROOT: root} | {name: nested[title] for title, name in nested_stacks(root).items()}
 
     @property
     def values(self) -> dict[str, str]:

@@ -20,6 +20,7 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
+from generator.cfn.identifiers import StackLocation
 from generator.errors import CommandError, UsageError
 from tabular_ml_vpc.operations import DEFAULT_STACK, advice, names
 
@@ -90,6 +91,11 @@ class Target:
         """Return whether this AWS is on this machine, as that of ``local up``."""
         url = str(self.client("cloudformation").meta.endpoint_url)
         return urlsplit(url).hostname in advice.LOCAL
+
+    def location(self, stack_name: str) -> StackLocation:
+        """Return where a stack of this name is, for the evaluation of its templates."""
+        suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
+        return StackLocation(self.account, self.region, self.partition, suffix, stack_name)
 
     @property
     def poll_seconds(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from rich.console import Console
 from generator.errors import CommandError
 from pipeline.types import Json
 from tabular_ml_vpc.cli import change_view
+from tabular_ml_vpc.operations import validation
 from tabular_ml_vpc.operations.changes import (
     Change,
     ChangeAction,
@@ -19,6 +21,8 @@ from tabular_ml_vpc.operations.changes import (
     DeployRequest,
     NoChangesError,
 )
+from tabular_ml_vpc.operations.comparison import StackDifference
+from tabular_ml_vpc.operations.operation import Cause
 from tabular_ml_vpc.operations.stack_requests import StackRequests
 from tabular_ml_vpc.operations.target import Target
 from tests.operations import canned
@@ -172,7 +176,7 @@ def test_what_stays_is_not_called_lost() -> None:
 WANTED = DeployRequest("https://s3.eu-west-1.amazonaws.com/b/templates/1.yaml", [])
 
 
-def making(statuses: list[Json], calls: list[str]) -> Target:
+def making(statuses: list[Json], calls: list[str], events: list[Json] | None = None) -> Target:
     """Return a target where change sets end as told, one after another."""
 
     def note(name: str, answer: Json) -> Any:
@@ -187,6 +191,7 @@ def making(statuses: list[Json], calls: list[str]) -> Target:
     return Target(
         canned.session(
             {
+                "cloudformation.DescribeEvents": {"OperationEvents": events or []},
                 "cloudformation.CreateChangeSet": note("create", {"Id": ROOT, "StackId": "s"}),
                 "cloudformation.DescribeChangeSet": note("describe", {}),
                 "cloudformation.DeleteChangeSet": note("delete", {"ResponseMetadata": {}}),
@@ -262,6 +267,47 @@ def test_a_refusal_of_both_is_told_with_its_reason() -> None:
         pytest.fail("it was refused")
 
 
+def found_by_validation(mode: str) -> Json:
+    return {
+        "EventType": "VALIDATION_ERROR",
+        "LogicalResourceId": "DataBucket",
+        "ResourceType": "AWS::S3::Bucket",
+        "ValidationPath": "/Resources/DataBucket",
+        "ValidationFailureMode": mode,
+        "ValidationStatus": "FAILED",
+        "ValidationStatusReason": "The bucket is not\nempty.",
+    }
+
+
+def test_what_validation_rejects_is_told_instead_of_a_general_reason() -> None:
+    failed = {"Status": "FAILED", "StatusReason": "Validation failed. Call DescribeEvents."}
+    target = making([failed], [], [found_by_validation("FAIL")])
+    said = r"validation failed: /Resources/DataBucket: The bucket is not empty\."
+    with pytest.raises(CommandError, match=said), ChangeSets(target, no_sleep).open(WANTED, "m"):
+        pytest.fail("it was rejected")
+
+
+def test_what_validation_warns_of_is_shown_before_anything_starts() -> None:
+    progress = {"EventType": "PROGRESS_EVENT", "ResourceStatus": "CREATE_COMPLETE"}
+    ready: Json = {"Status": "CREATE_COMPLETE"}
+    target = making([ready], [], [progress, found_by_validation("WARN")])
+    with ChangeSets(target, no_sleep).open(WANTED, "mine") as found:
+        (event,) = found.validation
+    assert (event.fatal, event.logical_id) == (False, "DataBucket")
+    difference = StackDifference(True, validation=found.validation)
+    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    change_view.show(console, difference, "life would change")
+    assert "validation: /Resources/DataBucket: The bucket is not empty." in console.export_text()
+
+
+def test_a_missing_permission_to_read_what_validation_found_is_said() -> None:
+    denied = canned.refusal("AccessDenied", "no")
+    target = Target(canned.session({"cloudformation.DescribeEvents": denied}), "life")
+    (event,) = validation.of_change_set(target, ROOT, "s")
+    assert "no permission for cloudformation:DescribeEvents" in str(event)
+    assert not event.fatal
+
+
 def test_a_service_role_is_handed_to_cloudformation() -> None:
     role = "arn:aws:iam::123456789012:role/tabular-deployer"
     asked: dict[str, Any] = {}
@@ -273,3 +319,13 @@ def test_a_service_role_is_handed_to_cloudformation() -> None:
     target = Target(canned.session({"cloudformation.CreateStack": create}), "tabular-life")
     StackRequests(target).create(DeployRequest(WANTED.template_url, [], role))
     assert asked["RoleARN"] == role
+
+
+def test_the_cause_of_a_failed_creation_is_what_validation_found() -> None:
+    events = {"OperationEvents": [found_by_validation("FAIL")]}
+    target = Target(canned.session({"cloudformation.DescribeEvents": events}), "life")
+    reason = "Validation failed with 1 error(s). Call DescribeEvents to retrieve the full list"
+    cause = Cause((), "s", "life", "", "AWS::CloudFormation::Stack", reason, datetime.now(UTC))
+    found = validation.explained(target, cause)
+    assert found.place == "DataBucket"
+    assert found.reason == "/Resources/DataBucket: The bucket is not empty."

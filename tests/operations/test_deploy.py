@@ -206,7 +206,9 @@ def test_a_deployment_that_nobody_answers_for_loosens_nothing(bounded: Target) -
 
 def test_a_replacement_needs_a_yes(deployed: Target, built: Source) -> None:
     moved = changed(built, "CidrBlock: 10.38.0.0/16", "CidrBlock: 10.39.0.0/16")
-    with pytest.raises(UsageError, match=r"NetworkStack/Vpc will be replaced or removed"):
+    with pytest.raises(
+        UsageError, match=r"NetworkStack/Vpc.* and \d+ more will be replaced or removed"
+    ):
         deploy(deployed, moved, yes=False)
 
 

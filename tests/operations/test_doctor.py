@@ -7,16 +7,20 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from generator import emit
 from generator.cfn.parameters import definitions
 from generator.cfn.yaml_text import from_yaml
 from generator.files import REPOSITORY
-from generator.settings import Mode
+from generator.settings import Mode, Settings
+from generator.stacks.root import build
 from pipeline.types import Json
 from tabular_ml_vpc.operations import (
     checks_account,
+    checks_boundary,
     checks_network,
     checks_quotas,
     doctor,
@@ -310,6 +314,85 @@ def test_rights_that_are_denied_or_missing_are_problems() -> None:
     assert {one.verdict for one in found} == {Verdict.PROBLEM}
     assert [one.what.partition(" lacks ")[2] for one in found] == ["ec2:CreateVpc", "kms:CreateKey"]
     assert found[0].command.startswith("aws iam attach-role-policy --role-name Deployer ")
+
+
+BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
+
+
+def bounded(*statements: Json, missing: bool = False) -> CheckContext:
+    """Return what would be deployed with a permissions boundary of these statements."""
+    settings = Settings.model_validate({"security": {"permissions_boundary": BOUNDARY}})
+    stacks = {name: emit.as_dict(stack) for name, stack in build(settings, Mode.DEV).items()}
+    document = quote(json.dumps({"Version": "2012-10-17", "Statement": statements}))
+    session = canned.session(
+        {
+            "sts.GetCallerIdentity": {"Account": "123456789012", "Arn": "arn:aws:iam::1:user/me"},
+            "iam.GetPolicy": canned.refusal("NoSuchEntity", "no")
+            if missing
+            else {"Policy": {"Arn": BOUNDARY, "DefaultVersionId": "v3"}},
+            "iam.GetPolicyVersion": {"PolicyVersion": {"VersionId": "v3", "Document": document}},
+        }
+    )
+    defaults = parameters.effective(definitions(stacks["root"]), {}, {})
+    return CheckContext(Target(session, "tabular-life"), stacks, defaults)
+
+
+EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+
+
+def examined(*statements: Json) -> CheckFinding:
+    (found,) = checks_boundary.boundary(bounded(*statements))
+    return found
+
+
+def test_without_a_permissions_boundary_nothing_is_checked() -> None:
+    assert list(checks_boundary.boundary(patient({}))) == []
+
+
+def test_a_boundary_that_allows_everything_is_fine() -> None:
+    assert examined(EVERYTHING).verdict is Verdict.OK
+
+
+def test_a_boundary_that_does_not_exist_is_a_problem() -> None:
+    (found,) = checks_boundary.boundary(bounded(missing=True))
+    assert (found.verdict, found.what) == (Verdict.PROBLEM, f"{BOUNDARY} does not exist")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        {"Effect": "Deny", "Action": "sagemaker:CreatePipeline", "Resource": "*"},
+        {"Effect": "Deny", "Action": "SageMaker:createpipelin?", "Resource": "arn:aws:sagemaker:*"},
+        {"Effect": "Deny", "NotAction": ["s3:*", "ec2:*", "logs:*", "kms:*"], "Resource": "*"},
+    ],
+)
+def test_a_boundary_that_denies_what_a_role_needs_is_a_problem(statement: Json) -> None:
+    found = examined(EVERYTHING, statement)
+    assert found.verdict is Verdict.PROBLEM
+    assert "sagemaker:CreatePipeline" in found.what or " more" in found.what
+
+
+def test_what_a_boundary_does_not_mention_is_not_allowed() -> None:
+    services = ("s3", "ec2", "logs", "kms", "sagemaker", "sts", "xray", "sqs", "sns", "ecr")
+    found = examined(
+        {"Effect": "Allow", "Action": [f"{one}:*" for one in services], "Resource": "*"}
+    )
+    assert found.verdict is Verdict.PROBLEM
+    assert "iam:PassRole" in found.what
+
+
+def test_a_boundary_of_other_names_than_the_stack_s_is_too_tight() -> None:
+    others = {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::theirs*"}
+    ours = {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::tabular-life*"}
+    rest = {"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}
+    assert "s3:" in examined(others, rest).what
+    assert examined(ours, rest).verdict is Verdict.OK
+
+
+def test_a_deny_with_a_condition_is_not_held_against_a_boundary() -> None:
+    elsewhere = {"StringNotEquals": {"aws:RequestedRegion": "eu-west-1"}}
+    denied = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": elsewhere}
+    assert examined(EVERYTHING, denied).verdict is Verdict.OK
 
 
 def test_the_emulated_account_is_fit_and_stays_as_it_is(account: Account, run: Run) -> None:

@@ -105,6 +105,16 @@ def keep_permissions_boundaries() -> None:
         iam._roles[name]["PermissionsBoundary"] = props.get("PermissionsBoundary") or ""
 
     keep_after(ROLE, keep)
+    stock = dict(provisioners._RESOURCE_HANDLERS[ROLE])
+
+    def create(logical_id: str, props: Fields, stack: str) -> Made:
+        boundary = props.get("PermissionsBoundary")
+        if boundary and boundary not in iam._policies:
+            raise ValueError(f"NoSuchEntity: Scope ARN: {boundary} does not exist")
+        made: Made = stock["create"](logical_id, props, stack)
+        return made
+
+    provisioners._RESOURCE_HANDLERS[ROLE] = stock | {"create": create}
 
 
 def drop_output_without_log_group() -> None:

@@ -78,7 +78,7 @@ TYPES = (
         "Domain",
         "DomainId",
         ("DomainArn", "DomainId", "Url"),
-        ("AuthMode", "DomainName", "KmsKeyId"),
+        ("AuthMode", "DomainName", "KmsKeyId", "VpcId"),
         ("DomainId",),
     ),
     ResourceType(
