@@ -1,8 +1,8 @@
 """Thirty edits of settings, parameters and templates: what is forecast, and what then happens.
 
 ``python -m tests.operations.replacing_edits`` deploys one stack in an emulated AWS, applies all
-edits to it, one after another, and writes ``docs/figures/forecast.json``; it takes some ten minutes. A test does
-the same with the first edit and the last one.
+edits to it, one after another, and writes ``docs/figures/forecast.json``; it takes some ten
+minutes. A test does the same with the first edit and the last one.
 """
 
 from __future__ import annotations
