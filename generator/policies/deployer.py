@@ -420,7 +420,7 @@ def _reading_boundary(settings: Settings) -> Iterator[Json]:
     """Yield the permission to check the boundary (`doctor`, `deploy`), if there is one."""
     boundary = settings.security.permissions_boundary
     if boundary:
-        yield _statement("ReadBoundary", ("iam:GetPolicy", "iam:GetPolicyVersion"), (boundary,))
+        yield statement("ReadBoundary", ("iam:GetPolicy", "iam:GetPolicyVersion"), (boundary,))
 
 
 def _objects(bucket: str) -> tuple[str, ...]:
