@@ -163,17 +163,17 @@ def test_rights_that_are_widened_need_a_yes(deployed: Target, built: Source) -> 
 
 
 @pytest.fixture
-def bounded(deployed: Target, run: Run, tmp_path: Path) -> Iterator[Target]:
-    """Give the stack with a permissions boundary on every role; take it back afterward."""
+def bounded(deployed: Target, built: Source, run: Run) -> Iterator[Target]:
+    """Give the stack with a permissions boundary on every role; take it back afterward.
+
+    The templates have it and the settings do not, or a question about settings would come first.
+    """
     iam = deployed.client("iam")
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
     arn = iam.create_policy(PolicyName="boundary", PolicyDocument=document)["Policy"]["Arn"]
-    config = tmp_path / "bounded.toml"
-    config.write_text(f'[security]\npermissions_boundary = "{arn}"\n')
-    assert (
-        run("deploy", "--stack-name", "tabular-life", "--yes", "--config", str(config)).status == 0
-    )
+    role = "Type: AWS::IAM::Role\n    Properties:\n"
+    deploy(deployed, changed(built, role, f"{role}      PermissionsBoundary: {arn}\n"))
     yield deployed
     assert run("deploy", "--stack-name", "tabular-life", "--yes").status == 0
     iam.delete_policy(PolicyArn=arn)
