@@ -538,9 +538,25 @@ def _shown_name(part: int | str) -> str:
     return text if text.isprintable() and len(text) <= _SHOWN_CHARACTERS else _shown(text)
 
 
+_PLAIN = {
+    "a valid integer": "a whole number",
+    "a valid dictionary": "a table of names and values",
+    "a valid string": "text in quotes",
+    "a valid tuple": "a list",
+    "a valid list": "a list",
+    "a valid boolean": "true or false",
+    "Tuple should have": "must have",
+    "List should have": "must have",
+    "Tuple must have": "must have",
+}
+"""pydantic's words, and those of a person who writes TOML."""
+
+
 def _as_clause(message: str) -> str:
     """Continue a sentence with pydantic's message, such as "Input should be a valid integer"."""
-    text = message.removeprefix("Value error, ").removeprefix("Input ")
+    text = message.removeprefix("Value error, ").removeprefix("Input ").partition(" after valid")[0]
+    for theirs, ours in _PLAIN.items():
+        text = text.replace(theirs, ours, 1)
     return text.replace("should be", "must be", 1).replace("should have", "must have", 1)
 
 

@@ -55,7 +55,7 @@ def test_programs_get_schema_problem_split_warnings_and_leakage() -> None:
     assert told["warnings"] == [f"column {NASTY} has odd cells"]
     assert told["leakage"] == [{"column": NASTY, "score": 0.9995}]
     assert told["schema"]["columns"][0]["odd_cells"] == 5
-    assert told["Split"]["way"] == "time"
+    assert told["split"]["way"] == "time"
 
 
 @pytest.mark.parametrize(("most", "names"), [(1, ["target"]), (3, ["target", NASTY, "day"])])

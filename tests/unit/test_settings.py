@@ -67,8 +67,8 @@ MISTAKES = {
     "unknown key in a section": ("[network]\nzone = 3", ["network.zone", "did you mean zones?"]),
     "unknown key like no other": ("[studio]\nq = 1", ["studio.q", "known settings: user_profiles"]),
     "unknown section": ("[netwrok]\nzones = 2", ["netwrok", "did you mean network?"]),
-    "text for a number": ("[network]\nzones = '3'", ["network.zones", "'3'", "integer"]),
-    "number for a text": ("project = 3", ["project", "3", "string"]),
+    "text for a number": ("[network]\nzones = '3'", ["network.zones", "'3'", "whole number"]),
+    "number for a text": ("project = 3", ["project", "3", "text"]),
     "boolean for a number": ("[network]\nzones = true", ["network.zones", "True"]),
     "text for a list": ("modes = 'dev'", ["modes", "'dev'"]),
     "number for a section": ("network = 3", ["network", "3"]),
@@ -136,7 +136,7 @@ MISTAKES = {
         ["tags", "'pipeline-owner' and 'Pipeline-Owner'"],
     ),
     "AWS's tag": ("tags = { 'aws:x' = 'y' }", ["tags", "aws:"]),
-    "tag value of another kind": ("tags = { x = 3 }", ["tags.x", "3", "string"]),
+    "tag value of another kind": ("tags = { x = 3 }", ["tags.x", "3", "text"]),
     "retention of no kind": (
         "[storage]\nlog_retention_days = 31",
         ["storage.log_retention_days", "31", "30, 60"],
@@ -186,3 +186,23 @@ def test_studio_can_be_reached_with_the_standard_endpoints() -> None:
     needed = {"sagemaker.api", "sagemaker.runtime", "sagemaker.studio", "sts", "logs"}
 
     assert needed <= set(STANDARD_ENDPOINTS)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("network = { zones = '3' }", "network.zones: got '3': must be a whole number"),
+        ("tags = 3", "tags: got 3: must be a table of names and values"),
+        ("tags = { a = 1 }", "tags.a: got 1: must be text in quotes"),
+        ("modes = 'dev'", "modes: got 'dev': must be a list"),
+        ("modes = []", "modes: got []: must have at least 1 item"),
+    ],
+)
+def test_a_message_has_the_words_of_who_writes_the_file(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError) as caught:
+        read(file)
+    assert str(caught.value) == f"{file}: {said}"
