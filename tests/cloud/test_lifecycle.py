@@ -329,7 +329,7 @@ def test_a_switch_from_dev_to_prod_keeps_every_object(account: Account, name: st
 
     account.deploy(account.package(Mode.PROD), name)
 
-    assert account.outputs(name) == outputs
+    assert account.outputs(name) == outputs | {"Mode": "prod"}
     assert read(account, bucket, "raw/mine.csv") == CSV
     assert account.delete(name) == "DELETE_COMPLETE", account.failures(name)
     assert read(account, bucket, "raw/mine.csv") == CSV

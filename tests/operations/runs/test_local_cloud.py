@@ -31,13 +31,13 @@ def test_up_deploys_all_of_it_and_down_leaves_nothing(tmp_path: Path) -> None:
     work = ("--work", str(tmp_path))
     up = local(
         *("local", "up", "--detach", "--port", "0", *work, "--json"),
-        *("--set", "Rows=200", "--stack-name", "whole"),
+        *("--set", "Rows=200", "--stack-name", "tabular-whole"),
         TMPDIR=str(tmp_path),
     )
     try:
         assert up.returncode == 0, up.stderr
         found = json.loads(up.stdout)
-        status = local("status", "--stack-name", "whole", "--json", **found["environment"])
+        status = local("status", "--stack-name", "tabular-whole", "--json", **found["environment"])
         second = local("local", "up", *work)
     finally:
         down = local("local", "down", *work)
