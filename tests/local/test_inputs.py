@@ -223,7 +223,7 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes, said
         b"\xef\xbb\xbfage,label\n1,0\n",
         b'"age";"label"\n"1";"0"\n',
         b"age\tlabel\r\n1\t0\r\n",
-        gzip.compress(b"age|label\n\n1|0\n"),
+        gzip.compress(b"age|label\n\n1|0\n", mtime=0),
         b"sep=;\r\nage;label\r\n1;0\r\n",
     ],
 )
