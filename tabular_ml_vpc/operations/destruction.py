@@ -34,6 +34,15 @@ KEEPS: Final = frozenset({"Retain", "RetainExceptOnCreate", "Snapshot"})
 CREATED_BY_RUNS: Final = "created by runs"
 """Place of what the pipeline's runs created."""
 _TRIES: Final = 3
+_NOT_DELETABLE: Final = frozenset(
+    {
+        "ROLLBACK_IN_PROGRESS",
+        "UPDATE_IN_PROGRESS",
+        "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+        "UPDATE_ROLLBACK_IN_PROGRESS",
+        "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+    }
+)
 _INTERFACE_POLLS: Final = 1800
 """With polls two seconds apart, an hour: Lambda takes 20 to 40 minutes to release interfaces."""
 
@@ -195,7 +204,7 @@ class Destruction:
             CommandError: a question was not approved, or the stack is protected.
 
         """
-        node = our_tree(self.target)
+        node = yield from self._settled(our_tree(self.target))
         if node is None:
             destroyed = Destroyed(self.target.stack, None)
         else:
@@ -203,6 +212,14 @@ class Destruction:
         yield destroyed
         if self.options.delete_artifacts and destroyed.deleted and not destroyed.left:
             yield from self._delete_artifacts()
+
+    def _settled(self, node: StackNode | None) -> Generator[Event, None, StackNode | None]:
+        """Wait for an update or a rollback, during which a stack cannot be deleted."""
+        if node is None or node.stack.status not in _NOT_DELETABLE:
+            return node
+        operation = StackOperation.after_now(self.target, node)
+        yield from operation.follow(node.stack.id, {})
+        return our_tree(self.target)
 
     def _destroy(self, node: StackNode) -> Generator[Event, None, Destroyed]:
         self._require_unprotected(node.stack)

@@ -21,7 +21,7 @@ class Repair(StrEnum):
     WAIT = ""
 
 
-_BLOCKED: Final[Mapping[str, tuple[str, Repair]]] = {
+BLOCKED: Final[Mapping[str, tuple[str, Repair]]] = {
     "ROLLBACK_COMPLETE": (
         "its creation failed and was rolled back: no resources remain, and CloudFormation cannot "
         "update it",
@@ -73,7 +73,7 @@ def blocked(stack: Stack) -> Blocked | None:
     if stack.busy:
         return Blocked(stack.status, "an operation is in progress", Repair.WAIT)
     unknown = ("CloudFormation cannot update it", Repair.WAIT)
-    return Blocked(stack.status, *_BLOCKED.get(stack.status, unknown))
+    return Blocked(stack.status, *BLOCKED.get(stack.status, unknown))
 
 
 @dataclass(frozen=True)

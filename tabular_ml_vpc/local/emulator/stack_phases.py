@@ -8,7 +8,9 @@ the CloudFormation User Guide:
   UPDATE_COMPLETE_CLEANUP_IN_PROGRESS; those of a nested stack when its root reaches that status;
 - if the root fails, such a nested stack is rolled back, and nothing is lost;
 - the rollback deletes what a failed Create may have left behind;
-- a resource is not deleted while another one depends on it.
+- a resource is not deleted while another one depends on it;
+- DeleteStack during a creation cancels it: nothing more is created, and what exists is deleted.
+  During an update it is rejected ("Delete a stack", "DeleteStack").
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from ministack.services import cloudformation
 from ministack.services.cloudformation import changesets, handlers, provisioners, stacks
 
 StackRecord = dict[str, Any]
+
+POLL_SECONDS = 0.02
 
 CLEANUP = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
 STACK_TYPE = "AWS::CloudFormation::Stack"
@@ -100,11 +104,49 @@ async def deploy(
     imports: dict[str, Any] | None = None,
 ) -> None:
     """Create or update a stack; ministack calls this, with its signature."""
-    _running.set(stack_name)
-    _loop.set(asyncio.get_running_loop())
     stack = cloudformation._stacks[stack_name]
+    _begin(stack)
     stack["_leftovers"] = []
     stack["_attempted"] = template  # ministack stores the template only after success
+    try:
+        await _deploy(
+            stack,
+            stack_id,
+            template,
+            param_values,
+            disable_rollback,
+            tags,
+            is_update,
+            previous_stack,
+            retain_except_on_create,
+            imports,
+        )
+        if stack.get("_cancelled"):  # its last resource was complete before the cancellation
+            stack["StackStatus"] = "DELETE_IN_PROGRESS"
+    finally:
+        stack["_operations"] -= 1
+
+
+def _begin(stack: StackRecord) -> None:
+    """Note that an operation works on a stack, in this task."""
+    _running.set(stack["StackName"])
+    _loop.set(asyncio.get_running_loop())
+    stack["_operations"] = stack.get("_operations", 0) + 1
+
+
+async def _deploy(
+    stack: StackRecord,
+    stack_id: str,
+    template: dict[str, Any],
+    param_values: dict[str, Any],
+    disable_rollback: bool,
+    tags: list[dict[str, str]],
+    is_update: bool,
+    previous_stack: StackRecord | None,
+    retain_except_on_create: bool,
+    imports: dict[str, Any] | None,
+) -> None:
+    stack_name = stack["StackName"]
     await _stock_deploy(
         stack_name,
         stack_id,
@@ -192,10 +234,13 @@ async def roll_back(
     reason_override: str = "",
 ) -> None:
     """Roll back an operation; keep what could not be deleted for the next deletion."""
-    _running.set(stack_name)
-    _loop.set(asyncio.get_running_loop())
     stack["_undeleted"] = set()
     stack.pop("_leftovers", None)
+    if is_cancelled(stack):  # the deletion takes what exists
+        stack["StackStatus"] = "DELETE_IN_PROGRESS" if stack.get("_cancelled") else "CREATE_FAILED"
+        return
+    _running.set(stack_name)
+    _loop.set(asyncio.get_running_loop())
     stack.pop("_undo", None)
     operation["created"] += stack.pop("_failed_creates", [])
     before = dict(stack["_resources"])
@@ -216,9 +261,14 @@ async def delete_stack(
     stack_name: str, stack_id: str, retain_resources: tuple[str, ...] = (), force: bool = False
 ) -> None:
     """Delete a stack; ministack calls this, with its signature."""
+    stack = stack_named(stack_name)
+    if stack["StackStatus"] == "CREATE_IN_PROGRESS":
+        stack["_cancelled"] = True
+        _stack_event(stack, "DELETE_IN_PROGRESS")
+    while stack.get("_operations"):
+        await asyncio.sleep(POLL_SECONDS)
     _running.set(stack_name)
     _loop.set(asyncio.get_running_loop())
-    stack = stack_named(stack_name)
     stack["_undeleted"] = set()
     stack.pop("_failed_creates", None)
     await _stock_delete_stack(stack_name, stack_id, retain_resources, force)
@@ -228,6 +278,8 @@ def provision(
     resource_type: str, logical_id: str, props: dict[str, Any], stack_name: str
 ) -> tuple[str, dict[str, Any]]:
     """Create a resource; record a failed one that may have left something behind."""
+    if is_cancelled(stack_named(stack_name)):
+        raise RuntimeError("Resource creation cancelled")
     try:
         created: tuple[str, dict[str, Any]] = _stock_provision(
             resource_type, logical_id, props, stack_name
@@ -246,6 +298,12 @@ def provision(
         stack.setdefault("_failed_creates", []).append(logical_id)
         raise
     return created
+
+
+def is_cancelled(stack: StackRecord) -> bool:
+    """Return whether the creation of a stack, or of the one that it is nested in, was cancelled."""
+    above = stack.get("ParentId")
+    return bool(stack.get("_cancelled")) or bool(above and is_cancelled(stack_named(above)))
 
 
 def delete_resource(
@@ -318,8 +376,9 @@ def _forget_spent_change_sets(name: str) -> None:
 
 
 def reject_update_of_failed_creation() -> None:
-    """Reject updates of a stack whose creation was rolled back, and creations over it."""
+    """Reject updates and creations over a failed creation, and deletions during an update."""
     stock_create_change_set = handlers._ACTION_HANDLERS["CreateChangeSet"]
+    stock_delete_stack = handlers._ACTION_HANDLERS["DeleteStack"]
     stock_create_stack = handlers._ACTION_HANDLERS["CreateStack"]
 
     def status_of(params: dict[str, list[str]]) -> tuple[str, str]:
@@ -341,6 +400,14 @@ def reject_update_of_failed_creation() -> None:
             return handlers._error("AlreadyExistsException", f"Stack [{stack_id}] already exists")
         return stock_create_stack(params)
 
+    def delete_stack(params: dict[str, list[str]]) -> Any:
+        status, stack_id = status_of(params)
+        if status.startswith("UPDATE_") and status.endswith("_IN_PROGRESS"):
+            text = f"Stack [{stack_id}] cannot be deleted while in status {status}"
+            return handlers._error("ValidationError", text)
+        return stock_delete_stack(params)
+
+    handlers._ACTION_HANDLERS["DeleteStack"] = delete_stack
     handlers._ACTION_HANDLERS["CreateChangeSet"] = create_change_set
     handlers._ACTION_HANDLERS["CreateStack"] = create_stack
 
