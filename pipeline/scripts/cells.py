@@ -42,6 +42,10 @@ LARGEST_NUMBER: Final = 1e140
 """Larger magnitudes are not measurements, and their squares are not finite: they count as odd."""
 
 
+_LAST_DAY: Final = 106_751_991
+"""Days from 1970-01-01 that 64 bits of microseconds can count."""
+
+
 class CellError(ValueError):
     """A cell that does not fit its column's kind; the message names column, row and value."""
 
@@ -181,13 +185,25 @@ def _native(column: Column, cells: pa.Array) -> pa.Array | None:
         return None
     if pa.types.is_timestamp(cells.type):  # in UTC, where it has a zone
         cells = pc.cast(cells, pa.timestamp("us", cells.type.tz), safe=False)
-    values = pc.cast(cells, target, safe=False)
+    try:
+        values = pc.cast(cells, target, safe=False)
+    except pa.ArrowInvalid:  # a time zone that nobody knows
+        raise CellError(column, 0, cells.type) from None
+    if pa.types.is_date(target):
+        return _on_the_calendar(values)
     return _finite(values) if family == "number" else values
 
 
 def _finite(values: pa.Array) -> pa.Array:
     """`values` with null for NaN and what is too large to be a measurement."""
     fine = pc.less(pc.abs(values), LARGEST_NUMBER)
+    return values if pc.all(fine).as_py() is not False else pc.if_else(fine, values, None)
+
+
+def _on_the_calendar(values: pa.Array) -> pa.Array:
+    """`values` with null for dates some 290,000 years away, which no moment can express."""
+    days = pc.cast(values, pa.int32())
+    fine = pc.and_(pc.less(days, _LAST_DAY), pc.greater(days, -_LAST_DAY))
     return values if pc.all(fine).as_py() is not False else pc.if_else(fine, values, None)
 
 
@@ -202,6 +218,8 @@ def as_text(column: Column, cells: pa.Array) -> pa.Array:
         return cells
     if pa.types.is_boolean(kind):
         return pc.if_else(cells, "true", "false")
+    if pa.types.is_float16(kind):  # Arrow has few functions for them
+        cells = pc.cast(cells, pa.float32())
     if pa.types.is_floating(kind):
         cells = pc.if_else(pc.is_nan(cells), None, cells)
     if pa.types.is_decimal(kind):
@@ -210,7 +228,8 @@ def as_text(column: Column, cells: pa.Array) -> pa.Array:
         text = pc.cast(cells, pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         row = int(pc.index(pc.is_valid(cells), pa.scalar(True)).as_py())
-        raise CellError(column, row, cells[row].as_py()) from None
+        shown = kind if pa.types.is_temporal(kind) else cells[row].as_py()
+        raise CellError(column, row, shown) from None
     if pa.types.is_temporal(kind):
         text = pc.replace_substring_regex(text, r"\.0+Z?$", "")
     return text

@@ -72,6 +72,9 @@ _NUMBERS: Final = frozenset({"number", "integer"})
 _BLOCK: Final = LARGEST_BODY + 1
 """Bytes that Arrow reads at once: all."""
 
+_LARGEST_TABLE: Final = 16 * LARGEST_BODY
+"""Bytes of a Parquet request once decompressed: few bytes can stand for more than memory holds."""
+
 _LONG: Final = 4_096
 """Characters of CSV above which Arrow reads it sooner than Python does."""
 
@@ -275,6 +278,8 @@ def _read(
         return readers[kind](data)
     except cells.CellError as error:
         refuse(400, str(error))
+    except UnicodeEncodeError:  # JSON can express what no text can hold: "\\ud800"
+        refuse(400, "the body is not valid JSON: a text contains half of a surrogate pair")
 
 
 def _decoded(data: bytes) -> str:
@@ -535,14 +540,54 @@ def _json_values(schema: Schema, found: Mapping[str, Sequence[Any]]) -> dict[str
 
 def _read_parquet(schema: Schema, data: bytes) -> InferenceRequest:
     try:
-        table = parquet.ParquetFile(io.BytesIO(data)).read()
-    except (pa.ArrowException, OSError) as error:
-        refuse(400, f"the body is not a Parquet file: {' '.join(str(error).split())[:200]}")
+        table = _parquet_table(schema, data)
+        table.validate(full=True)  # Parquet's texts need not be UTF-8
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = "".join(char if char.isprintable() else " " for char in str(error))
+        refuse(400, f"the body is not a Parquet file: {' '.join(reason.split())[:200]}")
     places = _places(schema, table.column_names)
     if not table.num_rows:
         refuse(400, "the request has no rows")
     found = {name: table.column(at) for name, at in places.items()}
+    _check_expands(table.num_rows, found.values())
     return InferenceRequest(_values(schema.features, found), table.num_rows, named=True)
+
+
+def _parquet_table(schema: Schema, data: bytes) -> pa.Table:
+    """The table, with texts as a dictionary where the file has them so; refuses too large ones."""
+    file = parquet.ParquetFile(io.BytesIO(data))
+    found = file.metadata
+    _check_rows_fit(schema.classes, found.num_rows)
+    groups = range(found.num_row_groups)
+    _check_memory(sum(found.row_group(at).total_byte_size for at in groups))
+    texts = [item.name for item in file.schema_arrow if _is_text(item.type)]
+    if not texts or found.num_rows == 1:
+        return file.read()
+    return parquet.ParquetFile(io.BytesIO(data), metadata=found, read_dictionary=texts).read()
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    types = pa.types
+    return any(test(kind) for test in (types.is_string, types.is_large_string, types.is_binary))
+
+
+def _check_expands(rows: int, found: Iterable[pa.ChunkedArray]) -> None:
+    """Refuse texts that are short in their dictionary and too long in their cells."""
+    chunks = [chunk for column in found for chunk in column.chunks]
+    coded = [chunk for chunk in chunks if pa.types.is_dictionary(chunk.type)]
+    longest = [compute.max(compute.binary_length(chunk.dictionary)).as_py() for chunk in coded]
+    if rows * sum(length or 0 for length in longest) <= _LARGEST_TABLE:
+        return
+    lengths = [compute.binary_length(chunk.dictionary).take(chunk.indices) for chunk in coded]
+    _check_memory(sum(compute.sum(each).as_py() or 0 for each in lengths))
+
+
+def _check_memory(size: int) -> None:
+    if size > _LARGEST_TABLE:
+        most = _LARGEST_TABLE // 2**20
+        refuse(
+            413, f"the request has {size} bytes when decompressed: at most {most} MB are allowed"
+        )
 
 
 # --- Predictions -------------------------------------------------------------------------------
