@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from rich.console import Console, Group
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
@@ -211,5 +210,5 @@ def _forecast_note(reason: str) -> str:
     """Explain why the changes in nested stacks do not come from CloudFormation."""
     return (
         "CloudFormation could not create a change set for the nested stacks "
-        f"({escape(reason)}); their changes shown here are a forecast from the templates."
+        f"({reason}); their changes shown here are a forecast from the templates."
     )

@@ -17,11 +17,14 @@ _WIDE: Final = 200
 
 
 def console(to_stderr: bool = False) -> Console:
-    """Return a console; colors appear on a terminal only (and not with ``NO_COLOR``)."""
-    terminal = Console(stderr=to_stderr, highlight=False)
+    """Return a console; colors appear on a terminal only (and not with ``NO_COLOR``).
+
+    Texts are printed as they are: "[red]" in a class's name or in a reason is not a style.
+    """
+    terminal = Console(stderr=to_stderr, highlight=False, markup=False)
     if terminal.is_terminal:
         return terminal
-    return Console(stderr=to_stderr, highlight=False, width=_WIDE)
+    return Console(stderr=to_stderr, highlight=False, markup=False, width=_WIDE)
 
 
 def say(text: str) -> None:
@@ -36,6 +39,11 @@ def show_next(out: Console, *steps: tuple[str, str]) -> None:
         text = Text(f"{label} ", style="bold").append(command, style="cyan")
         out.print(text.append(f"  ({purpose})", style="dim"), soft_wrap=True)
         label = " " * len(label)
+
+
+def inert(text: str) -> str:
+    """Return a text of other people's, with escapes for what would control the terminal."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def print_json(value: object) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from generator.errors import UsageError
-from tabular_ml_vpc.cli.console import console, print_json
+from tabular_ml_vpc.cli.console import console, inert, print_json
 from tabular_ml_vpc.cli.options import WholeNumber, json_option
 from tabular_ml_vpc.cli.stack_options import target_options
 from tabular_ml_vpc.cli.tables import Column, show_table
@@ -123,7 +123,7 @@ def _show_predictions(name: str, predictions: list[Prediction], as_json: bool) -
     else:
         columns.append(Column("label"))
         for name_of_class in predictions[0].probabilities:
-            columns.append(Column(f"p({name_of_class})", importance=1, justify="right"))
+            columns.append(Column(f"p({inert(name_of_class)})", importance=1, justify="right"))
     table = [(n, *_cells(prediction)) for n, prediction in enumerate(predictions, start=1)]
     show_table(console(), columns, table)
 
@@ -131,7 +131,10 @@ def _show_predictions(name: str, predictions: list[Prediction], as_json: bool) -
 def _cells(prediction: Prediction) -> list[str]:
     if prediction.value is not None:
         return [f"{prediction.value:.6g}"]
-    return [prediction.label, *(f"{value:.4f}" for value in prediction.probabilities.values())]
+    return [
+        inert(prediction.label),
+        *(f"{value:.4f}" for value in prediction.probabilities.values()),
+    ]
 
 
 def _show_latency(name: str, latency: Latency, as_json: bool) -> None:

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -73,7 +72,7 @@ def summary(run: Run, report: Path, kept: str | None) -> None:
 
 
 def _introduce(out: Console, run: Run, runtime: Runtime) -> None:
-    out.print(f"Run {run.execution.id} of the pipeline on {escape(run.data_name)}", style="bold")
+    out.print(f"Run {run.execution.id} of the pipeline on {run.data_name}", style="bold")
     label = run.execution.parameters["LabelColumn"]
     out.print(f"Label: {label!r}; files: {run.folder}", style="dim", markup=False)
     able = runtime.abilities

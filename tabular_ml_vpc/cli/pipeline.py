@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from rich.text import Text
 from rich.tree import Tree
 
@@ -80,11 +79,13 @@ def _grow(root: Tree, nodes: list[OutlineNode]) -> None:
     for node in nodes:
         waits = [name for name in places if name in node.after]
         above = places[waits[-1]] if waits else root
-        others = f" [dim](also after {', '.join(waits[:-1])})[/dim]" if waits[:-1] else ""
-        places[node.name] = above.add(f"[bold]{node.name}[/bold] [dim]{node.kind}[/dim]{others}")
+        others = f" (also after {', '.join(waits[:-1])})" if waits[:-1] else ""
+        line = Text(node.name, style="bold").append(f" {node.kind}{others}", style="not bold dim")
+        places[node.name] = above.add(line)
         for answer, inner in node.branches.items():
-            condition = escape(" and ".join(item.place for item in node.inputs))
-            title = f"{condition}: [bold]yes[/bold]" if answer == "yes" else "[bold]no[/bold]"
+            condition = " and ".join(item.place for item in node.inputs)
+            title = Text(f"{condition}: " if answer == "yes" else "")
+            title.append("yes" if answer == "yes" else "no", style="bold")
             _grow(places[node.name].add(title), inner)
 
 

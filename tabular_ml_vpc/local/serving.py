@@ -32,6 +32,8 @@ _POLL_SECONDS: Final = 0.1
 _REQUEST_SECONDS: Final = 60.0
 _OK: Final = 200
 _LOG_LINES: Final = 5
+_ROOTS: Final = 2
+"""Parts of a path that many programs are in, such as `/usr`."""
 _COMMAND_LINE_POLLS: Final = 10
 _COMMAND_LINE_SECONDS: Final = 0.02
 
@@ -102,13 +104,21 @@ class RunningEndpoint:
             return None
         try:
             left = cls(**json.loads(file.read_text(encoding="utf-8")))
-        except (ValueError, TypeError):  # not a file of ours, or a damaged one
+        except (ValueError, TypeError, RecursionError):  # not a file of ours, or a damaged one
             return None
         return left if left.runs() else None
 
     def runs(self) -> bool:
-        """Whether the process is still running, and is the recorded one."""
-        return self.folder in _command_line(self.pid)
+        """Whether the process is still running, and is the recorded one.
+
+        A damaged record is of no process: "" and "/" are in every command line.
+        """
+        kinds = [type(value) for value in (self.url, self.pid, self.folder)]
+        if kinds != [str, int, str] or self.pid <= 1:
+            return False
+        folder = Path(self.folder)
+        named = folder.is_absolute() and len(folder.parts) > _ROOTS
+        return named and self.folder in _command_line(self.pid)
 
     def stop(self) -> None:
         """Stop it, with all its processes."""

@@ -55,9 +55,15 @@ class RunningAws:
             return None
         try:
             record = cls(**json.loads(file.read_text(encoding="utf-8")))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return None
-        return record if record._process.runs() else None
+        return record if record._is_ours() else None
+
+    def _is_ours(self) -> bool:
+        """Tell whether its emulator is running; ``stop`` deletes the folder of the record."""
+        kinds = [type(value) for value in (self.stack, self.environment)]
+        runs = kinds == [str, dict] and self._process.runs()
+        return runs and Path(self.folder).name.startswith(process.FOLDER_PREFIX)
 
     def stop(self) -> None:
         """Stop the emulator and everything that it started; remove its files."""

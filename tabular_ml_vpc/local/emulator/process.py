@@ -21,6 +21,7 @@ from pathlib import Path
 from generator.files import SOURCES
 
 HOST = "127.0.0.1"
+FOLDER_PREFIX = "emulated-aws-"
 START_SECONDS = 60.0
 STOP_SECONDS = 2.0
 REMOVE_SECONDS = 10.0
@@ -102,7 +103,7 @@ def start(
             f"the job environment {jobs} is missing: run `python build.py setup local`"
         )
     port = port or _free_port()
-    directory = Path(tempfile.mkdtemp(prefix="emulated-aws-"))
+    directory = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
     with (directory / "emulator.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 (our own module, our own interpreter)
             [

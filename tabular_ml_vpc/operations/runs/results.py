@@ -15,6 +15,8 @@ from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, Executio
 from tabular_ml_vpc.operations.target import in_words
 
 _REPORT: Final = "evaluation.json"
+_LARGEST: Final = 1e300
+_PARTS: Final = ("metrics", "baseline", "gate")
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,18 @@ class RunResults:
     def metrics(self) -> dict[str, float]:
         """Numbers by metric name."""
         found = self.evaluation.get("metrics", {})
-        return {name: value for name, value in found.items() if isinstance(value, int | float)}
+        return {name: value for name, value in found.items() if is_number(value)}
 
     @property
     def baseline(self) -> Mapping[str, Any]:
         """The scores of always predicting the majority class, or the mean of the label."""
         found: Mapping[str, Any] = self.evaluation.get("baseline", {})
         return found
+
+
+def is_number(value: object) -> bool:
+    """Tell whether a report's value is a number that a float can hold."""
+    return type(value) is float or (type(value) is int and abs(value) < _LARGEST)
 
 
 NOTHING: Final = RunResults({})
@@ -70,6 +77,8 @@ def findings(pipeline: DeployedPipeline, execution: Execution) -> RunResults:
         evaluation = _report(pipeline, step.job)
     except ClientError as error:
         return RunResults({}, problem=f"the metrics cannot be read: {in_words(error)}")
+    except (ValueError, RecursionError):
+        return RunResults({}, problem=f"the metrics cannot be read: {_REPORT} is not a report")
     gate = execution.step(QUALITY_GATE)
     if gate is None or not gate.outcome:
         return RunResults(evaluation)
@@ -85,7 +94,21 @@ def _report(pipeline: DeployedPipeline, job: str) -> dict[str, Any]:
     bucket, _, prefix = uris[0].removeprefix("s3://").partition("/")
     key = f"{prefix.rstrip('/')}/{_REPORT}"
     body = pipeline.target.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-    return dict(json.loads(body))
+    return report_of(body)
+
+
+def report_of(body: bytes) -> dict[str, Any]:
+    """Read an evaluation report, which whoever can write to the bucket may have replaced.
+
+    Raises:
+        ValueError: it is not JSON, or not an object whose parts are objects.
+
+    """
+    found = json.loads(body)
+    parts = [found, *(found.get(name, {}) for name in _PARTS)] if isinstance(found, dict) else []
+    if not parts or not all(isinstance(part, dict) for part in parts):
+        raise ValueError("not an evaluation report")
+    return dict(found)
 
 
 def _decision(
@@ -93,7 +116,7 @@ def _decision(
 ) -> Decision | None:
     gate = evaluation.get("gate", {})
     threshold = pipeline.parameters(execution.arn).get("QualityThreshold")
-    if "value" not in gate or threshold is None:
+    if not is_number(gate.get("value")) or threshold is None:
         return None
     passed = outcome.lower() == "true"
     return Decision(str(gate.get("metric")), float(gate["value"]), float(threshold), passed)

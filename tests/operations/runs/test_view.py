@@ -71,6 +71,10 @@ class FakeTarget(Target):
 
     aws: Aws = field(default_factory=Aws)
 
+    @property
+    def is_local(self) -> bool:
+        return False
+
     def client(self, service: str, region: str | None = None) -> Any:  # noqa: ARG002
         return self.aws
 
