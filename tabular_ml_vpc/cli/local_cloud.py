@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -177,12 +178,15 @@ def _show(
     print(f"\nThe emulated AWS is up at {running.url}. To use it, run in another terminal:\n")
     for line in local_aws.exports(running.environment):
         print(f"  {line}")
-    print(f"\n(or: source {work / _VARIABLES}), and then, for example:\n")
+    print(f"\n(or: source {shlex.quote(str(work / _VARIABLES))}), and then, for example:\n")
     for command, purpose in (
         (f"run{stack}", "data to endpoint, live; real jobs, about a minute"),
         (f"run{stack} --set QualityThreshold=0.99", "see the gate reject the model"),
         (f"history{stack}", "the runs with their metrics"),
-        (f"invoke{stack} --file {work / _ROWS}", "predictions for the first rows of the data"),
+        (
+            f"invoke{stack} --file {shlex.quote(str(work / _ROWS))}",
+            "predictions for the first rows of the data",
+        ),
         (f"status{stack}", "stacks, pipeline, endpoint"),
         (f"destroy{stack}", "delete it all, and list what remains: nothing"),
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -110,7 +111,7 @@ class Target:
 
     def place_options(self) -> str:
         """Return the options that give another command, or the aws command, the same place."""
-        profile = f" --profile {self.profile}" if self.profile else ""
+        profile = f" --profile {shlex.quote(self.profile)}" if self.profile else ""
         return f" --region {self.region}{profile}"
 
 

@@ -58,10 +58,45 @@ def test_a_broken_model_archive_is_named(place: JobHost, tmp_path: Path) -> None
         fetch_model(place.job("serve"), "s3://bucket/model.tar.gz")
 
 
-def test_an_archive_may_not_write_beside_the_models_folder(place: JobHost, tmp_path: Path) -> None:
+def entry(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:
+    """An entry of an archive: a file, or a link to `target`."""
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname = kind, target
+    return made
+
+
+EVIL = {
+    "above": [entry("../../evil.txt")],
+    "above, by a detour": [entry("code/../../evil.txt")],
+    "a link to the root": [entry("out", tarfile.SYMTYPE, "/"), entry("out/tmp/evil.txt")],
+    "a link above": [entry("out", tarfile.SYMTYPE, "../.."), entry("out/evil.txt")],
+    "a link to a file above": [entry("evil.txt", tarfile.SYMTYPE, "../../archive/evil")],
+    "a hard link above": [entry("evil.txt", tarfile.LNKTYPE, "../../archive/evil")],
+    "a device": [entry("evil.txt", tarfile.CHRTYPE)],
+}
+
+
+@pytest.mark.parametrize("name", EVIL)
+def test_an_archive_may_not_write_beside_the_models_folder(
+    place: JobHost, tmp_path: Path, name: str
+) -> None:
     with tarfile.open(tmp_path / "evil", "w:gz") as archive:
-        archive.addfile(tarfile.TarInfo("../../evil.txt"), io.BytesIO())
+        for made in EVIL[name]:
+            archive.addfile(made, io.BytesIO())
     place.store.put_file(tmp_path / "evil", "s3://bucket/model.tar.gz")
     with pytest.raises(LocalJobError, match="not a model archive"):
         fetch_model(place.job("serve"), "s3://bucket/model.tar.gz")
     assert not list(tmp_path.rglob("evil.txt"))
+
+
+def test_an_absolute_path_in_an_archive_is_below_the_models_folder(
+    place: JobHost, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside.txt"
+    with tarfile.open(tmp_path / "packed", "w:gz") as archive:
+        archive.addfile(entry(str(outside)), io.BytesIO())
+    place.store.put_file(tmp_path / "packed", "s3://bucket/model.tar.gz")
+    job = place.job("serve")
+    fetch_model(job, "s3://bucket/model.tar.gz")
+    assert not outside.exists()
+    assert (job.ml / "model" / str(outside).lstrip("/")).is_file()

@@ -179,6 +179,17 @@ def test_a_row_of_data_is_not_taken_for_a_header(model: Model) -> None:
     assert len(json.loads(answer)["predictions"]) == 1
 
 
+def test_a_label_that_spreadsheets_take_for_a_formula_is_answered_as_it_is() -> None:
+    names = ("=1+1", "@SUM(A1)")
+    model = Model(Predictor(), schema(*COLUMNS, classes=names))
+    answer, _ = transform_fn(model, as_csv(NAMES, ROW), CSV, CSV)
+    [row] = csv.DictReader(io.StringIO(answer))
+    assert row == {
+        "label": names[0],
+        **{f"probability_{n}": row[f"probability_{n}"] for n in names},
+    }
+
+
 def test_a_row_that_can_be_data_is_data() -> None:
     columns = [Column(name, "integer") for name in "012"]
     model = Model(Predictor(), schema(*columns))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -114,5 +115,5 @@ def exports(environment: Mapping[str, str]) -> list[str]:
     """Return the shell commands that let a terminal use the emulated AWS."""
     return [
         f"unset {' '.join(UNSET)}",
-        *(f"export {name}={value}" for name, value in environment.items()),
+        *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
     ]

@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 
 from generator.files import REPOSITORY
+from tests.sockets import listening
 
 ENDED_SECONDS = 60
 
@@ -39,11 +41,13 @@ def test_up_deploys_all_of_it_and_down_leaves_nothing(tmp_path: Path) -> None:
         found = json.loads(up.stdout)
         status = local("status", "--stack-name", "tabular-whole", "--json", **found["environment"])
         second = local("local", "up", *work)
+        addresses = {address for address, _ in listening(found["pid"])}
     finally:
         down = local("local", "down", *work)
 
     assert json.loads(status.stdout)["stack"]["status"] == "CREATE_COMPLETE"
     assert json.loads(status.stdout)["pipeline"] == found["outputs"]["PipelineName"]
+    assert addresses == {IPv4Address("127.0.0.1")}
     assert second.returncode == 1
     assert second.stderr.startswith(
         f"build.py: an emulated AWS is already running at {found['url']}"
