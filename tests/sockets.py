@@ -20,8 +20,10 @@ def listening(group: int) -> set[tuple[IPv4Address | IPv6Address, int]]:
     found = set()
     for process in _processes(group):
         inodes = set(_sockets(process))
-        for table in ("tcp", "tcp6"):
-            found |= {at for inode, at in _listed(process / "net" / table) if inode in inodes}
+        # A process in a network namespace of its own may hold a socket of ours, too.
+        for network in (process / "net", Path("/proc/self/net")):
+            for table in ("tcp", "tcp6"):
+                found |= {at for inode, at in _listed(network / table) if inode in inodes}
     return found
 
 
@@ -43,7 +45,10 @@ def _sockets(process: Path) -> Iterator[str]:
 
 def _listed(table: Path) -> Iterator[tuple[str, tuple[IPv4Address | IPv6Address, int]]]:
     """The inode and the address of each listening socket; words as the kernel has them."""
-    for line in table.read_text(encoding="ascii").splitlines()[1:]:
+    lines: list[str] = []
+    with suppress(OSError):  # the process ended meanwhile
+        lines = table.read_text(encoding="ascii").splitlines()[1:]
+    for line in lines:
         fields = line.split()
         if fields[3] == _LISTENS:
             written, _, port = fields[1].partition(":")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from generator.files import REPOSITORY
 from generator.settings import Mode
 from tabular_ml_vpc.cli import main
 from tabular_ml_vpc.local.emulator.inventory import inventory
@@ -40,6 +41,31 @@ def put(account: Account, bucket: str, key: str, body: bytes = b"x") -> None:
 
 def read(account: Account, bucket: str, key: str) -> bytes:
     return bytes(account.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
+
+
+def import_leftovers(account: Account, stack: str, left: dict[str, str]) -> None:
+    """Import what a prod stack left into a stack, as docs/commands/destroy.md says."""
+    kinds = {"Key": ("AWS::KMS::Key", "KeyId")}
+    requests = []
+    for title, value in left.items():
+        kind, identifier = kinds.get(title, ("AWS::S3::Bucket", "BucketName"))
+        requests.append(
+            {
+                "ResourceType": kind,
+                "LogicalResourceId": title,
+                "ResourceIdentifier": {identifier: value},
+            }
+        )
+    change_set = ("--stack-name", stack, "--change-set-name", "import")
+    account.aws.run(
+        *("cloudformation", "create-change-set", *change_set, "--change-set-type", "IMPORT"),
+        *("--template-body", f"file://{REPOSITORY / 'docs/leftovers.yaml'}"),
+        *("--resources-to-import", json.dumps(requests)),
+    )
+    account.aws.run("cloudformation", "wait", "change-set-create-complete", *change_set)
+    account.aws.run("cloudformation", "execute-change-set", *change_set)
+    account.aws.run("cloudformation", "wait", "stack-import-complete", "--stack-name", stack)
+    assert {title: account.resource(stack, title) for title in left} == left
 
 
 def endpoint_of(account: Account, outputs: dict[str, str]) -> dict[str, Any]:
@@ -356,7 +382,12 @@ def test_in_prod_data_key_and_logs_outlive_the_stack(account: Account, name: str
     groups = account.client("logs").describe_log_groups(logGroupNamePrefix=group)["logGroups"]
     assert [one["logGroupName"] for one in groups] == [group]
     assert not account.client("sagemaker").list_pipelines()["PipelineSummaries"]
-    for bucket in (outputs["DataBucket"], outputs["LogBucket"]):
+    buckets = {name: outputs[name] for name in ("DataBucket", "LogBucket")}
+    import_leftovers(account, f"{name}-kept", {**buckets, "Key": key})
+    assert read(account, outputs["DataBucket"], "raw/mine.csv") == CSV
+    assert account.delete(f"{name}-kept") == "DELETE_COMPLETE"  # which keeps them again
+    assert read(account, outputs["DataBucket"], "raw/mine.csv") == CSV
+    for bucket in buckets.values():
         account.empty(bucket)
 
 
