@@ -167,7 +167,7 @@ def show(out: Console, difference: StackDifference, title: str) -> None:
         kept = "to keep them, give --config or a tabular.toml"
         out.print(Text(f"\n{dropped(difference.dropped)}; {kept}", "bold"), soft_wrap=True)
     for event in difference.validation:
-        out.print(f"CloudFormation's validation: {escape(str(event))}", style="yellow")
+        out.print(f"CloudFormation's validation: {event}", style="yellow")
     if difference.note:
         out.print(_forecast_note(difference.note), style="dim")
 
