@@ -78,10 +78,6 @@ class FakeTarget(Target):
     def client(self, service: str, region: str | None = None) -> Any:  # noqa: ARG002
         return self.aws
 
-    @property
-    def is_local(self) -> bool:
-        return False
-
 
 @dataclass(frozen=True)
 class FakePipeline(DeployedPipeline):
