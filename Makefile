@@ -17,8 +17,9 @@ export PYTHON ?=
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 run := .venv/bin/python
-# Two files at a time, or folders whose files share an emulated AWS. The long ones come first.
-in_parallel := -n 2 -p tests.in_parallel --dist loadscope --no-loadscope-reorder
+# Files, or folders whose files share an emulated AWS; the long ones come first. Tests that wait for
+# an emulated AWS leave two cores room for a third process.
+in_parallel := -p tests.in_parallel --dist loadscope --no-loadscope-reorder
 install := requirements/install.sh
 
 # Tests that import the job images' packages run in a separate environment. Those in tests/local
@@ -38,14 +39,14 @@ check: venv ## The fast checks, for every commit: format, lint, types, unit test
 	$(run) -m ruff format --check
 	$(run) -m ruff check
 	$(run) -m mypy
-	$(run) -m pytest $(in_parallel) tests/unit
+	$(run) -m pytest $(in_parallel) -n 2 tests/unit
 	$(run) build.py --check
 
 .PHONY: test
 test: check emulator checkers browser $(if $(job_tests),local) $(if $(spark_tests),spark) ## All tests, exactly as CI runs them: adds the emulated AWS and the job scripts
 	$(run) build.py
-	$(run) -m pytest $(in_parallel) $(other_tests)
-	$(if $(job_tests),.venv-local/bin/python -m pytest $(in_parallel) $(job_tests))
+	$(run) -m pytest $(in_parallel) -n 3 $(other_tests)
+	$(if $(job_tests),.venv-local/bin/python -m pytest $(in_parallel) -n 2 $(job_tests))
 	$(if $(spark_tests),.venv-spark/bin/python -m pytest $(spark_tests))
 	@$(MAKE) referee
 
