@@ -160,7 +160,9 @@ class RunParameter:
     @property
     def _range(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
-        least, most = (f"{bound:,g}" if bound is not None else "" for bound in self._bounds)
+        least, most = (
+            f"{bound:,g}" if bound is not None else "" for bound in (self.least, self.most)
+        )
         if self.between:
             return f"greater than {least} and less than {most}{unit}"
         if least and most:
@@ -169,16 +171,12 @@ class RunParameter:
             return f"{least}{unit} or more"
         return f"at most {most}{unit}" if most else ""
 
-    @property
-    def _bounds(self) -> tuple[float | None, float | None]:
-        return self.least, self.most
-
     def problem(self, value: Value) -> str:
         """Why a value of the right type is not allowed, or an empty text."""
         return self._problem_of_text(value) if isinstance(value, str) else self._outside(value)
 
     def _outside(self, value: float) -> str:
-        low, high = self._bounds
+        low, high = self.least, self.most
         if self.between:
             outside = low is not None and high is not None and not low < value < high
         else:

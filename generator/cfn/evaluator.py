@@ -27,6 +27,8 @@ from pipeline.types import Json
 
 ROOT: Final = "root"
 RETENTION: Final = ("DeletionPolicy", "UpdateReplacePolicy")
+KEEPS: Final = frozenset({"Retain", "RetainExceptOnCreate", "Snapshot"})
+"""Values of these attributes with which data outlives its resource."""
 
 
 class ResolveError(ValueError):

@@ -7,11 +7,11 @@ from typing import Any, Final
 import click
 from rich.text import Text
 
-from tabular_ml_vpc.cli import completers, run_view
+from tabular_ml_vpc.cli import run_view
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.options import WholeNumber, json_option
 from tabular_ml_vpc.cli.run_view import short_json, style_of
-from tabular_ml_vpc.cli.stack_options import checked, target_options
+from tabular_ml_vpc.cli.stack_options import execution_argument, target_options
 from tabular_ml_vpc.cli.stack_view import duration, short
 from tabular_ml_vpc.cli.tables import Column, show_table
 from tabular_ml_vpc.figures import figure
@@ -35,13 +35,7 @@ python build.py history --limit 50 --json
 python build.py history 3dfa2b82291c     one run: metrics, gate, failure, log
 """
 )
-@click.argument(
-    "execution",
-    required=False,
-    metavar="[ID]",
-    callback=checked("execution ID"),
-    shell_complete=completers.run_ids,
-)
+@execution_argument
 @click.option(
     "--limit",
     type=WholeNumber(1, 200),

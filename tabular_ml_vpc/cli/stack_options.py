@@ -78,6 +78,13 @@ _SOURCE: Final = (
         callback=checked("bucket name"),
     ),
 )
+execution_argument = click.argument(
+    "execution",
+    required=False,
+    metavar="[ID]",
+    callback=checked("execution ID"),
+    shell_complete=completers.run_ids,
+)
 verbose_option = click.option(
     "--verbose", is_flag=True, help="Show every resource, not only the stacks."
 )

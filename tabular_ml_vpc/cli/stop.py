@@ -6,11 +6,10 @@ from typing import Any
 
 import click
 
-from tabular_ml_vpc.cli import completers
 from tabular_ml_vpc.cli.console import print_json
 from tabular_ml_vpc.cli.options import json_option, wait_option
 from tabular_ml_vpc.cli.run_view import short_json
-from tabular_ml_vpc.cli.stack_options import checked, target_options
+from tabular_ml_vpc.cli.stack_options import execution_argument, target_options
 from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, open_pipeline
 from tabular_ml_vpc.operations.target import Target
 
@@ -22,13 +21,7 @@ python build.py stop 3dfa2b82291c    this run
 python build.py stop --all           all runs in progress
 """
 )
-@click.argument(
-    "execution",
-    required=False,
-    metavar="[ID]",
-    callback=checked("execution ID"),
-    shell_complete=completers.run_ids,
-)
+@execution_argument
 @click.option("--all", "everything", is_flag=True, help="Stop all runs in progress.")
 @wait_option("Wait until the run has stopped")
 @target_options

@@ -59,7 +59,7 @@ def about(error: BotoCoreError) -> str:
     if isinstance(error, _UNREACHABLE):
         return _unreachable(str(error.kwargs.get("endpoint_url", "")))
     text = next(text for kind, text in _ADVICE if isinstance(error, kind))
-    return text.format(said=_flat(str(error)))
+    return text.format(said=flat(str(error)))
 
 
 def _unreachable(url: str) -> str:
@@ -99,5 +99,6 @@ def _ended(url: str) -> str:
     )
 
 
-def _flat(text: str) -> str:
+def flat(text: str) -> str:
+    """Return a text on one line."""
     return " ".join(text.split())

@@ -15,14 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from generator.cfn.evaluator import ROOT, EvaluatedStack, ResolveError
+from generator.cfn.evaluator import KEEPS, ROOT, EvaluatedStack, ResolveError
 from generator.cfn.expressions import NESTED, nested_stacks
 from generator.cfn.identifiers import Identity, StackLocation, UnknownAttributeError
 from generator.cfn.schemas import create_only_paths
 from pipeline.types import Json, JsonView
 from tabular_ml_vpc.operations.changes import Change, ChangeAction
 
-KEEPS: Final = frozenset({"Retain", "RetainExceptOnCreate", "Snapshot"})
 _ATTRIBUTES: Final = ("Metadata", "DeletionPolicy", "UpdateReplacePolicy")
 _ZONES: Final = ("abc", "acd", "bcd")
 _CUSTOM: Final = ("Custom::", "AWS::CloudFormation::CustomResource")

@@ -143,25 +143,16 @@ class ChangeSets:
 
     def _ready(self, request: DeployRequest, name: str, created: list[str]) -> ChangeSet:
         """Create it with the nested stacks or, if that fails, without them."""
-        arn, stack_id = self._create(request, name, created, nested=True)
-        reason = self._wait(arn, stack_id)
-        if reason is None:
+        refused = ""
+        for title, nested in ((name, True), (f"{name}-flat", False)):
+            arn, stack_id = self._create(request, title, created, nested=nested)
+            reason = self._wait(arn, stack_id)
             found = validation.of_change_set(self.target, arn, stack_id)
-            return ChangeSet(arn, stack_id, nested=True, validation=found)
-        self._require_valid(arn, stack_id)
-        arn, stack_id = self._create(request, f"{name}-flat", created, nested=False)
-        flat_reason = self._wait(arn, stack_id)
-        if flat_reason is None:
-            found = validation.of_change_set(self.target, arn, stack_id)
-            return ChangeSet(arn, stack_id, nested=False, note=reason, validation=found)
-        self._require_valid(arn, stack_id)
-        raise CommandError(f"CloudFormation rejected the change: {flat_reason}")
-
-    def _require_valid(self, arn: str, stack_id: str) -> None:
-        """Raise if a change set failed because of what its validation found."""
-        found = validation.of_change_set(self.target, arn, stack_id)
-        if errors := [str(event) for event in found if event.fatal]:
-            raise CommandError(f"CloudFormation's validation failed: {'; '.join(errors)}")
+            if reason is None:
+                return ChangeSet(arn, stack_id, nested, refused, found)
+            _require_valid(found)
+            refused = reason
+        raise CommandError(f"CloudFormation rejected the change: {refused}")
 
     def _create(
         self, request: DeployRequest, name: str, created: list[str], nested: bool
@@ -269,6 +260,12 @@ class ChangeSets:
     @property
     def _client(self) -> Any:
         return self.target.client("cloudformation")
+
+
+def _require_valid(found: Iterable[ValidationEvent]) -> None:
+    """Raise if a change set failed because of what its validation found."""
+    if errors := [str(event) for event in found if event.fatal]:
+        raise CommandError(f"CloudFormation's validation failed: {'; '.join(errors)}")
 
 
 def _unique_name() -> str:

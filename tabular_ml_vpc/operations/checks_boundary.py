@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -18,6 +17,7 @@ from botocore.exceptions import ClientError
 from generator.cfn.expressions import alternatives
 from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
+from tabular_ml_vpc.operations.loosening.patterns import matches
 from tabular_ml_vpc.operations.target import Target, code_of, in_words, is_denied
 
 NAME: Final = "permissions boundary"
@@ -133,11 +133,11 @@ def _reaches(resource: str, patterns: Any, whole: bool) -> bool:
     """Return whether patterns match a resource, or (not ``whole``) a part of its own pattern."""
     if _matches(resource, patterns):
         return True
-    return not whole and any(fnmatchcase(str(one), resource) for one in _listed(patterns))
+    return not whole and any(matches(resource, str(one)) for one in _listed(patterns))
 
 
 def _matches(value: str, patterns: Any, form: Any = str) -> bool:
-    return any(fnmatchcase(value, form(str(pattern))) for pattern in _listed(patterns))
+    return any(matches(form(str(pattern)), value) for pattern in _listed(patterns))
 
 
 def _listed(value: Any) -> list[Any]:

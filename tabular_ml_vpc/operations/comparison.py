@@ -9,7 +9,7 @@ from typing import Any
 
 from generator.cfn.evaluator import ROOT, ResolvedDeployment, ResolveError, resolve_templates
 from generator.cfn.expressions import NESTED, nested_stacks
-from generator.cfn.identifiers import PlaceholderIdentity, StackLocation, UnknownAttributeError
+from generator.cfn.identifiers import PlaceholderIdentity, UnknownAttributeError
 from generator.errors import CommandError
 from tabular_ml_vpc.operations import cascade, changes, forecast, preflight, stacks
 from tabular_ml_vpc.operations.cascade import DeploymentSide
@@ -179,7 +179,7 @@ def _resolved(
     return resolve_templates(
         {ROOT: {**root, "Resources": resources}} | {name: dict(nested[name]) for name in nested},
         parameters,
-        StackLocation(target.account, target.region, target.partition, stack_name=target.stack),
+        target.location(target.stack),
         PlaceholderIdentity,
     )
 

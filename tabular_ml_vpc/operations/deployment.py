@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from generator.cfn.evaluator import KEEPS
 from generator.cfn.parameters import ParameterDefinitions
 from generator.errors import CommandError, UsageError
 from generator.images import ACCOUNTS
@@ -30,7 +31,6 @@ from tabular_ml_vpc.operations.comparison import (
     difference_of_creation,
     difference_of_update,
 )
-from tabular_ml_vpc.operations.destruction import KEEPS
 from tabular_ml_vpc.operations.events import Event, Events, Question, ask
 from tabular_ml_vpc.operations.findings import CheckContext, Verdict
 from tabular_ml_vpc.operations.inventory import Leftover, PlannedDeletion, left_of

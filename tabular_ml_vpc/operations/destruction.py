@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from generator.cfn.evaluator import KEEPS
 from generator.cfn.expressions import NESTED
 from generator.errors import CommandError
 from tabular_ml_vpc.operations import stacks
@@ -30,7 +31,6 @@ from tabular_ml_vpc.operations.stacks import Stack, StackNode
 from tabular_ml_vpc.operations.target import Target, code_of
 from tabular_ml_vpc.operations.workload import DOMAIN, PIPELINE, Workload
 
-KEEPS: Final = frozenset({"Retain", "RetainExceptOnCreate", "Snapshot"})
 CREATED_BY_RUNS: Final = "created by runs"
 """Place of what the pipeline's runs created."""
 _TRIES: Final = 3

@@ -152,7 +152,7 @@ def _open_session(profile: str | None, region: str | None) -> Session:
         name = os.environ.get("AWS_PROFILE") if profile is None else profile
         raise UsageError(f"{setting}: unknown profile {name!r}; known profiles: {known}") from None
     except BotoCoreError as error:
-        raise UsageError(f"cannot read the AWS configuration: {_flat(str(error))}") from error
+        raise UsageError(f"cannot read the AWS configuration: {advice.flat(str(error))}") from error
     return session
 
 
@@ -179,13 +179,13 @@ def told_in_one_line() -> Iterator[None]:
     except ValueError as error:
         if "endpoint" not in str(error):
             raise
-        raise UsageError(f"AWS_ENDPOINT_URL: {_flat(str(error))}") from error
+        raise UsageError(f"AWS_ENDPOINT_URL: {advice.flat(str(error))}") from error
 
 
 def in_words(error: ClientError) -> str:
     """Describe on one line what AWS rejected, with a remedy if one is known."""
     code, operation = code_of(error), error.operation_name
-    message = _flat(str(error.response.get("Error", {}).get("Message", "")))
+    message = advice.flat(str(error.response.get("Error", {}).get("Message", "")))
     if code in _EXPIRED:
         return f"the AWS credentials have expired: run `aws sso login`, or get new ones ({message})"
     if code in _INVALID:
@@ -208,7 +208,3 @@ def message_of(error: ClientError) -> str:
 def is_denied(error: ClientError) -> bool:
     """Return whether a permission is missing."""
     return code_of(error) in _DENIED
-
-
-def _flat(text: str) -> str:
-    return " ".join(text.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -157,7 +158,7 @@ def test_every_page_of_changes_is_read() -> None:
 
 
 def shown(*found: Change) -> str:
-    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    console = Console(width=160, record=True, file=io.StringIO())
     console.print(change_view.tree(found, "life would change"))
     return console.export_text()
 
@@ -295,7 +296,7 @@ def test_what_validation_warns_of_is_shown_before_anything_starts() -> None:
         (event,) = found.validation
     assert (event.fatal, event.logical_id) == (False, "DataBucket")
     difference = StackDifference(True, validation=found.validation)
-    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    console = Console(width=160, record=True, file=io.StringIO())
     change_view.show(console, difference, "life would change")
     assert "validation: /Resources/DataBucket: The bucket is not empty." in console.export_text()
 

@@ -11,19 +11,7 @@ from tabular_ml_vpc.local.emulator.types import Fields, Made
 
 def keep_after(kind: str, keep: Callable[[str, Fields], None]) -> None:
     """Call ``keep(physical id, properties)`` after each creation and update of a type."""
-    stock = dict(provisioners._RESOURCE_HANDLERS[kind])
-
-    def create(logical_id: str, props: Fields, stack: str) -> Made:
-        made: Made = stock["create"](logical_id, props, stack)
-        keep(made[0], props)
-        return made
-
-    def update(pid: str, old: Fields, new: Fields, stack: str, logical_id: str = "") -> Made:
-        made: Made = stock["update"](pid, old, new, stack, logical_id)
-        keep(made[0], new)
-        return made
-
-    provisioners._RESOURCE_HANDLERS[kind] = stock | {"create": create, "update": update}
+    _wrap(kind, lambda props, _name: props, keep)
 
 
 def name_as_cloudformation_does(kind: str, name: str) -> None:
@@ -32,16 +20,25 @@ def name_as_cloudformation_does(kind: str, name: str) -> None:
     ``name`` is the property for names of the type. Source: "Name type", CloudFormation template
     reference.
     """
+    _wrap(kind, lambda props, usual: props | {name: props.get(name) or usual}, lambda *_: None)
+
+
+def _wrap(
+    kind: str, before: Callable[[Fields, str], Fields], after: Callable[[str, Fields], None]
+) -> None:
+    """Change the properties, given the usual name, before each creation and update of a type."""
     stock = dict(provisioners._RESOURCE_HANDLERS[kind])
 
     def create(logical_id: str, props: Fields, stack: str) -> Made:
-        given = props.get(name) or provisioners._physical_name(stack, logical_id)
-        made: Made = stock["create"](logical_id, props | {name: given}, stack)
+        given = before(props, provisioners._physical_name(stack, logical_id))
+        made: Made = stock["create"](logical_id, given, stack)
+        after(made[0], given)
         return made
 
     def update(pid: str, old: Fields, new: Fields, stack: str, logical_id: str = "") -> Made:
-        named = new | {name: new.get(name) or pid}
-        made: Made = stock["update"](pid, old, named, stack, logical_id)
+        given = before(new, pid)
+        made: Made = stock["update"](pid, old, given, stack, logical_id)
+        after(made[0], given)
         return made
 
     provisioners._RESOURCE_HANDLERS[kind] = stock | {"create": create, "update": update}

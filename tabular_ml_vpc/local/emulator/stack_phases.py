@@ -16,7 +16,8 @@ the CloudFormation User Guide:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -105,67 +106,42 @@ async def deploy(
 ) -> None:
     """Create or update a stack; ministack calls this, with its signature."""
     stack = cloudformation._stacks[stack_name]
-    _begin(stack)
     stack["_leftovers"] = []
     stack["_attempted"] = template  # ministack stores the template only after success
-    try:
-        await _deploy(
-            stack,
+    with _operating(stack):
+        await _stock_deploy(
+            stack_name,
             stack_id,
             template,
             param_values,
             disable_rollback,
             tags,
-            is_update,
-            previous_stack,
-            retain_except_on_create,
-            imports,
+            is_update=is_update,
+            previous_stack=previous_stack,
+            retain_except_on_create=retain_except_on_create,
+            imports=imports,
         )
+        if stack["StackStatus"] != "UPDATE_COMPLETE" or previous_stack is None:
+            return
+        cloudformation._stack_events[stack_id].pop()
+        stack["_undo"] = _undo_operation(stack, previous_stack, template, param_values)
+        _stack_event(stack, CLEANUP)
+        if not stack.get("ParentId"):
+            await run_reentrant(finish_update, stack)
+
+
+@contextmanager
+def _operating(stack: StackRecord) -> Iterator[None]:
+    """Note that an operation works on a stack, in this task; at its end, mind a cancellation."""
+    _running.set(stack["StackName"])
+    _loop.set(asyncio.get_running_loop())
+    stack["_operations"] = stack.get("_operations", 0) + 1
+    try:
+        yield
         if stack.get("_cancelled"):  # its last resource was complete before the cancellation
             stack["StackStatus"] = "DELETE_IN_PROGRESS"
     finally:
         stack["_operations"] -= 1
-
-
-def _begin(stack: StackRecord) -> None:
-    """Note that an operation works on a stack, in this task."""
-    _running.set(stack["StackName"])
-    _loop.set(asyncio.get_running_loop())
-    stack["_operations"] = stack.get("_operations", 0) + 1
-
-
-async def _deploy(
-    stack: StackRecord,
-    stack_id: str,
-    template: dict[str, Any],
-    param_values: dict[str, Any],
-    disable_rollback: bool,
-    tags: list[dict[str, str]],
-    is_update: bool,
-    previous_stack: StackRecord | None,
-    retain_except_on_create: bool,
-    imports: dict[str, Any] | None,
-) -> None:
-    stack_name = stack["StackName"]
-    await _stock_deploy(
-        stack_name,
-        stack_id,
-        template,
-        param_values,
-        disable_rollback,
-        tags,
-        is_update=is_update,
-        previous_stack=previous_stack,
-        retain_except_on_create=retain_except_on_create,
-        imports=imports,
-    )
-    if stack["StackStatus"] != "UPDATE_COMPLETE" or previous_stack is None:
-        return
-    cloudformation._stack_events[stack_id].pop()
-    stack["_undo"] = _undo_operation(stack, previous_stack, template, param_values)
-    _stack_event(stack, CLEANUP)
-    if not stack.get("ParentId"):
-        await run_reentrant(finish_update, stack)
 
 
 def _undo_operation(

@@ -17,8 +17,7 @@ from tabular_ml_vpc.operations.loosening.patterns import arn_matches, is_plain, 
 _OPERATOR: Final = re.compile(r"(?:(ForAnyValue|ForAllValues):)?(\w+?)(IfExists)?")
 _STRING: Final = {"StringEquals": False, "StringLike": True}
 _ARN: Final = {"ArnEquals": True, "ArnLike": True}
-_PATTERNS: Final = _STRING | _ARN
-"""Operators whose values can have wildcards, by the names without ``Not``."""
+"""Operators by the names without ``Not``, and whether their values can have wildcards."""
 _SETS: Final = frozenset(
     {"Bool", "Null", "IpAddress", "NumericEquals", "DateEquals", "StringEqualsIgnoreCase"}
 )
