@@ -19,13 +19,12 @@ from generator.settings import (
     REGION,
     STACK_NAME,
     Mode,
-    Section,
     Settings,
-    SettingsError,
     SettingsSource,
     read_toml,
     validated,
 )
+from generator.settings_section import Section, SettingsError
 from pipeline.run_parameters import RUN_PARAMETERS, RunParameter, not_one_of
 
 FILE: Final = "tabular.toml"

@@ -14,22 +14,18 @@ from enum import StrEnum
 from ipaddress import IPv4Network
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from functions.empty_bucket.core import PERMISSION_TAG
-from generator.errors import UsageError
+from generator.settings_section import AnySection, Section, SettingsError
 from pipeline.definition import CLUSTER_INSTANCES, OWNER_TAG
 from pipeline.run_parameters import (
     ENDPOINT_INSTANCE_TYPE_PATTERN,
     INSTANCE_TYPE_RULE,
     PROCESSING_INSTANCE_TYPE_PATTERN,
 )
-
-
-class SettingsError(UsageError, ValueError):
-    """The settings are invalid; the message is one line for their author."""
 
 
 class Mode(StrEnum):
@@ -169,15 +165,6 @@ TagValue = Annotated[str, Field(pattern=_TAG_VALUE, max_length=256)]
 def in_letters(name: str) -> str:
     """Return a profile's name as part of a logical id, which cannot contain hyphens."""
     return "".join(part[:1].upper() + part[1:] for part in name.split("-"))
-
-
-class Section(BaseModel):
-    """A table of a file that people write: immutable, and without unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-AnySection = TypeVar("AnySection", bound=Section)
 
 
 class Network(Section):

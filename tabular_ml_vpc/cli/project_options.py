@@ -19,7 +19,7 @@ from click.shell_completion import CompletionItem
 
 from generator import project
 from generator.project import Project
-from generator.settings import SettingsError
+from generator.settings_section import SettingsError
 from tabular_ml_vpc.cli.console import say
 from tabular_ml_vpc.cli.options import config_option
 from tabular_ml_vpc.figures import counted

@@ -15,7 +15,8 @@ from pydantic import BaseModel
 
 from generator import emit
 from generator.cfn.yaml_text import from_yaml, to_yaml
-from generator.settings import Mode, Settings, SettingsError, read
+from generator.settings import Mode, Settings, read
+from generator.settings_section import SettingsError
 from generator.stacks.root import build
 from tests.fuzz import bounded
 

@@ -10,7 +10,8 @@ from awacs.aws import Condition, StringEquals
 
 from generator.policies.statements import ANYWHERE_REASONS, allow, allow_anywhere, bare_role
 from generator.policies.statements import trust_lambda as trust
-from generator.settings import SettingsError, read
+from generator.settings import read
+from generator.settings_section import SettingsError
 
 BOUNDARY = "arn:aws:iam::111122223333:policy/Boundary"
 

@@ -11,7 +11,8 @@ import pytest
 from generator.documents import project_example
 from generator.files import REPOSITORY
 from generator.project import FILE, Project, find
-from generator.settings import Mode, Settings, SettingsError, read
+from generator.settings import Mode, Settings, read
+from generator.settings_section import SettingsError
 
 WHOLE = """
 stack = "churn"

@@ -7,14 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from generator.settings import (
-    STANDARD_ENDPOINTS,
-    InterfaceEndpoint,
-    Mode,
-    Settings,
-    SettingsError,
-    read,
-)
+from generator.settings import STANDARD_ENDPOINTS, InterfaceEndpoint, Mode, Settings, read
+from generator.settings_section import SettingsError
 
 
 def read_text(folder: Path, text: str) -> Settings:

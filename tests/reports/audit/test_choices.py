@@ -11,7 +11,8 @@ from generator import emit
 from generator.files import DIST
 from generator.lint import lint
 from generator.package import FUNCTIONS
-from generator.settings import Mode, Settings, SettingsError, read
+from generator.settings import Mode, Settings, read
+from generator.settings_section import SettingsError
 from tabular_ml_vpc.reports.audit.checkers import plain_stacks
 
 KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"

@@ -15,9 +15,9 @@ from generator.settings import (
     EndpointProfile,
     InterfaceEndpoint,
     Settings,
-    SettingsError,
     read,
 )
+from generator.settings_section import SettingsError
 from tabular_ml_vpc.reports.cost.estimate import CostChoices
 from tabular_ml_vpc.reports.cost.prices import Prices, read_table
 from tabular_ml_vpc.reports.cost.savings import (
