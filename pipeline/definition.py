@@ -33,6 +33,8 @@ SCRIPTS: Final = (
     "train.py",
     "serving_choice.py",
     "evaluate.py",
+    "served.py",
+    "predict.py",
     "class_quality.py",
     "number_quality.py",
     "inference.py",

@@ -18,37 +18,27 @@ Runs as a processing job on the AutoGluon training image.
 
 from __future__ import annotations
 
-import importlib
-import io
 import json
 import sys
-import tarfile
-import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import class_quality
 import jobs
 import number_quality
 import numpy as np
 import pyarrow as pa
+import served
 from columns import Json
 from jobs import JobError, listing
 from pyarrow import parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import ModuleType
-REQUEST_ROWS: Final = 1_000
-NEIGHBORS: Final = ("inference", "cells", "columns")
-"""The modules in a model archive, which take precedence over others of the same name."""
 
-_BYTES_OF_A_REQUEST: Final = 4_000_000
-_BYTES_OF_AN_ANSWER: Final = 4_000_000
-_BYTES_OF_A_NUMBER: Final = 26
-_TOO_LARGE: Final = 413
+    from columns import Schema
+    from served import ServedModel
 
 
 @dataclass(frozen=True)
@@ -76,69 +66,6 @@ def settings(argv: Sequence[str]) -> EvaluationOptions:
     return EvaluationOptions(**vars(parser.parse_pairs(argv)))
 
 
-# --- The model ---------------------------------------------------------------------------------
-
-
-@contextmanager
-def unpacked(folder: Path) -> Iterator[Path]:
-    """The contents of `model.tar.gz` in `folder`, temporarily unpacked.
-
-    Raises:
-        JobError: it is not there, or cannot be unpacked.
-    """
-    archive = folder / "model.tar.gz"
-    if not archive.is_file():
-        raise JobError(f"there is no model.tar.gz in {folder}")
-    with tempfile.TemporaryDirectory() as target:
-        try:
-            with tarfile.open(archive) as tar:
-                tar.extractall(target, filter="data")
-        except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-            raise JobError(f"model.tar.gz is broken: {error}") from error
-        yield Path(target)
-
-
-def serving_code(folder: Path) -> ModuleType:
-    """The module `inference` that is in `folder`, with the neighbors that it imports from there.
-
-    The endpoint finds them in the same way: the toolkit puts the model's `code` folder onto the
-    module search path.
-
-    Raises:
-        JobError: there is none.
-    """
-    if not (folder / "inference.py").is_file():
-        raise JobError("model.tar.gz is broken: it contains no code/inference.py")
-    ours: dict[str, ModuleType] = {
-        name: sys.modules.pop(name) for name in NEIGHBORS if name in sys.modules
-    }
-    sys.path.insert(0, str(folder))
-    importlib.invalidate_caches()
-    try:
-        return importlib.import_module("inference")
-    finally:
-        sys.path.remove(str(folder))
-        for name in NEIGHBORS:
-            sys.modules.pop(name, None)
-        sys.modules.update(ours)
-
-
-def load(model: Path) -> tuple[ModuleType, Any]:
-    """The serving code, and what its `model_fn` loads.
-
-    Raises:
-        JobError: the model does not load, so it could not be deployed either.
-    """
-    try:
-        code = serving_code(model / "code")
-        return code, code.model_fn(str(model))
-    except JobError:
-        raise
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise JobError(f"model.tar.gz is broken: its model does not load: {reason}") from error
-
-
 # --- Scoring -----------------------------------------------------------------------------------
 
 
@@ -146,16 +73,18 @@ Scored = tuple[np.ndarray, ...]
 """The arrays of one request's rows: truth, prediction and, for classes, probabilities."""
 
 
-def score(code: ModuleType, model: Any, test: Path) -> Scored:
+def score(loaded: ServedModel, test: Path) -> Scored:
     """Send the test data through the serving code, some rows a request.
 
     Raises:
         JobError: the test data is missing or does not fit the model.
     """
+    schema = loaded.model.schema
     parts = []
-    for rows in _requests(test, model):
-        truth = _truth(rows.column(model.schema.label), model)
-        for answered in _answered(code, model, rows.drop_columns([model.schema.label])):
+    for rows in _requests(test, schema.label, loaded.request_rows):
+        truth = _truth(rows.column(schema.label), schema.classes)
+        for answer in loaded.answers(rows.drop_columns([schema.label]), "application/json"):
+            answered = _numbers(schema.classes, json.loads(answer)["predictions"])
             parts.append((truth[: len(answered[0])], *answered))
             truth = truth[len(answered[0]) :]
     if not parts:
@@ -163,9 +92,8 @@ def score(code: ModuleType, model: Any, test: Path) -> Scored:
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
-def _requests(test: Path, model: Any) -> Iterator[pa.Table]:
+def _requests(test: Path, label: str, most: int) -> Iterator[pa.Table]:
     """The rows of all Parquet files in the folder, as many at a time as fit in one response."""
-    label = model.schema.label
     files = sorted(test.rglob("*.parquet"))
     if not files:
         raise JobError(f"there is no Parquet file in {test}")
@@ -175,21 +103,13 @@ def _requests(test: Path, model: Any) -> Iterator[pa.Table]:
             if label not in file.schema_arrow.names:
                 columns = listing(file.schema_arrow.names)
                 raise JobError(f"label column {label!r} is not in {path.name}: {columns}")
-            for batch in file.iter_batches(_rows_of_an_answer(model)):
+            for batch in file.iter_batches(most):
                 yield pa.Table.from_batches([batch])
         except pa.ArrowException as error:
             raise JobError(f"{path.name} is not a Parquet file: {error}") from error
 
 
-def _rows_of_an_answer(model: Any) -> int:
-    """The number of rows whose response is most probably small enough for the endpoint."""
-    names = sum(len(json.dumps(name)) for name in model.schema.classes)
-    row = names + _BYTES_OF_A_NUMBER * (len(model.schema.classes) + 2)
-    return max(1, min(REQUEST_ROWS, _BYTES_OF_AN_ANSWER // row))
-
-
-def _truth(values: pa.ChunkedArray, model: Any) -> np.ndarray:
-    classes = model.schema.classes
+def _truth(values: pa.ChunkedArray, classes: Sequence[str]) -> np.ndarray:
     if not classes:
         return np.asarray(values.to_numpy(), "float64")
     places = {name: place for place, name in enumerate(classes)}
@@ -198,34 +118,6 @@ def _truth(values: pa.ChunkedArray, model: Any) -> np.ndarray:
     if unknown:
         raise JobError(f"the test data: the model does not know the class {listing(unknown)}")
     return np.array([places[label] for label in labels])
-
-
-def _answered(code: ModuleType, model: Any, rows: pa.Table) -> Iterator[Scored]:
-    """The answers to all rows, or to one half after the other while they are too large."""
-    body = _body(rows)
-    if len(body) > _BYTES_OF_A_REQUEST and rows.num_rows > 1:
-        yield from _halves(code, model, rows)
-        return
-    try:
-        answer, _ = code.transform_fn(model, body, "application/x-parquet", "application/json")
-    except code.BaseInferenceToolkitError as error:
-        if error.status_code == _TOO_LARGE and rows.num_rows > 1:
-            yield from _halves(code, model, rows)
-            return
-        raise JobError(f"the test data does not fit the model: {error.message}") from error
-    yield _numbers(model.schema.classes, json.loads(answer)["predictions"])
-
-
-def _halves(code: ModuleType, model: Any, rows: pa.Table) -> Iterator[Scored]:
-    middle = rows.num_rows // 2
-    yield from _answered(code, model, rows.slice(0, middle))
-    yield from _answered(code, model, rows.slice(middle))
-
-
-def _body(rows: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    parquet.write_table(rows, sink)
-    return sink.getvalue()
 
 
 def _numbers(classes: Sequence[str], rows: Sequence[Json]) -> Scored:
@@ -242,9 +134,8 @@ def _numbers(classes: Sequence[str], rows: Sequence[Json]) -> Scored:
 # --- Reports -----------------------------------------------------------------------------------
 
 
-def reports(model: Any, found: Scored, metric: str, manifest: Json) -> dict[str, Json]:
+def reports(schema: Schema, found: Scored, metric: str, manifest: Json) -> dict[str, Json]:
     """The contents of the files, by name."""
-    schema = model.schema
     if schema.classes:
         positive = schema.positive_class
         place = None if positive is None else schema.classes.index(positive)
@@ -274,11 +165,12 @@ def evaluate(argv: Sequence[str]) -> None:
         JobError: an argument, the model or the test data is not usable.
     """
     wanted = settings(argv)
-    with unpacked(wanted.model) as folder:
-        code, model = load(folder)
-        metric = jobs.metric(model.schema.problem, wanted.metric)
-        found = score(code, model, wanted.test)
-        files = reports(model, found, metric, _read_json(folder / "manifest.json"))
+    with served.unpacked(wanted.model) as folder:
+        loaded = served.load(folder)
+        schema = loaded.model.schema
+        metric = jobs.metric(schema.problem, wanted.metric)
+        found = score(loaded, wanted.test)
+        files = reports(schema, found, metric, _read_json(folder / "manifest.json"))
         files["training.json"] = {
             path.stem: _read_json(path) for path in sorted((folder / "report").glob("*"))
         }

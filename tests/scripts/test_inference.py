@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import evaluate
 import inference
 import numpy as np
 import pandas as pd
@@ -21,6 +20,7 @@ from inference import Model, transform_fn
 from pyarrow import parquet
 from sagemaker_inference import content_types, transformer
 from sagemaker_inference.errors import BaseInferenceToolkitError
+from served import serving_code
 
 COLUMNS = (
     Column("age", "number", marks=tuple(sorted(MARKS))),
@@ -532,7 +532,7 @@ def test_the_training_image_needs_no_serving_toolkit(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "sagemaker_inference", None)
-    code = evaluate.serving_code(Path(inference.__file__).parent)
+    code = serving_code(Path(inference.__file__).parent)
     assert sys.modules["inference"] is inference
     with pytest.raises(code.BaseInferenceToolkitError) as caught:
         code.transform_fn(model, b"", CSV, JSON)

@@ -17,8 +17,10 @@ import inference
 import number_quality
 import numpy as np
 import pandas as pd
+import predict
 import pyarrow as pa
 import pytest
+import served
 import train
 from columns import Column, Schema
 from pyarrow import parquet
@@ -637,6 +639,21 @@ def test_the_models_own_code_is_evaluated(copy: Run, base: Path) -> None:
     assert "the archive was read" in (base / "output/message").read_text()
 
 
+def test_batch_predictions_are_the_endpoints_answers(seeded: Run, tmp_path: Path) -> None:
+    rows = pd.read_csv(io.BytesIO(b"".join(blocks(300, seed=6))), dtype=str, keep_default_na=False)
+    (tmp_path / "table").mkdir()
+    rows.to_csv(tmp_path / "table/rows.csv", index=False)
+    folders = ["--model", str(seeded.folder / "archive"), *places(tmp_path, "table", "predictions")]
+    assert predict.main(folders) == 0
+    found = pd.read_csv(tmp_path / "predictions/rows.csv", dtype=str, keep_default_na=False)
+    body = rows.drop(columns="label").to_csv(index=False)
+    answer, _ = inference.transform_fn(seeded.model, body, "text/csv", "text/csv")
+    expected = pd.read_csv(io.StringIO(answer), dtype=str)
+    assert found[list(rows)].equals(rows)
+    added = [name for name in found if name not in set(rows)]
+    assert found[added].to_numpy().tolist() == expected.to_numpy().tolist()
+
+
 def test_an_archive_cannot_write_elsewhere(copy: Run, tmp_path: Path, base: Path) -> None:
     with tarfile.open(copy.folder / "archive/model.tar.gz", "w:gz") as tar:
         tar.add(copy.folder / "model/manifest.json", arcname="../../escaped.json")
@@ -661,11 +678,11 @@ UNFIT: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     ),
     "no column": (
         lambda rows: rows.drop(columns="age"),
-        "the test data does not fit the model: these columns are missing: age",
+        "the data does not fit the model: these columns are missing: age",
     ),
     "no number": (
         lambda rows: rows.assign(age="old"),
-        "the test data does not fit the model: column 'age', row 1: 'old' is not a number",
+        "the data does not fit the model: column 'age', row 1: 'old' is not a number",
     ),
 }
 
@@ -727,7 +744,8 @@ def test_evaluation_splits_what_is_too_large_to_ask_or_to_answer(tmp_path: Path)
     texts = [rng.bytes(500_000).hex() for _ in range(20)]
     pd.DataFrame({"x": texts, "y": list("ab") * 10}).to_parquet(tmp_path / "test.parquet")
     endpoint: Any = Endpoint(most_rows=2)
-    truth, predicted, _ = evaluate.score(endpoint, inference.Model(None, schema), tmp_path)
+    loaded = served.ServedModel(endpoint, inference.Model(None, schema))
+    truth, predicted, _ = evaluate.score(loaded, tmp_path)
     assert truth.tolist() == [0, 1] * 10
     assert predicted.tolist() == [0] * 20
     assert endpoint.rows == 20
