@@ -94,7 +94,21 @@ def _settings(
         prose = " ".join(field["description"].split())
         yield ""
         yield from (f"# {line}" for line in wrap(f"{prose}{_allowed(field, whole)}", _WIDTH))
+        yield from _fields_of_tables(name, field, whole)
         yield f"#{name} = {_toml(default)}"
+
+
+def _fields_of_tables(
+    name: str, field: Mapping[str, Any], whole: Mapping[str, Any]
+) -> Iterator[str]:
+    """Yield the description of each key of a list of tables, as comments."""
+    table = _resolve(field.get("items", {}), whole)
+    for key, one in table.get("properties", {}).items():
+        prose = " ".join(one["description"].split())
+        first, *rest = wrap(f"{key}: {prose}{_allowed(one, whole)}", _WIDTH - 4)
+        yield from (f"#   {first}", *(f"#     {line}" for line in rest))
+    if table.get("properties"):
+        yield f"# A list of tables, or tables that begin with [[{name}]] after all other settings."
 
 
 def _allowed(field: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
@@ -126,4 +140,8 @@ def _resolve(field: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[str,
 
 def _toml(value: object) -> str:
     """Return a default as TOML; strings, numbers and lists of them are written as in JSON."""
+    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, dict) and value:
+        return f"{{ {', '.join(f'{name} = {_toml(one)}' for name, one in value.items())} }}"
     return json.dumps(value, ensure_ascii=False)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import get_type_hints
 
 from troposphere import (
     And,
@@ -26,6 +27,7 @@ from troposphere import (
 from functions.seed_data.core import MAX_ROWS, MIN_ROWS
 from generator import images
 from generator.settings import Limits, usable
+from generator.settings_pipelines import EMAIL_PATTERN, METRIC, THRESHOLD, PipelineEntry
 from generator.wiring import Number, OptionalText, Text, YesNo
 from pipeline.run_parameters import (
     ENDPOINT_INSTANCE_TYPE_PATTERN,
@@ -40,11 +42,8 @@ ZONES_CHOSEN = "ZonesAreChosen"
 LARGEST_SEED = 2**31 - 1
 ROWS = 10_000
 SMALL_INSTANCE = "ml.m5.large"
-METRIC = "auto"
-THRESHOLD = 0.7
 
 ZONE_PATTERN = r"^$|^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$"
-EMAIL_PATTERN = r"^$|^[^@\s]+@[^@\s]+\.[^@\s]+$"
 AUTOGLUON_TAG_PATTERN = r"^[0-9]+\.[0-9]+\.[0-9]+-cpu-py3[0-9]+-ubuntu[0-9.]+(-v[0-9.]+)?$"
 SPARK_TAG_PATTERN = r"^3\.5-cpu-py312(-v[0-9.]+)?$"
 
@@ -79,12 +78,22 @@ class ParameterGroup:
 
 
 def add_parameters(
-    root: Template, zones: int, limits: Limits, *, spark: bool = False
+    root: Template,
+    zones: int,
+    limits: Limits,
+    *,
+    spark: bool = False,
+    unused: frozenset[str] = frozenset(),
 ) -> RootParameters:
-    """Add the parameters, their groups and labels; return them for the nested stacks."""
+    """Add the parameters, their groups and labels; return them for the nested stacks.
+
+    ``unused`` are left out, because the settings decide them for every pipeline.
+    """
     groups = (_studio(), _pipeline(limits, spark), _data(), _alerts(), _network(zones))
     for group in groups:
         for label, parameter in group.parameters:
+            if parameter.title in unused:
+                continue
             root.add_parameter(parameter)
             root.add_parameter_to_group(parameter, group.title)
             root.set_parameter_label(parameter, label)
@@ -104,6 +113,17 @@ def add_parameters(
         spark_image_tag=Text(Ref("SparkImageTag")),
         alert_email=OptionalText(Ref("AlertEmail")),
     )
+
+
+def of_pipeline(parameters: RootParameters, entry: PipelineEntry) -> RootParameters:
+    """Return the parameters with the values that a pipeline decides for itself."""
+    kinds = get_type_hints(RootParameters)
+    own = {
+        name: kinds[name](str(value))
+        for name, value in entry
+        if name in kinds and value is not None
+    }
+    return replace(parameters, **own)
 
 
 def _studio() -> ParameterGroup:

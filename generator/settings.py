@@ -19,8 +19,19 @@ from typing import Annotated, Any, get_args
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from functions.empty_bucket.core import PERMISSION_TAG
+from generator.settings_pipelines import (
+    NAME_PATTERN,
+    NAME_RULE,
+    PipelineEntry,
+    PipelineSettings,
+    check_names,
+    check_together,
+    in_letters,
+    runs_on_spark,
+)
 from generator.settings_section import AnySection, Section, SettingsError
-from pipeline.definition import CLUSTER_INSTANCES, OWNER_TAG
+from pipeline.definition import OWNER_TAG
+from pipeline.layout import MAIN
 from pipeline.run_parameters import (
     ENDPOINT_INSTANCE_TYPE_PATTERN,
     INSTANCE_TYPE_RULE,
@@ -138,6 +149,7 @@ _IN_WORDS = {
     REGION: "must be a region, such as eu-west-1",
     _PROJECT: "must be 2 to 30 lower-case letters, digits and single hyphens; it begins with a "
     "letter and does not end with a hyphen",
+    NAME_PATTERN: NAME_RULE,
     _PROFILE: "must be 1 to 63 letters, digits and hyphens, without a hyphen at either end",
     _INSTANCE_TYPE: "must be a SageMaker instance type, such as ml.m5.large",
     _TAG_KEY: "may contain only letters, digits, spaces and .:/=+-@_, and must not be empty",
@@ -160,11 +172,6 @@ ProfileName = Annotated[str, Field(pattern=_PROFILE)]
 PrincipalArn = Annotated[str, Field(pattern=_PRINCIPAL)]
 TagKey = Annotated[str, Field(pattern=_TAG_KEY, max_length=128)]
 TagValue = Annotated[str, Field(pattern=_TAG_VALUE, max_length=256)]
-
-
-def in_letters(name: str) -> str:
-    """Return a profile's name as part of a logical id, which cannot contain hyphens."""
-    return "".join(part[:1].upper() + part[1:] for part in name.split("-"))
 
 
 class Network(Section):
@@ -323,27 +330,6 @@ class Security(Section):
     """ARNs of principals that can read the access log bucket, such as an audit account's role."""
 
 
-class Engine(StrEnum):
-    """The engine that prepares the table before training."""
-
-    ONE_MACHINE = "one-machine"
-    """One isolated instance."""
-    SPARK = "spark"
-    """A cluster of instances, for tables of many files."""
-
-
-class PipelineSettings(Section):
-    """How the pipeline's steps run."""
-
-    preprocess_engine: Engine = Engine.ONE_MACHINE
-    """Engine of the Preprocess step: one-machine, or spark, a cluster for tables of many files. A
-    cluster has no network isolation; docs/security.md describes what it can reach. Spark is
-    available in most regions."""
-    preprocess_instances: int = Field(default=CLUSTER_INSTANCES, ge=1, le=100, strict=True)
-    """Number of instances in the Spark cluster. A run cannot change it: IAM has no condition key
-    for the number of instances, so the deployment fixes it. Ignored with one-machine."""
-
-
 _SIZES = ("large", "xlarge", "2xlarge", "4xlarge")
 _BURSTABLE = ("ml.t3.medium", *(f"ml.t3.{size}" for size in _SIZES[:-1]))
 _STEADY = tuple(
@@ -421,8 +407,22 @@ class Settings(Section):
     studio: Studio = Field(default_factory=Studio)
     security: Security = Field(default_factory=Security)
     pipeline: PipelineSettings = Field(default_factory=PipelineSettings)
+    pipelines: tuple[PipelineEntry, ...] = Field(default=(PipelineEntry(name=MAIN),), min_length=1)
+    """The pipelines of the environment, each a table [[pipelines]] (docs/pipelines.md). They share
+    the network, the key, the buckets and Studio, and cannot read each other's data."""
     functions: Functions = Field(default_factory=Functions)
     limits: Limits = Field(default_factory=Limits)
+
+    @field_validator("pipelines")
+    @classmethod
+    def _have_own_names(cls, pipelines: tuple[PipelineEntry, ...]) -> tuple[PipelineEntry, ...]:
+        check_names(pipelines)
+        return pipelines
+
+    @model_validator(mode="after")
+    def _agree_with_the_pipelines(self) -> Settings:
+        check_together(self.pipelines, self.project, self.pipeline, self.limits)
+        return self
 
     @field_validator("modes")
     @classmethod
@@ -444,9 +444,24 @@ class Settings(Section):
         return tags
 
 
+def main_pipeline(settings: Settings) -> PipelineEntry:
+    """Return the pipeline with the names and folders of an environment's only one."""
+    return next(entry for entry in settings.pipelines if entry.name == MAIN)
+
+
+def named_pipelines(settings: Settings) -> tuple[PipelineEntry, ...]:
+    """Return the pipelines besides ``main``."""
+    return tuple(entry for entry in settings.pipelines if entry.name != MAIN)
+
+
 def on_spark(settings: Settings) -> bool:
-    """Tell whether Preprocess runs on a Spark cluster."""
-    return settings.pipeline.preprocess_engine is Engine.SPARK
+    """Tell whether Preprocess of ``main`` runs on a Spark cluster."""
+    return runs_on_spark(main_pipeline(settings), settings.pipeline)
+
+
+def any_on_spark(settings: Settings) -> bool:
+    """Tell whether Preprocess of any pipeline runs on a Spark cluster."""
+    return any(runs_on_spark(entry, settings.pipeline) for entry in settings.pipelines)
 
 
 SettingsSource = Path | Settings | None
@@ -504,6 +519,8 @@ def _one_line(error: ValidationError, model: type[Section], noun: str) -> str:
     setting = ".".join(_shown_name(part) for part in first["loc"]) or f"{noun}s"
     if first["type"] == "extra_forbidden":
         return f"{setting}: unknown {noun}{_suggestion(first['loc'], model, noun)}"
+    if not first["loc"] and first["type"] == "value_error":
+        return _as_clause(first["msg"])  # about several settings: the message names them
     reason = _IN_WORDS.get(first.get("ctx", {}).get("pattern", "")) or first["msg"]
     others = len({_without_indexes(fault["loc"]) for fault in errors}) - 1
     more = f" (and {others} more)" if others else ""
@@ -556,7 +573,9 @@ def _suggestion(location: tuple[int | str, ...], model: type[Section], noun: str
     section: Any = model
     for part in location[:-1]:
         fields = getattr(section, "model_fields", {})
-        section = fields[part].annotation if part in fields else get_args(section)[1]
+        section = (
+            fields[part].annotation if part in fields else get_args(section)[isinstance(part, str)]
+        )
     known = list(section.model_fields)
     close = difflib.get_close_matches(str(location[-1]), known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; known {noun}s: {', '.join(known)}"

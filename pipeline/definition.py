@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from pipeline.layout import MAIN, MODELS, PROCESSED, RAW, folder
 from pipeline.run_parameters import (
     APPROVALS,
     RUN_PARAMETERS,
@@ -86,7 +87,9 @@ class Environment:
     the folder in `bucket` that holds `SCRIPTS`, without a slash at either end. `owner` (the id of
     the stack) is the value of the tag `OWNER_TAG` on everything that a run creates. With a
     `spark_image`, Preprocess runs on a Spark cluster of `spark_instances` instances, with its own
-    role and security groups; without one, it is a job like the others.
+    role and security groups; without one, it is a job like the others. `name` is the pipeline's in
+    the settings and decides its folders (`pipeline.layout`). `label_column` and `problem_type` are
+    defaults of pipeline parameters.
     """
 
     pipeline_name: str
@@ -113,6 +116,9 @@ class Environment:
     spark_role_arn: str = ""
     spark_security_group_ids: tuple[str, ...] = ()
     spark_instances: int = CLUSTER_INSTANCES
+    name: str = MAIN
+    label_column: str = str(RUN_PARAMETERS["LabelColumn"].default)
+    problem_type: str = str(RUN_PARAMETERS["ProblemType"].default)
 
 
 @dataclass(frozen=True)
@@ -177,7 +183,9 @@ def join(*values: str | Json) -> Json:
 def _parameters(environment: Environment) -> list[Json]:
     """The parameters of a run, in the order in which the console shows them."""
     decided: dict[str, Value] = {
-        "InputData": f"s3://{environment.bucket}/raw/data.csv",
+        "InputData": f"s3://{environment.bucket}/{folder(RAW, environment.name)}data.csv",
+        "LabelColumn": environment.label_column,
+        "ProblemType": environment.problem_type,
         "QualityMetric": environment.quality_metric,
         "QualityThreshold": environment.quality_threshold,
         "ProcessingInstanceType": environment.processing_instance_type,
@@ -280,7 +288,7 @@ def _train(environment: Environment) -> Json:
             _channel("code", _code_uri(environment)),
         ],
         "OutputDataConfig": {
-            "S3OutputPath": _run_folder(environment, "models"),
+            "S3OutputPath": _run_folder(environment, MODELS),
             "KmsKeyId": environment.key_arn,
         },
         "ResourceConfig": _machines(environment, "Training"),
@@ -552,7 +560,7 @@ def _processing_output(environment: Environment, output: Output) -> Json:
     return {
         "OutputName": output.name,
         "S3Output": {
-            "S3Uri": _run_folder(environment, "processed", f"/{output.name}"),
+            "S3Uri": _run_folder(environment, PROCESSED, f"/{output.name}"),
             "LocalPath": f"/opt/ml/processing/output/{output.name}",
             "S3UploadMode": "EndOfJob",
         },
@@ -592,9 +600,10 @@ def _code_uri(environment: Environment) -> str:
     return f"s3://{environment.bucket}/{environment.code_prefix}/"
 
 
-def _run_folder(environment: Environment, prefix: str, rest: str = "") -> Json:
+def _run_folder(environment: Environment, kind: str, rest: str = "") -> Json:
     """The run's own folder, so that runs do not overwrite each other's output."""
-    return join(f"s3://{environment.bucket}/{prefix}/", get("Execution.PipelineExecutionId"), rest)
+    folder_of_kind = f"s3://{environment.bucket}/{folder(kind, environment.name)}"
+    return join(folder_of_kind, get("Execution.PipelineExecutionId"), rest)
 
 
 def _call_retries() -> list[Json]:

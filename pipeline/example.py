@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pipeline.definition import Environment, build
+from pipeline.layout import MAIN
 from pipeline.run_parameters import METRICS
 from pipeline.types import Json
 
@@ -20,7 +21,13 @@ _ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/local"
 _REGISTRY: Final = f"dkr.ecr.{REGION}.amazonaws.com"
 
 
-def environment(metric: str = METRIC, threshold: float = LEAST_QUALITY) -> Environment:
+def environment(
+    metric: str = METRIC,
+    threshold: float = LEAST_QUALITY,
+    name: str = MAIN,
+    label_column: str = Environment.label_column,
+    problem_type: str = Environment.problem_type,
+) -> Environment:
     """The values of a deployment in Ireland, with example names."""
     return Environment(
         pipeline_name=PIPELINE,
@@ -43,6 +50,9 @@ def environment(metric: str = METRIC, threshold: float = LEAST_QUALITY) -> Envir
         quality_threshold=threshold,
         code_prefix="code/local",
         owner=f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/local/0",
+        name=name,
+        label_column=label_column,
+        problem_type=problem_type,
     )
 
 

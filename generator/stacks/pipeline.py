@@ -38,7 +38,8 @@ from generator.policies import jobs, people
 from generator.policies.resources import endpoint_rule_name, failure_rule_name, topic_policy
 from generator.policies.statements import role_arn, role_policy
 from generator.retention import retention
-from generator.settings import Mode, Settings, on_spark
+from generator.settings import Mode, Settings, main_pipeline, on_spark
+from generator.settings_pipelines import instances
 from generator.wiring import (
     BucketName,
     Expression,
@@ -275,29 +276,35 @@ def _add_pipeline(
 
 def _environment(inputs: Inputs, settings: Settings) -> Mapping[str, Expression]:
     """Return the deployment's values for the pipeline, by the names in the definition."""
-    name = inputs.unique_name.across_border()
-    return _spark_environment(inputs, settings.pipeline.preprocess_instances) | {
-        "pipeline_name": name,
-        "endpoint_name": name,
-        "model_package_group": name,
-        "bucket": inputs.data_bucket.across_border(),
-        "key_arn": inputs.key_arn.across_border(),
-        "pipeline_role_arn": role_arn(inputs.pipeline_role),
-        "processing_role_arn": role_arn(inputs.processing_role),
-        "training_role_arn": role_arn(inputs.training_role),
-        "model_role_arn": role_arn(inputs.model_role),
-        "subnet_ids": inputs.subnet_ids.across_border(),
-        "security_group_ids": inputs.jobs_security_group_id.across_border(),
-        "training_image": images.TRAINING.uri(inputs.auto_gluon_image_tag),
-        "inference_image": images.INFERENCE.uri(inputs.auto_gluon_image_tag),
-        "processing_instance_type": inputs.processing_instance_type.across_border(),
-        "training_instance_type": inputs.training_instance_type.across_border(),
-        "endpoint_instance_type": inputs.endpoint_instance_type.across_border(),
-        "quality_metric": inputs.quality_metric.across_border(),
-        "quality_threshold": inputs.quality_threshold.across_border(),
-        "source_hash": package.source_hash(),
-        "owner": Ref("AWS::StackId"),
-    }
+    name, entry = inputs.unique_name.across_border(), main_pipeline(settings)
+    own = {"label_column": entry.label, "problem_type": entry.problem}
+    chosen = {field: value for field, value in own.items() if value is not None}
+    return (
+        _spark_environment(inputs, instances(entry, settings.pipeline))
+        | chosen
+        | {
+            "pipeline_name": name,
+            "endpoint_name": name,
+            "model_package_group": name,
+            "bucket": inputs.data_bucket.across_border(),
+            "key_arn": inputs.key_arn.across_border(),
+            "pipeline_role_arn": role_arn(inputs.pipeline_role),
+            "processing_role_arn": role_arn(inputs.processing_role),
+            "training_role_arn": role_arn(inputs.training_role),
+            "model_role_arn": role_arn(inputs.model_role),
+            "subnet_ids": inputs.subnet_ids.across_border(),
+            "security_group_ids": inputs.jobs_security_group_id.across_border(),
+            "training_image": images.TRAINING.uri(inputs.auto_gluon_image_tag),
+            "inference_image": images.INFERENCE.uri(inputs.auto_gluon_image_tag),
+            "processing_instance_type": inputs.processing_instance_type.across_border(),
+            "training_instance_type": inputs.training_instance_type.across_border(),
+            "endpoint_instance_type": inputs.endpoint_instance_type.across_border(),
+            "quality_metric": inputs.quality_metric.across_border(),
+            "quality_threshold": inputs.quality_threshold.across_border(),
+            "source_hash": package.source_hash(),
+            "owner": Ref("AWS::StackId"),
+        }
+    )
 
 
 def _spark_environment(inputs: Inputs, instances: int) -> dict[str, Expression]:

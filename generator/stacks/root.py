@@ -5,9 +5,17 @@ from __future__ import annotations
 from troposphere import Output, Ref, Select, Split, Sub, Tags, Template
 
 from generator import record
-from generator.parameters import RootParameters, add_parameters, add_rules
+from generator.parameters import RootParameters, add_parameters, add_rules, of_pipeline
 from generator.policies.statements import role_arn
-from generator.settings import PROJECT_TAG, Mode, Settings, on_spark
+from generator.settings import (
+    PROJECT_TAG,
+    Mode,
+    Settings,
+    any_on_spark,
+    main_pipeline,
+    on_spark,
+)
+from generator.settings_pipelines import decided
 from generator.stacks import network, pipeline, security, storage, studio
 from generator.wiring import Expression, RoleName, RootStackName, UniqueName, nest
 
@@ -22,9 +30,15 @@ DESCRIPTIONS = {
 def build(settings: Settings, mode: Mode) -> dict[str, Template]:
     """Return all templates by file name without extension; the root is ``root``."""
     root = Template(Description=f"{settings.project}: {PURPOSE}; {DESCRIPTIONS[mode]}")
-    spark = on_spark(settings)
-    parameters = add_parameters(root, settings.network.zones, settings.limits, spark=spark)
-    add_rules(root, settings.network.zones, spark=spark)
+    spark, any_spark = on_spark(settings), any_on_spark(settings)
+    parameters = add_parameters(
+        root,
+        settings.network.zones,
+        settings.limits,
+        spark=any_spark,
+        unused=decided(settings.pipelines),
+    )
+    add_rules(root, settings.network.zones, spark=any_spark)
     root.metadata[record.METADATA] = record.metadata(settings)
     name = UniqueName(_unique_name(settings.project))
     tags = Tags({PROJECT_TAG: settings.project} | settings.tags)
@@ -45,7 +59,11 @@ def build(settings: Settings, mode: Mode) -> dict[str, Template]:
         storage_inputs = storage.for_spark(storage_inputs, security_outputs.preprocess_role)
     storage_outputs = nest(root, storage_stack, storage_inputs, tags)
     pipeline_inputs = _pipeline_inputs(
-        name, parameters, security_outputs, network_outputs, storage_outputs
+        name,
+        of_pipeline(parameters, main_pipeline(settings)),
+        security_outputs,
+        network_outputs,
+        storage_outputs,
     )
     if spark:
         pipeline_inputs = pipeline.for_spark(

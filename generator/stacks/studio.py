@@ -18,7 +18,8 @@ from generator.custom_resources import (
 from generator.policies import functions as permissions
 from generator.policies import people
 from generator.policies.statements import role_arn, role_policy
-from generator.settings import Mode, Settings, in_letters
+from generator.settings import Mode, Settings
+from generator.settings_pipelines import in_letters
 from generator.wiring import (
     BucketName,
     DomainId,

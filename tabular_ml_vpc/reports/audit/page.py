@@ -21,11 +21,11 @@ from generator.settings import (
     Limits,
     Mode,
     Network,
-    PipelineSettings,
     Security,
     Settings,
     Storage,
 )
+from generator.settings_pipelines import PipelineSettings
 from pipeline.types import JsonView
 from tabular_ml_vpc.reports.audit import assessments
 from tabular_ml_vpc.reports.audit.assessments import AssessmentAnswer

@@ -1,0 +1,29 @@
+"""Where each pipeline keeps its data in the bucket.
+
+The pipeline `main` has `raw/`, `processed/` and `models/`, any other one `pipelines/raw/<name>/`
+and so on. The kind comes first, so that policies can name a kind of all pipelines: a `*` in an ARN
+crosses slashes, and `pipelines/*/raw/*` would match `pipelines/a/processed/run/raw/x` too. A
+lifecycle rule takes no wildcard at all. No named pipeline is below `raw/`, which `main` reads.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MAIN: Final = "main"
+"""The pipeline that every environment has by default."""
+RAW: Final = "raw"
+PROCESSED: Final = "processed"
+MODELS: Final = "models"
+NAMED: Final = "pipelines/"
+"""Prefix of the data of all other pipelines."""
+
+
+def folder(kind: str, pipeline: str = MAIN) -> str:
+    """The prefix of one kind of data (`RAW`, `PROCESSED`, `MODELS`), with a slash at its end."""
+    return f"{kind}/" if pipeline == MAIN else f"{named(kind)}{pipeline}/"
+
+
+def named(kind: str) -> str:
+    """The prefix of one kind of data of all pipelines but `main`."""
+    return f"{NAMED}{kind}/"
