@@ -44,6 +44,7 @@ COMMANDS: Final[dict[str, str]] = {
     "doctor": "Check the account, region, quotas and permissions before you spend money.",
     "diff": "Show the resources and permissions that a deployment would change.",
     "deploy": "Create or update the stack, and show its progress.",
+    "publish": "Upload the templates, and print the console link that creates a stack.",
     "stacks": "List the stacks deployed from these templates.",
     "status": "Show the status of the stacks, the pipeline and the endpoint.",
     "outputs": "Show the stack's outputs: names, addresses, commands.",

@@ -6,8 +6,9 @@ exist. Source: the addresses that the console itself shows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from rich.style import Style
 from rich.text import Text
@@ -29,6 +30,14 @@ def linked(text: str, url: str = "", style: str = "") -> Text:
 def stack_url(target: Target, stack_id: str) -> str:
     """Return the page of a stack."""
     return _console(target, "cloudformation", f"#/stacks/stackinfo?stackId={quote(stack_id, '')}")
+
+
+def creation_url(target: Target, template_url: str, parameters: Mapping[str, str]) -> str:
+    """Return the form that creates a stack, filled in ("Create quick-create links")."""
+    fields = {"templateURL": template_url, "stackName": target.stack}
+    fields |= {f"param_{name}": value for name, value in parameters.items()}
+    query = urlencode(fields, quote_via=quote, safe="")
+    return _console(target, "cloudformation", f"#/stacks/create/review?{query}")
 
 
 def endpoint_url(target: Target, name: str) -> str:

@@ -1,11 +1,13 @@
 """Templates and zips in S3, named by their content, so that nothing is uploaded twice.
 
 Rewrites ``Code`` and ``TemplateURL`` as ``aws cloudformation package`` does, but with SHA-256 sums
-as names: a deployment without changes uploads nothing and changes nothing.
+as names: a deployment without changes uploads nothing and changes nothing. S3 keeps each object's
+sum as well, by which an object with another's name is detected.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import posixpath
@@ -29,6 +31,7 @@ _ROOT: Final = "root.yaml"
 _THREADS: Final = 8
 _ABSENT: Final = frozenset({"404", "NoSuchBucket", "NoSuchKey", "NotFound"})
 _ALREADY_OURS: Final = frozenset({"BucketAlreadyOwnedByYou"})
+_MEANWHILE: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 _NONCURRENT_DAYS: Final = 30
 _FUNCTION_TYPE: Final = "AWS::Lambda::Function"
 
@@ -82,6 +85,8 @@ class ArtifactBucket:
 
     target: Target
     given: str | None = None
+    prefix: str = ""
+    """What all keys begin with: empty, or folders and their last slash."""
 
     @property
     def name(self) -> str:
@@ -91,25 +96,48 @@ class ArtifactBucket:
     def url_of(self, key: str) -> str:
         """Return the URL from which CloudFormation reads an object."""
         suffix = "amazonaws.com.cn" if self.target.partition == "aws-cn" else "amazonaws.com"
-        return f"https://s3.{self.target.region}.{suffix}/{self.name}/{key}"
+        return f"https://s3.{self.target.region}.{suffix}/{self.name}/{self.key_of(key)}"
+
+    def key_of(self, key: str) -> str:
+        """Return the key of one of a package's objects in the bucket."""
+        return f"{self.prefix}{key}"
 
     def upload(self, package: Package) -> Uploaded:
-        """Upload what is not in the bucket yet."""
+        """Upload what is not in the bucket yet, and replace what is not what its name says."""
         with ThreadPoolExecutor(_THREADS) as pool:
             sizes = list(pool.map(self._send, *zip(*package.objects.items(), strict=True)))
         return Uploaded(sum(1 for size in sizes if size), len(sizes), sum(sizes))
 
     def _send(self, key: str, content: bytes) -> int:
-        """Upload an object unless it exists; return how many bytes were sent."""
-        names = {"Key": key, **self._names}
+        """Upload an object unless it exists; return how many bytes were sent.
+
+        Somebody who may only add objects may have uploaded another content under this name.
+        """
+        names = {"Key": self.key_of(key), **self._names}
+        checksum = base64.b64encode(hashlib.sha256(content).digest()).decode()
         try:
-            self._s3.head_object(**names)
+            found = self._s3.head_object(**names, ChecksumMode="ENABLED")
         except ClientError as error:
             if code_of(error) not in _ABSENT:
                 raise
-            self._s3.put_object(Body=content, **names)
-            return len(content)
-        return 0
+            return self._add(names, content, checksum)
+        if found.get("ChecksumSHA256") == checksum:
+            return 0
+        self._s3.put_object(Body=content, ChecksumSHA256=checksum, **names)
+        return len(content)
+
+    def _add(self, names: Mapping[str, str], content: bytes, checksum: str) -> int:
+        """Upload an object, but replace none; return how many bytes were sent."""
+        try:
+            self._s3.put_object(Body=content, ChecksumSHA256=checksum, IfNoneMatch="*", **names)
+        except ClientError as error:
+            if code_of(error) not in _MEANWHILE:
+                raise
+            raise CommandError(
+                f"{names['Key']} in bucket {self.name} was uploaded by somebody else at the same "
+                "time: run the command again"
+            ) from error
+        return len(content)
 
     def ensure(self) -> bool:
         """Check that the bucket can be used; create the default one and return True if it is new.
@@ -280,7 +308,7 @@ class _Assembler:
         elif resource["Type"] == _FUNCTION_TYPE and isinstance(properties.get("Code"), str):
             code = _need(self._source.zips, self._path(properties["Code"]))
             key = self._add("functions", "zip", code)
-            properties["Code"] = {"S3Bucket": self._bucket.name, "S3Key": key}
+            properties["Code"] = {"S3Bucket": self._bucket.name, "S3Key": self._bucket.key_of(key)}
 
     def _path(self, relative: str) -> str:
         return posixpath.normpath(posixpath.join(self._source.folder, relative))

@@ -13,8 +13,7 @@ from typing import Any, Final
 
 from generator.cfn.evaluator import KEEPS
 from generator.cfn.parameters import ParameterDefinitions
-from generator.errors import CommandError, UsageError
-from generator.images import ACCOUNTS
+from generator.errors import CommandError
 from generator.settings import Mode
 from tabular_ml_vpc.operations import (
     checks_boundary,
@@ -225,7 +224,7 @@ class Deployment:
 
         """
         began = time.monotonic()
-        self._require_supported_region()
+        preflight.check_region(self.target.region)
         self._check_options()
         yield Started(self.target.stack, self.target.region, self.target.account)
         node = yield from self._deployed()
@@ -240,14 +239,6 @@ class Deployment:
         else:
             finished = yield from self._update(release, node, uploaded)
         yield replace(finished, seconds=time.monotonic() - began)
-
-    def _require_supported_region(self) -> None:
-        """Refuse what the root template's rule RegionHasImages would, before anything else."""
-        if self.target.region not in ACCOUNTS:
-            raise UsageError(
-                f"--region: got {self.target.region!r}: AWS has no AutoGluon image or no SageMaker "
-                f"domains there; deploy in one of {', '.join(sorted(ACCOUNTS))}"
-            )
 
     def _check_options(self) -> None:
         options = self.options.source

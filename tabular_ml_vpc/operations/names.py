@@ -29,6 +29,11 @@ _FORMS: Final = {
         re.compile(r"(?!.*\.\.)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
         "use 3 to 63 lower-case letters, digits, hyphens and periods",
     ),
+    "prefix": _Form(
+        re.compile(r"(?!.*//)[\w.=-][\w./=-]{0,199}", re.ASCII),
+        "use at most 200 letters, digits, hyphens, underscores, periods and slashes, and no slash "
+        "at the beginning",
+    ),
     "role ARN": _Form(
         re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\x21-\x7e]{1,575}"),
         "it has the form arn:aws:iam::111122223333:role/NAME",

@@ -7,11 +7,27 @@ from collections.abc import Iterator
 from generator import emit
 from generator.cfn.expressions import NESTED
 from generator.cfn.parameters import definitions
+from generator.errors import UsageError
+from generator.images import ACCOUNTS
 from generator.settings import PROJECT_TAG, Mode, read
 from generator.stacks.root import build
 from pipeline.types import JsonView
 from tabular_ml_vpc.operations import names, parameters, source
 from tabular_ml_vpc.operations.source import SourceOptions
+
+
+def check_region(region: str) -> None:
+    """Refuse what the root template's rule RegionHasImages would, before anything else.
+
+    Raises:
+        UsageError: nothing can be deployed in the region.
+
+    """
+    if region not in ACCOUNTS:
+        raise UsageError(
+            f"--region: got {region!r}: AWS has no AutoGluon image or no SageMaker domains there; "
+            f"deploy in one of {', '.join(sorted(ACCOUNTS))}"
+        )
 
 
 def check(stack: str, options: SourceOptions, role: str | None = None) -> None:

@@ -52,7 +52,7 @@ class Release:
         """
         mode = options.mode or deployed_mode(target, node) or Mode.DEV
         built = built or source.load(options.config, Mode(mode))
-        bucket = ArtifactBucket(target, options.bucket)
+        bucket = ArtifactBucket(target, options.bucket, options.prefix)
         package = assemble(bucket, built)
         known = definitions(package.root_template)
         given = parameters.given(options.parameters, options.pairs, known, options.remembered)

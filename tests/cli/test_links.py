@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from boto3.session import Session
 from rich.console import Console
 
-from tabular_ml_vpc.cli.links import endpoint_url, linked, log_url, stack_url
+from tabular_ml_vpc.cli.links import creation_url, endpoint_url, linked, log_url, stack_url
 from tabular_ml_vpc.operations.target import Target
 
 STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/tabular/1a2b"
@@ -40,6 +41,19 @@ def test_each_partition_has_its_console(region: str, host: str) -> None:
         f"https://{host}/cloudformation/home?region={region}#/stacks/stackinfo?stackId="
         "arn%3Aaws%3Acloudformation%3Aeu-west-1%3A123456789012%3Astack%2Ftabular%2F1a2b"
     )
+
+
+def test_the_form_that_creates_a_stack_is_filled_in() -> None:
+    template = "https://s3.eu-west-1.amazonaws.com/b/p q/root.yaml"
+    link = creation_url(target(), template, {"AlertEmail": "a&b+c@example.com"})
+
+    page, _, query = urlsplit(link).fragment.partition("?")
+    assert page == "/stacks/create/review"
+    assert parse_qs(query) == {
+        "templateURL": [template],
+        "stackName": ["tabular"],
+        "param_AlertEmail": ["a&b+c@example.com"],
+    }
 
 
 def test_a_log_group_is_encoded_as_the_console_does() -> None:

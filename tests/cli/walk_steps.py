@@ -77,6 +77,13 @@ STEPS: Final = (
         "diff --config mine.tml",
         "diff --parameters none.json",
     ),
+    Step("publish --prefix tabular/1.4"),
+    *_mistakes(
+        "publish --bucket Example",
+        "publish --bucket example-nowhere",
+        "publish --prefix /tabular",
+        "publish --stack-name churn",
+    ),
     Step("drift"),
     *_mistakes("drift --stack-nam a", "drift SecurityStack", "drift --region earth"),
     Step("logs --source functions --tail 2 --since 1d"),

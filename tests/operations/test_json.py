@@ -41,6 +41,7 @@ SUCCESSES: Final[dict[str, tuple[str, ...]]] = {
     "doctor": STACK,
     "diff": (*STACK, "--set", "EndpointInstanceType=ml.m5.xlarge"),
     "deploy": (*STACK, "--yes"),
+    "publish": STACK,
     "stacks": (),
     "status": STACK,
     "outputs": STACK,
