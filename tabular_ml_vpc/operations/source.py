@@ -44,10 +44,10 @@ class SourceOptions:
     parameters: Path | None = None
     pairs: tuple[str, ...] = ()
     bucket: str | None = None
-    prefix: str = ""
-    """What the keys in the bucket begin with; see ``artifacts.ArtifactBucket``."""
     remembered: Mapping[str, str] = field(default_factory=dict)
     """The project file's values of parameters, below those of a file and of pairs."""
+    prefix: str = ""
+    """What the keys in the bucket begin with; see ``artifacts.ArtifactBucket``."""
 
 
 def load(config: SettingsSource, mode: Mode, root: Path = REPOSITORY) -> Source:
