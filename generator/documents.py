@@ -36,10 +36,12 @@ _PROJECT_VALUES: Final = {
     "stack": ['stack = "tabular"'],
     "region": ['region = "eu-west-1"'],
     "profile": ['profile = "work"'],
+    "pipeline": ['pipeline = "churn"'],
     "mode": ['mode = "dev"'],
     "settings": ['settings = "settings.toml"'],
     "parameters": ["[parameters]", "QualityThreshold = 0.8"],
     "run": ["[run]", 'LabelColumn = "churned"', "TimeLimitSeconds = 1200"],
+    "pipelines": ["[pipelines.fraud.run]", "TimeLimitSeconds = 3600"],
     "stages": ["[stages.prod]", 'stack = "tabular-prod"', 'mode = "prod"'],
 }
 """Example values of the project file's keys, as lines of TOML."""

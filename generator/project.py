@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import Field, field_validator
+from pydantic import Field, JsonValue, field_validator
 
 from generator.settings import (
     REGION,
@@ -28,12 +28,22 @@ from generator.settings_section import Section, SettingsError
 from pipeline.run_parameters import RUN_PARAMETERS, RunParameter, not_one_of
 
 FILE: Final = "tabular.toml"
-_RESERVED: Final = "pipelines"
 _TOP: Final = ".git"
 _KEY: Final = "key"
 
 Scalar = str | int | float | bool
 RunValue = Scalar | list[str] | dict[str, str]
+_RUN_SCHEMA: Final[dict[str, JsonValue]] = {
+    "properties": {name: {"description": one.about} for name, one in RUN_PARAMETERS.items()},
+    "additionalProperties": False,
+}
+
+
+class PipelineChoices(Section):
+    """What was chosen for one of several pipelines."""
+
+    run: dict[str, Any] = Field(default_factory=dict, json_schema_extra=_RUN_SCHEMA)
+    """Values of its runs' parameters, over those of [run]."""
 
 
 class Choices(Section):
@@ -46,6 +56,8 @@ class Choices(Section):
     profile: str | None = Field(default=None, min_length=1)
     """Profile in your AWS configuration (--profile; AWS_PROFILE, and credentials in the
     environment, take precedence)."""
+    pipeline: str | None = Field(default=None, min_length=1)
+    """Name of the pipeline (--pipeline) if the stack has several."""
     mode: Mode | None = None
     """dev: everything is deleted with the stack; prod: data, key and logs are kept (--mode)."""
     settings: Annotated[Any, Field(json_schema_extra={"type": ["string", "object"]})] = None
@@ -56,16 +68,10 @@ class Choices(Section):
         json_schema_extra={"additionalProperties": {"type": ["string", "number", "boolean"]}},
     )
     """Values of the root template's parameters (--set of deploy and diff)."""
-    run: dict[str, Any] = Field(
-        default_factory=dict,
-        json_schema_extra={
-            "properties": {
-                name: {"description": one.about} for name, one in RUN_PARAMETERS.items()
-            },
-            "additionalProperties": False,
-        },
-    )
+    run: dict[str, Any] = Field(default_factory=dict, json_schema_extra=_RUN_SCHEMA)
     """Values of a run's parameters (--set of run and local)."""
+    pipelines: dict[str, PipelineChoices] = Field(default_factory=dict)
+    """Tables for single pipelines, by name: [pipelines.NAME.run] has values over those of [run]."""
 
     @field_validator("settings")
     @classmethod
@@ -121,10 +127,10 @@ class Project:
         """The values of the root template's parameters, as text."""
         return {name: text_of(value) for name, value in self.choices.parameters.items()}
 
-    @property
-    def run(self) -> dict[str, str]:
-        """The values of a run's parameters, as text."""
-        return {name: text_of(value) for name, value in self.choices.run.items()}
+    def run(self, pipeline: str | None) -> dict[str, str]:
+        """The values of the parameters of a pipeline's run, as text; None is no one pipeline."""
+        own = self.choices.pipelines.get(pipeline or "", PipelineChoices())
+        return {name: text_of(value) for name, value in (self.choices.run | own.run).items()}
 
 
 def find(folder: Path, stage: str | None) -> Project | None:
@@ -155,7 +161,6 @@ def read(path: Path, stage: str | None) -> Project:
 
     """
     raw = read_toml(path)
-    _refuse_reserved(raw)
     whole = validated(ProjectFile, raw, f"{FILE}: ", _KEY)
     if stage is not None and stage not in whole.stages:
         known = not_one_of(stage, whole.stages) if whole.stages else f"{FILE} has no stages"
@@ -174,11 +179,6 @@ def text_of(value: RunValue) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _refuse_reserved(raw: Mapping[str, Any]) -> None:
-    if _RESERVED in raw:
-        raise SettingsError(f"{FILE}: {_RESERVED}: this key is reserved for a later version")
-
-
 def _check(choices: Choices, where: str) -> None:
     """Refuse values of parameters that no parameter takes."""
     for name, value in choices.parameters.items():
@@ -186,7 +186,13 @@ def _check(choices: Choices, where: str) -> None:
             raise SettingsError(
                 f"{where}parameters.{name}: got {value!r}: must be a text, a number or a boolean"
             )
-    for name, value in choices.run.items():
+    _check_run(choices.run, where)
+    for name, pipeline in choices.pipelines.items():
+        _check_run(pipeline.run, f"{where}pipelines.{name}.")
+
+
+def _check_run(run: Mapping[str, RunValue], where: str) -> None:
+    for name, value in run.items():
         if name not in RUN_PARAMETERS:
             raise SettingsError(f"{where}run.{name}: {not_one_of(name, RUN_PARAMETERS)}")
         if problem := _problem(RUN_PARAMETERS[name], value):

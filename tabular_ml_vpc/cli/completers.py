@@ -22,8 +22,8 @@ from generator.settings import Mode, Settings
 from generator.stacks.root import build
 from pipeline import example
 from tabular_ml_vpc.cli.options import DEFAULT_STACK, Completer
-from tabular_ml_vpc.operations import stacks
-from tabular_ml_vpc.operations.runs.executions import open_pipeline
+from tabular_ml_vpc.operations import pipelines, stacks
+from tabular_ml_vpc.operations.runs.executions import open_pipelines
 from tabular_ml_vpc.operations.target import Target, open_target
 
 _QUICK: Final = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
@@ -62,8 +62,16 @@ def stack_names(target: Target) -> Iterator[CompletionItem]:
 @_of_target
 def run_ids(target: Target) -> Iterator[CompletionItem]:
     """Offer the ids of the newest runs."""
-    for run in open_pipeline(target).newest(_RUNS):
-        yield CompletionItem(run.id, help=f"{run.status}, {run.started:%Y-%m-%d %H:%M}")
+    for pipeline in open_pipelines(target, None):
+        for run in pipeline.newest(_RUNS):
+            yield CompletionItem(run.id, help=f"{run.status}, {run.started:%Y-%m-%d %H:%M}")
+
+
+@_of_target
+def pipeline_names(target: Target) -> Iterator[CompletionItem]:
+    """Offer the names of the stack's pipelines."""
+    for name in pipelines.names(stacks.need(target)):
+        yield CompletionItem(name)
 
 
 @_of_target

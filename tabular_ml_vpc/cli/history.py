@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 import click
@@ -11,13 +12,18 @@ from tabular_ml_vpc.cli import run_view
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.options import WholeNumber, json_option
 from tabular_ml_vpc.cli.run_view import short_json, style_of
-from tabular_ml_vpc.cli.stack_options import execution_argument, target_options
+from tabular_ml_vpc.cli.stack_options import execution_argument, pipeline_option, target_options
 from tabular_ml_vpc.cli.stack_view import duration, short
 from tabular_ml_vpc.cli.tables import Column, show_table
 from tabular_ml_vpc.figures import figure
 from tabular_ml_vpc.local.jobs import plain_reason
 from tabular_ml_vpc.operations.runs import results
-from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, Execution, open_pipeline
+from tabular_ml_vpc.operations.runs.executions import (
+    DeployedPipeline,
+    Execution,
+    find_run,
+    open_pipelines,
+)
 from tabular_ml_vpc.operations.runs.results import RunResults
 from tabular_ml_vpc.operations.target import Target
 
@@ -43,25 +49,29 @@ python build.py history 3dfa2b82291c     one run: metrics, gate, failure, log
     show_default=True,
     help="Number of runs, newest first.",
 )
+@pipeline_option
 @target_options
 @json_option
 def command(
     execution: str | None,
     limit: int,
+    pipeline: str | None,
     target: Target,
     as_json: bool,
 ) -> None:
-    """List the pipeline's runs, newest first; with an ID, show one run in full."""
-    pipeline = open_pipeline(target)
+    """List the runs, newest first; with an ID, show one run in full.
+
+    If the stack has several pipelines, lists the runs of all of them, unless --pipeline names one.
+    """
     if execution:
-        _show_run(pipeline, execution, as_json)
+        _show_run(*find_run(target, pipeline, execution), as_json)
     else:
-        _show_runs(pipeline, limit, as_json)
+        _show_runs(open_pipelines(target, pipeline), limit, as_json)
 
 
-def _show_run(pipeline: DeployedPipeline, execution: str, as_json: bool) -> None:
+def _show_run(pipeline: DeployedPipeline, arn: str, as_json: bool) -> None:
 
-    run = pipeline.read(pipeline.find(execution))
+    run = pipeline.read(arn)
     findings = results.findings(pipeline, run)
     if as_json:
         print_json(run_view.as_json(pipeline, run, findings))
@@ -72,24 +82,46 @@ def _show_run(pipeline: DeployedPipeline, execution: str, as_json: bool) -> None
     run_view.show_end(out, pipeline, run, findings)
 
 
-def _show_runs(pipeline: DeployedPipeline, limit: int, as_json: bool) -> None:
+@dataclass(frozen=True)
+class _Row:
+    """A run with what it found, and its pipeline's name."""
 
-    runs = [pipeline.read(run.arn) for run in pipeline.newest(limit)]
-    rows = [(run, results.findings(pipeline, run)) for run in runs]
+    pipeline: str
+    run: Execution
+    findings: RunResults
+
+
+def _show_runs(pipelines: list[DeployedPipeline], limit: int, as_json: bool) -> None:
+
+    rows = _rows(pipelines, limit)
     if as_json:
-        print_json([_json(*row) for row in rows])
+        print_json([_json(row) for row in rows])
     elif not rows:
-        command = f"python build.py run{pipeline.target.options()}"
-        print(f"{pipeline.name} has no runs yet; start one with: {command}")
+        pipeline = pipelines[0]
+        which = pipeline.target.stack if len(pipelines) > 1 else pipeline.name
+        command = f"python build.py run{pipeline.options()}"
+        print(f"{which} has no runs yet; start one with: {command}")
     else:
-        _show_table(rows)
+        _show_table(rows, len(pipelines) > 1)
 
 
-def _json(run: Execution, findings: RunResults) -> dict[str, Any]:
+def _rows(pipelines: list[DeployedPipeline], limit: int) -> list[_Row]:
+    """Return the newest runs of all these pipelines."""
+    found = [(run, pipeline) for pipeline in pipelines for run in pipeline.newest(limit)]
+    found.sort(key=lambda pair: pair[0].started, reverse=True)
+    runs = [(pipeline, pipeline.read(run.arn)) for run, pipeline in found[:limit]]
+    return [
+        _Row(pipeline.workload.name, run, results.findings(pipeline, run)) for pipeline, run in runs
+    ]
 
+
+def _json(row: _Row) -> dict[str, Any]:
+
+    run, findings = row.run, row.findings
     registered, deployed = run.made("RegisterModel"), run.made("Endpoint")
     return {
         **short_json(run),
+        "pipeline": row.pipeline,
         "metrics": findings.metrics,
         "gate": findings.decision.as_json() if findings.decision else None,
         "model_version": int(registered.made_name) if registered else None,
@@ -98,11 +130,12 @@ def _json(run: Execution, findings: RunResults) -> dict[str, Any]:
     }
 
 
-def _show_table(rows: list[tuple[Execution, RunResults]]) -> None:
+def _show_table(rows: list[_Row], several: bool) -> None:
 
     names = _metrics_of(rows)
     columns = (
         Column("run"),
+        *((Column("pipeline"),) if several else ()),
         Column("started", importance=3),
         Column("took", importance=2, justify="right"),
         Column("status"),
@@ -110,13 +143,15 @@ def _show_table(rows: list[tuple[Execution, RunResults]]) -> None:
         Column("model", importance=4, justify="right"),
         Column("gate or outcome", wraps=True),
     )
-    show_table(console(), columns, [_cells(run, found, names) for run, found in rows])
+    show_table(console(), columns, [_cells(row, names, several) for row in rows])
 
 
-def _cells(run: Execution, findings: RunResults, names: list[str]) -> tuple[str | Text, ...]:
+def _cells(row: _Row, names: list[str], several: bool) -> tuple[str | Text, ...]:
+    run, findings = row.run, row.findings
     known, registered = findings.metrics, run.made("RegisterModel")
     return (
         run.id,
+        *((row.pipeline,) if several else ()),
         f"{run.started:%Y-%m-%d %H:%M}",
         duration(run.seconds),
         Text(run.status, style=style_of(run.status)),
@@ -131,9 +166,9 @@ def _result(run: Execution, findings: RunResults) -> str:
     return "; ".join(filter(None, parts))
 
 
-def _metrics_of(rows: list[tuple[Execution, RunResults]]) -> list[str]:
+def _metrics_of(rows: list[_Row]) -> list[str]:
     """The metrics to show as columns: the most useful ones that any run has."""
-    known = {name for _, findings in rows for name in findings.metrics}
+    known = {name for row in rows for name in row.findings.metrics}
     return [name for name in _PREFERRED if name in known]
 
 

@@ -11,7 +11,7 @@ import click
 from generator.errors import UsageError
 from tabular_ml_vpc.cli.console import console, inert, print_json
 from tabular_ml_vpc.cli.options import WholeNumber, json_option
-from tabular_ml_vpc.cli.stack_options import target_options
+from tabular_ml_vpc.cli.stack_options import pipeline_option, target_options
 from tabular_ml_vpc.cli.tables import Column, show_table
 from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations import stacks
@@ -53,6 +53,7 @@ python build.py invoke --file rows.csv --bench 100
     metavar="N",
     help="Send the rows N times, one request at a time, and measure the latency.",
 )
+@pipeline_option
 @target_options
 @json_option
 def command(
@@ -60,6 +61,7 @@ def command(
     file: Path | None,
     header: str,
     bench: int | None,
+    pipeline: str | None,
     target: Target,
     as_json: bool,
 ) -> None:
@@ -70,8 +72,7 @@ def command(
     ignored. Input that is too large for one request is split.
     """
     table = _table(rows, file)
-    node = stacks.tree(target, stacks.need(target))
-    deployed = endpoint.find(target, Workload.of(target, node))
+    deployed = endpoint.find(target, Workload.of(target, stacks.need(target), pipeline))
     if bench is not None:
         latency = deployed.measure(table, bench, _HEADERS[header])
         _show_latency(deployed.name, latency, as_json)

@@ -118,7 +118,7 @@ def _request(
 ) -> RunRequest:
 
     definition = example.open_definition()
-    usual = {name: value for name, value in remembered_run().items() if name != INPUT}
+    usual = {name: value for name, value in remembered_run(None).items() if name != INPUT}
     parameters = run_parameters(context, pairs, definition, usual)
     if INPUT in parameters:
         raise UsageError(f"--set: {INPUT} cannot be set here: give the table with --data")

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from tabular_ml_vpc.cli.console import console
 from tabular_ml_vpc.cli.options import WholeNumber, json_option
-from tabular_ml_vpc.cli.stack_options import target_options
+from tabular_ml_vpc.cli.stack_options import pipeline_option, target_options
 from tabular_ml_vpc.operations import logs, stacks
 from tabular_ml_vpc.operations.function_logs import LogLine
 from tabular_ml_vpc.operations.stacks import StackNode
@@ -57,6 +57,7 @@ python build.py logs --containing error --json
     "--all", "everything", is_flag=True, help="Also show the lines of AWS's services and toolkits."
 )
 @click.option("--follow", is_flag=True, help="Keep showing new lines until Ctrl-C.")
+@pipeline_option
 @target_options
 @json_option
 def command(
@@ -66,19 +67,23 @@ def command(
     tail: int | None,
     everything: bool,
     follow: bool,
+    pipeline: str | None,
     target: Target,
     as_json: bool,
 ) -> None:
     """Show the logs of the stack's functions, the pipeline's jobs and the endpoint.
 
-    With --json, prints one object per line.
+    If the stack has several pipelines, shows those of all, unless --pipeline names one. With
+    --json, prints one object per line.
     """
-    node = stacks.tree(target, stacks.need(target))
-    since = _since(Workload.of(target, node), begin)
+    root = stacks.need(target)
+    workloads = Workload.chosen(target, root, pipeline)
+    node = stacks.tree(target, root)
+    since = _since(workloads, begin)
     wanted = _Wanted(kinds or _KINDS, containing, everything)
     show = _json_line if as_json else _Printer()
     any_line = False
-    for line in _lines(target, node, wanted, since, tail, follow):
+    for line in _lines(target, node, workloads, wanted, since, tail, follow):
         any_line = True
         show(line)
     if not any_line and not as_json:
@@ -95,14 +100,15 @@ class _Wanted:
     everything: bool
 
 
-def _since(workload: Workload, begin: str | None) -> datetime:
-    last = logs.start_of_last_run(workload) if begin is None else None
+def _since(workloads: list[Workload], begin: str | None) -> datetime:
+    last = logs.start_of_last_run(workloads) if begin is None else None
     return last or logs.since(begin or _DEFAULT, logs.now())
 
 
 def _lines(
     target: Target,
     node: StackNode,
+    workloads: list[Workload],
     wanted: _Wanted,
     since: datetime,
     tail: int | None,
@@ -111,7 +117,7 @@ def _lines(
     """Yield each new line once; include sources that appear in the meantime."""
     shown: set[LogLine] = set()
     while True:
-        sources = logs.sources(target, node, Workload.of(target, node), wanted.kinds, since)
+        sources = logs.sources(target, node, workloads, wanted.kinds, since)
         lines = logs.read(target, sources, since, wanted.containing, wanted.everything)
         new = [line for line in lines if line not in shown]
         yield from new if tail is None or shown else new[len(new) - min(tail, len(new)) :]

@@ -7,7 +7,7 @@ defaults of the others, below what the command line and environment variables gi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
@@ -20,6 +20,7 @@ from click.shell_completion import CompletionItem
 from generator import project
 from generator.project import Project
 from generator.settings_section import SettingsError
+from pipeline.run_parameters import not_one_of
 from tabular_ml_vpc.cli.console import say
 from tabular_ml_vpc.cli.options import config_option
 from tabular_ml_vpc.figures import counted
@@ -27,7 +28,12 @@ from tabular_ml_vpc.figures import counted
 STAGE: Final = "TABULAR_STAGE"
 _FOUND: Final = f"{__name__}.found"
 _CREDENTIALS: Final = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID")
-_WORDS: Final = {"mode": "mode", "config": "settings", "profile": "profile"}
+_WORDS: Final = {
+    "pipeline": "pipeline",
+    "mode": "mode",
+    "config": "settings",
+    "profile": "profile",
+}
 
 
 def current() -> Project | None:
@@ -51,6 +57,7 @@ def _defaults(found: Project) -> dict[str, Any]:
     values = {
         "stack_name": choices.stack,
         "region": choices.region,
+        "pipeline": choices.pipeline,
         "mode": choices.mode and str(choices.mode),
         "config": found.settings,
         # boto3 prefers a profile that is named to credentials in the environment.
@@ -123,8 +130,12 @@ def _options(found: Project, taken: dict[str, Any]) -> Iterable[str]:
 def _tables(found: Project, also: Iterable[str]) -> Iterable[str]:
     if "parameters" in also and found.parameters:
         yield counted(len(found.parameters), "parameter")
-    if "run" in also and found.run:
-        yield f"{counted(len(found.run), 'parameter')} of the run"
+    if "run" in also and not found.choices.pipelines and (values := found.run(None)):
+        yield _of_the_run(values)
+
+
+def _of_the_run(values: dict[str, str]) -> str:
+    return f"{counted(len(values), 'parameter')} of the run"
 
 
 def remembered() -> dict[str, str]:
@@ -133,7 +144,19 @@ def remembered() -> dict[str, str]:
     return found.parameters if found else {}
 
 
-def remembered_run() -> dict[str, str]:
-    """Return the project file's values of a run's parameters."""
+def remembered_run(pipeline: str | None, known: Collection[str] = ()) -> dict[str, str]:
+    """Return the project file's values of the parameters of a pipeline's run.
+
+    Where it has tables for single pipelines, say what is taken, and which of them are for none of
+    those known.
+    """
     found = current()
-    return found.run if found else {}
+    if found is None:
+        return {}
+    values = found.run(pipeline)
+    if found.choices.pipelines and values:
+        say(f"using {found.name}: {_of_the_run(values)}")
+    for name in found.choices.pipelines:
+        if known and name not in known:
+            say(f"note: {found.name}: pipelines.{name}: {not_one_of(name, known)}")
+    return values

@@ -16,13 +16,14 @@ from tabular_ml_vpc.cli.console import console, print_json, say
 from tabular_ml_vpc.cli.options import json_option, set_option, wait_option
 from tabular_ml_vpc.cli.parameter_help import RunCommand
 from tabular_ml_vpc.cli.project_options import remembered_run
-from tabular_ml_vpc.cli.stack_options import checked, target_options
+from tabular_ml_vpc.cli.stack_options import checked, pipeline_option, target_options
 from tabular_ml_vpc.cli.table_options import run_parameters, table_choices, table_options
 from tabular_ml_vpc.local.inputs import data_files
 from tabular_ml_vpc.local.runs import check_columns
 from tabular_ml_vpc.operations import stacks
-from tabular_ml_vpc.operations.runs import deployed, results
-from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, open_pipeline
+from tabular_ml_vpc.operations.runs import deployed as serving
+from tabular_ml_vpc.operations.runs import results
+from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, find_run, open_pipeline
 from tabular_ml_vpc.operations.runs.upload import DataBucket
 from tabular_ml_vpc.operations.target import Target
 
@@ -62,6 +63,7 @@ python build.py run --follow                         follow the newest run
     callback=checked("execution ID"),
     help="Start nothing: follow the newest run, or the run with this ID.",
 )
+@pipeline_option
 @target_options
 @json_option
 @click.pass_context
@@ -72,6 +74,7 @@ def command(
     name: str | None,
     wait: bool,
     follow: str | None,
+    pipeline: str | None,
     target: Target,
     as_json: bool,
 ) -> int:
@@ -91,18 +94,19 @@ def command(
         )
     if data is not None:
         data_files(data)  # refuses what is not there
-    pipeline = open_pipeline(target)
     if follow is not None:
-        return _follow(pipeline, pipeline.find(follow), as_json)
-    _check_overlap(pipeline)
-    given = run_parameters(context, pairs, pipeline.definition, remembered_run())
-    _check_threshold(given, pipeline.definition["Parameters"])
+        return _follow(*find_run(target, pipeline, follow), as_json)
+    deployed = open_pipeline(target, pipeline)
+    _check_overlap(deployed)
+    usual = remembered_run(deployed.workload.name, deployed.workload.siblings)
+    given = run_parameters(context, pairs, deployed.definition, usual)
+    _check_threshold(given, deployed.definition["Parameters"])
     if data is not None:
-        given = _with_table(pipeline, data, pairs, given, as_json)
-    arn = pipeline.start(given, name)
+        given = _with_table(deployed, data, pairs, given, as_json)
+    arn = deployed.start(given, name)
     if not wait:
-        return _show_start(pipeline, arn, as_json)
-    return _follow(pipeline, arn, as_json)
+        return _show_start(deployed, arn, as_json)
+    return _follow(deployed, arn, as_json)
 
 
 def _with_table(
@@ -118,7 +122,7 @@ def _with_table(
     defaults = {item["Name"]: item["DefaultValue"] for item in pipeline.definition["Parameters"]}
     check_columns(data, defaults | given, "LabelColumn" in given)
     bucket = stacks.need(pipeline.target).outputs["DataBucket"]
-    table = DataBucket(pipeline.target, bucket).upload(data)
+    table = DataBucket(pipeline.target, bucket, pipeline.workload.prefix).upload(data)
     told = f"uploaded {data} ({table.bytes:,} bytes) to {table.uri}"
     if not table.sent:
         told = f"{data} was uploaded before, to {table.uri}"
@@ -130,7 +134,7 @@ def _check_overlap(pipeline: DeployedPipeline) -> None:
     """Raise if another run is in progress: both would deploy to the same endpoint."""
     running = [run for run in pipeline.newest(_NEWEST) if run.running]
     if running:
-        identity, options = running[0].id, pipeline.target.options()
+        identity, options = running[0].id, pipeline.options()
         raise CommandError(
             f"execution {identity} is in progress, and two runs would deploy to one endpoint: "
             f"follow it (`python build.py run --follow {identity}{options}`) or stop it "
@@ -154,16 +158,22 @@ def _show_start(pipeline: DeployedPipeline, arn: str, as_json: bool) -> int:
     if as_json:
         print_json({"id": identity, "arn": arn, "pipeline": pipeline.name})
     else:
-        print(f"started execution {identity}")
-        print(f"follow it with: python build.py run --follow {identity}{pipeline.target.options()}")
+        print(f"started execution {identity}{_of_which(pipeline)}")
+        print(f"follow it with: python build.py run --follow {identity}{pipeline.options()}")
     return 0
+
+
+def _of_which(pipeline: DeployedPipeline) -> str:
+    """Say which of several pipelines runs."""
+    return f" of {pipeline.workload.name} ({pipeline.name})" if pipeline.workload.several else ""
 
 
 def _follow(pipeline: DeployedPipeline, arn: str, as_json: bool) -> int:
 
     out = console(to_stderr=as_json)
     identity = arn.rpartition("/")[2]
-    out.print(f"Execution {identity} of {pipeline.name}", style="bold", markup=False)
+    which = _of_which(pipeline) or f" of {pipeline.name}"
+    out.print(f"Execution {identity}{which}", style="bold", markup=False)
     try:
         with run_view.following(out, pipeline) as observe:
             done = pipeline.follow(arn, observe)
@@ -171,7 +181,7 @@ def _follow(pipeline: DeployedPipeline, arn: str, as_json: bool) -> int:
         _show_next_commands(pipeline, identity)
         raise
     findings = results.findings(pipeline, done)
-    problem = deployed.problem(pipeline, done)
+    problem = serving.problem(pipeline, done)
     if as_json:
         print_json(run_view.as_json(pipeline, done, findings) | {"deployment": problem or None})
     else:
@@ -181,7 +191,7 @@ def _follow(pipeline: DeployedPipeline, arn: str, as_json: bool) -> int:
 
 def _show_next_commands(pipeline: DeployedPipeline, identity: str) -> None:
 
-    options = pipeline.target.options()
+    options = pipeline.options()
     say(
         f"The run continues. Follow it with `python build.py run --follow {identity}{options}`, or "
         f"stop it with `python build.py stop {identity}{options}`."

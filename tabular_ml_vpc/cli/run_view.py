@@ -271,7 +271,7 @@ def _show_endpoint(out: Console, pipeline: DeployedPipeline, execution: Executio
     data = pipeline.parameters(execution.arn).get("InputData", "")
     if data.endswith(".csv"):
         rows = f"aws s3 cp {shlex.quote(data)} -{target.place_options()} | head -n 6"
-        command = f"{rows} | python build.py invoke{target.options()}"
+        command = f"{rows} | python build.py invoke{pipeline.options()}"
         show_next(out, (command, "predictions for the first rows of its table"))
 
 

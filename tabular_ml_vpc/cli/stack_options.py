@@ -27,6 +27,8 @@ from tabular_ml_vpc.operations import names
 from tabular_ml_vpc.operations.source import SourceOptions
 from tabular_ml_vpc.operations.target import Target, open_target, told_in_one_line
 
+PIPELINE: Final = "TABULAR_PIPELINE"
+
 
 def checked(kind: str) -> Callable[..., Any]:
     """Return a callback that refuses what is not a name of a kind (``operations.names``)."""
@@ -84,6 +86,14 @@ execution_argument = click.argument(
     metavar="[ID]",
     callback=checked("execution ID"),
     shell_complete=completers.run_ids,
+)
+pipeline_option = click.option(
+    "--pipeline",
+    metavar="NAME",
+    envvar=PIPELINE,
+    show_envvar=True,
+    shell_complete=completers.pipeline_names,
+    help="Name of the pipeline, if the stack has several.",
 )
 verbose_option = click.option(
     "--verbose", is_flag=True, help="Show every resource, not only the stacks."

@@ -25,11 +25,13 @@ from tabular_ml_vpc.operations.operation import (
     StackOperation,
     first_cause,
 )
+from tabular_ml_vpc.operations.pipelines import stack_title
 from tabular_ml_vpc.operations.source import our_tree
+from tabular_ml_vpc.operations.spaces import DOMAIN, StudioSpaces
 from tabular_ml_vpc.operations.stack_requests import StackRequests
 from tabular_ml_vpc.operations.stacks import Stack, StackNode
 from tabular_ml_vpc.operations.target import Target, code_of
-from tabular_ml_vpc.operations.workload import DOMAIN, PIPELINE, Workload
+from tabular_ml_vpc.operations.workload import PIPELINE, Workload
 
 CREATED_BY_RUNS: Final = "created by runs"
 """Place of what the pipeline's runs created."""
@@ -55,16 +57,23 @@ class DeletionPlan:
     kept: tuple[PlannedDeletion, ...]
 
     @classmethod
-    def of(cls, target: Target, node: StackNode, workload: Workload) -> DeletionPlan:
-        """Return the plan for a stack's tree and what its pipeline created."""
+    def of(cls, target: Target, node: StackNode, workloads: Sequence[Workload]) -> DeletionPlan:
+        """Return the plan for a stack's tree and what its pipelines created."""
         resources = list(_resources(target, node, ""))
         others = [
-            PlannedDeletion(CREATED_BY_RUNS, kind, name) for kind, name in workload.made_by_runs()
+            PlannedDeletion(CREATED_BY_RUNS, kind, name)
+            for workload in workloads
+            for kind, name in workload.made_by_runs()
         ]
-        others += [
-            PlannedDeletion(resource.place, "pipeline", workload.pipeline)
+        places = {
+            resource.place.rpartition("/")[0]: resource.place
             for resource, _ in resources
-            if resource.type == PIPELINE and workload.pipeline
+            if resource.type == PIPELINE
+        }
+        others += [
+            PlannedDeletion(places[title], "pipeline", workload.pipeline)
+            for workload in workloads
+            if workload.pipeline and (title := stack_title(workload.name)) in places
         ]
         return cls(
             tuple(resource for resource, keeps in resources if not keeps) + tuple(others),
@@ -223,18 +232,19 @@ class Destruction:
 
     def _destroy(self, node: StackNode) -> Generator[Event, None, Destroyed]:
         self._require_unprotected(node.stack)
-        workload = Workload.of(self.target, node)
-        plan = DeletionPlan.of(self.target, node, workload)
-        home = (workload.domain_status() or {}).get("HomeEfsFileSystemId")
-        spaces = [str(space["SpaceName"]) for space in workload.spaces()]
+        workloads, studio = Workload.each(self.target, node), StudioSpaces.of(self.target, node)
+        plan = DeletionPlan.of(self.target, node, workloads)
+        home = (studio.domain_status() or {}).get("HomeEfsFileSystemId")
+        spaces = [str(space["SpaceName"]) for space in studio.spaces()]
         bucket = ArtifactBucket(self.target).name
-        running, unseen = len(workload.running()), sorted(workload.unseen)
+        running = sum(len(workload.running()) for workload in workloads)
+        unseen = sorted(studio.unseen.union(*(workload.unseen for workload in workloads)))
         yield from ask(DeletionPlanned(self.target, plan, running, unseen, home, bucket))
         if spaces and not self.options.delete_spaces:
             yield from ask(SpacesAffected(spaces))
         if spaces:
             yield DeletingSpaces()
-            workload.delete_apps_and_spaces(self.sleep)
+            studio.delete(self.sleep)
         cause, stack = yield from self._delete(node, plan)
         return self._check(plan, home, stack, cause)
 

@@ -57,17 +57,23 @@ def since(text: str, now: datetime) -> datetime:
 
 
 def sources(
-    target: Target, node: StackNode, workload: Workload, kinds: tuple[str, ...], since: datetime
+    target: Target,
+    node: StackNode,
+    workloads: list[Workload],
+    kinds: tuple[str, ...],
+    since: datetime,
 ) -> list[LogSource]:
-    """Return the logs of the requested kinds."""
+    """Return the logs of the requested kinds: those of all functions, and of these pipelines."""
     found: list[LogSource] = []
     if "functions" in kinds:
         found += _functions(target, node)
-    if "jobs" in kinds:
-        found += _jobs(workload, since)
-    if "endpoint" in kinds and workload.endpoint:
-        group = f"/aws/sagemaker/Endpoints/{workload.endpoint}"
-        found.append(LogSource("endpoint", group))
+    for workload in workloads:
+        of_which = f"{workload.name}/" if workload.several else ""
+        if "jobs" in kinds:
+            found += _jobs(workload, since, of_which)
+        if "endpoint" in kinds and workload.endpoint:
+            group = f"/aws/sagemaker/Endpoints/{workload.endpoint}"
+            found.append(LogSource(f"{of_which}endpoint", group))
     return found
 
 
@@ -79,7 +85,7 @@ def _functions(target: Target, node: StackNode) -> Iterator[LogSource]:
                 yield LogSource(resource.logical_id, group)
 
 
-def _jobs(workload: Workload, since: datetime) -> Iterator[LogSource]:
+def _jobs(workload: Workload, since: datetime, of_which: str) -> Iterator[LogSource]:
     """Yield the job logs of the newest executions that run or ended after a time."""
     for execution in workload.executions(_EXECUTIONS):
         if execution.get("LastModifiedTime", since) < since and not _is_running(execution):
@@ -89,17 +95,18 @@ def _jobs(workload: Workload, since: datetime) -> Iterator[LogSource]:
                 arn = step.get("Metadata", {}).get(kind, {}).get("Arn")
                 if arn:
                     job = arn.rpartition("/")[2]
-                    yield LogSource(step["StepName"], f"/aws/sagemaker/{group}", f"{job}/")
+                    name = f"{of_which}{step['StepName']}"
+                    yield LogSource(name, f"/aws/sagemaker/{group}", f"{job}/")
 
 
 def _is_running(execution: Any) -> bool:
     return execution["PipelineExecutionStatus"] in {"Executing", "Stopping"}
 
 
-def start_of_last_run(workload: Workload) -> datetime | None:
-    """Return when the newest execution started; None if there is none."""
-    newest = next(iter(workload.executions(1)), None)
-    return None if newest is None else newest["StartTime"]
+def start_of_last_run(workloads: list[Workload]) -> datetime | None:
+    """Return when the newest execution of these pipelines started; None if there is none."""
+    newest = [run["StartTime"] for workload in workloads for run in workload.executions(1)]
+    return max(newest, default=None)
 
 
 def read(

@@ -1,76 +1,125 @@
-"""What users and the pipeline have created: runs, endpoint, models, apps, spaces."""
+"""What a pipeline's runs have created: executions, the endpoint, models."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
-from botocore.exceptions import ClientError
-
-from generator.errors import CommandError
+from generator.cfn.expressions import NESTED
 from pipeline.definition import OWNER_TAG
 from pipeline.types import JsonView
-from tabular_ml_vpc.operations.stacks import StackNode
-from tabular_ml_vpc.operations.target import Target, code_of, is_denied
+from tabular_ml_vpc.operations import pipelines, stacks
+from tabular_ml_vpc.operations.sagemaker import SageMakerReader
+from tabular_ml_vpc.operations.stacks import Stack, StackNode
+from tabular_ml_vpc.operations.target import Target
 
 PIPELINE: Final = "Custom::Pipeline"
-DOMAIN: Final = "AWS::SageMaker::Domain"
-_ABSENT: Final = frozenset({"ResourceNotFound", "ValidationException", "ResourceNotFoundException"})
 _RUNNING: Final = frozenset({"Executing", "Stopping"})
-_GONE: Final = frozenset({"Deleted", "Deleting"})
 _MODEL_NAMES: Final = "pipelines-"
-_POLLS: Final = 900
+_MOST: Final = 900
 
 
 @dataclass(frozen=True)
-class Workload:
-    """The SageMaker resources of one stack; a name is None if the resource does not exist (yet)."""
+class Workload(SageMakerReader):
+    """The SageMaker resources of one pipeline; an id is None if it does not exist (yet)."""
 
-    target: Target
+    name: str
+    """The pipeline's name in the settings."""
     pipeline: str | None
+    """The pipeline's name in SageMaker."""
     endpoint: str | None
-    domain: str | None
     owner: str | None
-    unseen: set[str] = field(default_factory=set)
-    """Operations without permission: their results are unknown."""
+    """The id of its nested stack, which is a tag of all that its runs create."""
+    siblings: tuple[str, ...] = ()
+    """The names of all pipelines of its stack."""
 
     @classmethod
-    def of(cls, target: Target, node: StackNode) -> Workload:
-        """Return the workload of a stack's tree, from the ids of its resources."""
-        above = next((found.stack for found, _ in node.holding(PIPELINE)), None)
-        outputs = above.outputs if above else {}
-        domains = [one.physical_id for _, one in node.holding(DOMAIN) if one.exists]
-        return cls(
-            target,
-            outputs.get("PipelineName"),
-            outputs.get("EndpointName"),
-            domains[0] if domains else None,
-            above.id if above else None,
-        )
+    def of(cls, target: Target, root: Stack, name: str | None) -> Workload:
+        """Return the workload of a root stack's pipeline: the one named, or the only one.
+
+        Raises:
+            UsageError: there is no such pipeline, or there are several and none was named.
+
+        """
+        (found,) = cls.chosen(target, root, pipelines.choose(root, name))
+        return found
+
+    @classmethod
+    def chosen(cls, target: Target, root: Stack, name: str | None) -> list[Workload]:
+        """Return the workload of the pipeline that was named, or of all.
+
+        It reads only these pipelines' stacks, not the whole tree.
+
+        Raises:
+            UsageError: there is no such pipeline.
+
+        """
+        known = pipelines.names(root)
+        names = known if name is None else (pipelines.choose(root, name),)
+        ids = {
+            one.logical_id: one.physical_id
+            for one in stacks.resources_of(target, root.id)
+            if one.type == NESTED and one.exists
+        }
+        found = []
+        for one in names:
+            identity = ids.get(pipelines.stack_title(one))
+            nested = stacks.find(target, identity) if identity else None
+            found.append(cls._in(target, one, nested, known))
+        return found
+
+    @classmethod
+    def each(cls, target: Target, node: StackNode) -> list[Workload]:
+        """Return the workload of each pipeline in a stack's tree, in the settings' order."""
+        known = pipelines.names(node.stack)
+        found = {
+            pipelines.name_of(above.title, known): above.stack
+            for above, _ in node.holding(PIPELINE)
+        }
+        ordered = sorted(found, key=lambda name: known.index(name) if name in known else len(known))
+        return [cls._in(target, name, found[name], tuple(ordered)) for name in ordered]
+
+    @classmethod
+    def _in(
+        cls, target: Target, name: str, nested: Stack | None, siblings: tuple[str, ...]
+    ) -> Workload:
+        outputs = nested.outputs if nested else {}
+        pipeline, endpoint = outputs.get("PipelineName"), outputs.get("EndpointName")
+        return cls(target, name, pipeline, endpoint, nested.id if nested else None, siblings)
 
     @property
-    def sagemaker(self) -> Any:
-        """Return the SageMaker client."""
-        return self.target.client("sagemaker")
+    def several(self) -> bool:
+        """Return whether the stack has other pipelines, so that commands need the name."""
+        return len(self.siblings) > 1
+
+    @property
+    def prefix(self) -> str:
+        """Return the folder of its data in the bucket, with a slash; empty for ``main``."""
+        return "" if self.name == pipelines.MAIN else f"pipelines/{self.name}/"
+
+    def options(self) -> str:
+        """Return the options that give another command the same pipeline."""
+        chosen = f" {pipelines.OPTION} {self.name}" if self.several else ""
+        return f"{self.target.options()}{chosen}"
 
     def executions(self, limit: int | None = None) -> list[JsonView]:
         """Return the pipeline's executions, newest first, the first ``limit``."""
         if self.pipeline is None:
             return []
-        found = self._list(
+        found = self.listed(
             "list_pipeline_executions",
             "PipelineExecutionSummaries",
             PipelineName=self.pipeline,
             SortBy="CreationTime",
             SortOrder="Descending",
         )
-        return list(islice(found, limit or _POLLS))
+        return list(islice(found, limit or _MOST))
 
     def steps(self, execution: str) -> Iterator[JsonView]:
         """Yield the steps of an execution, named by its ARN."""
-        yield from self._list(
+        yield from self.listed(
             "list_pipeline_execution_steps",
             "PipelineExecutionSteps",
             PipelineExecutionArn=execution,
@@ -82,20 +131,7 @@ class Workload:
 
     def endpoint_status(self) -> JsonView | None:
         """Return SageMaker's description of the endpoint, if it exists."""
-        return self._describe("describe_endpoint", EndpointName=self.endpoint)
-
-    def domain_status(self) -> JsonView | None:
-        """Return SageMaker's description of the domain, if it exists."""
-        return self._describe("describe_domain", DomainId=self.domain)
-
-    def apps(self) -> list[JsonView]:
-        """Return Studio's running apps."""
-        found = self._of_domain("list_apps", "Apps")
-        return [app for app in found if app["Status"] not in _GONE]
-
-    def spaces(self) -> list[JsonView]:
-        """Return Studio's spaces."""
-        return [*self._of_domain("list_spaces", "Spaces")]
+        return self.described("describe_endpoint", EndpointName=self.endpoint)
 
     def made_by_runs(self) -> list[tuple[str, str]]:
         """Return the kind and name of endpoints, configurations and models with our owner tag."""
@@ -114,92 +150,11 @@ class Workload:
             (words, item[f"{kind}Name"])
             for words, operation, key, kind, part in kinds
             if part
-            for item in self._list(operation, key, NameContains=part)
+            for item in self.listed(operation, key, NameContains=part)
             if self.is_ours(item[f"{kind}Arn"])
         ]
 
-    def delete_apps_and_spaces(self, sleep: Callable[[float], None]) -> None:
-        """Delete the domain's apps, then its spaces, and wait until they are deleted.
-
-        Raises:
-            CommandError: they are not deleted in time.
-
-        """
-        self._delete_all(self._apps_left, self._delete_app, sleep)
-        self._delete_all(self.spaces, self._delete_space, sleep)
-
-    def _apps_left(self) -> list[JsonView]:
-        return [app for app in self._of_domain("list_apps", "Apps") if app["Status"] != "Deleted"]
-
-    def _delete_all(
-        self,
-        left: Callable[[], list[JsonView]],
-        delete: Callable[[JsonView], None],
-        sleep: Callable[[float], None],
-    ) -> None:
-        for _ in range(_POLLS):
-            found = left()
-            if not found:
-                return
-            for item in found:
-                if item["Status"] != "Deleting":
-                    delete(item)
-            sleep(self.target.poll_seconds)
-        raise CommandError(
-            "apps and spaces are still being deleted; run the command again to continue"
-        )
-
-    def _delete_app(self, app: JsonView) -> None:
-        owner = {key: app[key] for key in ("UserProfileName", "SpaceName") if app.get(key)}
-        self._ask(
-            "delete_app",
-            DomainId=self.domain,
-            AppType=app["AppType"],
-            AppName=app["AppName"],
-            **owner,
-        )
-
-    def _delete_space(self, space: JsonView) -> None:
-        self._ask("delete_space", DomainId=self.domain, SpaceName=space["SpaceName"])
-
-    def _ask(self, operation: str, **names: Any) -> None:
-        """Request one deletion; a busy or deleted resource is checked again at the next poll."""
-        try:
-            getattr(self.sagemaker, operation)(**names)
-        except ClientError as error:
-            if code_of(error) not in _ABSENT | {"ResourceInUse"}:
-                raise
-
     def is_ours(self, arn: str) -> bool:
-        """Return whether a run of this stack's pipeline created it."""
-        tags = self._list("list_tags", "Tags", ResourceArn=arn)
+        """Return whether a run of this pipeline created it."""
+        tags = self.listed("list_tags", "Tags", ResourceArn=arn)
         return any((tag["Key"], tag["Value"]) == (OWNER_TAG, self.owner) for tag in tags)
-
-    def _of_domain(self, operation: str, key: str) -> Iterator[JsonView]:
-        if self.domain is None:
-            return iter(())
-        return self._list(operation, key, DomainIdEquals=self.domain)
-
-    def _list(self, operation: str, key: str, **filters: Any) -> Iterator[JsonView]:
-        try:
-            for page in self.sagemaker.get_paginator(operation).paginate(**filters):
-                yield from page[key]
-        except ClientError as error:
-            self._ignore(operation, error)
-
-    def _describe(self, operation: str, **names: str | None) -> JsonView | None:
-        if None in names.values():
-            return None
-        try:
-            found: JsonView = getattr(self.sagemaker, operation)(**names)
-        except ClientError as error:
-            self._ignore(operation, error)
-            return None
-        return found
-
-    def _ignore(self, operation: str, error: ClientError) -> None:
-        """Ignore a missing resource; note a missing permission."""
-        if is_denied(error):
-            self.unseen.add(operation)
-        elif code_of(error) not in _ABSENT:
-            raise error

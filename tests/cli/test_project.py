@@ -131,7 +131,7 @@ def test_settings_in_the_file_are_those_of_the_command(folder: Path, seen: Seen,
         ("settings = 'no.toml'", ("--check",), "no.toml: cannot be read: No such file"),
         ("[settings]\nzones = 3", ("cost",), "tabular.toml: settings.zones: unknown setting"),
         ("[parameters]\nRow = 3", ("doctor",), "tabular.toml: parameters.Row: unknown parameter"),
-        ("[[pipelines]]", ("status",), "tabular.toml: pipelines: this key is reserved for a later"),
+        ("[[pipelines]]", ("status",), "tabular.toml: pipelines: got [{}]: must be"),
     ],
 )
 def test_a_mistake_in_the_file_is_one_line(

@@ -49,7 +49,7 @@ def test_the_values_of_the_file_are_read(tmp_path: Path) -> None:
     assert (project.choices.profile, project.choices.mode) == ("work", None)
     assert project.settings == tmp_path / "mine.toml"
     assert project.parameters == {"Rows": "500", "HomeFileSystem": "yes"}
-    assert project.run == {
+    assert project.run(None) == {
         "LabelColumn": "churned",
         "TimeLimitSeconds": "60",
         "ExcludeColumns": '["id", "a,b"]',
@@ -62,7 +62,10 @@ def test_a_stage_overrides_what_it_names_and_keeps_the_rest(tmp_path: Path) -> N
 
     assert (project.choices.stack, project.choices.region) == ("churn-prod", "eu-west-1")
     assert project.choices.mode is Mode.PROD
-    assert (project.run["LabelColumn"], project.run["TimeLimitSeconds"]) == ("churned", "3600")
+    assert (project.run(None)["LabelColumn"], project.run(None)["TimeLimitSeconds"]) == (
+        "churned",
+        "3600",
+    )
     assert project.name == "tabular.toml (stage prod)"
 
 
@@ -95,6 +98,18 @@ def test_it_is_found_from_a_folder_below_but_not_above_a_repository(tmp_path: Pa
     assert seen.choices.stack == "b"
 
 
+def test_a_pipeline_s_own_parameters_are_over_those_of_all_and_of_a_stage(tmp_path: Path) -> None:
+    own = "[pipelines.fraud.run]\nTimeLimitSeconds = 900\n"
+    stage = "[stages.prod.pipelines.fraud.run]\nTestFraction = 0.1\n"
+    project = found(tmp_path, WHOLE + own + stage, "prod")
+
+    assert project.run("fraud")["TimeLimitSeconds"] == "900"
+    assert project.run("fraud")["TestFraction"] == "0.1"
+    assert project.run("fraud")["LabelColumn"] == "churned"
+    assert project.run("churn") == project.run(None)
+    assert project.run(None)["TimeLimitSeconds"] == "3600"
+
+
 MISTAKES = {
     "regoin = 'eu-west-1'": "regoin: unknown key; did you mean region?",
     "q = 1": "q: unknown key; known keys: stack, region,",
@@ -114,7 +129,9 @@ MISTAKES = {
     "[stages.prod]\nregoin = 'a'": "stages.prod.regoin: unknown key; did you mean region?",
     "[stages.prod.run]\nTrainingRows = 3": "stages.prod.run.TrainingRows: got 3: must be 10 rows",
     "stages = 3": "stages: got 3: must be",
-    "[[pipelines]]\nname = 'a'": "pipelines: this key is reserved for a later version",
+    "[[pipelines]]\nname = 'a'": "pipelines: got [{'name': 'a'}]: must be",
+    "[pipelines.a]\nrum = 1": "pipelines.a.rum: unknown key; did you mean run?",
+    "[pipelines.a.run]\nTrainingRows = 3": "pipelines.a.run.TrainingRows: got 3: must be 10 rows",
 }
 
 
@@ -154,7 +171,10 @@ def test_the_file_that_init_writes_is_valid_as_it_is_and_uncommented(tmp_path: P
     assert found(tmp_path, project_example()).choices.stack is None
     uncommented = re.sub(r"^#(?! )", "", project_example(), flags=re.MULTILINE)
     project = found(tmp_path, uncommented, "prod")
-    assert (project.choices.stack, project.run["TimeLimitSeconds"]) == ("tabular-prod", "1200")
+    assert (project.choices.stack, project.run(None)["TimeLimitSeconds"]) == (
+        "tabular-prod",
+        "1200",
+    )
 
 
 def test_the_page_shows_valid_files(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def problem(pipeline: DeployedPipeline, execution: Execution) -> str:
 
 def failed(workload: Workload, found: Mapping[str, Any]) -> str:
     """Return what to do about a failed endpoint."""
-    command = f"python build.py endpoint repair{workload.target.options()}"
+    command = f"python build.py endpoint repair{workload.options()}"
     return (
         f"the endpoint {found['EndpointName']} has failed{_reason(found)} and can only be deleted: "
         f"`{command}` deletes it, and the next run recreates it"

@@ -157,7 +157,7 @@ def summary(times: Sequence[float], rows: int) -> Latency:
 def find(target: Target, workload: Workload) -> Deployed:
     """The stack's endpoint; raises `CommandError` if it cannot serve requests."""
     name, status = workload.endpoint, workload.endpoint_status()
-    options = target.options()
+    options = workload.options()
     if name is None or status is None:
         raise CommandError(
             f"the endpoint {name or ''} does not exist yet: a run that passes the gate creates it "

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -113,19 +113,24 @@ class Execution:
 
 @dataclass(frozen=True)
 class DeployedPipeline:
-    """The deployed pipeline of a stack."""
+    """A deployed pipeline of a stack."""
 
     target: Target
     workload: Workload
+
+    def options(self) -> str:
+        """The options that give another command the same pipeline."""
+        return self.workload.options()
 
     @property
     def name(self) -> str:
         """Its name; raises `CommandError` where the stack has none yet."""
         if self.workload.pipeline is None:
             options = self.target.options()
+            named = f" {self.workload.name}" if self.workload.several else ""
             raise CommandError(
-                f"{self.target.stack} has no pipeline: `python build.py status{options}` says how "
-                "it stands"
+                f"{self.target.stack} has no pipeline{named}: `python build.py status{options}` "
+                "says how it stands"
             )
         return self.workload.pipeline
 
@@ -183,10 +188,18 @@ class DeployedPipeline:
         if text == LATEST:
             raise CommandError(
                 f"the pipeline {self.name} has no runs yet: start one with `python build.py run"
-                f"{self.target.options()}`"
+                f"{self.options()}`"
             )
-        known = ", ".join(execution.id for execution in executions[:3]) or "none"
-        raise UsageError(f"ID: unknown execution {text!r}; the newest executions are: {known}")
+        raise _unknown(text, executions)
+
+    def owns(self, text: str) -> str | None:
+        """The ARN of an execution of this pipeline, given its id or its ARN; None if it is not."""
+        name = self.workload.pipeline
+        if name is None:
+            return None
+        if text.startswith("arn:"):  # SageMaker writes the name in small letters
+            return text if f":pipeline/{name.lower()}/" in text.lower() else None
+        return next((run.arn for run in self.newest(_IDS) if run.id == text), None)
 
     def read(self, arn: str) -> Execution:
         """An execution with its steps, in the order in which they started."""
@@ -238,6 +251,11 @@ class DeployedPipeline:
             sleep(2 * self.target.poll_seconds)
 
 
+def _unknown(text: str, executions: Sequence[Execution]) -> UsageError:
+    known = ", ".join(execution.id for execution in executions[:3]) or "none"
+    return UsageError(f"ID: unknown execution {text!r}; the newest executions are: {known}")
+
+
 def now() -> datetime:
     """The current time, in UTC."""
     return datetime.now(UTC)
@@ -287,7 +305,39 @@ def _step(found: JsonView) -> StepProgress:
     )
 
 
-def open_pipeline(target: Target) -> DeployedPipeline:
-    """The pipeline of the target's stack; raises `CommandError` if there is no stack."""
-    node = stacks.tree(target, stacks.need(target))
-    return DeployedPipeline(target, Workload.of(target, node))
+def open_pipeline(target: Target, name: str | None) -> DeployedPipeline:
+    """The pipeline of the target's stack that was named, or its only one.
+
+    Raises:
+        CommandError: there is no stack.
+        UsageError: there is no such pipeline, or there are several and none was named.
+
+    """
+    return DeployedPipeline(target, Workload.of(target, stacks.need(target), name))
+
+
+def open_pipelines(target: Target, name: str | None) -> list[DeployedPipeline]:
+    """The pipeline that was named, or all of them; raises as `open_pipeline` does."""
+    workloads = Workload.chosen(target, stacks.need(target), name)
+    return [DeployedPipeline(target, workload) for workload in workloads]
+
+
+def find_run(target: Target, name: str | None, run: str) -> tuple[DeployedPipeline, str]:
+    """A run by its id or its ARN, of whichever pipeline, with that pipeline; or the latest of one.
+
+    Raises:
+        CommandError: there is no stack, or the pipeline has no runs.
+        UsageError: there is no such run or pipeline, or it is not clear which pipeline is meant.
+
+    """
+    if run == LATEST:
+        pipeline = open_pipeline(target, name)
+        return pipeline, pipeline.find(run)
+    found = open_pipelines(target, name)
+    if len(found) == 1:
+        return found[0], found[0].find(run)
+    for pipeline in found:
+        if arn := pipeline.owns(run):
+            return pipeline, arn
+    newest = [one for pipeline in found if pipeline.workload.pipeline for one in pipeline.newest(1)]
+    raise _unknown(run, sorted(newest, key=lambda one: one.started, reverse=True))

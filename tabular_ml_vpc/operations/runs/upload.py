@@ -21,6 +21,7 @@ from tabular_ml_vpc.local.inputs import data_files, key_of
 from tabular_ml_vpc.operations.target import Target, code_of
 
 UPLOADS: Final = "raw/_uploads"
+"""Folder under the pipeline's prefix."""
 _HASH_DIGITS: Final = 32
 _LONGEST_NAME: Final = 100
 """With it, the URI fits into a job's argument."""
@@ -45,6 +46,8 @@ class DataBucket:
 
     target: Target
     name: str
+    prefix: str = ""
+    """The folder of a pipeline's data, with a slash at its end; ``main`` has none."""
 
     def upload(self, data: Path) -> UploadedTable:
         """Upload a file, or the files of a folder that are not hidden, unless they are there.
@@ -58,7 +61,7 @@ class DataBucket:
         files = _by_name(data)
         for file in files.values():
             _check_size(file)
-        folder = f"{UPLOADS}/{_hash(files)}/"
+        folder = f"{self.prefix}{UPLOADS}/{_hash(files)}/"
         with ThreadPoolExecutor(_THREADS) as pool:
             keys = [folder + name for name in files]
             sizes = list(pool.map(self._send, keys, files.values()))

@@ -73,7 +73,7 @@ def test_any_report_is_shown_or_called_unreadable(
     stored.content, done = content, execution("Succeeded", PASSED)
     findings = results.findings(known, done)
     run_view.show_end(console(), known, done, findings)
-    print(run_view.metrics_in_short(findings), history._json(done, findings))
+    print(run_view.metrics_in_short(findings), history._json(history._Row("main", done, findings)))
     assert "Succeeded" in capsys.readouterr().out
 
 

@@ -90,7 +90,7 @@ class FakePipeline(DeployedPipeline):
 
 def pipeline(aws: Aws) -> DeployedPipeline:
     target = FakeTarget(Session(region_name="eu-west-1"), "tabular", aws=aws)
-    return FakePipeline(target, Workload(target, "p", "p", None, None))
+    return FakePipeline(target, Workload(target, "main", "p", "p", None))
 
 
 def step(

@@ -1,0 +1,102 @@
+"""What people use in a stack's Studio domain: apps and spaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from generator.errors import CommandError
+from pipeline.types import JsonView
+from tabular_ml_vpc.operations.sagemaker import ABSENT, SageMakerReader
+from tabular_ml_vpc.operations.stacks import StackNode
+from tabular_ml_vpc.operations.target import Target, code_of
+
+DOMAIN: Final = "AWS::SageMaker::Domain"
+_GONE: Final = frozenset({"Deleted", "Deleting"})
+_POLLS: Final = 900
+
+
+@dataclass(frozen=True)
+class StudioSpaces(SageMakerReader):
+    """The apps and spaces of a domain, which is None if the stack has none (yet)."""
+
+    domain: str | None
+
+    @classmethod
+    def of(cls, target: Target, node: StackNode) -> StudioSpaces:
+        """Return those of the domain in a stack's tree."""
+        domains = [one.physical_id for _, one in node.holding(DOMAIN) if one.exists]
+        return cls(target, domains[0] if domains else None)
+
+    def domain_status(self) -> JsonView | None:
+        """Return SageMaker's description of the domain, if it exists."""
+        return self.described("describe_domain", DomainId=self.domain)
+
+    def apps(self) -> list[JsonView]:
+        """Return Studio's running apps."""
+        found = self._of_domain("list_apps", "Apps")
+        return [app for app in found if app["Status"] not in _GONE]
+
+    def spaces(self) -> list[JsonView]:
+        """Return Studio's spaces."""
+        return [*self._of_domain("list_spaces", "Spaces")]
+
+    def delete(self, sleep: Callable[[float], None]) -> None:
+        """Delete the domain's apps, then its spaces, and wait until they are deleted.
+
+        Raises:
+            CommandError: they are not deleted in time.
+
+        """
+        self._delete_all(self._apps_left, self._delete_app, sleep)
+        self._delete_all(self.spaces, self._delete_space, sleep)
+
+    def _apps_left(self) -> list[JsonView]:
+        return [app for app in self._of_domain("list_apps", "Apps") if app["Status"] != "Deleted"]
+
+    def _delete_all(
+        self,
+        left: Callable[[], list[JsonView]],
+        delete: Callable[[JsonView], None],
+        sleep: Callable[[float], None],
+    ) -> None:
+        for _ in range(_POLLS):
+            found = left()
+            if not found:
+                return
+            for item in found:
+                if item["Status"] != "Deleting":
+                    delete(item)
+            sleep(self.target.poll_seconds)
+        raise CommandError(
+            "apps and spaces are still being deleted; run the command again to continue"
+        )
+
+    def _delete_app(self, app: JsonView) -> None:
+        owner = {key: app[key] for key in ("UserProfileName", "SpaceName") if app.get(key)}
+        self._ask(
+            "delete_app",
+            DomainId=self.domain,
+            AppType=app["AppType"],
+            AppName=app["AppName"],
+            **owner,
+        )
+
+    def _delete_space(self, space: JsonView) -> None:
+        self._ask("delete_space", DomainId=self.domain, SpaceName=space["SpaceName"])
+
+    def _ask(self, operation: str, **names: Any) -> None:
+        """Request one deletion; a busy or deleted resource is checked again at the next poll."""
+        try:
+            getattr(self.sagemaker, operation)(**names)
+        except ClientError as error:
+            if code_of(error) not in ABSENT | {"ResourceInUse"}:
+                raise
+
+    def _of_domain(self, operation: str, key: str) -> Iterator[JsonView]:
+        if self.domain is None:
+            return iter(())
+        return self.listed(operation, key, DomainIdEquals=self.domain)

@@ -1,0 +1,166 @@
+"""Which of a stack's pipelines a command means, and what it does with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.emulated import Done, Run
+from tests.operations.several import Several, pipeline_name
+
+NAMES = "main, churn, fraud-2"
+RUNS = {"main": ["m1", "m4"], "churn": ["c2"], "fraud-2": ["f3"]}
+On = Callable[..., Done]
+
+
+@pytest.fixture
+def on(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> On:
+    """Give a function that runs a command on a stack, in a folder without a project file."""
+    (tmp_path / ".git").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TABULAR_PIPELINE", raising=False)
+
+    def command(stack: Several, *arguments: str) -> Done:
+        made = stack.session()
+        monkeypatch.setattr("tabular_ml_vpc.operations.target._open_session", lambda *_: made)
+        return run(*arguments)
+
+    return command
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run",),
+        ("run", "--follow"),
+        ("invoke", "1,2"),
+        ("stop",),
+        ("stop", "--all"),
+        ("endpoint", "repair"),
+        ("history", "latest"),
+    ],
+)
+def test_a_command_on_one_of_several_asks_which(on: On, arguments: tuple[str, ...]) -> None:
+    done = on(Several(RUNS), *arguments)
+    said = f"build.py: --pipeline: tabular has several pipelines; give one of {NAMES}\n"
+    assert (done.status, done.err) == (2, said)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("run",), ("invoke", "1"), ("stop",), ("history",), ("logs",), ("status",)]
+)
+def test_an_unknown_pipeline_is_named_with_the_closest(on: On, arguments: tuple[str, ...]) -> None:
+    done = on(Several(RUNS), *arguments, "--pipeline", "chrun")
+    said = f"build.py: --pipeline: 'chrun' is not one of {NAMES}; did you mean churn?\n"
+    assert (done.status, done.err) == (2, said)
+
+
+@pytest.mark.parametrize("stack", [Several({"main": []}), Several({"main": []}, older=True)])
+def test_no_name_is_needed_where_there_is_one(on: On, stack: Several) -> None:
+    done = on(stack, "run", "--no-wait")
+    assert done.status == 0, done.err
+    assert [one["PipelineName"] for one in stack.started] == [pipeline_name("main")]
+    assert "--pipeline" not in done.out
+    assert on(stack, "run", "--no-wait", "--pipeline", "main").status == 0
+
+
+def test_one_that_is_not_main_needs_no_name_either(on: On) -> None:
+    stack = Several({"churn": []})
+    assert on(stack, "run", "--no-wait").status == 0
+    assert stack.started[0]["PipelineName"] == pipeline_name("churn")
+
+
+def test_the_option_the_environment_and_the_project_file_choose_in_that_order(
+    on: On, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stack = Several({name: [] for name in RUNS})
+    project = tmp_path / "tabular.toml"
+    project.write_text('pipeline = "churn"\n[stages.x]\npipeline = "main"\n', encoding="utf-8")
+    done = on(stack, "run", "--no-wait")
+    assert "using tabular.toml: pipeline churn\n" in done.err
+    assert "started execution new0 of churn (tabular-0a1b-churn)" in done.out
+    assert "--follow new0 --region eu-west-1 --pipeline churn" in done.out
+    on(stack, "run", "--no-wait", "--stage", "x")
+    monkeypatch.setenv("TABULAR_PIPELINE", "fraud-2")
+    on(stack, "run", "--no-wait")
+    on(stack, "run", "--no-wait", "--pipeline", "main")
+    started = [one["PipelineName"] for one in stack.started]
+    assert started == [pipeline_name(name) for name in ("churn", "main", "fraud-2", "main")]
+
+
+def test_parameters_of_one_pipeline_are_over_those_of_all(on: On, tmp_path: Path) -> None:
+    stack = Several({name: [] for name in RUNS})
+    (tmp_path / "tabular.toml").write_text(
+        "[run]\nTestFraction = 0.3\nTimeLimitSeconds = 60\n"
+        "[pipelines.churn.run]\nTimeLimitSeconds = 90\n[pipelines.fraud.run]\nTestFraction = 0.1\n",
+        encoding="utf-8",
+    )
+    done = on(stack, "run", "--no-wait", "--pipeline", "churn")
+    assert done.status == 0, done.err
+    given = {one["Name"]: one["Value"] for one in stack.started[0]["PipelineParameters"]}
+    assert given == {"TestFraction": "0.3", "TimeLimitSeconds": "90"}
+    assert "using tabular.toml: 2 parameters of the run\n" in done.err
+    assert f"pipelines.fraud: 'fraud' is not one of {NAMES}; did you mean fraud-2?\n" in done.err
+
+    on(stack, "run", "--no-wait", "--pipeline", "main")
+    given = {one["Name"]: one["Value"] for one in stack.started[1]["PipelineParameters"]}
+    assert given == {"TestFraction": "0.3", "TimeLimitSeconds": "60"}
+
+
+def test_history_lists_all_or_one_and_finds_a_run_by_its_id(on: On) -> None:
+    stack = Several(RUNS)
+    listed = on(stack, "history", "--limit", "3", "--json").json
+    assert [(one["pipeline"], one["id"]) for one in listed] == [
+        ("main", "m4"),
+        ("fraud-2", "f3"),
+        ("churn", "c2"),
+    ]
+    assert [one["id"] for one in on(stack, "history", "--pipeline", "main", "--json").json] == [
+        "m4",
+        "m1",
+    ]
+    assert "pipeline" in on(stack, "history").out.splitlines()[0]
+    done = on(stack, "history", "zz")
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "unknown execution 'zz'; the newest executions are: m4, f3, c2" in done.err
+
+
+def test_stop_stops_a_run_of_any_pipeline_by_its_id_and_others_by_name(on: On) -> None:
+    stack = Several(RUNS, running=True)
+    assert on(stack, "stop", "c2", "--no-wait").status == 1  # our stack does not note the stop
+    on(stack, "stop", "--all", "--pipeline", "main", "--no-wait")
+    assert [arn.rpartition("/")[2] for arn in stack.stopped] == ["c2", "m4"]
+
+
+def test_a_run_is_refused_only_if_its_own_pipeline_runs(on: On) -> None:
+    stack = Several({"main": ["m1"], "churn": []}, running=True)
+    refused = on(stack, "run", "--no-wait", "--pipeline", "main")
+    assert (refused.status, stack.started) == (1, [])
+    assert "--follow m1 --region eu-west-1 --pipeline main`" in refused.err
+    assert on(stack, "run", "--no-wait", "--pipeline", "churn").status == 0
+
+
+def test_repair_deletes_the_failed_endpoint_of_the_one_that_is_named(on: On) -> None:
+    stack = Several(RUNS, {"main": "Failed", "churn": "Failed"})
+    shown = on(stack, "status").out
+    assert "`python build.py endpoint repair --region eu-west-1 --pipeline churn`" in shown
+    assert on(stack, "endpoint", "repair", "--pipeline", "churn").status == 0
+    assert stack.deleted == [pipeline_name("churn")]
+
+
+def test_status_shows_every_pipeline_with_its_last_run_and_endpoint(on: On) -> None:
+    stack = Several(RUNS, {"churn": "InService"})
+    found = on(stack, "status", "--json").json
+    assert [(one["name"], one["last_execution"]["name"]) for one in found["pipelines"]] == [
+        ("main", "m4"),
+        ("churn", "c2"),
+        ("fraud-2", "f3"),
+    ]
+    assert [one["endpoint"]["status"] for one in found["pipelines"]] == [None, "InService", None]
+    assert (found["pipeline"], found["last_execution"]["name"]) == (pipeline_name("main"), "m4")
+    shown = on(stack, "status").out
+    assert all(text in shown for text in ("fraud-2", "InService", "not created yet"))
+    one = on(stack, "status", "--pipeline", "churn", "--json").json
+    assert [found["name"] for found in one["pipelines"]] == ["churn"]
