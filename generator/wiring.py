@@ -12,9 +12,9 @@ satisfies every linter and fails on AWS ("Value of property Parameters must be a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
-from typing import ClassVar, Generic, TypeVar, get_type_hints
+from typing import ClassVar, Generic, TypeVar, get_args, get_type_hints
 
 from troposphere import (
     AWSHelperFn,
@@ -80,6 +80,24 @@ class RoleName(Value):
     """A role's name; it has no path."""
 
     description = "Name of an IAM role that the security stack creates"
+
+
+class RoleArn(Value):
+    """A role's ARN, if the role has a path."""
+
+    description = "ARN of an IAM role"
+
+
+class FunctionArn(Value):
+    """A function's ARN."""
+
+    description = "ARN of a Lambda function"
+
+
+class PolicyArn(Value):
+    """A managed policy's ARN."""
+
+    description = "ARN of a managed policy"
 
 
 class KeyArn(Value):
@@ -196,10 +214,15 @@ def add_all(template: Template, resources: list[ResourceT]) -> list[ResourceT]:
     return [add(template, resource) for resource in resources]
 
 
-def declare(inputs: type[InputsT], template: Template) -> InputsT:
-    """Add a parameter for each field of ``inputs``; return the fields as references to them."""
+def declare(inputs: type[InputsT], template: Template, without: Collection[str] = ()) -> InputsT:
+    """Add a parameter for each field of ``inputs``; return the fields as references to them.
+
+    ``without`` are optional fields (``... | None = None``) that these settings do not need.
+    """
     values = {}
     for name, kind in _kinds(inputs).items():
+        if name in without:
+            continue
         parameter = Parameter(
             logical_id(name), Type=kind.parameter_type, Description=kind.description
         )
@@ -208,7 +231,7 @@ def declare(inputs: type[InputsT], template: Template) -> InputsT:
 
 
 def publish(outputs: object, template: Template) -> None:
-    """Add an output for each field of ``outputs``.
+    """Add an output for each field of ``outputs`` that is not None.
 
     Raises:
         TypeError: a field's value does not have the annotated type.
@@ -226,9 +249,11 @@ def nest(
     inputs: InputsT,
     tags: Tags,
     after: tuple[str, ...] = (),
+    title: str = "",
 ) -> OutputsT:
     """Add ``child`` to ``root`` with its inputs; return its outputs as typed references.
 
+    ``title`` is the logical id without ``Stack`` of one of several stacks with the same template.
     ``tags`` are set on the nested stack, and by CloudFormation on everything that it creates.
     ``after`` are the names of stacks that are created before it and deleted after it, although it
     reads none of their outputs.
@@ -239,12 +264,15 @@ def nest(
     """
     if not isinstance(inputs, child.inputs):
         raise TypeError(f"{child.name} takes {child.inputs}, got {type(inputs)}")
+    given = {logical_id(name): value.across_border() for name, value in _checked(inputs).items()}
+    if wrong := sorted(given.keys() ^ child.template.parameters.keys()):
+        raise TypeError(f"{child.name}: {', '.join(wrong)} not both declared and given")
     stack = add(
         root,
         NestedStack(
-            f"{logical_id(child.name)}Stack",
+            f"{title or logical_id(child.name)}Stack",
             TemplateURL=f"./{child.name}.yaml",
-            Parameters={logical_id(k): v.across_border() for k, v in _checked(inputs).items()},
+            Parameters=given,
             Tags=tags,
             **deleted_with_stack(),
         ),
@@ -252,7 +280,11 @@ def nest(
     if after:
         stack.DependsOn = [f"{logical_id(name)}Stack" for name in after]
     return child.outputs(
-        **{name: _output(kind, stack, name) for name, kind in _kinds(child.outputs).items()}
+        **{
+            name: _output(kind, stack, name)
+            for name, kind in _kinds(child.outputs).items()
+            if logical_id(name) in child.template.outputs
+        }
     )
 
 
@@ -262,14 +294,22 @@ def _output(kind: type[Value], stack: NestedStack, name: str) -> Value:
 
 
 def _kinds(borders: type) -> Mapping[str, type[Value]]:
+    """Return the type of each field's value, whether or not the field is optional."""
     hints = get_type_hints(borders)
-    return {field.name: hints[field.name] for field in fields(borders)}
+    return {
+        field.name: next((kind for kind in get_args(hint) if kind is not type(None)), hint)
+        for field in fields(borders)
+        for hint in [hints[field.name]]
+    }
 
 
 def _checked(borders: object) -> dict[str, Value]:
+    optional = {field.name for field in fields(borders) if field.default is None}  # type: ignore[arg-type]
     values = {}
     for name, kind in _kinds(type(borders)).items():
         value = getattr(borders, name)
+        if value is None and name in optional:
+            continue
         if not isinstance(value, kind):
             raise TypeError(f"{name} must be a {kind.__name__}, got {type(value).__name__}")
         values[name] = value

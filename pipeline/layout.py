@@ -15,13 +15,15 @@ MAIN: Final = "main"
 RAW: Final = "raw"
 PROCESSED: Final = "processed"
 MODELS: Final = "models"
+CODE: Final = "code"
+"""Job scripts, by version: all pipelines read the same ones."""
 NAMED: Final = "pipelines/"
 """Prefix of the data of all other pipelines."""
 
 
 def folder(kind: str, pipeline: str = MAIN) -> str:
-    """The prefix of one kind of data (`RAW`, `PROCESSED`, `MODELS`), with a slash at its end."""
-    return f"{kind}/" if pipeline == MAIN else f"{named(kind)}{pipeline}/"
+    """The prefix of one kind of data, or of the code, with a slash at its end."""
+    return f"{kind}/" if pipeline == MAIN or kind == CODE else f"{named(kind)}{pipeline}/"
 
 
 def named(kind: str) -> str:

@@ -20,6 +20,7 @@ from generator.cfn.expressions import (
     call_of,
     is_computed,
     nested_stacks,
+    stack_name,
     text_and_values,
 )
 from generator.cfn.identifiers import Identity, StackLocation, attribute, reference
@@ -137,11 +138,13 @@ class EvaluatedStack:
     identity: Identity | None
     """What names its resources; None keeps references to them."""
     parameters: Mapping[str, Any]
+    file: str = ""
+    """Its template's name, if that is not its own."""
     children: dict[str, EvaluatedStack] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the parameters, and complete them with the defaults."""
-        self.template = self.templates[self.name]
+        self.template = self.templates[self.file or self.name]
         self.nested = nested_stacks(self.template)
         declared = self.template.get("Parameters", {})
         if unknown := sorted(self.parameters.keys() - declared.keys()):
@@ -172,8 +175,9 @@ class EvaluatedStack:
         if logical_id not in self.children:
             given = self.properties(logical_id).get("Parameters", {})
             identity = self.identity.child(logical_id) if self.identity else None
-            name = self.nested[logical_id]
-            self.children[logical_id] = EvaluatedStack(self.templates, name, identity, given)
+            file = self.nested[logical_id]
+            name = stack_name(logical_id, file)
+            self.children[logical_id] = EvaluatedStack(self.templates, name, identity, given, file)
         return self.children[logical_id]
 
     def resources(self) -> dict[str, ResolvedResource]:

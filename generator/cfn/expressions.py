@@ -110,3 +110,13 @@ def nested_stacks(template: JsonView) -> dict[str, str]:
         for logical_id, resource in template["Resources"].items()
         if resource["Type"] == NESTED
     }
+
+
+def stack_name(logical_id: str, file: str) -> str:
+    """Return a name for a nested stack: its file's, unless several stacks have that file.
+
+    By convention, the only stack of ``network.yaml`` is ``NetworkStack``; one of several has
+    another logical id, which without ``Stack`` is its name.
+    """
+    words = "".join(word.capitalize() for word in re.split("[-_]", file))
+    return file if logical_id == f"{words}Stack" else logical_id.removesuffix("Stack")

@@ -139,6 +139,7 @@ _ID_PREFIXES: Final = {
     "AWS::SageMaker::Domain": "d",
 }
 _NAME_PROPERTIES: Final = {
+    "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
     "AWS::IAM::Role": "RoleName",
     "AWS::KMS::Alias": "AliasName",
     "AWS::Lambda::Function": "FunctionName",
@@ -150,8 +151,10 @@ _NAME_PROPERTIES: Final = {
 
 
 def _as_arn(kind: str, name: str, place: StackLocation) -> str:
-    """Two types give an ARN, and not a name, to ``Ref``."""
+    """Three types give an ARN, and not a name, to ``Ref``."""
     match kind:
+        case "AWS::IAM::ManagedPolicy":
+            return f"arn:{place.partition}:iam::{place.account}:policy/{name}"
         case "AWS::SNS::Topic":
             return place.arn("sns", name)
         case "AWS::SageMaker::ModelPackageGroup":
@@ -189,8 +192,8 @@ def _same(ref: str, _place: StackLocation, _properties: Properties) -> str:
 _ATTRIBUTES: Final[Mapping[tuple[str, str], _Attribute]] = {
     ("AWS::EC2::SecurityGroup", "GroupId"): _same,
     ("AWS::EC2::VPC", "VpcId"): _same,
-    ("AWS::IAM::Role", "Arn"): lambda ref, place, _: (
-        f"arn:{place.partition}:iam::{place.account}:role/{ref}"
+    ("AWS::IAM::Role", "Arn"): lambda ref, place, properties: (
+        f"arn:{place.partition}:iam::{place.account}:role{properties().get('Path', '/')}{ref}"
     ),
     ("AWS::KMS::Key", "Arn"): _arn("kms", "key/{}"),
     ("AWS::Lambda::Function", "Arn"): _arn("lambda", "function:{}"),

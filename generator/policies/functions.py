@@ -7,6 +7,7 @@ that Lambda itself needs in every function's role.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from awacs import cloudformation, ec2, logs, s3, sagemaker, sqs, xray
 from awacs.aws import (
@@ -16,16 +17,19 @@ from awacs.aws import (
     Deny,
     Statement,
     StringEquals,
+    StringLike,
 )
 from troposphere import Ref, Sub
 
 from generator.policies.people import pass_role, tag_what_is_made
 from generator.policies.statements import (
+    STEPS,
     allow,
     allow_anywhere,
     arn,
     bucket_arn,
     objects_arn,
+    pathed_roles,
     use_key_of_logs,
     use_key_through,
 )
@@ -35,7 +39,9 @@ from generator.wiring import (
     Expression,
     KeyArn,
     QueueArn,
+    RoleArn,
     RoleName,
+    RootStackName,
     UniqueName,
     VpcId,
 )
@@ -96,9 +102,10 @@ def function_in_the_vpc() -> list[Statement]:
     ]
 
 
-def read_own_stack() -> Statement:
+def read_own_stack(stack: Expression | None = None) -> Statement:
     """Allow reading the stack's status: is it a deletion or a replacement, is the event late."""
-    return allow("ReadOwnStack", [cloudformation.DescribeStacks], [Ref("AWS::StackId")])
+    own = stack or Ref("AWS::StackId")
+    return allow("ReadOwnStack", [cloudformation.DescribeStacks], [own])
 
 
 def vpc_baseline(vpc: VpcId) -> list[Statement]:
@@ -173,23 +180,73 @@ def seed_data(bucket: BucketName, data_key: str, key: KeyArn) -> list[Statement]
     ]
 
 
-def pipeline_manager(
-    bucket: BucketName, key: KeyArn, name: UniqueName, pipeline_role: RoleName
-) -> list[Statement]:
-    """Allow managing the pipeline and its code and, at deletion, what its runs created."""
+@dataclass(frozen=True)
+class Managed:
+    """What a pipeline manager's function manages, with names and ARNs as IAM matches them."""
+
+    name: UniqueName
+    """The deployment's name, with which the pipeline's, its endpoint's and its group's begin."""
+    rest: str
+    """The rest of these names, as IAM matches it."""
+    role: RoleArn | RoleName
+    """The role that the pipeline service assumes."""
+    owner: StringEquals | StringLike
+    """The condition on the owner tag of what runs create."""
+    stack: Expression
+    """The id of the stack of the custom resource."""
+
+    def arn(self, kind: str, rest: str = "") -> Sub:
+        """Return the ARN of a resource with the pipeline's name, or ``rest`` after that."""
+        return arn("sagemaker", f"{kind}/${{Name}}{self.rest}{rest}", Name=self.name)
+
+    def containing(self, kind: str) -> Sub:
+        """Return the ARN of resources whose names contain the pipeline's."""
+        return arn("sagemaker", f"{kind}/*${{Name}}{self.rest or '*'}", Name=self.name)
+
+
+def one_pipeline(name: UniqueName, role: RoleName) -> Managed:
+    """Return a manager's reach if it manages one pipeline, in its own stack."""
+    return Managed(
+        name=name,
+        rest="",
+        role=role,
+        owner=StringEquals(_OWNER, Ref("AWS::StackId")),
+        stack=Ref("AWS::StackId"),
+    )
+
+
+def all_named_pipelines(name: UniqueName, root_stack: RootStackName) -> Managed:
+    """Return a manager's reach if it manages every pipeline besides ``main``: patterns only.
+
+    CloudFormation begins the names of nested stacks with the root stack's name.
+    """
+    return Managed(
+        name=name,
+        rest="-*",
+        role=RoleArn(pathed_roles(name, STEPS)),
+        owner=StringLike(_OWNER, Sub("${Name}/*", Name=name)),
+        stack=arn("cloudformation", "stack/${RootStack}-*", RootStack=root_stack),
+    )
+
+
+_OWNER = f"aws:ResourceTag/{OWNER_TAG}"
+
+
+def pipeline_manager(bucket: BucketName, key: KeyArn, managed: Managed) -> list[Statement]:
+    """Allow managing pipelines and their code and, at deletion, what their runs created."""
     return [
         allow("KeepCode", [s3.GetObject, s3.PutObject], [objects_arn(bucket, "code/")]),
         allow("TellAbsentFromForbidden", [s3.ListBucket], [bucket_arn(bucket)]),
         use_key_through(["s3"], key),
-        *_own_pipeline(name, pipeline_role),
-        *_find_what_runs_made(name),
-        *_remove_what_runs_made(name),
-        read_own_stack(),
+        *_own_pipeline(managed),
+        *_find_what_runs_made(managed),
+        *_remove_what_runs_made(managed),
+        read_own_stack(managed.stack),
     ]
 
 
-def _own_pipeline(name: UniqueName, pipeline_role: RoleName) -> list[Statement]:
-    pipeline = arn("sagemaker", "pipeline/${Name}", Name=name)
+def _own_pipeline(managed: Managed) -> list[Statement]:
+    pipeline = managed.arn("pipeline")
     return [
         allow(
             "OwnPipeline",
@@ -203,18 +260,18 @@ def _own_pipeline(name: UniqueName, pipeline_role: RoleName) -> list[Statement]:
             [pipeline],
         ),
         tag_what_is_made([pipeline]),
-        pass_role("PassPipelineRole", pipeline_role),
+        pass_role("PassPipelineRole", managed.role),
         allow(
             "StopRuns",
             [sagemaker.ListPipelineExecutionSteps, sagemaker.StopPipelineExecution],
-            [arn("sagemaker", "pipeline/${Name}/execution/*", Name=name)],
+            [managed.arn("pipeline", "/execution/*")],
         ),
     ]
 
 
-def _find_what_runs_made(name: UniqueName) -> list[Statement]:
+def _find_what_runs_made(managed: Managed) -> list[Statement]:
     """Allow listing resources whose names contain ours, and reading the owner from their tags."""
-    endpoint = arn("sagemaker", "endpoint/*${Name}*", Name=name)
+    endpoint = managed.containing("endpoint")
     return [
         allow_anywhere(
             "ListConfigsAndModels", [sagemaker.ListEndpointConfigs, sagemaker.ListModels]
@@ -223,9 +280,9 @@ def _find_what_runs_made(name: UniqueName) -> list[Statement]:
             "ReadOwnerTags",
             [sagemaker.ListTags],
             [
-                arn("sagemaker", "pipeline/${Name}", Name=name),
+                managed.arn("pipeline"),
                 endpoint,
-                *_configs_and_models(name),
+                *_configs_and_models(managed),
             ],
         ),
         allow("DescribeEndpoint", [sagemaker.DescribeEndpoint], [endpoint]),
@@ -237,15 +294,15 @@ def _find_what_runs_made(name: UniqueName) -> list[Statement]:
     ]
 
 
-def _remove_what_runs_made(name: UniqueName) -> list[Statement]:
+def _remove_what_runs_made(managed: Managed) -> list[Statement]:
     """Allow deletion by name and owner tag; the model packages in a group have no tags."""
-    packages = arn("sagemaker", "model-package/${Name}/*", Name=name)
+    packages = managed.arn("model-package", "/*")
     return [
         allow(
             "DeleteWhatRunsMade",
             [sagemaker.DeleteEndpoint, sagemaker.DeleteEndpointConfig, sagemaker.DeleteModel],
-            [arn("sagemaker", "endpoint/${Name}", Name=name), *_configs_and_models(name)],
-            Condition(StringEquals(f"aws:ResourceTag/{OWNER_TAG}", Ref("AWS::StackId"))),
+            [managed.arn("endpoint"), *_configs_and_models(managed)],
+            Condition(managed.owner),
         ),
         allow(
             "ListModelPackages",
@@ -260,9 +317,9 @@ def _remove_what_runs_made(name: UniqueName) -> list[Statement]:
     ]
 
 
-def _configs_and_models(name: UniqueName) -> list[Sub]:
+def _configs_and_models(managed: Managed) -> list[Sub]:
     """Return the ARNs of what runs create; the service adds a suffix to the names."""
     return [
-        arn("sagemaker", "endpoint-config/*${Name}*", Name=name),
+        managed.containing("endpoint-config"),
         arn("sagemaker", "model/pipelines-*"),
     ]

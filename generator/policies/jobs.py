@@ -7,7 +7,7 @@ use SageMaker AI execution roles".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from awacs import cloudwatch, ec2, ecr, kms, logs, s3
 from awacs.aws import Bool, Condition, Statement, StringEquals, StringLike
@@ -18,26 +18,31 @@ from generator.policies.statements import (
     allow,
     allow_anywhere,
     arn,
+    beginning_with,
     bucket_arn,
     objects_arn,
     use_key_of_logs,
 )
 from generator.wiring import BucketName, Expression, KeyArn, UniqueName
+from pipeline.layout import CODE, MODELS, PROCESSED, RAW, folder, named
 
 ENDPOINT_LOGS = "/aws/sagemaker/Endpoints"
 """Prefix of the log groups of endpoints; the endpoint's name follows."""
 
 
-TABLES = ("raw/", "code/")
-RESULTS = ("code/", "processed/", "models/")
+TABLES = (RAW, CODE)
+RESULTS = (CODE, PROCESSED, MODELS)
 """What preprocessing and evaluation read, if they have separate roles."""
+Folders = Callable[[str], Expression]
+"""Returns the prefix of each kind of a pipeline's data (``pipeline.layout.folder``)."""
 
 
 def processing(
     bucket: BucketName,
     key: KeyArn,
     repositories: Sequence[Repository],
-    prefixes: Sequence[str] = ("raw/", *RESULTS),
+    kinds: Sequence[str] = (RAW, *RESULTS),
+    at: Folders = folder,
 ) -> list[Statement]:
     """Preprocess and evaluate: read the inputs, write ``processed/``.
 
@@ -46,8 +51,8 @@ def processing(
     committer renames or deletes anything.
     """
     return [
-        *read_prefixes(bucket, prefixes),
-        write_prefixes(bucket, ("processed/",)),
+        *read_prefixes(bucket, [at(kind) for kind in kinds]),
+        write_prefixes(bucket, [at(PROCESSED)]),
         *use_key(key),
         *pull_images(repositories),
         write_job_logs("/aws/sagemaker/ProcessingJobs"),
@@ -56,12 +61,12 @@ def processing(
 
 
 def training(
-    bucket: BucketName, key: KeyArn, repositories: Sequence[Repository]
+    bucket: BucketName, key: KeyArn, repositories: Sequence[Repository], at: Folders = folder
 ) -> list[Statement]:
     """Train: read code and prepared data, write ``models/``."""
     return [
-        *read_prefixes(bucket, ("code/", "processed/")),
-        write_prefixes(bucket, ("models/",)),
+        *read_prefixes(bucket, [at(CODE), at(PROCESSED)]),
+        write_prefixes(bucket, [at(MODELS)]),
         *use_key(key),
         *pull_images(repositories),
         write_job_logs("/aws/sagemaker/TrainingJobs"),
@@ -70,15 +75,16 @@ def training(
 
 
 def notebook_jobs(
-    bucket: BucketName, key: KeyArn, repositories: Sequence[Repository]
+    bucket: BucketName, key: KeyArn, repositories: Sequence[Repository], *, several: bool = False
 ) -> list[Statement]:
     """Jobs that people start from notebooks: read data, write only ``studio/``.
 
     The role is separate, because with the pipeline's roles a person could replace the data or the
-    model of a run between its steps.
+    model of a run between its steps. With ``several`` pipelines, they read the data of all.
     """
+    others = (named(RAW), named(PROCESSED)) if several else ()
     return [
-        *read_prefixes(bucket, ("raw/", "processed/", "studio/")),
+        *read_prefixes(bucket, ("raw/", "processed/", "studio/", *others)),
         write_prefixes(bucket, ("studio/",)),
         *use_key(key),
         *pull_images(repositories),
@@ -89,11 +95,15 @@ def notebook_jobs(
 
 
 def model(
-    bucket: BucketName, key: KeyArn, repositories: Sequence[Repository], endpoint: UniqueName
+    bucket: BucketName,
+    key: KeyArn,
+    repositories: Sequence[Repository],
+    endpoint: UniqueName,
+    at: Folders = folder,
 ) -> list[Statement]:
     """Serve: read ``models/``, write the endpoint's log."""
     return [
-        *read_prefixes(bucket, ("models/",)),
+        *read_prefixes(bucket, [at(MODELS)]),
         allow("DecryptModels", [kms.Decrypt, kms.DescribeKey], [key]),
         use_key_of_logs(key, held=[kms.Decrypt, kms.DescribeKey]),
         *pull_images(repositories),
@@ -113,7 +123,7 @@ def from_first_to_last(key: KeyArn) -> list[Statement]:
     return [*grant_key_for_volumes(key), *network_interfaces_of_jobs()]
 
 
-def read_prefixes(bucket: BucketName, prefixes: Sequence[str]) -> list[Statement]:
+def read_prefixes(bucket: BucketName, prefixes: Sequence[Expression]) -> list[Statement]:
     """Read objects under ``prefixes``, and list them."""
     return [
         allow("ReadObjects", [s3.GetObject], [objects_arn(bucket, p) for p in prefixes]),
@@ -121,12 +131,12 @@ def read_prefixes(bucket: BucketName, prefixes: Sequence[str]) -> list[Statement
             "ListPrefixes",
             [s3.ListBucket],
             [bucket_arn(bucket)],
-            Condition(StringLike("s3:prefix", [f"{prefix}*" for prefix in prefixes])),
+            Condition(StringLike("s3:prefix", [beginning_with(prefix) for prefix in prefixes])),
         ),
     ]
 
 
-def write_prefixes(bucket: BucketName, prefixes: Sequence[str]) -> Statement:
+def write_prefixes(bucket: BucketName, prefixes: Sequence[Expression]) -> Statement:
     """Write objects under ``prefixes``."""
     return allow("WriteObjects", [s3.PutObject], [objects_arn(bucket, one) for one in prefixes])
 

@@ -15,23 +15,30 @@ from awacs.aws import (
 from troposphere import Sub
 
 from generator.images import Repository
-from generator.policies.jobs import grant_key_for_volumes, read_prefixes, write_prefixes
+from generator.policies.jobs import (
+    Folders,
+    grant_key_for_volumes,
+    read_prefixes,
+    write_prefixes,
+)
 from generator.policies.statements import (
     allow,
     allow_anywhere,
     arn,
+    beginning_with,
     bucket_arn,
     objects_arn,
     role_arn,
     use_key_of_logs,
     use_key_through,
 )
-from generator.wiring import BucketName, Expression, KeyArn, RoleName, UniqueName
+from generator.wiring import BucketName, Expression, KeyArn, RoleArn, RoleName, UniqueName
+from pipeline.layout import MODELS, PROCESSED, RAW, folder, named
 
 SAGEMAKER = "sagemaker.amazonaws.com"
 
 
-def pass_role(sid: str, role: RoleName, service: str = SAGEMAKER) -> Statement:
+def pass_role(sid: str, role: RoleName | RoleArn, service: str = SAGEMAKER) -> Statement:
     """Pass one role to one service."""
     return allow(
         sid,
@@ -45,8 +52,9 @@ def pipeline(
     name: UniqueName,
     bucket: BucketName,
     key: KeyArn,
-    roles: Sequence[tuple[str, RoleName]],
+    roles: Sequence[tuple[str, RoleName | RoleArn]],
     registered: Sequence[Repository],
+    at: Folders = folder,
 ) -> list[Statement]:
     """Return the pipeline service's permissions, for the definition's steps.
 
@@ -60,14 +68,14 @@ def pipeline(
         *_register(name),
         tag_what_is_made([arn("sagemaker", "*")]),
         *[pass_role(f"Pass{label}Role", role) for label, role in roles],
-        *_read_for_gate_and_registry(bucket, key),
+        *_read_for_gate_and_registry(bucket, key, at),
         _look_at_images(registered),
         *grant_key_for_volumes(key),
         _processing_in_a_vpc(),
     ]
 
 
-def _read_for_gate_and_registry(bucket: BucketName, key: KeyArn) -> list[Statement]:
+def _read_for_gate_and_registry(bucket: BucketName, key: KeyArn, at: Folders) -> list[Statement]:
     """Read the report for the quality gate, and the model's archive for its registration.
 
     The service reads both with this role, from outside the VPC. That CreateModelPackage reads the
@@ -78,13 +86,13 @@ def _read_for_gate_and_registry(bucket: BucketName, key: KeyArn) -> list[Stateme
         allow(
             "ReadReportAndModel",
             [s3.GetObject],
-            [objects_arn(bucket, "processed/"), objects_arn(bucket, "models/")],
+            [objects_arn(bucket, at(PROCESSED)), objects_arn(bucket, at(MODELS))],
         ),
         allow(
             "ListModels",
             [s3.ListBucket],
             [bucket_arn(bucket)],
-            Condition(StringLike("s3:prefix", "models/*")),
+            Condition(StringLike("s3:prefix", beginning_with(at(MODELS)))),
         ),
         allow("DecryptReportAndModel", [kms.Decrypt], [key]),
     ]
@@ -196,27 +204,35 @@ def studio(
     bucket: BucketName,
     key: KeyArn,
     notebook_jobs_role: RoleName,
+    *,
+    several: bool = False,
 ) -> list[Statement]:
     """Return a data scientist's permissions in Studio (`docs/studio-walkthrough.md`).
 
     View and open Studio, manage own spaces, read data and results, upload raw data, start and
     follow the pipeline, run own jobs, invoke the endpoint. Only the pipeline deploys models, after
     its quality gate. Source: SageMaker developer guide, "Configure permissions for JupyterLab" and
-    "execution roles".
+    "execution roles". With ``several`` pipelines, the same for all of them: the names of others
+    begin with ``name`` and a hyphen.
     """
+    data = [*map(folder, (RAW, PROCESSED, MODELS)), "studio/"]
+    uploads = [folder(RAW), "studio/"]
+    if several:
+        data += map(named, (RAW, PROCESSED, MODELS))
+        uploads.append(named(RAW))
     return [
         *_see_studio(domain),
         _open_studio(domain),
         *_keep_own_spaces(domain),
-        *_run_pipeline(name),
+        *_run_pipeline(name, several),
         allow(
             "AskEndpoint",
             [sagemaker.InvokeEndpoint, sagemaker.DescribeEndpoint],
-            [arn("sagemaker", "endpoint/${Name}", Name=name)],
+            _of_all(name, several, "endpoint/${Name}"),
         ),
         *_run_own_jobs(name, notebook_jobs_role),
-        *read_prefixes(bucket, ("raw/", "processed/", "models/", "studio/")),
-        write_prefixes(bucket, ("raw/", "studio/")),
+        *read_prefixes(bucket, data),
+        write_prefixes(bucket, uploads),
         use_key_through(["s3"], key),
         allow("LookAtKey", [kms.DescribeKey], [key]),
         use_key_of_logs(key, held=[kms.DescribeKey]),
@@ -357,11 +373,17 @@ def _keep_own_spaces(domain: Expression) -> list[Statement]:
     ]
 
 
-def _run_pipeline(name: UniqueName) -> list[Statement]:
-    own = [
-        arn("sagemaker", "pipeline/${Name}", Name=name),
-        arn("sagemaker", "pipeline/${Name}/*", Name=name),
-    ]
+def _of_all(name: UniqueName, several: bool, *resources: str) -> list[Sub]:
+    """Return the ARNs of ``main``'s resources and, with ``several`` pipelines, of all others'.
+
+    ``resources`` contain ``${Name}``.
+    """
+    others = [one.replace("${Name}", "${Name}-*") for one in resources] if several else []
+    return [arn("sagemaker", one, Name=name) for one in (*resources, *others)]
+
+
+def _run_pipeline(name: UniqueName, several: bool) -> list[Statement]:
+    own = _of_all(name, several, "pipeline/${Name}", "pipeline/${Name}/*")
     return [
         allow(
             "RunPipeline",
@@ -384,10 +406,7 @@ def _run_pipeline(name: UniqueName) -> list[Statement]:
                 sagemaker.DescribeModelPackageGroup,
                 sagemaker.ListModelPackages,
             ],
-            [
-                arn("sagemaker", "model-package-group/${Name}", Name=name),
-                arn("sagemaker", "model-package/${Name}/*", Name=name),
-            ],
+            _of_all(name, several, "model-package-group/${Name}", "model-package/${Name}/*"),
         ),
         allow(
             "DescribeJobs",

@@ -26,6 +26,7 @@ from troposphere import Join, Ref, Split, Sub
 
 from generator.policies.jobs import ENDPOINT_LOGS
 from generator.policies.statements import (
+    JOBS,
     KEY_OF_LOGS,
     account_root,
     allow_principal,
@@ -34,6 +35,7 @@ from generator.policies.statements import (
     deny_everybody,
     document,
     objects_arn,
+    pathed_roles,
     role_arn,
 )
 from generator.wiring import (
@@ -77,18 +79,25 @@ _USE_KEY = (
     kms.GenerateDataKey,
 )
 MINIMUM_TLS = "1.2"
+_PRINCIPAL = "aws:PrincipalArn"
 _CUSTOMER_ALGORITHM = "s3:x-amz-server-side-encryption-customer-algorithm"
 """Sent with an upload that uses the client's own key (SSE-C)."""
 
 
 def key_policy(
-    root_stack: RootStackName, name: UniqueName, users: Sequence[RoleName], break_glass: str
+    root_stack: RootStackName,
+    name: UniqueName,
+    users: Sequence[RoleName],
+    break_glass: str,
+    *,
+    several: bool = False,
 ) -> PolicyDocument:
     """Return the key's policy: who can administer it, use it, and let AWS services use it.
 
     The statements for this account delegate to IAM: the caller's own policy must allow the action
     too, and the key policy limits it by role, by service or to grants for AWS. ``break_glass`` is
-    the ARN of a principal that can always do all of that, or empty.
+    the ARN of a principal that can always do all of that, or empty. With ``several`` pipelines, the
+    jobs of all but ``main`` are recognized by the path of their roles, however many there are.
     """
     account = Principal("AWS", account_root())
     return document(
@@ -101,6 +110,7 @@ def key_policy(
             [THIS_KEY],
             Condition(ArnEquals("aws:PrincipalArn", [role_arn(user) for user in users])),
         ),
+        *([_jobs_use_key(account, name)] if several else []),
         allow_principal(
             "PeopleUseKeyThroughS3",
             account,
@@ -118,9 +128,21 @@ def key_policy(
             Condition(Bool("kms:GrantIsForAWSResource", "true")),
         ),
         _deny_grants_to_others(),
-        _logs_use_key(root_stack, name),
+        _logs_use_key(root_stack, name, several),
         _events_use_key(),
         _alarms_use_key(),
+    )
+
+
+def _jobs_use_key(account: Principal, name: UniqueName) -> Statement:
+    """Let the jobs of named pipelines use the key."""
+    jobs = pathed_roles(name, JOBS)
+    return allow_principal(
+        "JobsOfNamedPipelinesUseKey",
+        account,
+        _USE_KEY,
+        [THIS_KEY],
+        Condition(ArnLike({_PRINCIPAL: jobs})),
     )
 
 
@@ -184,14 +206,17 @@ def _deny_grants_to_others() -> Statement:
     )
 
 
-def _logs_use_key(root_stack: RootStackName, name: UniqueName) -> Statement:
-    """Let CloudWatch Logs encrypt the groups that CloudFormation names, and the endpoint's.
+def _logs_use_key(root_stack: RootStackName, name: UniqueName, several: bool) -> Statement:
+    """Let CloudWatch Logs encrypt the groups that CloudFormation names, and the endpoints'.
 
     Source: CloudWatch Logs guide, "Encrypt log data in CloudWatch Logs using AWS KMS".
     """
     groups = [
         arn("logs", "log-group:${RootStack}-*", RootStack=root_stack),
-        arn("logs", f"log-group:{ENDPOINT_LOGS}/${{Name}}", Name=name),
+        *(
+            arn("logs", f"log-group:{ENDPOINT_LOGS}/${{Name}}{rest}", Name=name)
+            for rest in ("", *(["-*"] if several else []))
+        ),
     ]
     return allow_principal(
         "LogGroupsOfTheStackUseKey",
@@ -241,20 +266,27 @@ def data_bucket_policy(
     key: KeyArn,
     s3_endpoint: EndpointId,
     roles_in_the_vpc: Sequence[Expression],
+    named_jobs: Expression | None = None,
 ) -> PolicyDocument:
     """Return the data bucket's policy: TLS only, our key only, our roles only from our VPC.
 
-    ``roles_in_the_vpc`` are ARNs.
+    ``roles_in_the_vpc`` are ARNs, ``named_jobs`` is the pattern of the ARNs of named pipelines'
+    jobs, if there are any.
     """
+    denies: dict[str, ArnEquals | ArnLike] = {
+        "DenyOutsideTheVpc": ArnEquals({_PRINCIPAL: list(roles_in_the_vpc)})
+    }
+    if named_jobs:
+        denies["DenyJobsOutsideTheVpc"] = ArnLike({_PRINCIPAL: named_jobs})
     return document(
         *_deny_insecure(own_arn),
         *_deny_other_encryption(bucket, key),
-        _deny_outside_the_vpc(bucket, s3_endpoint, roles_in_the_vpc),
+        *(_deny_outside_the_vpc(sid, bucket, s3_endpoint, one) for sid, one in denies.items()),
     )
 
 
 def _deny_outside_the_vpc(
-    bucket: BucketName, s3_endpoint: EndpointId, roles: Sequence[Expression]
+    sid: str, bucket: BucketName, s3_endpoint: EndpointId, roles: ArnEquals | ArnLike
 ) -> Statement:
     """Deny these roles access to objects from outside the VPC, in case credentials are stolen.
 
@@ -266,12 +298,12 @@ def _deny_outside_the_vpc(
     Pipelines.
     """
     return deny_everybody(
-        "DenyOutsideTheVpc",
+        sid,
         [s3.DeleteObject, s3.DeleteObjectVersion, s3.GetObject, s3.PutObject],
         [objects_arn(bucket)],
         Condition(
             [
-                ArnEquals("aws:PrincipalArn", list(roles)),
+                roles,
                 StringNotEquals("aws:SourceVpce", s3_endpoint),
                 Bool("aws:ViaAWSService", "false"),
             ]
@@ -499,7 +531,21 @@ def endpoint_rule_name(name: UniqueName) -> Sub:
     return Sub("${Name}-endpoint-failed", Name=name)
 
 
-def dead_letter_policy(queue: Expression, name: UniqueName) -> PolicyDocument:
+def named_rule_name(name: UniqueName, event: str) -> Sub:
+    """Return the name of a named pipeline's rule; ``event`` is one of ``NAMED_RULES``.
+
+    ``name`` is the pipeline's, and these words are short: a name can have 64 characters.
+    """
+    return Sub(f"${{Name}}-{event}", Name=name)
+
+
+NAMED_RULES = ("end", "run")
+"""Last words of the names of rules: an endpoint that failed, and a run that did."""
+
+
+def dead_letter_policy(
+    queue: Expression, name: UniqueName, *, several: bool = False
+) -> PolicyDocument:
     """Return the dead-letter queue's policy: EventBridge, for our rules only, over TLS only.
 
     The functions use their own permissions. Source: EventBridge user guide, "Using dead-letter
@@ -508,13 +554,16 @@ def dead_letter_policy(queue: Expression, name: UniqueName) -> PolicyDocument:
     rules = [
         arn("events", f"rule/${{Name}}-{what}-failed", Name=name) for what in ("endpoint", "run")
     ]
+    if several:
+        rules += [arn("events", f"rule/${{Name}}-*-{event}", Name=name) for event in NAMED_RULES]
+    sources = {"aws:SourceArn": rules}
     return document(
         allow_principal(
             "EventBridgeHandsOver",
             Principal("Service", "events.amazonaws.com"),
             [sqs.SendMessage],
             [queue],
-            Condition(ArnEquals("aws:SourceArn", rules)),
+            Condition(ArnLike(sources) if several else ArnEquals(sources)),
         ),
         deny_everybody(
             "DenyPlainHttp",

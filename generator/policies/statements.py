@@ -18,7 +18,7 @@ from awacs.aws import (
 )
 from troposphere import Ref, Sub, iam
 
-from generator.wiring import Expression, KeyArn, RoleName
+from generator.wiring import Expression, KeyArn, RoleArn, RoleName, UniqueName
 
 ANYWHERE_REASONS = {
     "cloudwatch:PutMetricData": "metrics have no ARN; limited by cloudwatch:namespace",
@@ -60,9 +60,11 @@ def arn(service: str, resource: str, **values: Expression) -> Sub:
     )
 
 
-def role_arn(name: RoleName) -> Sub:
-    """Return a role's ARN; our roles have no path."""
-    return Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${Role}", Role=name)
+def role_arn(role: RoleName | RoleArn) -> Expression:
+    """Return a role's ARN; roles that are known by their names have no path."""
+    if isinstance(role, RoleArn):
+        return role.across_border()
+    return Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${Role}", Role=role)
 
 
 def account_root() -> Sub:
@@ -75,9 +77,39 @@ def bucket_arn(bucket: Expression) -> Sub:
     return Sub("arn:${AWS::Partition}:s3:::${Bucket}", Bucket=bucket)
 
 
-def objects_arn(bucket: Expression, prefix: str = "") -> Sub:
+def objects_arn(bucket: Expression, prefix: Expression = "") -> Sub:
     """Return the ARN of all objects under ``prefix``."""
+    if not isinstance(prefix, str):
+        text = "arn:${AWS::Partition}:s3:::${Bucket}/${Prefix}*"
+        return Sub(text, Bucket=bucket, Prefix=prefix)
     return Sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{prefix}*", Bucket=bucket)
+
+
+def beginning_with(prefix: Expression) -> Expression:
+    """Return the pattern of texts that begin with ``prefix``."""
+    return f"{prefix}*" if isinstance(prefix, str) else Sub("${Prefix}*", Prefix=prefix)
+
+
+def pathed_roles(name: UniqueName, use: str) -> Sub:
+    """Return the pattern of the ARNs of named pipelines' roles for ``JOBS`` or ``STEPS``."""
+    return Sub(
+        f"arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role{role_path(use)}*",
+        Name=name,
+    )
+
+
+def role_path(use: str) -> str:
+    """Return the path of named pipelines' roles for one use, with ``${Name}`` of the deployment.
+
+    Policies that all pipelines share match the roles by it.
+    """
+    return f"/${{Name}}/{use}/"
+
+
+JOBS = "jobs"
+"""Roles of jobs, which use data only from inside the VPC."""
+STEPS = "pipelines"
+"""Roles of pipelines and models, with which SageMaker also reads from outside the VPC."""
 
 
 def allow(
@@ -240,13 +272,13 @@ def role_policy(title: str, role: RoleName, statements: Sequence[Statement]) -> 
 def managed_policy(
     title: str, description: str, roles: Sequence[RoleName], statements: Sequence[Statement]
 ) -> iam.ManagedPolicy:
-    """Return a managed policy for several roles."""
-    return iam.ManagedPolicy(
-        title,
-        Description=description,
-        PolicyDocument=document(*statements).JSONrepr(),
-        Roles=list(roles),
+    """Return a managed policy for several roles; roles of other stacks name it themselves."""
+    policy = iam.ManagedPolicy(
+        title, Description=description, PolicyDocument=document(*statements).JSONrepr()
     )
+    if roles:
+        policy.Roles = list(roles)
+    return policy
 
 
 def use_key_through(services: Sequence[str], key: KeyArn) -> Statement:

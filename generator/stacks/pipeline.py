@@ -7,15 +7,11 @@ from dataclasses import dataclass, fields
 
 from troposphere import (
     AWSObject,
-    Equals,
     GetAtt,
-    Not,
     Ref,
     Sub,
     Template,
     awslambda,
-    cloudwatch,
-    events,
     iam,
     logs,
     sagemaker,
@@ -24,7 +20,7 @@ from troposphere import (
 
 from functions.pipeline_manager.properties import PipelineProperties
 from functions.seed_data.properties import SeedDataProperties
-from generator import images, package
+from generator import alerts, images, package
 from generator.custom_resources import (
     FunctionContext,
     FunctionInputs,
@@ -35,10 +31,10 @@ from generator.custom_resources import (
 )
 from generator.policies import functions as permissions
 from generator.policies import jobs, people
-from generator.policies.resources import endpoint_rule_name, failure_rule_name, topic_policy
+from generator.policies.resources import endpoint_rule_name, failure_rule_name
 from generator.policies.statements import role_arn, role_policy
 from generator.retention import retention
-from generator.settings import Mode, Settings, main_pipeline, on_spark
+from generator.settings import Mode, Settings, main_pipeline, named_pipelines, on_spark
 from generator.settings_pipelines import instances
 from generator.wiring import (
     BucketName,
@@ -58,36 +54,11 @@ from generator.wiring import (
     publish,
 )
 
-EMAIL_GIVEN = "AlertEmailIsGiven"
 DATA_KEY = "raw/data.csv"
 SEEDING_SECONDS = 900
 SEEDING_MEMORY_MB = 1024
 """For speed: Lambda allocates CPU in proportion to memory. A thousand rows need far less."""
 MANAGING_SECONDS = 900
-FAILED = "Failed"
-STATUS_CHANGE = "SageMaker Model Building Pipeline Execution Status Change"
-ENDPOINT_CHANGE = "SageMaker Endpoint State Change"
-ENDPOINT_FAILURES = (
-    "FAILED",
-    "Failed",
-    "ROLLING_BACK",
-    "RollingBack",
-    "UPDATE_ROLLBACK_FAILED",
-    "UpdateRollbackFailed",
-)
-"""Each status as in events and as in DescribeEndpoint: AWS's documents show both spellings."""
-ENDPOINT_FAILED = (
-    "The endpoint <endpoint> is <status>. If it failed, it cannot be updated and every later run "
-    "fails: run `python build.py endpoint repair`, which deletes it; the next run recreates it. "
-    "If it is rolling back, it continues to serve the previous model. "
-    "`python build.py logs --source endpoint` shows why."
-)
-RUN_FAILED = (
-    "A run of the pipeline failed, or its model did not pass the quality gate. "
-    "`python build.py run --follow <run>` shows the reason and what to do."
-)
-ALARM_SECONDS = 300
-VARIANT = "AllTraffic"
 
 
 @dataclass(frozen=True)
@@ -155,7 +126,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     template.add_mapping(images.MAPPING_NAME, images.accounts(on_spark(settings)))
     context = function_context(template, inputs, settings, mode)
     endpoint_logs = add(template, _endpoint_log_group(inputs, settings, mode))
-    role_policies = add_all(template, _role_permissions(inputs, endpoint_logs))
+    role_policies = add_all(template, _role_permissions(inputs, endpoint_logs, settings))
     seed = _add_seeding(template, inputs, context)
     group = add(template, _model_package_group(inputs))
     values = _environment(inputs, settings)
@@ -181,13 +152,16 @@ def _endpoint_log_group(inputs: Inputs, settings: Settings, mode: Mode) -> logs.
     )
 
 
-def _role_permissions(inputs: Inputs, endpoint_logs: logs.LogGroup) -> list[iam.RolePolicy]:
+def _role_permissions(
+    inputs: Inputs, endpoint_logs: logs.LogGroup, settings: Settings
+) -> list[iam.RolePolicy]:
     """Return the permissions of the jobs, the model and the pipeline.
 
     They are deleted before the endpoint's log group, which a late log line would otherwise
     recreate.
     """
     data, key, name = inputs.data_bucket, inputs.key_arn, inputs.unique_name
+    several = bool(named_pipelines(settings))
     passed = [
         ("Processing", inputs.processing_role),
         ("Training", inputs.training_role),
@@ -197,7 +171,7 @@ def _role_permissions(inputs: Inputs, endpoint_logs: logs.LogGroup) -> list[iam.
         "Processing": jobs.processing(data, key, [images.TRAINING]),
         "Training": jobs.training(data, key, [images.TRAINING]),
         "Model": jobs.model(data, key, [images.INFERENCE], name),
-        "NotebookJobs": jobs.notebook_jobs(data, key, [images.TRAINING]),
+        "NotebookJobs": jobs.notebook_jobs(data, key, [images.TRAINING], several=several),
     }
     if isinstance(inputs, SparkInputs):
         passed.append(("SparkProcessing", inputs.spark_role))
@@ -265,7 +239,9 @@ def _add_pipeline(
         description="Manages the pipeline; at deletion, removes what its runs created",
         role=inputs.pipeline_manager_role,
         permissions=permissions.pipeline_manager(
-            inputs.data_bucket, inputs.key_arn, inputs.unique_name, inputs.pipeline_role
+            inputs.data_bucket,
+            inputs.key_arn,
+            permissions.one_pipeline(inputs.unique_name, inputs.pipeline_role),
         ),
         timeout_seconds=MANAGING_SECONDS,
     )
@@ -320,140 +296,12 @@ def _spark_environment(inputs: Inputs, instances: int) -> dict[str, Expression]:
 
 
 def _add_alerts(template: Template, inputs: Inputs, pipeline: AWSObject) -> sns.Topic:
-    """Add the encrypted topic, the rule for failed runs, and the alarms."""
-    template.add_condition(EMAIL_GIVEN, Not(Equals(inputs.alert_email, "")))
-    topic = add(template, sns.Topic("AlertTopic", KmsMasterKeyId=inputs.key_arn))
-    add(
-        template,
-        sns.TopicPolicy(
-            "AlertTopicPolicy", PolicyDocument=topic_policy(topic.ref()), Topics=[topic.ref()]
-        ),
+    """Add the topic with everything that publishes to it, and the alarm of the shared queue."""
+    name = inputs.unique_name
+    rules = alerts.RuleNames(failure_rule_name(name), endpoint_rule_name(name))
+    context = alerts.Context(
+        name, inputs.key_arn, inputs.dead_letter_queue, inputs.alert_email, rules
     )
-    add(
-        template,
-        sns.SubscriptionResource(
-            "AlertEmailSubscription",
-            Condition=EMAIL_GIVEN,
-            Endpoint=inputs.alert_email,
-            Protocol="email",
-            TopicArn=topic.ref(),
-        ),
-    )
-    add_all(template, [_failure_rule(inputs, pipeline, topic), _endpoint_rule(inputs, topic)])
-    add_all(template, [_server_error_alarm(inputs, topic), _dead_letter_alarm(inputs, topic)])
+    topic = alerts.add_alerts(template, context, pipeline)
+    add(template, alerts.dead_letter_alarm(inputs.dead_letter_queue_name, topic))
     return topic
-
-
-def _failure_rule(inputs: Inputs, pipeline: AWSObject, topic: sns.Topic) -> events.Rule:
-    """Return the rule for failed runs; the event identifies the pipeline only by its ARN.
-
-    Source: SageMaker developer guide, "Events that SageMaker AI sends to Amazon EventBridge".
-    """
-    return events.Rule(
-        "RunFailedRule",
-        Description="A run of the pipeline failed, or its model was rejected",
-        EventPattern={
-            "source": ["aws.sagemaker"],
-            "detail-type": [STATUS_CHANGE],
-            "detail": {
-                "currentPipelineExecutionStatus": [FAILED],
-                "pipelineArn": [GetAtt(pipeline, "PipelineArn")],
-            },
-        },
-        Name=failure_rule_name(inputs.unique_name),
-        Targets=[_to_topic(inputs, topic, RUN_FAILED, {"run": "$.detail.pipelineExecutionArn"})],
-    )
-
-
-def _endpoint_rule(inputs: Inputs, topic: sns.Topic) -> events.Rule:
-    """Return the rule for an endpoint that failed or whose update AWS rolls back.
-
-    Source: SageMaker developer guide, "SageMaker endpoint state change".
-    """
-    paths = {"endpoint": "$.detail.EndpointName", "status": "$.detail.EndpointStatus"}
-    return events.Rule(
-        "EndpointFailedRule",
-        Description="The endpoint failed (python build.py endpoint repair), or was rolled back",
-        EventPattern={
-            "source": ["aws.sagemaker"],
-            "detail-type": [ENDPOINT_CHANGE],
-            "detail": {
-                "EndpointName": [inputs.unique_name],
-                "EndpointStatus": list(ENDPOINT_FAILURES),
-            },
-        },
-        Name=endpoint_rule_name(inputs.unique_name),
-        Targets=[_to_topic(inputs, topic, ENDPOINT_FAILED, paths)],
-    )
-
-
-def _to_topic(
-    inputs: Inputs, topic: sns.Topic, text: str, paths: Mapping[str, str]
-) -> events.Target:
-    """Send a sentence that says what to do, and the event as it came.
-
-    ``paths`` are the event's fields for the ``<...>`` in ``text``. Source: EventBridge user guide,
-    "Amazon EventBridge input transformation".
-    """
-    transformer = events.InputTransformer(
-        InputPathsMap=dict(paths),
-        InputTemplate=f'{{"alert": "{text}", "event": <aws.events.event.json>}}',
-    )
-    return events.Target(
-        Arn=topic.ref(),
-        DeadLetterConfig=events.DeadLetterConfig(Arn=inputs.dead_letter_queue),
-        Id="AlertTopic",
-        InputTransformer=transformer,
-    )
-
-
-def _server_error_alarm(inputs: Inputs, topic: sns.Topic) -> cloudwatch.Alarm:
-    """Return the alarm for 5xx responses: a broken model passes SageMaker's own health check."""
-    dimensions = {"EndpointName": inputs.unique_name, "VariantName": VARIANT}
-    return _alarm(
-        "EndpointServerErrorAlarm",
-        "The endpoint returned server errors (5xx)",
-        topic,
-        "AWS/SageMaker",
-        "Invocation5XXErrors",
-        dimensions,
-    )
-
-
-def _dead_letter_alarm(inputs: Inputs, topic: sns.Topic) -> cloudwatch.Alarm:
-    """Return the alarm for events that a function or the topic did not process."""
-    queue_name = {"QueueName": inputs.dead_letter_queue_name}
-    return _alarm(
-        "DeadLetterAlarm",
-        "The dead-letter queue contains an undeliverable event",
-        topic,
-        "AWS/SQS",
-        "ApproximateNumberOfMessagesVisible",
-        queue_name,
-    )
-
-
-def _alarm(
-    title: str,
-    description: str,
-    topic: sns.Topic,
-    namespace: str,
-    metric: str,
-    dimensions: Mapping[str, object],
-) -> cloudwatch.Alarm:
-    return cloudwatch.Alarm(
-        title,
-        AlarmActions=[topic.ref()],
-        AlarmDescription=description,
-        ComparisonOperator="GreaterThanThreshold",
-        Dimensions=[
-            cloudwatch.MetricDimension(Name=name, Value=value) for name, value in dimensions.items()
-        ],
-        EvaluationPeriods=1,
-        MetricName=metric,
-        Namespace=namespace,
-        Period=ALARM_SECONDS,
-        Statistic="Sum",
-        Threshold=0,
-        TreatMissingData="notBreaching",
-    )

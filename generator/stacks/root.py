@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from troposphere import Output, Ref, Select, Split, Sub, Tags, Template
 
 from generator import record
@@ -56,7 +58,7 @@ def build(settings: Settings, mode: Mode) -> dict[str, Template]:
     )
     storage_inputs = _storage_inputs(parameters, security_outputs, network_outputs)
     if spark:
-        storage_inputs = storage.for_spark(storage_inputs, security_outputs.preprocess_role)
+        storage_inputs = replace(storage_inputs, spark_role=security_outputs.preprocess_role)
     storage_outputs = nest(root, storage_stack, storage_inputs, tags)
     pipeline_inputs = _pipeline_inputs(
         name,

@@ -24,7 +24,7 @@ from generator.policies.statements import (
     trust_sagemaker,
 )
 from generator.retention import deleted_with_stack, retention
-from generator.settings import Mode, Settings, on_spark
+from generator.settings import Mode, Settings, named_pipelines, on_spark
 from generator.wiring import (
     KeyArn,
     QueueArn,
@@ -82,6 +82,8 @@ class Outputs(RoleNames):
     key_arn: KeyArn
     dead_letter_queue: QueueArn
     dead_letter_queue_name: QueueName
+    named_manager_role: RoleName | None = None
+    """Exists if there are pipelines besides ``main``."""
 
 
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
@@ -89,15 +91,20 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     template = Template(Description=f"{settings.project}: roles, key, queue")
     inputs = declare(Inputs, template)
     roles = _add_roles(template, inputs, settings)
-    key = KeyArn(settings.security.key or _add_key(template, inputs, roles, settings, mode))
+    manager = _named_manager_role(template, settings) if named_pipelines(settings) else None
+    key = KeyArn(
+        settings.security.key or _add_key(template, inputs, roles, manager, settings, mode)
+    )
     queue = add(template, _queue(key, inputs.root_stack))
-    add(template, _queue_policy(inputs, queue))
-    add_all(template, _lasting_permissions(roles, key, queue, settings.functions.tracing))
+    add(template, _queue_policy(inputs, queue, several=manager is not None))
+    tracing = settings.functions.tracing
+    add_all(template, _lasting_permissions(roles, manager, key, queue, tracing))
     outputs = Outputs(
         **{field.name: getattr(roles, field.name) for field in fields(RoleNames)},
         key_arn=key,
         dead_letter_queue=QueueArn(GetAtt(queue, "Arn")),
         dead_letter_queue_name=QueueName(GetAtt(queue, "QueueName")),
+        named_manager_role=manager,
     )
     publish(outputs, template)
     return StackTemplate("security", template, Inputs, Outputs)
@@ -145,8 +152,19 @@ def _add_roles(template: Template, inputs: Inputs, settings: Settings) -> RoleNa
     )
 
 
+def _named_manager_role(template: Template, settings: Settings) -> RoleName:
+    """Add the role of the function that owns all pipelines but ``main``."""
+    role = bare_role(
+        "NamedPipelinesManagerRole",
+        "Function that owns the named pipelines",
+        trust_lambda(),
+        settings.security.permissions_boundary,
+    )
+    return RoleName(add(template, role).ref())
+
+
 def _lasting_permissions(
-    roles: RoleNames, key: KeyArn, queue: sqs.Queue, tracing: bool
+    roles: RoleNames, manager: RoleName | None, key: KeyArn, queue: sqs.Queue, tracing: bool
 ) -> list[iam.ManagedPolicy]:
     """Return the permissions that roles need for as long as they exist."""
     jobs = [roles.processing_role, roles.training_role, roles.notebook_jobs_role, roles.model_role]
@@ -157,6 +175,7 @@ def _lasting_permissions(
         roles.clear_studio_role,
         roles.seed_data_role,
         roles.pipeline_manager_role,
+        *([manager] if manager else []),
     ]
     dead_letters = QueueArn(GetAtt(queue, "Arn"))
     return [
@@ -182,15 +201,22 @@ def _lasting_permissions(
 
 
 def _add_key(
-    template: Template, inputs: Inputs, roles: RoleNames, settings: Settings, mode: Mode
+    template: Template,
+    inputs: Inputs,
+    roles: RoleNames,
+    manager: RoleName | None,
+    settings: Settings,
+    mode: Mode,
 ) -> GetAtt:
     """Add the key and its alias; return its ARN."""
-    key = add(template, _key(inputs, roles, mode, settings.security.break_glass))
+    key = add(template, _key(inputs, roles, manager, mode, settings.security.break_glass))
     add(template, _alias(inputs, key))
     return GetAtt(key, "Arn")
 
 
-def _key(inputs: Inputs, roles: RoleNames, mode: Mode, break_glass: str) -> kms.Key:
+def _key(
+    inputs: Inputs, roles: RoleNames, manager: RoleName | None, mode: Mode, break_glass: str
+) -> kms.Key:
     """Return the key; its policy names the roles that use it other than through S3 or Logs.
 
     Those two services use the key for every caller whose own policy allows it.
@@ -202,11 +228,18 @@ def _key(inputs: Inputs, roles: RoleNames, mode: Mode, break_glass: str) -> kms.
         if field.name not in through_s3_and_logs
         for role in [getattr(roles, field.name)]
     }.values()
+    named = [manager] if manager else []
     return kms.Key(
         "Key",
         Description=Sub("Data, models, disks, logs, alerts of ${Name}", Name=inputs.unique_name),
         EnableKeyRotation=True,
-        KeyPolicy=key_policy(inputs.root_stack, inputs.unique_name, [*users], break_glass),
+        KeyPolicy=key_policy(
+            inputs.root_stack,
+            inputs.unique_name,
+            [*users, *named],
+            break_glass,
+            several=bool(named),
+        ),
         PendingWindowInDays=DAYS_UNTIL_KEY_IS_DELETED[mode],
         **retention(mode),
     )
@@ -231,9 +264,11 @@ def _queue(key: KeyArn, root_stack: RootStackName) -> sqs.Queue:
     )
 
 
-def _queue_policy(inputs: Inputs, queue: sqs.Queue) -> sqs.QueuePolicy:
+def _queue_policy(inputs: Inputs, queue: sqs.Queue, *, several: bool) -> sqs.QueuePolicy:
     return sqs.QueuePolicy(
         "DeadLetterQueuePolicy",
         Queues=[queue.ref()],
-        PolicyDocument=dead_letter_policy(GetAtt(queue, "Arn"), inputs.unique_name),
+        PolicyDocument=dead_letter_policy(
+            GetAtt(queue, "Arn"), inputs.unique_name, several=several
+        ),
     )

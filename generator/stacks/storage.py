@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from troposphere import AWSHelperFn, GetAtt, If, NoValue, Ref, Tags, Template, awslambda, s3
+from troposphere import GetAtt, If, NoValue, Ref, Tags, Template, awslambda, s3
 
 from functions.empty_bucket.core import PERMISSION_TAG
 from functions.empty_bucket.properties import EmptyBucketProperties
@@ -20,20 +20,21 @@ from generator.custom_resources import (
 from generator.policies import functions as permissions
 from generator.policies.replication import replicate, trust_s3
 from generator.policies.resources import data_bucket_policy, log_bucket_policy
-from generator.policies.statements import bare_role, role_arn, role_policy
+from generator.policies.statements import JOBS, bare_role, pathed_roles, role_arn, role_policy
 from generator.retention import retention
-from generator.settings import Mode, Settings, Storage, on_spark
+from generator.settings import Mode, Settings, Storage, named_pipelines, on_spark
 from generator.wiring import (
     BucketName,
     EndpointId,
     Expression,
-    KeyArn,
     RoleName,
     StackTemplate,
+    UniqueName,
     add,
     declare,
     publish,
 )
+from pipeline.layout import PROCESSED, folder, named
 
 EMPTYING_SECONDS = 900
 """Lambda's longest timeout; a repeated Delete continues where the previous one stopped."""
@@ -53,19 +54,11 @@ class Inputs(FunctionInputs):
     empty_bucket_role: RoleName
     seed_data_role: RoleName
     pipeline_manager_role: RoleName
-
-
-@dataclass(frozen=True)
-class SparkBucketInputs(Inputs):
-    """The inputs from the root if Preprocess runs on Spark."""
-
-    spark_role: RoleName
-
-
-def for_spark(inputs: Inputs, spark_role: RoleName) -> SparkBucketInputs:
-    """Return the inputs with the role of Preprocess on Spark."""
-    values = {field.name: getattr(inputs, field.name) for field in fields(inputs)}
-    return SparkBucketInputs(**values, spark_role=spark_role)
+    spark_role: RoleName | None = None
+    """Of Preprocess on Spark."""
+    unique_name: UniqueName | None = None
+    named_manager_role: RoleName | None = None
+    """Both exist if there are pipelines besides ``main``."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +72,9 @@ class Outputs:
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack."""
     template = Template(Description=f"{settings.project}: data bucket and log bucket")
-    kind = SparkBucketInputs if on_spark(settings) else Inputs
-    inputs = declare(kind, template)
+    inputs = declare(Inputs, template, _not_needed(settings))
     logs = add(template, _log_bucket(settings.storage, mode))
-    data = add(template, _data_bucket(logs, inputs.key_arn, settings.storage, mode))
+    data = add(template, _data_bucket(logs, inputs, settings.storage, mode))
     outputs = Outputs(data_bucket=BucketName(data.ref()), log_bucket=BucketName(logs.ref()))
     if settings.storage.replica_bucket:
         data.ReplicationConfiguration = _add_replication(template, outputs, inputs, settings, mode)
@@ -93,6 +85,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         inputs.key_arn,
         inputs.s3_endpoint_id,
         _roles_in_the_vpc(inputs),
+        pathed_roles(inputs.unique_name, JOBS) if inputs.unique_name else None,
     )
     log_policy = log_bucket_policy(
         outputs.log_bucket,
@@ -103,19 +96,26 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     for bucket, policy in ((logs, log_policy), (data, data_policy)):
         _add_emptying_and_policy(template, bucket, policy, function, mode)
     publish(outputs, template)
-    return StackTemplate("storage", template, kind, Outputs)
+    return StackTemplate("storage", template, Inputs, Outputs)
 
 
-def _data_bucket(logs: s3.Bucket, key: KeyArn, storage: Storage, mode: Mode) -> s3.Bucket:
+def _not_needed(settings: Settings) -> list[str]:
+    """Return the optional inputs that these settings do not need."""
+    named = [] if named_pipelines(settings) else ["unique_name", "named_manager_role"]
+    return [*([] if on_spark(settings) else ["spark_role"]), *named]
+
+
+def _data_bucket(logs: s3.Bucket, inputs: Inputs, storage: Storage, mode: Mode) -> s3.Bucket:
     """Return the bucket for data, code and models; old versions are kept for a while."""
+    several = inputs.unique_name is not None
     return s3.Bucket(
         "DataBucket",
         BucketEncryption=_encryption(
-            s3.ServerSideEncryptionByDefault(SSEAlgorithm="aws:kms", KMSMasterKeyID=key)
+            s3.ServerSideEncryptionByDefault(SSEAlgorithm="aws:kms", KMSMasterKeyID=inputs.key_arn)
         ),
         LifecycleConfiguration=s3.LifecycleConfiguration(
             Rules=[
-                *_expire_prepared_data(storage.processed_days),
+                *_expire_prepared_data(storage.processed_days, several),
                 _expire_old_versions(storage.noncurrent_days),
                 _abort_uploads(),
             ]
@@ -211,14 +211,16 @@ def _encryption(default: s3.ServerSideEncryptionByDefault) -> s3.BucketEncryptio
     return s3.BucketEncryption(ServerSideEncryptionConfiguration=[rule])
 
 
-def _expire_prepared_data(days: int) -> list[s3.LifecycleRule]:
+def _expire_prepared_data(days: int, several: bool) -> list[s3.LifecycleRule]:
     """Expire the tables that runs prepared; the raw tables are kept."""
-    if not days:
-        return []
-    rule = s3.LifecycleRule(
-        Id="ExpirePreparedData", ExpirationInDays=days, Prefix="processed/", Status="Enabled"
-    )
-    return [rule]
+    prefixes = {"ExpirePreparedData": folder(PROCESSED)}
+    if several:
+        prefixes["ExpirePreparedDataOfNamedPipelines"] = named(PROCESSED)
+    return [
+        s3.LifecycleRule(Id=rule, ExpirationInDays=days, Prefix=prefix, Status="Enabled")
+        for rule, prefix in prefixes.items()
+        if days
+    ]
 
 
 def _expire_old_versions(days: int) -> s3.LifecycleRule:
@@ -318,16 +320,21 @@ def _may_delete_logs(inputs: Inputs, break_glass: str) -> list[Expression]:
     return [role_arn(inputs.empty_bucket_role), *([break_glass] if break_glass else [])]
 
 
-def _roles_in_the_vpc(inputs: Inputs) -> list[AWSHelperFn]:
+def _roles_in_the_vpc(inputs: Inputs) -> list[Expression]:
     """Return the ARNs of the roles that use the data only from inside the VPC."""
     always = (
         inputs.processing_role,
         inputs.training_role,
         inputs.studio_role,
         inputs.notebook_jobs_role,
-        *([inputs.spark_role] if isinstance(inputs, SparkBucketInputs) else []),
+        *([inputs.spark_role] if inputs.spark_role else []),
     )
-    functions = (inputs.empty_bucket_role, inputs.seed_data_role, inputs.pipeline_manager_role)
+    functions = (
+        inputs.empty_bucket_role,
+        inputs.seed_data_role,
+        inputs.pipeline_manager_role,
+        *([inputs.named_manager_role] if inputs.named_manager_role else []),
+    )
     return [
         *[role_arn(role) for role in always],
         *[If(IN_THE_VPC, role_arn(role), NoValue) for role in functions],

@@ -18,7 +18,7 @@ from generator.custom_resources import (
 from generator.policies import functions as permissions
 from generator.policies import people
 from generator.policies.statements import role_arn, role_policy
-from generator.settings import Mode, Settings
+from generator.settings import Mode, Settings, named_pipelines
 from generator.settings_pipelines import in_letters
 from generator.wiring import (
     BucketName,
@@ -80,7 +80,8 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     add_all(template, _between_apps(inputs.studio_security_group_id))
     domain = add(template, _domain(inputs, settings.studio.idle_timeout_minutes))
     domain_id = DomainId(domain.ref())
-    add(template, _studio_permissions(inputs, domain_id))
+    several = bool(named_pipelines(settings))
+    add(template, _studio_permissions(inputs, domain_id, several=several))
     profiles = add_all(template, _profiles(domain, settings.studio.user_profiles))
     _add_clearing(template, profiles, domain_id, inputs, settings, mode)
     publish(Outputs(domain_id=domain_id, domain_url=Text(GetAtt(domain, "Url"))), template)
@@ -186,9 +187,14 @@ def _shut_down_when_idle(minutes: int) -> sagemaker.AppLifecycleManagement:
     return sagemaker.AppLifecycleManagement(IdleSettings=idle)
 
 
-def _studio_permissions(inputs: Inputs, domain: DomainId) -> AWSObject:
+def _studio_permissions(inputs: Inputs, domain: DomainId, *, several: bool) -> AWSObject:
     statements = people.studio(
-        inputs.unique_name, domain, inputs.data_bucket, inputs.key_arn, inputs.notebook_jobs_role
+        inputs.unique_name,
+        domain,
+        inputs.data_bucket,
+        inputs.key_arn,
+        inputs.notebook_jobs_role,
+        several=several,
     )
     return role_policy("StudioPolicy", inputs.studio_role, statements)
 

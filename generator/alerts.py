@@ -1,0 +1,214 @@
+"""Alerts of one pipeline: an encrypted topic, rules for failed runs and endpoints, alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from troposphere import AWSObject, Equals, GetAtt, Not, Sub, Template, cloudwatch, events, sns
+
+from generator.policies.resources import topic_policy
+from generator.wiring import (
+    Expression,
+    KeyArn,
+    OptionalText,
+    QueueArn,
+    QueueName,
+    Text,
+    UniqueName,
+    add,
+    add_all,
+)
+
+EMAIL_GIVEN = "AlertEmailIsGiven"
+_OPTION = "{option}"
+FAILED = "Failed"
+STATUS_CHANGE = "SageMaker Model Building Pipeline Execution Status Change"
+ENDPOINT_CHANGE = "SageMaker Endpoint State Change"
+ENDPOINT_FAILURES = (
+    "FAILED",
+    "Failed",
+    "ROLLING_BACK",
+    "RollingBack",
+    "UPDATE_ROLLBACK_FAILED",
+    "UpdateRollbackFailed",
+)
+"""Each status as in events and as in DescribeEndpoint: AWS's documents show both spellings."""
+ENDPOINT_FAILED = (
+    "The endpoint <endpoint> is <status>. If it failed, it cannot be updated and every later run "
+    "fails: run `python build.py endpoint repair{option}`, which deletes it; the next run "
+    "recreates it. If it is rolling back, it continues to serve the previous model. "
+    "`python build.py logs{option} --source endpoint` shows why."
+)
+RUN_FAILED = (
+    "A run of the pipeline failed, or its model did not pass the quality gate. "
+    "`python build.py run{option} --follow <run>` shows the reason and what to do."
+)
+ALARM_SECONDS = 300
+VARIANT = "AllTraffic"
+
+
+@dataclass(frozen=True)
+class RuleNames:
+    """The names of both rules, which the queue's policy matches."""
+
+    run: Expression
+    endpoint: Expression
+
+
+@dataclass(frozen=True)
+class Context:
+    """One pipeline, as its alerts see it."""
+
+    name: UniqueName
+    """The name of the pipeline and its endpoint."""
+    key_arn: KeyArn
+    dead_letter_queue: QueueArn
+    alert_email: OptionalText
+    rules: RuleNames
+    entry: Text | None = None
+    """The pipeline's name in the settings, if commands need it."""
+
+
+def add_alerts(template: Template, context: Context, pipeline: AWSObject) -> sns.Topic:
+    """Add the encrypted topic, the rules, and the alarm for the endpoint; return the topic."""
+    template.add_condition(EMAIL_GIVEN, Not(Equals(context.alert_email, "")))
+    topic = add(template, sns.Topic("AlertTopic", KmsMasterKeyId=context.key_arn))
+    add(
+        template,
+        sns.TopicPolicy(
+            "AlertTopicPolicy", PolicyDocument=topic_policy(topic.ref()), Topics=[topic.ref()]
+        ),
+    )
+    add(
+        template,
+        sns.SubscriptionResource(
+            "AlertEmailSubscription",
+            Condition=EMAIL_GIVEN,
+            Endpoint=context.alert_email,
+            Protocol="email",
+            TopicArn=topic.ref(),
+        ),
+    )
+    add_all(template, [_failure_rule(context, pipeline, topic), _endpoint_rule(context, topic)])
+    add(template, _server_error_alarm(context, topic))
+    return topic
+
+
+def _failure_rule(context: Context, pipeline: AWSObject, topic: sns.Topic) -> events.Rule:
+    """Return the rule for failed runs; the event identifies the pipeline only by its ARN.
+
+    Source: SageMaker developer guide, "Events that SageMaker AI sends to Amazon EventBridge".
+    """
+    return events.Rule(
+        "RunFailedRule",
+        Description="A run of the pipeline failed, or its model was rejected",
+        EventPattern={
+            "source": ["aws.sagemaker"],
+            "detail-type": [STATUS_CHANGE],
+            "detail": {
+                "currentPipelineExecutionStatus": [FAILED],
+                "pipelineArn": [GetAtt(pipeline, "PipelineArn")],
+            },
+        },
+        Name=context.rules.run,
+        Targets=[_to_topic(context, topic, RUN_FAILED, {"run": "$.detail.pipelineExecutionArn"})],
+    )
+
+
+def _endpoint_rule(context: Context, topic: sns.Topic) -> events.Rule:
+    """Return the rule for an endpoint that failed or whose update AWS rolls back.
+
+    Source: SageMaker developer guide, "SageMaker endpoint state change".
+    """
+    paths = {"endpoint": "$.detail.EndpointName", "status": "$.detail.EndpointStatus"}
+    return events.Rule(
+        "EndpointFailedRule",
+        Description="The endpoint failed (python build.py endpoint repair), or was rolled back",
+        EventPattern={
+            "source": ["aws.sagemaker"],
+            "detail-type": [ENDPOINT_CHANGE],
+            "detail": {
+                "EndpointName": [context.name],
+                "EndpointStatus": list(ENDPOINT_FAILURES),
+            },
+        },
+        Name=context.rules.endpoint,
+        Targets=[_to_topic(context, topic, ENDPOINT_FAILED, paths)],
+    )
+
+
+def _to_topic(
+    context: Context, topic: sns.Topic, text: str, paths: Mapping[str, str]
+) -> events.Target:
+    """Send a sentence that says what to do, and the event as it came.
+
+    ``paths`` are the event's fields for the ``<...>`` in ``text``, ``_OPTION`` in it names the
+    pipeline. Source: EventBridge user guide,
+    "Amazon EventBridge input transformation".
+    """
+    option = " --pipeline ${Entry}" if context.entry else ""
+    sentence = text.replace(_OPTION, option)
+    content = f'{{"alert": "{sentence}", "event": <aws.events.event.json>}}'
+    transformer = events.InputTransformer(
+        InputPathsMap=dict(paths),
+        InputTemplate=Sub(content, Entry=context.entry) if context.entry else content,
+    )
+    return events.Target(
+        Arn=topic.ref(),
+        DeadLetterConfig=events.DeadLetterConfig(Arn=context.dead_letter_queue),
+        Id="AlertTopic",
+        InputTransformer=transformer,
+    )
+
+
+def _server_error_alarm(context: Context, topic: sns.Topic) -> cloudwatch.Alarm:
+    """Return the alarm for 5xx responses: a broken model passes SageMaker's own health check."""
+    dimensions = {"EndpointName": context.name, "VariantName": VARIANT}
+    return _alarm(
+        "EndpointServerErrorAlarm",
+        "The endpoint returned server errors (5xx)",
+        topic,
+        "AWS/SageMaker",
+        "Invocation5XXErrors",
+        dimensions,
+    )
+
+
+def dead_letter_alarm(queue: QueueName, topic: sns.Topic) -> cloudwatch.Alarm:
+    """Return the alarm for events that a function or the topic did not process."""
+    queue_name = {"QueueName": queue}
+    return _alarm(
+        "DeadLetterAlarm",
+        "The dead-letter queue contains an undeliverable event",
+        topic,
+        "AWS/SQS",
+        "ApproximateNumberOfMessagesVisible",
+        queue_name,
+    )
+
+
+def _alarm(
+    title: str,
+    description: str,
+    topic: sns.Topic,
+    namespace: str,
+    metric: str,
+    dimensions: Mapping[str, object],
+) -> cloudwatch.Alarm:
+    return cloudwatch.Alarm(
+        title,
+        AlarmActions=[topic.ref()],
+        AlarmDescription=description,
+        ComparisonOperator="GreaterThanThreshold",
+        Dimensions=[
+            cloudwatch.MetricDimension(Name=name, Value=value) for name, value in dimensions.items()
+        ],
+        EvaluationPeriods=1,
+        MetricName=metric,
+        Namespace=namespace,
+        Period=ALARM_SECONDS,
+        Statistic="Sum",
+        Threshold=0,
+        TreatMissingData="notBreaching",
+    )
