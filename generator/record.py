@@ -22,8 +22,12 @@ _HASH_DIGITS: Final = 16
 _EMITTED: Final = "modes"
 """Decides which templates are emitted, and not what is in them."""
 
+NAME: Final = "name"
+"""The key of a table in a list of tables; its value is a part of the dotted names."""
+
 Chosen = Mapping[str, Any]
-"""Settings that differ from their defaults: plain values by dotted name, such as network.zones."""
+"""Settings that differ from their defaults: plain values by dotted name, such as network.zones or,
+in a list of tables, pipelines.churn.label."""
 
 
 def chosen(settings: Settings) -> Chosen:
@@ -60,5 +64,14 @@ def _flat(settings: Settings) -> Iterator[tuple[str, Any]]:
     for name, value in settings.model_dump(mode="json").items():
         if isinstance(value, dict):
             yield from ((f"{name}.{inner}", one) for inner, one in value.items())
+        elif _is_named_list(value):
+            for item in value:
+                yield from ((f"{name}.{item[NAME]}.{inner}", one) for inner, one in item.items())
         elif name != _EMITTED:
             yield name, value
+
+
+def _is_named_list(value: object) -> bool:
+    """Tell whether a setting is a list of tables that have names, such as ``[[pipelines]]``."""
+    items = value if isinstance(value, list) else []
+    return bool(items) and all(isinstance(one, dict) and NAME in one for one in items)

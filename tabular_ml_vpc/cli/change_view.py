@@ -18,6 +18,7 @@ from tabular_ml_vpc.operations.changes import Change, ChangeAction
 from tabular_ml_vpc.operations.comparison import StackDifference
 from tabular_ml_vpc.operations.dropped import DroppedSetting
 from tabular_ml_vpc.operations.loosening.kinds import Loosening
+from tabular_ml_vpc.operations.pipeline_changes import RemovedPipeline
 
 _SIGNS: Final = {
     ChangeAction.ADD: ("+", "green"),
@@ -163,6 +164,9 @@ def show(out: Console, difference: StackDifference, title: str) -> None:
         heading = loosened(looser) or "No change allows more or protects less"
         out.print(f"\n{heading}{stricter}", style="bold")
         out.print(access_table(looser, tighter))
+    for pipeline in difference.removed_pipelines:
+        out.print(Text(f"\n{removal(pipeline)}", "bold red"), soft_wrap=True)
+        out.print(Text(f"Its data stays: {', '.join(pipeline.kept)}"), soft_wrap=True)
     if difference.dropped:
         kept = "to keep them, give --config or a tabular.toml"
         out.print(Text(f"\n{dropped(difference.dropped)}; {kept}", "bold"), soft_wrap=True)
@@ -180,6 +184,14 @@ def loosened(found: Collection[Loosening]) -> str:
     each = ", ".join(f"{kind} {number}" for kind, number in kinds.items())
     verbs = "allows more or protects less" if len(found) == 1 else "allow more or protect less"
     return f"{counted(len(found), 'change')} {verbs} ({each})"
+
+
+def removal(pipeline: RemovedPipeline) -> str:
+    """Return what is lost with a pipeline, in one sentence."""
+    runs = f"stops {counted(pipeline.running, 'run')} in progress and " if pipeline.running else ""
+    endpoint = f"its endpoint ({pipeline.endpoint}), " if pipeline.endpoint else ""
+    lost = f"{runs}deletes {endpoint}its registered models, its runs and its alerts"
+    return f"Removing the pipeline {pipeline.name} {lost}."
 
 
 def dropped(settings: Collection[DroppedSetting]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import closing
 from functools import singledispatchmethod
 from typing import Final
@@ -19,12 +20,13 @@ from tabular_ml_vpc.cli.questions import confirm, require_terminal
 from tabular_ml_vpc.cli.stack_view import OperationView, duration
 from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations import deployment
-from tabular_ml_vpc.operations.changes import ChangeAction
+from tabular_ml_vpc.operations.changes import Change, ChangeAction
 from tabular_ml_vpc.operations.comparison import StackDifference
 from tabular_ml_vpc.operations.events import Event, Question
 from tabular_ml_vpc.operations.function_logs import without_frames
 from tabular_ml_vpc.operations.loosening.kinds import POLICIES
 from tabular_ml_vpc.operations.operation import OperationEvent
+from tabular_ml_vpc.operations.pipelines import stack_title
 from tabular_ml_vpc.operations.target import Target
 
 _SHOWN_LEFT: Final = 3
@@ -214,10 +216,14 @@ def _ask_for(definition: ParameterDefinition, default: str) -> str:
 
 def _question_about(difference: StackDifference) -> str:
     """Return what to ask if something is lost or loosened, or a setting dropped; else nothing."""
-    lost = change_view.replacements(difference.changes)
+    gone = [one.name for one in difference.removed_pipelines]
+    others = _besides(difference.changes, gone)
+    lost = change_view.replacements(others)
     looser = change_view.loosened(difference.loosenings)
-    perhaps = change_view.replacements(difference.changes, {ChangeAction.MAYBE_REPLACE})
+    perhaps = change_view.replacements(others, {ChangeAction.MAYBE_REPLACE})
     reasons = []
+    if gone:
+        reasons.append(f"{' and '.join(f'the pipeline {name}' for name in gone)} will be removed")
     if lost:
         reasons.append(f"{change_view.named(lost)} will be replaced or removed")
     if perhaps:
@@ -227,3 +233,9 @@ def _question_about(difference: StackDifference) -> str:
     if difference.dropped:
         reasons.append(change_view.dropped(difference.dropped))
     return f"{', and '.join(reasons)}. Deploy?" if reasons else ""
+
+
+def _besides(changes: Iterable[Change], pipelines: Iterable[str]) -> list[Change]:
+    """Return the changes but for the nested stacks of pipelines, which are named instead."""
+    titles = {stack_title(name) for name in pipelines}
+    return [change for change in changes if change.logical_id not in titles]

@@ -122,7 +122,7 @@ def _with_table(
     defaults = {item["Name"]: item["DefaultValue"] for item in pipeline.definition["Parameters"]}
     check_columns(data, defaults | given, "LabelColumn" in given)
     bucket = stacks.need(pipeline.target).outputs["DataBucket"]
-    table = DataBucket(pipeline.target, bucket, pipeline.workload.prefix).upload(data)
+    table = DataBucket(pipeline.target, bucket, pipeline.workload.name).upload(data)
     told = f"uploaded {data} ({table.bytes:,} bytes) to {table.uri}"
     if not table.sent:
         told = f"{data} was uploaded before, to {table.uri}"

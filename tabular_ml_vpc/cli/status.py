@@ -14,6 +14,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from generator.record import MODE_OUTPUT
+from pipeline.layout import MAIN
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.links import domain_url, endpoint_url, linked, stack_url
 from tabular_ml_vpc.cli.options import json_option
@@ -86,7 +87,7 @@ def _read(target: Target, node: StackNode, chosen: str | None) -> dict[str, Any]
     Only the chosen pipeline is shown if one is.
     """
     studio = StudioSpaces.of(target, node)
-    every = Workload.each(target, node) or [Workload(target, pipelines.MAIN, None, None, None)]
+    every = Workload.each(target, node) or [Workload(target, MAIN, None, None, None)]
     workloads = [one for one in every if chosen in (None, one.name)]
     target.client("sagemaker")  # made once: its making is not thread-safe
     with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -11,7 +11,14 @@ from generator.cfn.evaluator import ROOT, ResolvedDeployment, ResolveError, reso
 from generator.cfn.expressions import NESTED, nested_stacks
 from generator.cfn.identifiers import PlaceholderIdentity, UnknownAttributeError
 from generator.errors import CommandError
-from tabular_ml_vpc.operations import cascade, changes, forecast, preflight, stacks
+from tabular_ml_vpc.operations import (
+    cascade,
+    changes,
+    forecast,
+    pipeline_changes,
+    preflight,
+    stacks,
+)
 from tabular_ml_vpc.operations.cascade import DeploymentSide
 from tabular_ml_vpc.operations.changes import (
     Change,
@@ -24,6 +31,7 @@ from tabular_ml_vpc.operations.dropped import DroppedSetting
 from tabular_ml_vpc.operations.forecast import Side
 from tabular_ml_vpc.operations.loosening import comparison as loosening
 from tabular_ml_vpc.operations.loosening.kinds import Kind, Loosening
+from tabular_ml_vpc.operations.pipeline_changes import RemovedPipeline
 from tabular_ml_vpc.operations.release import Release
 from tabular_ml_vpc.operations.source import SourceOptions, our_tree
 from tabular_ml_vpc.operations.stack_requests import blocked
@@ -45,6 +53,9 @@ class StackDifference:
     dropped: Sequence[DroppedSetting] = ()
     validation: Sequence[ValidationEvent] = ()
     """Warnings of CloudFormation's validation."""
+    added_pipelines: Sequence[str] = ()
+    """Names of pipelines that are added to a stack that exists."""
+    removed_pipelines: Sequence[RemovedPipeline] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return plain values."""
@@ -56,6 +67,8 @@ class StackDifference:
             "note": self.note,
             "dropped_settings": [setting.as_json() for setting in self.dropped],
             "validation": [event.as_json() for event in self.validation],
+            "added_pipelines": list(self.added_pipelines),
+            "removed_pipelines": [one.as_json() for one in self.removed_pipelines],
         }
 
 
@@ -126,13 +139,18 @@ def difference_of_update(
     """
     deployed = _DeployedTemplates(release, node)
     told = ChangeSets(release.target).read(change_set, deployed.forecast)
+    combined = cascade.combine(told, deployed.predicted, change_set.nested)
+    removed = pipeline_changes.removed(release.target, node, combined)
+    known = {one.setting for one in removed}
     return StackDifference(
         True,
-        cascade.combine(told, deployed.predicted, change_set.nested),
+        combined,
         *_access(release, deployed.resolved),
         "" if change_set.nested else change_set.note,
-        release.dropped(),
+        [one for one in release.dropped() if one.name not in known],
         change_set.validation,
+        pipeline_changes.added(release.package.root_template, combined),
+        removed,
     )
 
 

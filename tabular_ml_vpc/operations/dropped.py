@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from generator.record import defaults, recorded
+from generator.record import NAME, defaults, recorded
 
 _SHOWN_CHARACTERS: Final = 60
 
@@ -31,13 +31,30 @@ class DroppedSetting:
 
 
 def dropped(deployed: Mapping[str, Any], planned: Mapping[str, Any]) -> tuple[DroppedSetting, ...]:
-    """Return what the deployed root template records and the planned one leaves at its default."""
-    usual, kept = defaults(), recorded(planned)
-    return tuple(
-        DroppedSetting(name, value, usual.get(name))
-        for name, value in recorded(deployed).items()
-        if name not in kept
-    )
+    """Return what the deployed root template records and the planned one leaves at its default.
+
+    A table of a list that is gone, such as a pipeline, is one item.
+    """
+    usual, kept, before = defaults(), recorded(planned), recorded(deployed)
+    found: dict[str, DroppedSetting] = {}
+    for name, value in before.items():
+        table, _, _ = name.rpartition(".")
+        mark = f"{table}.{NAME}"
+        if mark in before and mark not in kept:
+            found[table] = DroppedSetting(table, _table(before, table), None)
+        elif name not in kept:
+            found[name] = DroppedSetting(name, value, usual.get(name))
+    return tuple(found.values())
+
+
+def _table(values: Mapping[str, Any], table: str) -> dict[str, Any]:
+    """Return the values of a table, by their own names."""
+    prefix = f"{table}."
+    return {
+        name.removeprefix(prefix): value
+        for name, value in values.items()
+        if name.startswith(prefix)
+    }
 
 
 def _short(value: object) -> str:

@@ -6,15 +6,15 @@ them. A stack from before that has one pipeline, ``main``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from generator.errors import UsageError
+from generator.settings_pipelines import in_letters
+from pipeline.layout import MAIN
 from pipeline.run_parameters import not_one_of
 from tabular_ml_vpc.operations.stacks import Stack
 
-MAIN: Final = "main"
-"""The pipeline in the nested stack ``PipelineStack``."""
 OPTION: Final = "--pipeline"
 _OUTPUT: Final = "Pipelines"
 _STACK: Final = "PipelineStack"
@@ -25,10 +25,15 @@ def names(stack: Stack) -> tuple[str, ...]:
     return tuple(filter(None, stack.outputs.get(_OUTPUT, MAIN).split(",")))
 
 
+def planned(root_template: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the pipelines in a root template."""
+    value = root_template.get("Outputs", {}).get(_OUTPUT, {}).get("Value", MAIN)
+    return tuple(str(value).split(","))
+
+
 def stack_title(name: str) -> str:
     """Return the logical id of a pipeline's nested stack in the root."""
-    letters = "" if name == MAIN else "".join(map(str.capitalize, name.split("-")))
-    return f"{letters}{_STACK}"
+    return _STACK if name == MAIN else f"{in_letters(name)}{_STACK}"
 
 
 def name_of(title: str, known: Iterable[str]) -> str:

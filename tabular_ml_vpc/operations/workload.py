@@ -9,6 +9,7 @@ from typing import Final
 
 from generator.cfn.expressions import NESTED
 from pipeline.definition import OWNER_TAG
+from pipeline.layout import MAIN
 from pipeline.types import JsonView
 from tabular_ml_vpc.operations import pipelines, stacks
 from tabular_ml_vpc.operations.sagemaker import SageMakerReader
@@ -31,7 +32,7 @@ class Workload(SageMakerReader):
     """The pipeline's name in SageMaker."""
     endpoint: str | None
     owner: str | None
-    """The id of its nested stack, which is a tag of all that its runs create."""
+    """The value of the tag that everything has that its runs create."""
     siblings: tuple[str, ...] = ()
     """The names of all pipelines of its stack."""
 
@@ -87,17 +88,15 @@ class Workload(SageMakerReader):
     ) -> Workload:
         outputs = nested.outputs if nested else {}
         pipeline, endpoint = outputs.get("PipelineName"), outputs.get("EndpointName")
-        return cls(target, name, pipeline, endpoint, nested.id if nested else None, siblings)
+        owner = nested.id if nested else None
+        if name != MAIN and pipeline:
+            owner = f"{pipeline.removesuffix(f'-{name}')}/{name}"
+        return cls(target, name, pipeline, endpoint, owner, siblings)
 
     @property
     def several(self) -> bool:
         """Return whether the stack has other pipelines, so that commands need the name."""
         return len(self.siblings) > 1
-
-    @property
-    def prefix(self) -> str:
-        """Return the folder of its data in the bucket, with a slash; empty for ``main``."""
-        return "" if self.name == pipelines.MAIN else f"pipelines/{self.name}/"
 
     def options(self) -> str:
         """Return the options that give another command the same pipeline."""

@@ -14,7 +14,8 @@ from generator.cfn.expressions import NESTED
 from generator.record import MODE_OUTPUT
 from pipeline import example
 from pipeline.definition import build
-from tabular_ml_vpc.operations.pipelines import MAIN, stack_title
+from pipeline.layout import MAIN
+from tabular_ml_vpc.operations.pipelines import stack_title
 from tests.operations.canned import Answer, refusal, session
 
 BEGAN = datetime(2026, 11, 24, 18, 0, tzinfo=UTC)
@@ -115,7 +116,8 @@ class Several:
     def list_tags(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         made = request["ResourceArn"].rpartition("/")[2]
         name = next(one for one in self.runs if pipeline_name(one) == made)
-        return {"Tags": [{"Key": "pipeline-owner", "Value": _id(stack_title(name))}]}
+        owner = _id(stack_title(name)) if name == MAIN else f"{pipeline_name(MAIN)}/{name}"
+        return {"Tags": [{"Key": "pipeline-owner", "Value": owner}]}
 
     def delete_endpoint(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         self.deleted.append(request["EndpointName"])

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from generator.cfn.expressions import NESTED
+from tabular_ml_vpc.cli import change_view
+from tabular_ml_vpc.cli.deployment_view import _question_about
+from tabular_ml_vpc.operations import pipeline_changes, stacks
+from tabular_ml_vpc.operations.changes import Change, ChangeAction
+from tabular_ml_vpc.operations.comparison import StackDifference
+from tabular_ml_vpc.operations.target import Target
 from tests.emulated import Done, Run
 from tests.operations.several import Several, pipeline_name
 
@@ -164,3 +173,44 @@ def test_status_shows_every_pipeline_with_its_last_run_and_endpoint(on: On) -> N
     assert all(text in shown for text in ("fraud-2", "InService", "not created yet"))
     one = on(stack, "status", "--pipeline", "churn", "--json").json
     assert [found["name"] for found in one["pipelines"]] == ["churn"]
+
+
+def nested(title: str, action: ChangeAction) -> Change:
+    inner = Change("ModelPackageGroup", "AWS::SageMaker::ModelPackageGroup", "g", action)
+    return Change(title, NESTED, "", action, children=(inner,))
+
+
+def test_a_pipeline_that_goes_is_asked_about_by_name_with_what_goes_and_stays() -> None:
+    stack = Several(RUNS, {"churn": "InService"}, running=True)
+    target = Target(stack.session(), "tabular")
+    node = stacks.tree(target, stacks.need(target))
+    changes = (
+        nested("ChurnPipelineStack", ChangeAction.REMOVE),
+        nested("NetworkStack", ChangeAction.MODIFY),
+    )
+    removed = pipeline_changes.removed(target, node, changes)
+    difference = StackDifference(True, changes, removed_pipelines=removed)
+    out = Console(file=io.StringIO(), width=400)
+    change_view.show(out, difference, "tabular would change")
+    assert isinstance(out.file, io.StringIO)
+    shown = out.file.getvalue()
+    assert "pipeline churn stops 1 run in progress and deletes its endpoint (InService)" in shown
+    kept = [f"s3://data/pipelines/{kind}/churn/" for kind in ("raw", "processed", "models")]
+    assert f"Its data stays: {', '.join(kept)}" in shown
+    assert _question_about(difference) == "the pipeline churn will be removed. Deploy?"
+    assert [one.as_json() for one in removed] == [
+        {
+            "name": "churn",
+            "pipeline": pipeline_name("churn"),
+            "endpoint_status": "InService",
+            "runs_in_progress": 1,
+            "kept": kept,
+        }
+    ]
+
+
+def test_a_pipeline_that_is_added_is_known_by_its_name() -> None:
+    root = {"Outputs": {"Pipelines": {"Value": "main,fraud-2"}}}
+    changes = (nested("Fraud2PipelineStack", ChangeAction.ADD),)
+    assert pipeline_changes.added(root, changes) == ("fraud-2",)
+    assert pipeline_changes.added({"Outputs": {}}, changes) == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from generator.emit import as_dict
-from generator.record import chosen, recorded, settings_hash
+from generator.record import METADATA, chosen, metadata, recorded, settings_hash
 from generator.settings import Mode, Settings, read
 from generator.stacks import root
 from tabular_ml_vpc.operations.dropped import dropped
@@ -73,3 +73,45 @@ def test_what_is_dropped_is_said_with_its_default(tmp_path: Path) -> None:
     assert said[1].startswith('network.interface_endpoints = ["sagemaker.api", ')
     assert len(said) == 2
     assert dropped(after, before) == ()
+
+
+SEVERAL = """
+[[pipelines]]
+name = "main"
+quality_threshold = 0.8
+[[pipelines]]
+name = "churn"
+label = "churned"
+quality_threshold = 0.9
+[[pipelines]]
+name = "fraud"
+"""
+
+
+def root_of(found: Settings) -> dict[str, object]:
+    return {"Metadata": {METADATA: metadata(found)}}
+
+
+def test_tables_of_a_list_are_recorded_by_name_in_any_order(tmp_path: Path) -> None:
+    found = settings(tmp_path, SEVERAL)
+    assert dict(chosen(found)) == {
+        "pipelines.main.quality_threshold": 0.8,
+        "pipelines.churn.name": "churn",
+        "pipelines.churn.label": "churned",
+        "pipelines.churn.quality_threshold": 0.9,
+        "pipelines.fraud.name": "fraud",
+    }
+    tables = SEVERAL.split("[[pipelines]]")
+    turned = settings(tmp_path, "[[pipelines]]".join([tables[0], *reversed(tables[1:])]))
+    assert settings_hash(turned) == settings_hash(found)
+
+
+def test_a_dropped_table_of_a_list_is_one_item_and_a_dropped_value_another(tmp_path: Path) -> None:
+    before = root_of(settings(tmp_path, SEVERAL))
+    after = "[[pipelines]]\nname = 'main'\n[[pipelines]]\nname = 'churn'\nlabel = 'churned'\n"
+    said = [str(one) for one in dropped(before, root_of(settings(tmp_path, after)))]
+    assert said == [
+        "pipelines.main.quality_threshold = 0.8 (removed)",
+        "pipelines.churn.quality_threshold = 0.9 (removed)",
+        'pipelines.fraud = {"name": "fraud"} (removed)',
+    ]

@@ -1,8 +1,8 @@
 """Uploads a user's table to the data bucket for a run, under keys that name its content.
 
 A key contains the hash of the table, and an object that exists is never overwritten: neither one of
-the user's nor one that another run reads. Jobs that read the folder ``raw/`` ignore these objects,
-because their folder's name begins with an underscore.
+the user's nor one that another run reads. Jobs that read the folder ``raw/``, or that of a named
+pipeline, ignore these objects, because the folder's name begins with an underscore.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from generator.errors import CommandError, UsageError
+from pipeline import layout
+from pipeline.layout import MAIN
 from tabular_ml_vpc.local.inputs import data_files, key_of
 from tabular_ml_vpc.operations.target import Target, code_of
 
-UPLOADS: Final = "raw/_uploads"
-"""Folder under the pipeline's prefix."""
+UPLOADS: Final = "_uploads"
 _HASH_DIGITS: Final = 32
 _LONGEST_NAME: Final = 100
 """With it, the URI fits into a job's argument."""
@@ -46,8 +47,8 @@ class DataBucket:
 
     target: Target
     name: str
-    prefix: str = ""
-    """The folder of a pipeline's data, with a slash at its end; ``main`` has none."""
+    pipeline: str = MAIN
+    """Whose folder of tables is uploaded to."""
 
     def upload(self, data: Path) -> UploadedTable:
         """Upload a file, or the files of a folder that are not hidden, unless they are there.
@@ -61,7 +62,7 @@ class DataBucket:
         files = _by_name(data)
         for file in files.values():
             _check_size(file)
-        folder = f"{self.prefix}{UPLOADS}/{_hash(files)}/"
+        folder = f"{layout.folder(layout.RAW, self.pipeline)}{UPLOADS}/{_hash(files)}/"
         with ThreadPoolExecutor(_THREADS) as pool:
             keys = [folder + name for name in files]
             sizes = list(pool.map(self._send, keys, files.values()))
