@@ -51,10 +51,13 @@ class LintFinding:
         return asdict(self)
 
 
-def lint(paths: Iterable[str], root: Path = REPOSITORY) -> list[LintFinding]:
+def lint(
+    paths: Iterable[str], root: Path = REPOSITORY, regions: Iterable[str] = ACCOUNTS
+) -> list[LintFinding]:
     """Return cfn-lint's findings in order; ``paths`` are relative to ``root``.
 
-    The templates are checked against every region in which they can be deployed. Each folder of
+    The templates are checked against ``regions``: all in which they can be deployed
+    (``generator.regions``), or those that have our images. Each folder of
     templates is checked in its own process, in parallel.
 
     Raises:
@@ -64,7 +67,7 @@ def lint(paths: Iterable[str], root: Path = REPOSITORY) -> list[LintFinding]:
     folders: dict[Path, list[str]] = {}
     for path in paths:
         folders.setdefault(Path(path).parent, []).append(path)
-    runs = [_start(group, root) for group in folders.values()]
+    runs = [_start(group, root, tuple(regions)) for group in folders.values()]
     return sorted(finding for run in runs for finding in _result(run))
 
 
@@ -74,9 +77,9 @@ def lint_pipeline() -> list[LintFinding]:
     return [LintFinding("pipeline/definition.py", 0, "SageMaker", str(fault)) for fault in faults]
 
 
-def _start(paths: list[str], root: Path) -> subprocess.Popen[str]:
+def _start(paths: list[str], root: Path, regions: tuple[str, ...]) -> subprocess.Popen[str]:
     options = ("--format", "json", "--include-checks", "I", "--ignore-checks", EXEMPT)
-    inputs = ("--regions", *ACCOUNTS, "--template", *paths)
+    inputs = ("--regions", *regions, "--template", *paths)
     command = [sys.executable, "-c", _CFN_LINT, *options, *inputs]
     return subprocess.Popen(  # noqa: S603 - our own arguments
         command, cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE

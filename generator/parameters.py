@@ -25,7 +25,7 @@ from troposphere import (
 )
 
 from functions.seed_data.core import MAX_ROWS, MIN_ROWS
-from generator import images
+from generator import images, settings_packages
 from generator.settings import Limits, usable
 from generator.settings_pipelines import EMAIL_PATTERN, METRIC, THRESHOLD, PipelineEntry
 from generator.wiring import Number, OptionalText, Text, YesNo
@@ -309,7 +309,7 @@ class Contains(AWSHelperFn):
         self.data = {"Fn::Contains": [values, value]}
 
 
-def add_rules(root: Template, zones: int, *, spark: bool = False) -> None:
+def add_rules(root: Template, zones: int, *, spark: bool = False, packages: bool = False) -> None:
     """Add the rules that reject a deployment before anything is created."""
     regions = sorted(images.accounts(spark))
     root.add_rule(
@@ -320,12 +320,26 @@ def add_rules(root: Template, zones: int, *, spark: bool = False) -> None:
             f"resource there. Deploy to one of: {', '.join(regions)}.",
         ),
     )
+    if packages:
+        _add_rule_for_packages(root)
     names = [Ref(f"AvailabilityZone{number}") for number in _numbers(zones)]
     root.add_rule(
         "ZonesAreGivenTogether",
         _assertion(
             Or(_all([Equals(name, "") for name in names]), _all(list(_all_different(names)))),
             f"Name all {zones} Availability Zones, all different, or leave all of them empty.",
+        ),
+    )
+
+
+def _add_rule_for_packages(root: Template) -> None:
+    regions = list(settings_packages.REGIONS)
+    root.add_rule(
+        "RegionHasCodeArtifact",
+        _assertion(
+            Contains(regions, Ref("AWS::Region")),
+            "AWS has no CodeArtifact in this region, which the setting packages.source needs. "
+            f"Deploy to one of: {', '.join(regions)}.",
         ),
     )
 

@@ -19,6 +19,8 @@ from typing import Annotated, Any, get_args
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from functions.empty_bucket.core import PERMISSION_TAG
+from generator import settings_packages
+from generator.settings_packages import Packages
 from generator.settings_pipelines import (
     NAME_PATTERN,
     NAME_RULE,
@@ -84,6 +86,12 @@ STANDARD_ENDPOINTS = (
 REQUIRED_ENDPOINTS = (InterfaceEndpoint.SAGEMAKER_API, InterfaceEndpoint.SAGEMAKER_RUNTIME)
 """Studio in VpcOnly mode does not work without them (SageMaker developer guide, "Connect Studio
 in a VPC to external resources")."""
+
+
+PACKAGE_ENDPOINTS = (
+    InterfaceEndpoint.CODEARTIFACT_API,
+    InterfaceEndpoint.CODEARTIFACT_REPOSITORIES,
+)
 
 
 class EndpointProfile(StrEnum):
@@ -154,6 +162,7 @@ _IN_WORDS = {
     _INSTANCE_TYPE: "must be a SageMaker instance type, such as ml.m5.large",
     _TAG_KEY: "may contain only letters, digits, spaces and .:/=+-@_, and must not be empty",
     _TAG_VALUE: "may contain only letters, digits, spaces and .:/=+-@_",
+    **settings_packages.IN_WORDS,
 }
 """What each pattern allows, in words, for error messages."""
 _TAKEN_RANGES = {
@@ -412,6 +421,7 @@ class Settings(Section):
     the network, the key, the buckets and Studio, and cannot read each other's data."""
     functions: Functions = Field(default_factory=Functions)
     limits: Limits = Field(default_factory=Limits)
+    packages: Packages = Field(default_factory=Packages)
 
     @field_validator("pipelines")
     @classmethod
@@ -462,6 +472,16 @@ def on_spark(settings: Settings) -> bool:
 def any_on_spark(settings: Settings) -> bool:
     """Tell whether Preprocess of any pipeline runs on a Spark cluster."""
     return any(runs_on_spark(entry, settings.pipeline) for entry in settings.pipelines)
+
+
+def interface_endpoints(settings: Settings) -> tuple[InterfaceEndpoint, ...]:
+    """Return the chosen interface endpoints, and those that other settings need.
+
+    Packages need both endpoints of CodeArtifact ("Create VPC endpoints for CodeArtifact").
+    """
+    chosen = settings.network.interface_endpoints
+    needed = PACKAGE_ENDPOINTS if settings.packages.available else ()
+    return (*chosen, *(name for name in needed if name not in chosen))
 
 
 SettingsSource = Path | Settings | None

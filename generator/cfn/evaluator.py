@@ -8,6 +8,7 @@ time. Without a location, references to resources and to the account are kept: v
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -338,10 +339,17 @@ def _is_plain(name: str, value: Any) -> bool:
     return value in ({"Ref": name}, {"Fn::GetAtt": name.split(".", 1)})
 
 
+def _base64(text: Any) -> Any:
+    if is_computed(text):
+        return {"Fn::Base64": text}
+    return base64.b64encode(str(text).encode()).decode()
+
+
 _FUNCTIONS: Final[Mapping[str, Callable[[EvaluatedStack, Any], Any]]] = {
     "Ref": EvaluatedStack._ref,
     "Condition": EvaluatedStack.condition,
     "Fn::And": lambda stack, argument: all(stack.value(argument)),
+    "Fn::Base64": lambda stack, argument: _base64(stack.value(argument)),
     "Fn::Equals": EvaluatedStack._equals,
     "Fn::FindInMap": EvaluatedStack._find,
     "Fn::GetAZs": EvaluatedStack._zones,

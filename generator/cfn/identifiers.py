@@ -114,6 +114,14 @@ def reference(kind: str, logical_id: str, identity: Identity, properties: Proper
     if kind in _NAME_PROPERTIES:
         name = properties().get(_NAME_PROPERTIES[kind])
         return _as_arn(kind, str(name or identity.named(logical_id)), place)
+    if kind in _ARNS:
+        service, path = _ARNS[kind]
+        return place.arn(service, path.format_map(properties()))
+    return _of_own_form(kind, logical_id, identity, properties)
+
+
+def _of_own_form(kind: str, logical_id: str, identity: Identity, properties: Properties) -> str:
+    place = identity.place
     match kind:
         case "AWS::KMS::Key":
             return identity.uuid(logical_id)
@@ -138,6 +146,12 @@ _ID_PREFIXES: Final = {
     "AWS::EC2::VPCEndpoint": "vpce",
     "AWS::SageMaker::Domain": "d",
 }
+_ARNS: Final = {
+    "AWS::CodeArtifact::Domain": ("codeartifact", "domain/{DomainName}"),
+    "AWS::CodeArtifact::PackageGroup": ("codeartifact", "package-group/{DomainName}{Pattern}"),
+    "AWS::CodeArtifact::Repository": ("codeartifact", "repository/{DomainName}/{RepositoryName}"),
+}
+"""Types whose ``Ref`` is an ARN made of their properties: the service, and the path."""
 _NAME_PROPERTIES: Final = {
     "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
     "AWS::IAM::Role": "RoleName",
@@ -146,6 +160,7 @@ _NAME_PROPERTIES: Final = {
     "AWS::Logs::LogGroup": "LogGroupName",
     "AWS::SNS::Topic": "TopicName",
     "AWS::SageMaker::ModelPackageGroup": "ModelPackageGroupName",
+    "AWS::SageMaker::StudioLifecycleConfig": "StudioLifecycleConfigName",
     "AWS::SageMaker::UserProfile": "UserProfileName",
 }
 
@@ -189,7 +204,13 @@ def _same(ref: str, _place: StackLocation, _properties: Properties) -> str:
     return ref
 
 
+def _last_part(ref: str, _place: StackLocation, _properties: Properties) -> str:
+    return ref.rpartition("/")[2]
+
+
 _ATTRIBUTES: Final[Mapping[tuple[str, str], _Attribute]] = {
+    ("AWS::CodeArtifact::Domain", "Name"): _last_part,
+    ("AWS::CodeArtifact::Repository", "Name"): _last_part,
     ("AWS::EC2::SecurityGroup", "GroupId"): _same,
     ("AWS::EC2::VPC", "VpcId"): _same,
     ("AWS::IAM::Role", "Arn"): lambda ref, place, properties: (
@@ -205,6 +226,9 @@ _ATTRIBUTES: Final[Mapping[tuple[str, str], _Attribute]] = {
     ("AWS::SageMaker::Domain", "DomainArn"): _arn("sagemaker", "domain/{}"),
     ("AWS::SageMaker::Domain", "Url"): lambda ref, place, _: (
         f"https://{ref}.studio.{place.region}.sagemaker.aws"
+    ),
+    ("AWS::SageMaker::StudioLifecycleConfig", "StudioLifecycleConfigArn"): _arn(
+        "sagemaker", "studio-lifecycle-config/{}"
     ),
     ("Custom::Pipeline", "PipelineArn"): lambda _ref, place, properties: place.arn(
         "sagemaker", f"pipeline/{properties()['PipelineName']}"

@@ -66,6 +66,21 @@ class Feature:
 
 
 FEATURES: Final = (
+    Feature(
+        "CodeArtifact::Domain",
+        ("PermissionsPolicyDocument",),
+        ("codeartifact:PutDomain*", "codeartifact:DeleteDomainPermissionsPolicy"),
+    ),
+    Feature(
+        "CodeArtifact::Repository",
+        ("PermissionsPolicyDocument",),
+        ("codeartifact:PutRepository*", "codeartifact:DeleteRepositoryPermissionsPolicy"),
+    ),
+    Feature(
+        "CodeArtifact::Repository",
+        ("Upstreams",),
+        ("codeartifact:AssociateWithDownstreamRepository",),
+    ),
     Feature("EC2::Subnet", ("Ipv6CidrBlock",), ("ec2:*SubnetCidrBlock",)),
     Feature("EC2::VPC", ("InstanceTenancy",), ("ec2:ModifyVpcTenancy",)),
     Feature("EC2::VPC", ("VpcEncryptionControl",), ("ec2:CreateVpcEncryptionControl",)),
@@ -269,6 +284,7 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
     """Return where each action is allowed. Our names begin with the project's name."""
     name = settings.project
     ours = {"StringEquals": {f"aws:ResourceTag/{PROJECT_TAG}": name}}
+    tagged_ours = {"StringEquals": {f"aws:RequestTag/{PROJECT_TAG}": name}}
     perhaps_ours = {"StringEqualsIfExists": {f"aws:ResourceTag/{PROJECT_TAG}": name}}
     passed = {
         "StringEquals": {
@@ -305,7 +321,7 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
             "MakeKey",
             ("kms:CreateKey",),
             ("*",),
-            {"StringEquals": {f"aws:RequestTag/{PROJECT_TAG}": name}},
+            tagged_ours,
         ),
         Scope("Aliases", ("kms:*Alias",), (f"arn:*:kms:*:*:alias/{name}*", "arn:*:kms:*:*:key/*")),
         Scope("LookAtNewKey", _LOOK_AT_NEW_KEY, keys),
@@ -323,12 +339,19 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
             ),
         ),
         Scope("Buckets", ("s3:*",), (f"arn:*:s3:::{name}*", f"arn:*:s3:::{ARTIFACT_BUCKETS}")),
+        Scope("MakePackages", ("codeartifact:Create*",), ("*",), tagged_ours),
+        Scope("Packages", ("codeartifact:*",), _packages(name)),
+        Scope(
+            "LifecycleConfigs",
+            ("sagemaker:*StudioLifecycleConfig",),
+            sagemaker(f"studio-lifecycle-config/{name}*"),
+        ),
         Scope("Studio", _STUDIO, sagemaker("domain/*", "user-profile/*", "image/*")),
         Scope("Registry", ("sagemaker:*Group*",), sagemaker(f"model-package-group/{name}*")),
         Scope(
             "SageMakerTags",
             ("sagemaker:*Tags",),
-            sagemaker("domain/*", "user-profile/*", f"model-package-group/{name}*"),
+            sagemaker(*_tagged(settings)),
         ),
         Scope(
             "HomeFileSystem",
@@ -343,7 +366,23 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
     )
 
 
+def _packages(name: str) -> tuple[str, ...]:
+    """Return the ARNs of CodeArtifact domains that begin with a name, and of what is in them."""
+    kinds = (f"domain/{name}*", f"repository/{name}*/*", f"package-group/{name}*/*")
+    return tuple(f"arn:*:codeartifact:*:*:{kind}" for kind in kinds)
+
+
+def _tagged(settings: Settings) -> Iterator[str]:
+    """Yield the resources of SageMaker that CloudFormation tags."""
+    yield from ("domain/*", "user-profile/*", f"model-package-group/{settings.project}*")
+    if settings.packages.available:
+        yield f"studio-lifecycle-config/{settings.project}*"
+
+
 _ANYWHERE: Final = (
+    "codeartifact:ListDomains",
+    "codeartifact:ListRepositories",
+    "sagemaker:ListStudioLifecycleConfigs",
     "cloudformation:DescribeStackDriftDetectionStatus",
     "cloudformation:GetTemplateSummary",
     "cloudformation:ListStacks",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from awacs import ec2, ecr, iam, kms, logs, s3, sagemaker
+from awacs import codeartifact, ec2, ecr, iam, kms, logs, s3, sagemaker, sts
 from awacs.aws import (
     Condition,
     Null,
+    NumericLessThanEquals,
     Statement,
     StringEquals,
     StringLike,
@@ -36,6 +37,10 @@ from generator.wiring import BucketName, Expression, KeyArn, RoleArn, RoleName, 
 from pipeline.layout import MODELS, PROCESSED, RAW, folder, named
 
 SAGEMAKER = "sagemaker.amazonaws.com"
+CODEARTIFACT = "codeartifact.amazonaws.com"
+TOKEN_SECONDS = 3600
+"""The longest life of a token for CodeArtifact, which cannot be revoked; AWS's default is 12 hours.
+One token serves one command of pip."""
 
 
 def pass_role(sid: str, role: RoleName | RoleArn, service: str = SAGEMAKER) -> Statement:
@@ -415,5 +420,37 @@ def _run_pipeline(name: UniqueName, several: bool) -> list[Statement]:
                 arn("sagemaker", "processing-job/pipelines-*"),
                 arn("sagemaker", "training-job/pipelines-*"),
             ],
+        ),
+    ]
+
+
+def install_packages(domain: Expression, repository: Expression) -> list[Statement]:
+    """Read every package of one CodeArtifact repository, with tokens that end soon.
+
+    Source: CodeArtifact user guide, "AWS CodeArtifact permissions reference" and "Create a VPC
+    endpoint policy for CodeArtifact". Packages are decrypted for CodeArtifact's own grant, not with
+    the caller's permissions.
+    """
+    names = {"Domain": domain, "Repository": repository}
+    return [
+        allow(
+            "GetPackageToken",
+            [codeartifact.GetAuthorizationToken],
+            [arn("codeartifact", "domain/${Domain}", Domain=domain)],
+        ),
+        allow_anywhere(
+            "IssuePackageToken",
+            [sts.GetServiceBearerToken],
+            Condition(
+                [
+                    StringEquals("sts:AWSServiceName", CODEARTIFACT),
+                    NumericLessThanEquals("sts:DurationSeconds", TOKEN_SECONDS),
+                ]
+            ),
+        ),
+        allow(
+            "ReadPackages",
+            [codeartifact.GetRepositoryEndpoint, codeartifact.ReadFromRepository],
+            [arn("codeartifact", "repository/${Domain}/${Repository}", **names)],
         ),
     ]

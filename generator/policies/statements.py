@@ -47,6 +47,7 @@ ANYWHERE_REASONS = {
     "sagemaker:ListPipelines": "takes no resource",
     "sagemaker:ListSpaces": "takes no resource",
     "sagemaker:ListUserProfiles": "takes no resource",
+    "sts:GetServiceBearerToken": "takes no resource; limited by sts:AWSServiceName",
     "sagemaker:Search": "Studio's registry and experiments pages search across resources",
 }
 """All actions that our roles can call on ``*``, each with its reason; a test reads this list."""

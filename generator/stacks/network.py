@@ -42,7 +42,14 @@ from generator.policies.resources import (
 from generator.policies.spending import bound_spending
 from generator.policies.statements import managed_policy, role_arn, role_policy, write_flow_logs
 from generator.retention import retention
-from generator.settings import InterfaceEndpoint, Mode, Network, Settings, on_spark
+from generator.settings import (
+    InterfaceEndpoint,
+    Mode,
+    Network,
+    Settings,
+    interface_endpoints,
+    on_spark,
+)
 from generator.wiring import (
     EndpointId,
     Expression,
@@ -115,7 +122,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     baseline = _add_baseline(template, vpc, inputs, settings, mode)
     groups = _add_security_groups(template, vpc, baseline, spark=on_spark(settings))
     endpoint_subnets = subnets[: settings.network.endpoint_zones]
-    add_all(template, _interface_endpoints(vpc, endpoint_subnets, groups, settings.network))
+    add_all(template, _interface_endpoints(vpc, endpoint_subnets, groups, settings))
     _add_flow_log(template, vpc, inputs, settings, mode)
     outputs = Outputs(
         vpc_id=VpcId(vpc.ref()),
@@ -370,17 +377,17 @@ def _ways_out(
 
 
 def _interface_endpoints(
-    vpc: ec2.VPC, subnets: list[ec2.Subnet], groups: _Groups, network: Network
+    vpc: ec2.VPC, subnets: list[ec2.Subnet], groups: _Groups, settings: Settings
 ) -> list[ec2.VPCEndpoint]:
-    """Return the endpoints in the settings, and CloudFormation's if functions need it."""
+    """Return the endpoints that the settings need, and CloudFormation's if functions need it."""
     services: dict[str, dict[str, Any]] = {
-        str(service): {} for service in network.interface_endpoints
+        str(service): {} for service in interface_endpoints(settings)
     }
     services[CLOUDFORMATION] = {"Condition": IN_THE_VPC}
     return [
         ec2.VPCEndpoint(
             f"{_title(service)}Endpoint",
-            **_endpoint_policy(service, network),
+            **_endpoint_policy(service, settings.network),
             PrivateDnsEnabled=True,
             SecurityGroupIds=[GetAtt(groups.endpoints, "GroupId")],
             ServiceName=service_name(service),

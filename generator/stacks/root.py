@@ -40,7 +40,8 @@ def build(settings: Settings, mode: Mode) -> dict[str, Template]:
         spark=any_spark,
         unused=decided(settings.pipelines),
     )
-    add_rules(root, settings.network.zones, spark=any_spark)
+    offers_packages = settings.packages.available
+    add_rules(root, settings.network.zones, spark=any_spark, packages=offers_packages)
     root.metadata[record.METADATA] = record.metadata(settings)
     name = UniqueName(_unique_name(settings.project))
     tags = Tags({PROJECT_TAG: settings.project} | settings.tags)

@@ -20,6 +20,7 @@ from generator.policies import people
 from generator.policies.statements import role_arn, role_policy
 from generator.settings import Mode, Settings, named_pipelines
 from generator.settings_pipelines import in_letters
+from generator.stacks.packages import LifecycleConfigs, add_packages
 from generator.wiring import (
     BucketName,
     DomainId,
@@ -78,7 +79,10 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     template.add_condition(HOME_FILE_SYSTEM, Equals(inputs.home_file_system, "yes"))
     template.add_condition(SPACES_MAY_GO, Equals(inputs.delete_spaces, "yes"))
     add_all(template, _between_apps(inputs.studio_security_group_id))
-    domain = add(template, _domain(inputs, settings.studio.idle_timeout_minutes))
+    scripts = add_packages(
+        template, settings.packages, inputs.unique_name, inputs.key_arn, inputs.studio_role
+    )
+    domain = add(template, _domain(inputs, settings.studio.idle_timeout_minutes, scripts))
     domain_id = DomainId(domain.ref())
     several = bool(named_pipelines(settings))
     add(template, _studio_permissions(inputs, domain_id, several=several))
@@ -119,7 +123,7 @@ def _between_apps(group: SecurityGroupId) -> list[AWSObject]:
     return rules
 
 
-def _domain(inputs: Inputs, idle_minutes: int) -> sagemaker.Domain:
+def _domain(inputs: Inputs, idle_minutes: int, scripts: LifecycleConfigs) -> sagemaker.Domain:
     """Return the domain: the new Studio only, VPC only, encrypted, apps shut down when idle.
 
     By default it has no home file system, which would outlive the domain and block the deletion of
@@ -129,8 +133,8 @@ def _domain(inputs: Inputs, idle_minutes: int) -> sagemaker.Domain:
         "Domain",
         AppNetworkAccessType="VpcOnly",
         AuthMode="IAM",
-        DefaultSpaceSettings=_space_settings(inputs, idle_minutes),
-        DefaultUserSettings=_user_settings(inputs, idle_minutes),
+        DefaultSpaceSettings=_space_settings(inputs, idle_minutes, scripts),
+        DefaultUserSettings=_user_settings(inputs, idle_minutes, scripts),
         DomainName=inputs.unique_name,
         DomainSettings=sagemaker.DomainSettings(
             ExecutionRoleIdentityConfig="USER_PROFILE_NAME",
@@ -144,16 +148,20 @@ def _domain(inputs: Inputs, idle_minutes: int) -> sagemaker.Domain:
     )
 
 
-def _user_settings(inputs: Inputs, idle_minutes: int) -> sagemaker.UserSettings:
+def _user_settings(
+    inputs: Inputs, idle_minutes: int, scripts: LifecycleConfigs
+) -> sagemaker.UserSettings:
     return sagemaker.UserSettings(
         AutoMountHomeEFS=If(HOME_FILE_SYSTEM, "Enabled", "Disabled"),
         CodeEditorAppSettings=sagemaker.CodeEditorAppSettings(
-            AppLifecycleManagement=_shut_down_when_idle(idle_minutes)
+            AppLifecycleManagement=_shut_down_when_idle(idle_minutes),
+            **_starting_with(scripts.code_editor),
         ),
         DefaultLandingUri="studio::",
         ExecutionRole=role_arn(inputs.studio_role),
         JupyterLabAppSettings=sagemaker.JupyterLabAppSettings(
-            AppLifecycleManagement=_shut_down_when_idle(idle_minutes)
+            AppLifecycleManagement=_shut_down_when_idle(idle_minutes),
+            **_starting_with(scripts.jupyter_lab),
         ),
         SecurityGroups=[inputs.studio_security_group_id],
         SharingSettings=sagemaker.SharingSettings(NotebookOutputOption="Disabled"),
@@ -161,15 +169,27 @@ def _user_settings(inputs: Inputs, idle_minutes: int) -> sagemaker.UserSettings:
     )
 
 
-def _space_settings(inputs: Inputs, idle_minutes: int) -> sagemaker.DefaultSpaceSettings:
+def _space_settings(
+    inputs: Inputs, idle_minutes: int, scripts: LifecycleConfigs
+) -> sagemaker.DefaultSpaceSettings:
     """Return the settings of shared spaces, which do not inherit a user's settings."""
     return sagemaker.DefaultSpaceSettings(
         ExecutionRole=role_arn(inputs.studio_role),
         JupyterLabAppSettings=sagemaker.JupyterLabAppSettings(
-            AppLifecycleManagement=_shut_down_when_idle(idle_minutes)
+            AppLifecycleManagement=_shut_down_when_idle(idle_minutes),
+            **_starting_with(scripts.jupyter_lab),
         ),
         SecurityGroups=[inputs.studio_security_group_id],
     )
+
+
+def _starting_with(script: Expression | None) -> dict[str, Any]:
+    """Return the setting that runs a lifecycle configuration in every app, if there is one.
+
+    It runs before the one that a person chooses, and cannot be deselected (SageMaker developer
+    guide, "Lifecycle configurations within Amazon SageMaker Studio").
+    """
+    return {} if script is None else {"BuiltInLifecycleConfigArn": script}
 
 
 def _shut_down_when_idle(minutes: int) -> sagemaker.AppLifecycleManagement:

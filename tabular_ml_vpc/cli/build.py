@@ -12,6 +12,7 @@ from generator import emit, package, project
 from generator.cfn.yaml_text import from_yaml
 from generator.files import DIST
 from generator.lint import LintFinding, lint, lint_pipeline
+from generator.regions import deployable
 from generator.settings import Settings, SettingsSource, read
 from tabular_ml_vpc.cli.console import console, print_json, say, show_next
 from tabular_ml_vpc.cli.project_options import STAGE
@@ -40,7 +41,8 @@ class _Size:
 
 def build(config: SettingsSource, with_lint: bool, as_json: bool) -> int:
     """Emit, package and lint; return the exit status."""
-    texts = emit.render(_settings(config))
+    settings = _settings(config)
+    texts = emit.render(settings)
     changed = emit.emit(texts)
     zips = package.build_all()
     sizes = [_size(name, text) for name, text in texts.items() if emit.is_template(name)]
@@ -48,7 +50,8 @@ def build(config: SettingsSource, with_lint: bool, as_json: bool) -> int:
         _show(sizes, zips, changed)
     findings = None
     if with_lint:
-        findings = lint(size.template for size in sizes) + lint_pipeline()
+        templates = [size.template for size in sizes]
+        findings = lint(templates, regions=deployable(settings)) + lint_pipeline()
     if as_json:
         print_json(_as_json(sizes, zips, changed, findings))
     else:

@@ -35,6 +35,8 @@ KEY_OF_THE_ACCOUNT: Json = {
     ],
 }
 """A key policy that leaves all to IAM."""
+SETTINGS = Settings.model_validate({"packages": {"source": "pypi", "internal_names": ["acme"]}})
+"""Settings with which the templates have a resource of every type."""
 WITH_RESOURCE_BUT_NO_NAME = {
     "ec2": "creations: nothing of ours is there yet",
     "kms:CreateKey": "a key has no name",
@@ -51,12 +53,12 @@ WITH_RESOURCE_BUT_NO_NAME = {
 @pytest.fixture(scope="module")
 def templates() -> list[Json]:
     build = import_module("generator.stacks.root").build
-    return [as_dict(one) for mode in Mode for one in build(Settings(), mode).values()]
+    return [as_dict(one) for mode in Mode for one in build(SETTINGS, mode).values()]
 
 
 @pytest.fixture(scope="module")
 def documents(templates: list[Json]) -> dict[str, Json]:
-    texts = deployer.policies(Settings(), templates)
+    texts = deployer.policies(SETTINGS, templates)
     return {path: json.loads(text) for path, text in texts.items()}
 
 
@@ -173,8 +175,9 @@ def test_every_named_resource_lies_in_scope(statements: list[Json]) -> None:
 
 def _arns() -> list[str]:
     """Return the ARNs of what has a name, where the root stack is named after the project."""
-    deployment = resolve(place=PLACE)
+    deployment = resolve(SETTINGS, place=PLACE)
     kinds: dict[str, tuple[str, str]] = {
+        "AWS::SageMaker::StudioLifecycleConfig": ("sagemaker", "studio-lifecycle-config/"),
         "AWS::CloudWatch::Alarm": ("cloudwatch", "alarm:"),
         "AWS::Lambda::Function": ("lambda", "function:"),
         "AWS::Logs::LogGroup": ("logs", "log-group:"),
@@ -185,6 +188,7 @@ def _arns() -> list[str]:
         for one in deployment
         if one.type in kinds
     ]
+    arns += [one.reference for one in deployment if one.type.startswith("AWS::CodeArtifact::")]
     arns += [f"arn:aws:s3:::{one.reference}" for one in deployment.of_type("AWS::S3::Bucket")]
     arns += [
         f"arn:aws:iam::{PLACE.account}:role/{one.reference}"

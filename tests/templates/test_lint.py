@@ -14,6 +14,7 @@ from generator import emit
 from generator.files import DIST
 from generator.lint import lint
 from generator.package import FUNCTIONS
+from generator.regions import deployable
 from generator.settings import InterfaceEndpoint, Settings
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -27,6 +28,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
             "interface_endpoints": list(InterfaceEndpoint),
         },
         "studio": {"user_profiles": [f"person-{number}" for number in range(30)]},
+        "packages": {"source": "pypi", "internal_names": ["acme", "acme-risk"]},
     },
     "the smallest": {
         "network": {
@@ -39,10 +41,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_templates_of_unusual_settings_are_clean(name: str, tmp_path: Path) -> None:
-    texts = emit.render(Settings.model_validate(VARIANTS[name] | {"modes": ["dev"]}))
+    settings = Settings.model_validate(VARIANTS[name] | {"modes": ["dev"]})
+    texts = emit.render(settings)
     (tmp_path / DIST).mkdir()
     for function in FUNCTIONS:
         (tmp_path / DIST / f"{function}.zip").touch()
     emit.emit(texts, tmp_path)
 
-    assert lint([path for path in texts if emit.is_template(path)], tmp_path) == []
+    templates = [path for path in texts if emit.is_template(path)]
+    assert lint(templates, tmp_path, deployable(settings)) == []

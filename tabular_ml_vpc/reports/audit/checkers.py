@@ -23,6 +23,7 @@ from generator import emit
 from generator.errors import CommandError
 from generator.files import REPOSITORY, TEMPLATES
 from generator.lint import EXEMPT, lint
+from generator.regions import deployable
 from generator.settings import Mode, Settings
 from generator.stacks import root
 from tabular_ml_vpc.reports.audit.whole import CombinedTemplate, Stacks, whole
@@ -234,7 +235,9 @@ def _cfn_lint(settings: Settings, wholes: Sequence[CombinedTemplate]) -> Result:
     """Return cfn-lint's findings for the committed templates, and those that it ignores."""
     folders = [REPOSITORY / TEMPLATES[mode] for mode in settings.modes]
     paths = [path for folder in folders for path in sorted(folder.glob("*.yaml"))]
-    found = lint(str(path.relative_to(REPOSITORY)) for path in paths)
+    found = lint(
+        (str(path.relative_to(REPOSITORY)) for path in paths), regions=deployable(settings)
+    )
     findings = {CheckerFinding("cfn-lint", each.rule, each.path, each.message) for each in found}
     findings |= {CheckerFinding("cfn-lint", EXEMPT, EVERYTHING, "ignored in generator/lint.py")}
     findings |= {finding for each in wholes for finding in _ignored(each)}

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import reduce
 
-from generator import images
 from generator.cfn.evaluator import ResolvedDeployment
 from generator.cfn.identifiers import StackLocation
 from generator.cfn.parameters import check, definitions
 from generator.emit import as_dict
 from generator.errors import UsageError
+from generator.regions import deployable
 from generator.resolved import resolve
 from generator.settings import Mode, Settings
 from generator.stacks.root import build
@@ -106,9 +106,9 @@ def deployment(choices: CostChoices, region: str) -> ResolvedDeployment:
             a value that is not allowed.
 
     """
-    if region not in images.ACCOUNTS:
-        known = ", ".join(sorted(images.ACCOUNTS))
-        raise UsageError(f"--region: got {region!r}: must be one of {known}")
+    known = deployable(choices.settings)
+    if region not in known:
+        raise UsageError(f"--region: got {region!r}: must be one of {', '.join(known)}")
     root = as_dict(build(choices.settings, choices.mode)["root"])
     check(choices.parameters, definitions(root))
     return resolve(choices.settings, choices.mode, choices.parameters, _place(region))

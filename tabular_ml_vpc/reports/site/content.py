@@ -11,8 +11,8 @@ from generator.cfn.evaluator import ResolvedDeployment, ResolvedResource, resolv
 from generator.cfn.expressions import references
 from generator.cfn.parameters import ParameterDefinition, definitions
 from generator.emit import as_dict
-from generator.images import ACCOUNTS
 from generator.policies.statements import ANYWHERE_REASONS
+from generator.regions import deployable
 from generator.settings import Mode, Settings
 from generator.stacks.root import build
 from pipeline.types import Json
@@ -234,9 +234,9 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _cost(settings: Settings, mode: Mode) -> Cost:
-    table = read_table()
+    table, known = read_table(), deployable(settings)
     choices = CostChoices(settings, {FUNCTIONS_PARAMETER: "yes"}, usage(), mode=mode)
-    prices = {region: Prices(table, region) for region in regions(table) if region in ACCOUNTS}
+    prices = {region: Prices(table, region) for region in regions(table) if region in known}
     made = deployment(choices, DEFAULT_REGION)
     return Cost(
         estimates={region: of_deployment(made, choices, one) for region, one in prices.items()},

@@ -1,0 +1,163 @@
+"""Python packages in Studio: a CodeArtifact repository, and what sets pip up in each space.
+
+Part of the Studio stack. The repository is a cache: nobody can publish to it, and it is deleted
+with the stack in both modes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from troposphere import AWSObject, Base64, GetAtt, Join, Sub, Template, codeartifact, sagemaker
+
+from generator.policies import people
+from generator.policies.people import TOKEN_SECONDS
+from generator.policies.statements import role_policy
+from generator.retention import deleted_with_stack
+from generator.settings_packages import Packages, PackageSource, group_id
+from generator.wiring import Expression, KeyArn, RoleName, UniqueName, add, add_all
+
+SCRIPT: Final = Path(__file__).parent.parent / "lifecycle/pip.sh"
+REPOSITORY: Final = "pypi"
+PYPI: Final = "public:pypi"
+APPS: Final = {"JupyterLab": "jupyterlab", "CodeEditor": "codeeditor"}
+"""Types of app that have a lifecycle configuration, and the word for it in its name."""
+_HASH_DIGITS: Final = 8
+
+
+@dataclass(frozen=True)
+class PackageRepository:
+    """The repository that pip uses: names in this account and region."""
+
+    domain: Expression
+    name: Expression
+
+
+@dataclass(frozen=True)
+class LifecycleConfigs:
+    """ARNs of the lifecycle configurations by type of app; none if there are no packages."""
+
+    jupyter_lab: Expression | None = None
+    code_editor: Expression | None = None
+
+
+def add_packages(
+    template: Template, settings: Packages, name: UniqueName, key: KeyArn, role: RoleName
+) -> LifecycleConfigs:
+    """Add what people need to install packages, if the settings offer any."""
+    if not settings.available:
+        return LifecycleConfigs()
+    repository = _repository(template, settings, name, key)
+    statements = people.install_packages(repository.domain, repository.name)
+    add(template, role_policy("PackagesPolicy", role, statements))
+    jupyter_lab, code_editor = add_all(template, _lifecycle_configs(repository, name, settings))
+    return LifecycleConfigs(
+        GetAtt(jupyter_lab, "StudioLifecycleConfigArn"),
+        GetAtt(code_editor, "StudioLifecycleConfigArn"),
+    )
+
+
+def _repository(
+    template: Template, settings: Packages, name: UniqueName, key: KeyArn
+) -> PackageRepository:
+    if settings.source is PackageSource.EXISTING:
+        return PackageRepository(settings.domain, settings.repository)
+    domain = add(
+        template,
+        codeartifact.Domain(
+            "PackageDomain", DomainName=name, EncryptionKey=key, **deleted_with_stack()
+        ),
+    )
+    repository = codeartifact.Repository(
+        "PackageRepository",
+        Description="Copies of packages from PyPI, made when somebody first installs them",
+        DomainName=GetAtt(domain, "Name"),
+        ExternalConnections=[PYPI],
+        RepositoryName=REPOSITORY,
+        **deleted_with_stack(),
+    )
+    add(template, repository)
+    add_all(template, _package_groups(domain, settings))
+    return PackageRepository(GetAtt(domain, "Name"), GetAtt(repository, "Name"))
+
+
+def _package_groups(domain: codeartifact.Domain, settings: Packages) -> list[AWSObject]:
+    """Return the groups that decide where packages may come from; the most specific one applies.
+
+    Nobody publishes, so that every package is PyPI's; nothing with an internal name comes from
+    anywhere. Source: CodeArtifact user guide, "Package group origin controls" and "Package group
+    definition syntax and matching behavior" (``~``: names that begin with these words).
+    """
+    internal = [
+        _package_group(
+            group_id(name), f"/pypi//{name}~", "Internal names, never fetched", "BLOCK", domain
+        )
+        for name in settings.internal_names
+    ]
+    all_of_pypi = _package_group(
+        "PackageGroupOfPypi", "/pypi/*", "Fetched from PyPI, never published", "ALLOW", domain
+    )
+    return [all_of_pypi, *internal]
+
+
+def _package_group(
+    title: str, pattern: str, description: str, fetched: str, domain: codeartifact.Domain
+) -> codeartifact.PackageGroup:
+    def mode(value: str) -> codeartifact.RestrictionType:
+        return codeartifact.RestrictionType(RestrictionMode=value)
+
+    return codeartifact.PackageGroup(
+        title,
+        Description=description,
+        DomainName=GetAtt(domain, "Name"),
+        OriginConfiguration=codeartifact.OriginConfiguration(
+            Restrictions=codeartifact.Restrictions(
+                ExternalUpstream=mode(fetched),
+                InternalUpstream=mode("BLOCK"),
+                Publish=mode("BLOCK"),
+            )
+        ),
+        Pattern=pattern,
+    )
+
+
+def _lifecycle_configs(
+    repository: PackageRepository, name: UniqueName, settings: Packages
+) -> list[sagemaker.StudioLifecycleConfig]:
+    """Return one lifecycle configuration for each type of app.
+
+    They cannot be updated, only replaced, and a replacement needs another name
+    ("AWS::SageMaker::StudioLifecycleConfig"). The name therefore contains a hash of what decides
+    the content.
+    """
+    script = SCRIPT.read_text(encoding="utf-8")
+    content = (_HEADER, _INDEX, script, settings.domain, settings.repository)
+    digest = hashlib.sha256("\0".join(content).encode()).hexdigest()[:_HASH_DIGITS]
+    header = Sub(_HEADER + _INDEX, Domain=repository.domain, Repository=repository.name)
+    return [
+        sagemaker.StudioLifecycleConfig(
+            f"{app}LifecycleConfig",
+            StudioLifecycleConfigAppType=app,
+            StudioLifecycleConfigContent=Base64(Join("\n\n", [header, script])),
+            StudioLifecycleConfigName=Sub(f"${{Name}}-{word}-{digest}", Name=name),
+        )
+        for app, word in APPS.items()
+    ]
+
+
+_HEADER: Final = f"""\
+#!/bin/bash
+domain=${{Domain}}
+owner=${{AWS::AccountId}}
+region=${{AWS::Region}}
+seconds={TOKEN_SECONDS}
+"""
+_INDEX: Final = (
+    "index=https://${Domain}-${AWS::AccountId}.d.codeartifact.${AWS::Region}.${AWS::URLSuffix}"
+    "/pypi/${Repository}/simple/"
+)
+"""What GetRepositoryEndpoint returns, and pip's part of it (CodeArtifact user guide, "Configure
+pip without the login command")."""
