@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -14,17 +15,20 @@ import click
 
 from generator.errors import UsageError
 from generator.files import REPOSITORY
+from generator.settings import Settings, SettingsSource, read
 from pipeline import example
 from pipeline.run_parameters import INPUT
 from tabular_ml_vpc.cli import completers, local_cloud, local_view
 from tabular_ml_vpc.cli.console import print_json
-from tabular_ml_vpc.cli.options import json_option, set_option, work_option
+from tabular_ml_vpc.cli.options import config_option, json_option, set_option, work_option
 from tabular_ml_vpc.cli.parameter_help import RunGroup
 from tabular_ml_vpc.cli.project_options import announce, remembered_run, stage_option
+from tabular_ml_vpc.cli.stack_options import pipeline_option
 from tabular_ml_vpc.cli.table_options import run_parameters, table_options
 from tabular_ml_vpc.local import runs, sandbox
 from tabular_ml_vpc.local.runs import Run, RunRequest
 from tabular_ml_vpc.local.serving import RunningEndpoint
+from tabular_ml_vpc.operations.pipelines import one_of
 from tabular_ml_vpc.reports.run_report.page import render
 
 ENVIRONMENT: Final = REPOSITORY / ".venv-local"
@@ -41,6 +45,7 @@ python build.py local --data mine.csv --label churned  your own table
 python build.py local --data homes.csv --label price --problem regression
 python build.py local --data visits.csv --label bought --group-column customer
 python build.py local --set QualityThreshold=0.99      see the gate reject a model
+python build.py local --pipeline churn --data mine.csv as one of the settings' pipelines
 python build.py local --keep                           leave the endpoint running
 python build.py local --stop                           and stop it again
 python build.py local up                               everything, in an emulated AWS
@@ -63,6 +68,8 @@ python build.py local up                               everything, in an emulate
     help="Also write the report to this file.",
 )
 @work_option("Folder for the files of the runs.")
+@pipeline_option
+@config_option
 @stage_option
 @json_option
 @click.pass_context
@@ -74,6 +81,8 @@ def command(
     stop: bool,
     report: Path | None,
     work: Path,
+    pipeline: str | None,
+    config: SettingsSource,
     as_json: bool,
 ) -> int | None:
     """Run the compiled pipeline on this machine, with the toolkits of AWS's images.
@@ -83,6 +92,8 @@ def command(
     that the run does not approve (--set ApprovalStatus=PendingManualApproval) is registered but not
     deployed.
 
+    With --pipeline, the label, the problem and the gate are those of that pipeline in the settings.
+
     With COMMAND `up`: the whole environment in an emulated AWS instead, until `down`.
     """
     if context.invoked_subcommand is not None:
@@ -91,7 +102,8 @@ def command(
     if stop:
         return _stop(work, as_json)
     announce("run")
-    request = _request(context, data, pairs, keep, work)
+    usual = _usual(read(config), pipeline)
+    request = _request(context, data, pairs, usual, keep, work)
     return _run(request, report, as_json)
 
 
@@ -109,16 +121,37 @@ def _reject_options_before(context: click.Context) -> None:
             )
 
 
+def _usual(settings: Settings, pipeline: str | None) -> dict[str, str]:
+    """Return a pipeline's own parameters: those in the settings, below those in the project file.
+
+    Raises:
+        UsageError: there is no such pipeline, or there are several and none was named.
+
+    """
+    entries = {entry.name: entry for entry in settings.pipelines}
+    name = one_of([*entries], "the environment", pipeline)
+    entry = entries[name]
+    decided = {
+        "LabelColumn": entry.label,
+        "ProblemType": entry.problem,
+        "QualityMetric": entry.quality_metric,
+        "QualityThreshold": entry.quality_threshold,
+    }
+    given = {parameter: str(value) for parameter, value in decided.items() if value is not None}
+    return given | remembered_run(name, [*entries])
+
+
 def _request(
     context: click.Context,
     data: Path | None,
     pairs: tuple[str, ...],
+    usual: Mapping[str, str],
     keep: bool,
     work: Path,
 ) -> RunRequest:
 
     definition = example.open_definition()
-    usual = {name: value for name, value in remembered_run(None).items() if name != INPUT}
+    usual = {name: value for name, value in usual.items() if name != INPUT}
     parameters = run_parameters(context, pairs, definition, usual)
     if INPUT in parameters:
         raise UsageError(f"--set: {INPUT} cannot be set here: give the table with --data")

@@ -144,7 +144,7 @@ def remembered() -> dict[str, str]:
     return found.parameters if found else {}
 
 
-def remembered_run(pipeline: str | None, known: Collection[str] = ()) -> dict[str, str]:
+def remembered_run(pipeline: str, known: Collection[str]) -> dict[str, str]:
     """Return the project file's values of the parameters of a pipeline's run.
 
     Where it has tables for single pipelines, say what is taken, and which of them are for none of
@@ -157,6 +157,6 @@ def remembered_run(pipeline: str | None, known: Collection[str] = ()) -> dict[st
     if found.choices.pipelines and values:
         say(f"using {found.name}: {_of_the_run(values)}")
     for name in found.choices.pipelines:
-        if known and name not in known:
+        if name not in known:
             say(f"note: {found.name}: pipelines.{name}: {not_one_of(name, known)}")
     return values

@@ -6,7 +6,7 @@ them. A stack from before that has one pipeline, ``main``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from generator.errors import UsageError
@@ -46,16 +46,20 @@ def name_of(title: str, known: Iterable[str]) -> str:
 
 
 def choose(stack: Stack, name: str | None) -> str:
-    """Return the pipeline that a command means: the one that was named, or the only one.
+    """Return the stack's pipeline that a command means; see ``one_of``."""
+    return one_of(names(stack), stack.name, name)
+
+
+def one_of(known: Sequence[str], where: str, name: str | None) -> str:
+    """Return the pipeline that is meant: the one that was named, or the only one.
 
     Raises:
         UsageError: there is no such pipeline, or there are several and none was named.
 
     """
-    known = names(stack)
     if name is not None and name not in known:
         raise UsageError(f"{OPTION}: {not_one_of(name, known)}")
     if name is None and len(known) != 1:
         listed = ", ".join(known)
-        raise UsageError(f"{OPTION}: {stack.name} has several pipelines; give one of {listed}")
+        raise UsageError(f"{OPTION}: {where} has several pipelines; give one of {listed}")
     return known[0] if name is None else name

@@ -182,3 +182,19 @@ def test_a_run_takes_its_parameters_from_the_file_unless_an_option_gives_them(
 
     done = run("local", "--data", "mine.csv", "--label", "churned", "--group-column", "nope")
     assert "--group-column: mine.csv has no column 'nope'" in done.err
+
+
+def test_a_local_run_is_one_of_the_settings_pipelines(folder: Path, run: Run) -> None:
+    entries = "[[pipelines]]\nname = 'main'\n[[pipelines]]\nname = 'churn'\nlabel = 'churnt'\n"
+    (folder / "its.toml").write_text(entries, encoding="utf-8")
+    (folder / "tabular.toml").write_text("settings = 'its.toml'\n", encoding="utf-8")
+    (folder / "mine.csv").write_text("age,churned\n1,0\n", encoding="utf-8")
+    local = ("local", "--data", "mine.csv")
+
+    assert "several pipelines; give one of main, churn" in run(*local).err
+    assert "mine.csv has no column 'churnt'" in run(*local, "--pipeline", "churn").err
+    assert "default column 'label'" in run(*local, "--pipeline", "main").err
+    (folder / "tabular.toml").write_text(
+        "settings = 'its.toml'\n[pipelines.churn.run]\nLabelColumn = 'age2'\n", encoding="utf-8"
+    )
+    assert "mine.csv has no column 'age2'" in run(*local, "--pipeline", "churn").err
