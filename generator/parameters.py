@@ -87,6 +87,7 @@ def add_parameters(
 ) -> RootParameters:
     """Add the parameters, their groups and labels; return them for the nested stacks.
 
+    ``zones`` is the number of zones to choose, 0 if the VPC exists.
     ``unused`` are left out, because the settings decide them for every pipeline.
     """
     groups = (_studio(), _pipeline(limits, spark), _data(), _alerts(), _network(zones))
@@ -297,6 +298,8 @@ def _numbers(zones: int) -> range:
 
 def _chosen_zones(root: Template, zones: int) -> OptionalText:
     """Return the zones joined, or an empty text; a rule requires all of them or none."""
+    if not zones:
+        return OptionalText("")
     root.add_condition(ZONES_CHOSEN, Not(Equals(Ref("AvailabilityZone1"), "")))
     names = [Ref(f"AvailabilityZone{number}") for number in _numbers(zones)]
     return OptionalText(If(ZONES_CHOSEN, Join(",", names), ""))
@@ -322,6 +325,8 @@ def add_rules(root: Template, zones: int, *, spark: bool = False, packages: bool
     )
     if packages:
         _add_rule_for_packages(root)
+    if not zones:
+        return
     names = [Ref(f"AvailabilityZone{number}") for number in _numbers(zones)]
     root.add_rule(
         "ZonesAreGivenTogether",

@@ -11,7 +11,6 @@ import difflib
 import re
 import tomllib
 from enum import StrEnum
-from ipaddress import IPv4Network
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -20,6 +19,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from functions.empty_bucket.core import PERMISSION_TAG
 from generator import settings_packages
+from generator.settings_network import IN_WORDS, InterfaceEndpoint, Network
 from generator.settings_packages import Packages
 from generator.settings_pipelines import (
     NAME_PATTERN,
@@ -50,69 +50,11 @@ class Mode(StrEnum):
     """Data, key and logs are kept."""
 
 
-class InterfaceEndpoint(StrEnum):
-    """AWS services, besides S3, that the subnets can reach, by PrivateLink name."""
-
-    SAGEMAKER_API = "sagemaker.api"
-    SAGEMAKER_RUNTIME = "sagemaker.runtime"
-    SAGEMAKER_STUDIO = "sagemaker.studio"
-    ECR_API = "ecr.api"
-    ECR_DKR = "ecr.dkr"
-    LOGS = "logs"
-    STS = "sts"
-    KMS = "kms"
-    MONITORING = "monitoring"
-    EVENTS = "events"
-    SNS = "sns"
-    LAMBDA = "lambda"
-    SSM = "ssm"
-    SECRETS_MANAGER = "secretsmanager"
-    ATHENA = "athena"
-    GLUE = "glue"
-    CODEARTIFACT_API = "codeartifact.api"
-    CODEARTIFACT_REPOSITORIES = "codeartifact.repositories"
-    SERVICE_CATALOG = "servicecatalog"
-
-
-STANDARD_ENDPOINTS = (
-    InterfaceEndpoint.SAGEMAKER_API,
-    InterfaceEndpoint.SAGEMAKER_RUNTIME,
-    InterfaceEndpoint.SAGEMAKER_STUDIO,
-    InterfaceEndpoint.ECR_API,
-    InterfaceEndpoint.ECR_DKR,
-    InterfaceEndpoint.LOGS,
-    InterfaceEndpoint.STS,
-)
-REQUIRED_ENDPOINTS = (InterfaceEndpoint.SAGEMAKER_API, InterfaceEndpoint.SAGEMAKER_RUNTIME)
-"""Studio in VpcOnly mode does not work without them (SageMaker developer guide, "Connect Studio
-in a VPC to external resources")."""
-
-
 PACKAGE_ENDPOINTS = (
     InterfaceEndpoint.CODEARTIFACT_API,
     InterfaceEndpoint.CODEARTIFACT_REPOSITORIES,
 )
 
-
-class EndpointProfile(StrEnum):
-    """Named sets of interface endpoints; `build.py cost` prices them."""
-
-    MINIMAL = "minimal"
-    """The minimum for Studio."""
-    STANDARD = "standard"
-    """Seven: also Studio's private address, container images, logs and the caller's identity."""
-    FULL = "full"
-    """Every available service."""
-
-
-ENDPOINT_PROFILES: dict[EndpointProfile, tuple[InterfaceEndpoint, ...]] = {
-    EndpointProfile.MINIMAL: REQUIRED_ENDPOINTS,
-    EndpointProfile.STANDARD: STANDARD_ENDPOINTS,
-    EndpointProfile.FULL: tuple(InterfaceEndpoint),
-}
-
-POLICED_ENDPOINTS = ("s3", "cloudformation", *InterfaceEndpoint)
-"""All possible endpoints; each has a policy unless the settings say otherwise."""
 
 LOG_RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922),
@@ -142,6 +84,7 @@ _CODE_SIGNING = (
     r"^$|^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:code-signing-config:csc-[a-z0-9]{17}$"
 )
 _IN_WORDS = {
+    **IN_WORDS,
     _KEY: "must be empty or the ARN of a KMS key, such as "
     "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     _BUCKET: "must be empty or the ARN of a bucket, such as arn:aws:s3:::my-replica",
@@ -165,15 +108,6 @@ _IN_WORDS = {
     **settings_packages.IN_WORDS,
 }
 """What each pattern allows, in words, for error messages."""
-_TAKEN_RANGES = {
-    IPv4Network("0.0.0.0/8"): "this network",
-    IPv4Network("127.0.0.0/8"): "loopback",
-    IPv4Network("169.254.0.0/16"): "link-local addresses",
-    IPv4Network("172.17.0.0/16"): "Docker's range, which SageMaker uses",
-    IPv4Network("224.0.0.0/4"): "multicast",
-    IPv4Network("240.0.0.0/4"): "reserved",
-}
-"""Ranges that no VPC can have, and 172.17.0.0/16 (Amazon VPC User Guide, "VPC CIDR blocks")."""
 _SHOWN_CHARACTERS = 200
 
 InstanceType = Annotated[str, Field(pattern=_INSTANCE_TYPE)]
@@ -181,83 +115,6 @@ ProfileName = Annotated[str, Field(pattern=_PROFILE)]
 PrincipalArn = Annotated[str, Field(pattern=_PRINCIPAL)]
 TagKey = Annotated[str, Field(pattern=_TAG_KEY, max_length=128)]
 TagValue = Annotated[str, Field(pattern=_TAG_VALUE, max_length=256)]
-
-
-class Network(Section):
-    """The VPC."""
-
-    cidr: IPv4Network = IPv4Network("10.38.0.0/16")
-    """Address range of the VPC, from /16 to /24."""
-    zones: int = Field(default=2, ge=2, le=3, strict=True)
-    """Number of Availability Zones, one isolated subnet in each."""
-    endpoint_zones: int = Field(default=2, ge=1, le=3, strict=True)
-    """Number of zones in which each interface endpoint has a network interface; each one costs."""
-    interface_endpoints: tuple[InterfaceEndpoint, ...] = STANDARD_ENDPOINTS
-    """AWS services, besides S3, that the subnets can reach: the name of a profile or a list. Each
-    endpoint costs (see `python build.py cost`). The CloudFormation endpoint is added if our own
-    functions run in the VPC."""
-    endpoints_without_policy: tuple[str, ...] = Field(
-        default=(), json_schema_extra={"items": {"enum": list(map(str, POLICED_ENDPOINTS))}}
-    )
-    """Endpoints that allow all traffic, for services that an organization shares between accounts.
-    All others allow only this account's principals and resources."""
-
-    @field_validator("cidr", mode="before")
-    @classmethod
-    def _is_a_range(cls, value: object) -> object:
-        try:
-            return IPv4Network(value) if isinstance(value, str) else value
-        except ValueError as error:
-            raise ValueError(f"must be a range such as 10.38.0.0/16: {error}") from None
-
-    @field_validator("cidr")
-    @classmethod
-    def _fits_a_vpc(cls, cidr: IPv4Network) -> IPv4Network:
-        if not 16 <= cidr.prefixlen <= 24:  # noqa: PLR2004 - the message states the limits
-            raise ValueError("must be a range from /16 to /24, such as 10.38.0.0/16")
-        for taken, use in _TAKEN_RANGES.items():
-            if cidr.overlaps(taken):
-                raise ValueError(f"must not overlap {taken} ({use}); a range such as 10.38.0.0/16")
-        return cidr
-
-    @field_validator(
-        "interface_endpoints",
-        mode="before",
-        json_schema_input_type=EndpointProfile | tuple[InterfaceEndpoint, ...],
-    )
-    @classmethod
-    def _profile_is_its_endpoints(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        if value not in tuple(EndpointProfile):
-            raise ValueError(f"must be {', '.join(EndpointProfile)} or a list of services")
-        return ENDPOINT_PROFILES[EndpointProfile(value)]
-
-    @field_validator("endpoints_without_policy")
-    @classmethod
-    def _are_endpoints(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if unknown := [name for name in names if name not in POLICED_ENDPOINTS]:
-            raise ValueError(f"{unknown[0]} is not one of {', '.join(POLICED_ENDPOINTS)}")
-        return names
-
-    @field_validator("interface_endpoints")
-    @classmethod
-    def _are_enough(cls, endpoints: tuple[InterfaceEndpoint, ...]) -> tuple[InterfaceEndpoint, ...]:
-        missing = [name for name in REQUIRED_ENDPOINTS if name not in endpoints]
-        if missing:
-            raise ValueError(f"must include {' and '.join(missing)}, which Studio needs")
-        if len(set(endpoints)) < len(endpoints):
-            raise ValueError("must not name an endpoint twice")
-        return endpoints
-
-    @model_validator(mode="after")
-    def _endpoints_lie_in_zones(self) -> Network:
-        if self.endpoint_zones > self.zones:
-            raise ValueError(
-                f"endpoint_zones ({self.endpoint_zones}) must not be greater than zones "
-                f"({self.zones})"
-            )
-        return self
 
 
 class Storage(Section):

@@ -140,14 +140,14 @@ class VpcId(Value):
     """The VPC's id."""
 
     parameter_type = "AWS::EC2::VPC::Id"
-    description = "VPC without a route to the internet"
+    description = "VPC in which Studio, jobs and functions run"
 
 
 class SubnetIds(ListValue):
     """The subnets' ids."""
 
     parameter_type = "List<AWS::EC2::Subnet::Id>"
-    description = "Isolated subnets, one in each Availability Zone"
+    description = "Subnets of the VPC, in different Availability Zones"
 
 
 class SecurityGroupId(Value):

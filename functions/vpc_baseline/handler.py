@@ -1,13 +1,14 @@
 """``Custom::VpcBaseline``: close a VPC's default security group, and find the S3 prefix list.
 
-Event: ``VpcId``, ``Service`` (``s3``). Returns ``S3PrefixListId``. Delete does nothing: the group
-is deleted with its VPC. The function runs outside the VPC, which has no EC2 endpoint.
+Event: ``VpcId``, ``Service`` (``s3``). Returns ``S3PrefixListId``. Without ``VpcId``, no group is
+closed: the VPC is not ours. Delete does nothing: the group is deleted with its VPC. The function
+runs outside the VPC, which has no EC2 endpoint.
 
 Permissions:
 
 - ``ec2:DescribeManagedPrefixLists``, ``ec2:DescribeSecurityGroups`` on ``*`` (no resource exists)
 - ``ec2:RevokeSecurityGroupIngress``, ``ec2:RevokeSecurityGroupEgress`` on the account's security
-  groups, with the condition ``ec2:Vpc`` = the VPC
+  groups, with the condition ``ec2:Vpc`` = the VPC (only with ``VpcId``)
 - ``cloudformation:DescribeStacks`` on the stack
 """
 
@@ -27,5 +28,6 @@ def handler(event: Event, context: LambdaContext) -> None:
 def _act(request: Request) -> Attributes:
     properties = from_event(VpcBaselineProperties, request.properties)
     ec2 = request.client("ec2")
-    close_default_group(ec2, properties.vpc_id)
+    if properties.vpc_id:
+        close_default_group(ec2, properties.vpc_id)
     return {"S3PrefixListId": find_prefix_list(ec2, properties.service)}

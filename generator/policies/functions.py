@@ -108,8 +108,10 @@ def read_own_stack(stack: Expression | None = None) -> Statement:
     return allow("ReadOwnStack", [cloudformation.DescribeStacks], [own])
 
 
-def vpc_baseline(vpc: VpcId) -> list[Statement]:
-    """Allow closing the VPC's default security group and looking up the S3 prefix list."""
+def vpc_baseline(vpc: VpcId | None) -> list[Statement]:
+    """Allow looking up the S3 prefix list and, of our own VPC, closing the default group."""
+    if vpc is None:
+        return [allow_anywhere("LookUp", [ec2.DescribeManagedPrefixLists]), read_own_stack()]
     return [
         allow_anywhere("LookUp", [ec2.DescribeManagedPrefixLists, ec2.DescribeSecurityGroups]),
         allow(

@@ -18,9 +18,13 @@ from generator.settings import (
     on_spark,
 )
 from generator.settings_pipelines import decided
-from generator.stacks import network, pipeline, security, storage, studio
-from generator.wiring import Expression, RoleName, RootStackName, UniqueName, nest
+from generator.stacks import existing_network, network, pipeline, security, storage, studio
+from generator.wiring import Expression, RoleName, RootStackName, StackTemplate, UniqueName, nest
 
+AnyNetworkStack = (
+    StackTemplate[network.Inputs, network.Outputs]
+    | StackTemplate[existing_network.Inputs, network.Outputs]
+)
 PURPOSE = "SageMaker in a VPC"
 """What the root template's description says between the project and the mode."""
 DESCRIPTIONS = {
@@ -33,20 +37,20 @@ def build(settings: Settings, mode: Mode) -> dict[str, Template]:
     """Return all templates by file name without extension; the root is ``root``."""
     root = Template(Description=f"{settings.project}: {PURPOSE}; {DESCRIPTIONS[mode]}")
     spark, any_spark = on_spark(settings), any_on_spark(settings)
+    zones = 0 if settings.network.is_existing else settings.network.zones
     parameters = add_parameters(
         root,
-        settings.network.zones,
+        zones,
         settings.limits,
         spark=any_spark,
         unused=decided(settings.pipelines),
     )
     offers_packages = settings.packages.available
-    add_rules(root, settings.network.zones, spark=any_spark, packages=offers_packages)
+    add_rules(root, zones, spark=any_spark, packages=offers_packages)
     root.metadata[record.METADATA] = record.metadata(settings)
     name = UniqueName(_unique_name(settings.project))
     tags = Tags({PROJECT_TAG: settings.project} | settings.tags)
     security_stack = security.build(settings, mode)
-    network_stack = network.build(settings, mode)
     storage_stack = storage.build(settings, mode)
     studio_stack = studio.build(settings, mode)
     pipeline_stack = pipeline.build(settings, mode)
@@ -54,8 +58,8 @@ def build(settings: Settings, mode: Mode) -> dict[str, Template]:
     security_outputs = nest(
         root, security_stack, security.Inputs(name, RootStackName(Ref("AWS::StackName"))), tags
     )
-    network_outputs = nest(
-        root, network_stack, _network_inputs(name, parameters, security_outputs), tags
+    network_stack, network_outputs = _add_network(
+        root, settings, mode, name, parameters, security_outputs, tags
     )
     storage_inputs = _storage_inputs(parameters, security_outputs, network_outputs)
     if spark:
@@ -106,8 +110,37 @@ def _unique_name(project: str) -> Sub:
     return Sub(f"{project}-${{Id}}", Id=Select(4, Split("-", uuid)))
 
 
+def _add_network(
+    root: Template,
+    settings: Settings,
+    mode: Mode,
+    name: UniqueName,
+    parameters: RootParameters,
+    security_outputs: security.Outputs,
+    tags: Tags,
+) -> tuple[AnyNetworkStack, network.Outputs]:
+    """Add the network stack: a VPC, or what the other stacks need in one that exists."""
+    if flow_logs_role := security_outputs.flow_logs_role:
+        stack = network.build(settings, mode)
+        inputs = _network_inputs(name, parameters, security_outputs, flow_logs_role)
+        return stack, nest(root, stack, inputs, tags)
+    in_existing = existing_network.build(settings, mode)
+    inputs_in_existing = existing_network.Inputs(
+        unique_name=name,
+        key_arn=security_outputs.key_arn,
+        dead_letter_queue=security_outputs.dead_letter_queue,
+        vpc_baseline_role=security_outputs.vpc_baseline_role,
+        pipeline_role=security_outputs.pipeline_role,
+        studio_role=security_outputs.studio_role,
+    )
+    return in_existing, nest(root, in_existing, inputs_in_existing, tags)
+
+
 def _network_inputs(
-    name: UniqueName, parameters: RootParameters, security_outputs: security.Outputs
+    name: UniqueName,
+    parameters: RootParameters,
+    security_outputs: security.Outputs,
+    flow_logs_role: RoleName,
 ) -> network.Inputs:
     return network.Inputs(
         unique_name=name,
@@ -115,7 +148,7 @@ def _network_inputs(
         functions_in_the_vpc=parameters.functions_in_the_vpc,
         key_arn=security_outputs.key_arn,
         dead_letter_queue=security_outputs.dead_letter_queue,
-        flow_logs_role=security_outputs.flow_logs_role,
+        flow_logs_role=flow_logs_role,
         vpc_baseline_role=security_outputs.vpc_baseline_role,
         pipeline_role=security_outputs.pipeline_role,
         studio_role=security_outputs.studio_role,

@@ -52,12 +52,12 @@ class Inputs:
     root_stack: RootStackName
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RoleNames:
     """The roles by purpose; one principal and one purpose each.
 
     Preprocess has its own role if it runs on Spark; otherwise it is an isolated processing job like
-    any other.
+    any other. There is no role for flow logs in an existing VPC, whose owner decides on them.
     """
 
     processing_role: RoleName
@@ -67,7 +67,7 @@ class RoleNames:
     pipeline_role: RoleName
     studio_role: RoleName
     notebook_jobs_role: RoleName
-    flow_logs_role: RoleName
+    flow_logs_role: RoleName | None = None
     vpc_baseline_role: RoleName
     empty_bucket_role: RoleName
     clear_studio_role: RoleName
@@ -75,7 +75,7 @@ class RoleNames:
     pipeline_manager_role: RoleName
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outputs(RoleNames):
     """The roles' names, the key and the queue."""
 
@@ -121,6 +121,7 @@ def _add_roles(template: Template, inputs: Inputs, settings: Settings) -> RoleNa
         return role(f"{title}Role", f"Function {function}", trust_lambda())
 
     jobs = trust_sagemaker("processing-job/*")
+    ours = not settings.network.is_existing
     spark = on_spark(settings)
     purpose = "Evaluate" if spark else "Preprocess and evaluate"
     processing = role("ProcessingRole", purpose, jobs)
@@ -143,8 +144,13 @@ def _add_roles(template: Template, inputs: Inputs, settings: Settings) -> RoleNa
             "Jobs that people start from notebooks",
             trust_sagemaker("processing-job/*", "training-job/*"),
         ),
-        flow_logs_role=role("FlowLogsRole", "Write the VPC's flow logs", trust_flow_logs()),
-        vpc_baseline_role=function_role("VpcBaseline", "that closes the default security group"),
+        flow_logs_role=role("FlowLogsRole", "Write the VPC's flow logs", trust_flow_logs())
+        if ours
+        else None,
+        vpc_baseline_role=function_role(
+            "VpcBaseline",
+            "that closes the default security group" if ours else "that finds the S3 prefix list",
+        ),
         empty_bucket_role=function_role("EmptyBucket", "that empties buckets"),
         clear_studio_role=function_role("ClearStudio", "that deletes Studio's apps"),
         seed_data_role=function_role("SeedData", "that writes the synthetic table"),

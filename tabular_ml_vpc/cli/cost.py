@@ -10,7 +10,8 @@ from rich.text import Text
 
 from generator.cfn.parameters import parse_pairs
 from generator.errors import UsageError
-from generator.settings import EndpointProfile, SettingsSource, read
+from generator.settings import SettingsSource, read
+from generator.settings_network import EndpointProfile
 from tabular_ml_vpc.cli import completers
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.options import WholeNumber, json_option, set_option

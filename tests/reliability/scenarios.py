@@ -14,7 +14,7 @@ from functions.seed_data.core import OWNER, TABLE, owner_mark
 from functions.seed_data.handler import handler as seed_data
 from functions.seed_data.table import BLOCK_ROWS
 from functions.vpc_baseline.handler import handler as vpc_baseline
-from generator.stacks.network import BASELINE_SECONDS
+from generator.stacks.network_parts import BASELINE_SECONDS
 from tests.functions.fakes.clock import Clock
 from tests.functions.fakes.ec2 import ANYWHERE, FakeEc2, Group
 from tests.functions.fakes.s3 import FakeS3, Upload

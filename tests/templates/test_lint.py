@@ -15,7 +15,9 @@ from generator.files import DIST
 from generator.lint import lint
 from generator.package import FUNCTIONS
 from generator.regions import deployable
-from generator.settings import InterfaceEndpoint, Settings
+from generator.settings import Settings
+from generator.settings_network import InterfaceEndpoint
+from tests.existing_vpc import EXISTING, EXISTING_WITH_OURS
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "the largest": {
@@ -36,6 +38,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
             "interface_endpoints": ["sagemaker.api", "sagemaker.runtime"],
         },
     },
+    "in an existing VPC": {"network": EXISTING},
+    "in an existing VPC, with endpoints of ours": {"network": EXISTING_WITH_OURS},
 }
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from generator.settings import STANDARD_ENDPOINTS, InterfaceEndpoint, Mode, Settings, read
+from generator.settings import Mode, Settings, read
+from generator.settings_network import STANDARD_ENDPOINTS, InterfaceEndpoint
 from generator.settings_section import SettingsError
 
 

@@ -20,11 +20,11 @@ from generator.settings import (
     Functions,
     Limits,
     Mode,
-    Network,
     Security,
     Settings,
     Storage,
 )
+from generator.settings_network import Network
 from generator.settings_pipelines import PipelineSettings
 from pipeline.types import JsonView
 from tabular_ml_vpc.reports.audit import assessments

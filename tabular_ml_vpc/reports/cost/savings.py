@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from generator.settings import ENDPOINT_PROFILES, EndpointProfile, InterfaceEndpoint, Settings
+from generator.settings import Settings
+from generator.settings_network import ENDPOINT_PROFILES, EndpointProfile, InterfaceEndpoint
 from tabular_ml_vpc.reports.cost.estimate import CostChoices, deployment, environment
 from tabular_ml_vpc.reports.cost.meters import HOURS, interface_endpoints
 from tabular_ml_vpc.reports.cost.prices import Prices

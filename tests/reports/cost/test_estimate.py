@@ -12,7 +12,8 @@ import pytest
 from generator import images
 from generator.cfn.evaluator import ResolvedDeployment, ResolvedResource
 from generator.errors import UsageError
-from generator.settings import InterfaceEndpoint, Settings
+from generator.settings import Settings
+from generator.settings_network import InterfaceEndpoint
 from tabular_ml_vpc.reports.cost import meters, runs
 from tabular_ml_vpc.reports.cost.estimate import (
     CostChoices,

@@ -9,13 +9,12 @@ import pytest
 
 from generator.files import REPOSITORY
 from generator.resolved import resolve
-from generator.settings import (
+from generator.settings import Settings, read
+from generator.settings_network import (
     ENDPOINT_PROFILES,
     REQUIRED_ENDPOINTS,
     EndpointProfile,
     InterfaceEndpoint,
-    Settings,
-    read,
 )
 from generator.settings_section import SettingsError
 from tabular_ml_vpc.reports.cost.estimate import CostChoices

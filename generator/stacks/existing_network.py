@@ -1,0 +1,124 @@
+"""The network stack in a VPC that exists: our security groups, and the endpoints named for it.
+
+Nothing of the VPC's owner is changed except what the settings name: ``create_endpoints``,
+``route_tables`` and ``add_endpoint_rules`` (docs/own-vpc.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from troposphere import GetAtt, Template
+
+from generator.settings import Mode, Settings, on_spark
+from generator.settings_network import S3, Network
+from generator.stacks.network import Outputs
+from generator.stacks.network_endpoints import interface_endpoint, s3_gateway
+from generator.stacks.network_parts import (
+    EndpointGroup,
+    add_baseline,
+    add_client_groups,
+    guards,
+    named,
+    security_group,
+    ways_out,
+)
+from generator.wiring import (
+    EndpointId,
+    KeyArn,
+    QueueArn,
+    RoleName,
+    SecurityGroupId,
+    StackTemplate,
+    SubnetIds,
+    UniqueName,
+    VpcId,
+    add,
+    add_all,
+    declare,
+    publish,
+)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs from the root."""
+
+    unique_name: UniqueName
+    key_arn: KeyArn
+    dead_letter_queue: QueueArn
+    vpc_baseline_role: RoleName
+    pipeline_role: RoleName
+    studio_role: RoleName
+
+
+def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
+    """Return the stack; it has the outputs of one that creates its VPC."""
+    template = Template(Description=f"{settings.project}: security groups in an existing VPC")
+    inputs = declare(Inputs, template)
+    network = settings.network
+    vpc = VpcId(network.vpc)
+    subnets = SubnetIds([*network.subnets])
+    prefix_list = add_baseline(template, None, inputs, settings, mode)
+    groups = add_client_groups(template, vpc, spark=on_spark(settings), owner=inputs.unique_name)
+    reached = [*_their_groups(network), *_add_interface_endpoints(template, network, inputs)]
+    add_all(template, ways_out(groups, reached, prefix_list))
+    outputs = Outputs(
+        vpc_id=vpc,
+        subnet_ids=subnets,
+        s3_endpoint_id=_s3_endpoint(template, network, inputs),
+        studio_security_group_id=SecurityGroupId(GetAtt(groups.studio, "GroupId")),
+        jobs_security_group_id=SecurityGroupId(GetAtt(groups.jobs, "GroupId")),
+        preprocess_security_group_id=SecurityGroupId(GetAtt(groups.preprocess, "GroupId")),
+        functions_security_group_id=SecurityGroupId(GetAtt(groups.functions, "GroupId")),
+    )
+    add_all(
+        template,
+        guards(
+            inputs,
+            settings,
+            subnets,
+            outputs.jobs_security_group_id,
+            outputs.preprocess_security_group_id,
+        ),
+    )
+    publish(outputs, template)
+    return StackTemplate("network", template, Inputs, Outputs)
+
+
+def _their_groups(network: Network) -> Iterator[EndpointGroup]:
+    """Yield the groups of the endpoints that exist; a rule's logical id contains the group's id."""
+    for group in network.endpoint_security_groups:
+        yield EndpointGroup(
+            group.replace("-", "").capitalize(), group, rules=network.add_endpoint_rules
+        )
+
+
+def _s3_endpoint(template: Template, network: Network, inputs: Inputs) -> EndpointId:
+    """Return the S3 endpoint that exists, or the one that is added."""
+    if S3 not in network.create_endpoints:
+        return EndpointId(network.s3_endpoint)
+    endpoint = s3_gateway(network, network.vpc, network.route_tables)
+    endpoint.Tags = named(inputs.unique_name, S3)
+    return EndpointId(add(template, endpoint).ref())
+
+
+def _add_interface_endpoints(
+    template: Template, network: Network, inputs: Inputs
+) -> Iterator[EndpointGroup]:
+    """Add the interface endpoints to create, and yield their security group if there are any."""
+    services = [service for service in network.create_endpoints if service != S3]
+    if not services:
+        return
+    group = add(
+        template,
+        security_group("Endpoints", "Interface endpoints", VpcId(network.vpc), inputs.unique_name),
+    )
+    group_id = SecurityGroupId(GetAtt(group, "GroupId"))
+    subnets = network.subnets[: network.endpoint_zones]
+    for service in services:
+        endpoint = interface_endpoint(service, network, network.vpc, subnets, group_id)
+        endpoint.Tags = named(inputs.unique_name, service)
+        add(template, endpoint)
+    yield EndpointGroup("Endpoints", group_id)

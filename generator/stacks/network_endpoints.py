@@ -1,0 +1,79 @@
+"""VPC endpoints and their policies, in a VPC of ours or an existing one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from troposphere import Sub, ec2
+
+from generator.policies.resources import (
+    interface_endpoint_policy,
+    registry_endpoint_policy,
+    s3_endpoint_policy,
+)
+from generator.settings_network import S3, InterfaceEndpoint, Network
+from generator.wiring import Expression, SecurityGroupId
+
+CLOUDFORMATION: Final = "cloudformation"
+_REGISTRIES: Final = (InterfaceEndpoint.ECR_API, InterfaceEndpoint.ECR_DKR)
+
+
+def s3_gateway(
+    network: Network, vpc_id: Expression, route_tables: Sequence[Expression]
+) -> ec2.VPCEndpoint:
+    """Return the gateway endpoint for S3; the route tables get a route to it."""
+    return ec2.VPCEndpoint(
+        "S3Endpoint",
+        **_policy(S3, network),
+        RouteTableIds=list(route_tables),
+        ServiceName=service_name(S3),
+        VpcEndpointType="Gateway",
+        VpcId=vpc_id,
+    )
+
+
+def interface_endpoint(
+    service: str,
+    network: Network,
+    vpc_id: Expression,
+    subnets: Sequence[Expression],
+    group: SecurityGroupId,
+) -> ec2.VPCEndpoint:
+    """Return a service's interface endpoint, with its private DNS name."""
+    return ec2.VPCEndpoint(
+        f"{_title(service)}Endpoint",
+        **_policy(service, network),
+        PrivateDnsEnabled=True,
+        SecurityGroupIds=[group],
+        ServiceName=service_name(service),
+        SubnetIds=list(subnets),
+        VpcEndpointType="Interface",
+        VpcId=vpc_id,
+    )
+
+
+def _policy(service: str, network: Network) -> dict[str, Any]:
+    """Return an endpoint's policy, or nothing for AWS's default, which allows everything."""
+    if service not in network.policed:
+        return {}
+    if service == S3:
+        return {"PolicyDocument": s3_endpoint_policy()}
+    registry = service in _REGISTRIES
+    return {
+        "PolicyDocument": registry_endpoint_policy() if registry else interface_endpoint_policy()
+    }
+
+
+def service_name(service: str) -> Sub:
+    """Return an endpoint service's name; only Studio's does not begin with ``com.amazonaws``.
+
+    Source: SageMaker developer guide, "Connect to Studio through an interface VPC endpoint".
+    """
+    if service == InterfaceEndpoint.SAGEMAKER_STUDIO:
+        return Sub("aws.sagemaker.${AWS::Region}.studio")
+    return Sub(f"com.amazonaws.${{AWS::Region}}.{service}")
+
+
+def _title(service: str) -> str:
+    return "".join(part.capitalize() for part in service.replace("-", ".").split("."))
