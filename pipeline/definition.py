@@ -36,6 +36,8 @@ SCRIPTS: Final = (
     "evaluate.py",
     "served.py",
     "predict.py",
+    "reference.py",
+    "drift.py",
     "class_quality.py",
     "number_quality.py",
     "inference.py",

@@ -177,7 +177,7 @@ def transform_fn(
         BaseInferenceToolkitError: with a status of 4xx, the client asked for what cannot be.
     """
     kind = _answer_type(accept)
-    request = _read(model.schema, body, content_type)
+    request = read(model.schema, body, content_type)
     _check_rows_fit(model.classes, request.rows)
     answers = predict(model, frame(model.schema.features, request.values))
     if kind == CSV:
@@ -257,9 +257,14 @@ def _quality(parameters: Mapping[str, str]) -> float:
 # --- Requests ----------------------------------------------------------------------------------
 
 
-def _read(
+def read(
     schema: Schema, body: bytes | bytearray | str | None, content_type: str | None
 ) -> InferenceRequest:
+    """The typed values of a request, of which the model is not asked.
+
+    Raises:
+        BaseInferenceToolkitError: with a status of 4xx, it is not a request for this model.
+    """
     kind, parameters = _media_type(content_type or "")
     readers: dict[str, Callable[[bytes], InferenceRequest]] = {
         CSV: lambda data: _read_csv(schema, _decoded(data), parameters.get("header")),

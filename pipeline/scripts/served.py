@@ -21,7 +21,7 @@ from jobs import JobError
 from pyarrow import parquet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
     import pyarrow as pa
@@ -81,9 +81,15 @@ def _body(rows: pa.Table) -> bytes:
     return sink.getvalue()
 
 
+def _everything(_: tarfile.TarInfo) -> bool:
+    return True
+
+
 @contextmanager
-def unpacked(folder: Path) -> Iterator[Path]:
-    """The contents of `model.tar.gz` in `folder`, temporarily unpacked.
+def unpacked(
+    folder: Path, wanted: Callable[[tarfile.TarInfo], bool] = _everything
+) -> Iterator[Path]:
+    """The contents of `model.tar.gz` in `folder` that are `wanted`, temporarily unpacked.
 
     Raises:
         JobError: it is not there, or cannot be unpacked.
@@ -94,7 +100,8 @@ def unpacked(folder: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as target:
         try:
             with tarfile.open(archive) as tar:
-                tar.extractall(target, filter="data")
+                members = [member for member in tar if wanted(member)]
+                tar.extractall(target, members, filter="data")
         except (tarfile.TarError, EOFError, OSError, ValueError) as error:
             raise JobError(f"model.tar.gz is broken: {error}") from error
         yield Path(target)

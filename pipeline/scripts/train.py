@@ -36,6 +36,7 @@ import jobs
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import reference
 import serving_choice
 from columns import Json, Schema
 from jobs import JobError, listing
@@ -175,8 +176,10 @@ def _why_not(column: columns.Column) -> str:
     return column.kind if column.role == "feature" else column.role
 
 
-def read_table(folder: Path, schema: Schema) -> pd.DataFrame:
-    """The training data as AutoGluon gets it; a class is its place in the schema's classes.
+def read_table(folder: Path, schema: Schema) -> tuple[pd.DataFrame, Json]:
+    """The training data as AutoGluon gets it, and what it looks like (`reference.describe`).
+
+    A class is its place in the schema's classes.
 
     Raises:
         JobError: there is no such table, or it does not fit the schema.
@@ -187,7 +190,7 @@ def read_table(folder: Path, schema: Schema) -> pd.DataFrame:
     values = {column.name: _typed(table, column) for column in schema.features}
     frame = inference.frame(schema.features, values)
     frame[LABEL] = label
-    return frame
+    return frame, reference.describe(schema, values, len(frame))
 
 
 def _read_parquet(folder: Path, schema: Schema) -> pa.Table:
@@ -466,7 +469,7 @@ def train(argv: Sequence[str]) -> None:
     wanted = settings(argv)
     schema = read_schema(wanted.schema)
     jobs.metric(schema.problem, wanted.metric)
-    table = read_table(wanted.train, schema)
+    table, looks = read_table(wanted.train, schema)
     with tempfile.TemporaryDirectory() as scratch, model_folder(wanted.model) as draft:
         predictor = fit(table, schema, wanted, Path(scratch) / "all")
         features = table.drop(columns=LABEL)
@@ -477,6 +480,7 @@ def train(argv: Sequence[str]) -> None:
             "feature_importance": feature_importance(predictor, table, schema, choice.model),
         }
         write_model(draft, predictor, schema, manifest(predictor, table, schema, choice), reports)
+        _write_json(draft / reference.FILE, looks)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -124,6 +124,7 @@ def test_the_model_holds_what_serving_needs_and_no_more(seeded: Run) -> None:
         "code",
         "manifest.json",
         "predictor",
+        "reference.json",
         "report",
         "schema.json",
     ]

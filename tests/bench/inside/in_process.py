@@ -50,7 +50,7 @@ def _call(way: str, code: Any, model: Any, frame: pd.DataFrame) -> Call:
     body = frame.to_csv(index=False).encode()
     if way == "transform":
         return lambda: code.transform_fn(model, body, "text/csv", "application/json")
-    ready = code.frame(model.schema.features, code._read(model.schema, body, "text/csv").values)
+    ready = code.frame(model.schema.features, code.read(model.schema, body, "text/csv").values)
     if way == "frame":
         return lambda: model.predictor.predict_proba(ready)
     names = dict(zip(frame.columns, ready.columns, strict=True))
