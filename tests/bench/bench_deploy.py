@@ -54,7 +54,10 @@ def _commands(account: Account) -> list[str]:
 
     packaged = account.package()
     rows = (
-        timed("`package`, everything uploaded already", account.package),
+        timed(
+            "`package`, everything uploaded already",
+            lambda: account.package_of(account.as_emitted),
+        ),
         timed("`deploy`, new", lambda: account.deploy(packaged, STACK, Rows=str(ROWS))),
         timed("`deploy`, nothing changed", lambda: account.deploy(packaged, STACK, Rows=str(ROWS))),
         timed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Account:
     session: Session
     artifacts: str
     folder: Path
+    packaged: dict[Mode, Path] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
         """Return a client of the account's owner."""
@@ -40,8 +41,16 @@ class Account:
 
     def package(self, mode: Mode = Mode.DEV, change: Change | None = None) -> Path:
         """Return the packaged root template, of the templates as emitted or as changed."""
-        source = self.folder / "as-emitted" if change is None else self._changed(mode, change)
-        return self.package_of(source, mode)
+        if change is not None:
+            return self.package_of(self._changed(mode, change), mode)
+        if mode not in self.packaged:
+            self.packaged[mode] = self.package_of(self.as_emitted, mode)
+        return self.packaged[mode]
+
+    @property
+    def as_emitted(self) -> Path:
+        """Return the folder with the templates and zips as they were when the account opened."""
+        return self.folder / "as-emitted"
 
     def package_of(self, source: Path, mode: Mode = Mode.DEV) -> Path:
         """Return the packaged root template of a folder that holds templates and zips."""
@@ -56,7 +65,7 @@ class Account:
     def _changed(self, mode: Mode, change: Change) -> Path:
         """Return a folder with changed templates, and the zips beside them."""
         place = self.folder / f"changed-{len(list(self.folder.iterdir()))}"
-        shutil.copytree(self.folder / "as-emitted" / DIST, place / DIST)
+        shutil.copytree(self.as_emitted / DIST, place / DIST)
         templates = {name: emit.as_dict(t) for name, t in root.build(Settings(), mode).items()}
         change(templates)
         for name, template in templates.items():

@@ -7,12 +7,10 @@ from typing import Any
 
 from boto3.session import Session
 from botocore.awsrequest import AWSResponse
-from botocore.loaders import create_loader
 from botocore.session import get_session
 from botocore.validate import validate_parameters
 
-LOADER = create_loader()
-"""Read the services' models once: EC2's alone takes half a second."""
+from tests.emulated import LOADER
 
 Answer = Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]]
 

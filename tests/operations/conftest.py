@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from boto3.session import Session
@@ -35,23 +34,10 @@ def aws(emulator: Emulator) -> Iterator[Session]:
         yield session
 
 
-class _Clients:
-    """A session that makes each client once."""
-
-    def __init__(self, session: Session) -> None:
-        self._session, self._made = session, dict[str, Any]()
-
-    def client(self, service: str) -> Any:
-        if service not in self._made:
-            self._made[service] = self._session.client(service)
-        return self._made[service]
-
-
 @pytest.fixture(scope="package")
 def account(aws: Session) -> Account:
     """Give a function that says what exists in the account."""
-    clients: Any = _Clients(aws)
-    return lambda: inventory(clients)
+    return lambda: inventory(aws)
 
 
 @pytest.fixture
