@@ -15,12 +15,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from functions.empty_bucket.core import PERMISSION_TAG
-from generator import settings_packages
+from generator import settings_packages, settings_people
 from generator.settings_network import IN_WORDS, InterfaceEndpoint, Network
 from generator.settings_packages import Packages
+from generator.settings_people import Person, Persona, ProfileName
 from generator.settings_pipelines import (
     NAME_PATTERN,
     NAME_RULE,
@@ -28,7 +29,6 @@ from generator.settings_pipelines import (
     PipelineSettings,
     check_names,
     check_together,
-    in_letters,
     runs_on_spark,
 )
 from generator.settings_section import AnySection, Section, SettingsError
@@ -72,7 +72,6 @@ OWN_TAGS = ("Name", PROJECT_TAG, OWNER_TAG, PERMISSION_TAG)
 _PROJECT = r"^[a-z](-?[a-z0-9]){1,29}$"
 STACK_NAME = r"^[a-zA-Z][-a-zA-Z0-9]{0,127}$"
 REGION = r"^[a-z]{2,}(-[a-z]+)+-[0-9]+$"
-_PROFILE = r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$"
 _INSTANCE_TYPE = r"^ml\.[a-z0-9-]+\.[a-z0-9]+$"
 _TAG_KEY = r"^[\w .:/=+\-@]+$"
 _TAG_VALUE = r"^[\w .:/=+\-@]*$"
@@ -101,7 +100,7 @@ _IN_WORDS = {
     _PROJECT: "must be 2 to 30 lower-case letters, digits and single hyphens; it begins with a "
     "letter and does not end with a hyphen",
     NAME_PATTERN: NAME_RULE,
-    _PROFILE: "must be 1 to 63 letters, digits and hyphens, without a hyphen at either end",
+    **settings_people.IN_WORDS,
     _INSTANCE_TYPE: "must be a SageMaker instance type, such as ml.m5.large",
     _TAG_KEY: "may contain only letters, digits, spaces and .:/=+-@_, and must not be empty",
     _TAG_VALUE: "may contain only letters, digits, spaces and .:/=+-@_",
@@ -111,7 +110,6 @@ _IN_WORDS = {
 _SHOWN_CHARACTERS = 200
 
 InstanceType = Annotated[str, Field(pattern=_INSTANCE_TYPE)]
-ProfileName = Annotated[str, Field(pattern=_PROFILE)]
 PrincipalArn = Annotated[str, Field(pattern=_PRINCIPAL)]
 TagKey = Annotated[str, Field(pattern=_TAG_KEY, max_length=128)]
 TagValue = Annotated[str, Field(pattern=_TAG_VALUE, max_length=256)]
@@ -162,23 +160,42 @@ class Storage(Section):
 class Studio(Section):
     """SageMaker Studio."""
 
-    user_profiles: tuple[ProfileName, ...] = Field(default=("data-scientist",), min_length=1)
-    """Names of the user profiles, one for each person."""
+    people: tuple[Person, ...] = ()
+    """People with what they do, such as { name = "ana", persona = "ml-engineer" }: a
+    data-scientist, an ml-engineer, who also operates, or a reviewer, who only reads. docs/people.md
+    describes their rights."""
+    user_profiles: tuple[ProfileName, ...] = Field(
+        default_factory=lambda found: () if found.get("people") else ("data-scientist",),
+        min_length=1,
+        json_schema_extra={"default": ["data-scientist"]},
+    )
+    """Names of the user profiles of data scientists, one for each person. With people, nobody is
+    added unless this setting names them."""
     idle_timeout_minutes: int = Field(default=60, ge=60, le=525600, strict=True)
     """Minutes of inactivity after which JupyterLab and Code Editor are shut down."""
 
+    @field_validator("people")
+    @classmethod
+    def _people_are_different(cls, people: tuple[Person, ...]) -> tuple[Person, ...]:
+        settings_people.check_names([person.name for person in people])
+        return people
+
     @field_validator("user_profiles")
     @classmethod
-    def _are_different(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for first, second in combinations(names, 2):
-            if first.lower() == second.lower():
-                raise ValueError("names must differ in more than upper and lower case")
-            if in_letters(first) == in_letters(second):
-                raise ValueError(
-                    f"{first!r} and {second!r} would both be the resource {in_letters(first)}"
-                    "UserProfile; names must differ in more than hyphens"
-                )
+    def _are_different(cls, names: tuple[str, ...], found: ValidationInfo) -> tuple[str, ...]:
+        others = [person.name for person in found.data.get("people", ())]
+        settings_people.check_names([*names, *others])
         return names
+
+    @property
+    def everyone(self) -> tuple[Person, ...]:
+        """Return all people; those that are only named are data scientists."""
+        return (*(Person(name=name) for name in self.user_profiles), *self.people)
+
+    @property
+    def with_spaces(self) -> tuple[Person, ...]:
+        """Return the people who can have spaces, which cost: all but reviewers."""
+        return tuple(person for person in self.everyone if person.persona is not Persona.REVIEWER)
 
 
 class Security(Section):
@@ -391,13 +408,15 @@ def validated(
 
 def _one_line(error: ValidationError, model: type[Section], noun: str) -> str:
     """Describe the first error: the setting, the value received, and what is allowed."""
-    errors = error.errors(include_url=False)
+    errors = [fault for fault in error.errors(include_url=False) if fault["type"] != _FOLLOWS]
     first = errors[0]
     setting = ".".join(_shown_name(part) for part in first["loc"]) or f"{noun}s"
     if first["type"] == "extra_forbidden":
         return f"{setting}: unknown {noun}{_suggestion(first['loc'], model, noun)}"
     if not first["loc"] and first["type"] == "value_error":
         return _as_clause(first["msg"])  # about several settings: the message names them
+    if first["type"] == "missing":
+        return f"{setting}: missing"
     reason = _IN_WORDS.get(first.get("ctx", {}).get("pattern", "")) or first["msg"]
     others = len({_without_indexes(fault["loc"]) for fault in errors}) - 1
     more = f" (and {others} more)" if others else ""
@@ -419,6 +438,8 @@ def _shown_name(part: int | str) -> str:
     return text if text.isprintable() and len(text) <= _SHOWN_CHARACTERS else _shown(text)
 
 
+_FOLLOWS = "default_factory_not_called"
+"""An error that only says that another setting, which a default depends on, is invalid."""
 _PLAIN = {
     "a valid integer": "a whole number",
     "a valid dictionary": "a table of names and values",
@@ -438,6 +459,7 @@ def _as_clause(message: str) -> str:
     text = message.removeprefix("Value error, ").removeprefix("Input ").partition(" after valid")[0]
     for theirs, ours in _PLAIN.items():
         text = text.replace(theirs, ours, 1)
+    text = re.sub(r" or instance of \w+", "", text)
     return text.replace("should be", "must be", 1).replace("should have", "must have", 1)
 
 

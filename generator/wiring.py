@@ -24,6 +24,7 @@ from troposphere import (
     Output,
     Parameter,
     Ref,
+    Select,
     Split,
     Tags,
     Template,
@@ -63,6 +64,10 @@ class ListValue(Value):
             return self.data.data["Fn::Split"][1]  # type: ignore[no-any-return]
         return Join(",", self.data)
 
+    def item(self, index: int) -> Expression:
+        """Return one item; the first has index 0."""
+        return self.data[index] if isinstance(self.data, list) else Select(index, self.data)
+
 
 class UniqueName(Value):
     """The name of this deployment: the project and a short part of the root stack's id."""
@@ -80,6 +85,17 @@ class RoleName(Value):
     """A role's name; it has no path."""
 
     description = "Name of an IAM role that the security stack creates"
+
+
+class RoleList(ListValue):
+    """Several roles' names."""
+
+    parameter_type = "CommaDelimitedList"
+    description = "Names of IAM roles that the security stack creates"
+
+    def role(self, index: int) -> RoleName:
+        """Return one of them; the first has index 0."""
+        return RoleName(self.item(index))
 
 
 class RoleArn(Value):

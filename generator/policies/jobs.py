@@ -30,6 +30,8 @@ ENDPOINT_LOGS = "/aws/sagemaker/Endpoints"
 """Prefix of the log groups of endpoints; the endpoint's name follows."""
 
 
+RESULTS_OF_RUNS = tuple(f"{place}*/evaluation/" for place in (folder(PROCESSED), named(PROCESSED)))
+"""Where runs write what they found out: metrics, the report and the gate's decision; no rows."""
 TABLES = (RAW, CODE)
 RESULTS = (CODE, PROCESSED, MODELS)
 """What preprocessing and evaluation read, if they have separate roles."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from awacs import codeartifact, ec2, ecr, iam, kms, logs, s3, sagemaker, sts
 from awacs.aws import (
@@ -203,37 +204,54 @@ def _processing_in_a_vpc() -> Statement:
     return allow_anywhere("ProcessingInAVpc", [ec2.CreateNetworkInterface])
 
 
-def studio(
-    name: UniqueName,
-    domain: Expression,
-    bucket: BucketName,
-    key: KeyArn,
-    notebook_jobs_role: RoleName,
-    *,
-    several: bool = False,
-) -> list[Statement]:
+@dataclass(frozen=True)
+class Place:
+    """What a person's permissions are about: the deployment's name, domain, data and key.
+
+    With ``several`` pipelines, they are about all of them: the names of others begin with ``name``
+    and a hyphen.
+    """
+
+    name: UniqueName
+    domain: Expression
+    bucket: BucketName
+    key: KeyArn
+    several: bool = False
+
+    def of_all(self, *resources: str) -> list[Sub]:
+        """Return the ARNs of ``main``'s resources and, with several pipelines, of all others'.
+
+        ``resources`` contain ``${Name}``.
+        """
+        others = [one.replace("${Name}", "${Name}-*") for one in resources] if self.several else []
+        return [arn("sagemaker", one, Name=self.name) for one in (*resources, *others)]
+
+
+def studio(place: Place, notebook_jobs_role: RoleName) -> list[Statement]:
     """Return a data scientist's permissions in Studio (`docs/studio-walkthrough.md`).
 
     View and open Studio, manage own spaces, read data and results, upload raw data, start and
     follow the pipeline, run own jobs, invoke the endpoint. Only the pipeline deploys models, after
     its quality gate. Source: SageMaker developer guide, "Configure permissions for JupyterLab" and
-    "execution roles". With ``several`` pipelines, the same for all of them: the names of others
-    begin with ``name`` and a hyphen.
+    "execution roles".
     """
+    name, domain, bucket, key = place.name, place.domain, place.bucket, place.key
     data = [*map(folder, (RAW, PROCESSED, MODELS)), "studio/"]
     uploads = [folder(RAW), "studio/"]
-    if several:
+    if place.several:
         data += map(named, (RAW, PROCESSED, MODELS))
         uploads.append(named(RAW))
     return [
-        *_see_studio(domain),
+        *see_studio(domain),
         _open_studio(domain),
         *_keep_own_spaces(domain),
-        *_run_pipeline(name, several),
+        _run_pipeline(place),
+        read_registry(place),
+        describe_jobs(),
         allow(
             "AskEndpoint",
             [sagemaker.InvokeEndpoint, sagemaker.DescribeEndpoint],
-            _of_all(name, several, "endpoint/${Name}"),
+            place.of_all("endpoint/${Name}"),
         ),
         *_run_own_jobs(name, notebook_jobs_role),
         *read_prefixes(bucket, data),
@@ -250,16 +268,21 @@ def studio(
                 arn("logs", "log-group:/aws/sagemaker/studio:*"),
             ],
         ),
-        allow(
-            "ReadJobLogs",
-            [logs.DescribeLogStreams, logs.GetLogEvents, logs.FilterLogEvents],
-            [
-                arn("logs", "log-group:/aws/sagemaker/ProcessingJobs*"),
-                arn("logs", "log-group:/aws/sagemaker/TrainingJobs*"),
-                arn("logs", "log-group:/aws/sagemaker/Endpoints/${Name}*", Name=name),
-            ],
-        ),
+        read_job_logs(name),
     ]
+
+
+def read_job_logs(name: UniqueName) -> Statement:
+    """Read the logs of jobs, which all deployments share, and of this deployment's endpoint."""
+    return allow(
+        "ReadJobLogs",
+        [logs.DescribeLogStreams, logs.GetLogEvents, logs.FilterLogEvents],
+        [
+            arn("logs", "log-group:/aws/sagemaker/ProcessingJobs*"),
+            arn("logs", "log-group:/aws/sagemaker/TrainingJobs*"),
+            arn("logs", "log-group:/aws/sagemaker/Endpoints/${Name}*", Name=name),
+        ],
+    )
 
 
 def _run_own_jobs(name: UniqueName, role: RoleName) -> list[Statement]:
@@ -290,7 +313,8 @@ def _run_own_jobs(name: UniqueName, role: RoleName) -> list[Statement]:
     ]
 
 
-def _see_studio(domain: Expression) -> list[Statement]:
+def see_studio(domain: Expression) -> list[Statement]:
+    """List and describe what Studio's page shows."""
     return [
         allow_anywhere(
             "ListInStudio",
@@ -378,50 +402,49 @@ def _keep_own_spaces(domain: Expression) -> list[Statement]:
     ]
 
 
-def _of_all(name: UniqueName, several: bool, *resources: str) -> list[Sub]:
-    """Return the ARNs of ``main``'s resources and, with ``several`` pipelines, of all others'.
+FOLLOW_RUNS = (
+    sagemaker.DescribePipeline,
+    sagemaker.DescribePipelineDefinitionForExecution,
+    sagemaker.DescribePipelineExecution,
+    sagemaker.ListPipelineExecutions,
+    sagemaker.ListPipelineExecutionSteps,
+    sagemaker.ListPipelineParametersForExecution,
+)
 
-    ``resources`` contain ``${Name}``.
-    """
-    others = [one.replace("${Name}", "${Name}-*") for one in resources] if several else []
-    return [arn("sagemaker", one, Name=name) for one in (*resources, *others)]
+
+def runs(place: Place) -> list[Sub]:
+    """Return the ARNs of pipelines and of their runs."""
+    return place.of_all("pipeline/${Name}", "pipeline/${Name}/*")
 
 
-def _run_pipeline(name: UniqueName, several: bool) -> list[Statement]:
-    own = _of_all(name, several, "pipeline/${Name}", "pipeline/${Name}/*")
-    return [
-        allow(
-            "RunPipeline",
-            [
-                sagemaker.DescribePipeline,
-                sagemaker.DescribePipelineDefinitionForExecution,
-                sagemaker.DescribePipelineExecution,
-                sagemaker.ListPipelineExecutions,
-                sagemaker.ListPipelineExecutionSteps,
-                sagemaker.ListPipelineParametersForExecution,
-                sagemaker.StartPipelineExecution,
-                sagemaker.StopPipelineExecution,
-            ],
-            own,
-        ),
-        allow(
-            "ReadRegistry",
-            [
-                sagemaker.DescribeModelPackage,
-                sagemaker.DescribeModelPackageGroup,
-                sagemaker.ListModelPackages,
-            ],
-            _of_all(name, several, "model-package-group/${Name}", "model-package/${Name}/*"),
-        ),
-        allow(
-            "DescribeJobs",
-            [sagemaker.DescribeProcessingJob, sagemaker.DescribeTrainingJob],
-            [
-                arn("sagemaker", "processing-job/pipelines-*"),
-                arn("sagemaker", "training-job/pipelines-*"),
-            ],
-        ),
-    ]
+def _run_pipeline(place: Place) -> Statement:
+    start_and_stop = [sagemaker.StartPipelineExecution, sagemaker.StopPipelineExecution]
+    return allow("RunPipeline", [*FOLLOW_RUNS, *start_and_stop], runs(place))
+
+
+def read_registry(place: Place) -> Statement:
+    """Read the registered models."""
+    return allow(
+        "ReadRegistry",
+        [
+            sagemaker.DescribeModelPackage,
+            sagemaker.DescribeModelPackageGroup,
+            sagemaker.ListModelPackages,
+        ],
+        place.of_all("model-package-group/${Name}", "model-package/${Name}/*"),
+    )
+
+
+def describe_jobs() -> Statement:
+    """Describe the jobs of runs, whose names do not say whose runs they are."""
+    return allow(
+        "DescribeJobs",
+        [sagemaker.DescribeProcessingJob, sagemaker.DescribeTrainingJob],
+        [
+            arn("sagemaker", "processing-job/pipelines-*"),
+            arn("sagemaker", "training-job/pipelines-*"),
+        ],
+    )
 
 
 def install_packages(domain: Expression, repository: Expression) -> list[Statement]:

@@ -24,7 +24,7 @@ from awacs.aws import (
 )
 from troposphere import Join, Ref, Split, Sub
 
-from generator.policies.jobs import ENDPOINT_LOGS
+from generator.policies.jobs import ENDPOINT_LOGS, RESULTS_OF_RUNS
 from generator.policies.statements import (
     JOBS,
     KEY_OF_LOGS,
@@ -267,11 +267,13 @@ def data_bucket_policy(
     s3_endpoint: EndpointId,
     roles_in_the_vpc: Sequence[Expression],
     named_jobs: Expression | None = None,
+    reviewers: Sequence[Expression] = (),
 ) -> PolicyDocument:
     """Return the data bucket's policy: TLS only, our key only, our roles only from our VPC.
 
     ``roles_in_the_vpc`` are ARNs, ``named_jobs`` is the pattern of the ARNs of named pipelines'
-    jobs, if there are any.
+    jobs, if there are any. ``reviewers`` are ARNs of roles that read results from anywhere, and
+    never anything else.
     """
     denies: dict[str, ArnEquals | ArnLike] = {
         "DenyOutsideTheVpc": ArnEquals({_PRINCIPAL: list(roles_in_the_vpc)})
@@ -282,6 +284,7 @@ def data_bucket_policy(
         *_deny_insecure(own_arn),
         *_deny_other_encryption(bucket, key),
         *(_deny_outside_the_vpc(sid, bucket, s3_endpoint, one) for sid, one in denies.items()),
+        *_deny_all_but_results(bucket, reviewers),
     )
 
 
@@ -309,6 +312,21 @@ def _deny_outside_the_vpc(
             ]
         ),
     )
+
+
+def _deny_all_but_results(bucket: BucketName, roles: Sequence[Expression]) -> list[Statement]:
+    """Deny these roles everything but to read results, whatever else they are allowed."""
+    if not roles:
+        return []
+    these = Condition(ArnEquals(_PRINCIPAL, list(roles)))
+    write = [s3.DeleteObject, s3.DeleteObjectVersion, s3.PutObject]
+    read = deny_everybody("DenyRowsToReviewers", [s3.GetObject, s3.GetObjectVersion], [], these)
+    del read.properties["Resource"]
+    read.NotResource = [objects_arn(bucket, results) for results in RESULTS_OF_RUNS]
+    return [
+        read,
+        deny_everybody("DenyWritesOfReviewers", write, [objects_arn(bucket)], these),
+    ]
 
 
 def log_bucket_policy(

@@ -13,6 +13,7 @@ from troposphere import GetAtt, Template
 
 from generator.settings import Mode, Settings, on_spark
 from generator.settings_network import S3, Network
+from generator.stacks import personas
 from generator.stacks.network import Outputs
 from generator.stacks.network_endpoints import interface_endpoint, s3_gateway
 from generator.stacks.network_parts import (
@@ -28,6 +29,7 @@ from generator.wiring import (
     EndpointId,
     KeyArn,
     QueueArn,
+    RoleList,
     RoleName,
     SecurityGroupId,
     StackTemplate,
@@ -51,12 +53,13 @@ class Inputs:
     vpc_baseline_role: RoleName
     pipeline_role: RoleName
     studio_role: RoleName
+    persona_roles: RoleList | None = None
 
 
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack; it has the outputs of one that creates its VPC."""
     template = Template(Description=f"{settings.project}: security groups in an existing VPC")
-    inputs = declare(Inputs, template)
+    inputs = declare(Inputs, template, personas.not_needed(settings))
     network = settings.network
     vpc = VpcId(network.vpc)
     subnets = SubnetIds([*network.subnets])

@@ -12,6 +12,7 @@ from generator.policies.statements import role_arn, role_policy, write_flow_logs
 from generator.retention import retention
 from generator.settings import Mode, Settings, interface_endpoints, on_spark
 from generator.settings_network import Network
+from generator.stacks import personas
 from generator.stacks.network_endpoints import CLOUDFORMATION, interface_endpoint, s3_gateway
 from generator.stacks.network_parts import (
     EndpointGroup,
@@ -27,6 +28,7 @@ from generator.wiring import (
     KeyArn,
     OptionalText,
     QueueArn,
+    RoleList,
     RoleName,
     SecurityGroupId,
     StackTemplate,
@@ -59,6 +61,7 @@ class Inputs:
     vpc_baseline_role: RoleName
     pipeline_role: RoleName
     studio_role: RoleName
+    persona_roles: RoleList | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class Outputs:
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack."""
     template = Template(Description=f"{settings.project}: VPC without internet, private endpoints")
-    inputs = declare(Inputs, template)
+    inputs = declare(Inputs, template, personas.not_needed(settings))
     template.add_condition(ZONES_CHOSEN, Not(Equals(inputs.availability_zones, "")))
     template.add_condition(IN_THE_VPC, Equals(inputs.functions_in_the_vpc, "yes"))
     network = settings.network

@@ -16,10 +16,12 @@ from generator.policies.spending import bound_spending
 from generator.policies.statements import managed_policy
 from generator.settings import Mode, Settings, on_spark
 from generator.settings_network import S3
+from generator.stacks import personas
 from generator.wiring import (
     Expression,
     KeyArn,
     QueueArn,
+    RoleList,
     RoleName,
     SecurityGroupId,
     SubnetIds,
@@ -56,7 +58,11 @@ class PartsInputs(Protocol):
 
     @property
     def studio_role(self) -> RoleName:
-        """Return people's role."""
+        """Return data scientists' role."""
+
+    @property
+    def persona_roles(self) -> RoleList | None:
+        """Return the roles of other people, if there are any."""
 
 
 def named(name: UniqueName, what: str) -> Tags:
@@ -80,7 +86,8 @@ def guards(
     boundary = NetworkBoundary(
         subnets, jobs, inputs.key_arn, cluster if on_spark(settings) else None
     )
-    roles = [inputs.pipeline_role, inputs.studio_role]
+    people = personas.roles(settings, inputs.persona_roles).values()
+    roles = [inputs.pipeline_role, inputs.studio_role, *people]
     return [
         managed_policy(
             "JobsStayInsidePolicy",

@@ -7,6 +7,7 @@ with the stack in both modes.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -45,14 +46,21 @@ class LifecycleConfigs:
 
 
 def add_packages(
-    template: Template, settings: Packages, name: UniqueName, key: KeyArn, role: RoleName
+    template: Template,
+    settings: Packages,
+    name: UniqueName,
+    key: KeyArn,
+    roles: Mapping[str, RoleName],
 ) -> LifecycleConfigs:
-    """Add what people need to install packages, if the settings offer any."""
+    """Add what people need to install packages, if the settings offer any.
+
+    ``roles`` are the roles of those who have spaces, by the title of the policy that each gets.
+    """
     if not settings.available:
         return LifecycleConfigs()
     repository = _repository(template, settings, name, key)
     statements = people.install_packages(repository.domain, repository.name)
-    add(template, role_policy("PackagesPolicy", role, statements))
+    add_all(template, [role_policy(title, role, statements) for title, role in roles.items()])
     jupyter_lab, code_editor = add_all(template, _lifecycle_configs(repository, name, settings))
     return LifecycleConfigs(
         GetAtt(jupyter_lab, "StudioLifecycleConfigArn"),

@@ -55,9 +55,8 @@ def build(settings: Settings, mode: Mode) -> dict[str, Template]:
     studio_stack = studio.build(settings, mode)
     pipeline_stack = pipeline.build(settings, mode)
 
-    security_outputs = nest(
-        root, security_stack, security.Inputs(name, RootStackName(Ref("AWS::StackName"))), tags
-    )
+    root_stack = RootStackName(Ref("AWS::StackName"))
+    security_outputs = nest(root, security_stack, security.Inputs(name, root_stack), tags)
     network_stack, network_outputs = _add_network(
         root, settings, mode, name, parameters, security_outputs, tags
     )
@@ -84,6 +83,8 @@ def build(settings: Settings, mode: Mode) -> dict[str, Template]:
     studio_inputs = _studio_inputs(
         name, parameters, security_outputs, network_outputs, storage_outputs
     )
+    if "root_stack" not in studio.not_needed(settings):
+        studio_inputs = replace(studio_inputs, root_stack=root_stack)
     studio_outputs = nest(root, studio_stack, studio_inputs, tags, after=(pipeline_stack.name,))
     _add_outputs(
         root,
@@ -132,6 +133,7 @@ def _add_network(
         vpc_baseline_role=security_outputs.vpc_baseline_role,
         pipeline_role=security_outputs.pipeline_role,
         studio_role=security_outputs.studio_role,
+        persona_roles=security_outputs.persona_roles,
     )
     return in_existing, nest(root, in_existing, inputs_in_existing, tags)
 
@@ -152,6 +154,7 @@ def _network_inputs(
         vpc_baseline_role=security_outputs.vpc_baseline_role,
         pipeline_role=security_outputs.pipeline_role,
         studio_role=security_outputs.studio_role,
+        persona_roles=security_outputs.persona_roles,
     )
 
 
@@ -172,6 +175,7 @@ def _storage_inputs(
         empty_bucket_role=security_outputs.empty_bucket_role,
         seed_data_role=security_outputs.seed_data_role,
         pipeline_manager_role=security_outputs.pipeline_manager_role,
+        persona_roles=security_outputs.persona_roles,
     )
 
 
@@ -197,6 +201,7 @@ def _studio_inputs(
         studio_role=security_outputs.studio_role,
         notebook_jobs_role=security_outputs.notebook_jobs_role,
         clear_studio_role=security_outputs.clear_studio_role,
+        persona_roles=security_outputs.persona_roles,
     )
 
 
@@ -256,13 +261,13 @@ def _add_outputs(
         "DomainUrl": ("URL of the Studio domain", studio_outputs.domain_url),
         "UserProfiles": (
             "Names of Studio's user profiles",
-            ",".join(settings.studio.user_profiles),
+            ",".join(person.name for person in settings.studio.everyone),
         ),
         "OpenStudioCommand": (
             "Prints a URL, valid for five minutes, that opens Studio as the first user profile",
             Sub(
                 "aws sagemaker create-presigned-domain-url --region ${AWS::Region} --domain-id "
-                f"${{Domain}} --user-profile-name {settings.studio.user_profiles[0]} "
+                f"${{Domain}} --user-profile-name {settings.studio.everyone[0].name} "
                 "--query AuthorizedUrl --output text",
                 Domain=studio_outputs.domain_id,
             ),

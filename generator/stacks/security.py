@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from awacs.aws import Statement
-from troposphere import GetAtt, Sub, Tags, Template, iam, kms, sqs
+from troposphere import GetAtt, Ref, Sub, Tags, Template, iam, kms, sqs
 
 from generator.policies.functions import every_function, function_in_the_vpc
 from generator.policies.jobs import from_first_to_last
@@ -25,10 +25,14 @@ from generator.policies.statements import (
 )
 from generator.retention import deleted_with_stack, retention
 from generator.settings import Mode, Settings, named_pipelines, on_spark
+from generator.settings_people import Persona
+from generator.stacks import personas
 from generator.wiring import (
+    Expression,
     KeyArn,
     QueueArn,
     QueueName,
+    RoleList,
     RoleName,
     RootStackName,
     StackTemplate,
@@ -84,6 +88,8 @@ class Outputs(RoleNames):
     dead_letter_queue_name: QueueName
     named_manager_role: RoleName | None = None
     """Exists if there are pipelines besides ``main``."""
+    persona_roles: RoleList | None = None
+    """Exist if somebody is something else than a data scientist."""
 
 
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
@@ -95,6 +101,9 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     key = KeyArn(
         settings.security.key or _add_key(template, inputs, roles, manager, settings, mode)
     )
+    persona_roles: list[Expression] = [
+        _add_persona_role(template, persona, settings) for persona in personas.of(settings)
+    ]
     queue = add(template, _queue(key, inputs.root_stack))
     add(template, _queue_policy(inputs, queue, several=manager is not None))
     tracing = settings.functions.tracing
@@ -105,6 +114,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         dead_letter_queue=QueueArn(GetAtt(queue, "Arn")),
         dead_letter_queue_name=QueueName(GetAtt(queue, "QueueName")),
         named_manager_role=manager,
+        persona_roles=RoleList(persona_roles) if persona_roles else None,
     )
     publish(outputs, template)
     return StackTemplate("security", template, Inputs, Outputs)
@@ -167,6 +177,13 @@ def _named_manager_role(template: Template, settings: Settings) -> RoleName:
         settings.security.permissions_boundary,
     )
     return RoleName(add(template, role).ref())
+
+
+def _add_persona_role(template: Template, persona: Persona, settings: Settings) -> Ref:
+    """Add the role that everybody with a persona shares; return its name."""
+    title, description = personas.TITLES[persona]
+    boundary = settings.security.permissions_boundary
+    return add(template, bare_role(title, description, trust_sagemaker("*"), boundary)).ref()
 
 
 def _lasting_permissions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +24,13 @@ from generator.policies.resources import data_bucket_policy, log_bucket_policy
 from generator.policies.statements import JOBS, bare_role, pathed_roles, role_arn, role_policy
 from generator.retention import retention
 from generator.settings import Mode, Settings, Storage, named_pipelines, on_spark
+from generator.settings_people import Persona
+from generator.stacks import personas
 from generator.wiring import (
     BucketName,
     EndpointId,
     Expression,
+    RoleList,
     RoleName,
     StackTemplate,
     UniqueName,
@@ -59,6 +63,7 @@ class Inputs(FunctionInputs):
     unique_name: UniqueName | None = None
     named_manager_role: RoleName | None = None
     """Both exist if there are pipelines besides ``main``."""
+    persona_roles: RoleList | None = None
 
 
 @dataclass(frozen=True)
@@ -79,13 +84,15 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     if settings.storage.replica_bucket:
         data.ReplicationConfiguration = _add_replication(template, outputs, inputs, settings, mode)
     function = _add_emptying(template, outputs, inputs, settings, mode)
+    people = personas.roles(settings, inputs.persona_roles)
     data_policy = data_bucket_policy(
         outputs.data_bucket,
         GetAtt(data, "Arn"),
         inputs.key_arn,
         inputs.s3_endpoint_id,
-        _roles_in_the_vpc(inputs),
+        _roles_in_the_vpc(inputs, people),
         pathed_roles(inputs.unique_name, JOBS) if inputs.unique_name else None,
+        [role_arn(role) for persona, role in people.items() if persona is Persona.REVIEWER],
     )
     log_policy = log_bucket_policy(
         outputs.log_bucket,
@@ -102,7 +109,8 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
 def _not_needed(settings: Settings) -> list[str]:
     """Return the optional inputs that these settings do not need."""
     named = [] if named_pipelines(settings) else ["unique_name", "named_manager_role"]
-    return [*([] if on_spark(settings) else ["spark_role"]), *named]
+    spark = [] if on_spark(settings) else ["spark_role"]
+    return [*spark, *named, *personas.not_needed(settings)]
 
 
 def _data_bucket(logs: s3.Bucket, inputs: Inputs, storage: Storage, mode: Mode) -> s3.Bucket:
@@ -320,13 +328,17 @@ def _may_delete_logs(inputs: Inputs, break_glass: str) -> list[Expression]:
     return [role_arn(inputs.empty_bucket_role), *([break_glass] if break_glass else [])]
 
 
-def _roles_in_the_vpc(inputs: Inputs) -> list[Expression]:
-    """Return the ARNs of the roles that use the data only from inside the VPC."""
+def _roles_in_the_vpc(inputs: Inputs, people: Mapping[Persona, RoleName]) -> list[Expression]:
+    """Return the ARNs of the roles that use the data only from inside the VPC.
+
+    A reviewer is not among them: with no space of their own, they read results from a browser.
+    """
     always = (
         inputs.processing_role,
         inputs.training_role,
         inputs.studio_role,
         inputs.notebook_jobs_role,
+        *(role for persona, role in people.items() if persona is not Persona.REVIEWER),
         *([inputs.spark_role] if inputs.spark_role else []),
     )
     functions = (

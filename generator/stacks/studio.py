@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from troposphere import AWSObject, Equals, GetAtt, If, Template, awslambda, ec2, sagemaker
+from troposphere import AWSObject, Equals, GetAtt, If, Template, awslambda, ec2, iam, sagemaker
 
 from functions.clear_studio.properties import ClearStudioProperties
 from generator.custom_resources import (
@@ -17,15 +18,20 @@ from generator.custom_resources import (
 )
 from generator.policies import functions as permissions
 from generator.policies import people
+from generator.policies.personas import ml_engineer, reviewer
 from generator.policies.statements import role_arn, role_policy
 from generator.settings import Mode, Settings, named_pipelines
+from generator.settings_people import Person, Persona
 from generator.settings_pipelines import in_letters
+from generator.stacks import personas
 from generator.stacks.packages import LifecycleConfigs, add_packages
 from generator.wiring import (
     BucketName,
     DomainId,
     Expression,
+    RoleList,
     RoleName,
+    RootStackName,
     SecurityGroupId,
     StackTemplate,
     Text,
@@ -62,6 +68,9 @@ class Inputs(FunctionInputs):
     studio_role: RoleName
     notebook_jobs_role: RoleName
     clear_studio_role: RoleName
+    persona_roles: RoleList | None = None
+    root_stack: RootStackName | None = None
+    """Exists if there are ML engineers."""
 
 
 @dataclass(frozen=True)
@@ -75,21 +84,31 @@ class Outputs:
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack."""
     template = Template(Description=f"{settings.project}: SageMaker Studio in the VPC")
-    inputs = declare(Inputs, template)
+    inputs = declare(Inputs, template, not_needed(settings))
     template.add_condition(HOME_FILE_SYSTEM, Equals(inputs.home_file_system, "yes"))
     template.add_condition(SPACES_MAY_GO, Equals(inputs.delete_spaces, "yes"))
     add_all(template, _between_apps(inputs.studio_security_group_id))
+    roles = personas.roles(settings, inputs.persona_roles)
+    installing = {"PackagesPolicy": inputs.studio_role}
+    if Persona.ML_ENGINEER in roles:
+        installing["MlEngineerPackagesPolicy"] = roles[Persona.ML_ENGINEER]
     scripts = add_packages(
-        template, settings.packages, inputs.unique_name, inputs.key_arn, inputs.studio_role
+        template, settings.packages, inputs.unique_name, inputs.key_arn, installing
     )
     domain = add(template, _domain(inputs, settings.studio.idle_timeout_minutes, scripts))
     domain_id = DomainId(domain.ref())
     several = bool(named_pipelines(settings))
-    add(template, _studio_permissions(inputs, domain_id, several=several))
-    profiles = add_all(template, _profiles(domain, settings.studio.user_profiles))
+    add_all(template, _permissions(inputs, domain_id, roles, several=several))
+    profiles = add_all(template, _profiles(domain, settings.studio.everyone, roles))
     _add_clearing(template, profiles, domain_id, inputs, settings, mode)
     publish(Outputs(domain_id=domain_id, domain_url=Text(GetAtt(domain, "Url"))), template)
     return StackTemplate("studio", template, Inputs, Outputs)
+
+
+def not_needed(settings: Settings) -> list[str]:
+    """Return the optional inputs that these settings do not need."""
+    engineers = Persona.ML_ENGINEER in personas.of(settings)
+    return [*personas.not_needed(settings), *([] if engineers else ["root_stack"])]
 
 
 def _between_apps(group: SecurityGroupId) -> list[AWSObject]:
@@ -207,26 +226,50 @@ def _shut_down_when_idle(minutes: int) -> sagemaker.AppLifecycleManagement:
     return sagemaker.AppLifecycleManagement(IdleSettings=idle)
 
 
-def _studio_permissions(inputs: Inputs, domain: DomainId, *, several: bool) -> AWSObject:
-    statements = people.studio(
-        inputs.unique_name,
-        domain,
-        inputs.data_bucket,
-        inputs.key_arn,
-        inputs.notebook_jobs_role,
-        several=several,
-    )
-    return role_policy("StudioPolicy", inputs.studio_role, statements)
+def _permissions(
+    inputs: Inputs, domain: DomainId, roles: Mapping[Persona, RoleName], *, several: bool
+) -> list[iam.RolePolicy]:
+    """Return the permissions of data scientists, and those of each other persona."""
+    place = people.Place(inputs.unique_name, domain, inputs.data_bucket, inputs.key_arn, several)
+    jobs_role = inputs.notebook_jobs_role
+    found = [role_policy("StudioPolicy", inputs.studio_role, people.studio(place, jobs_role))]
+    for persona, role in roles.items():
+        if persona is Persona.REVIEWER:
+            found.append(role_policy("ReviewerPolicy", role, reviewer(place)))
+        if persona is Persona.ML_ENGINEER and inputs.root_stack:
+            statements = ml_engineer(place, jobs_role, inputs.root_stack)
+            found.append(role_policy("MlEngineerPolicy", role, statements))
+    return found
 
 
-def _profiles(domain: sagemaker.Domain, names: tuple[str, ...]) -> list[sagemaker.UserProfile]:
-    """Return a profile for each name; the logical id comes from the name, not the position."""
+def _profiles(
+    domain: sagemaker.Domain, everyone: Sequence[Person], roles: Mapping[Persona, RoleName]
+) -> list[sagemaker.UserProfile]:
+    """Return a profile for each person; the logical id comes from the name, not the position."""
     return [
         sagemaker.UserProfile(
-            f"{in_letters(name)}UserProfile", DomainId=domain.ref(), UserProfileName=name
+            f"{in_letters(person.name)}UserProfile",
+            DomainId=domain.ref(),
+            UserProfileName=person.name,
+            **_settings_of(person.persona, roles),
         )
-        for name in names
+        for person in everyone
     ]
+
+
+def _settings_of(persona: Persona, roles: Mapping[Persona, RoleName]) -> dict[str, Any]:
+    """Return what a profile sets itself; all else comes from the domain ("API_UserSettings").
+
+    A reviewer's page does not offer apps, which the reviewer's role could not start.
+    """
+    if persona not in roles:
+        return {}
+    own = sagemaker.UserSettings(ExecutionRole=role_arn(roles[persona]))
+    if persona is Persona.REVIEWER:
+        own.StudioWebPortalSettings = sagemaker.StudioWebPortalSettings(
+            HiddenAppTypes=["CodeEditor", "JupyterLab"]
+        )
+    return {"UserSettings": own}
 
 
 def _add_clearing(
@@ -251,7 +294,7 @@ def _add_clearing(
     values: dict[str, Expression] = {
         "domain_id": domain.across_border(),
         "delete_spaces": If(SPACES_MAY_GO, "true", "false"),
-        "user_profiles": ",".join(settings.studio.user_profiles),
+        "user_profiles": ",".join(person.name for person in settings.studio.everyone),
     }
     add(
         template,

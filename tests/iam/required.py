@@ -53,7 +53,7 @@ def required(account: Account, recorded_calls: Path) -> list[Required]:
     """Return every required call, each once; `record` makes the file of the functions' calls."""
     found = [
         *_recorded(account, recorded_calls),
-        *_of_walkthrough(account),
+        *calls_of_walkthrough(account),
         *(Required(DERIVED, *call) for call in derived_calls(account)),
         *implicit_calls(account),
     ]
@@ -141,7 +141,7 @@ def _tags_of(account: Account, action: str, stack: str) -> Mapping[str, str]:
     return {}
 
 
-def _of_walkthrough(account: Account) -> Iterator[Required]:
+def calls_of_walkthrough(account: Account) -> Iterator[Required]:
     for operation, parameters in calls_of_notebook(account):
         for request in of_request(account, "StudioRole", operation, parameters, inside=True):
             if not asks_whether_there(request):

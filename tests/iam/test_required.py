@@ -9,6 +9,7 @@ from pathlib import Path
 from generator.resolved import resolve
 from generator.settings import Mode, Settings
 from tests.iam.account import Account, Request
+from tests.iam.judged import refused
 from tests.iam.names import placeholders
 from tests.iam.required import (
     DERIVED,
@@ -21,16 +22,6 @@ from tests.iam.required import (
 )
 from tests.iam.simulator import simulate
 from tests.iam.walkthrough import blocks, calls_of_notebook
-
-
-def refused(account: Account, calls: list[Required]) -> list[str]:
-    """Return the calls that are refused, or on which the verdict means nothing."""
-    verdicts = account.ask([call.request for call in calls])
-    return [
-        f"{call}: {verdict}"
-        for call, verdict in zip(calls, verdicts, strict=True)
-        if not verdict.allowed or verdict.ignored
-    ]
 
 
 def test_every_required_call_is_allowed(account: Account, calls: list[Required]) -> None:

@@ -15,6 +15,7 @@ from generator.settings import Settings
 from tests.iam.account import ALL, Account, Request
 from tests.iam.attacks import OPEN, THIEF, everything_of
 from tests.iam.derived import derived_calls
+from tests.iam.judged import impossible, refused, succeeding
 from tests.iam.minimality import allowances, let_through, limits, needed_by
 from tests.iam.names import placeholders
 from tests.iam.required import DERIVED, IMPLICIT, Required, implicit_calls
@@ -77,13 +78,7 @@ def _implicit(account: Account) -> list[Required]:
 def test_all_steps_and_the_cluster_may_do_their_work(
     on_spark: Account, needed: list[Required]
 ) -> None:
-    verdicts = on_spark.ask([one.request for one in needed])
-    refused = [
-        f"{one}: {verdict}"
-        for one, verdict in zip(needed, verdicts, strict=True)
-        if not verdict.allowed or verdict.ignored
-    ]
-    assert refused == []
+    assert refused(on_spark, needed) == []
     assert sum(one.request.who == SPARK for one in needed) > 20
 
 
@@ -206,22 +201,13 @@ def _rights(account: Account) -> dict[str, Request]:
 
 
 def test_every_attack_is_refused(on_spark: Account, attempts: dict[str, Request]) -> None:
-    verdicts = on_spark.ask([*attempts.values()])
-    succeeding = [
-        f"{wants}: {verdict}"
-        for wants, verdict in zip(attempts, verdicts, strict=True)
-        if verdict.allowed or verdict.error or verdict.ignored
-    ]
-    assert succeeding == []
+    assert succeeding(on_spark, attempts) == []
 
 
 def test_every_attack_would_succeed_without_policies(
     on_spark: Account, attempts: dict[str, Request]
 ) -> None:
-    bare = [one.but(bare=True, extra=(ALL,), guard=OPEN) for one in attempts.values()]
-    verdicts = on_spark.ask(bare)
-    found = zip(attempts, verdicts, strict=True)
-    assert [wants for wants, verdict in found if not verdict.allowed] == []
+    assert impossible(on_spark, attempts) == []
 
 
 def test_each_deny_for_the_cluster_stops_an_attack(

@@ -8,6 +8,10 @@ from functools import cache
 
 import pytest
 
+from generator.cfn.evaluator import ResolvedDeployment
+from generator.resolved import resolve
+from generator.settings import Settings
+from generator.settings_people import Persona
 from pipeline.types import Json
 from tabular_ml_vpc.operations.loosening import conditions, patterns
 from tabular_ml_vpc.operations.loosening.comparison import compare
@@ -69,6 +73,31 @@ def test_the_boundary_that_the_templates_make_is_compared() -> None:
     old, new = (bounded(action).deployments()[1] for action in ("s3:Get*", "s3:*"))
     assert Kind.BOUNDARY in {one.kind for one in compare(old, new)}
     assert compare(new, old) == []
+
+
+def team(**personas: str) -> ResolvedDeployment:
+    """Return a deployment with these people, and one of every persona besides."""
+    everyone = {**{f"some-{one}": str(one) for one in Persona}, **personas}
+    people = [{"name": name, "persona": persona} for name, persona in everyone.items()]
+    return resolve(Settings.model_validate({"studio": {"people": people}}))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("reviewer", "ml-engineer"),
+        ("reviewer", "data-scientist"),
+        ("data-scientist", "ml-engineer"),
+    ],
+)
+def test_a_person_with_another_persona_is_asked_about(before: str, after: str) -> None:
+    (found,) = compare(team(ana=before), team(ana=after))
+    assert (found.kind, found.place) == (Kind.RIGHTS, "studio/AnaUserProfile")
+    assert found.what == "UserSettings.ExecutionRole"
+
+
+def test_a_new_colleague_loosens_nothing() -> None:
+    assert compare(team(), team(ana="ml-engineer", ben="reviewer")) == []
 
 
 def test_a_loosening_says_where_and_what_was_before() -> None:

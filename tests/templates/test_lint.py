@@ -17,6 +17,7 @@ from generator.package import FUNCTIONS
 from generator.regions import deployable
 from generator.settings import Settings
 from generator.settings_network import InterfaceEndpoint
+from generator.settings_people import Persona
 from tests.existing_vpc import EXISTING, EXISTING_WITH_OURS
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -29,7 +30,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
             "endpoint_zones": 3,
             "interface_endpoints": list(InterfaceEndpoint),
         },
-        "studio": {"user_profiles": [f"person-{number}" for number in range(30)]},
+        "studio": {
+            "user_profiles": [f"person-{number}" for number in range(30)],
+            "people": [{"name": f"a-{persona}", "persona": persona} for persona in Persona],
+        },
         "packages": {"source": "pypi", "internal_names": ["acme", "acme-risk"]},
     },
     "the smallest": {

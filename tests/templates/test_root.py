@@ -109,3 +109,33 @@ def test_each_user_profile_of_the_settings_is_made() -> None:
     profiles = resolve(settings).of_type("AWS::SageMaker::UserProfile")
     names = [profile.properties["UserProfileName"] for profile in profiles]
     assert names == ["ana", "ben-2", "Cleo"]
+
+
+def test_people_of_a_persona_share_its_role_and_all_others_keep_the_domain_s() -> None:
+    people = [
+        {"name": "ana"},
+        {"name": "ben", "persona": "ml-engineer"},
+        {"name": "cleo", "persona": "ml-engineer"},
+        {"name": "rae", "persona": "reviewer"},
+    ]
+    settings = Settings.model_validate({"studio": {"user_profiles": ["dan"], "people": people}})
+    deployment = resolve(settings)
+    profiles = deployment.of_type("AWS::SageMaker::UserProfile")
+    roles = {
+        one.properties["UserProfileName"]: one.properties.get("UserSettings", {})
+        .get("ExecutionRole", "")
+        .rpartition("-")[0]
+        .rpartition("-")[2]
+        for one in profiles
+    }
+    assert roles == {
+        **dict.fromkeys(("ana", "dan"), ""),
+        **dict.fromkeys(("ben", "cleo"), "MlEngineerRole"),
+        "rae": "ReviewerRole",
+    }
+    assert deployment.outputs["root"]["UserProfiles"] == "dan,ana,ben,cleo,rae"
+
+
+def test_with_people_nobody_is_added_who_is_not_named() -> None:
+    settings = Settings.model_validate({"studio": {"people": [{"name": "ana"}]}})
+    assert resolve(settings).outputs["root"]["UserProfiles"] == "ana"

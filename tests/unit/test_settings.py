@@ -60,7 +60,7 @@ def test_settings_cannot_be_changed() -> None:
 MISTAKES = {
     "unknown key": ("projcet = 'a'", ["projcet", "unknown setting", "did you mean project?"]),
     "unknown key in a section": ("[network]\nzone = 3", ["network.zone", "did you mean zones?"]),
-    "unknown key like no other": ("[studio]\nq = 1", ["studio.q", "known settings: user_profiles"]),
+    "unknown key like no other": ("[studio]\nq = 1", ["studio.q", "known settings: people"]),
     "unknown section": ("[netwrok]\nzones = 2", ["netwrok", "did you mean network?"]),
     "text for a number": ("[network]\nzones = '3'", ["network.zones", "'3'", "whole number"]),
     "number for a text": ("project = 3", ["project", "3", "text"]),
@@ -101,6 +101,27 @@ MISTAKES = {
     "profile twice": (
         "[studio]\nuser_profiles = ['ada', 'Ada']",
         ["studio.user_profiles", "upper and lower case"],
+    ),
+    "a person who is there already": (
+        "[studio]\nuser_profiles = ['ada']\npeople = [{ name = 'Ada' }]",
+        ["studio.user_profiles", "['ada']", "upper and lower case"],
+    ),
+    "people of one logical id": (
+        "[[studio.people]]\nname = 'a-b'\n[[studio.people]]\nname = 'aB'",
+        ["studio.people", "'a-b' and 'aB' would both be the resource", "hyphens"],
+    ),
+    "a persona that there is not": (
+        "[[studio.people]]\nname = 'ada'\npersona = 'boss'",
+        ["studio.people.0.persona", "'boss'", "'data-scientist', 'ml-engineer' or 'reviewer'"],
+    ),
+    "a person without a name": ("[[studio.people]]", ["studio.people.0.name", "missing"]),
+    "a person with an unknown key": (
+        "[[studio.people]]\nname = 'ada'\npersonna = 'reviewer'",
+        ["studio.people.0.personna", "unknown setting", "did you mean persona?"],
+    ),
+    "a person who is only a name": (
+        "[studio]\npeople = ['ada']",
+        ["studio.people.0", "'ada'", "must be a table of names and values"],
     ),
     "profiles of one logical id": (
         "[studio]\nuser_profiles = ['ada-b', 'grace', 'adaB']",

@@ -72,6 +72,10 @@ def _arrives(old: Any, new: Any) -> bool:
     return new is not None and old != new
 
 
+def _changes(old: Any, new: Any) -> bool:
+    return bool(old != new)
+
+
 def _disappears(old: Any, new: Any) -> bool:
     return old is not None and new is None
 
@@ -186,7 +190,10 @@ _PROTECTIONS: Final[Mapping[str, _Protection]] = {
         name: _Protection(Kind.NETWORK, _becomes("true"), "it can be reached from the internet")
         for name in ("MapPublicIpOnLaunch", "PubliclyAccessible")
     },
-    **dict.fromkeys(("DeliverLogsPermissionArn", "ExecutionRole", "Role"), _OTHER_ROLE),
+    **dict.fromkeys(("DeliverLogsPermissionArn", "Role"), _OTHER_ROLE),
+    "ExecutionRole": _Protection(
+        Kind.RIGHTS, _changes, "it runs with the rights of another role, or of the domain's"
+    ),
 }
 """By the property's name; other names that end with ``RoleArn`` name a role."""
 

@@ -68,9 +68,15 @@ def metered(deployment: ResolvedDeployment, usage: Usage) -> list[Meter]:
     return meters + list(_log_groups(deployment, usage))
 
 
+def _has_spaces(profile: ResolvedResource) -> bool:
+    """Tell whether a person can have spaces: a reviewer's page does not even offer them."""
+    portal = profile.properties.get("UserSettings", {}).get("StudioWebPortalSettings", {})
+    return not portal.get("HiddenAppTypes")
+
+
 def studio(deployment: ResolvedDeployment, usage: Usage, instance: str) -> list[Meter]:
     """Return the meters of people's spaces; ``instance`` is their instance type."""
-    people = len(deployment.of_type("AWS::SageMaker::UserProfile"))
+    people = sum(map(_has_spaces, deployment.of_type("AWS::SageMaker::UserProfile")))
     hours, size = usage["studio-hours"], usage["space-gb"]
     meters = [
         Meter(

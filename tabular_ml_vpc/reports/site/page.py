@@ -96,7 +96,7 @@ def _present(content: Content) -> dict[str, float]:
     return {
         "endpoints": present.endpoints,
         "zones": present.zones,
-        "people": len(content.settings.studio.user_profiles),
+        "people": len(content.settings.studio.with_spaces),
         "studio-hours": assumed["studio-hours"],
         "runs": assumed["runs"],
         "endpoint-hours": assumed["endpoint-hours"],

@@ -157,6 +157,16 @@ def test_people_and_a_home_file_system_are_counted() -> None:
     assert not [one for one in estimated(choices()).lines if one.meter.what == "Home file system"]
 
 
+def test_a_reviewer_costs_nothing_and_an_engineer_what_every_person_with_a_space_does() -> None:
+    people = [{"name": name, "persona": name} for name in ("reviewer", "ml-engineer")]
+    team = Settings.model_validate({"studio": {"people": people}})
+
+    found, usual = estimated(CostChoices(team, {}, usage())), estimated(choices())
+
+    spaces = "Studio spaces on ml.t3.medium"
+    assert meter(found, spaces) == meter(usual, spaces)
+
+
 def test_alerts_by_email_are_counted_only_with_an_address() -> None:
     address = {"AlertEmail": "a@example.org"}
 
