@@ -64,6 +64,7 @@ COMMANDS: Final[dict[str, str]] = {
     "audit": "Run independent checkers on the templates; fail on findings not exempted.",
     "sbom": "Write a bill of materials for zips and requirements, and the licenses shipped.",
     "site": "Write one page for reviewers: diagrams, resources, permissions, cost, checks.",
+    "ci": "Write a workflow for GitHub or GitLab: check, compare, approve, deploy.",
     "setup": "Install what `local`, `local up` or `audit` need.",
     "completion": "Print a script that completes commands in a shell.",
 }

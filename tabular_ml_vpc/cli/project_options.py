@@ -27,7 +27,7 @@ from tabular_ml_vpc.figures import counted
 
 STAGE: Final = "TABULAR_STAGE"
 _FOUND: Final = f"{__name__}.found"
-_CREDENTIALS: Final = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID")
+_CREDENTIALS: Final = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE")
 _WORDS: Final = {
     "pipeline": "pipeline",
     "mode": "mode",

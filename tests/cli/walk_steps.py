@@ -130,6 +130,11 @@ STEPS: Final = (
     Step("destroy", 2, terminal=False),
     Step("destroy --yes", terminal=False),
     Step("destroy --yes --stack-name tabular-nowhere", terminal=False),
+    Step("ci github --region eu-west-1 --install tools.txt"),
+    Step("ci github --region eu-west-1 --install tools.txt --branch release --json", 1),
+    *_mistakes(
+        "ci", "ci github", "ci github --region eu-west-1 --install x --branch 'a b'", "ci circle"
+    ),
     Step("init"),
     Step("init", 1),
     *_mistakes("init here", "init --force"),

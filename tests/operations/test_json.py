@@ -32,6 +32,7 @@ DOCUMENTS: Final = {"pipeline", "sbom"}
 ELSEWHERE: Final = {
     **dict.fromkeys(("run", "stop", "invoke"), "tests/operations/runs"),
     **dict.fromkeys(("local",), "tests/local"),
+    **dict.fromkeys(("ci",), "tests/cli/test_ci.py"),
     **dict.fromkeys(("audit",), "tests/reports/audit"),
     **dict.fromkeys(("destroy",), "tests/operations/test_destroy.py"),
 }

@@ -1,0 +1,1 @@
+"""Continuous delivery of a user's project: workflows, and the comment on a pull request."""

@@ -1,0 +1,1 @@
+"""Workflows of continuous delivery, and the comment on a pull request."""
