@@ -45,6 +45,8 @@ _NOT_DELETABLE: Final = frozenset(
         "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
     }
 )
+InterfaceFilter = Mapping[str, str | Sequence[str]]
+"""A filter of DescribeNetworkInterfaces: ``Name`` and ``Values``."""
 _INTERFACE_POLLS: Final = 1800
 """With polls two seconds apart, an hour: Lambda takes 20 to 40 minutes to release interfaces."""
 
@@ -84,10 +86,15 @@ class DeletionPlan:
         """Return the first resource of a type that is deleted."""
         return next((resource for resource in self.deleted if resource.type == kind), None)
 
-    def vpc(self) -> str | None:
-        """Return the id of the VPC that is deleted."""
-        vpc = self.first("AWS::EC2::VPC")
-        return vpc.physical_id if vpc else None
+    def network(self) -> InterfaceFilter | None:
+        """Return where interfaces can block the deletion: in the VPC, or in our security groups.
+
+        Other interfaces in an existing VPC are those of its owner's workloads.
+        """
+        if vpc := self.first("AWS::EC2::VPC"):
+            return {"Name": "vpc-id", "Values": [vpc.physical_id]}
+        groups = [one.physical_id for one in self.deleted if one.type == "AWS::EC2::SecurityGroup"]
+        return {"Name": "group-id", "Values": groups} if groups else None
 
     def totals(self, node: StackNode) -> dict[str, int]:
         """Return the number of resources by nested stack's logical id; the root's is ``""``."""
@@ -144,7 +151,7 @@ class DeletingSpaces(Event):
 
 @dataclass(frozen=True)
 class WaitingForInterfaces(Event):
-    """Network interfaces in the VPC block its deletion."""
+    """Network interfaces block the deletion of the network."""
 
     interfaces: Sequence[str]
 
@@ -260,7 +267,7 @@ class Destruction:
         self, node: StackNode, plan: DeletionPlan
     ) -> Generator[Event, None, tuple[Cause | None, Stack]]:
         """Delete until it is done, or until another try does not help."""
-        vpc = plan.vpc()
+        network = plan.network()
         for _ in range(_TRIES):
             operation = StackOperation.after_now(self.target, node)
             if node.stack.status != "DELETE_IN_PROGRESS":
@@ -269,9 +276,9 @@ class Destruction:
             if stack.status == "DELETE_COMPLETE":
                 return None, stack
             cause = first_cause(operation.events)
-            if vpc is None or not interfaces(self.target, vpc):
+            if network is None or not interfaces(self.target, network):
                 break
-            if (yield from wait_for_interfaces(self.target, vpc, self.sleep)):
+            if (yield from wait_for_interfaces(self.target, network, self.sleep)):
                 break
             node = stacks.tree(self.target, stack)
         return cause, stack
@@ -326,23 +333,23 @@ def _reasons(cause: Cause | None) -> Callable[[PlannedDeletion], str]:
     return reason
 
 
-def interfaces(target: Target, vpc: str) -> list[Mapping[str, Any]]:
-    """Return the network interfaces in a VPC."""
+def interfaces(target: Target, where: InterfaceFilter) -> list[Mapping[str, Any]]:
+    """Return the network interfaces in a VPC or in security groups."""
     pages = target.client("ec2").get_paginator("describe_network_interfaces")
-    answers = pages.paginate(Filters=[{"Name": "vpc-id", "Values": [vpc]}])
+    answers = pages.paginate(Filters=[where])
     return [interface for page in answers for interface in page["NetworkInterfaces"]]
 
 
 def wait_for_interfaces(
-    target: Target, vpc: str, sleep: Callable[[float], None]
+    target: Target, where: InterfaceFilter, sleep: Callable[[float], None]
 ) -> Generator[WaitingForInterfaces, None, bool]:
-    """Wait until the VPC has no interfaces; return whether some are left after an hour.
+    """Wait until there are no interfaces; return whether some are left after an hour.
 
     Those that Lambda has released (``available``, and named as Lambda's) are deleted.
     """
     count = 0
     for _ in range(_INTERFACE_POLLS):
-        left = interfaces(target, vpc)
+        left = interfaces(target, where)
         if not left:
             return False
         if len(left) != count:
@@ -352,7 +359,7 @@ def wait_for_interfaces(
             if interface["Status"] == "available" and _is_lambda_s(interface):
                 _delete_interface(target, interface["NetworkInterfaceId"])
         sleep(target.poll_seconds)
-    return bool(interfaces(target, vpc))
+    return bool(interfaces(target, where))
 
 
 def _described(interface: Mapping[str, Any]) -> str:

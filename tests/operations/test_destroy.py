@@ -17,7 +17,7 @@ from tabular_ml_vpc.local.emulator.process import Emulator
 from tabular_ml_vpc.operations import destruction, stacks
 from tabular_ml_vpc.operations import inventory as remains
 from tabular_ml_vpc.operations.artifacts import ArtifactBucket
-from tabular_ml_vpc.operations.destruction import WaitingForInterfaces
+from tabular_ml_vpc.operations.destruction import DeletionPlan, WaitingForInterfaces
 from tabular_ml_vpc.operations.inventory import PlannedDeletion
 from tabular_ml_vpc.operations.target import Target
 from tests.emulated import AWSCLI_PYTHON, Done, Run
@@ -205,10 +205,22 @@ def test_interfaces_are_waited_out_and_those_that_lambda_let_go_of_are_deleted()
         {"ec2.DescribeNetworkInterfaces": describe, "ec2.DeleteNetworkInterface": delete}
     )
     events = destruction.wait_for_interfaces(
-        Target(session, "tabular-life"), "vpc-1", lambda _: None
+        Target(session, "tabular-life"), {"Name": "vpc-id", "Values": ["vpc-1"]}, lambda _: None
     )
     assert list(events) == [WaitingForInterfaces([f"eni-1 ({lambda_s})", "eni-2 (mine)"])]
     assert deleted == ["eni-1"]
+
+
+def test_in_an_existing_vpc_only_interfaces_in_our_groups_are_waited_for() -> None:
+    groups = [
+        PlannedDeletion(f"NetworkStack/{name}", "AWS::EC2::SecurityGroup", f"sg-{name}")
+        for name in ("Jobs", "Functions")
+    ]
+    plan = DeletionPlan(tuple(groups), ())
+    assert plan.network() == {"Name": "group-id", "Values": ["sg-Jobs", "sg-Functions"]}
+    vpc = PlannedDeletion("NetworkStack/Vpc", "AWS::EC2::VPC", "vpc-1")
+    ours = DeletionPlan((*groups, vpc), ())
+    assert ours.network() == {"Name": "vpc-id", "Values": ["vpc-1"]}
 
 
 def test_what_is_left_is_listed_with_reason_and_command(deployed: Target) -> None:

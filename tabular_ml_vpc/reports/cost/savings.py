@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from generator.errors import UsageError
 from generator.settings import Settings
 from generator.settings_network import ENDPOINT_PROFILES, EndpointProfile, InterfaceEndpoint
 from tabular_ml_vpc.reports.cost.estimate import CostChoices, deployment, environment
@@ -20,6 +21,8 @@ CDK_ENDPOINTS: Final = 7
 CDK_ZONES: Final = 2
 """Interface endpoints of the CDK example that this project replaces, according to its README."""
 
+EXISTING: Final = "existing VPC"
+"""Stands for a profile where the endpoints are mostly not ours."""
 FUNCTIONS_PARAMETER: Final = "FunctionsInTheVpc"
 
 GIVEN_UP: Final = {
@@ -88,7 +91,12 @@ def savings(choices: CostChoices, prices: Prices) -> list[Option]:
 
 
 def given_up(settings: Settings, *, functions_in_the_vpc: bool) -> tuple[str, ...]:
-    """Return, in words, what these settings give up."""
+    """Return, in words, what these settings give up.
+
+    An existing VPC can have endpoints that are not in the settings.
+    """
+    if settings.network.is_existing:
+        return () if functions_in_the_vpc else (OUTSIDE,)
     missing = [name for name in GIVEN_UP if name not in settings.network.interface_endpoints]
     sentences = [f"no {name}: {GIVEN_UP[name]}" for name in missing]
     if settings.network.endpoint_zones == 1:
@@ -100,6 +108,8 @@ def given_up(settings: Settings, *, functions_in_the_vpc: bool) -> tuple[str, ..
 
 def profile_of(settings: Settings) -> str:
     """Return the profile's name, or the number of endpoints in a custom list."""
+    if settings.network.is_existing:
+        return EXISTING
     chosen = set(settings.network.interface_endpoints)
     for profile, endpoints in ENDPOINT_PROFILES.items():
         if chosen == set(endpoints):
@@ -110,7 +120,21 @@ def profile_of(settings: Settings) -> str:
 def with_endpoints(
     settings: Settings, profile: EndpointProfile | None, zones: int | None
 ) -> Settings:
-    """Return the settings with another profile, or another number of zones for endpoints."""
+    """Return the settings with another profile, or another number of zones for endpoints.
+
+    Raises:
+        UsageError: the VPC exists, so that neither decides which endpoints there are.
+
+    """
+    if settings.network.is_existing:
+        for option, value in (("--endpoints", profile), ("--endpoint-zones", zones)):
+            if value is not None:
+                raise UsageError(
+                    f"{option}: got {str(value)!r}, but the settings deploy into the existing VPC "
+                    f"{settings.network.vpc}; change network.create_endpoints or "
+                    "network.endpoint_zones"
+                )
+        return settings
     network = settings.network.model_dump()
     if profile is not None:
         network["interface_endpoints"] = ENDPOINT_PROFILES[profile]
@@ -120,8 +144,9 @@ def with_endpoints(
 
 
 def _others(choices: CostChoices) -> Iterator[CostChoices]:
-    for profile in EndpointProfile:
-        for zones in (1, 2):
+    existing = choices.settings.network.is_existing
+    for profile in (None,) if existing else EndpointProfile:
+        for zones in (None,) if existing else (1, 2):
             for inside in ("yes", "no"):
                 yield replace(
                     choices,

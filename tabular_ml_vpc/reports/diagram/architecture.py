@@ -7,7 +7,7 @@ from typing import Any, Final
 from generator.cfn.evaluator import ResolvedDeployment
 from tabular_ml_vpc.reports.cost.runs import definition
 from tabular_ml_vpc.reports.diagram.graph import Graph
-from tabular_ml_vpc.reports.diagram.model import ENDPOINT, GROUP, mentions, vpc, words
+from tabular_ml_vpc.reports.diagram.model import ENDPOINT, GROUP, Vpc, mentions, vpc, words
 from tabular_ml_vpc.reports.diagram.parts import (
     card,
     draw_services,
@@ -61,9 +61,9 @@ def architecture(deployment: ResolvedDeployment) -> tuple[Drawing, float, float]
     ways = draw_vpc(drawing, network, Box(left, top, VPC_WIDTH, upper))
     right = left + VPC_WIDTH + 40
     width = account.right - MARGIN - right
-    title = f"AWS services, {len(network.services)} endpoints"
+    title = _endpoints(network, "AWS services, {} endpoints")
     draw_services(drawing, network.services, Box(right, top, width, services), title)
-    if network.services:
+    if network.services or network.exists:
         out = ways.endpoints[1]
         drawing.arrow([(ways.endpoints[0], out), (right, out)], style="accent")
     _draw_buckets(drawing, deployment, Box(right, top + services + GAP, width, 0), ways.gateway)
@@ -87,16 +87,23 @@ def network(deployment: ResolvedDeployment, graph: Graph) -> tuple[Drawing, floa
     ways = draw_vpc(drawing, found, Box(left, top, width, upper))
     right = left + width + 40
     box = Box(right, top, WIDTH - MARGIN - right, services)
-    draw_services(drawing, found.services, box, f"{len(found.services)} interface endpoints")
+    draw_services(drawing, found.services, box, _endpoints(found, "{} interface endpoints"))
     out = ways.endpoints[1]
     drawing.arrow([(ways.endpoints[0], out), (right, out)], style="accent")
     if found.has_s3_gateway:
         x, y = ways.gateway
         drawing.arrow([(x, y), (right, y)], style="accent")
-        drawing.text(right + 8, y + 4, "S3, this account's buckets", size=SMALL, bold=True)
+        said = "S3" if found.exists else "S3, this account's buckets"
+        drawing.text(right + 8, y + 4, said, size=SMALL, bold=True)
     beside = [node for node in graph.nodes if node.type not in IN_THE_VPC]
     bottom = draw_lone(drawing, beside, top + upper + GAP)
     return drawing, WIDTH, bottom + MARGIN
+
+
+def _endpoints(network: Vpc, text: str) -> str:
+    """Return the title of the services; nobody knows here how many endpoints existed before."""
+    ours = text.format(len(network.services))
+    return f"{ours} created here" if network.exists else ours
 
 
 def _draw_people(drawing: Drawing, x: float, y: float) -> None:
@@ -197,10 +204,11 @@ def _draw_rest(drawing: Drawing, deployment: ResolvedDeployment, box: Box) -> No
         for one in deployment.of_type("AWS::Lambda::Function")
         if "VpcConfig" not in one.properties
     ]
+    logged = bool(deployment.of_type("AWS::EC2::FlowLog"))
     cards = [
         ("kms", "Key", (_encrypted(deployment),)),
         ("iam", f"{len(roles)} roles", ("one per purpose",)),
-        ("flowlog", "Flow log", ("of the VPC",)),
+        ("flowlog", "Flow log", ("of the VPC" if logged else "its owner's",)),
         ("sqs", "Dead-letter queue", ()),
         ("lambda", f"{len(outside)} function{'s'[: len(outside) > 1]}", ("outside the VPC",)),
     ]

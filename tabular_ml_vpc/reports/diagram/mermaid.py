@@ -61,10 +61,13 @@ def pipeline_mermaid(definition: dict[str, Any]) -> str:
 
 def _vpc(found: Vpc) -> Iterator[str]:
     zones = len(found.subnets)
-    yield f'  subgraph vpc["VPC {found.cidr}: {zones} isolated subnets, no internet"]'
+    ours = f"VPC {found.name}: {zones} isolated subnets, no internet"
+    theirs = f"Existing VPC {found.name}: {zones} existing subnets"
+    yield f'  subgraph vpc["{theirs if found.exists else ours}"]'
     for client in found.clients:
         yield f'    {client.name.lower()}["{client.name}"]'
-    yield f'    endpoints["{len(found.services)} interface endpoints"]'
+    more = " and existing ones" if found.exists else ""
+    yield f'    endpoints["{len(found.services)} interface endpoints{more}"]'
     if found.has_s3_gateway:
         yield '    gateway["S3 gateway endpoint"]'
     for client in found.clients:

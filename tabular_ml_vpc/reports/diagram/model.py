@@ -58,6 +58,8 @@ SPELLINGS: Final = {
     "vpc": "VPC",
 }
 """Words whose spelling differs from the logical id."""
+_SHOWN: Final = 8
+"""Characters of an id that tell it from others in a picture."""
 SERVICES: Final[Mapping[str, tuple[str, str]]] = {
     "sagemaker.api": ("sagemaker", "SageMaker API"),
     "sagemaker.runtime": ("sagemaker", "SageMaker Runtime"),
@@ -85,11 +87,12 @@ SERVICES: Final[Mapping[str, tuple[str, str]]] = {
 
 @dataclass(frozen=True)
 class Subnet:
-    """A subnet: its id, name and addresses."""
+    """A subnet: its id and name, its addresses (or the end of an existing one's id), its kind."""
 
     id: str
     name: str
     cidr: str
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -104,9 +107,11 @@ class Client:
 
 @dataclass(frozen=True)
 class Vpc:
-    """The VPC as the pictures show it."""
+    """The VPC as the pictures show it; ``name`` is its range, or the id of an existing one."""
 
-    cidr: str
+    name: str
+    exists: bool
+    """Whether its owner created it, its subnets, and endpoints that are not known here."""
     subnets: tuple[Subnet, ...]
     clients: tuple[Client, ...]
     services: tuple[str, ...]
@@ -117,23 +122,46 @@ class Vpc:
 
 def vpc(deployment: ResolvedDeployment) -> Vpc:
     """Return the VPC, its subnets and endpoints, and what each security group can reach."""
-    (network,) = deployment.of_type("AWS::EC2::VPC")
+    networks = deployment.of_type("AWS::EC2::VPC")
     endpoints = deployment.of_type(ENDPOINT)
     interfaces = [one for one in endpoints if one.properties["VpcEndpointType"] == "Interface"]
     guarded = {group for one in interfaces for group in one.properties["SecurityGroupIds"]}
     return Vpc(
-        cidr=str(network.properties["CidrBlock"]),
-        subnets=tuple(
-            Subnet(one.reference, words(one.logical_id), str(one.properties["CidrBlock"]))
-            for one in deployment.of_type("AWS::EC2::Subnet")
+        name=str(
+            networks[0].properties["CidrBlock"] if networks else _outputs(deployment)["VpcId"]
         ),
-        clients=tuple(_clients(deployment, guarded)),
+        exists=not networks,
+        subnets=tuple(_subnets(deployment) if networks else _existing_subnets(deployment)),
+        clients=tuple(_clients(deployment, guarded | _groups_of_others(deployment))),
         services=tuple(service_of(one) for one in interfaces),
         endpoint_subnets=frozenset(
             subnet for one in interfaces for subnet in one.properties["SubnetIds"]
         ),
-        has_s3_gateway=any(service_of(one) == "s3" for one in endpoints),
+        has_s3_gateway=not networks or any(service_of(one) == "s3" for one in endpoints),
     )
+
+
+def _outputs(deployment: ResolvedDeployment) -> Mapping[str, Any]:
+    return deployment.outputs["network"]
+
+
+def _subnets(deployment: ResolvedDeployment) -> Iterator[Subnet]:
+    for one in deployment.of_type("AWS::EC2::Subnet"):
+        cidr = str(one.properties["CidrBlock"])
+        yield Subnet(one.reference, words(one.logical_id), cidr, "isolated")
+
+
+def _existing_subnets(deployment: ResolvedDeployment) -> Iterator[Subnet]:
+    for number, name in enumerate(str(_outputs(deployment)["SubnetIds"]).split(","), start=1):
+        yield Subnet(name, f"Subnet {number}", f"...{name[-_SHOWN:]}", "existing")
+
+
+def _groups_of_others(deployment: ResolvedDeployment) -> set[str]:
+    """Return the groups of an existing VPC's endpoints: rules lead to them, and they exist."""
+    ours = {one.reference for one in deployment.of_type(GROUP)}
+    rules = deployment.of_type("AWS::EC2::SecurityGroupEgress")
+    reached = {str(one.properties.get("DestinationSecurityGroupId", "")) for one in rules}
+    return reached - ours - {""}
 
 
 def service_of(endpoint: ResolvedResource) -> str:

@@ -62,8 +62,12 @@ def frame(
 
 def draw_vpc(drawing: Drawing, vpc: Vpc, box: Box) -> Ways:
     """Draw the VPC in a box at least as high as ``vpc_height``; return where its paths end."""
-    title = f"VPC {vpc.cidr}: no internet gateway, no NAT"
-    frame(drawing, box, title, "vpc-tint", "vpc-ink", "vpc")
+    if vpc.exists:
+        title = f"Existing VPC {vpc.name}: its owner's routes and endpoints"
+        frame(drawing, box, title, "tint", "ink", "vpc")
+    else:
+        title = f"VPC {vpc.name}: no internet gateway, no NAT"
+        frame(drawing, box, title, "vpc-tint", "vpc-ink", "vpc")
     count = len(vpc.subnets)
     each = (box.height - HEADER - 22 - BUS) / count
     rows = [
@@ -75,7 +79,7 @@ def draw_vpc(drawing: Drawing, vpc: Vpc, box: Box) -> Ways:
         y = row.middle[1]
         drawing.text(row.x + 9, y - 24, subnet.name, size=SMALL, style="subnet-ink", bold=True)
         drawing.text(row.x + 9, y - 9, subnet.cidr, size=SMALL, style="subnet-ink")
-        drawing.text(row.x + 9, y + 18, "isolated", size=SMALL, style="subnet-ink")
+        drawing.text(row.x + 9, y + 18, subnet.kind, size=SMALL, style="subnet-ink")
     columns = _columns(vpc, rows)
     for client, column in zip(vpc.clients, columns, strict=False):
         _draw_client(drawing, client, column, rows)
@@ -180,7 +184,7 @@ def _draw_endpoints(drawing: Drawing, vpc: Vpc, column: Box, rows: list[Box]) ->
         if subnet.id in vpc.endpoint_subnets:
             _cell(drawing, at, "privatelink", f"{len(vpc.services)} interfaces")
         else:
-            _cell(drawing, at, "", "none here")
+            _cell(drawing, at, "", "existing" if vpc.exists else "none here")
 
 
 def _draw_ways(drawing: Drawing, vpc: Vpc, columns: list[Box], box: Box) -> float:

@@ -27,6 +27,8 @@ from tabular_ml_vpc.reports.diagram.mermaid import architecture_mermaid, pipelin
 from tabular_ml_vpc.reports.diagram.model import vpc, words
 from tabular_ml_vpc.reports.diagram.pictures import Picture, pictures, texts
 from tabular_ml_vpc.reports.diagram.svg import DARK, ICONS, LIGHT, width_of, wrapped
+from tests.existing_vpc import EXISTING, EXISTING_WITH_OURS, VPC
+from tests.existing_vpc import settings as in_existing
 
 SVG = "{http://www.w3.org/2000/svg}"
 NONE: Mapping[str, str] = MappingProxyType({})
@@ -94,6 +96,8 @@ def test_a_picture_needs_nothing_from_elsewhere(drawn: list[Picture]) -> None:
         {"network": {"interface_endpoints": "minimal", "endpoint_zones": 1}},
         {"studio": {"user_profiles": ["a" * 63, *(f"person-{n}" for n in range(12))]}},
         {"project": "a" * 30, "security": {"key": "arn:aws:kms:eu-west-1:111122223333:key/1"}},
+        {"network": EXISTING},
+        {"network": EXISTING_WITH_OURS},
     ],
 )
 def test_nothing_is_written_over_anything_or_beyond_the_edge(settings: dict[str, Any]) -> None:
@@ -171,6 +175,23 @@ def test_endpoints_in_one_zone_are_shown_in_one_subnet() -> None:
 
     assert shown.count("8 interfaces") == 1
     assert shown.count("none here") == 1
+
+
+def test_an_existing_vpc_is_drawn_as_its_owner_s() -> None:
+    shown = picture_of(resolve(in_existing()))
+
+    assert f"Existing VPC {VPC}" in shown
+    assert shown.count("existing") >= 4
+    assert "isolated</" not in shown
+    assert "of the VPC" not in shown
+    assert "0 endpoints created here" in shown
+
+
+def test_endpoints_created_in_an_existing_vpc_are_counted() -> None:
+    shown = picture_of(resolve(in_existing(EXISTING_WITH_OURS)))
+
+    assert "2 endpoints created here" in shown
+    assert "2 interfaces" in shown
 
 
 def test_three_zones_are_three_subnets() -> None:
