@@ -31,6 +31,8 @@ _DATA: Final = {"pipeline_manager": "pipeline/scripts/*.py"}
 """Files that a function reads instead of importing them."""
 _DECIDES_THE_PIPELINE: Final = (
     "pipeline/definition.py",
+    "pipeline/layout.py",
+    "pipeline/prediction.py",
     "pipeline/run_parameters.py",
     "pipeline/scripts/*.py",
 )

@@ -213,30 +213,30 @@ def _preprocess(environment: Environment) -> Json:
     SageMaker downloads every object whose key begins with the URI ("API_S3DataSource"). The job
     also gets the URI as an argument, so that it reads only the object or folder that was named.
     """
-    job = _Job(
+    job = Job(
         image=environment.spark_image or environment.training_image,
         command=[
-            _argument("input-uri", "InputData"),
-            _argument("label", "LabelColumn"),
-            _argument("positive-class", "PositiveClass"),
-            _argument("problem", "ProblemType"),
-            _argument("metric", "QualityMetric"),
-            _argument("group-column", "GroupColumn"),
-            _argument("time-column", "TimeColumn"),
-            _argument("exclude-columns", "ExcludeColumns"),
-            _argument("missing-marks", "MissingMarks"),
-            _argument("column-kinds", "ColumnKinds"),
-            _argument("test-fraction", "TestFraction"),
-            _argument("training-rows", "TrainingRows"),
+            argument("input-uri", "InputData"),
+            argument("label", "LabelColumn"),
+            argument("positive-class", "PositiveClass"),
+            argument("problem", "ProblemType"),
+            argument("metric", "QualityMetric"),
+            argument("group-column", "GroupColumn"),
+            argument("time-column", "TimeColumn"),
+            argument("exclude-columns", "ExcludeColumns"),
+            argument("missing-marks", "MissingMarks"),
+            argument("column-kinds", "ColumnKinds"),
+            argument("test-fraction", "TestFraction"),
+            argument("training-rows", "TrainingRows"),
         ],
         script="preprocess.py",
-        inputs=[_processing_input("data", parameter("InputData"))],
+        inputs=[processing_input("data", parameter("InputData"))],
         outputs=[TRAIN_DATA, TEST_DATA, TABLE_SCHEMA, DATA_PROFILE],
     )
-    request = _processing(environment, job)
+    request = processing(environment, job)
     if environment.spark_image:
         request = _on_spark(environment, request)
-    return _step("Preprocess", "Processing", request, _job_retries())
+    return call_step("Preprocess", "Processing", request, job_retries())
 
 
 def _on_spark(environment: Environment, request: Json) -> Json:
@@ -258,7 +258,7 @@ def _on_spark(environment: Environment, request: Json) -> Json:
         },
         "AppSpecification": request["AppSpecification"] | {"ContainerEntrypoint": entrypoint},
         "RoleArn": environment.spark_role_arn,
-        "ProcessingInputs": [*inputs, _processing_input("libraries", libraries)],
+        "ProcessingInputs": [*inputs, processing_input("libraries", libraries)],
         "NetworkConfig": {
             "VpcConfig": _vpc(environment) | {"SecurityGroupIds": groups},
             "EnableNetworkIsolation": False,
@@ -267,7 +267,7 @@ def _on_spark(environment: Environment, request: Json) -> Json:
     }
 
 
-def _argument(option: str, name: str) -> Json:
+def argument(option: str, name: str) -> Json:
     """A single argument, so that a value that begins with a hyphen is not parsed as an option.
 
     It has at most 256 characters ("API_AppSpecification"); `parameter_room` says how many remain.
@@ -290,7 +290,7 @@ def _train(environment: Environment) -> Json:
             _channel("code", _code_uri(environment)),
         ],
         "OutputDataConfig": {
-            "S3OutputPath": _run_folder(environment, MODELS),
+            "S3OutputPath": run_folder(environment, MODELS),
             "KmsKeyId": environment.key_arn,
         },
         "ResourceConfig": _machines(environment, "Training"),
@@ -301,7 +301,7 @@ def _train(environment: Environment) -> Json:
         "ProfilerConfig": {"DisableProfiler": True},
         "Tags": _tags(environment),
     }
-    return _step("Train", "Training", arguments, _job_retries())
+    return call_step("Train", "Training", arguments, job_retries())
 
 
 def _hyperparameters() -> Json:
@@ -327,13 +327,13 @@ def _evaluate(environment: Environment) -> Json:
 
     The schema is in the model; the only argument is the gate's metric.
     """
-    job = _Job(
+    job = Job(
         image=environment.training_image,
-        command=[_argument("metric", "QualityMetric")],
+        command=[argument("metric", "QualityMetric")],
         script="evaluate.py",
         inputs=[
-            _processing_input("model", get("Steps.Train.ModelArtifacts.S3ModelArtifacts")),
-            _processing_input("test", TEST_DATA.uri),
+            processing_input("model", get("Steps.Train.ModelArtifacts.S3ModelArtifacts")),
+            processing_input("test", TEST_DATA.uri),
         ],
         outputs=[EVALUATION],
     )
@@ -342,7 +342,7 @@ def _evaluate(environment: Environment) -> Json:
         "OutputName": EVALUATION.name,
         "FilePath": "gate.json",
     }
-    step = _step("Evaluate", "Processing", _processing(environment, job), _job_retries())
+    step = call_step("Evaluate", "Processing", processing(environment, job), job_retries())
     return step | {"PropertyFiles": [gate]}
 
 
@@ -442,7 +442,7 @@ def _register(environment: Environment) -> Json:
         "ModelMetrics": {"ModelQuality": {"Statistics": quality}},
         "CustomerMetadataProperties": {OWNER_TAG: environment.owner},
     }
-    return _step("RegisterModel", "RegisterModel", arguments, _call_retries())
+    return call_step("RegisterModel", "RegisterModel", arguments, _call_retries())
 
 
 def _create_model(environment: Environment) -> Json:
@@ -453,7 +453,7 @@ def _create_model(environment: Environment) -> Json:
         "EnableNetworkIsolation": True,
         "Tags": _tags(environment),
     }
-    step = _step("CreateModel", "Model", arguments, _call_retries())
+    step = call_step("CreateModel", "Model", arguments, _call_retries())
     return step | {"DependsOn": ["RegisterModel"]}  # deploy only registered models
 
 
@@ -488,7 +488,7 @@ def _endpoint_config(environment: Environment) -> Json:
         "KmsKeyId": environment.key_arn,
         "Tags": _tags(environment),
     }
-    return _step("CreateEndpointConfig", "EndpointConfig", arguments, _call_retries())
+    return call_step("CreateEndpointConfig", "EndpointConfig", arguments, _call_retries())
 
 
 def _endpoint(environment: Environment) -> Json:
@@ -505,12 +505,13 @@ def _endpoint(environment: Environment) -> Json:
     return {"Name": "Deploy", "Type": "Endpoint", "Arguments": arguments}
 
 
-def _step(name: str, kind: str, arguments: Json, retries: list[Json]) -> Json:
+def call_step(name: str, kind: str, arguments: Json, retries: list[Json]) -> Json:
+    """One step that calls the service with `arguments`."""
     return {"Name": name, "Type": kind, "Arguments": arguments, "RetryPolicies": retries}
 
 
 @dataclass(frozen=True)
-class _Job:
+class Job:
     """The properties of one processing job."""
 
     image: str
@@ -518,9 +519,12 @@ class _Job:
     command: list[str | Json]
     inputs: list[Json]
     outputs: list[Output]
+    kind: str = PROCESSED
+    """The kind of data that the outputs are (`pipeline.layout`)."""
+    seconds: int = _PROCESSING_SECONDS
 
 
-def _processing(environment: Environment, job: _Job) -> Json:
+def processing(environment: Environment, job: Job) -> Json:
     """The request for a processing job that runs its script isolated and encrypted."""
     return {
         "ProcessingResources": {"ClusterConfig": _machines(environment, "Processing")},
@@ -530,12 +534,14 @@ def _processing(environment: Environment, job: _Job) -> Json:
             "ContainerArguments": job.command,
         },
         "RoleArn": environment.processing_role_arn,
-        "ProcessingInputs": [*job.inputs, _processing_input("code", _code_uri(environment))],
+        "ProcessingInputs": [*job.inputs, processing_input("code", _code_uri(environment))],
         "ProcessingOutputConfig": {
-            "Outputs": [_processing_output(environment, output) for output in job.outputs],
+            "Outputs": [
+                _processing_output(environment, output, job.kind) for output in job.outputs
+            ],
             "KmsKeyId": environment.key_arn,
         },
-        "StoppingCondition": {"MaxRuntimeInSeconds": _PROCESSING_SECONDS},
+        "StoppingCondition": {"MaxRuntimeInSeconds": job.seconds},
         "NetworkConfig": {
             "VpcConfig": _vpc(environment),
             "EnableNetworkIsolation": True,
@@ -545,7 +551,8 @@ def _processing(environment: Environment, job: _Job) -> Json:
     }
 
 
-def _processing_input(name: str, uri: str | Json) -> Json:
+def processing_input(name: str, uri: str | Json) -> Json:
+    """An input of a processing job: every object whose key begins with the URI."""
     return {
         "InputName": name,
         "S3Input": {
@@ -558,11 +565,11 @@ def _processing_input(name: str, uri: str | Json) -> Json:
     }
 
 
-def _processing_output(environment: Environment, output: Output) -> Json:
+def _processing_output(environment: Environment, output: Output, kind: str) -> Json:
     return {
         "OutputName": output.name,
         "S3Output": {
-            "S3Uri": _run_folder(environment, PROCESSED, f"/{output.name}"),
+            "S3Uri": run_folder(environment, kind, f"/{output.name}"),
             "LocalPath": f"/opt/ml/processing/output/{output.name}",
             "S3UploadMode": "EndOfJob",
         },
@@ -602,7 +609,7 @@ def _code_uri(environment: Environment) -> str:
     return f"s3://{environment.bucket}/{environment.code_prefix}/"
 
 
-def _run_folder(environment: Environment, kind: str, rest: str = "") -> Json:
+def run_folder(environment: Environment, kind: str, rest: str = "") -> Json:
     """The run's own folder, so that runs do not overwrite each other's output."""
     folder_of_kind = f"s3://{environment.bucket}/{folder(kind, environment.name)}"
     return join(folder_of_kind, get("Execution.PipelineExecutionId"), rest)
@@ -613,7 +620,7 @@ def _call_retries() -> list[Json]:
     return [_retry("Step.SERVICE_FAULT", "Step.THROTTLING", seconds=10, attempts=5)]
 
 
-def _job_retries() -> list[Json]:
+def job_retries() -> list[Json]:
     """Retries of a job: capacity may be insufficient for a while."""
     return [*_call_retries(), _retry("SageMaker.CAPACITY_ERROR", seconds=120, attempts=5)]
 

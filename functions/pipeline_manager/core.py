@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.shared.errors import ResourceError, error_code, is_not_found
-from pipeline.definition import OWNER_TAG, SCRIPTS, build
+from pipeline import definition, prediction
+from pipeline.definition import OWNER_TAG, SCRIPTS
 from pipeline.types import Json
 
 if TYPE_CHECKING:
@@ -166,10 +167,11 @@ class ManagedPipeline:
         return str(self.sagemaker.update_pipeline(**desired)["PipelineArn"])
 
     def _content(self) -> Json:
-        definition = json.dumps(build(self.properties), separators=(",", ":"))
+        build = prediction.build if self.properties.predicts else definition.build
+        content = json.dumps(build(self.properties), separators=(",", ":"))
         return {
             "PipelineName": self.properties.pipeline_name,
-            "PipelineDefinition": definition,
+            "PipelineDefinition": content,
             "RoleArn": self.properties.pipeline_role_arn,
         }
 

@@ -18,6 +18,8 @@ class PipelineProperties(Environment):
     RETIRED: ClassVar[frozenset[str]] = frozenset({"PreprocessImage"})
 
     source_hash: str
+    predicts: bool = False
+    """Whether this is the pipeline of batch predictions, whose executions leave files only."""
     code_prefix: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -68,12 +68,18 @@ class Removal:
             self.executions = {
                 identity(execution["PipelineExecutionArn"]): execution for execution in runs.all()
             }
+        if not self.pipeline.properties.predicts:
+            self._remove_made(runs if ours else None)
+        if ours:
+            self._delete_pipeline()
+
+    def _remove_made(self, runs: Runs | None) -> None:
+        """Remove what runs created; without ``runs``, our pipeline is gone."""
         self._remove_endpoint()
         self._remove_all(self._configs(), "endpoint configurations")
         self._remove_all(self._packages(), "model packages")
-        if ours:
+        if runs:
             self._remove_leftovers(runs)
-            self._delete_pipeline()
         else:
             self._sweep()
 

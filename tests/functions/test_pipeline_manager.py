@@ -10,6 +10,7 @@ from botocore.session import get_session
 from functions.pipeline_manager import core
 from functions.pipeline_manager import handler as module
 from functions.pipeline_manager.handler import handler
+from pipeline import prediction
 from pipeline.definition import OWNER_TAG, build
 from pipeline.definition import SCRIPTS as SCRIPT_NAMES
 from tests.functions.fakes.s3 import FakeS3
@@ -57,6 +58,13 @@ def test_the_pipeline_is_created_as_it_is_defined(deployed: Deployment) -> None:
     assert json.loads(made["PipelineDefinition"]) == json.loads(json.dumps(build(ENVIRONMENT)))
     assert made["RoleArn"] == ENVIRONMENT.pipeline_role_arn
     assert deployed.sagemaker.tags[ARN] == OWNER
+
+
+def test_the_pipeline_of_predictions_is_created_as_it_is_defined(deployed: Deployment) -> None:
+    assert deployed.world.send(handler, "Create", PROPERTIES | {"Predicts": "true"}).succeeded
+    made = deployed.sagemaker.pipelines[NAME]
+    wanted = prediction.build(ENVIRONMENT)
+    assert json.loads(made["PipelineDefinition"]) == json.loads(json.dumps(wanted))
 
 
 def test_the_definition_fits_into_the_request() -> None:

@@ -65,6 +65,12 @@ def test_the_endpoint_goes_first_and_the_pipeline_last(deployed: Deployment) -> 
     ]
 
 
+def test_the_pipeline_of_predictions_leaves_what_serves(deployed: Deployment) -> None:
+    put = deployed.world.send(handler, "Delete", PROPERTIES | {"Predicts": "true"})
+    assert put.succeeded
+    assert removals(deployed) == ["DeletePipeline"]
+
+
 def test_the_endpoint_is_gone_when_it_is_answered(deployed: Deployment) -> None:
     """Its network interfaces would keep the subnets from being deleted."""
     delete(deployed)

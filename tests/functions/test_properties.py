@@ -74,22 +74,28 @@ def test_a_missing_property_is_named() -> None:
 def test_the_pipelines_properties_are_its_environment_with_a_hash_for_the_prefix() -> None:
     environment = {field.name for field in fields(Environment)}
     given = set(field_names(PipelineProperties))
-    assert given == environment - {"code_prefix"} | {"source_hash"}
+    assert given == environment - {"code_prefix"} | {"source_hash", "predicts"}
+
+
+def every_property(value: str) -> dict[str, str]:
+    """Every property of a pipeline: numbers and texts alike."""
+    names = map(property_name, field_names(PipelineProperties))
+    return dict.fromkeys(names, value) | {"Predicts": "false"}
 
 
 def test_the_code_prefix_follows_from_the_hash() -> None:
-    given = dict.fromkeys(map(property_name, field_names(PipelineProperties)), "0")
+    given = every_property("0")
     properties = from_event(PipelineProperties, given | {"SourceHash": "0123abcd"})
     assert properties.code_prefix == "code/0123abcd"
 
 
 def test_the_code_prefix_cannot_be_given() -> None:
-    given = dict.fromkeys(map(property_name, field_names(PipelineProperties)), "1")
+    given = every_property("1")
     with pytest.raises(PropertyError, match="unknown property CodePrefix"):
         from_event(PipelineProperties, given | {"CodePrefix": "raw"})
 
 
 def test_the_pipeline_of_an_older_version_can_still_be_deleted() -> None:
-    given = dict.fromkeys(map(property_name, field_names(PipelineProperties)), "1")
+    given = every_property("1")
     older = given | {"PreprocessImage": "a scikit-learn image"}
     assert from_event(PipelineProperties, older) == from_event(PipelineProperties, given)

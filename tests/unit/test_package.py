@@ -97,8 +97,8 @@ def test_the_pipeline_manager_brings_every_job_script() -> None:
     assert scripts <= set(names(package.build("pipeline_manager")))
 
 
-def test_all_zips_together_are_under_a_quarter_of_a_megabyte() -> None:
-    assert sum(len(package.build(function)) for function in FUNCTIONS) < 256 * 1024
+def test_all_zips_together_are_under_300_kb() -> None:
+    assert sum(len(package.build(function)) for function in FUNCTIONS) < 300 * 1000
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
