@@ -35,6 +35,7 @@ from generator.retention import retention
 from generator.settings import Mode, Settings
 from generator.wiring import (
     Expression,
+    FunctionArn,
     KeyArn,
     QueueArn,
     RoleName,
@@ -215,6 +216,40 @@ def custom_resource(
         TypeError: a required field has no value, or a value has no field.
 
     """
+    token = GetAtt(function, "Arn")
+    resource = _resource(title, properties, values, token, function.Timeout, attributes)
+    resource.DependsOn = [_deliveries_title(function), *(other.title for other in depends_on)]
+    return resource
+
+
+def shared_custom_resource(
+    title: str,
+    properties: type[object],
+    values: Mapping[str, Expression],
+    function: FunctionArn,
+    timeout_seconds: int,
+    depends_on: Sequence[AWSObject],
+) -> AWSObject:
+    """Return a custom resource as above, whose function is in another stack and serves several.
+
+    Raises:
+        TypeError: a required field has no value, or a value has no field.
+
+    """
+    token = function.across_border()
+    resource = _resource(title, properties, values, token, timeout_seconds, {})
+    resource.DependsOn = [other.title for other in depends_on]
+    return resource
+
+
+def _resource(
+    title: str,
+    properties: type[object],
+    values: Mapping[str, Expression],
+    token: Expression,
+    timeout_seconds: int,
+    attributes: Mapping[str, Any],
+) -> AWSObject:
     fields = [name for name in field_names(properties) if name in values]
     required = set(field_names(properties)) - optional_names(properties)
     if wrong := sorted((required - values.keys()) | (values.keys() - set(fields))):
@@ -229,10 +264,9 @@ def custom_resource(
     )
     resource: AWSObject = resource_class(
         title,
-        ServiceToken=GetAtt(function, "Arn"),
-        ServiceTimeout=function.Timeout + ANSWER_SECONDS,
+        ServiceToken=token,
+        ServiceTimeout=timeout_seconds + ANSWER_SECONDS,
         **names,
         **attributes,
     )
-    resource.DependsOn = [_deliveries_title(function), *(other.title for other in depends_on)]
     return resource

@@ -85,7 +85,10 @@ def check(texts: Texts, root: Path = REPOSITORY) -> list[str]:
 
 
 def _text(name: str, mode: Mode, template: Mapping[str, Any]) -> str:
-    header = f"{_MARK} from generator/stacks/{name}.py, mode {mode}: change that, then build again."
+    module = name.removesuffix("-spark").replace("-", "_")
+    header = (
+        f"{_MARK} from generator/stacks/{module}.py, mode {mode}: change that, then build again."
+    )
     return to_yaml(template, header)
 
 

@@ -66,9 +66,15 @@ def _flat(settings: Settings) -> Iterator[tuple[str, Any]]:
             yield from ((f"{name}.{inner}", one) for inner, one in value.items())
         elif _is_named_list(value):
             for item in value:
-                yield from ((f"{name}.{item[NAME]}.{inner}", one) for inner, one in item.items())
+                named = f"{name}.{item[NAME]}"
+                yield from ((f"{named}.{inner}", _stated(one)) for inner, one in item.items())
         elif name != _EMITTED:
             yield name, value
+
+
+def _stated(value: object) -> object:
+    """Return a value as the metadata states it: cfn-lint accepts no decimals there (E4002)."""
+    return str(value) if isinstance(value, float) else value
 
 
 def _is_named_list(value: object) -> bool:

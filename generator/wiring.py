@@ -271,8 +271,8 @@ def nest(
 
     ``title`` is the logical id without ``Stack`` of one of several stacks with the same template.
     ``tags`` are set on the nested stack, and by CloudFormation on everything that it creates.
-    ``after`` are the names of stacks that are created before it and deleted after it, although it
-    reads none of their outputs.
+    ``after`` are the logical ids, without ``Stack``, of stacks that are created before it and
+    deleted after it, although it reads none of their outputs.
 
     Raises:
         TypeError: ``inputs`` belong to another stack, or a field's value has the wrong type.
@@ -294,7 +294,7 @@ def nest(
         ),
     )
     if after:
-        stack.DependsOn = [f"{logical_id(name)}Stack" for name in after]
+        stack.DependsOn = [f"{name}Stack" for name in after]
     return child.outputs(
         **{
             name: _output(kind, stack, name)

@@ -25,7 +25,7 @@ from awacs.aws import (
 from troposphere import Sub
 
 from generator.policies.statements import arn, deny, role_arn
-from generator.wiring import KeyArn, RoleName, SecurityGroupId, SubnetIds
+from generator.wiring import KeyArn, RoleArn, RoleName, SecurityGroupId, SubnetIds
 
 MONITORING = ("Create*JobDefinition", "CreateMonitoringSchedule", "UpdateMonitoringSchedule")
 AUTOMATIC = ("CreateAutoMLJob*",)
@@ -68,7 +68,7 @@ class Cluster:
     """The one job without network isolation: its security group, and the role that creates it."""
 
     security_group: SecurityGroupId
-    creator: RoleName
+    creator: RoleName | RoleArn
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,11 @@ Nothing of the VPC's owner is changed except what the settings name: ``create_en
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from troposphere import GetAtt, Template
 
-from generator.settings import Mode, Settings, on_spark
+from generator.settings import Mode, Settings, named_pipelines, on_spark
 from generator.settings_network import S3, Network
 from generator.stacks import personas
 from generator.stacks.network import Outputs
@@ -34,6 +33,7 @@ from generator.wiring import (
     SecurityGroupId,
     StackTemplate,
     SubnetIds,
+    Text,
     UniqueName,
     VpcId,
     add,
@@ -65,8 +65,9 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     subnets = SubnetIds([*network.subnets])
     prefix_list = add_baseline(template, None, inputs, settings, mode)
     groups = add_client_groups(template, vpc, spark=on_spark(settings), owner=inputs.unique_name)
-    reached = [*_their_groups(network), *_add_interface_endpoints(template, network, inputs)]
-    add_all(template, ways_out(groups, reached, prefix_list))
+    own = _add_interface_endpoints(template, network, inputs)
+    reached = endpoint_groups(network, own)
+    add_all(template, ways_out(groups.all(), reached, prefix_list))
     outputs = Outputs(
         vpc_id=vpc,
         subnet_ids=subnets,
@@ -76,6 +77,10 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         preprocess_security_group_id=SecurityGroupId(GetAtt(groups.preprocess, "GroupId")),
         functions_security_group_id=SecurityGroupId(GetAtt(groups.functions, "GroupId")),
     )
+    if named_pipelines(settings):
+        outputs = replace(
+            outputs, endpoints_security_group_id=own, s3_prefix_list_id=Text(prefix_list)
+        )
     add_all(
         template,
         guards(
@@ -90,12 +95,21 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     return StackTemplate("network", template, Inputs, Outputs)
 
 
-def _their_groups(network: Network) -> Iterator[EndpointGroup]:
-    """Yield the groups of the endpoints that exist; a rule's logical id contains the group's id."""
-    for group in network.endpoint_security_groups:
-        yield EndpointGroup(
-            group.replace("-", "").capitalize(), group, rules=network.add_endpoint_rules
-        )
+def endpoint_groups(network: Network, own: SecurityGroupId | None) -> list[EndpointGroup]:
+    """Return the groups of the endpoints that exist, and of our ``own`` endpoints, if any.
+
+    A rule's logical id contains the group's id.
+    """
+    theirs = [
+        EndpointGroup(group.replace("-", "").capitalize(), group, rules=network.add_endpoint_rules)
+        for group in network.endpoint_security_groups
+    ]
+    return [*theirs, *([EndpointGroup("Endpoints", own)] if own else [])]
+
+
+def has_own_endpoints(network: Network) -> bool:
+    """Tell whether there are interface endpoints of ours: in our VPC, or created in theirs."""
+    return not network.is_existing or bool(set(network.create_endpoints) - {S3})
 
 
 def _s3_endpoint(template: Template, network: Network, inputs: Inputs) -> EndpointId:
@@ -109,11 +123,11 @@ def _s3_endpoint(template: Template, network: Network, inputs: Inputs) -> Endpoi
 
 def _add_interface_endpoints(
     template: Template, network: Network, inputs: Inputs
-) -> Iterator[EndpointGroup]:
-    """Add the interface endpoints to create, and yield their security group if there are any."""
+) -> SecurityGroupId | None:
+    """Add the interface endpoints to create; return their security group's id, if there are any."""
     services = [service for service in network.create_endpoints if service != S3]
     if not services:
-        return
+        return None
     group = add(
         template,
         security_group("Endpoints", "Interface endpoints", VpcId(network.vpc), inputs.unique_name),
@@ -124,4 +138,4 @@ def _add_interface_endpoints(
         endpoint = interface_endpoint(service, network, network.vpc, subnets, group_id)
         endpoint.Tags = named(inputs.unique_name, service)
         add(template, endpoint)
-    yield EndpointGroup("Endpoints", group_id)
+    return group_id

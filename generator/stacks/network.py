@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 
 from troposphere import Equals, GetAtt, GetAZs, If, Not, Select, Split, Template, ec2, logs
@@ -10,7 +10,7 @@ from troposphere import Equals, GetAtt, GetAZs, If, Not, Select, Split, Template
 from generator.custom_resources import IN_THE_VPC
 from generator.policies.statements import role_arn, role_policy, write_flow_logs
 from generator.retention import retention
-from generator.settings import Mode, Settings, interface_endpoints, on_spark
+from generator.settings import Mode, Settings, interface_endpoints, named_pipelines, on_spark
 from generator.settings_network import Network
 from generator.stacks import personas
 from generator.stacks.network_endpoints import CLOUDFORMATION, interface_endpoint, s3_gateway
@@ -33,6 +33,7 @@ from generator.wiring import (
     SecurityGroupId,
     StackTemplate,
     SubnetIds,
+    Text,
     UniqueName,
     VpcId,
     YesNo,
@@ -75,6 +76,10 @@ class Outputs:
     jobs_security_group_id: SecurityGroupId
     preprocess_security_group_id: SecurityGroupId
     functions_security_group_id: SecurityGroupId
+    endpoints_security_group_id: SecurityGroupId | None = None
+    """That of our own endpoints, if there are any."""
+    s3_prefix_list_id: Text | None = None
+    """Both are outputs if there are pipelines besides ``main``, whose groups are their own."""
 
 
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
@@ -93,7 +98,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     endpoints_id = SecurityGroupId(GetAtt(endpoints, "GroupId"))
     groups = add_client_groups(template, vpc_id, spark=on_spark(settings))
     reached = [EndpointGroup("Endpoints", endpoints_id)]
-    add_all(template, ways_out(groups, reached, prefix_list))
+    add_all(template, ways_out(groups.all(), reached, prefix_list))
     in_zones = subnets[: network.endpoint_zones]
     _add_interface_endpoints(template, vpc, in_zones, endpoints_id, settings)
     _add_flow_log(template, vpc, inputs, settings, mode)
@@ -106,6 +111,12 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         preprocess_security_group_id=SecurityGroupId(GetAtt(groups.preprocess, "GroupId")),
         functions_security_group_id=SecurityGroupId(GetAtt(groups.functions, "GroupId")),
     )
+    if named_pipelines(settings):
+        outputs = replace(
+            outputs,
+            endpoints_security_group_id=endpoints_id,
+            s3_prefix_list_id=Text(prefix_list),
+        )
     add_all(
         template,
         guards(

@@ -180,17 +180,19 @@ def add_client_groups(
         functions=group("Functions", "Functions of custom resources"),
     )
     if spark:
-        add_all(template, _among_themselves(groups.preprocess))
+        add_all(template, among_themselves(groups.preprocess))
     return groups
 
 
 def ways_out(
-    clients: ClientGroups, endpoints: Sequence[EndpointGroup], prefix_list: AWSHelperFn
+    clients: Sequence[ec2.SecurityGroup],
+    endpoints: Sequence[EndpointGroup],
+    prefix_list: AWSHelperFn,
 ) -> list[AWSObject]:
     """Return rules by which clients reach the endpoints and S3 over HTTPS, and nothing else."""
     return [
         rule
-        for client in clients.all()
+        for client in clients
         for rule in (
             *(one for group in endpoints for one in _to_endpoints(client, group)),
             _to_s3(client, prefix_list),
@@ -198,7 +200,7 @@ def ways_out(
     ]
 
 
-def _among_themselves(group: ec2.SecurityGroup) -> list[AWSObject]:
+def among_themselves(group: ec2.SecurityGroup) -> list[AWSObject]:
     """Allow traffic among the members of a group, on every port.
 
     Spark's driver and executors, YARN and HDFS choose ports when they start, and traffic that

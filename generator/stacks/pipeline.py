@@ -9,18 +9,16 @@ from troposphere import (
     AWSObject,
     GetAtt,
     Ref,
-    Sub,
     Template,
     awslambda,
     iam,
     logs,
-    sagemaker,
     sns,
 )
 
 from functions.pipeline_manager.properties import PipelineProperties
 from functions.seed_data.properties import SeedDataProperties
-from generator import alerts, images, package
+from generator import alerts, images
 from generator.custom_resources import (
     FunctionContext,
     FunctionInputs,
@@ -29,6 +27,7 @@ from generator.custom_resources import (
     custom_resource,
     function_context,
 )
+from generator.pipeline_parts import endpoint_log_group, environment, model_package_group
 from generator.policies import functions as permissions
 from generator.policies import jobs, people
 from generator.policies.resources import endpoint_rule_name, failure_rule_name
@@ -125,10 +124,12 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     inputs = declare(kind, template)
     template.add_mapping(images.MAPPING_NAME, images.accounts(on_spark(settings)))
     context = function_context(template, inputs, settings, mode)
-    endpoint_logs = add(template, _endpoint_log_group(inputs, settings, mode))
+    endpoint_logs = add(
+        template, endpoint_log_group(inputs.key_arn, inputs.unique_name, settings, mode)
+    )
     role_policies = add_all(template, _role_permissions(inputs, endpoint_logs, settings))
     seed = _add_seeding(template, inputs, context)
-    group = add(template, _model_package_group(inputs))
+    group = add(template, model_package_group(inputs.unique_name))
     values = _environment(inputs, settings)
     pipeline = _add_pipeline(template, inputs, context, values, [*role_policies, group, seed])
     topic = _add_alerts(template, inputs, pipeline)
@@ -139,17 +140,6 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     )
     publish(outputs, template)
     return StackTemplate("pipeline", template, kind, Outputs)
-
-
-def _endpoint_log_group(inputs: Inputs, settings: Settings, mode: Mode) -> logs.LogGroup:
-    """Return the endpoint's log group, which SageMaker would create without key and retention."""
-    return logs.LogGroup(
-        "EndpointLogGroup",
-        KmsKeyId=inputs.key_arn,
-        LogGroupName=Sub(f"{jobs.ENDPOINT_LOGS}/${{Name}}", Name=inputs.unique_name),
-        RetentionInDays=settings.storage.log_retention_days,
-        **retention(mode),
-    )
 
 
 def _role_permissions(
@@ -215,14 +205,6 @@ def _add_seeding(template: Template, inputs: Inputs, context: FunctionContext) -
     return add(template, seed)
 
 
-def _model_package_group(inputs: Inputs) -> sagemaker.ModelPackageGroup:
-    return sagemaker.ModelPackageGroup(
-        "ModelPackageGroup",
-        ModelPackageGroupDescription="Models that passed the pipeline's quality gate",
-        ModelPackageGroupName=inputs.unique_name,
-    )
-
-
 def _add_pipeline(
     template: Template,
     inputs: Inputs,
@@ -252,32 +234,20 @@ def _add_pipeline(
 
 def _environment(inputs: Inputs, settings: Settings) -> Mapping[str, Expression]:
     """Return the deployment's values for the pipeline, by the names in the definition."""
-    name, entry = inputs.unique_name.across_border(), main_pipeline(settings)
+    entry = main_pipeline(settings)
     own = {"label_column": entry.label, "problem_type": entry.problem}
     chosen = {field: value for field, value in own.items() if value is not None}
+    spark = _spark_environment(inputs, instances(entry, settings.pipeline))
     return (
-        _spark_environment(inputs, instances(entry, settings.pipeline))
+        environment(inputs, inputs.unique_name)
+        | spark
         | chosen
         | {
-            "pipeline_name": name,
-            "endpoint_name": name,
-            "model_package_group": name,
-            "bucket": inputs.data_bucket.across_border(),
-            "key_arn": inputs.key_arn.across_border(),
             "pipeline_role_arn": role_arn(inputs.pipeline_role),
             "processing_role_arn": role_arn(inputs.processing_role),
             "training_role_arn": role_arn(inputs.training_role),
             "model_role_arn": role_arn(inputs.model_role),
-            "subnet_ids": inputs.subnet_ids.across_border(),
             "security_group_ids": inputs.jobs_security_group_id.across_border(),
-            "training_image": images.TRAINING.uri(inputs.auto_gluon_image_tag),
-            "inference_image": images.INFERENCE.uri(inputs.auto_gluon_image_tag),
-            "processing_instance_type": inputs.processing_instance_type.across_border(),
-            "training_instance_type": inputs.training_instance_type.across_border(),
-            "endpoint_instance_type": inputs.endpoint_instance_type.across_border(),
-            "quality_metric": inputs.quality_metric.across_border(),
-            "quality_threshold": inputs.quality_threshold.across_border(),
-            "source_hash": package.source_hash(),
             "owner": Ref("AWS::StackId"),
         }
     )

@@ -19,6 +19,7 @@ from generator.settings import (
 )
 from generator.settings_pipelines import decided
 from generator.stacks import existing_network, network, pipeline, security, storage, studio
+from generator.stacks.several import Shared, add_named_pipelines
 from generator.wiring import Expression, RoleName, RootStackName, StackTemplate, UniqueName, nest
 
 AnyNetworkStack = (
@@ -61,6 +62,12 @@ def build(settings: Settings, mode: Mode) -> dict[str, Template]:
         root, settings, mode, name, parameters, security_outputs, tags
     )
     storage_inputs = _storage_inputs(parameters, security_outputs, network_outputs)
+    if security_outputs.named_manager_role:
+        storage_inputs = replace(
+            storage_inputs,
+            unique_name=name,
+            named_manager_role=security_outputs.named_manager_role,
+        )
     if spark:
         storage_inputs = replace(storage_inputs, spark_role=security_outputs.preprocess_role)
     storage_outputs = nest(root, storage_stack, storage_inputs, tags)
@@ -79,13 +86,15 @@ def build(settings: Settings, mode: Mode) -> dict[str, Template]:
             parameters.spark_image_tag,
         )
     pipeline_outputs = nest(root, pipeline_stack, pipeline_inputs, tags)
+    shared = Shared(name, parameters, security_outputs, network_outputs, storage_outputs, tags)
+    named = add_named_pipelines(root, settings, mode, shared)
     # Studio is deleted first: people's spaces stop a deletion before anything else is deleted.
     studio_inputs = _studio_inputs(
         name, parameters, security_outputs, network_outputs, storage_outputs
     )
     if "root_stack" not in studio.not_needed(settings):
         studio_inputs = replace(studio_inputs, root_stack=root_stack)
-    studio_outputs = nest(root, studio_stack, studio_inputs, tags, after=(pipeline_stack.name,))
+    studio_outputs = nest(root, studio_stack, studio_inputs, tags, ("Pipeline", *named.titles))
     _add_outputs(
         root,
         settings,
@@ -97,7 +106,7 @@ def build(settings: Settings, mode: Mode) -> dict[str, Template]:
         pipeline_outputs,
     )
     stacks = (security_stack, network_stack, storage_stack, studio_stack, pipeline_stack)
-    return {"root": root} | {stack.name: stack.template for stack in stacks}
+    return {"root": root} | {stack.name: stack.template for stack in stacks} | named.templates
 
 
 def _unique_name(project: str) -> Sub:

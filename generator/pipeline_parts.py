@@ -1,0 +1,100 @@
+"""What the stacks of all pipelines have in common: ``main``'s, and that of the named ones."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from troposphere import Sub, logs, sagemaker
+
+from generator import images, package
+from generator.policies.jobs import ENDPOINT_LOGS
+from generator.retention import retention
+from generator.settings import Mode, Settings
+from generator.wiring import BucketName, Expression, KeyArn, Number, SubnetIds, Text, UniqueName
+
+
+class PipelineInputs(Protocol):
+    """The inputs that the stack of every pipeline has."""
+
+    @property
+    def key_arn(self) -> KeyArn:
+        """The key."""
+
+    @property
+    def subnet_ids(self) -> SubnetIds:
+        """The isolated subnets."""
+
+    @property
+    def data_bucket(self) -> BucketName:
+        """The bucket for data, code and models."""
+
+    @property
+    def processing_instance_type(self) -> Text:
+        """Default of the run parameter."""
+
+    @property
+    def training_instance_type(self) -> Text:
+        """Default of the run parameter."""
+
+    @property
+    def endpoint_instance_type(self) -> Text:
+        """Default of the run parameter."""
+
+    @property
+    def quality_metric(self) -> Text:
+        """The quality gate's metric."""
+
+    @property
+    def quality_threshold(self) -> Number:
+        """The quality gate's minimum."""
+
+    @property
+    def auto_gluon_image_tag(self) -> Text:
+        """The tag of the images for jobs and the endpoint."""
+
+
+def environment(inputs: PipelineInputs, pipeline: UniqueName) -> dict[str, Expression]:
+    """Return the deployment's values for a pipeline, by the names in the definition.
+
+    ``pipeline`` is its name, which its endpoint and its model package group have too. The roles,
+    the security groups and the owner are missing.
+    """
+    name = pipeline.across_border()
+    return {
+        "pipeline_name": name,
+        "endpoint_name": name,
+        "model_package_group": name,
+        "bucket": inputs.data_bucket.across_border(),
+        "key_arn": inputs.key_arn.across_border(),
+        "subnet_ids": inputs.subnet_ids.across_border(),
+        "training_image": images.TRAINING.uri(inputs.auto_gluon_image_tag),
+        "inference_image": images.INFERENCE.uri(inputs.auto_gluon_image_tag),
+        "processing_instance_type": inputs.processing_instance_type.across_border(),
+        "training_instance_type": inputs.training_instance_type.across_border(),
+        "endpoint_instance_type": inputs.endpoint_instance_type.across_border(),
+        "quality_metric": inputs.quality_metric.across_border(),
+        "quality_threshold": inputs.quality_threshold.across_border(),
+        "source_hash": package.source_hash(),
+    }
+
+
+def endpoint_log_group(
+    key: KeyArn, endpoint: UniqueName, settings: Settings, mode: Mode
+) -> logs.LogGroup:
+    """Return the endpoint's log group, which SageMaker would create without key and retention."""
+    return logs.LogGroup(
+        "EndpointLogGroup",
+        KmsKeyId=key,
+        LogGroupName=Sub(f"{ENDPOINT_LOGS}/${{Name}}", Name=endpoint),
+        RetentionInDays=settings.storage.log_retention_days,
+        **retention(mode),
+    )
+
+
+def model_package_group(name: UniqueName) -> sagemaker.ModelPackageGroup:
+    """Return the registry of a pipeline's models."""
+    return sagemaker.ModelPackageGroup(
+        "ModelPackageGroup",
+        ModelPackageGroupDescription="Models that passed the pipeline's quality gate",
+        ModelPackageGroupName=name,
+    )

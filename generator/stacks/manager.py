@@ -1,0 +1,94 @@
+"""What all named pipelines share: the function that owns them, and policies of their roles.
+
+The stack exists if there are pipelines besides ``main``. Nothing in it names one of them, so that
+adding or removing a pipeline does not change it. The policies are attached by the roles themselves,
+and are deleted after them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from troposphere import GetAtt, Template
+
+from generator.custom_resources import (
+    FunctionInputs,
+    FunctionSpec,
+    add_function,
+    function_context,
+)
+from generator.policies.functions import all_named_pipelines, pipeline_manager
+from generator.policies.jobs import from_first_to_last
+from generator.policies.spending import bound_spending
+from generator.policies.statements import managed_policy
+from generator.settings import Mode, Settings
+from generator.wiring import (
+    BucketName,
+    FunctionArn,
+    PolicyArn,
+    RoleName,
+    RootStackName,
+    StackTemplate,
+    UniqueName,
+    add,
+    declare,
+    publish,
+)
+
+MANAGING_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Inputs(FunctionInputs):
+    """The inputs from the root."""
+
+    unique_name: UniqueName
+    root_stack: RootStackName
+    data_bucket: BucketName
+    named_manager_role: RoleName
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The function, and the policies of jobs and models and of those who create them."""
+
+    function_arn: FunctionArn
+    jobs_lasting_policy: PolicyArn
+    spending_limits_policy: PolicyArn
+
+
+def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
+    """Return the stack."""
+    template = Template(Description=f"{settings.project}: what named pipelines share")
+    inputs = declare(Inputs, template)
+    spec = FunctionSpec(
+        package="pipeline_manager",
+        description="Manages the named pipelines; at deletion, removes what their runs created",
+        role=inputs.named_manager_role,
+        permissions=pipeline_manager(
+            inputs.data_bucket,
+            inputs.key_arn,
+            all_named_pipelines(inputs.unique_name, inputs.root_stack),
+        ),
+        timeout_seconds=MANAGING_SECONDS,
+    )
+    function = add_function(template, spec, function_context(template, inputs, settings, mode))
+    lasting = managed_policy(
+        "JobsLastingPolicy",
+        "What SageMaker does with the role of a job or model, until its last interface is gone",
+        [],
+        from_first_to_last(inputs.key_arn),
+    )
+    spending = managed_policy(
+        "SpendingLimitsPolicy",
+        "No job or endpoint on an instance type, or for a time, that was not allowed",
+        [],
+        bound_spending(settings.limits),
+    )
+    outputs = Outputs(
+        function_arn=FunctionArn(GetAtt(function, "Arn")),
+        jobs_lasting_policy=PolicyArn(add(template, lasting).ref()),
+        spending_limits_policy=PolicyArn(add(template, spending).ref()),
+    )
+    publish(outputs, template)
+    return StackTemplate("manager", template, Inputs, Outputs)

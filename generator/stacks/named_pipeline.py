@@ -1,0 +1,313 @@
+"""A pipeline besides ``main``: its roles, security group, pipeline, model registry and alerts.
+
+All of them have this template, and one with Spark, each nested once for every pipeline with other
+parameters. Nothing else names a pipeline: the policies that all share match its roles by their path
+and its resources by the beginning of their names.
+
+The security group depends on the roles. It is therefore deleted before them, and EC2 refuses that
+while an interface of a job or of the endpoint exists: the roles outlive the interfaces, which
+SageMaker deletes with their permissions (``generator.policies.jobs.from_first_to_last``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from awacs.aws import Statement
+from troposphere import GetAtt, Sub, Template, ec2, iam, logs
+
+from functions.pipeline_manager.properties import PipelineProperties
+from generator import alerts, images
+from generator.custom_resources import shared_custom_resource
+from generator.pipeline_parts import endpoint_log_group, environment, model_package_group
+from generator.policies import jobs, people
+from generator.policies.guards import Cluster, NetworkBoundary, keep_jobs_inside
+from generator.policies.resources import named_rule_name
+from generator.policies.statements import (
+    JOBS,
+    STEPS,
+    bare_role,
+    managed_policy,
+    role_path,
+    role_policy,
+    trust_sagemaker,
+)
+from generator.settings import Mode, Settings
+from generator.stacks.manager import MANAGING_SECONDS
+from generator.stacks.existing_network import endpoint_groups, has_own_endpoints
+from generator.stacks.network_parts import among_themselves, security_group, ways_out
+from generator.wiring import (
+    BucketName,
+    Expression,
+    FunctionArn,
+    KeyArn,
+    Number,
+    OptionalText,
+    PolicyArn,
+    QueueArn,
+    RoleArn,
+    RoleName,
+    SecurityGroupId,
+    StackTemplate,
+    SubnetIds,
+    Text,
+    TopicArn,
+    UniqueName,
+    VpcId,
+    add,
+    add_all,
+    declare,
+    publish,
+)
+from pipeline.layout import CODE, folder, named
+
+FILE = "named-pipeline"
+SPARK_FILE = "named-pipeline-spark"
+_SPARK = ("spark_image_tag", "spark_instances")
+_ENDPOINTS = ("endpoints_security_group_id",)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs from the root."""
+
+    unique_name: UniqueName
+    entry_name: Text
+    """The pipeline's name in the settings."""
+    pipeline_name: UniqueName
+    """Both names, joined: the pipeline's, its endpoint's and its model package group's."""
+    key_arn: KeyArn
+    dead_letter_queue: QueueArn
+    vpc_id: VpcId
+    subnet_ids: SubnetIds
+    s3_prefix_list_id: Text
+    data_bucket: BucketName
+    manager_function_arn: FunctionArn
+    jobs_lasting_policy: PolicyArn
+    spending_limits_policy: PolicyArn
+    label_column: Text
+    problem_type: Text
+    processing_instance_type: Text
+    training_instance_type: Text
+    endpoint_instance_type: Text
+    quality_metric: Text
+    quality_threshold: Number
+    auto_gluon_image_tag: Text
+    alert_email: OptionalText
+    endpoints_security_group_id: SecurityGroupId | None = None
+    """That of our own endpoints; a foreign VPC may have none of them."""
+    spark_image_tag: Text | None = None
+    spark_instances: Number | None = None
+    """Both exist if Preprocess runs on Spark."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The pipeline, whose name its endpoint and group have too, and the topic for alerts."""
+
+    pipeline_name: Text
+    topic_arn: TopicArn
+
+
+@dataclass(frozen=True)
+class _Roles:
+    """The roles of one pipeline, one for each purpose; ``spark`` prepares tables on a cluster."""
+
+    processing: iam.Role
+    training: iam.Role
+    model: iam.Role
+    pipeline: iam.Role
+    spark: iam.Role | None
+
+    @property
+    def passed(self) -> dict[str, iam.Role]:
+        """The roles that the pipeline passes to its jobs and its model, by purpose."""
+        found = {"Processing": self.processing, "Training": self.training, "Model": self.model}
+        return found | ({"SparkProcessing": self.spark} if self.spark else {})
+
+    @property
+    def all(self) -> list[iam.Role]:
+        return [*self.passed.values(), self.pipeline]
+
+
+def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Inputs, Outputs]:
+    """Return the stack of a pipeline whose Preprocess runs on one machine, or on ``spark``."""
+    template = Template(Description=f"{settings.project}: a named pipeline, its roles, its alerts")
+    without = [*(() if spark else _SPARK), *(() if has_own_endpoints(settings.network) else _ENDPOINTS)]
+    inputs = declare(Inputs, template, without)
+    template.add_mapping(images.MAPPING_NAME, images.accounts(spark))
+    roles = _add_roles(template, inputs, settings, spark)
+    group, cluster = _add_groups(template, inputs, roles, settings)
+    guard = add(template, _guard(inputs, roles, group, cluster))
+    logs_of_endpoint = endpoint_log_group(inputs.key_arn, inputs.pipeline_name, settings, mode)
+    endpoint_logs = add(template, logs_of_endpoint)
+    policies = add_all(template, _permissions(inputs, roles, endpoint_logs, guard))
+    registry = add(template, model_package_group(inputs.pipeline_name))
+    pipeline = shared_custom_resource(
+        "Pipeline",
+        PipelineProperties,
+        _environment(inputs, roles, group) | _spark_environment(inputs, roles, cluster),
+        inputs.manager_function_arn,
+        MANAGING_SECONDS,
+        [*policies, guard, registry],
+    )
+    add(template, pipeline)
+    topic = alerts.add_alerts(template, _alerts(inputs), pipeline)
+    outputs = Outputs(
+        pipeline_name=Text(GetAtt(pipeline, "PipelineName")), topic_arn=TopicArn(topic.ref())
+    )
+    publish(outputs, template)
+    return StackTemplate(SPARK_FILE if spark else FILE, template, Inputs, Outputs)
+
+
+def _add_roles(template: Template, inputs: Inputs, settings: Settings, spark: bool) -> _Roles:
+    """Add the roles; every role of a job or model can finish its work as long as it exists."""
+
+    def role(
+        title: str, description: str, use: str, trust: Statement, policy: PolicyArn
+    ) -> iam.Role:
+        bare = bare_role(title, description, trust, settings.security.permissions_boundary)
+        bare.Path = Sub(role_path(use), Name=inputs.unique_name)
+        bare.ManagedPolicyArns = [policy]
+        return add(template, bare)
+
+    lasting, limits = inputs.jobs_lasting_policy, inputs.spending_limits_policy
+    job = trust_sagemaker("processing-job/*")
+    purpose = "Evaluate" if spark else "Preprocess and evaluate"
+    return _Roles(
+        processing=role("ProcessingRole", purpose, JOBS, job, lasting),
+        spark=role("SparkProcessingRole", "Preprocess on Spark", JOBS, job, lasting)
+        if spark
+        else None,
+        training=role("TrainingRole", "Train", JOBS, trust_sagemaker("training-job/*"), lasting),
+        model=role("ModelRole", "Serve the model", STEPS, trust_sagemaker("*"), lasting),
+        pipeline=role(
+            "PipelineRole",
+            "Run the pipeline's steps",
+            STEPS,
+            trust_sagemaker("pipeline/${Name}/*", Name=inputs.pipeline_name),
+            limits,
+        ),
+    )
+
+
+def _add_groups(
+    template: Template, inputs: Inputs, roles: _Roles, settings: Settings
+) -> tuple[ec2.SecurityGroup, ec2.SecurityGroup | None]:
+    """Add the security groups of the jobs and the model, and of the cluster, if there is one."""
+    vpc, owner = inputs.vpc_id, inputs.pipeline_name if settings.network.is_existing else None
+    group = security_group("Jobs", "SageMaker jobs and models", vpc, owner)
+    cluster = security_group("Spark", "Instances of a Spark cluster", vpc, owner)
+    groups = [group, cluster] if roles.spark else [group]
+    for one in groups:
+        one.DependsOn = [role.title for role in roles.all]
+        add(template, one)
+    reached = endpoint_groups(settings.network, inputs.endpoints_security_group_id)
+    add_all(template, ways_out(groups, reached, inputs.s3_prefix_list_id))
+    if not roles.spark:
+        return group, None
+    add_all(template, among_themselves(cluster))
+    return group, cluster
+
+
+def _guard(
+    inputs: Inputs,
+    roles: _Roles,
+    group: ec2.SecurityGroup,
+    cluster: ec2.SecurityGroup | None,
+) -> iam.ManagedPolicy:
+    """Return the policy that keeps the pipeline's jobs behind its own security group."""
+    own = Cluster(_id(cluster), _arn(roles.pipeline)) if cluster else None
+    boundary = NetworkBoundary(inputs.subnet_ids, _id(group), inputs.key_arn, own)
+    return managed_policy(
+        "JobsStayInsidePolicy",
+        "No job or model outside the VPC, without our key, unisolated, or with plain traffic",
+        [RoleName(roles.pipeline.ref())],
+        keep_jobs_inside(boundary),
+    )
+
+
+def _id(group: ec2.SecurityGroup) -> SecurityGroupId:
+    return SecurityGroupId(GetAtt(group, "GroupId"))
+
+
+def _arn(role: iam.Role) -> RoleArn:
+    return RoleArn(GetAtt(role, "Arn"))
+
+
+def _permissions(
+    inputs: Inputs, roles: _Roles, endpoint_logs: logs.LogGroup, guard: iam.ManagedPolicy
+) -> list[iam.RolePolicy]:
+    """Return the permissions of the jobs, the model and the pipeline, on its own data only.
+
+    The guard is in force before them. They are deleted before the endpoint's log group, which a
+    late log line would otherwise recreate.
+    """
+    data, key, name = inputs.data_bucket, inputs.key_arn, inputs.pipeline_name
+
+    def at(kind: str) -> Expression:
+        if kind == CODE:
+            return folder(CODE)
+        return Sub(f"{named(kind)}${{Entry}}/", Entry=inputs.entry_name)
+
+    kinds = jobs.RESULTS if roles.spark else (jobs.TABLES[0], *jobs.RESULTS)
+    statements = {
+        "Processing": jobs.processing(data, key, [images.TRAINING], kinds, at),
+        "Training": jobs.training(data, key, [images.TRAINING], at),
+        "Model": jobs.model(data, key, [images.INFERENCE], name, at),
+    }
+    if roles.spark:
+        spark = jobs.processing(data, key, [images.SPARK], jobs.TABLES, at)
+        statements["SparkProcessing"] = spark
+    passed = [(purpose, _arn(role)) for purpose, role in roles.passed.items()]
+    statements["Pipeline"] = people.pipeline(name, data, key, passed, [images.INFERENCE], at)
+    owners = roles.passed | {"Pipeline": roles.pipeline}
+    policies = [
+        role_policy(f"{purpose}Policy", RoleName(owners[purpose].ref()), rules)
+        for purpose, rules in statements.items()
+    ]
+    for policy in policies:
+        policy.DependsOn = [endpoint_logs.title, guard.title]
+    return policies
+
+
+def _environment(inputs: Inputs, roles: _Roles, group: ec2.SecurityGroup) -> dict[str, Expression]:
+    """Return the deployment's values for the pipeline, by the names in the definition."""
+    return environment(inputs, inputs.pipeline_name) | {
+        "name": inputs.entry_name.across_border(),
+        "pipeline_role_arn": GetAtt(roles.pipeline, "Arn"),
+        "processing_role_arn": GetAtt(roles.processing, "Arn"),
+        "training_role_arn": GetAtt(roles.training, "Arn"),
+        "model_role_arn": GetAtt(roles.model, "Arn"),
+        "security_group_ids": _id(group).across_border(),
+        "label_column": inputs.label_column.across_border(),
+        "problem_type": inputs.problem_type.across_border(),
+        # Not the stack's id, which would keep the manager's permissions from being a pattern.
+        "owner": Sub("${Unique}/${Entry}", Unique=inputs.unique_name, Entry=inputs.entry_name),
+    }
+
+
+def _spark_environment(
+    inputs: Inputs, roles: _Roles, cluster: ec2.SecurityGroup | None
+) -> dict[str, Expression]:
+    """Return the values that only Preprocess on Spark has."""
+    if not (cluster and roles.spark and inputs.spark_image_tag and inputs.spark_instances):
+        return {}
+    return {
+        "spark_image": images.SPARK.uri(inputs.spark_image_tag),
+        "spark_role_arn": GetAtt(roles.spark, "Arn"),
+        "spark_security_group_ids": _id(cluster).across_border(),
+        "spark_instances": inputs.spark_instances.across_border(),
+    }
+
+
+def _alerts(inputs: Inputs) -> alerts.Context:
+    name = inputs.pipeline_name
+    return alerts.Context(
+        name,
+        inputs.key_arn,
+        inputs.dead_letter_queue,
+        inputs.alert_email,
+        alerts.RuleNames(run=named_rule_name(name, "run"), endpoint=named_rule_name(name, "end")),
+        inputs.entry_name,
+    )
