@@ -33,8 +33,8 @@ from generator.policies.statements import (
     trust_sagemaker,
 )
 from generator.settings import Mode, Settings
-from generator.stacks.manager import MANAGING_SECONDS
 from generator.stacks.existing_network import endpoint_groups, has_own_endpoints
+from generator.stacks.manager import MANAGING_SECONDS
 from generator.stacks.network_parts import among_themselves, security_group, ways_out
 from generator.wiring import (
     BucketName,
@@ -133,7 +133,10 @@ class _Roles:
 def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Inputs, Outputs]:
     """Return the stack of a pipeline whose Preprocess runs on one machine, or on ``spark``."""
     template = Template(Description=f"{settings.project}: a named pipeline, its roles, its alerts")
-    without = [*(() if spark else _SPARK), *(() if has_own_endpoints(settings.network) else _ENDPOINTS)]
+    without = [
+        *(() if spark else _SPARK),
+        *(() if has_own_endpoints(settings.network) else _ENDPOINTS),
+    ]
     inputs = declare(Inputs, template, without)
     template.add_mapping(images.MAPPING_NAME, images.accounts(spark))
     roles = _add_roles(template, inputs, settings, spark)

@@ -20,6 +20,11 @@ from generator.settings_network import InterfaceEndpoint
 from generator.settings_people import Persona
 from tests.existing_vpc import EXISTING, EXISTING_WITH_OURS
 
+SEVERAL = [
+    {"name": "main", "label": "price"},
+    {"name": "churn", "quality_threshold": 0.8, "alert_email": ""},
+    {"name": "fraud-eu", "preprocess_engine": "spark"},
+]
 VARIANTS: dict[str, dict[str, Any]] = {
     "the largest": {
         "project": "a" * 30,
@@ -34,6 +39,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
             "user_profiles": [f"person-{number}" for number in range(30)],
             "people": [{"name": f"a-{persona}", "persona": persona} for persona in Persona],
         },
+        "pipelines": SEVERAL,
         "packages": {"source": "pypi", "internal_names": ["acme", "acme-risk"]},
     },
     "the smallest": {
@@ -42,7 +48,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
             "interface_endpoints": ["sagemaker.api", "sagemaker.runtime"],
         },
     },
-    "in an existing VPC": {"network": EXISTING},
+    "in an existing VPC": {"network": EXISTING, "pipelines": SEVERAL},
     "in an existing VPC, with endpoints of ours": {"network": EXISTING_WITH_OURS},
 }
 

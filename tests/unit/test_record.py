@@ -95,10 +95,10 @@ def root_of(found: Settings) -> dict[str, object]:
 def test_tables_of_a_list_are_recorded_by_name_in_any_order(tmp_path: Path) -> None:
     found = settings(tmp_path, SEVERAL)
     assert dict(chosen(found)) == {
-        "pipelines.main.quality_threshold": 0.8,
+        "pipelines.main.quality_threshold": "0.8",
         "pipelines.churn.name": "churn",
         "pipelines.churn.label": "churned",
-        "pipelines.churn.quality_threshold": 0.9,
+        "pipelines.churn.quality_threshold": "0.9",
         "pipelines.fraud.name": "fraud",
     }
     tables = SEVERAL.split("[[pipelines]]")
@@ -111,7 +111,7 @@ def test_a_dropped_table_of_a_list_is_one_item_and_a_dropped_value_another(tmp_p
     after = "[[pipelines]]\nname = 'main'\n[[pipelines]]\nname = 'churn'\nlabel = 'churned'\n"
     said = [str(one) for one in dropped(before, root_of(settings(tmp_path, after)))]
     assert said == [
-        "pipelines.main.quality_threshold = 0.8 (removed)",
-        "pipelines.churn.quality_threshold = 0.9 (removed)",
+        'pipelines.main.quality_threshold = "0.8" (removed)',
+        'pipelines.churn.quality_threshold = "0.9" (removed)',
         'pipelines.fraud = {"name": "fraud"} (removed)',
     ]
