@@ -21,6 +21,7 @@ from tabular_ml_vpc.local.emulator.awscli import AwsCli
 
 Templates = dict[str, dict[str, Any]]
 Change = Callable[[Templates], None]
+CSV = b"age,label\n31,yes\n47,no\n"
 FAST = {"Rows": "500"}
 """A deployment's parameters, for the sake of time."""
 
@@ -145,6 +146,26 @@ class Account:
         """Start a run and return its ARN; the emulator ends it at once unless it is held."""
         started = self.client("sagemaker").start_pipeline_execution(PipelineName=name, **request)
         return str(started["PipelineExecutionArn"])
+
+    def status_of(self, execution: str) -> str:
+        """Return a run's status, and why it failed."""
+        sagemaker = self.client("sagemaker")
+        found = sagemaker.describe_pipeline_execution(PipelineExecutionArn=execution)
+        return f"{found['PipelineExecutionStatus']} {found.get('FailureReason', '')}".strip()
+
+    def endpoint_of(self, outputs: dict[str, str]) -> dict[str, Any]:
+        """Return what changes if anything is deployed to a stack's endpoint."""
+        found = self.client("sagemaker").describe_endpoint(EndpointName=outputs["EndpointName"])
+        keys = ("EndpointConfigName", "CreationTime", "LastModifiedTime")
+        return {key: found[key] for key in keys}
+
+    def put(self, bucket: str, key: str, body: bytes = b"x") -> None:
+        """Upload an object."""
+        self.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
+
+    def read(self, bucket: str, key: str) -> bytes:
+        """Return an object's content."""
+        return bytes(self.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
 
     def empty(self, bucket: str) -> None:
         """Remove a bucket that a test made or that was retained, with all that is in it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,7 @@ from boto3.session import Session
 
 from generator import package
 from tabular_ml_vpc.local.emulator.awscli import AwsCli
+from tabular_ml_vpc.local.emulator.inventory import inventory
 from tabular_ml_vpc.local.emulator.process import Emulator
 from tests.cloud.account import Account, open_account
 from tests.emulated import AWSCLI_PYTHON, emulated_aws, pointed_at
@@ -48,3 +50,17 @@ def account(
     bucket = "artifacts-of-the-tests"
     yield open_account(aws, session, bucket, tmp_path_factory.mktemp("templates"))
     aws.run("s3", "rb", "--force", f"s3://{bucket}")
+
+
+@pytest.fixture
+def name() -> str:
+    """Give a stack's name that no other test uses."""
+    return f"s{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def nothing_is_left(account: Account) -> Iterator[None]:
+    """Compare what the account holds before and after the test."""
+    before = inventory(account.session)
+    yield
+    assert inventory(account.session) == before
