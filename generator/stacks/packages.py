@@ -7,19 +7,18 @@ with the stack in both modes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from awacs.aws import Statement
 from troposphere import AWSObject, Base64, GetAtt, Join, Sub, Template, codeartifact, sagemaker
 
 from generator.policies import people
 from generator.policies.people import TOKEN_SECONDS
-from generator.policies.statements import role_policy
 from generator.retention import deleted_with_stack
 from generator.settings_packages import Packages, PackageSource, group_id
-from generator.wiring import Expression, KeyArn, RoleName, UniqueName, add, add_all
+from generator.wiring import Expression, KeyArn, UniqueName, add, add_all
 
 SCRIPT: Final = Path(__file__).parent.parent / "lifecycle/pip.sh"
 REPOSITORY: Final = "pypi"
@@ -38,31 +37,27 @@ class PackageRepository:
 
 
 @dataclass(frozen=True)
-class LifecycleConfigs:
-    """ARNs of the lifecycle configurations by type of app; none if there are no packages."""
+class PackageAccess:
+    """What people need to install packages; nothing if the settings offer none.
 
+    The permissions, and the ARNs of the lifecycle configurations by type of app.
+    """
+
+    permissions: tuple[Statement, ...] = ()
     jupyter_lab: Expression | None = None
     code_editor: Expression | None = None
 
 
 def add_packages(
-    template: Template,
-    settings: Packages,
-    name: UniqueName,
-    key: KeyArn,
-    roles: Mapping[str, RoleName],
-) -> LifecycleConfigs:
-    """Add what people need to install packages, if the settings offer any.
-
-    ``roles`` are the roles of those who have spaces, by the title of the policy that each gets.
-    """
+    template: Template, settings: Packages, name: UniqueName, key: KeyArn
+) -> PackageAccess:
+    """Add the repository and the scripts, if the settings offer packages."""
     if not settings.available:
-        return LifecycleConfigs()
+        return PackageAccess()
     repository = _repository(template, settings, name, key)
-    statements = people.install_packages(repository.domain, repository.name)
-    add_all(template, [role_policy(title, role, statements) for title, role in roles.items()])
     jupyter_lab, code_editor = add_all(template, _lifecycle_configs(repository, name, settings))
-    return LifecycleConfigs(
+    return PackageAccess(
+        tuple(people.install_packages(repository.domain, repository.name)),
         GetAtt(jupyter_lab, "StudioLifecycleConfigArn"),
         GetAtt(code_editor, "StudioLifecycleConfigArn"),
     )

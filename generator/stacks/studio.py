@@ -24,7 +24,7 @@ from generator.settings import Mode, Settings, named_pipelines
 from generator.settings_people import Person, Persona
 from generator.settings_pipelines import in_letters
 from generator.stacks import personas
-from generator.stacks.packages import LifecycleConfigs, add_packages
+from generator.stacks.packages import PackageAccess, add_packages
 from generator.wiring import (
     BucketName,
     DomainId,
@@ -88,17 +88,12 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     template.add_condition(HOME_FILE_SYSTEM, Equals(inputs.home_file_system, "yes"))
     template.add_condition(SPACES_MAY_GO, Equals(inputs.delete_spaces, "yes"))
     add_all(template, _between_apps(inputs.studio_security_group_id))
-    roles = personas.roles(settings, inputs.persona_roles)
-    installing = {"PackagesPolicy": inputs.studio_role}
-    if Persona.ML_ENGINEER in roles:
-        installing["MlEngineerPackagesPolicy"] = roles[Persona.ML_ENGINEER]
-    scripts = add_packages(
-        template, settings.packages, inputs.unique_name, inputs.key_arn, installing
-    )
-    domain = add(template, _domain(inputs, settings.studio.idle_timeout_minutes, scripts))
+    packages = add_packages(template, settings.packages, inputs.unique_name, inputs.key_arn)
+    domain = add(template, _domain(inputs, settings.studio.idle_timeout_minutes, packages))
     domain_id = DomainId(domain.ref())
     several = bool(named_pipelines(settings))
-    add_all(template, _permissions(inputs, domain_id, roles, several=several))
+    roles = personas.roles(settings, inputs.persona_roles)
+    add_all(template, _permissions(inputs, domain_id, roles, packages, several=several))
     profiles = add_all(template, _profiles(domain, settings.studio.everyone, roles))
     _add_clearing(template, profiles, domain_id, inputs, settings, mode)
     publish(Outputs(domain_id=domain_id, domain_url=Text(GetAtt(domain, "Url"))), template)
@@ -142,7 +137,7 @@ def _between_apps(group: SecurityGroupId) -> list[AWSObject]:
     return rules
 
 
-def _domain(inputs: Inputs, idle_minutes: int, scripts: LifecycleConfigs) -> sagemaker.Domain:
+def _domain(inputs: Inputs, idle_minutes: int, packages: PackageAccess) -> sagemaker.Domain:
     """Return the domain: the new Studio only, VPC only, encrypted, apps shut down when idle.
 
     By default it has no home file system, which would outlive the domain and block the deletion of
@@ -152,8 +147,8 @@ def _domain(inputs: Inputs, idle_minutes: int, scripts: LifecycleConfigs) -> sag
         "Domain",
         AppNetworkAccessType="VpcOnly",
         AuthMode="IAM",
-        DefaultSpaceSettings=_space_settings(inputs, idle_minutes, scripts),
-        DefaultUserSettings=_user_settings(inputs, idle_minutes, scripts),
+        DefaultSpaceSettings=_space_settings(inputs, idle_minutes, packages),
+        DefaultUserSettings=_user_settings(inputs, idle_minutes, packages),
         DomainName=inputs.unique_name,
         DomainSettings=sagemaker.DomainSettings(
             ExecutionRoleIdentityConfig="USER_PROFILE_NAME",
@@ -168,19 +163,19 @@ def _domain(inputs: Inputs, idle_minutes: int, scripts: LifecycleConfigs) -> sag
 
 
 def _user_settings(
-    inputs: Inputs, idle_minutes: int, scripts: LifecycleConfigs
+    inputs: Inputs, idle_minutes: int, packages: PackageAccess
 ) -> sagemaker.UserSettings:
     return sagemaker.UserSettings(
         AutoMountHomeEFS=If(HOME_FILE_SYSTEM, "Enabled", "Disabled"),
         CodeEditorAppSettings=sagemaker.CodeEditorAppSettings(
             AppLifecycleManagement=_shut_down_when_idle(idle_minutes),
-            **_starting_with(scripts.code_editor),
+            **_starting_with(packages.code_editor),
         ),
         DefaultLandingUri="studio::",
         ExecutionRole=role_arn(inputs.studio_role),
         JupyterLabAppSettings=sagemaker.JupyterLabAppSettings(
             AppLifecycleManagement=_shut_down_when_idle(idle_minutes),
-            **_starting_with(scripts.jupyter_lab),
+            **_starting_with(packages.jupyter_lab),
         ),
         SecurityGroups=[inputs.studio_security_group_id],
         SharingSettings=sagemaker.SharingSettings(NotebookOutputOption="Disabled"),
@@ -189,14 +184,14 @@ def _user_settings(
 
 
 def _space_settings(
-    inputs: Inputs, idle_minutes: int, scripts: LifecycleConfigs
+    inputs: Inputs, idle_minutes: int, packages: PackageAccess
 ) -> sagemaker.DefaultSpaceSettings:
     """Return the settings of shared spaces, which do not inherit a user's settings."""
     return sagemaker.DefaultSpaceSettings(
         ExecutionRole=role_arn(inputs.studio_role),
         JupyterLabAppSettings=sagemaker.JupyterLabAppSettings(
             AppLifecycleManagement=_shut_down_when_idle(idle_minutes),
-            **_starting_with(scripts.jupyter_lab),
+            **_starting_with(packages.jupyter_lab),
         ),
         SecurityGroups=[inputs.studio_security_group_id],
     )
@@ -227,17 +222,27 @@ def _shut_down_when_idle(minutes: int) -> sagemaker.AppLifecycleManagement:
 
 
 def _permissions(
-    inputs: Inputs, domain: DomainId, roles: Mapping[Persona, RoleName], *, several: bool
+    inputs: Inputs,
+    domain: DomainId,
+    roles: Mapping[Persona, RoleName],
+    packages: PackageAccess,
+    *,
+    several: bool,
 ) -> list[iam.RolePolicy]:
-    """Return the permissions of data scientists, and those of each other persona."""
+    """Return the permissions of data scientists, and those of each other persona.
+
+    Those who have spaces can install packages.
+    """
     place = people.Place(inputs.unique_name, domain, inputs.data_bucket, inputs.key_arn, several)
     jobs_role = inputs.notebook_jobs_role
-    found = [role_policy("StudioPolicy", inputs.studio_role, people.studio(place, jobs_role))]
+    statements = [*people.studio(place, jobs_role), *packages.permissions]
+    found = [role_policy("StudioPolicy", inputs.studio_role, statements)]
     for persona, role in roles.items():
         if persona is Persona.REVIEWER:
             found.append(role_policy("ReviewerPolicy", role, reviewer(place)))
         if persona is Persona.ML_ENGINEER and inputs.root_stack:
             statements = ml_engineer(place, jobs_role, inputs.root_stack)
+            statements = [*statements, *packages.permissions]
             found.append(role_policy("MlEngineerPolicy", role, statements))
     return found
 

@@ -136,7 +136,7 @@ def test_an_existing_repository_is_used_and_nothing_is_made_in_it() -> None:
     assert [one for one in deployment if "CodeArtifact" in one.type] == []
     text = script(deployment, "JupyterLabLifecycleConfig")
     assert "https://acme-123456789012.d.codeartifact.eu-west-1.amazonaws.com/pypi/shared/" in text
-    rights = str(deployment.get("studio", "PackagesPolicy").properties["PolicyDocument"])
+    rights = str(deployment.get("studio", "StudioPolicy").properties["PolicyDocument"])
     assert "repository/acme/shared" in rights
     assert "domain/acme'" in rights
 

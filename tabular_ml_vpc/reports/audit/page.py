@@ -25,6 +25,7 @@ from generator.settings import (
     Storage,
 )
 from generator.settings_network import Network
+from generator.settings_packages import Packages
 from generator.settings_pipelines import PipelineSettings
 from pipeline.types import JsonView
 from tabular_ml_vpc.reports.audit import assessments
@@ -248,6 +249,7 @@ def _choices() -> str:
         "limits": Limits,
         "pipeline": PipelineSettings,
         "storage": Storage,
+        "packages": Packages,
     }
     return _table(
         ("setting", "default", "what it does"),

@@ -98,6 +98,12 @@ QUERIES: Final[Mapping[str, Query]] = {
         productFamily="API Request",
         queueType="Standard",
     ),
+    "codeartifact_storage_gb_month": _regional(
+        "AWSCodeArtifact", "TimedStorage-ByteHrs", productFamily="Storage"
+    ),
+    "codeartifact_requests_10k": _regional(
+        "AWSCodeArtifact", "Requests", 1e4, productFamily="Request"
+    ),
     "efs_standard_gb_month": _regional(
         *("AmazonEFS", "TimedStorage-ByteHrs"),
         productFamily="Storage",

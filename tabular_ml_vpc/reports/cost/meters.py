@@ -21,6 +21,8 @@ HOURS: Final = 730
 FREE: Final = frozenset(
     {
         "AWS::CloudFormation::Stack",
+        "AWS::CodeArtifact::PackageGroup",
+        "AWS::CodeArtifact::Repository",
         "AWS::EC2::RouteTable",
         "AWS::EC2::SecurityGroup",
         "AWS::EC2::SecurityGroupEgress",
@@ -37,6 +39,7 @@ FREE: Final = frozenset(
         "AWS::SNS::TopicPolicy",
         "AWS::SQS::QueuePolicy",
         "AWS::SageMaker::ModelPackageGroup",
+        "AWS::SageMaker::StudioLifecycleConfig",
     }
 )
 """Types without a charge of their own. Events of AWS services on the default bus are free, too, but
@@ -253,6 +256,14 @@ def _rules(found: list[ResolvedResource], _: Usage) -> Iterator[Meter]:
     yield Meter("EventBridge rules", "", _constant(len(found)), basis)
 
 
+def _package_domains(_: list[ResolvedResource], usage: Usage) -> Iterator[Meter]:
+    """Yield the copies of packages, which a domain stores once, and what pip requests."""
+    size, requests = usage["package-gb"], usage["package-requests"]
+    yield Meter("Packages kept", "codeartifact_storage_gb_month", size, f"{span(size)} GB")
+    basis = f"{span(requests)} requests"
+    yield Meter("Requests of pip", "codeartifact_requests_10k", requests.times(1e-4), basis)
+
+
 def _flow_logs(_: list[ResolvedResource], __: Usage) -> Iterator[Meter]:
     """Yield nothing: flow logs are billed through their log group."""
     yield from ()
@@ -266,6 +277,7 @@ _COUNTS: Final[Mapping[str, Count]] = {
     "AWS::EC2::VPCEndpoint": _endpoints,
     "AWS::KMS::Key": _keys,
     "AWS::S3::Bucket": _buckets,
+    "AWS::CodeArtifact::Domain": _package_domains,
     "AWS::EC2::FlowLog": _flow_logs,
     "AWS::Lambda::Function": _functions,
     "AWS::CloudWatch::Alarm": _alarms,

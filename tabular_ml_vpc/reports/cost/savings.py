@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from generator.errors import UsageError
-from generator.settings import Settings
+from generator.settings import Settings, interface_endpoints
 from generator.settings_network import ENDPOINT_PROFILES, EndpointProfile, InterfaceEndpoint
+from tabular_ml_vpc.reports.cost import meters
 from tabular_ml_vpc.reports.cost.estimate import CostChoices, deployment, environment
-from tabular_ml_vpc.reports.cost.meters import HOURS, interface_endpoints
+from tabular_ml_vpc.reports.cost.meters import HOURS
 from tabular_ml_vpc.reports.cost.prices import Prices
 from tabular_ml_vpc.reports.cost.usage import Levels
 
@@ -97,7 +98,8 @@ def given_up(settings: Settings, *, functions_in_the_vpc: bool) -> tuple[str, ..
     """
     if settings.network.is_existing:
         return () if functions_in_the_vpc else (OUTSIDE,)
-    missing = [name for name in GIVEN_UP if name not in settings.network.interface_endpoints]
+    present = interface_endpoints(settings)
+    missing = [name for name in GIVEN_UP if name not in present]
     sentences = [f"no {name}: {GIVEN_UP[name]}" for name in missing]
     if settings.network.endpoint_zones == 1:
         sentences.append(ONE_ZONE)
@@ -158,7 +160,7 @@ def _others(choices: CostChoices) -> Iterator[CostChoices]:
 def _option(choices: CostChoices, prices: Prices, *, is_present: bool) -> Option:
     made, settings = deployment(choices, prices.region), choices.settings
     inside = made.parameters["root"][FUNCTIONS_PARAMETER] == "yes"
-    endpoints, interfaces = interface_endpoints(made)
+    endpoints, interfaces = meters.interface_endpoints(made)
     price = prices.price("vpc_interface_endpoint_az_hour").usd or 0
     return Option(
         profile=profile_of(settings),

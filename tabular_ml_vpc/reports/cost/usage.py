@@ -100,6 +100,14 @@ ASSUMPTIONS: Final = (
         "it is empty unless something fails",
     ),
     _assumption(
+        *("package-gb", 0.5, 5, 50, "GB of packages that CodeArtifact keeps"),
+        "only if the deployment has a repository; one version of a large library is 1 GB",
+    ),
+    _assumption(
+        *("package-requests", 1_000, 20_000, 200_000, "requests of pip per month"),
+        "about three per package and installation",
+    ),
+    _assumption(
         *("studio-hours", 20, 80, 160, "hours per month and person that a space runs"),
         "idle spaces are shut down; a working month has 160 hours",
     ),

@@ -38,6 +38,7 @@ ENCRYPTED: Final = {
     "AWS::Logs::LogGroup": "logs",
     "AWS::SNS::Topic": "topic",
     "AWS::SQS::Queue": "queue",
+    "AWS::CodeArtifact::Domain": "packages",
 }
 """What the key encrypts, if a resource of the type refers to it."""
 

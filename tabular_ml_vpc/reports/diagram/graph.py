@@ -17,6 +17,7 @@ from pipeline.types import JsonView
 from tabular_ml_vpc.reports.diagram.model import ENDPOINT, words
 
 FOLDED: Final[Mapping[str, str]] = {
+    "AWS::CodeArtifact::PackageGroup": "package group",
     "AWS::IAM::RolePolicy": "policy",
     "AWS::KMS::Alias": "alias",
     "AWS::S3::BucketPolicy": "policy",

@@ -31,6 +31,7 @@ ICONS: Final[Mapping[str, str]] = {
 }
 """Icon of each type; the service's icon if the type has none of its own."""
 _SERVICE_ICONS: Final = (
+    ("AWS::CodeArtifact::", "codeartifact"),
     ("AWS::SageMaker::", "sagemaker"),
     ("Custom::Pipeline", "sagemaker"),
     ("Custom::EmptyBucket", "s3"),

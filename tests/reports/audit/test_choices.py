@@ -11,6 +11,7 @@ from generator import emit
 from generator.files import DIST
 from generator.lint import lint
 from generator.package import FUNCTIONS
+from generator.regions import deployable
 from generator.settings import Mode, Settings, read
 from generator.settings_section import SettingsError
 from tabular_ml_vpc.reports.audit.checkers import plain_stacks
@@ -166,6 +167,7 @@ EVERYTHING: dict[str, Any] = {
     "storage": {"object_lock_days": 30, **REPLICA},
     "security": {"key": KEY, "permissions_boundary": POLICY},
     "pipeline": {"preprocess_engine": "spark"},
+    "packages": {"source": "pypi", "internal_names": ["acme"]},
     "functions": {
         "reserved_concurrency": 2,
         "tracing": False,
@@ -175,12 +177,14 @@ EVERYTHING: dict[str, Any] = {
 
 
 def test_templates_with_every_choice_made_are_clean(tmp_path: Path) -> None:
-    texts = emit.render(Settings.model_validate(EVERYTHING))
+    settings = Settings.model_validate(EVERYTHING)
+    texts = emit.render(settings)
     (tmp_path / DIST).mkdir()
     for function in FUNCTIONS:
         (tmp_path / DIST / f"{function}.zip").touch()
     emit.emit(texts, tmp_path)
-    assert lint([path for path in texts if emit.is_template(path)], tmp_path) == []
+    templates = [path for path in texts if emit.is_template(path)]
+    assert lint(templates, tmp_path, deployable(settings)) == []
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,39 @@ def test_what_organisations_ask_for_is_counted() -> None:
     assert "X-Ray traces" not in found
 
 
+def test_packages_cost_two_endpoints_what_is_kept_and_what_is_requested() -> None:
+    settings = Settings.model_validate({"packages": {"source": "pypi", "internal_names": ["acme"]}})
+    made = deployment(CostChoices(settings, {}, usage()), "us-east-1")
+    found = {line.meter.what: line for line in estimated(CostChoices(settings, {}, usage())).lines}
+    before = estimated(choices()).lines
+    hours = {line.meter.what: line.meter.quantity.typical for line in before}
+
+    assert meters.unpriced(made) == []
+    assert found["Interface endpoints"].meter.quantity.typical == (
+        hours["Interface endpoints"] + 2 * 2 * HOURS
+    )
+    assert found["Packages kept"].usd == Levels(0.025, 0.25, 2.5)
+    assert found["Requests of pip"].usd == pytest.approx(Levels(0.005, 0.1, 1.0))
+    assert "Packages kept" not in hours
+
+
+def test_packages_of_others_cost_the_endpoints_alone() -> None:
+    existing = {"source": "existing", "domain": "acme", "repository": "shared"}
+    settings = Settings.model_validate({"packages": existing})
+    found = {line.meter.what for line in estimated(CostChoices(settings, {}, usage())).lines}
+
+    assert found == {line.meter.what for line in estimated(choices()).lines}
+
+
+def test_a_region_without_codeartifact_is_a_users_mistake() -> None:
+    settings = Settings.model_validate({"packages": {"source": "pypi"}})
+
+    with pytest.raises(
+        UsageError, match="--region: got 'sa-east-1': must be one of ap-northeast-1"
+    ):
+        deployment(CostChoices(settings, {}, usage()), "sa-east-1")
+
+
 def test_a_type_that_nobody_priced_is_named() -> None:
     made = with_resource(deployment(choices(), "us-east-1"), "AWS::RDS::DBInstance", {})
 

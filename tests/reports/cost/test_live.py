@@ -164,8 +164,9 @@ def test_the_api_is_asked_where_it_is() -> None:
 
 
 def test_every_meter_of_the_estimate_has_a_query_but_for_those_known_not_to() -> None:
+    settings = Settings.model_validate({"packages": {"source": "pypi"}})
     names = {
-        name.partition(".")[0] for name in needed(CostChoices(Settings(), {}, usage()), "us-east-1")
+        name.partition(".")[0] for name in needed(CostChoices(settings, {}, usage()), "us-east-1")
     }
 
     assert names - QUERIES.keys() == {"s3_events_1m", "xray_traces_1m"}

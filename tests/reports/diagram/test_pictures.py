@@ -94,6 +94,7 @@ def test_a_picture_needs_nothing_from_elsewhere(drawn: list[Picture]) -> None:
         {},
         {"network": {"zones": 3, "interface_endpoints": "full", "cidr": "10.200.200.0/24"}},
         {"network": {"interface_endpoints": "minimal", "endpoint_zones": 1}},
+        {"packages": {"source": "pypi", "internal_names": ["acme", "acme-risk"]}},
         {"studio": {"user_profiles": ["a" * 63, *(f"person-{n}" for n in range(12))]}},
         {"project": "a" * 30, "security": {"key": "arn:aws:kms:eu-west-1:111122223333:key/1"}},
         {"network": EXISTING},
