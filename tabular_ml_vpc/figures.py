@@ -25,3 +25,10 @@ def figure(value: float) -> str:
     if abs(value) >= _LARGE:
         return f"{value:,.1f}"
     return f"{value:.4f}".rstrip("0").rstrip(".")
+
+
+def usd(amount: float) -> str:
+    """Return an amount with cents; a smaller one must not look like zero."""
+    if 0 < amount < 0.01:  # noqa: PLR2004 - a cent
+        return "<0.01"
+    return f"{amount:,.2f}"

@@ -15,16 +15,20 @@ from generator.settings_network import EndpointProfile
 from tabular_ml_vpc.cli import completers
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.options import WholeNumber, json_option, set_option
+from tabular_ml_vpc.cli.pipeline_cost_view import PipelineCosts, show_pipelines
 from tabular_ml_vpc.cli.project_options import remembered, settings_options
 from tabular_ml_vpc.cli.tables import Column, show_table
+from tabular_ml_vpc.figures import usd
 from tabular_ml_vpc.reports.cost import live as pricing_api
+from tabular_ml_vpc.reports.cost import pipelines
 from tabular_ml_vpc.reports.cost.estimate import (
     CostChoices,
     CostPart,
     Estimate,
     LineItem,
-    estimate,
+    deployment,
     needed,
+    of_deployment,
 )
 from tabular_ml_vpc.reports.cost.prices import Basis, Prices, read_table, regions
 from tabular_ml_vpc.reports.cost.savings import Option, cdk_example, savings, with_endpoints
@@ -104,8 +108,12 @@ def command(
         settings, remembered() | parse_pairs(pairs), use, _instance_type(studio_instance)
     )
     prices = _prices(choices, region, profile, live=live)
-    found, options = estimate(choices, prices), savings(choices, prices)
-    (_print_json if as_json else _show)(found, options, prices)
+    made = deployment(choices, region)
+    found = of_deployment(made, choices, prices)
+    each = PipelineCosts(
+        tuple(pipelines.of_each(made, use, prices)), pipelines.of_another(choices, prices)
+    )
+    (_print_json if as_json else _show)(found, each, savings(choices, prices), prices)
 
 
 def _instance_type(name: str) -> str:
@@ -168,6 +176,8 @@ def _show_assumptions(assumptions: Any, as_json: bool) -> None:
     show_table(console(), columns, rows)
 
 
+_OF_PIPELINES = (CostPart.RUN, CostPart.ENDPOINT)
+"""Parts that a table of the pipelines has if there are several."""
 _TITLES = {
     "environment": "Environment, per month",
     "studio": "Studio, per month",
@@ -176,7 +186,7 @@ _TITLES = {
 }
 
 
-def _show(found: Estimate, options: list[Option], prices: Prices) -> None:
+def _show(found: Estimate, each: PipelineCosts, options: list[Option], prices: Prices) -> None:
 
     out = console()
     live = f", {len(prices.live)} of them from the Pricing API just now" if prices.live else ""
@@ -184,9 +194,13 @@ def _show(found: Estimate, options: list[Option], prices: Prices) -> None:
         f"{found.region}: USD, {prices.table['terms'].lower()}; prices of "
         f"{prices.table['as_of']} and later{live}"
     )
+    several = len(each.present) > 1
     for part in CostPart:
-        out.print()
-        _show_part(out, found, part)
+        if not (several and part in _OF_PIPELINES):
+            out.print()
+            _show_part(out, found, part)
+    out.print()
+    show_pipelines(out, each)
     out.print()
     _show_month(out, found)
     out.print()
@@ -205,10 +219,10 @@ def _show_part(out: Any, found: Estimate, part: CostPart) -> None:
     )
     rows: list[tuple[str | Text, ...]] = []
     for line in found.of(part):
-        amounts = [_usd(amount) for amount in line.usd] if line.usd else ["unknown"] * 3
+        amounts = [usd(amount) for amount in line.usd] if line.usd else ["unknown"] * 3
         mark = " (estimated price)" if line.price and line.price.basis == "estimated" else ""
         rows.append((line.meter.what, *amounts, f"{line.meter.basis}{mark}"))
-    totals = ("Total", *(_usd(amount) for amount in found.total(part)))
+    totals = ("Total", *(usd(amount) for amount in found.total(part)))
     bold = [Text(total, style="bold") for total in totals]
     show_table(out, columns, [*rows, (*bold, _unknown(found, part))])
 
@@ -218,21 +232,18 @@ def _unknown(found: Estimate, part: CostPart) -> str:
     return f"plus {count} without a known price" if count else ""
 
 
-def _usd(amount: float) -> str:
-    """Return an amount with cents; a smaller one must not look like zero."""
-    if 0 < amount < 0.01:  # noqa: PLR2004 - a cent
-        return "<0.01"
-    return f"{amount:,.2f}"
-
-
 def _show_month(out: Any, found: Estimate) -> None:
     low, typical, high = found.month()
     runs = "/".join(dict.fromkeys(f"{count:g}" for count in found.runs))
     out.print(
-        f"Total with {runs} runs a month: {_usd(low)} low, {_usd(typical)} typical, "
-        f"{_usd(high)} high",
+        f"Total with {runs} runs a month{_of_each(found)}: {usd(low)} low, {usd(typical)} typical, "
+        f"{usd(high)} high",
         style="bold",
     )
+
+
+def _of_each(found: Estimate) -> str:
+    return " of each pipeline" if found.several else ""
 
 
 _OPTION_COLUMNS = (
@@ -254,7 +265,7 @@ def _show_options(out: Any, options: list[Option], prices: Prices) -> None:
     show_table(out, _OPTION_COLUMNS, rows)
     if example:
         out.print(
-            f"The CDK example's endpoints (7 in 2 zones) cost {_usd(example)} a month.",
+            f"The CDK example's endpoints (7 in 2 zones) cost {usd(example)} a month.",
             style="dim",
         )
     _show_given_up(out, options[0], present)
@@ -266,8 +277,8 @@ def _option_row(option: Option, present: Option, example: float | None) -> tuple
         f"{option.profile}: {option.endpoints}",
         f"{option.zones} AZ",
         "in the VPC" if option.functions_in_the_vpc else "outside",
-        _usd(option.endpoint_hours_usd),
-        _usd(option.month.typical),
+        usd(option.endpoint_hours_usd),
+        usd(option.month.typical),
         "(now)" if option.is_present else f"{saved:,.2f}",
         f"{option.month.typical / example:.0%}" if example else "unknown",
     )
@@ -299,7 +310,9 @@ def _notes(found: Estimate) -> list[str]:
     return notes
 
 
-def _print_json(found: Estimate, options: list[Option], prices: Prices) -> None:
+def _print_json(
+    found: Estimate, each: PipelineCosts, options: list[Option], prices: Prices
+) -> None:
 
     table = prices.table
     print_json(
@@ -311,6 +324,8 @@ def _print_json(found: Estimate, options: list[Option], prices: Prices) -> None:
             "live_prices": sorted(prices.live),
             "lines": [_line_json(line) for line in found.lines],
             "totals": {part: found.total(part)._asdict() for part in CostPart},
+            "pipelines": [one.as_json() for one in each.present],
+            "one_more_pipeline": each.another.as_json(),
             "runs_a_month": found.runs._asdict(),
             "month": found.month()._asdict(),
             "unpriced": list(found.unpriced),

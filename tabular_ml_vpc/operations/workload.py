@@ -87,7 +87,8 @@ class Workload(SageMakerReader):
         cls, target: Target, name: str, nested: Stack | None, siblings: tuple[str, ...]
     ) -> Workload:
         outputs = nested.outputs if nested else {}
-        pipeline, endpoint = outputs.get("PipelineName"), outputs.get("EndpointName")
+        pipeline = outputs.get("PipelineName")
+        endpoint = outputs.get("EndpointName", pipeline)  # a named pipeline's has its name
         owner = nested.id if nested else None
         if name != MAIN and pipeline:
             owner = f"{pipeline.removesuffix(f'-{name}')}/{name}"

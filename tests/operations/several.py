@@ -66,7 +66,8 @@ class Several:
             }
         name = next(name for name in self.runs if stack_title(name) == asked)
         made = pipeline_name(name)
-        return {"Stacks": [_stack(asked, {"PipelineName": made, "EndpointName": made})]}
+        outputs = {"PipelineName": made} | ({"EndpointName": made} if name == MAIN else {})
+        return {"Stacks": [_stack(asked, outputs)]}
 
     def list_stack_resources(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         asked = request["StackName"].rpartition("/")[2]

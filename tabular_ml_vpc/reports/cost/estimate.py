@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import reduce
 
@@ -16,9 +16,11 @@ from generator.regions import deployable
 from generator.resolved import resolve
 from generator.settings import Mode, Settings
 from generator.stacks.root import build
+from pipeline.types import Json
 from tabular_ml_vpc.reports.cost import meters, runs
 from tabular_ml_vpc.reports.cost.meters import Meter
 from tabular_ml_vpc.reports.cost.prices import Basis, Price, Prices
+from tabular_ml_vpc.reports.cost.runs import PlannedPipeline
 from tabular_ml_vpc.reports.cost.usage import Levels, Usage
 
 NOTHING = Levels(0, 0, 0)
@@ -67,6 +69,8 @@ class Estimate:
     runs: Levels
     """Runs of the pipeline per month."""
     unpriced: tuple[str, ...]
+    several: bool = False
+    """Whether there are several pipelines; each has these runs."""
 
     def of(self, part: CostPart) -> list[LineItem]:
         """Return the lines of one part."""
@@ -131,12 +135,18 @@ def of_deployment(made: ResolvedDeployment, choices: CostChoices, prices: Prices
         lines=tuple(_lines(choices, made, prices)),
         runs=choices.usage["runs"],
         unpriced=tuple(meters.unpriced(made)),
+        several=len(runs.pipelines(made)) > 1,
     )
 
 
 def environment(made: ResolvedDeployment, usage: Usage, prices: Prices) -> Levels:
     """Return the monthly total of a deployment's resources, without unknown prices."""
-    lines = [_line(CostPart.ENVIRONMENT, meter, prices) for meter in meters.metered(made, usage)]
+    return total(meters.metered(made, usage), prices)
+
+
+def total(found: Iterable[Meter], prices: Prices) -> Levels:
+    """Return what meters cost, without unknown prices."""
+    lines = (_line(CostPart.ENVIRONMENT, meter, prices) for meter in found)
     return reduce(_plus, (line.usd or NOTHING for line in lines), NOTHING)
 
 
@@ -156,15 +166,26 @@ def _line(part: CostPart, meter: Meter, prices: Prices) -> LineItem:
 
 
 def _meters(choices: CostChoices, made: ResolvedDeployment) -> Iterator[tuple[CostPart, Meter]]:
-    pipeline, usage = runs.definition(made), choices.usage
+    pipelines, usage = runs.pipelines(made), choices.usage
     by_part = {
         CostPart.ENVIRONMENT: meters.metered(made, usage),
         CostPart.STUDIO: meters.studio(made, usage, choices.studio_instance),
-        CostPart.RUN: runs.one_run(pipeline, usage),
-        CostPart.ENDPOINT: runs.endpoint_month(pipeline, usage),
+        CostPart.RUN: _of_each(pipelines, runs.one_run, usage),
+        CostPart.ENDPOINT: _of_each(pipelines, runs.endpoint_month, usage),
     }
     for part, found in by_part.items():
         yield from ((part, meter) for meter in found)
+
+
+def _of_each(
+    pipelines: list[PlannedPipeline], count: Callable[[Json, Usage], list[Meter]], usage: Usage
+) -> list[Meter]:
+    """Return the meters of each pipeline, which its name begins if there are several."""
+    return [
+        replace(meter, what=f"{pipeline.name}: {meter.what}") if pipelines[1:] else meter
+        for pipeline in pipelines
+        for meter in count(pipeline.definition, usage)
+    ]
 
 
 def _plus(one: Levels, other: Levels) -> Levels:

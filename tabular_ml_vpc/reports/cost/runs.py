@@ -6,12 +6,14 @@ Instance types are pipeline parameters; their defaults, which the deployment set
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from functions.pipeline_manager.properties import PipelineProperties
 from functions.shared.properties import from_event
 from generator.cfn.evaluator import ResolvedDeployment
 from pipeline.definition import build
+from pipeline.layout import MAIN
 from pipeline.types import Json
 from tabular_ml_vpc.reports.cost.meters import HOURS, Meter, span
 from tabular_ml_vpc.reports.cost.usage import Levels, Usage
@@ -19,11 +21,28 @@ from tabular_ml_vpc.reports.cost.usage import Levels, Usage
 HOURS_A_MINUTE: Final = 1 / 60
 
 
+@dataclass(frozen=True)
+class PlannedPipeline:
+    """A pipeline that the templates would create, and the stack that is its own."""
+
+    name: str
+    stack: str
+    definition: Json
+
+
+def pipelines(deployment: ResolvedDeployment) -> list[PlannedPipeline]:
+    """Return the pipelines that the templates' custom resources would create, ``main`` first."""
+    found = []
+    for one in deployment.of_type("Custom::Pipeline"):
+        texts = {name: str(value) for name, value in one.properties.items()}
+        environment = from_event(PipelineProperties, texts)
+        found.append(PlannedPipeline(environment.name, one.stack, build(environment)))
+    return sorted(found, key=lambda one: one.name != MAIN)
+
+
 def definition(deployment: ResolvedDeployment) -> Json:
-    """Return the definition of the pipeline that the templates' custom resource would create."""
-    (pipeline,) = deployment.of_type("Custom::Pipeline")
-    texts = {name: str(value) for name, value in pipeline.properties.items()}
-    return build(from_event(PipelineProperties, texts))
+    """Return the definition of the pipeline ``main``; the others have the same steps."""
+    return pipelines(deployment)[0].definition
 
 
 def one_run(pipeline: Json, usage: Usage) -> list[Meter]:
