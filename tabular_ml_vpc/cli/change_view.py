@@ -13,12 +13,16 @@ from rich.text import Text
 from rich.tree import Tree
 
 from pipeline.types import JsonView
+from tabular_ml_vpc.cli.pipeline_cost_view import in_words
 from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations.changes import Change, ChangeAction
 from tabular_ml_vpc.operations.comparison import StackDifference
 from tabular_ml_vpc.operations.dropped import DroppedSetting
 from tabular_ml_vpc.operations.loosening.kinds import Loosening
 from tabular_ml_vpc.operations.pipeline_changes import RemovedPipeline
+from tabular_ml_vpc.reports.cost.pipelines import of_each
+from tabular_ml_vpc.reports.cost.prices import Prices, read_table, regions
+from tabular_ml_vpc.reports.cost.usage import usage
 
 _SIGNS: Final = {
     ChangeAction.ADD: ("+", "green"),
@@ -164,6 +168,8 @@ def show(out: Console, difference: StackDifference, title: str) -> None:
         heading = loosened(looser) or "No change allows more or protects less"
         out.print(f"\n{heading}{stricter}", style="bold")
         out.print(access_table(looser, tighter))
+    for line in additions(difference):
+        out.print(Text(f"\n{line}"), soft_wrap=True)
     for pipeline in difference.removed_pipelines:
         out.print(Text(f"\n{removal(pipeline)}", "bold red"), soft_wrap=True)
         out.print(Text(f"Its data stays: {', '.join(pipeline.kept)}"), soft_wrap=True)
@@ -184,6 +190,19 @@ def loosened(found: Collection[Loosening]) -> str:
     each = ", ".join(f"{kind} {number}" for kind, number in kinds.items())
     verbs = "allows more or protects less" if len(found) == 1 else "allow more or protect less"
     return f"{counted(len(found), 'change')} {verbs} ({each})"
+
+
+def additions(difference: StackDifference) -> Iterator[str]:
+    """Yield a line with the costs of each pipeline that is added, if its region's prices are known.
+
+    They are estimated from the planned templates; see ``build.py cost``.
+    """
+    planned, table = difference.planned, read_table()
+    if planned is None or planned.place.region not in regions(table):
+        return
+    for cost in of_each(planned, usage(), Prices(table, planned.place.region)):
+        if cost.name in difference.added_pipelines:
+            yield f"Adding the pipeline {cost.name} costs {in_words(cost)}."
 
 
 def removal(pipeline: RemovedPipeline) -> str:

@@ -297,12 +297,13 @@ def _show_given_up(out: Any, cheapest: Option, present: Option) -> None:
 
 def _notes(found: Estimate) -> list[str]:
 
-    notes = [
-        f"estimated: {line.meter.what}: {line.price.source}"
+    estimated = {
+        f"estimated: {line.meter.what}: {line.price.source}": None
         for line in found.with_basis(Basis.ESTIMATED)
         if line.price
-    ]
-    if unknown := [line.meter.what for line in found.with_basis(Basis.UNKNOWN)]:
+    }
+    notes = list(estimated)
+    if unknown := {line.meter.what: None for line in found.with_basis(Basis.UNKNOWN)}:
         notes.append(f"unknown price, not in the totals: {', '.join(unknown)}")
     if found.unpriced:
         notes.append(f"not priced: {', '.join(found.unpriced)}")
@@ -340,6 +341,7 @@ def _line_json(line: LineItem) -> dict[str, object]:
     price = line.price
     return {
         "part": line.part,
+        "pipeline": line.meter.pipeline or None,
         "what": line.meter.what,
         "counted": line.meter.basis,
         "quantity": line.meter.quantity._asdict(),

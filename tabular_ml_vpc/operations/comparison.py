@@ -56,6 +56,8 @@ class StackDifference:
     added_pipelines: Sequence[str] = ()
     """Names of pipelines that are added to a stack that exists."""
     removed_pipelines: Sequence[RemovedPipeline] = ()
+    planned: ResolvedDeployment | None = None
+    """What the new templates create, if pipelines are added and the templates are understood."""
 
     def as_json(self) -> dict[str, object]:
         """Return plain values."""
@@ -142,6 +144,7 @@ def difference_of_update(
     combined = cascade.combine(told, deployed.predicted, change_set.nested)
     removed = pipeline_changes.removed(release.target, node, combined)
     known = {one.setting for one in removed}
+    added = pipeline_changes.added(release.package.root_template, combined)
     return StackDifference(
         True,
         combined,
@@ -149,8 +152,9 @@ def difference_of_update(
         "" if change_set.nested else change_set.note,
         [one for one in release.dropped() if one.name not in known],
         change_set.validation,
-        pipeline_changes.added(release.package.root_template, combined),
+        added,
         removed,
+        _planned(release) if added else None,
     )
 
 
@@ -172,6 +176,14 @@ def _access(
     known = {(one.place, one.what) for one in looser}
     opposite = loosening.compare(new, old) if old else []
     return looser, [one for one in opposite if (one.place, one.what) not in known]
+
+
+def _planned(release: Release) -> ResolvedDeployment | None:
+    package = release.package
+    try:
+        return _resolved(release, package.root_template, package.nested(), release.values)
+    except (ResolveError, UnknownAttributeError):
+        return None  # the loosenings say so
 
 
 def _resolved(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from rich.console import Console
 
 from generator.cfn.expressions import NESTED
+from generator.resolved import resolve
+from generator.settings import Settings
 from tabular_ml_vpc.cli import change_view
 from tabular_ml_vpc.cli.deployment_view import _question_about
 from tabular_ml_vpc.operations import pipeline_changes, stacks
@@ -207,6 +210,19 @@ def test_a_pipeline_that_goes_is_asked_about_by_name_with_what_goes_and_stays() 
             "kept": kept,
         }
     ]
+
+
+def test_a_pipeline_that_is_added_is_priced() -> None:
+    entries = ({"name": "main"}, {"name": "fraud-2", "endpoint_instance_type": "ml.m5.xlarge"})
+    planned = resolve(Settings.model_validate({"pipelines": entries}))
+    difference = StackDifference(True, added_pipelines=("fraud-2",), planned=planned)
+    (line,) = change_view.additions(difference)
+    usd = r"(\d+\.\d\d) a"
+    rest, endpoint, run = map(float, re.findall(usd, line))
+    assert line.startswith("Adding the pipeline fraud-2 costs ")
+    assert rest < run * 10 < endpoint
+    assert endpoint > 100
+    assert not [*change_view.additions(StackDifference(True))]
 
 
 def test_a_pipeline_that_is_added_is_known_by_its_name() -> None:

@@ -180,9 +180,9 @@ def _meters(choices: CostChoices, made: ResolvedDeployment) -> Iterator[tuple[Co
 def _of_each(
     pipelines: list[PlannedPipeline], count: Callable[[Json, Usage], list[Meter]], usage: Usage
 ) -> list[Meter]:
-    """Return the meters of each pipeline, which its name begins if there are several."""
+    """Return the meters of each pipeline, with its name if there are several."""
     return [
-        replace(meter, what=f"{pipeline.name}: {meter.what}") if pipelines[1:] else meter
+        replace(meter, pipeline=pipeline.name) if pipelines[1:] else meter
         for pipeline in pipelines
         for meter in count(pipeline.definition, usage)
     ]

@@ -57,6 +57,8 @@ class Meter:
     meter: str
     quantity: Levels
     basis: str
+    pipeline: str = ""
+    """The pipeline that it is of, if there are several."""
 
 
 Count = Callable[[list[ResolvedResource], Usage], Iterator[Meter]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from generator.cfn.evaluator import ResolvedDeployment
-from tabular_ml_vpc.reports.cost.runs import definition
+from tabular_ml_vpc.reports.cost.runs import pipelines
 from tabular_ml_vpc.reports.diagram.graph import Graph
 from tabular_ml_vpc.reports.diagram.model import ENDPOINT, GROUP, Vpc, mentions, vpc, words
 from tabular_ml_vpc.reports.diagram.parts import (
@@ -17,7 +17,7 @@ from tabular_ml_vpc.reports.diagram.parts import (
     vpc_height,
 )
 from tabular_ml_vpc.reports.diagram.stack import draw_lone
-from tabular_ml_vpc.reports.diagram.svg import LARGE, SMALL, Box, Drawing, wrapped
+from tabular_ml_vpc.reports.diagram.svg import LARGE, SMALL, Box, Drawing, width_of, wrapped
 
 WIDTH: Final = 1000
 ACCOUNT: Final = 112
@@ -29,6 +29,10 @@ CARD: Final = 58
 S3_BELOW: Final = 60
 """Minimum space for S3 below the services of the interface endpoints."""
 ALERTS: Final = 372
+STEPS: Final = 106
+"""Height of the pipeline's steps."""
+NAMES: Final = 20
+"""Height of a line with the names of several pipelines."""
 IN_THE_VPC: Final = ("AWS::EC2::VPC", "AWS::EC2::Subnet", GROUP, ENDPOINT)
 """Types that the drawing of the VPC shows."""
 ENCRYPTED: Final = {
@@ -54,7 +58,9 @@ def architecture(deployment: ResolvedDeployment) -> tuple[Drawing, float, float]
     services = services_height(len(network.services))
     upper = max(vpc_height(network), services + GAP + 26 + 2 * (CARD + 18))
     strip = top + upper + GAP
-    lower = strip + 106 + GAP
+    named = pipelines(deployment)[1:]
+    steps_height = STEPS + (NAMES if named else 0)
+    lower = strip + steps_height + GAP
     height = lower + 148 + MARGIN
     account = Box(ACCOUNT, 8, WIDTH - ACCOUNT - 8, height - 8)
     frame(drawing, account, "AWS account, one region", "tint", "ink", "account")
@@ -69,7 +75,8 @@ def architecture(deployment: ResolvedDeployment) -> tuple[Drawing, float, float]
         drawing.arrow([(ways.endpoints[0], out), (right, out)], style="accent")
     _draw_buckets(drawing, deployment, Box(right, top + services + GAP, width, 0), ways.gateway)
     _draw_people(drawing, *ways.clients)
-    _draw_pipeline(drawing, deployment, Box(left, strip, account.right - MARGIN - left, 106))
+    steps = Box(left, strip, account.right - MARGIN - left, steps_height)
+    _draw_pipeline(drawing, deployment, steps)
     _draw_alerts(drawing, deployment, Box(left, lower, ALERTS, 148))
     x = left + ALERTS + GAP
     _draw_rest(drawing, deployment, Box(x, lower, account.right - MARGIN - x, 148))
@@ -144,12 +151,23 @@ def _draw_buckets(
 
 def _draw_pipeline(drawing: Drawing, deployment: ResolvedDeployment, box: Box) -> None:
     """Draw the steps of a successful run, in a row."""
-    frame(drawing, box, "SageMaker pipeline: its jobs and models run in the VPC, isolated", "tint")
-    steps = main_path(definition(deployment)["Steps"])
+    found = pipelines(deployment)
+    down = NAMES if found[1:] else 0
+    if found[1:]:
+        title = f"{len(found)} SageMaker pipelines: their jobs and models run in the VPC, isolated"
+        each = "; each has its own roles, security group, folders, endpoint and alerts"
+        room = box.width - 24 - width_of(each, SMALL)
+        names = f"{_that_fit([one.name for one in found], room)}{each}"
+        drawing.text(box.x + 12, box.y + 36, names, size=SMALL, style="soft")
+    else:
+        title = "SageMaker pipeline: its jobs and models run in the VPC, isolated"
+    frame(drawing, box, title, "tint")
+    steps = main_path(found[0].definition["Steps"])
     gap = 17.0
     width = (box.width - 20 - gap * (len(steps) - 1)) / len(steps)
     for number, step in enumerate(steps):
-        chip = Box(box.x + 10 + number * (width + gap), box.y + 30, width, box.height - 42)
+        x, y = box.x + 10 + number * (width + gap), box.y + 30 + down
+        chip = Box(x, y, width, STEPS - 42)
         drawing.box(chip, "card")
         lines = wrapped(words(step["Name"]), width - 6, SMALL, bold=True)
         middle, centre = chip.middle
@@ -158,6 +176,16 @@ def _draw_pipeline(drawing: Drawing, deployment: ResolvedDeployment, box: Box) -
             drawing.text(middle, y, line, size=SMALL, bold=True, anchor="middle")
         if number:
             drawing.arrow([(chip.x - gap, centre), (chip.x - 1, centre)])
+
+
+def _that_fit(names: list[str], room: float) -> str:
+    """Return as many of the names as there is room for, and the number of the others."""
+    for count in range(len(names), 0, -1):
+        more = len(names) - count
+        text = ", ".join(names[:count]) + (f" and {more} more" if more else "")
+        if width_of(text, SMALL) <= room:
+            return text
+    return f"{len(names)} pipelines"
 
 
 def main_path(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -178,10 +206,10 @@ def _draw_alerts(drawing: Drawing, deployment: ResolvedDeployment, box: Box) -> 
     alarms = deployment.of_type("AWS::CloudWatch::Alarm")
     card(drawing, sources[0], "eventbridge", words(rules[0].logical_id), ())
     card(drawing, sources[1], "cloudwatch", f"{len(alarms)} alarms")
-    (found,) = deployment.of_type("AWS::SNS::Topic")
-    card(drawing, topic, "sns", "Alert topic")
+    topics = deployment.of_type("AWS::SNS::Topic")
+    card(drawing, topic, "sns", f"{len(topics)} alert topics" if topics[1:] else "Alert topic")
     for source, resources in ((sources[0], rules), (sources[1], alarms)):
-        if any(mentions(one.properties, found.reference) for one in resources):
+        if any(mentions(one.properties, topics[0].reference) for one in resources):
             y = topic.y + (18 if source is sources[0] else 36)
             bend = topic.x - 14
             start = source.middle[1]

@@ -7,6 +7,7 @@ to a topic.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -39,6 +40,8 @@ ELSEWHERE: Final = ("DataBucket", "LogBucket", "DomainId", "VpcId")
 """Outputs of other stacks that get a box; the rest (key, roles, subnets) is used everywhere."""
 RIGHTS: Final = ("AssumeRolePolicyDocument", "KeyPolicy", "PolicyDocument")
 """Properties that define permissions, not actions."""
+ALIKE: Final = 5
+"""Most nested stacks with the same template that get a box each."""
 EVERYWHERE: Final = ("AWS::KMS::Key",)
 """Types that everything refers to; arrows to them would clutter the picture."""
 
@@ -94,7 +97,9 @@ def stack_graph(name: str, templates: Mapping[str, Any]) -> Graph:
 def root_graph(templates: Mapping[str, Any]) -> Graph:
     """Return the nested stacks in order of creation, without redundant arrows."""
     root = as_dict(templates["root"])
-    resources, files = root["Resources"], nested_stacks(root)
+    files = nested_stacks(root)
+    alike = Counter(files.values())
+    resources = _few(root["Resources"], files, alike)
     needs = {name: _direct(name, resource, resources) for name, resource in resources.items()}
     edges = [
         (needed, name)
@@ -106,8 +111,20 @@ def root_graph(templates: Mapping[str, Any]) -> Graph:
     for name, resource in resources.items():
         made = as_dict(templates[files[name]])
         counts = (f"{len(made['Resources'])} resources", f"{len(made.get('Outputs', {}))} outputs")
-        nodes.append(GraphNode(name, resource["Type"], words(name), counts))
+        count = alike[files[name]]
+        title = words(name) if count <= ALIKE else f"{count} pipeline stacks"
+        nodes.append(GraphNode(name, resource["Type"], title, counts))
     return Graph("root", tuple(nodes), tuple(edges))
+
+
+def _few(resources: JsonView, files: Mapping[str, str], alike: Mapping[str, int]) -> JsonView:
+    """Return nested stacks, of many that share a template only the first."""
+    first = {file: name for name, file in reversed(list(files.items()))}
+    return {
+        name: resource
+        for name, resource in resources.items()
+        if alike[files[name]] <= ALIKE or first[files[name]] == name
+    }
 
 
 def _origins(name: str, root: JsonView) -> dict[str, str]:

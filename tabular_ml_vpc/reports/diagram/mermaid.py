@@ -29,8 +29,8 @@ def architecture_mermaid(deployment: ResolvedDeployment) -> str:
             f'  {bucket.logical_id}[("{words(bucket.logical_id)}")]'
             for bucket in deployment.of_type("AWS::S3::Bucket")
         ),
-        '  pipeline["SageMaker pipeline"]',
-        '  alerts["Alert topic"]',
+        f'  pipeline["{_counted(deployment, "Custom::Pipeline", "SageMaker pipeline")}"]',
+        f'  alerts["{_counted(deployment, "AWS::SNS::Topic", "Alert topic")}"]',
         "end",
         "person --> studio",
         "endpoints --> services",
@@ -40,6 +40,12 @@ def architecture_mermaid(deployment: ResolvedDeployment) -> str:
         "pipeline -. failed .-> alerts",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _counted(deployment: ResolvedDeployment, kind: str, title: str) -> str:
+    """Return the title of a resource of a type, with the number of them if there are several."""
+    count = len(deployment.of_type(kind))
+    return title if count == 1 else f"{title} x {count}"
 
 
 def graph_mermaid(graph: Graph) -> str:

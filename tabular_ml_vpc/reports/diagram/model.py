@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Final
 
 from generator.cfn.evaluator import ResolvedDeployment, ResolvedResource
@@ -133,7 +134,7 @@ def vpc(deployment: ResolvedDeployment) -> Vpc:
         ),
         exists=not networks,
         subnets=tuple(_subnets(deployment) if networks else _existing_subnets(deployment)),
-        clients=tuple(_clients(deployment, guarded | _groups_of_others(deployment))),
+        clients=tuple(_joined(_clients(deployment, guarded | _groups_of_others(deployment)))),
         services=tuple(service_of(one) for one in interfaces),
         endpoint_subnets=frozenset(
             subnet for one in interfaces for subnet in one.properties["SubnetIds"]
@@ -211,6 +212,16 @@ def _clients(deployment: ResolvedDeployment, guarded: set[str]) -> Iterator[Clie
             to_endpoints=any(rule.get("DestinationSecurityGroupId") in guarded for rule in rules),
             to_s3=any("DestinationPrefixListId" in rule for rule in rules),
         )
+
+
+def _joined(clients: Iterable[Client]) -> Iterator[Client]:
+    """Yield clients with different names: pipelines have groups of one name, and equal rules."""
+    named: dict[str, list[Client]] = {}
+    for client in clients:
+        named.setdefault(client.name, []).append(client)
+    for first, *others in named.values():
+        inside = [first.inhabitants, *(other.inhabitants for other in others)]
+        yield replace(first, inhabitants=tuple(chain.from_iterable(inside)))
 
 
 def _inhabitants(deployment: ResolvedDeployment, group: str) -> Iterator[ResolvedResource]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
@@ -158,11 +159,11 @@ def _cell(drawing: Drawing, at: tuple[float, float], icon: str, label: str) -> N
 
 def _inside(client: Client) -> tuple[str, str]:
     """Return the icon and the label for the members of a security group."""
-    kinds = {resource.type for resource in client.inhabitants}
+    kinds = Counter(resource.type for resource in client.inhabitants)
     if "AWS::SageMaker::Domain" in kinds:
         return "sagemaker", "Studio spaces"
-    if "Custom::Pipeline" in kinds:
-        return "sagemaker", "Jobs, models"
+    if pipelines := kinds["Custom::Pipeline"]:
+        return "sagemaker", "Jobs, models" if pipelines == 1 else f"{pipelines} pipelines"
     count = len(client.inhabitants)
     return "lambda", f"{count} functions" if count > 1 else "1 function"
 

@@ -67,7 +67,7 @@ def _pictures(templates: Mapping[str, Any]) -> Iterator[Picture]:
         if name == "root":
             continue
         graph = stack_graph(name, templates)
-        title = f"{name.capitalize()} stack"
+        title = f"{name.replace('-', ' ').capitalize()} stack"
         drawn = (
             network(made, graph)
             if name == "network"

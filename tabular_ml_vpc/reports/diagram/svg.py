@@ -6,7 +6,7 @@ the surrounding page (``CSS_VARIABLES``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -177,9 +177,10 @@ def width_of(text: str, size: float = NORMAL, *, bold: bool = False) -> float:
 
 
 def wrapped(text: str, width: float, size: float = NORMAL, *, bold: bool = False) -> list[str]:
-    """Return the text in lines no wider than ``width``, unless a single word is wider."""
+    """Return the text in lines no wider than ``width``; a word that is much wider is broken."""
     lines: list[str] = []
-    for word in text.split():
+    words = (part for word in text.split() for part in _parts(word, width, size, bold))
+    for word in words:
         if lines and width_of(f"{lines[-1]} {word}", size, bold=bold) <= width:
             lines[-1] += f" {word}"
         else:
@@ -187,6 +188,22 @@ def wrapped(text: str, width: float, size: float = NORMAL, *, bold: bool = False
     return lines
 
 
+def _parts(word: str, width: float, size: float, bold: bool) -> Iterator[str]:
+    """Yield a word, or parts of it that are no wider than ``width`` if it does not nearly fit."""
+    while len(word) > 1 and not _fits(word, _NEARLY * width, size, bold):
+        fits = (end for end in range(len(word) - 1, 0, -1) if _fits(word[:end], width, size, bold))
+        end = next(fits, 1)
+        yield word[:end]
+        word = word[end:]
+    yield word
+
+
+def _fits(text: str, width: float, size: float, bold: bool) -> bool:
+    return width_of(text, size, bold=bold) <= width
+
+
+_NEARLY: Final = 1.2
+"""Widths are overestimated, and a broken word is harder to read than a narrow margin."""
 _WIDE_LETTER: Final = 0.66
 _WIDTHS: Final = {
     **dict.fromkeys("ijl.,:;'|!", 0.26),

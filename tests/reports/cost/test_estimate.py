@@ -14,7 +14,7 @@ from generator.cfn.evaluator import ResolvedDeployment, ResolvedResource
 from generator.errors import UsageError
 from generator.settings import Settings
 from generator.settings_network import InterfaceEndpoint
-from tabular_ml_vpc.reports.cost import meters, runs
+from tabular_ml_vpc.reports.cost import meters, pipelines, runs
 from tabular_ml_vpc.reports.cost.estimate import (
     CostChoices,
     CostPart,
@@ -282,3 +282,40 @@ def test_a_cluster_counts_each_of_its_instances() -> None:
     one = meter(estimated(choices()), what)
     cluster = meter(estimated(CostChoices(spark, NONE, usage())), what)
     assert cluster.quantity == one.quantity.times(2)
+
+
+SEVERAL = Settings.model_validate(
+    {
+        "pipelines": [
+            {"name": "main"},
+            {"name": "churn"},
+            {"name": "fraud", "endpoint_instance_type": "ml.m5.xlarge"},
+        ]
+    }
+)
+
+
+def test_each_of_several_pipelines_is_counted_with_its_own_sizes() -> None:
+    found = estimated(replace(choices(), settings=SEVERAL))
+
+    lines = [(line.meter.pipeline, line.meter.what) for line in found.of(CostPart.ENDPOINT)]
+    large, xlarge = "Endpoint on ml.m5.large", "Endpoint on ml.m5.xlarge"
+    assert lines == [("main", large), ("churn", large), ("fraud", xlarge)]
+    one = estimated(choices()).total(CostPart.RUN)
+    assert found.total(CostPart.RUN) == pytest.approx(one.times(3))
+    assert found.unpriced == ()
+
+
+def test_one_more_pipeline_costs_what_it_adds_and_less_than_five_dollars_at_rest() -> None:
+    chosen, prices = replace(choices(), settings=SEVERAL), Prices(TABLE, "us-east-1")
+    each = pipelines.of_each(deployment(chosen, "us-east-1"), chosen.usage, prices)
+    another = pipelines.of_another(chosen, prices)
+
+    assert [cost.name for cost in each] == ["main", "churn", "fraud"]
+    fewer = Settings.model_validate({"pipelines": SEVERAL.pipelines[:2]})
+    without = estimated(replace(chosen, settings=fewer)).total(CostPart.ENVIRONMENT)
+    added = estimated(chosen).total(CostPart.ENVIRONMENT).typical - without.typical
+    assert each[2].rest.typical == pytest.approx(added, abs=0.01)
+    assert another.rest == each[1].rest
+    assert another.endpoint == each[1].endpoint
+    assert 0 < another.rest.high < 5

@@ -43,6 +43,12 @@ def made(parameters: Mapping[str, str] = NONE, **network: Any) -> ResolvedDeploy
     return resolve(Settings.model_validate({"network": network}), parameters=parameters)
 
 
+def several(count: int) -> list[dict[str, str]]:
+    """Return the entries of ``main`` and of so many other pipelines, with long names."""
+    names = [f"{'w' * 17}-{number}" for number in range(10, 10 + count)]
+    return [{"name": name} for name in ("main", *names)]
+
+
 def words_in(svg: str) -> str:
     return " ".join(text.text or "" for text in ET.fromstring(svg).iter(f"{SVG}text"))  # noqa: S314
 
@@ -96,6 +102,7 @@ def test_a_picture_needs_nothing_from_elsewhere(drawn: list[Picture]) -> None:
         {"network": {"interface_endpoints": "minimal", "endpoint_zones": 1}},
         {"packages": {"source": "pypi", "internal_names": ["acme", "acme-risk"]}},
         {"studio": {"user_profiles": ["a" * 63, *(f"person-{n}" for n in range(12))]}},
+        *({"pipelines": several(count)} for count in (2, 5, 50)),
         {"project": "a" * 30, "security": {"key": "arn:aws:kms:eu-west-1:111122223333:key/1"}},
         {"network": EXISTING},
         {"network": EXISTING_WITH_OURS},
@@ -339,3 +346,23 @@ def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diagram", "--help"]) == 0
 
     assert "python build.py diagram --check" in capsys.readouterr().out
+
+
+def test_several_pipelines_are_named_and_counted_where_there_is_room() -> None:
+    few = resolve(Settings.model_validate({"pipelines": several(2)}))
+    shown = picture_of(few)
+    assert "3 SageMaker pipelines" in shown
+    assert f"main, {'w' * 17}-10, {'w' * 17}-11; each has its own roles" in shown
+    assert "3 alert topics" in shown
+    assert [client.name for client in vpc(few).clients].count("Jobs") == 1
+
+    many = resolve(Settings.model_validate({"pipelines": several(50)}))
+    assert re.search(r"main, w+-10 and 49 more; each has", picture_of(many))
+    assert "SageMaker pipeline x 51" in architecture_mermaid(many)
+
+
+@pytest.mark.parametrize(("count", "boxes"), [(5, 5), (50, 1)])
+def test_many_stacks_with_one_template_are_one_box(count: int, boxes: int) -> None:
+    graph = root_graph(build(Settings.model_validate({"pipelines": several(count)}), Mode.DEV))
+    assert sum(node.id.startswith("Www") for node in graph.nodes) == boxes
+    assert ("50 pipeline stacks" in {node.title for node in graph.nodes}) is (boxes == 1)
