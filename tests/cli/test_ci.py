@@ -39,7 +39,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_stages_come_from_the_project_file_in_its_order(run: Run) -> None:
     done = run("ci", "github", "--install", "tools.txt", "--json")
-    assert done.json["changed"] is True
+    assert done.json["changed"] == [str(FILE), "ci/github-test.yaml", "ci/github-prod.yaml"]
     found = [(one["stage"], one["stack"], one["region"]) for one in done.json["stages"]]
     assert found == [
         ("test", "tabular-churn", "eu-west-1"),
@@ -67,6 +67,17 @@ def test_it_is_written_at_the_top_of_the_repository_from_any_folder(
     assert (folder / FILE).is_file()
 
 
+def test_each_stage_has_roles_as_its_own_settings_say(run: Run, folder: Path) -> None:
+    boundary = "arn:aws:iam::111122223333:policy/Boundary"
+    settings = f'[stages.prod.settings.security]\npermissions_boundary = "{boundary}"\n'
+    (folder / "tabular.toml").write_text(f"{PROJECT}{settings}", encoding="utf-8")
+    run("ci", "gitlab", "--install", "x", "--host", "gitlab.example.com")
+    test, prod = (Path(f"ci/gitlab-{one}.yaml").read_text("utf-8") for one in ("test", "prod"))
+    assert boundary in prod
+    assert boundary not in test
+    assert "gitlab.example.com:sub" in prod
+
+
 def test_a_clone_installs_its_own_requirements(run: Run, folder: Path) -> None:
     (folder / "build.py").touch()
     (folder / "requirements").mkdir()
@@ -79,12 +90,12 @@ def test_a_clone_installs_its_own_requirements(run: Run, folder: Path) -> None:
 
 def test_somebody_s_changes_are_not_overwritten(run: Run) -> None:
     run("ci", "github", "--install", "x")
-    assert run("ci", "github", "--install", "x", "--json").json["changed"] is False
+    assert run("ci", "github", "--install", "x", "--json").json["changed"] == []
     FILE.write_text("name: mine\n", encoding="utf-8")
 
     refused = run("ci", "github", "--install", "x", "--json")
     assert refused.status == 1
-    assert "--force overwrites it" in refused.json["error"]
+    assert "--force overwrites" in refused.json["error"]
     assert FILE.read_text(encoding="utf-8") == "name: mine\n"
 
     assert run("ci", "github", "--install", "x", "--force").status == 0
@@ -98,6 +109,7 @@ def test_somebody_s_changes_are_not_overwritten(run: Run) -> None:
         (("github", "--install", "x", "--stage", "prd"), "--stage: 'prd'"),
         (("github", "--install", "x", "--branch", "a b"), "--branch: 'a b'"),
         (("gitlab", "--install", "-e ."), "--install: got '-e .'"),
+        (("gitlab", "--install", "x", "--host", "https://a"), "--host: 'https://a'"),
         (("comment", "none.json", "none.json"), "none.json cannot be read"),
         (("comment", "tabular.toml", "tabular.toml"), "tabular.toml is not valid JSON"),
         ((), "Missing command"),

@@ -20,7 +20,7 @@ from generator.errors import UsageError
 
 PATHS: Final = {"github": ".github/workflows/tabular.yml", "gitlab": ".gitlab-ci.yml"}
 """The file of each platform, relative to the top of the user's repository."""
-_STAGE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
+_STAGE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,21}")
 _BRANCH: Final = re.compile(r"(?!.*\.\.)[A-Za-z0-9][\w./-]{0,99}", re.ASCII)
 _CLONE: Final = (
     "python -m pip install --quiet --no-deps --require-hashes -r requirements/build.txt",
@@ -104,7 +104,7 @@ def _check(stages: Sequence[DeliveryStage], branch: str) -> None:
     for stage in stages:
         if not _STAGE.fullmatch(stage.name):
             raise UsageError(
-                f"--stage: {stage.name!r} cannot name a job: use a letter, then at most 40 "
+                f"--stage: {stage.name!r} cannot name a job: use a letter, then at most 21 "
                 "letters, digits, hyphens and underscores"
             )
     same = {stage.variable for stage in stages}
