@@ -151,9 +151,7 @@ ATTACKS: dict[str, tuple[str, str, str, dict[str, str]]] = {
 
 
 def test_the_jobs_of_the_workflow_get_their_role() -> None:
-    asked = {
-        f"{platform} {role}": assuming(platform, role, *rest) for platform, role, *rest in TRUSTED
-    }
+    asked = {f"{one[0]} {one[1]}": assuming(*one) for one in TRUSTED}
     assert allowed(asked) == set(asked)
 
 
@@ -373,7 +371,7 @@ def test_a_boundary_binds_the_roles_that_are_deployed() -> None:
     made = deployment("github", settings).of_type("AWS::IAM::ManagedPolicy")
     policies = [one.properties["PolicyDocument"] for one in made]
     bound = ("iam:CreateRole", ROLE, {"iam:PermissionsBoundary": boundary})
-    free = ("iam:CreateRole", ROLE, {})
+    free: Call = ("iam:CreateRole", ROLE, {})
     asked = {"bound": calling(policies, "Deploy", bound), "free": calling(policies, "Deploy", free)}
     assert allowed(asked) == {"bound"}
 
