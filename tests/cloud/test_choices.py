@@ -1,8 +1,12 @@
-"""A deployment with the choices of an organisation made: locked data, a replica, reservations."""
+"""A deployment with the choices of an organisation made: locked data, a replica, packages."""
 
 from __future__ import annotations
 
+import base64
+import subprocess
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +14,10 @@ from botocore.exceptions import ClientError
 
 from generator.package import FUNCTIONS
 from generator.settings import Mode, Settings
+from tabular_ml_vpc.local.emulator.inventory import inventory
 from tabular_ml_vpc.reports.audit.checkers import plain_stacks
 from tests.cloud.account import Account, Templates
+from tests.emulated import AWSCLI_PYTHON
 
 STACK = "choices"
 REPLICA = "copies-of-the-tests"
@@ -24,13 +30,18 @@ CHOSEN = Settings.model_validate(
             "replica_key": REPLICA_KEY,
         },
         "functions": {"reserved_concurrency": 2, "tracing": False},
+        "packages": {"source": "pypi", "internal_names": ["acme"]},
     }
 )
 
 
-def choose(templates: Templates) -> None:
+OTHER_PACKAGES = {"source": "existing", "domain": "acme", "repository": "shared"}
+
+
+def choose(templates: Templates, **changed: Any) -> None:
     """Put the templates of the chosen settings in the place of the default ones."""
-    for name, template in plain_stacks(CHOSEN, Mode.PROD).items():
+    settings = Settings.model_validate(CHOSEN.model_dump() | changed)
+    for name, template in plain_stacks(settings, Mode.PROD).items():
         templates[name] = dict(template)
 
 
@@ -44,6 +55,8 @@ def outputs(account: Account) -> Iterator[dict[str, str]]:
     given = account.outputs(STACK)
     yield given
     assert account.delete(STACK) == "DELETE_COMPLETE", account.failures(STACK)
+    left = [kind for kind in inventory(account.session) if "package" in kind or "cycle" in kind]
+    assert left == []
     for bucket in (given["DataBucket"], given["LogBucket"]):
         s3.delete_bucket_policy(Bucket=bucket)
         remove(s3, bucket)
@@ -102,3 +115,77 @@ def test_every_function_has_its_reservation(account: Account, outputs: dict[str,
         if name.startswith(f"{STACK}-")
     ]
     assert reserved == [2] * len(FUNCTIONS)
+
+
+def test_the_script_of_every_app_gets_a_token_for_the_deployment_s_repository(
+    account: Account, outputs: dict[str, str], tmp_path: Path
+) -> None:
+    domain = account.client("sagemaker").describe_domain(DomainId=outputs["DomainId"])
+    people = domain["DefaultUserSettings"]
+    configs = {
+        people[f"{app}AppSettings"]["BuiltInLifecycleConfigArn"].rpartition("/")[2]
+        for app in ("JupyterLab", "CodeEditor")
+    }
+    assert len(configs) == 2
+    for name in configs:
+        space = tmp_path / name
+        started = started_with(account, name, space)
+        index = started.stdout.split()[-1]
+        environment = {**account.aws.environment, "PATH": f"{AWSCLI_PYTHON.parent}:/usr/bin:/bin"}
+        token = subprocess.run(
+            [space / "usr/local/bin/keyring", "get", index, "aws"],
+            env=environment,
+            check=True,
+            text=True,
+            capture_output=True,
+        )
+        assert len(token.stdout.strip()) > 20
+    (repository,) = account.client("codeartifact").list_repositories()["repositories"]
+    endpoint = account.client("codeartifact").get_repository_endpoint(
+        domain=repository["domainName"], repository=repository["name"], format="pypi"
+    )
+    assert index == f"{endpoint['repositoryEndpoint']}simple/"
+
+
+def started_with(account: Account, config: str, space: Path) -> subprocess.CompletedProcess[str]:
+    """Run a lifecycle configuration as an app does when it starts."""
+    for folder in ("etc", "usr/local/bin"):
+        (space / folder).mkdir(parents=True)
+    sagemaker = account.client("sagemaker")
+    found = sagemaker.describe_studio_lifecycle_config(StudioLifecycleConfigName=config)
+    script = base64.b64decode(found["StudioLifecycleConfigContent"]).decode()
+    return subprocess.run(
+        ["/bin/bash", "-s"],
+        input=script,
+        env={"SPACE_ROOT": str(space), "PATH": "/usr/bin:/bin"},
+        check=True,
+        text=True,
+        capture_output=True,
+    )
+
+
+def test_a_script_in_use_cannot_be_deleted(account: Account, outputs: dict[str, str]) -> None:
+    assert outputs
+    for name in configs(account):
+        with pytest.raises(ClientError, match="ResourceInUse"):
+            account.client("sagemaker").delete_studio_lifecycle_config(
+                StudioLifecycleConfigName=name
+            )
+
+
+def configs(account: Account) -> set[str]:
+    """Return the names of the lifecycle configurations."""
+    listed = account.client("sagemaker").list_studio_lifecycle_configs()["StudioLifecycleConfigs"]
+    return {one["StudioLifecycleConfigName"] for one in listed}
+
+
+def test_another_repository_replaces_the_scripts_and_removes_the_copies(
+    account: Account, outputs: dict[str, str]
+) -> None:
+    before = configs(account)
+    change = partial(choose, packages=OTHER_PACKAGES)
+    account.deploy(account.package(Mode.PROD, change), STACK)
+    assert len(configs(account)) == len(before)
+    assert configs(account).isdisjoint(before)
+    assert account.client("codeartifact").list_domains()["domains"] == []
+    assert account.outputs(STACK)["DomainId"] == outputs["DomainId"]

@@ -116,6 +116,14 @@ KINDS: dict[str, Callable[..., list[str]]] = {
     "user profiles": _listed("sagemaker", "list_user_profiles", "UserProfiles", "UserProfileName"),
     "spaces": _listed("sagemaker", "list_spaces", "Spaces", "SpaceName"),
     "apps": _apps,
+    "lifecycle configurations": _listed(
+        "sagemaker",
+        "list_studio_lifecycle_configs",
+        "StudioLifecycleConfigs",
+        "StudioLifecycleConfigName",
+    ),
+    "package domains": _listed("codeartifact", "list_domains", "domains", "name"),
+    "package repositories": _listed("codeartifact", "list_repositories", "repositories", "name"),
     "pipelines": _listed("sagemaker", "list_pipelines", "PipelineSummaries", "PipelineName"),
     "models": _listed("sagemaker", "list_models", "Models", "ModelName"),
     "endpoint configurations": _listed(

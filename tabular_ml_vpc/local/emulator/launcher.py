@@ -17,6 +17,7 @@ from ministack import app
 
 from tabular_ml_vpc.local.emulator import (
     buckets,
+    codeartifact,
     compute,
     custom_resources,
     log_keys,
@@ -41,6 +42,7 @@ def register_additions() -> None:
         custom_resources,
         network,
         buckets,
+        codeartifact,
         compute,
         log_keys,
         log_streams,

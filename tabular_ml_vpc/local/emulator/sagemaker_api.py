@@ -302,6 +302,12 @@ def _busy_executions(record: Record) -> list[str]:
     ]
 
 
+def _domains_naming(record: Record) -> list[str]:
+    """Return the domains whose settings name a lifecycle configuration."""
+    domains = [domain for domain in STORE.all("Domain") if not domain.gone_at]
+    return [domain.arn for domain in domains if record.arn in json.dumps(domain.fields)]
+
+
 HOLDS: dict[str, tuple[str, Callable[[Record], list[str]]]] = {
     "Domain": (
         "ResourceInUse",
@@ -317,6 +323,7 @@ HOLDS: dict[str, tuple[str, Callable[[Record], list[str]]]] = {
         lambda record: [held.arn for held in _packages_of(record.fields["ModelPackageGroupName"])],
     ),
     "Pipeline": ("ConflictException", _busy_executions),
+    "StudioLifecycleConfig": ("ResourceInUse", _domains_naming),
 }
 
 

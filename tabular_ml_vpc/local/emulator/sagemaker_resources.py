@@ -1,7 +1,7 @@
 """CloudFormation's SageMaker types, on top of the emulated SageMaker API.
 
-Properties, create-only ones and attributes as in "AWS::SageMaker::Domain", "::UserProfile" and
-"::ModelPackageGroup", CloudFormation Template Reference.
+Properties, create-only ones and attributes as in "AWS::SageMaker::Domain", "::UserProfile",
+"::ModelPackageGroup" and "::StudioLifecycleConfig", CloudFormation Template Reference.
 """
 
 from __future__ import annotations
@@ -95,6 +95,18 @@ TYPES = (
         ("ModelPackageGroupName", "ModelPackageGroupDescription"),
         ("ModelPackageGroupName",),
     ),
+    ResourceType(
+        "StudioLifecycleConfig",
+        "StudioLifecycleConfigName",
+        ("StudioLifecycleConfigArn",),
+        (
+            "StudioLifecycleConfigAppType",
+            "StudioLifecycleConfigContent",
+            "StudioLifecycleConfigName",
+            "Tags",
+        ),
+        ("StudioLifecycleConfigName",),
+    ),
 )
 
 
@@ -120,7 +132,7 @@ def _request(operation: str, props: Fields) -> Fields:
 
 
 def register() -> None:
-    """Register the three types; their tags include those of the stack."""
+    """Register the types; their tags include those of the stack."""
     for described in TYPES:
         name = f"AWS::SageMaker::{described.kind}"
         provisioners._RESOURCE_HANDLERS[name] = {

@@ -75,6 +75,11 @@ KINDS = {
             "ModelPackageStatus",
             "Completed",
         ),
+        Kind(
+            "StudioLifecycleConfig",
+            ("StudioLifecycleConfigName",),
+            "studio-lifecycle-config/{StudioLifecycleConfigName}",
+        ),
         Kind("Pipeline", ("PipelineName",), "pipeline/{PipelineName}", "PipelineStatus", "Active"),
         Kind("Domain", ("DomainId",), "domain/{DomainId}", "Status", "InService", lingers=True),
         Kind(
