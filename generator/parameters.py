@@ -55,7 +55,9 @@ class RootParameters:
     availability_zones: OptionalText
     functions_in_the_vpc: YesNo
     home_file_system: YesNo
+    """Refers to a parameter that exists only if the stack creates a Studio domain."""
     delete_spaces: YesNo
+    """Refers to a parameter that exists only if the stack creates user profiles."""
     rows: Number
     seed: Number
     processing_instance_type: Text
@@ -88,7 +90,7 @@ def add_parameters(
     """Add the parameters, their groups and labels; return them for the nested stacks.
 
     ``zones`` is the number of zones to choose, 0 if the VPC exists.
-    ``unused`` are left out, because the settings decide them for every pipeline.
+    ``unused`` are left out, because of the settings nothing would use them.
     """
     groups = (_studio(), _pipeline(limits, spark), _data(), _alerts(), _network(zones))
     for group in groups:

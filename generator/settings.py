@@ -15,13 +15,12 @@ from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from functions.empty_bucket.core import PERMISSION_TAG
 from generator import settings_packages, settings_people
-from generator.settings_network import IN_WORDS, InterfaceEndpoint, Network
+from generator.settings_network import IN_WORDS, InterfaceEndpoint, Network, missing_for_studio
 from generator.settings_packages import Packages
-from generator.settings_people import Person, Persona, ProfileName
 from generator.settings_pipelines import (
     NAME_PATTERN,
     NAME_RULE,
@@ -32,6 +31,7 @@ from generator.settings_pipelines import (
     runs_on_spark,
 )
 from generator.settings_section import AnySection, Section, SettingsError
+from generator.settings_studio import STUDIO_RULES, Studio
 from pipeline.definition import OWNER_TAG
 from pipeline.layout import MAIN
 from pipeline.run_parameters import (
@@ -84,6 +84,7 @@ _CODE_SIGNING = (
 )
 _IN_WORDS = {
     **IN_WORDS,
+    **STUDIO_RULES,
     _KEY: "must be empty or the ARN of a KMS key, such as "
     "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     _BUCKET: "must be empty or the ARN of a bucket, such as arn:aws:s3:::my-replica",
@@ -155,47 +156,6 @@ class Storage(Section):
         if days not in LOG_RETENTION_DAYS:
             raise ValueError(f"must be one of {', '.join(map(str, LOG_RETENTION_DAYS))}")
         return days
-
-
-class Studio(Section):
-    """SageMaker Studio."""
-
-    people: tuple[Person, ...] = ()
-    """People with what they do, such as { name = "ana", persona = "ml-engineer" }: a
-    data-scientist, an ml-engineer, who also operates, or a reviewer, who only reads. docs/people.md
-    describes their rights."""
-    user_profiles: tuple[ProfileName, ...] = Field(
-        default_factory=lambda found: () if found.get("people") else ("data-scientist",),
-        min_length=1,
-        json_schema_extra={"default": ["data-scientist"]},
-    )
-    """Names of the user profiles of data scientists, one for each person. With people, nobody is
-    added unless this setting names them."""
-    idle_timeout_minutes: int = Field(default=60, ge=60, le=525600, strict=True)
-    """Minutes of inactivity after which JupyterLab and Code Editor are shut down."""
-
-    @field_validator("people")
-    @classmethod
-    def _people_are_different(cls, people: tuple[Person, ...]) -> tuple[Person, ...]:
-        settings_people.check_names([person.name for person in people])
-        return people
-
-    @field_validator("user_profiles")
-    @classmethod
-    def _are_different(cls, names: tuple[str, ...], found: ValidationInfo) -> tuple[str, ...]:
-        others = [person.name for person in found.data.get("people", ())]
-        settings_people.check_names([*names, *others])
-        return names
-
-    @property
-    def everyone(self) -> tuple[Person, ...]:
-        """Return all people; those that are only named are data scientists."""
-        return (*(Person(name=name) for name in self.user_profiles), *self.people)
-
-    @property
-    def with_spaces(self) -> tuple[Person, ...]:
-        """Return the people who can have spaces, which cost: all but reviewers."""
-        return tuple(person for person in self.everyone if person.persona is not Persona.REVIEWER)
 
 
 class Security(Section):
@@ -304,8 +264,24 @@ class Settings(Section):
         return pipelines
 
     @model_validator(mode="after")
+    def _agree_with_the_domain(self) -> Settings:
+        if self.packages.available and not self.studio.owns_domain:
+            raise ValueError(
+                f"packages.source: got {str(self.packages.source)!r}: must be omitted with "
+                f"studio.domain = {self.studio.domain!r}; pip is set up in the stack's own domain"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _agree_with_the_pipelines(self) -> Settings:
         check_together(self.pipelines, self.project, self.pipeline, self.limits)
+        return self
+
+    @model_validator(mode="after")
+    def _studio_reaches_sagemaker(self) -> Settings:
+        problem = missing_for_studio(self.network)
+        if problem and self.studio.owns_domain:
+            raise ValueError(problem)
         return self
 
     @field_validator("modes")

@@ -47,7 +47,7 @@ STANDARD_ENDPOINTS = (
 )
 REQUIRED_ENDPOINTS = (InterfaceEndpoint.SAGEMAKER_API, InterfaceEndpoint.SAGEMAKER_RUNTIME)
 """Studio in VpcOnly mode does not work without them (SageMaker developer guide, "Connect Studio
-in a VPC to external resources")."""
+in a VPC to external resources"). Without a domain in the VPC, only our functions need the first."""
 
 
 class EndpointProfile(StrEnum):
@@ -210,9 +210,8 @@ class Network(Section):
     @field_validator("interface_endpoints")
     @classmethod
     def _are_enough(cls, endpoints: tuple[InterfaceEndpoint, ...]) -> tuple[InterfaceEndpoint, ...]:
-        missing = [name for name in REQUIRED_ENDPOINTS if name not in endpoints]
-        if missing:
-            raise ValueError(f"must include {' and '.join(missing)}, which Studio needs")
+        if InterfaceEndpoint.SAGEMAKER_API not in endpoints:
+            raise ValueError("must include sagemaker.api, which Studio and our functions need")
         if len(set(endpoints)) < len(endpoints):
             raise ValueError("must not name an endpoint twice")
         return endpoints
@@ -292,9 +291,21 @@ def _contradictions_of_s3(network: Network) -> Iterator[str]:
 def _contradictions_of_interfaces(network: Network) -> Iterator[str]:
     if network.add_endpoint_rules and not network.endpoint_security_groups:
         yield "add_endpoint_rules needs endpoint_security_groups"
-    missing = [name for name in REQUIRED_ENDPOINTS if name not in network.create_endpoints]
-    if missing and not network.endpoint_security_groups:
+    api = InterfaceEndpoint.SAGEMAKER_API
+    if not network.endpoint_security_groups and api not in network.create_endpoints:
         yield (
-            f"Studio needs {' and '.join(missing)}: name the security groups of the endpoints that "
+            f"Studio and our functions need {api}: name the security groups of the endpoints that "
             "exist in endpoint_security_groups, or add them to create_endpoints"
         )
+
+
+def missing_for_studio(network: Network) -> str:
+    """Return what to change so that Studio works in the VPC, or an empty text."""
+    setting = "create_endpoints" if network.is_existing else "interface_endpoints"
+    given = [str(name) for name in getattr(network, setting)]
+    missing = [name for name in REQUIRED_ENDPOINTS if name not in given]
+    if not missing or network.endpoint_security_groups:
+        return ""
+    return (
+        f"network.{setting}: got {given}: must include {' and '.join(missing)}, which Studio needs"
+    )

@@ -156,7 +156,7 @@ class VpcId(Value):
     """The VPC's id."""
 
     parameter_type = "AWS::EC2::VPC::Id"
-    description = "VPC in which Studio, jobs and functions run"
+    description = "VPC in which jobs, functions and apps run"
 
 
 class SubnetIds(ListValue):
@@ -207,6 +207,7 @@ class OptionalText(Value):
 InputsT = TypeVar("InputsT")
 OutputsT = TypeVar("OutputsT")
 ResourceT = TypeVar("ResourceT", bound=AWSObject)
+ValueT = TypeVar("ValueT", bound=Value)
 
 
 @dataclass(frozen=True)
@@ -330,3 +331,15 @@ def _checked(borders: object) -> dict[str, Value]:
             raise TypeError(f"{name} must be a {kind.__name__}, got {type(value).__name__}")
         values[name] = value
     return values
+
+
+def present(value: ValueT | None) -> ValueT:
+    """Return a value of an optional field in a stack whose settings need it.
+
+    Raises:
+        TypeError: the value is absent.
+
+    """
+    if value is None:
+        raise TypeError("a value that this stack needs is absent")
+    return value

@@ -26,16 +26,20 @@ _NAMED = 3
 class Clearing:
     """The clearing of one domain, which can be interrupted and repeated at any point.
 
-    ``own_profiles`` are the stack's user profiles, which CloudFormation itself deletes.
+    ``own_profiles`` are the stack's user profiles, which CloudFormation itself deletes. Without
+    ``whole_domain``, apps and spaces of others are neither seen nor touched.
     """
 
     sagemaker: Any
     domain_id: str
     own_profiles: frozenset[str]
     deadline: Deadline
+    whole_domain: bool = True
 
     def run(self, delete_spaces: bool) -> None:
         """Delete the domain's apps, its spaces, and the profiles that are not the stack's.
+
+        In a domain that is not the stack's: the apps and spaces of the stack's profiles.
 
         A space's disk holds people's work. If there are spaces and ``delete_spaces`` is false,
         nothing is deleted and ``ResourceError`` names them. It is also raised if time runs out (an
@@ -50,7 +54,8 @@ class Clearing:
             )
         self._wait_until_none(lambda: self._delete_apps(self._apps()), "apps")
         self._wait_until_none(self._delete_spaces, "spaces")
-        self._wait_until_none(self._delete_profiles, "user profiles")
+        if self.whole_domain:
+            self._wait_until_none(self._delete_profiles, "user profiles")
 
     def release(self, profiles: frozenset[str]) -> None:
         """Prepare profiles that leave the stack for deletion by CloudFormation.
@@ -75,14 +80,18 @@ class Clearing:
         )
 
     def check_replaceable(self) -> None:
-        """Raise ``ResourceError`` if the domain, which an update replaces, is in use."""
+        """Raise ``ResourceError`` if the domain, which an update replaces, is in use.
+
+        A domain that is not the stack's is not replaced: the stack's profiles in it are deleted.
+        """
         spaces, apps = self._spaces(), self._apps()
         if spaces or apps:
             what = _names(spaces) if spaces else f"app {apps[0]['AppName']}"
+            replaces = "replaces" if self.whole_domain else "deletes the stack's profiles in"
             raise ResourceError(
-                f"Nothing was changed, because the update replaces domain {self.domain_id}, which "
-                f"contains {what}. Delete its spaces and apps in Studio first, or undo the change "
-                "that replaces the domain."
+                f"Nothing was changed, because the update {replaces} domain {self.domain_id}, "
+                f"which contains {what}. Delete its spaces and apps in Studio first, or undo the "
+                "change of the domain."
             )
 
     def _wait_until_none(self, delete: Callable[[], int], what: str) -> None:
@@ -95,7 +104,16 @@ class Clearing:
 
     def _apps(self) -> list[dict[str, Any]]:
         """Return the remaining apps: deleted ones are listed for a day, as ``Deleted``."""
-        return [app for app in self._list("list_apps", "Apps") if app["Status"] != "Deleted"]
+        apps = [app for app in self._list("list_apps", "Apps") if app["Status"] != "Deleted"]
+        if self.whole_domain or not apps:
+            return apps
+        spaces = {space["SpaceName"] for space in self._spaces()}
+        return [
+            app
+            for app in apps
+            if app.get("SpaceName") in spaces
+            or (not app.get("SpaceName") and app.get("UserProfileName") in self.own_profiles)
+        ]
 
     def _delete_apps(self, apps: list[dict[str, Any]]) -> int:
         """Request the deletion of apps; return how many there are."""
@@ -129,7 +147,8 @@ class Clearing:
         return len(others)
 
     def _spaces(self) -> list[dict[str, Any]]:
-        return self._list("list_spaces", "Spaces")
+        spaces = self._list("list_spaces", "Spaces")
+        return [one for one in spaces if self.whole_domain or _owner(one) in self.own_profiles]
 
     def _list(self, operation: str, key: str) -> list[dict[str, Any]]:
         return listed(self.sagemaker, operation, key, DomainIdEquals=self.domain_id)

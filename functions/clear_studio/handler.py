@@ -1,13 +1,14 @@
 """``Custom::ClearStudio``: a Studio domain that can be deleted after people have worked in it.
 
 Event: ``DomainId``, ``DeleteSpaces`` (``true`` or ``false``), ``UserProfiles`` (the stack's,
-comma-joined). Returns nothing.
+comma-joined), ``WholeDomain`` (optional, ``true`` or ``false``). Returns nothing.
 
 Create does nothing. Update deletes the apps of profiles that leave the stack, and fails with the
 names of their spaces if they have any; it also fails if the domain is replaced while it is in use.
 Deleting the stack deletes the domain's apps, its spaces if ``DeleteSpaces``, and the profiles that
 are not the stack's, and waits until they are gone. If there are spaces that must be kept, it fails
-and names them before anything is deleted.
+and names them before anything is deleted. If ``WholeDomain`` is ``false``, the domain is not the
+stack's: all of this then concerns only the apps and spaces that the stack's profiles own.
 
 Permissions:
 
@@ -56,4 +57,5 @@ def _clearing(request: Request, properties: ClearStudioProperties) -> Clearing:
         properties.domain_id,
         frozenset(properties.user_profiles),
         request.deadline,
+        properties.whole_domain,
     )

@@ -33,6 +33,7 @@ from generator.policies.documents import (
 )
 from generator.policies.jobs import ENDPOINT_LOGS
 from generator.settings import PROJECT_TAG, Settings
+from generator.settings_studio import Studio
 from pipeline.types import Json
 
 NAME: Final = "deployer-policy"
@@ -346,7 +347,7 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
             ("sagemaker:*StudioLifecycleConfig",),
             sagemaker(f"studio-lifecycle-config/{name}*"),
         ),
-        Scope("Studio", _STUDIO, sagemaker("domain/*", "user-profile/*", "image/*")),
+        Scope("Studio", _STUDIO, sagemaker(*_studio(settings.studio), "image/*")),
         Scope("Registry", ("sagemaker:*Group*",), sagemaker(f"model-package-group/{name}*")),
         Scope(
             "SageMakerTags",
@@ -374,7 +375,7 @@ def _packages(name: str) -> tuple[str, ...]:
 
 def _tagged(settings: Settings) -> Iterator[str]:
     """Yield the resources of SageMaker that CloudFormation tags."""
-    yield from ("domain/*", "user-profile/*", f"model-package-group/{settings.project}*")
+    yield from (*_studio(settings.studio), f"model-package-group/{settings.project}*")
     if settings.packages.available:
         yield f"studio-lifecycle-config/{settings.project}*"
 
@@ -447,6 +448,13 @@ _THROUGH_SERVICES: Final = {
 """As in the key's own policy; with any tag, because a tag may not have taken effect yet."""
 _TO_AWS: Final = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
 _STUDIO: Final = ("sagemaker:*Domain", "sagemaker:*UserProfile")
+
+
+def _studio(studio: Studio) -> tuple[str, ...]:
+    """Return the patterns of what the stack creates in Studio: new ids have no name of ours."""
+    if studio.owns_domain:
+        return "domain/*", "user-profile/*"
+    return tuple(f"user-profile/{studio.domain}/{name}" for name in studio.user_profiles)
 
 
 def _bounded(settings: Settings) -> Json:

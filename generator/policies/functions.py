@@ -15,6 +15,7 @@ from awacs.aws import (
     ArnLike,
     Condition,
     Deny,
+    Null,
     Statement,
     StringEquals,
     StringLike,
@@ -162,6 +163,38 @@ def clear_studio(domain: DomainId) -> list[Statement]:
                 arn("sagemaker", "space/${Domain}/*", Domain=domain),
                 arn("sagemaker", "user-profile/${Domain}/*", Domain=domain),
             ],
+        ),
+        read_own_stack(),
+    ]
+
+
+def clear_profiles(domain: DomainId, profiles: Sequence[str]) -> list[Statement]:
+    """Allow deleting the apps and spaces of some profiles in a domain that is not the stack's.
+
+    An app or a space names its owner in a condition key; an app outside any space has none, and its
+    ARN has the profile's name where others have the space's. Source: Service Authorization
+    Reference, "Condition keys for Amazon SageMaker" (sagemaker:OwnerUserProfileArn).
+    """
+    owner = "sagemaker:OwnerUserProfileArn"
+    ours = [
+        arn("sagemaker", f"user-profile/${{Domain}}/{name}", Domain=domain) for name in profiles
+    ]
+    return [
+        allow_anywhere("ListInStudio", [sagemaker.ListApps, sagemaker.ListSpaces]),
+        allow(
+            "ClearOwnSpaces",
+            [sagemaker.DeleteApp, sagemaker.DeleteSpace],
+            [
+                arn("sagemaker", "app/${Domain}/*", Domain=domain),
+                arn("sagemaker", "space/${Domain}/*", Domain=domain),
+            ],
+            Condition(StringEquals(owner, ours)),
+        ),
+        allow(
+            "ClearOwnApps",
+            [sagemaker.DeleteApp],
+            [arn("sagemaker", f"app/${{Domain}}/{name}/*", Domain=domain) for name in profiles],
+            Condition(Null(owner, "true")),
         ),
         read_own_stack(),
     ]

@@ -11,17 +11,14 @@ from typing import Final
 
 from generator.policies.documents import FOLDER, document, sagemaker, statement, text
 from generator.settings import PROJECT_TAG, Settings
+from generator.settings_studio import Studio
 from pipeline.types import Json
 
 PATH: Final = f"{FOLDER}/operator-policy.json"
 
-_LISTS: Final = (
-    "cloudformation:ListStacks",
-    "logs:DescribeLogGroups",
-    "sagemaker:ListApps",
-    "sagemaker:ListSpaces",
-)
-"""Actions that support no resource, or none whose ARN contains our name."""
+_LISTS: Final = ("cloudformation:ListStacks", "logs:DescribeLogGroups")
+_LISTS_OF_STUDIO: Final = ("sagemaker:ListApps", "sagemaker:ListSpaces")
+"""These and the above are actions that support no resource, or none whose ARN has our name."""
 _STACKS: Final = (
     "cloudformation:DescribeStackEvents",
     "cloudformation:DescribeStacks",
@@ -45,11 +42,11 @@ _LOGS: Final = ("logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogE
 
 def policy(settings: Settings) -> Json:
     """Return the managed policy."""
-    name = settings.project
+    name, studio = settings.project, settings.studio
     stacks = f"arn:*:cloudformation:*:*:stack/{name}*/*"
     return document(
         [
-            statement("List", _LISTS, ["*"]),
+            statement("List", [*_LISTS, *(_LISTS_OF_STUDIO if studio.in_use else ())], ["*"]),
             statement("LookAtStacks", _STACKS, [stacks]),
             statement("Runs", _RUNS, sagemaker(f"pipeline/{name}*")),
             statement(
@@ -58,7 +55,7 @@ def policy(settings: Settings) -> Json:
                 sagemaker("processing-job/pipelines-*", "training-job/pipelines-*"),
             ),
             statement("Endpoint", _ENDPOINT, sagemaker(f"endpoint/{name}*")),
-            statement("LookAtStudio", ["sagemaker:DescribeDomain"], sagemaker("domain/*")),
+            *_look_at_studio(studio),
             statement(
                 "ReadLogs",
                 _LOGS,
@@ -81,6 +78,13 @@ def policy(settings: Settings) -> Json:
             _use_key(settings),
         ]
     )
+
+
+def _look_at_studio(studio: Studio) -> list[Json]:
+    if not studio.in_use:
+        return []
+    domain = "domain/*" if studio.owns_domain else f"domain/{studio.domain}"
+    return [statement("LookAtStudio", ["sagemaker:DescribeDomain"], sagemaker(domain))]
 
 
 def _use_key(settings: Settings) -> Json:

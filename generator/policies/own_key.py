@@ -33,6 +33,7 @@ def policy(settings: Settings, place: StackLocation = EXAMPLE) -> Json:
         [RoleName(begins)],
         settings.security.break_glass,
         several=bool(named_pipelines(settings)),
+        domain=settings.studio.owns_domain,
     )
     template = Template()
     template.add_resource(kms.Key("Key", KeyPolicy=document))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from awacs import kms, s3, sns, sqs
 from awacs.aws import (
@@ -91,6 +92,7 @@ def key_policy(
     break_glass: str,
     *,
     several: bool = False,
+    domain: bool = True,
 ) -> PolicyDocument:
     """Return the key's policy: who can administer it, use it, and let AWS services use it.
 
@@ -98,6 +100,7 @@ def key_policy(
     too, and the key policy limits it by role, by service or to grants for AWS. ``break_glass`` is
     the ARN of a principal that can always do all of that, or empty. With ``several`` pipelines, the
     jobs of all but ``main`` are recognized by the path of their roles, however many there are.
+    ``domain``: the stack creates a Studio domain with this key.
     """
     account = Principal("AWS", account_root())
     return document(
@@ -119,7 +122,7 @@ def key_policy(
             Condition(StringEquals("kms:ViaService", _via("s3"))),
         ),
         _callers_of_logs_use_key(account),
-        _deployers_use_key(account),
+        *([_deployers_use_key(account)] if domain else []),
         allow_principal(
             "AwsServicesGetGrants",
             account,
@@ -268,12 +271,13 @@ def data_bucket_policy(
     roles_in_the_vpc: Sequence[Expression],
     named_jobs: Expression | None = None,
     reviewers: Sequence[Expression] = (),
+    roles_elsewhere: Mapping[str, Sequence[Expression]] = MappingProxyType({}),
 ) -> PolicyDocument:
     """Return the data bucket's policy: TLS only, our key only, our roles only from our VPC.
 
     ``roles_in_the_vpc`` are ARNs, ``named_jobs`` is the pattern of the ARNs of named pipelines'
     jobs, if there are any. ``reviewers`` are ARNs of roles that read results from anywhere, and
-    never anything else.
+    never anything else. ``roles_elsewhere`` are ARNs by the S3 endpoint of another VPC.
     """
     denies: dict[str, ArnEquals | ArnLike] = {
         "DenyOutsideTheVpc": ArnEquals({_PRINCIPAL: list(roles_in_the_vpc)})
@@ -285,11 +289,17 @@ def data_bucket_policy(
         *_deny_other_encryption(bucket, key),
         *(_deny_outside_the_vpc(sid, bucket, s3_endpoint, one) for sid, one in denies.items()),
         *_deny_all_but_results(bucket, reviewers),
+        *(
+            _deny_outside_the_vpc(
+                "DenyOutsideTheDomainsVpc", bucket, endpoint, ArnEquals({_PRINCIPAL: list(roles)})
+            )
+            for endpoint, roles in roles_elsewhere.items()
+        ),
     )
 
 
 def _deny_outside_the_vpc(
-    sid: str, bucket: BucketName, s3_endpoint: EndpointId, roles: ArnEquals | ArnLike
+    sid: str, bucket: BucketName, s3_endpoint: EndpointId | str, roles: ArnEquals | ArnLike
 ) -> Statement:
     """Deny these roles access to objects from outside the VPC, in case credentials are stolen.
 

@@ -56,14 +56,14 @@ SYSTEM: Final = "system"
 """The instance type of apps that AWS runs, such as Studio's own."""
 
 
-def bound_spending(limits: Limits) -> list[Statement]:
-    """Return the Denies."""
+def bound_spending(limits: Limits, *, apps: bool = True) -> list[Statement]:
+    """Return the Denies, without those for Studio's apps if there is no Studio."""
     created = [name for name in (*JOBS, *ENDPOINTS) if name not in CHANGES]
     seconds = limits.job_hours * 3600
     return [
         _only("Jobs", JOBS, limits.job_instance_types),
         _only("Endpoints", ENDPOINTS, limits.endpoint_instance_types),
-        _only("Apps", APPS, [*limits.app_instance_types, SYSTEM]),
+        *([_only("Apps", APPS, [*limits.app_instance_types, SYSTEM])] if apps else []),
         deny("NoUnnamedTypes", _actions(created), Condition(Null(INSTANCE_TYPES, "true"))),
         deny("NoLongJobs", _actions(TIMED), Condition(NumericGreaterThan(RUN_TIME, seconds))),
         deny("NoEndlessJobs", _actions(TIMED), Condition(Null(RUN_TIME, "true"))),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from troposphere import GetAtt, Template
 
-from generator.settings import Mode, Settings, named_pipelines, on_spark
+from generator.settings import Mode, Settings, named_pipelines
 from generator.settings_network import S3, Network
 from generator.stacks import personas
 from generator.stacks.network import Outputs
@@ -43,7 +43,7 @@ from generator.wiring import (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inputs:
     """The inputs from the root."""
 
@@ -52,7 +52,7 @@ class Inputs:
     dead_letter_queue: QueueArn
     vpc_baseline_role: RoleName
     pipeline_role: RoleName
-    studio_role: RoleName
+    studio_role: RoleName | None = None
     persona_roles: RoleList | None = None
 
 
@@ -64,7 +64,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     vpc = VpcId(network.vpc)
     subnets = SubnetIds([*network.subnets])
     prefix_list = add_baseline(template, None, inputs, settings, mode)
-    groups = add_client_groups(template, vpc, spark=on_spark(settings), owner=inputs.unique_name)
+    groups = add_client_groups(template, vpc, settings, inputs.unique_name)
     own = _add_interface_endpoints(template, network, inputs)
     reached = endpoint_groups(network, own)
     add_all(template, ways_out(groups.all(), reached, prefix_list))
@@ -72,7 +72,9 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         vpc_id=vpc,
         subnet_ids=subnets,
         s3_endpoint_id=_s3_endpoint(template, network, inputs),
-        studio_security_group_id=SecurityGroupId(GetAtt(groups.studio, "GroupId")),
+        studio_security_group_id=SecurityGroupId(GetAtt(groups.studio, "GroupId"))
+        if groups.studio
+        else None,
         jobs_security_group_id=SecurityGroupId(GetAtt(groups.jobs, "GroupId")),
         preprocess_security_group_id=SecurityGroupId(GetAtt(groups.preprocess, "GroupId")),
         functions_security_group_id=SecurityGroupId(GetAtt(groups.functions, "GroupId")),

@@ -10,7 +10,7 @@ from troposphere import Equals, GetAtt, GetAZs, If, Not, Select, Split, Template
 from generator.custom_resources import IN_THE_VPC
 from generator.policies.statements import role_arn, role_policy, write_flow_logs
 from generator.retention import retention
-from generator.settings import Mode, Settings, interface_endpoints, named_pipelines, on_spark
+from generator.settings import Mode, Settings, interface_endpoints, named_pipelines
 from generator.settings_network import Network
 from generator.stacks import personas
 from generator.stacks.network_endpoints import CLOUDFORMATION, interface_endpoint, s3_gateway
@@ -49,7 +49,7 @@ SUBNET_SIZES = {2: 1, 3: 2, 4: 2}
 FLOW_LOG_SECONDS = 60
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inputs:
     """The inputs from the root."""
 
@@ -61,18 +61,21 @@ class Inputs:
     flow_logs_role: RoleName
     vpc_baseline_role: RoleName
     pipeline_role: RoleName
-    studio_role: RoleName
+    studio_role: RoleName | None = None
     persona_roles: RoleList | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """The VPC, and one security group for each kind of network interface."""
+    """The VPC, and one security group for each kind of network interface.
+
+    Studio has one if the stack creates its domain.
+    """
 
     vpc_id: VpcId
     subnet_ids: SubnetIds
     s3_endpoint_id: EndpointId
-    studio_security_group_id: SecurityGroupId
+    studio_security_group_id: SecurityGroupId | None = None
     jobs_security_group_id: SecurityGroupId
     preprocess_security_group_id: SecurityGroupId
     functions_security_group_id: SecurityGroupId
@@ -96,7 +99,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     prefix_list = add_baseline(template, vpc_id, inputs, settings, mode)
     endpoints = add(template, security_group("Endpoints", "Interface endpoints", vpc_id))
     endpoints_id = SecurityGroupId(GetAtt(endpoints, "GroupId"))
-    groups = add_client_groups(template, vpc_id, spark=on_spark(settings))
+    groups = add_client_groups(template, vpc_id, settings)
     reached = [EndpointGroup("Endpoints", endpoints_id)]
     add_all(template, ways_out(groups.all(), reached, prefix_list))
     in_zones = subnets[: network.endpoint_zones]
@@ -106,7 +109,9 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         vpc_id=vpc_id,
         subnet_ids=SubnetIds([subnet.ref() for subnet in subnets]),
         s3_endpoint_id=EndpointId(s3_endpoint.ref()),
-        studio_security_group_id=SecurityGroupId(GetAtt(groups.studio, "GroupId")),
+        studio_security_group_id=SecurityGroupId(GetAtt(groups.studio, "GroupId"))
+        if groups.studio
+        else None,
         jobs_security_group_id=SecurityGroupId(GetAtt(groups.jobs, "GroupId")),
         preprocess_security_group_id=SecurityGroupId(GetAtt(groups.preprocess, "GroupId")),
         functions_security_group_id=SecurityGroupId(GetAtt(groups.functions, "GroupId")),

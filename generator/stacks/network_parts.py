@@ -57,8 +57,8 @@ class PartsInputs(Protocol):
         """Return the pipeline's role."""
 
     @property
-    def studio_role(self) -> RoleName:
-        """Return data scientists' role."""
+    def studio_role(self) -> RoleName | None:
+        """Return data scientists' role, if there is Studio."""
 
     @property
     def persona_roles(self) -> RoleList | None:
@@ -87,7 +87,8 @@ def guards(
         subnets, jobs, inputs.key_arn, cluster if on_spark(settings) else None
     )
     people = personas.roles(settings, inputs.persona_roles).values()
-    roles = [inputs.pipeline_role, inputs.studio_role, *people]
+    scientists = [inputs.studio_role] if inputs.studio_role else []
+    roles = [inputs.pipeline_role, *scientists, *people]
     return [
         managed_policy(
             "JobsStayInsidePolicy",
@@ -99,7 +100,7 @@ def guards(
             "SpendingLimitsPolicy",
             "No job, endpoint or app on an instance type, or for a time, that was not allowed",
             roles,
-            bound_spending(settings.limits),
+            bound_spending(settings.limits, apps=settings.studio.in_use),
         ),
     ]
 
@@ -147,10 +148,11 @@ class EndpointGroup:
 class ClientGroups:
     """The security groups of the clients of AWS.
 
-    Preprocess has its own if it runs on a cluster; otherwise it uses that of all jobs.
+    Preprocess has its own if it runs on a cluster; otherwise it uses that of all jobs. Studio has
+    one if the stack creates its domain.
     """
 
-    studio: ec2.SecurityGroup
+    studio: ec2.SecurityGroup | None
     jobs: ec2.SecurityGroup
     preprocess: ec2.SecurityGroup
     functions: ec2.SecurityGroup
@@ -158,11 +160,12 @@ class ClientGroups:
     def all(self) -> list[ec2.SecurityGroup]:
         """Return each group once."""
         cluster = [] if self.preprocess is self.jobs else [self.preprocess]
-        return [self.studio, self.jobs, self.functions, *cluster]
+        studio = [self.studio] if self.studio else []
+        return [*studio, self.jobs, self.functions, *cluster]
 
 
 def add_client_groups(
-    template: Template, vpc: VpcId, *, spark: bool, owner: UniqueName | None = None
+    template: Template, vpc: VpcId, settings: Settings, owner: UniqueName | None = None
 ) -> ClientGroups:
     """Add the groups, which allow nothing yet; with an ``owner``, their names tell whose they are.
 
@@ -172,9 +175,10 @@ def add_client_groups(
     def group(title: str, description: str) -> ec2.SecurityGroup:
         return add(template, security_group(title, description, vpc, owner))
 
+    spark = on_spark(settings)
     jobs = group("Jobs", "SageMaker jobs and models")
     groups = ClientGroups(
-        studio=group("Studio", "Apps of SageMaker Studio"),
+        studio=group("Studio", "Apps of SageMaker Studio") if settings.studio.owns_domain else None,
         jobs=jobs,
         preprocess=group("Spark", "Instances of a Spark cluster") if spark else jobs,
         functions=group("Functions", "Functions of custom resources"),

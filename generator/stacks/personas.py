@@ -26,8 +26,12 @@ def of(settings: Settings) -> tuple[Persona, ...]:
 
 
 def not_needed(settings: Settings) -> list[str]:
-    """Return the optional input of a stack that is not needed, because all are data scientists."""
-    return [] if of(settings) else ["persona_roles"]
+    """Return the optional inputs of a stack that are not needed.
+
+    There is no Studio, or all people are data scientists.
+    """
+    names = [] if settings.studio.in_use else ["studio_role"]
+    return names if of(settings) else [*names, "persona_roles"]
 
 
 def roles(settings: Settings, names: RoleList | None) -> dict[Persona, RoleName]:

@@ -60,7 +60,7 @@ SEEDING_MEMORY_MB = 1024
 MANAGING_SECONDS = 900
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inputs(FunctionInputs):
     """The inputs from the root."""
 
@@ -72,7 +72,7 @@ class Inputs(FunctionInputs):
     training_role: RoleName
     model_role: RoleName
     pipeline_role: RoleName
-    notebook_jobs_role: RoleName
+    notebook_jobs_role: RoleName | None = None
     seed_data_role: RoleName
     pipeline_manager_role: RoleName
     rows: Number
@@ -121,7 +121,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack."""
     template = Template(Description=f"{settings.project}: training pipeline, model, alerts")
     kind = SparkInputs if on_spark(settings) else Inputs
-    inputs = declare(kind, template)
+    inputs = declare(kind, template, () if settings.studio.in_use else ("notebook_jobs_role",))
     template.add_mapping(images.MAPPING_NAME, images.accounts(on_spark(settings)))
     context = function_context(template, inputs, settings, mode)
     endpoint_logs = add(
@@ -161,14 +161,18 @@ def _role_permissions(
         "Processing": jobs.processing(data, key, [images.TRAINING]),
         "Training": jobs.training(data, key, [images.TRAINING]),
         "Model": jobs.model(data, key, [images.INFERENCE], name),
-        "NotebookJobs": jobs.notebook_jobs(data, key, [images.TRAINING], several=several),
     }
+    own = [("Pipeline", inputs.pipeline_role)]
+    if inputs.notebook_jobs_role:
+        own.insert(0, ("NotebookJobs", inputs.notebook_jobs_role))
+        statements["NotebookJobs"] = jobs.notebook_jobs(
+            data, key, [images.TRAINING], several=several
+        )
     if isinstance(inputs, SparkInputs):
         passed.append(("SparkProcessing", inputs.spark_role))
         statements["Processing"] = jobs.processing(data, key, [images.TRAINING], jobs.RESULTS)
         statements["SparkProcessing"] = jobs.processing(data, key, [images.SPARK], jobs.TABLES)
     statements["Pipeline"] = people.pipeline(name, data, key, passed, [images.INFERENCE])
-    own = [("NotebookJobs", inputs.notebook_jobs_role), ("Pipeline", inputs.pipeline_role)]
     roles = dict([*passed, *own])
     policies = [
         role_policy(f"{purpose}Policy", roles[purpose], rules)

@@ -18,9 +18,18 @@ from generator.settings import (
     on_spark,
 )
 from generator.settings_pipelines import decided
+from generator.settings_studio import Studio
 from generator.stacks import existing_network, network, pipeline, security, storage, studio
 from generator.stacks.several import Shared, add_named_pipelines
-from generator.wiring import Expression, RoleName, RootStackName, StackTemplate, UniqueName, nest
+from generator.wiring import (
+    Expression,
+    RoleName,
+    RootStackName,
+    StackTemplate,
+    UniqueName,
+    nest,
+    present,
+)
 
 AnyNetworkStack = (
     StackTemplate[network.Inputs, network.Outputs]
@@ -28,10 +37,14 @@ AnyNetworkStack = (
 )
 PURPOSE = "SageMaker in a VPC"
 """What the root template's description says between the project and the mode."""
+STUDIO = "studio"
 DESCRIPTIONS = {
     Mode.DEV: "everything is deleted with the stack, including the data",
     Mode.PROD: "data, key and logs are kept when the stack is deleted",
 }
+
+_Output = tuple[str, Expression]
+"""The description and value of an output."""
 
 
 def build(settings: Settings, mode: Mode) -> dict[str, Template]:
@@ -44,7 +57,7 @@ def build(settings: Settings, mode: Mode) -> dict[str, Template]:
         zones,
         settings.limits,
         spark=any_spark,
-        unused=decided(settings.pipelines),
+        unused=decided(settings.pipelines) | settings.studio.unused_parameters,
     )
     offers_packages = settings.packages.available
     add_rules(root, zones, spark=any_spark, packages=offers_packages)
@@ -53,7 +66,6 @@ def build(settings: Settings, mode: Mode) -> dict[str, Template]:
     tags = Tags({PROJECT_TAG: settings.project} | settings.tags)
     security_stack = security.build(settings, mode)
     storage_stack = storage.build(settings, mode)
-    studio_stack = studio.build(settings, mode)
     pipeline_stack = pipeline.build(settings, mode)
 
     root_stack = RootStackName(Ref("AWS::StackName"))
@@ -88,25 +100,83 @@ def build(settings: Settings, mode: Mode) -> dict[str, Template]:
     pipeline_outputs = nest(root, pipeline_stack, pipeline_inputs, tags)
     shared = Shared(name, parameters, security_outputs, network_outputs, storage_outputs, tags)
     named = add_named_pipelines(root, settings, mode, shared)
-    # Studio is deleted first: people's spaces stop a deletion before anything else is deleted.
-    studio_inputs = _studio_inputs(
-        name, parameters, security_outputs, network_outputs, storage_outputs
-    )
-    if "root_stack" not in studio.not_needed(settings):
-        studio_inputs = replace(studio_inputs, root_stack=root_stack)
-    studio_outputs = nest(root, studio_stack, studio_inputs, tags, ("Pipeline", *named.titles))
+    stacks: dict[str, Template] = {
+        stack.name: stack.template
+        for stack in (security_stack, network_stack, storage_stack, pipeline_stack)
+    }
+    studio_outputs: dict[str, _Output] = {}
+    if settings.studio.in_use:
+        studio_inputs = _studio_inputs(
+            name, parameters, security_outputs, network_outputs, storage_outputs
+        )
+        if "root_stack" not in studio.not_needed(settings):
+            studio_inputs = replace(studio_inputs, root_stack=root_stack)
+        # Studio is deleted first: people's spaces stop a deletion before anything else is deleted.
+        stacks[STUDIO], studio_outputs = _add_studio(
+            root, settings, mode, studio_inputs, tags, ("Pipeline", *named.titles)
+        )
     _add_outputs(
         root,
         settings,
         mode,
-        security_outputs.notebook_jobs_role,
+        security_outputs,
         network_outputs,
         storage_outputs,
         studio_outputs,
         pipeline_outputs,
     )
-    stacks = (security_stack, network_stack, storage_stack, studio_stack, pipeline_stack)
-    return {"root": root} | {stack.name: stack.template for stack in stacks} | named.templates
+    return {"root": root} | stacks | named.templates
+
+
+def _add_studio(
+    root: Template,
+    settings: Settings,
+    mode: Mode,
+    inputs: studio.Inputs,
+    tags: Tags,
+    after: tuple[str, ...],
+) -> tuple[Template, dict[str, _Output]]:
+    """Nest the stack with a domain, with profiles in an existing one, or only for people's role.
+
+    Return its template, and the root's outputs about Studio.
+    """
+    chosen = settings.studio
+    if chosen.owns_domain:
+        stack = studio.build(settings, mode)
+        made = nest(root, stack, inputs, tags, after)
+        outputs: dict[str, _Output] = {
+            "DomainId": ("Id of the Studio domain", made.domain_id),
+            "DomainUrl": ("URL of the Studio domain", made.domain_url),
+        }
+        return stack.template, outputs | _profile_outputs(chosen, made.domain_id)
+    outputs = {
+        "DomainId": ("Id of the existing Studio domain", chosen.domain),
+        "StudioRole": ("Execution role of profiles in the domain", role_arn(inputs.studio_role)),
+    }
+    if not chosen.everyone:
+        role_stack = studio.build_role(settings)
+        nest(root, role_stack, studio.for_role(inputs), tags, after)
+        return role_stack.template, outputs
+    profile_stack = studio.build_profiles(settings, mode)
+    nest(root, profile_stack, inputs, tags, after)
+    more = _profile_outputs(chosen, chosen.domain)
+    return profile_stack.template, outputs | more
+
+
+def _profile_outputs(chosen: Studio, domain: Expression) -> dict[str, _Output]:
+    names = [person.name for person in chosen.everyone]
+    return {
+        "UserProfiles": ("Names of Studio's user profiles", ",".join(names)),
+        "OpenStudioCommand": (
+            "Prints a URL, valid for five minutes, that opens Studio as the first user profile",
+            Sub(
+                "aws sagemaker create-presigned-domain-url --region ${AWS::Region} --domain-id "
+                f"${{Domain}} --user-profile-name {names[0]} "
+                "--query AuthorizedUrl --output text",
+                Domain=domain,
+            ),
+        ),
+    }
 
 
 def _unique_name(project: str) -> Sub:
@@ -145,6 +215,13 @@ def _add_network(
         persona_roles=security_outputs.persona_roles,
     )
     return in_existing, nest(root, in_existing, inputs_in_existing, tags)
+
+
+def _role_output(notebook_jobs_role: RoleName | None) -> dict[str, _Output]:
+    if notebook_jobs_role is None:
+        return {}
+    what = "Role of jobs that people start from notebooks (docs/studio-walkthrough.md)"
+    return {"NotebookJobsRole": (what, role_arn(notebook_jobs_role))}
 
 
 def _network_inputs(
@@ -195,20 +272,21 @@ def _studio_inputs(
     network_outputs: network.Outputs,
     storage_outputs: storage.Outputs,
 ) -> studio.Inputs:
+    domain = network_outputs.studio_security_group_id is not None
     return studio.Inputs(
         unique_name=name,
-        home_file_system=parameters.home_file_system,
+        home_file_system=parameters.home_file_system if domain else None,
         delete_spaces=parameters.delete_spaces,
         key_arn=security_outputs.key_arn,
         dead_letter_queue=security_outputs.dead_letter_queue,
-        vpc_id=network_outputs.vpc_id,
+        vpc_id=network_outputs.vpc_id if domain else None,
         subnet_ids=network_outputs.subnet_ids,
         studio_security_group_id=network_outputs.studio_security_group_id,
         functions_security_group_id=network_outputs.functions_security_group_id,
         functions_in_the_vpc=parameters.functions_in_the_vpc,
         data_bucket=storage_outputs.data_bucket,
-        studio_role=security_outputs.studio_role,
-        notebook_jobs_role=security_outputs.notebook_jobs_role,
+        studio_role=present(security_outputs.studio_role),
+        notebook_jobs_role=present(security_outputs.notebook_jobs_role),
         clear_studio_role=security_outputs.clear_studio_role,
         persona_roles=security_outputs.persona_roles,
     )
@@ -254,42 +332,25 @@ def _add_outputs(
     root: Template,
     settings: Settings,
     mode: Mode,
-    notebook_jobs_role: RoleName,
+    security_outputs: security.Outputs,
     network_outputs: network.Outputs,
     storage_outputs: storage.Outputs,
-    studio_outputs: studio.Outputs,
+    studio_outputs: dict[str, _Output],
     pipeline_outputs: pipeline.Outputs,
 ) -> None:
     start = (
         "aws sagemaker start-pipeline-execution --region ${AWS::Region} --pipeline-name ${Pipeline}"
     )
-    outputs: dict[str, tuple[str, Expression]] = {
+    outputs: dict[str, _Output] = {
         "DataBucket": ("Bucket for data, code and models", storage_outputs.data_bucket),
         "LogBucket": ("Bucket with the access logs of the data bucket", storage_outputs.log_bucket),
-        "DomainId": ("Id of the Studio domain", studio_outputs.domain_id),
-        "DomainUrl": ("URL of the Studio domain", studio_outputs.domain_url),
-        "UserProfiles": (
-            "Names of Studio's user profiles",
-            ",".join(person.name for person in settings.studio.everyone),
-        ),
-        "OpenStudioCommand": (
-            "Prints a URL, valid for five minutes, that opens Studio as the first user profile",
-            Sub(
-                "aws sagemaker create-presigned-domain-url --region ${AWS::Region} --domain-id "
-                f"${{Domain}} --user-profile-name {settings.studio.everyone[0].name} "
-                "--query AuthorizedUrl --output text",
-                Domain=studio_outputs.domain_id,
-            ),
-        ),
+        **studio_outputs,
         "PipelineName": ("Name of the pipeline", pipeline_outputs.pipeline_name),
         "EndpointName": (
             "Name of the endpoint, which exists once a model has passed the quality gate",
             pipeline_outputs.endpoint_name,
         ),
-        "NotebookJobsRole": (
-            "Role of jobs that people start from notebooks (docs/studio-walkthrough.md)",
-            role_arn(notebook_jobs_role),
-        ),
+        **_role_output(security_outputs.notebook_jobs_role),
         "AlertTopic": ("ARN of the topic for alerts about failed runs", pipeline_outputs.topic_arn),
         "VpcId": ("Id of the VPC", network_outputs.vpc_id),
         "StartPipelineCommand": (

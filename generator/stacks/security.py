@@ -62,6 +62,8 @@ class RoleNames:
 
     Preprocess has its own role if it runs on Spark; otherwise it is an isolated processing job like
     any other. There is no role for flow logs in an existing VPC, whose owner decides on them.
+    People's roles exist only with Studio; the function that clears Studio has one if profiles in it
+    are the stack's.
     """
 
     processing_role: RoleName
@@ -69,12 +71,12 @@ class RoleNames:
     training_role: RoleName
     model_role: RoleName
     pipeline_role: RoleName
-    studio_role: RoleName
-    notebook_jobs_role: RoleName
+    studio_role: RoleName | None = None
+    notebook_jobs_role: RoleName | None = None
     flow_logs_role: RoleName | None = None
     vpc_baseline_role: RoleName
     empty_bucket_role: RoleName
-    clear_studio_role: RoleName
+    clear_studio_role: RoleName | None = None
     seed_data_role: RoleName
     pipeline_manager_role: RoleName
 
@@ -132,7 +134,7 @@ def _add_roles(template: Template, inputs: Inputs, settings: Settings) -> RoleNa
 
     jobs = trust_sagemaker("processing-job/*")
     ours = not settings.network.is_existing
-    spark = on_spark(settings)
+    spark, studio = on_spark(settings), settings.studio
     purpose = "Evaluate" if spark else "Preprocess and evaluate"
     processing = role("ProcessingRole", purpose, jobs)
     preprocess = processing
@@ -148,12 +150,16 @@ def _add_roles(template: Template, inputs: Inputs, settings: Settings) -> RoleNa
             "Run the pipeline's steps",
             trust_sagemaker("pipeline/${Name}/*", Name=inputs.unique_name),
         ),
-        studio_role=role("StudioRole", "People in Studio", trust_sagemaker("*")),
+        studio_role=role("StudioRole", "People in Studio", trust_sagemaker("*"))
+        if studio.in_use
+        else None,
         notebook_jobs_role=role(
             "NotebookJobsRole",
             "Jobs that people start from notebooks",
             trust_sagemaker("processing-job/*", "training-job/*"),
-        ),
+        )
+        if studio.in_use
+        else None,
         flow_logs_role=role("FlowLogsRole", "Write the VPC's flow logs", trust_flow_logs())
         if ours
         else None,
@@ -162,7 +168,9 @@ def _add_roles(template: Template, inputs: Inputs, settings: Settings) -> RoleNa
             "that closes the default security group" if ours else "that finds the S3 prefix list",
         ),
         empty_bucket_role=function_role("EmptyBucket", "that empties buckets"),
-        clear_studio_role=function_role("ClearStudio", "that deletes Studio's apps"),
+        clear_studio_role=function_role("ClearStudio", "that deletes Studio's apps")
+        if studio.everyone
+        else None,
         seed_data_role=function_role("SeedData", "that writes the synthetic table"),
         pipeline_manager_role=function_role("PipelineManager", "that owns the pipeline"),
     )
@@ -190,16 +198,18 @@ def _lasting_permissions(
     roles: RoleNames, manager: RoleName | None, key: KeyArn, queue: sqs.Queue, tracing: bool
 ) -> list[iam.ManagedPolicy]:
     """Return the permissions that roles need for as long as they exist."""
-    jobs = [roles.processing_role, roles.training_role, roles.notebook_jobs_role, roles.model_role]
+    jobs = _existing(
+        roles.processing_role, roles.training_role, roles.notebook_jobs_role, roles.model_role
+    )
     if roles.preprocess_role is not roles.processing_role:
         jobs.append(roles.preprocess_role)
-    inside = [
+    inside = _existing(
         roles.empty_bucket_role,
         roles.clear_studio_role,
         roles.seed_data_role,
         roles.pipeline_manager_role,
-        *([manager] if manager else []),
-    ]
+        manager,
+    )
     dead_letters = QueueArn(GetAtt(queue, "Arn"))
     return [
         managed_policy(
@@ -223,6 +233,10 @@ def _lasting_permissions(
     ]
 
 
+def _existing(*roles: RoleName | None) -> list[RoleName]:
+    return [role for role in roles if role is not None]
+
+
 def _add_key(
     template: Template,
     inputs: Inputs,
@@ -232,13 +246,13 @@ def _add_key(
     mode: Mode,
 ) -> GetAtt:
     """Add the key and its alias; return its ARN."""
-    key = add(template, _key(inputs, roles, manager, mode, settings.security.break_glass))
+    key = add(template, _key(inputs, roles, manager, settings, mode))
     add(template, _alias(inputs, key))
     return GetAtt(key, "Arn")
 
 
 def _key(
-    inputs: Inputs, roles: RoleNames, manager: RoleName | None, mode: Mode, break_glass: str
+    inputs: Inputs, roles: RoleNames, manager: RoleName | None, settings: Settings, mode: Mode
 ) -> kms.Key:
     """Return the key; its policy names the roles that use it other than through S3 or Logs.
 
@@ -249,7 +263,7 @@ def _key(
         id(role): role
         for field in fields(RoleNames)
         if field.name not in through_s3_and_logs
-        for role in [getattr(roles, field.name)]
+        for role in _existing(getattr(roles, field.name))
     }.values()
     named = [manager] if manager else []
     return kms.Key(
@@ -260,8 +274,9 @@ def _key(
             inputs.root_stack,
             inputs.unique_name,
             [*users, *named],
-            break_glass,
+            settings.security.break_glass,
             several=bool(named),
+            domain=settings.studio.owns_domain,
         ),
         PendingWindowInDays=DAYS_UNTIL_KEY_IS_DELETED[mode],
         **retention(mode),

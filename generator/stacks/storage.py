@@ -25,6 +25,7 @@ from generator.policies.statements import JOBS, bare_role, pathed_roles, role_ar
 from generator.retention import retention
 from generator.settings import Mode, Settings, Storage, named_pipelines, on_spark
 from generator.settings_people import Persona
+from generator.settings_studio import Studio
 from generator.stacks import personas
 from generator.wiring import (
     BucketName,
@@ -46,15 +47,16 @@ UPLOAD_DAYS = 7
 LOG_PREFIX = "data/"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inputs(FunctionInputs):
     """The inputs from the root."""
 
     s3_endpoint_id: EndpointId
     processing_role: RoleName
     training_role: RoleName
-    studio_role: RoleName
-    notebook_jobs_role: RoleName
+    studio_role: RoleName | None = None
+    notebook_jobs_role: RoleName | None = None
+    """Both exist with Studio."""
     empty_bucket_role: RoleName
     seed_data_role: RoleName
     pipeline_manager_role: RoleName
@@ -90,9 +92,10 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         GetAtt(data, "Arn"),
         inputs.key_arn,
         inputs.s3_endpoint_id,
-        _roles_in_the_vpc(inputs, people),
+        _roles_in_the_vpc(inputs, settings.studio, people),
         pathed_roles(inputs.unique_name, JOBS) if inputs.unique_name else None,
         [role_arn(role) for persona, role in people.items() if persona is Persona.REVIEWER],
+        _people_elsewhere(inputs, settings.studio, people),
     )
     log_policy = log_bucket_policy(
         outputs.log_bucket,
@@ -110,7 +113,12 @@ def _not_needed(settings: Settings) -> list[str]:
     """Return the optional inputs that these settings do not need."""
     named = [] if named_pipelines(settings) else ["unique_name", "named_manager_role"]
     spark = [] if on_spark(settings) else ["spark_role"]
-    return [*spark, *named, *personas.not_needed(settings)]
+    return [*spark, *named, *_people_not_needed(settings)]
+
+
+def _people_not_needed(settings: Settings) -> list[str]:
+    jobs = [] if settings.studio.in_use else ["notebook_jobs_role"]
+    return [*personas.not_needed(settings), *jobs]
 
 
 def _data_bucket(logs: s3.Bucket, inputs: Inputs, storage: Storage, mode: Mode) -> s3.Bucket:
@@ -328,18 +336,36 @@ def _may_delete_logs(inputs: Inputs, break_glass: str) -> list[Expression]:
     return [role_arn(inputs.empty_bucket_role), *([break_glass] if break_glass else [])]
 
 
-def _roles_in_the_vpc(inputs: Inputs, people: Mapping[Persona, RoleName]) -> list[Expression]:
-    """Return the ARNs of the roles that use the data only from inside the VPC.
+def _people_elsewhere(
+    inputs: Inputs, studio: Studio, people: Mapping[Persona, RoleName]
+) -> dict[str, list[Expression]]:
+    """Return people's roles by the S3 endpoint of their domain's VPC, if that is another VPC."""
+    if not studio.s3_endpoint:
+        return {}
+    roles = (inputs.studio_role, *_with_spaces(people))
+    return {studio.s3_endpoint: [role_arn(role) for role in roles if role]}
 
-    A reviewer is not among them: with no space of their own, they read results from a browser.
+
+def _with_spaces(people: Mapping[Persona, RoleName]) -> list[RoleName]:
+    """Return the roles of personas that have spaces, in which they read the data.
+
+    A reviewer has none and reads results from a browser.
     """
+    return [role for persona, role in people.items() if persona is not Persona.REVIEWER]
+
+
+def _roles_in_the_vpc(
+    inputs: Inputs, studio: Studio, people: Mapping[Persona, RoleName]
+) -> list[Expression]:
+    """Return the ARNs of the roles that use the data only from inside the VPC."""
+    elsewhere = bool(studio.s3_endpoint)
     always = (
         inputs.processing_role,
         inputs.training_role,
-        inputs.studio_role,
+        None if elsewhere else inputs.studio_role,
         inputs.notebook_jobs_role,
-        *(role for persona, role in people.items() if persona is not Persona.REVIEWER),
-        *([inputs.spark_role] if inputs.spark_role else []),
+        *([] if elsewhere else _with_spaces(people)),
+        inputs.spark_role,
     )
     functions = (
         inputs.empty_bucket_role,
@@ -348,6 +374,6 @@ def _roles_in_the_vpc(inputs: Inputs, people: Mapping[Persona, RoleName]) -> lis
         *([inputs.named_manager_role] if inputs.named_manager_role else []),
     )
     return [
-        *[role_arn(role) for role in always],
+        *[role_arn(role) for role in always if role],
         *[If(IN_THE_VPC, role_arn(role), NoValue) for role in functions],
     ]

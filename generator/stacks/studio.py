@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from troposphere import AWSObject, Equals, GetAtt, If, Template, awslambda, ec2, iam, sagemaker
@@ -29,6 +29,7 @@ from generator.wiring import (
     BucketName,
     DomainId,
     Expression,
+    KeyArn,
     RoleList,
     RoleName,
     RootStackName,
@@ -41,6 +42,7 @@ from generator.wiring import (
     add,
     add_all,
     declare,
+    present,
     publish,
 )
 
@@ -55,22 +57,33 @@ CLEARING_SECONDS = 900
 """Lambda's longest timeout. Deleting an app can take longer; then delete the stack again."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inputs(FunctionInputs):
-    """The inputs from the root."""
+    """The inputs from the root; some are given only if the stack creates the domain."""
 
     unique_name: UniqueName
-    home_file_system: YesNo
+    home_file_system: YesNo | None = None
     delete_spaces: YesNo
-    vpc_id: VpcId
-    studio_security_group_id: SecurityGroupId
+    vpc_id: VpcId | None = None
+    studio_security_group_id: SecurityGroupId | None = None
     data_bucket: BucketName
     studio_role: RoleName
     notebook_jobs_role: RoleName
-    clear_studio_role: RoleName
+    clear_studio_role: RoleName | None = None
     persona_roles: RoleList | None = None
     root_stack: RootStackName | None = None
     """Exists if there are ML engineers."""
+
+
+@dataclass(frozen=True)
+class RoleInputs:
+    """The inputs from the root if the stack only gives people's role its permissions."""
+
+    unique_name: UniqueName
+    key_arn: KeyArn
+    data_bucket: BucketName
+    studio_role: RoleName
+    notebook_jobs_role: RoleName
 
 
 @dataclass(frozen=True)
@@ -81,23 +94,67 @@ class Outputs:
     domain_url: Text
 
 
+@dataclass(frozen=True)
+class NoOutputs:
+    """In an existing domain there is nothing that the root does not know."""
+
+
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
-    """Return the stack."""
+    """Return the stack with a domain and profiles."""
     template = Template(Description=f"{settings.project}: SageMaker Studio in the VPC")
     inputs = declare(Inputs, template, not_needed(settings))
     template.add_condition(HOME_FILE_SYSTEM, Equals(inputs.home_file_system, "yes"))
     template.add_condition(SPACES_MAY_GO, Equals(inputs.delete_spaces, "yes"))
-    add_all(template, _between_apps(inputs.studio_security_group_id))
+    add_all(template, _between_apps(present(inputs.studio_security_group_id)))
     packages = add_packages(template, settings.packages, inputs.unique_name, inputs.key_arn)
     domain = add(template, _domain(inputs, settings.studio.idle_timeout_minutes, packages))
     domain_id = DomainId(domain.ref())
     several = bool(named_pipelines(settings))
     roles = personas.roles(settings, inputs.persona_roles)
-    add_all(template, _permissions(inputs, domain_id, roles, packages, several=several))
-    profiles = add_all(template, _profiles(domain, settings.studio.everyone, roles))
+    add_all(
+        template,
+        _permissions(inputs, domain_id, roles, packages, inputs.root_stack, several=several),
+    )
+    profiles = add_all(template, _profiles(domain_id, settings.studio.everyone, roles))
     _add_clearing(template, profiles, domain_id, inputs, settings, mode)
     publish(Outputs(domain_id=domain_id, domain_url=Text(GetAtt(domain, "Url"))), template)
     return StackTemplate("studio", template, Inputs, Outputs)
+
+
+def build_profiles(settings: Settings, mode: Mode) -> StackTemplate[Inputs, NoOutputs]:
+    """Return the stack with profiles in an existing domain."""
+    template = Template(Description=f"{settings.project}: profiles in an existing domain")
+    of_domain = ["home_file_system", "vpc_id", "studio_security_group_id"]
+    inputs = declare(Inputs, template, [*not_needed(settings), *of_domain])
+    template.add_condition(SPACES_MAY_GO, Equals(inputs.delete_spaces, "yes"))
+    domain_id, everyone = DomainId(settings.studio.domain), settings.studio.everyone
+    roles = personas.roles(settings, inputs.persona_roles)
+    several = bool(named_pipelines(settings))
+    policies = _permissions(
+        inputs, domain_id, roles, PackageAccess(), inputs.root_stack, several=several
+    )
+    add_all(template, policies)
+    profiles = _profiles(domain_id, everyone, roles)
+    for person, profile in zip(everyone, profiles, strict=True):
+        profile.UserSettings = _settings_in_their_domain(person.persona, roles, inputs.studio_role)
+        profile.DependsOn = [policy.title for policy in policies]
+    _add_clearing(template, add_all(template, profiles), domain_id, inputs, settings, mode)
+    return StackTemplate("studio", template, Inputs, NoOutputs)
+
+
+def build_role(settings: Settings) -> StackTemplate[RoleInputs, NoOutputs]:
+    """Return the stack that only gives people's role its permissions in an existing domain."""
+    template = Template(Description=f"{settings.project}: people's role in an existing domain")
+    inputs = declare(RoleInputs, template)
+    several = bool(named_pipelines(settings))
+    domain_id = DomainId(settings.studio.domain)
+    add_all(template, _permissions(inputs, domain_id, {}, PackageAccess(), several=several))
+    return StackTemplate("studio", template, RoleInputs, NoOutputs)
+
+
+def for_role(inputs: Inputs) -> RoleInputs:
+    """Return those of the inputs that a stack without profiles needs."""
+    return RoleInputs(**{field.name: getattr(inputs, field.name) for field in fields(RoleInputs)})
 
 
 def not_needed(settings: Settings) -> list[str]:
@@ -222,10 +279,11 @@ def _shut_down_when_idle(minutes: int) -> sagemaker.AppLifecycleManagement:
 
 
 def _permissions(
-    inputs: Inputs,
+    inputs: Inputs | RoleInputs,
     domain: DomainId,
     roles: Mapping[Persona, RoleName],
     packages: PackageAccess,
+    root_stack: RootStackName | None = None,
     *,
     several: bool,
 ) -> list[iam.RolePolicy]:
@@ -240,21 +298,21 @@ def _permissions(
     for persona, role in roles.items():
         if persona is Persona.REVIEWER:
             found.append(role_policy("ReviewerPolicy", role, reviewer(place)))
-        if persona is Persona.ML_ENGINEER and inputs.root_stack:
-            statements = ml_engineer(place, jobs_role, inputs.root_stack)
+        if persona is Persona.ML_ENGINEER and root_stack:
+            statements = ml_engineer(place, jobs_role, root_stack)
             statements = [*statements, *packages.permissions]
             found.append(role_policy("MlEngineerPolicy", role, statements))
     return found
 
 
 def _profiles(
-    domain: sagemaker.Domain, everyone: Sequence[Person], roles: Mapping[Persona, RoleName]
+    domain: DomainId, everyone: Sequence[Person], roles: Mapping[Persona, RoleName]
 ) -> list[sagemaker.UserProfile]:
     """Return a profile for each person; the logical id comes from the name, not the position."""
     return [
         sagemaker.UserProfile(
             f"{in_letters(person.name)}UserProfile",
-            DomainId=domain.ref(),
+            DomainId=domain,
             UserProfileName=person.name,
             **_settings_of(person.persona, roles),
         )
@@ -277,6 +335,22 @@ def _settings_of(persona: Persona, roles: Mapping[Persona, RoleName]) -> dict[st
     return {"UserSettings": own}
 
 
+def _settings_in_their_domain(
+    persona: Persona, roles: Mapping[Persona, RoleName], data_scientists: RoleName
+) -> sagemaker.UserSettings:
+    """Return what a profile in an existing domain sets itself.
+
+    It inherits the domain's network, home file system and idle shutdown; CloudFormation does not
+    support the last one for a profile ("AWS::SageMaker::UserProfile JupyterLabAppSettings").
+    """
+    usual = sagemaker.UserSettings(ExecutionRole=role_arn(data_scientists))
+    own: sagemaker.UserSettings = _settings_of(persona, roles).get("UserSettings", usual)
+    own.DefaultLandingUri = "studio::"
+    own.SharingSettings = sagemaker.SharingSettings(NotebookOutputOption="Disabled")
+    own.StudioWebPortal = "ENABLED"
+    return own
+
+
 def _add_clearing(
     template: Template,
     profiles: list[sagemaker.UserProfile],
@@ -285,12 +359,18 @@ def _add_clearing(
     settings: Settings,
     mode: Mode,
 ) -> None:
-    """Add the custom resource that deletes apps and spaces before the profiles are deleted."""
+    """Add the custom resource that deletes apps and spaces before the profiles are deleted.
+
+    In an existing domain it deletes only those of the stack's profiles, and can delete no others.
+    """
+    names = [person.name for person in settings.studio.everyone]
     spec = FunctionSpec(
         package="clear_studio",
         description="Deletes Studio's apps, and its spaces if allowed, before the stack's deletion",
-        role=inputs.clear_studio_role,
-        permissions=permissions.clear_studio(domain),
+        role=present(inputs.clear_studio_role),
+        permissions=permissions.clear_studio(domain)
+        if settings.studio.owns_domain
+        else permissions.clear_profiles(domain, names),
         timeout_seconds=CLEARING_SECONDS,
     )
     function: awslambda.Function = add_function(
@@ -299,8 +379,10 @@ def _add_clearing(
     values: dict[str, Expression] = {
         "domain_id": domain.across_border(),
         "delete_spaces": If(SPACES_MAY_GO, "true", "false"),
-        "user_profiles": ",".join(person.name for person in settings.studio.everyone),
+        "user_profiles": ",".join(names),
     }
+    if not settings.studio.owns_domain:
+        values["whole_domain"] = "false"
     add(
         template,
         custom_resource("ClearStudio", ClearStudioProperties, values, function, profiles),

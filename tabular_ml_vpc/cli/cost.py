@@ -196,7 +196,8 @@ def _show(found: Estimate, each: PipelineCosts, options: list[Option], prices: P
     )
     several = len(each.present) > 1
     for part in CostPart:
-        if not (several and part in _OF_PIPELINES):
+        billed = any(line.part is part for line in found.lines)
+        if billed and not (several and part in _OF_PIPELINES):
             out.print()
             _show_part(out, found, part)
     out.print()

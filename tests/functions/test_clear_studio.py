@@ -145,6 +145,56 @@ def test_a_profile_without_spaces_goes_where_spaces_stay(world: World, studio: F
     assert "hand-made" not in studio.profiles
 
 
+# A domain that is not the stack's
+
+THEIRS = PROPERTIES | {"UserProfiles": "ana", "WholeDomain": "false"}
+
+
+@pytest.fixture
+def shared(studio: FakeStudio) -> FakeStudio:
+    """Ana is the stack's; Ben, who works in a space of the name of Ana, and Cleo are not."""
+    studio.profiles |= {"cleo": "InService"}
+    studio.spaces = {"notes": "InService", "ana": "InService", "team": "InService"}
+    studio.owners = {"notes": "ana", "ana": "ben", "team": "cleo"}
+    studio.apps = [App(f"in-{name}", space=name) for name in studio.spaces]
+    studio.apps += [App(f"canvas-{name}", "Canvas", profile=name) for name in ("ana", "ben")]
+    return studio
+
+
+def test_in_a_domain_of_others_only_what_own_profiles_have_goes(
+    world: World, shared: FakeStudio
+) -> None:
+    assert world.send(handler, "Delete", THEIRS).succeeded
+    assert alive(shared) == ["in-ana", "in-team", "canvas-ben"]
+    assert list(shared.spaces) == ["ana", "team"]
+    assert list(shared.profiles) == ["ana", "ben", "cleo"]
+    assert len(shared.requested("DeleteApp")) == 2
+
+
+def test_in_a_domain_of_others_their_spaces_stop_nothing(world: World, shared: FakeStudio) -> None:
+    del shared.spaces["notes"]
+    shared.apps = [app for app in shared.apps if app.space != "notes"]
+    assert world.send(handler, "Delete", THEIRS | {"DeleteSpaces": "false"}).succeeded
+    assert alive(shared) == ["in-ana", "in-team", "canvas-ben"]
+
+
+def test_own_spaces_in_a_domain_of_others_are_kept_by_the_same_rule(
+    world: World, shared: FakeStudio
+) -> None:
+    put = world.send(handler, "Delete", THEIRS | {"DeleteSpaces": "false"})
+    assert "Nothing was deleted, because space notes in" in put.reason
+    assert shared.requested("DeleteApp") == []
+
+
+def test_a_domain_of_others_is_left_only_without_own_spaces(
+    world: World, shared: FakeStudio
+) -> None:
+    put = update(world, THEIRS, THEIRS | {"DomainId": "d-new"})
+    assert f"the update deletes the stack's profiles in domain {DOMAIN}" in put.reason
+    assert "contains space notes." in put.reason
+    assert shared.requested("DeleteSpace") == []
+
+
 def update(world: World, old: dict[str, str], new: dict[str, str]) -> Put:
     return world.send(handler, "Update", new, OldResourceProperties=old)
 

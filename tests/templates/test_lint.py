@@ -43,10 +43,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "packages": {"source": "pypi", "internal_names": ["acme", "acme-risk"]},
     },
     "the smallest": {
-        "network": {
-            "endpoint_zones": 1,
-            "interface_endpoints": ["sagemaker.api", "sagemaker.runtime"],
-        },
+        "network": {"endpoint_zones": 1, "interface_endpoints": ["sagemaker.api"]},
+        "studio": {"domain": "none"},
+    },
+    "profiles in an existing domain": {
+        "studio": {
+            "domain": "d-abcdefgh1234",
+            "user_profiles": ["ada"],
+            "s3_endpoint": "vpce-0123456789abcdef0",
+        }
     },
     "in an existing VPC": {"network": EXISTING, "pipelines": SEVERAL},
     "in an existing VPC, with endpoints of ours": {"network": EXISTING_WITH_OURS},

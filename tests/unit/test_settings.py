@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from generator.settings import Mode, Settings, read
 from generator.settings_network import STANDARD_ENDPOINTS, InterfaceEndpoint
 from generator.settings_section import SettingsError
+from generator.settings_studio import Studio
 
 
 def read_text(folder: Path, text: str) -> Settings:
@@ -57,10 +58,27 @@ def test_settings_cannot_be_changed() -> None:
         settings.project = "other"
 
 
+def test_without_a_domain_of_its_own_a_stack_has_only_profiles_that_are_named() -> None:
+    assert Studio(domain="none").user_profiles == ()
+    assert Studio(domain="d-abcdefgh1234").user_profiles == ()
+    named = Studio(domain="d-abcdefgh1234", user_profiles=("ada",))
+    assert named.user_profiles == ("ada",)
+
+
+def test_only_studio_needs_the_runtime_endpoint(tmp_path: Path) -> None:
+    network = "network.interface_endpoints = ['sagemaker.api']\n"
+    read_text(tmp_path, f"{network}studio.domain = 'none'")
+    with pytest.raises(SettingsError, match=r"must include sagemaker\.runtime, which Studio needs"):
+        read_text(tmp_path, network)
+
+
 MISTAKES = {
     "unknown key": ("projcet = 'a'", ["projcet", "unknown setting", "did you mean project?"]),
     "unknown key in a section": ("[network]\nzone = 3", ["network.zone", "did you mean zones?"]),
-    "unknown key like no other": ("[studio]\nq = 1", ["studio.q", "known settings: people"]),
+    "unknown key like no other": (
+        "[studio]\nq = 1",
+        ["studio.q", "known settings: domain, people"],
+    ),
     "unknown section": ("[netwrok]\nzones = 2", ["netwrok", "did you mean network?"]),
     "text for a number": ("[network]\nzones = '3'", ["network.zones", "'3'", "whole number"]),
     "number for a text": ("project = 3", ["project", "3", "text"]),
@@ -96,6 +114,27 @@ MISTAKES = {
     "bad profile name": (
         "[studio]\nuser_profiles = ['ada l']",
         ["studio.user_profiles.0", "'ada l'", "letters"],
+    ),
+    "a domain of no kind": ("[studio]\ndomain = 'ours'", ["studio.domain", "'ours'", "d-abcdefgh"]),
+    "profiles without Studio": (
+        "[studio]\ndomain = 'none'\nuser_profiles = ['ada']",
+        ["studio", 'user_profiles must be omitted with domain = "none"'],
+    ),
+    "another VPC's endpoint for an own domain": (
+        "[studio]\ns3_endpoint = 'vpce-0123456789abcdef0'",
+        ["studio", "s3_endpoint is set", "not the id of an existing domain"],
+    ),
+    "an endpoint without an id": (
+        "[studio]\ndomain = 'd-abcdefgh1234'\ns3_endpoint = 's3'",
+        ["studio.s3_endpoint", "'s3'", "vpce-"],
+    ),
+    "no endpoint for our functions": (
+        "studio.domain = 'none'\n[network]\ninterface_endpoints = ['sagemaker.runtime']",
+        ["network.interface_endpoints", "must include sagemaker.api"],
+    ),
+    "packages for a domain of others": (
+        "studio.domain = 'd-abcdefgh1234'\npackages.source = 'pypi'",
+        ["packages.source", "'pypi'", "studio.domain = 'd-abcdefgh1234'"],
     ),
     "no profile": ("[studio]\nuser_profiles = []", ["studio.user_profiles", "[]", "at least 1"]),
     "profile twice": (

@@ -46,7 +46,7 @@ MISTAKES = {
     ),
     "no way to SageMaker": (
         IN_VPC.replace("endpoint_security_groups", "#"),
-        ["Studio needs sagemaker.api and sagemaker.runtime", "endpoint_security_groups"],
+        ["Studio and our functions need sagemaker.api", "endpoint_security_groups"],
     ),
     "rules for nobody": (
         IN_VPC.replace("endpoint_security_groups", "#")

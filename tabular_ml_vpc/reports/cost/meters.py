@@ -80,8 +80,13 @@ def _has_spaces(profile: ResolvedResource) -> bool:
 
 
 def studio(deployment: ResolvedDeployment, usage: Usage, instance: str) -> list[Meter]:
-    """Return the meters of people's spaces; ``instance`` is their instance type."""
+    """Return the meters of people's spaces; ``instance`` is their instance type.
+
+    None without Studio. Whoever manages an existing domain pays for the profiles that others make.
+    """
     people = sum(map(_has_spaces, deployment.of_type("AWS::SageMaker::UserProfile")))
+    if not people:
+        return []
     hours, size = usage["studio-hours"], usage["space-gb"]
     meters = [
         Meter(

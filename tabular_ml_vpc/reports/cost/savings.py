@@ -48,11 +48,12 @@ GIVEN_UP: Final = {
     InterfaceEndpoint.CODEARTIFACT_REPOSITORIES: "as for codeartifact.api: the two work together",
     InterfaceEndpoint.SERVICE_CATALOG: "no SageMaker projects in Studio",
 }
-"""What does not work without an endpoint. Those that Studio requires are not listed."""
+"""What does not work in our Studio without an endpoint; those that it requires are left out."""
 ONE_ZONE: Final = (
     "endpoints in one zone: if that zone fails, Studio, notebooks and functions in the VPC reach "
     "only S3 until it recovers"
 )
+ONE_ZONE_WITHOUT_STUDIO: Final = ONE_ZONE.replace("Studio, notebooks and functions", "functions")
 OUTSIDE: Final = (
     "functions outside the VPC: they call AWS over public addresses, with the same narrow "
     "roles; they cannot reach anything in the VPC, and deletions are 20 to 40 minutes "
@@ -99,10 +100,11 @@ def given_up(settings: Settings, *, functions_in_the_vpc: bool) -> tuple[str, ..
     if settings.network.is_existing:
         return () if functions_in_the_vpc else (OUTSIDE,)
     present = interface_endpoints(settings)
-    missing = [name for name in GIVEN_UP if name not in present]
+    notebooks = GIVEN_UP if settings.studio.owns_domain else ()
+    missing = [name for name in notebooks if name not in present]
     sentences = [f"no {name}: {GIVEN_UP[name]}" for name in missing]
     if settings.network.endpoint_zones == 1:
-        sentences.append(ONE_ZONE)
+        sentences.append(ONE_ZONE if settings.studio.owns_domain else ONE_ZONE_WITHOUT_STUDIO)
     if not functions_in_the_vpc:
         sentences.append(OUTSIDE)
     return tuple(sentences)

@@ -1,0 +1,101 @@
+"""Settings of SageMaker Studio: whose domain, and which people."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from generator import settings_people
+from generator.settings_people import Person, Persona, ProfileName
+from generator.settings_section import Section
+
+NEW: Final = "new"
+NONE: Final = "none"
+_DOMAIN = r"^(new|none|d-(-*[a-z0-9]){1,61})$"
+_S3_ENDPOINT = r"^$|^vpce-[0-9a-f]{8,17}$"
+STUDIO_RULES: Final = {
+    _DOMAIN: "must be new, none or the id of a Studio domain, such as d-abcdefgh1234",
+    _S3_ENDPOINT: "must be empty or the id of a VPC endpoint, such as vpce-0123456789abcdef0",
+}
+"""What each pattern allows, in words, for error messages."""
+
+
+def _usual_profiles(found: dict[str, Any]) -> tuple[str, ...]:
+    """Return the profiles of a new domain if nobody is named, and none otherwise."""
+    is_new = found.get("domain", NEW) == NEW
+    return ("data-scientist",) if is_new and not found.get("people") else ()
+
+
+class Studio(Section):
+    """SageMaker Studio."""
+
+    domain: str = Field(default=NEW, pattern=_DOMAIN)
+    """new: the stack creates a domain; none: no Studio; or the id of an existing domain, which the
+    stack does not change (docs/existing-resources.md)."""
+    people: tuple[Person, ...] = ()
+    """People with what they do, such as { name = "ana", persona = "ml-engineer" }: a
+    data-scientist, an ml-engineer, who also operates, or a reviewer, who only reads. docs/people.md
+    describes their rights."""
+    user_profiles: tuple[ProfileName, ...] = Field(
+        default_factory=_usual_profiles,
+        min_length=1,
+        json_schema_extra={"default": ["data-scientist"]},
+    )
+    """Names of the user profiles of data scientists, one for each person. With people, or in an
+    existing domain, nobody is added unless this setting names them."""
+    s3_endpoint: str = Field(default="", pattern=_S3_ENDPOINT)
+    """Id of the S3 endpoint through which people in an existing domain read the data, if that
+    domain is in another VPC. Empty: they use the deployment's own."""
+    idle_timeout_minutes: int = Field(default=60, ge=60, le=525600, strict=True)
+    """Minutes of inactivity after which JupyterLab and Code Editor are shut down; an existing
+    domain decides this itself."""
+
+    @property
+    def in_use(self) -> bool:
+        """Tell whether there is a domain, the stack's or another."""
+        return self.domain != NONE
+
+    @property
+    def owns_domain(self) -> bool:
+        """Tell whether the stack creates the domain."""
+        return self.domain == NEW
+
+    @property
+    def unused_parameters(self) -> frozenset[str]:
+        """Return the deployment's parameters that would have no effect."""
+        home = () if self.owns_domain else ("HomeFileSystem",)
+        spaces = () if self.everyone else ("DeleteSpaces",)
+        return frozenset([*home, *spaces])
+
+    @property
+    def everyone(self) -> tuple[Person, ...]:
+        """Return all people; those that are only named are data scientists."""
+        return (*(Person(name=name) for name in self.user_profiles), *self.people)
+
+    @property
+    def with_spaces(self) -> tuple[Person, ...]:
+        """Return the people who can have spaces, which cost: all but reviewers."""
+        return tuple(person for person in self.everyone if person.persona is not Persona.REVIEWER)
+
+    @field_validator("people")
+    @classmethod
+    def _people_are_different(cls, people: tuple[Person, ...]) -> tuple[Person, ...]:
+        settings_people.check_names([person.name for person in people])
+        return people
+
+    @field_validator("user_profiles")
+    @classmethod
+    def _are_different(cls, names: tuple[str, ...], found: ValidationInfo) -> tuple[str, ...]:
+        others = [person.name for person in found.data.get("people", ())]
+        settings_people.check_names([*names, *others])
+        return names
+
+    @model_validator(mode="after")
+    def _fit_the_domain(self) -> Studio:
+        if not self.in_use and self.everyone:
+            named = "people" if self.people else "user_profiles"
+            raise ValueError(f'{named} must be omitted with domain = "none"')
+        if self.s3_endpoint and (self.owns_domain or not self.in_use):
+            raise ValueError("s3_endpoint is set but domain is not the id of an existing domain")
+        return self

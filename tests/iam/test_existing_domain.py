@@ -1,0 +1,79 @@
+"""A domain that is somebody else's: what the deployment can do in it, and what it cannot."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from generator.resolved import resolve
+from generator.settings import Settings
+from tests.iam.account import PROFILE, Account, Context, Request
+
+DOMAIN: Final = "d-abcdefgh1234"
+THEIR_ENDPOINT: Final = "vpce-0123456789abcdef0"
+OWNER: Final = "sagemaker:OwnerUserProfileArn"
+Calls = tuple[tuple[str, str, Context], ...]
+
+
+def _arn(resource: str) -> str:
+    return f"arn:aws:sagemaker:eu-west-1:123456789012:{resource}"
+
+
+OWN: Final[Context] = {OWNER: _arn(f"user-profile/{DOMAIN}/{PROFILE}")}
+OTHERS: Final[Context] = {OWNER: _arn(f"user-profile/{DOMAIN}/somebody-else")}
+SPACE: Final = f"space/{DOMAIN}/notes"
+APP: Final = f"app/{DOMAIN}/notes/jupyterlab/default"
+OWN_NAME: Final = f"app/{DOMAIN}/{PROFILE}/jupyterlab/default"
+"""An app of our profile outside spaces, or of anybody's space that has the profile's name."""
+
+
+@pytest.fixture(scope="module")
+def account() -> Account:
+    studio = {"domain": DOMAIN, "user_profiles": [PROFILE], "s3_endpoint": THEIR_ENDPOINT}
+    return Account.of(resolve(Settings.model_validate({"studio": studio})))
+
+
+def _clearing(*calls: tuple[str, str, Context]) -> list[Request]:
+    return [
+        Request(
+            "ClearStudioRole", f"sagemaker:{action}", _arn(where), context, "SagemakerApiEndpoint"
+        )
+        for action, where, context in calls
+    ]
+
+
+def test_apps_and_spaces_of_our_profiles_can_be_deleted(account: Account) -> None:
+    needed = _clearing(
+        ("DeleteSpace", SPACE, OWN), ("DeleteApp", APP, OWN), ("DeleteApp", OWN_NAME, {})
+    )
+    for request, verdict in zip(needed, account.ask(needed), strict=True):
+        assert (verdict.allowed, verdict.ignored) == (True, ()), str(request)
+
+
+def test_nothing_of_others_and_not_the_domain_can_be_deleted(account: Account) -> None:
+    attacks = _clearing(
+        ("DeleteSpace", SPACE, OTHERS),
+        ("DeleteSpace", SPACE, {}),
+        ("DeleteApp", APP, OTHERS),
+        ("DeleteApp", APP, {}),
+        ("DeleteApp", OWN_NAME, OTHERS),
+        ("DeleteApp", f"app/{DOMAIN}/somebody-else/Canvas/default", {}),
+        ("DeleteSpace", "space/d-other/notes", OWN),
+        ("DeleteUserProfile", f"user-profile/{DOMAIN}/somebody-else", {}),
+        ("DeleteUserProfile", f"user-profile/{DOMAIN}/{PROFILE}", {}),
+        ("UpdateUserProfile", f"user-profile/{DOMAIN}/somebody-else", {}),
+        ("DeleteDomain", f"domain/{DOMAIN}", {}),
+        ("UpdateDomain", f"domain/{DOMAIN}", {}),
+    )
+    for request, verdict in zip(attacks, account.ask(attacks), strict=True):
+        assert (verdict.allowed, verdict.ignored) == (False, ()), str(request)
+
+
+def test_people_reach_the_data_only_from_the_vpc_of_their_domain(account: Account) -> None:
+    bucket = account.deployment.get("storage", "DataBucket").reference
+    read = Request("StudioRole", "s3:GetObject", f"arn:aws:s3:::{bucket}/raw/data.csv")
+    theirs = read.but(context={"aws:SourceVpce": THEIR_ENDPOINT})
+    jobs = theirs.but(who="ProcessingRole")
+    verdicts = account.ask([theirs, read, read.but(via="S3Endpoint"), jobs])
+    assert [verdict.allowed for verdict in verdicts] == [True, False, False, False]
