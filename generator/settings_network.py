@@ -150,6 +150,9 @@ class Network(Section):
     )
     """Endpoints to create in the existing VPC. They affect everything else in it: `doctor` says
     how."""
+    created_endpoint_clients: tuple[IPv4Network, ...] = ()
+    """Address ranges that may use created interface endpoints: usually the existing VPC's. All
+    traffic of the VPC to those services goes through them, so others would lose the services."""
     route_tables: tuple[RouteTableId, ...] = ()
     """Ids of the existing VPC's route tables that get a route to a created S3 endpoint."""
     created_endpoint_policy: CreatedEndpointPolicy = CreatedEndpointPolicy.OPEN
@@ -157,13 +160,15 @@ class Network(Section):
     it; or account, this account's principals and resources only (not for those in
     endpoints_without_policy)."""
 
+    @field_validator("created_endpoint_clients", mode="before")
+    @classmethod
+    def _are_ranges(cls, values: object) -> object:
+        return [_as_range(one) for one in values] if isinstance(values, list | tuple) else values
+
     @field_validator("cidr", mode="before")
     @classmethod
     def _is_a_range(cls, value: object) -> object:
-        try:
-            return IPv4Network(value) if isinstance(value, str) else value
-        except ValueError as error:
-            raise ValueError(f"must be a range such as 10.38.0.0/16: {error}") from None
+        return _as_range(value)
 
     @field_validator("cidr")
     @classmethod
@@ -240,6 +245,13 @@ class Network(Section):
         return self
 
 
+def _as_range(value: object) -> object:
+    try:
+        return IPv4Network(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueError(f"must be a range such as 10.38.0.0/16: {error}") from None
+
+
 _OF_OURS: Final = ("cidr", "zones", "interface_endpoints")
 """Settings of a VPC that the stack creates."""
 _OF_THEIRS: Final = (
@@ -248,6 +260,7 @@ _OF_THEIRS: Final = (
     "endpoint_security_groups",
     "add_endpoint_rules",
     "create_endpoints",
+    "created_endpoint_clients",
     "route_tables",
     "created_endpoint_policy",
 )
@@ -291,6 +304,14 @@ def _contradictions_of_s3(network: Network) -> Iterator[str]:
 def _contradictions_of_interfaces(network: Network) -> Iterator[str]:
     if network.add_endpoint_rules and not network.endpoint_security_groups:
         yield "add_endpoint_rules needs endpoint_security_groups"
+    creates = sorted({*network.create_endpoints} - {S3})
+    if creates and not network.created_endpoint_clients:
+        yield (
+            f"created_endpoint_clients must have the VPC's ranges: all its traffic to {creates[0]} "
+            "would go through the created endpoint"
+        )
+    if network.created_endpoint_clients and not creates:
+        yield "created_endpoint_clients is for created interface endpoints; there are none"
     api = InterfaceEndpoint.SAGEMAKER_API
     if not network.endpoint_security_groups and api not in network.create_endpoints:
         yield (

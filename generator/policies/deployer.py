@@ -22,6 +22,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from generator.cfn import schemas
+from generator.policies import existing_vpc
 from generator.policies.documents import (
     FOLDER,
     MANAGED_POLICY_CHARACTERS,
@@ -210,6 +211,7 @@ def policies(settings: Settings, templates: Iterable[Json]) -> dict[str, str]:
     statements = [
         *_statements(settings, actions(resources_of(templates))),
         *_reading_boundary(settings),
+        *existing_vpc.statements(settings.network),
     ]
     documents = _split(statements)
     names = [NAME, *(f"{NAME}-{number}" for number in range(2, len(documents) + 1))]
@@ -306,7 +308,7 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
             ("cloudformation:*",),
             (f"arn:*:cloudformation:*:*:stack/{name}*/*",),
         ),
-        Scope("Network", _EC2_CREATES, ("*",)),
+        Scope("Network", _EC2_CREATES, existing_vpc.created_in(settings.network) or ("*",)),
         Scope("NetworkOfTheProject", ("ec2:*",), ("*",), ours),
         Scope("PassRoles", ("iam:PassRole",), roles, passed),
         Scope(

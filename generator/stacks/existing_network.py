@@ -19,6 +19,7 @@ from generator.stacks.network_parts import (
     EndpointGroup,
     add_baseline,
     add_client_groups,
+    from_range,
     guards,
     named,
     security_group,
@@ -134,6 +135,7 @@ def _add_interface_endpoints(
         template,
         security_group("Endpoints", "Interface endpoints", VpcId(network.vpc), inputs.unique_name),
     )
+    add_all(template, [from_range(group, one) for one in network.created_endpoint_clients])
     group_id = SecurityGroupId(GetAtt(group, "GroupId"))
     subnets = network.subnets[: network.endpoint_zones]
     for service in services:

@@ -66,13 +66,18 @@ def _policy(service: str, network: Network) -> dict[str, Any]:
 
 
 def service_name(service: str) -> Sub:
-    """Return an endpoint service's name; only Studio's does not begin with ``com.amazonaws``.
+    """Return an endpoint service's name, in the region of the stack."""
+    return Sub(service_in("${AWS::Region}", service))
+
+
+def service_in(region: str, service: str) -> str:
+    """Return an endpoint service's name in a region; only Studio's begins with ``aws.sagemaker``.
 
     Source: SageMaker developer guide, "Connect to Studio through an interface VPC endpoint".
     """
     if service == InterfaceEndpoint.SAGEMAKER_STUDIO:
-        return Sub("aws.sagemaker.${AWS::Region}.studio")
-    return Sub(f"com.amazonaws.${{AWS::Region}}.{service}")
+        return f"aws.sagemaker.{region}.studio"
+    return f"com.amazonaws.{region}.{service}"
 
 
 def _title(service: str) -> str:

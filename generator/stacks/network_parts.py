@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from typing import Any, Final, Protocol
 
 from troposphere import AWSHelperFn, AWSObject, GetAtt, Sub, Tags, Template, awslambda, ec2
@@ -280,6 +282,17 @@ def _to_endpoints(client: ec2.SecurityGroup, endpoints: EndpointGroup) -> list[A
     return [egress, ingress]
 
 
+def from_range(group: ec2.SecurityGroup, cidr: IPv4Network) -> AWSObject:
+    """Return the rule by which a range reaches endpoints that others in the VPC use, too."""
+    return ec2.SecurityGroupIngress(
+        f"{_name(group)}From{re.sub('[^0-9]', 'x', str(cidr))}",
+        Description="HTTPS from other clients in the VPC",
+        GroupId=GetAtt(group, "GroupId"),
+        CidrIp=str(cidr),
+        **_OVER_HTTPS,
+    )
+
+
 def _to_s3(client: ec2.SecurityGroup, prefix_list: AWSHelperFn) -> AWSObject:
     return ec2.SecurityGroupEgress(
         f"{_name(client)}ToS3",
@@ -290,5 +303,5 @@ def _to_s3(client: ec2.SecurityGroup, prefix_list: AWSHelperFn) -> AWSObject:
     )
 
 
-def _name(client: ec2.SecurityGroup) -> str:
-    return str(client.title).removesuffix("SecurityGroup")
+def _name(group: ec2.SecurityGroup) -> str:
+    return str(group.title).removesuffix("SecurityGroup")

@@ -101,6 +101,12 @@ class DeploymentView:
         click.echo(f"Written to {event.path}; next time: --parameters {event.path}", err=True)
 
     @show.register
+    def _(self, event: deployment.VpcExamined) -> None:
+        for finding in event.findings:
+            why = f": {finding.why}" if finding.why else ""
+            self._print(f"{finding.verdict}: {finding.check}: {finding.what}{why}", "yellow")
+
+    @show.register
     def _(self, event: deployment.CreationPlanned) -> None:
         changes = event.difference.changes
         statements = [one.new for one in event.difference.loosenings if one.kind in POLICIES]

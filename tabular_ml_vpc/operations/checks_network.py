@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from tabular_ml_vpc.operations.existing_vpc import ExistingVpc, network_of
 from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
 from tabular_ml_vpc.operations.target import code_of
 
@@ -14,7 +15,9 @@ _ZONE = "AvailabilityZone"
 
 
 def zones(context: CheckContext) -> Iterator[CheckFinding]:
-    """Check that the stack's zones have every endpoint service."""
+    """Check that the stack's zones have every endpoint service that it creates."""
+    if not context.endpoint_services("Interface"):
+        return
     offered = _offered(context)
     if not offered:
         what = "the region lists no endpoint services"
@@ -77,9 +80,14 @@ def _used(
 def _zones(context: CheckContext) -> list[str]:
     """Return the zones that were chosen, or those that ``Fn::GetAZs`` will return.
 
+    In an existing VPC they are those of the subnets that get endpoints.
+
     It returns those with a default subnet or, if there are none, all zones (CloudFormation user
     guide, "Fn::GetAZs").
     """
+    if network := network_of(context):
+        subnets = ExistingVpc(context, network).endpoint_subnets
+        return sorted({str(subnet["AvailabilityZone"]) for subnet in subnets})
     chosen = [context.values.get(f"{_ZONE}{n}", "") for n in range(1, context.zones + 1)]
     if all(chosen):
         return chosen
@@ -95,6 +103,10 @@ def _zones(context: CheckContext) -> list[str]:
 
 def private_names(context: CheckContext) -> Iterator[CheckFinding]:
     """Check whether the VPC of ``--vpc-id`` has conflicting private DNS names."""
+    network = network_of(context)
+    if context.vpc is None and network:  # its other checks look at endpoints
+        yield from _private_zones(context, network.vpc)
+        return
     if context.vpc is None:
         what = "the stack creates its own VPC, which has no conflicting private names"
         yield CheckFinding("private DNS", Verdict.OK, what)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from tabular_ml_vpc.figures import counted
+from tabular_ml_vpc.operations.existing_vpc import ExistingVpc, network_of
 from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
 from tabular_ml_vpc.operations.target import Target, code_of
 
@@ -89,11 +90,15 @@ def vpcs(context: CheckContext) -> Iterator[CheckFinding]:
         yield CheckFinding("network quotas", Verdict.OK, what)
         return
     client = context.target.client("ec2")
-    pages = client.get_paginator("describe_vpcs").paginate()
-    used = sum(len(page["Vpcs"]) for page in pages)
-    yield _fits(context, _VPCS, "VPCs in the region", used, 1)
-    interfaces = len(context.endpoint_services("Interface"))
-    yield _fits(context, _INTERFACES, "interface endpoints in a VPC", 0, interfaces)
+    interfaces, used_interfaces = len(context.endpoint_services("Interface")), 0
+    if network := network_of(context):
+        existing = ExistingVpc(context, network).endpoints
+        used_interfaces = sum(one["VpcEndpointType"] == "Interface" for one in existing)
+    else:
+        pages = client.get_paginator("describe_vpcs").paginate()
+        used = sum(len(page["Vpcs"]) for page in pages)
+        yield _fits(context, _VPCS, "VPCs in the region", used, 1)
+    yield _fits(context, _INTERFACES, "interface endpoints in a VPC", used_interfaces, interfaces)
     filters = [{"Name": "vpc-endpoint-type", "Values": ["Gateway"]}]
     found = client.get_paginator("describe_vpc_endpoints").paginate(Filters=filters)
     gateways = sum(

@@ -6,7 +6,7 @@ A ``Deployment`` yields what happens as events; nothing here prints or prompts.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +15,11 @@ from generator.cfn.evaluator import KEEPS
 from generator.cfn.parameters import ParameterDefinitions
 from generator.errors import CommandError
 from generator.settings import Mode
+from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations import (
     checks_boundary,
+    checks_existing_vpc,
+    doctor,
     function_logs,
     parameters,
     preflight,
@@ -31,7 +34,7 @@ from tabular_ml_vpc.operations.comparison import (
     difference_of_update,
 )
 from tabular_ml_vpc.operations.events import Event, Events, Question, ask
-from tabular_ml_vpc.operations.findings import CheckContext, Verdict
+from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
 from tabular_ml_vpc.operations.inventory import Leftover, PlannedDeletion, left_of
 from tabular_ml_vpc.operations.operation import (
     Cause,
@@ -119,6 +122,13 @@ class ParametersWritten(Event):
     """The answers of a guided deployment were written to a file."""
 
     path: Path
+
+
+@dataclass(frozen=True)
+class VpcExamined(Event):
+    """What to know about the existing VPC before something is created in it."""
+
+    findings: Sequence[CheckFinding]
 
 
 @dataclass
@@ -231,6 +241,7 @@ class Deployment:
         mode = yield from self._mode(node)
         release = yield from self._release(node, mode)
         self._require_boundary(release)
+        yield from self._examine_vpc(release)
         if node is None:
             yield from ask(CreationPlanned(difference_of_creation(release)))
         uploaded = yield from _upload(release)
@@ -252,6 +263,22 @@ class Deployment:
         for finding in checks_boundary.boundary(context):
             if finding.verdict is Verdict.PROBLEM:
                 raise CommandError(f"{finding.what}; {finding.why}; {finding.command}")
+
+    def _examine_vpc(self, release: Release) -> Iterator[Event]:
+        """Refuse an existing VPC that cannot work; say what the stack would change in it."""
+        context = CheckContext(self.target, release.templates, release.values)
+        check = checks_existing_vpc.existing_vpc
+        findings = list(doctor.run(checks_existing_vpc.NAME, check, context))
+        notable = [one for one in findings if one.verdict is not Verdict.OK]
+        problems = [one for one in notable if one.verdict is Verdict.PROBLEM]
+        if problems:
+            more = counted(len(problems) - 1, "more problem") if len(problems) > 1 else ""
+            first = "; ".join(filter(None, (problems[0].what, problems[0].why)))
+            rest = f" (and {more})" if more else ""
+            options = self.target.options()
+            raise CommandError(f"{first}{rest}; see `python build.py doctor{options}`")
+        if notable:
+            yield VpcExamined(notable)
 
     def _deployed(self) -> Generator[Event, None, StackNode | None]:
         """Return the stack to update, repaired if needed; None if it must be created."""

@@ -8,7 +8,13 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from generator.errors import CommandError
-from tabular_ml_vpc.operations import checks_account, checks_boundary, checks_network, checks_quotas
+from tabular_ml_vpc.operations import (
+    checks_account,
+    checks_boundary,
+    checks_existing_vpc,
+    checks_network,
+    checks_quotas,
+)
 from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
 from tabular_ml_vpc.operations.target import in_words, is_denied, told_in_one_line
 
@@ -19,6 +25,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("images", checks_account.images),
     ("stack", checks_account.stack),
     ("artifact bucket", checks_account.bucket),
+    (checks_existing_vpc.NAME, checks_existing_vpc.existing_vpc),
     ("endpoint services", checks_network.zones),
     ("private DNS", checks_network.private_names),
     ("network quotas", checks_quotas.vpcs),
@@ -35,7 +42,7 @@ def examine(context: CheckContext) -> Iterator[CheckFinding]:
     if finding.verdict is Verdict.PROBLEM:
         return
     for name, check in CHECKS:
-        yield from _run(name, check, context)
+        yield from run(name, check, context)
 
 
 def credentials(context: CheckContext) -> CheckFinding:
@@ -55,7 +62,7 @@ def credentials(context: CheckContext) -> CheckFinding:
     return CheckFinding("credentials", Verdict.OK, what)
 
 
-def _run(name: str, check: Check, context: CheckContext) -> Iterator[CheckFinding]:
+def run(name: str, check: Check, context: CheckContext) -> Iterator[CheckFinding]:
     """Run one check; a missing permission or a failed request makes its result unknown."""
     try:
         yield from check(context)

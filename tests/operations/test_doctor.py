@@ -252,7 +252,7 @@ def test_an_image_whose_tag_is_not_there_is_a_problem() -> None:
 def test_what_may_not_be_asked_is_unknown() -> None:
     denied = canned.refusal("AccessDeniedException", "no")
     answers = {"service-quotas.ListServiceQuotas": denied}
-    (found,) = doctor._run("instance quotas", checks_quotas.instances, patient(answers))
+    (found,) = doctor.run("instance quotas", checks_quotas.instances, patient(answers))
     assert (found.verdict, found.why) == (Verdict.UNKNOWN, "a permission is missing")
 
 

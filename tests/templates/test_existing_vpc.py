@@ -16,8 +16,10 @@ from tests.existing_vpc import (
     EXISTING,
     EXISTING_WITH_OURS,
     GROUP,
+    RANGE,
     ROUTE_TABLE,
     S3_ENDPOINT,
+    STS,
     SUBNETS,
     VPC,
     settings,
@@ -110,13 +112,23 @@ def test_a_created_endpoint_is_open_to_other_workloads_unless_the_settings_say_o
         if "PolicyDocument" in one.properties
     }
     assert policed == {"S3Endpoint", "SagemakerStudioEndpoint"}
-    usual = EXISTING | {"create_endpoints": ["sts"]}
-    (sts,) = resolve(settings(usual)).of_type("AWS::EC2::VPCEndpoint")
+    (sts,) = resolve(settings(EXISTING | STS)).of_type("AWS::EC2::VPCEndpoint")
     assert "PolicyDocument" not in sts.properties
 
 
+def test_others_in_the_vpc_reach_a_created_endpoint(with_ours: ResolvedDeployment) -> None:
+    (group,) = {
+        group
+        for one in with_ours.of_type("AWS::EC2::VPCEndpoint")
+        for group in one.properties.get("SecurityGroupIds", [])
+    }
+    found = rules(with_ours, "Ingress", group)
+    assert [one["CidrIp"] for one in found if "CidrIp" in one] == [RANGE]
+    assert {(one["FromPort"], one["ToPort"]) for one in found} == {(443, 443)}
+
+
 def test_created_endpoints_are_in_as_many_subnets_as_the_settings_say() -> None:
-    network = EXISTING | {"create_endpoints": ["sts"], "endpoint_zones": 1}
+    network = EXISTING | STS | {"endpoint_zones": 1}
     (sts,) = resolve(settings(network)).of_type("AWS::EC2::VPCEndpoint")
     assert sts.properties["SubnetIds"] == [SUBNETS[0]]
 

@@ -50,8 +50,21 @@ MISTAKES = {
     ),
     "rules for nobody": (
         IN_VPC.replace("endpoint_security_groups", "#")
-        + "create_endpoints = ['sagemaker.api', 'sagemaker.runtime']\nadd_endpoint_rules = true",
+        + "create_endpoints = ['sagemaker.api', 'sagemaker.runtime']\nadd_endpoint_rules = true\n"
+        + "created_endpoint_clients = ['10.0.0.0/16']",
         ["add_endpoint_rules needs endpoint_security_groups"],
+    ),
+    "an endpoint without clients": (
+        IN_VPC + "create_endpoints = ['sts']",
+        ["created_endpoint_clients must have the VPC's ranges", "sts"],
+    ),
+    "clients of nothing": (
+        IN_VPC + "created_endpoint_clients = ['10.0.0.0/16']",
+        ["created_endpoint_clients", "there are none"],
+    ),
+    "clients without a range": (
+        IN_VPC + "created_endpoint_clients = ['all']",
+        ["created_endpoint_clients", "'all'", "10.38.0.0/16"],
     ),
     "an unknown endpoint to create": (
         IN_VPC + "create_endpoints = ['nat']",
@@ -78,7 +91,11 @@ def test_a_mistake_is_one_line_that_names_the_setting(mistake: str, tmp_path: Pa
 
 def test_what_is_there_and_what_is_created_go_together(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
-    file.write_text(IN_VPC + "create_endpoints = ['sts']\nadd_endpoint_rules = true\n")
+    file.write_text(
+        IN_VPC
+        + "create_endpoints = ['sts']\nadd_endpoint_rules = true\n"
+        + "created_endpoint_clients = ['10.0.0.0/16']\n"
+    )
     network = read(file).network
     assert network.is_existing
     assert network.policed == frozenset()

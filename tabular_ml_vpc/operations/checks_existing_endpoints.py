@@ -1,0 +1,265 @@
+"""Checks of the endpoints in an existing VPC: those that exist, and those that we would create."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from generator.settings_network import S3, STANDARD_ENDPOINTS, CreatedEndpointPolicy
+from generator.stacks.network_endpoints import CLOUDFORMATION
+from tabular_ml_vpc.operations.existing_vpc import (
+    ExistingVpc,
+    Item,
+    groups_of,
+    lets_in,
+    outside,
+    refers_elsewhere,
+)
+from tabular_ml_vpc.operations.findings import CheckFinding, Verdict
+
+_S3: Final = "S3 endpoint"
+_INTERFACES: Final = "endpoints"
+_GATEWAY: Final = "Gateway"
+
+
+def s3(vpc: ExistingVpc) -> Iterator[CheckFinding]:
+    """Check the way to S3: the endpoint that exists, or what creating one would change."""
+    if S3 in vpc.network.create_endpoints:
+        yield from _created_s3(vpc)
+        return
+    name = vpc.network.s3_endpoint
+    endpoint = next((one for one in vpc.endpoints if one["VpcEndpointId"] == name), None)
+    if endpoint is None:
+        yield CheckFinding(
+            _S3,
+            vpc.invisible,
+            f"{name} is not an endpoint of {vpc.id}",
+            "the data bucket would deny every job: it allows them through this endpoint only",
+            f"aws ec2 describe-vpc-endpoints --filters Name=vpc-id,Values={vpc.id}",
+        )
+        return
+    kind, service = endpoint["VpcEndpointType"], endpoint["ServiceName"]
+    if kind != _GATEWAY or service != vpc.full_name(S3):
+        yield CheckFinding(
+            _S3,
+            Verdict.PROBLEM,
+            f"{name} is a {kind} endpoint for {service}, not the S3 gateway endpoint",
+            "our security groups lead to S3's addresses, which only a gateway endpoint serves",
+        )
+        return
+    yield from _routed(vpc, endpoint)
+    yield from _policy(_S3, endpoint)
+
+
+def _routed(vpc: ExistingVpc, endpoint: Item) -> Iterator[CheckFinding]:
+    name = endpoint["VpcEndpointId"]
+    missing = sorted(set(vpc.tables_used) - set(endpoint.get("RouteTableIds", [])))
+    if not missing:
+        what = f"{name} serves the route tables of all subnets"
+        yield CheckFinding(_S3, Verdict.OK, what)
+    for table in missing:
+        yield CheckFinding(
+            _S3,
+            Verdict.PROBLEM,
+            f"{name} has no route in {table}, the table of {', '.join(vpc.tables_used[table])}",
+            "jobs there do not reach the data",
+            f"aws ec2 modify-vpc-endpoint --vpc-endpoint-id {name} --add-route-table-ids {table}",
+        )
+
+
+def _created_s3(vpc: ExistingVpc) -> Iterator[CheckFinding]:
+    """Say what our S3 endpoint would change, and what prevents it."""
+    given = vpc.network.route_tables
+    known = {str(one["RouteTableId"]) for one in vpc.tables}
+    for table in given:
+        if table not in known:
+            what = f"{table} is not a route table of {vpc.id}"
+            yield CheckFinding(_S3, Verdict.PROBLEM, what, "it can get no route to S3")
+    for table in sorted(set(vpc.tables_used) - set(given)):
+        yield CheckFinding(
+            _S3,
+            Verdict.PROBLEM,
+            f"route_tables lacks {table}, the table of {', '.join(vpc.tables_used[table])}",
+            "jobs there would not reach the data",
+            f"python build.py --config FILE.toml  # add {table} to network.route_tables",
+        )
+    for endpoint in vpc.endpoints:
+        both = sorted(set(given) & set(endpoint.get("RouteTableIds", [])))
+        if both and endpoint["ServiceName"] == vpc.full_name(S3):
+            name = endpoint["VpcEndpointId"]
+            yield CheckFinding(
+                _S3,
+                Verdict.PROBLEM,
+                f"{', '.join(both)} has a route to S3 already, through {name}",
+                "AWS refuses a second one",
+                f"python build.py --config FILE.toml  # set network.s3_endpoint to {name}",
+            )
+    affected = [
+        f"{one['SubnetId']}"
+        for table in vpc.tables
+        if table["RouteTableId"] in given
+        for one in table.get("Associations", [])
+        if one.get("SubnetId")
+    ]
+    yield CheckFinding(
+        _S3,
+        Verdict.WARNING,
+        f"an S3 gateway endpoint will be created, with a route in {', '.join(given)}",
+        f"all S3 traffic of {', '.join(affected) or 'the subnets without a table of their own'} "
+        f"goes through it, interrupting open connections once; {_allows(vpc, S3)}",
+    )
+
+
+def interfaces(vpc: ExistingVpc, needed: Sequence[str]) -> Iterator[CheckFinding]:
+    """Check the interface endpoints: those needed, those that exist, those to create."""
+    created = [one for one in vpc.network.create_endpoints if one != S3]
+    for service in dict.fromkeys((*needed, *map(str, STANDARD_ENDPOINTS))):
+        endpoint = vpc.endpoint_for(service)
+        if service in created:
+            continue
+        if endpoint is None:
+            yield _missing(vpc, service, required=service in needed)
+        else:
+            yield from _existing(vpc, endpoint, required=service in needed)
+    for service in created:
+        yield from _created(vpc, service)
+
+
+def _missing(vpc: ExistingVpc, service: str, *, required: bool) -> CheckFinding:
+    remedy = f"python build.py --config FILE.toml  # add {service} to network.create_endpoints"
+    if service == CLOUDFORMATION:
+        remedy += ", or: python build.py deploy --set FunctionsInTheVpc=no"
+    return CheckFinding(
+        _INTERFACES,
+        vpc.invisible if required else Verdict.WARNING,
+        f"{vpc.id} has no endpoint for {vpc.full_name(service)}",
+        "Studio or the stack's functions do not work without it"
+        if required
+        else "notebooks cannot call it (docs/commands/cost.md says what they give up)",
+        remedy,
+    )
+
+
+def _existing(vpc: ExistingVpc, endpoint: Item, *, required: bool) -> Iterator[CheckFinding]:
+    """Check that an endpoint has its private name, and that our groups reach it."""
+    name, service = endpoint["VpcEndpointId"], endpoint["ServiceName"]
+    worst = Verdict.PROBLEM if required else Verdict.WARNING
+    if not endpoint.get("PrivateDnsEnabled"):
+        yield CheckFinding(
+            _INTERFACES,
+            worst,
+            f"{name} for {service} has no private DNS name",
+            "clients look for the service at its usual name, and do not find the endpoint",
+            f"aws ec2 modify-vpc-endpoint --vpc-endpoint-id {name} --private-dns-enabled",
+        )
+        return
+    reached = [one for one in groups_of(endpoint) if one in vpc.network.endpoint_security_groups]
+    if not reached:
+        groups = ", ".join(groups_of(endpoint)) or "no security group"
+        yield CheckFinding(
+            _INTERFACES,
+            worst,
+            f"{name} for {service} has {groups}, not in endpoint_security_groups",
+            "our security groups do not let their members reach it",
+            "python build.py --config FILE.toml  # add one to network.endpoint_security_groups",
+        )
+        return
+    closed = list(_closed(vpc, reached))
+    yield from closed or [CheckFinding(_INTERFACES, Verdict.OK, f"{name} serves {service}")]
+    yield from _policy(_INTERFACES, endpoint)
+
+
+def _closed(vpc: ExistingVpc, groups: Sequence[str]) -> Iterator[CheckFinding]:
+    """Yield what keeps our interfaces from an endpoint; rules of any of its groups are enough."""
+    if vpc.network.add_endpoint_rules:
+        return
+    ranges = [str(one["CidrBlock"]) for one in vpc.subnets.values()]
+    found = [vpc.groups[one] for one in groups if one in vpc.groups]
+    for group in found:
+        ranges = lets_in(group, ranges)
+    if not ranges:
+        return
+    first = groups[0]
+    commands = "; ".join(
+        f"aws ec2 authorize-security-group-ingress --group-id {first} --protocol tcp --port 443 "
+        f"--cidr {one}"
+        for one in ranges
+    )
+    unsure = any(refers_elsewhere(group) for group in found) or not found
+    yield CheckFinding(
+        _INTERFACES,
+        Verdict.WARNING if unsure else Verdict.PROBLEM,
+        f"{', '.join(groups)} does not allow HTTPS from {', '.join(ranges)}",
+        "our interfaces in those subnets do not reach the endpoint; or set "
+        "network.add_endpoint_rules, and the stack adds rules for its own groups",
+        commands,
+    )
+
+
+def _created(vpc: ExistingVpc, service: str) -> Iterator[CheckFinding]:
+    """Say what an interface endpoint of ours would change for everything else in the VPC."""
+    name = vpc.full_name(service)
+    endpoint = vpc.endpoint_for(service)
+    if endpoint is not None and endpoint.get("PrivateDnsEnabled"):
+        yield CheckFinding(
+            _INTERFACES,
+            Verdict.PROBLEM,
+            f"{endpoint['VpcEndpointId']} has the private name of {name} already",
+            "AWS refuses a second endpoint with that name",
+            f"python build.py --config FILE.toml  # remove {service} from network.create_endpoints",
+        )
+        return
+    clients = ", ".join(map(str, vpc.network.created_endpoint_clients))
+    yield CheckFinding(
+        _INTERFACES,
+        Verdict.WARNING,
+        f"an endpoint for {name} will be created, with its private name",
+        f"all of the VPC's traffic to that service goes through it; its security group lets in "
+        f"{clients}; {_allows(vpc, service)}",
+    )
+    left_out = outside(vpc.ranges, map(str, vpc.network.created_endpoint_clients))
+    if left_out:
+        yield CheckFinding(
+            _INTERFACES,
+            Verdict.WARNING,
+            f"clients in {', '.join(left_out)} of {vpc.id} would lose {name}",
+            "its name leads to the created endpoint, whose security group does not let them in",
+            "python build.py --config FILE.toml  # add them to network.created_endpoint_clients",
+        )
+
+
+def _allows(vpc: ExistingVpc, service: str) -> str:
+    network = vpc.network
+    policy = network.created_endpoint_policy
+    if policy is CreatedEndpointPolicy.OPEN or service in network.endpoints_without_policy:
+        return "its policy allows everything"
+    return "its policy allows this account's principals and resources only, whoever calls"
+
+
+def _policy(check: str, endpoint: Item) -> Iterator[CheckFinding]:
+    """Say that an endpoint has a policy of its owner's, unless it allows everything."""
+    text = endpoint.get("PolicyDocument") or ""
+    if text and not _allows_everything(text):
+        yield CheckFinding(
+            check,
+            Verdict.WARNING,
+            f"{endpoint['VpcEndpointId']} for {endpoint['ServiceName']} has a policy of its own",
+            "it must allow what our roles do (docs/own-vpc.md); nothing checks that here",
+            f"aws ec2 describe-vpc-endpoints --vpc-endpoint-ids {endpoint['VpcEndpointId']} "
+            "--query VpcEndpoints[0].PolicyDocument --output text",
+        )
+
+
+def _allows_everything(text: str) -> bool:
+    """Return whether a policy is AWS's default, or says the same."""
+    found = json.loads(text)["Statement"]
+    statements = found if isinstance(found, list) else [found]
+    return all(
+        one["Effect"] == "Allow"
+        and "Condition" not in one
+        and one.get("Action") in ("*", ["*"])
+        and one.get("Resource") in ("*", ["*"])
+        and one.get("Principal") in ("*", {"AWS": "*"})
+        for one in statements
+    )
