@@ -255,7 +255,7 @@ class Deployment:
         options = self.options.source
         if self.options.guided and options.parameters and not options.parameters.exists():
             options = replace(options, parameters=None)  # the answers will be written to it
-        preflight.check(self.target.stack, options, self.options.role)
+        preflight.check(self.target.stack, options, self.options.role, self.target.region)
 
     def _require_boundary(self, release: Release) -> None:
         """Refuse a permissions boundary that would strand the stack halfway."""

@@ -13,6 +13,7 @@ from tabular_ml_vpc.operations import (
     checks_boundary,
     checks_existing_vpc,
     checks_network,
+    checks_packages,
     checks_quotas,
 )
 from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
@@ -30,6 +31,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("private DNS", checks_network.private_names),
     ("network quotas", checks_quotas.vpcs),
     ("instance quotas", checks_quotas.instances),
+    ("packages", checks_packages.packages),
     ("rights", checks_account.rights),
     (checks_boundary.NAME, checks_boundary.boundary),
 )

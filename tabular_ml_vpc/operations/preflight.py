@@ -30,8 +30,21 @@ def check_region(region: str) -> None:
         )
 
 
-def check(stack: str, options: SourceOptions, role: str | None = None) -> None:
-    """Refuse options that cannot be used, without a request.
+def unsupported_region(root: JsonView, region: str) -> str:
+    """Return why the rules of a root template reject a region; empty if they do not."""
+    for rule in root.get("Rules", {}).values():
+        for assertion in rule["Assertions"]:
+            match assertion["Assert"]:
+                case {"Fn::Contains": [list(regions), {"Ref": "AWS::Region"}]}:
+                    if region not in regions:
+                        return str(assertion["AssertDescription"])
+    return ""
+
+
+def check(
+    stack: str, options: SourceOptions, role: str | None = None, region: str | None = None
+) -> None:
+    """Refuse options that cannot be used, without a request; ``region`` is that of a deployment.
 
     Raises:
         UsageError: a name, the settings, a parameter or its file cannot be used.
@@ -43,6 +56,8 @@ def check(stack: str, options: SourceOptions, role: str | None = None) -> None:
     if role is not None:
         names.check("--role-arn", "role ARN", role)
     root = _root_template(options)
+    if region and (reason := unsupported_region(root, region)):
+        raise UsageError(f"--region: got {region!r}: {reason}")
     for project in _projects(root):
         names.check_prefix(stack, project)
     parameters.given(options.parameters, options.pairs, definitions(root))

@@ -44,7 +44,7 @@ def publish(target: Target, options: SourceOptions) -> Publication:
 
     """
     preflight.check_region(target.region)
-    preflight.check(target.stack, options)
+    preflight.check(target.stack, options, region=target.region)
     release = Release.prepare(target, None, options)
     bucket = release.bucket
     created = bucket.ensure()

@@ -20,6 +20,7 @@ BOUNDARY: Final = "arn:aws:iam::123456789012:policy/boundary"
 BASES: Final[Mapping[str, tuple[Mode, Json]]] = {
     "dev": (Mode.DEV, {}),
     "prod": (Mode.PROD, {}),
+    "packages": (Mode.DEV, {"packages": {"source": "pypi", "internal_names": ["acme"]}}),
     "bounded": (Mode.DEV, {"security": {"permissions_boundary": BOUNDARY}}),
     "locked": (
         Mode.PROD,

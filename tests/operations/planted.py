@@ -514,6 +514,35 @@ OTHERS: Final = (
         put("studio/Domain", "DefaultUserSettings.SharingSettings.NotebookOutputOption", "Allowed"),
     ),
     Edit("access is not logged", put("storage/DataBucket", "LoggingConfiguration", None)),
+    Edit(
+        "anybody publishes packages",
+        put(
+            "studio/PackageGroupOfPypi",
+            "OriginConfiguration.Restrictions.Publish.RestrictionMode",
+            "ALLOW",
+        ),
+        base="packages",
+    ),
+    Edit(
+        "internal names come from PyPI, too",
+        remove("studio/AcmePackageGroup"),
+        base="packages",
+    ),
+    Edit(
+        "packages come from one more place",
+        put("studio/PackageRepository", "ExternalConnections", ["public:pypi", "public:npmjs"]),
+        base="packages",
+    ),
+    Edit(
+        "apps start with another script",
+        put("studio/JupyterLabLifecycleConfig", "StudioLifecycleConfigContent", "ZWNobyBoaQ=="),
+        base="packages",
+    ),
+    Edit(
+        "packages under another key",
+        put("studio/PackageDomain", "EncryptionKey", "arn:aws:kms:eu-west-1:123456789012:key/x"),
+        base="packages",
+    ),
 )
 """What is not in a policy of the templates."""
 

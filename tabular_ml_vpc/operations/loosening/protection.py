@@ -111,7 +111,12 @@ _PLAIN: Final = "data is no longer encrypted with the same key"
 _SOONER: Final = "data is deleted sooner"
 _PUBLIC: Final = "the bucket can be opened to the public"
 _OTHER_ROLE: Final = _Protection(Kind.RIGHTS, _arrives, "it runs with the rights of another role")
-_KEYS: Final = ("KeyArn", "KmsKeyArn", "KmsKeyId", "KMSMasterKeyID", "KmsMasterKeyId")
+_KEYS: Final = (
+    *("EncryptionKey", "KeyArn", "KmsKeyArn", "KmsKeyId", "KMSMasterKeyID", "KmsMasterKeyId"),
+)
+_SCRIPT: Final = "another script runs in every app of Studio when it starts"
+_SOURCE: Final = "packages come from more sources"
+_PACKAGE_GROUP: Final = "AWS::CodeArtifact::PackageGroup"
 _PROTECTIONS: Final[Mapping[str, _Protection]] = {
     **{name: _Protection(Kind.ENCRYPTION, _differs, _PLAIN) for name in _KEYS},
     "SSEAlgorithm": _Protection(
@@ -176,6 +181,13 @@ _PROTECTIONS: Final[Mapping[str, _Protection]] = {
     PERMISSION_TAG: _Protection(
         Kind.SETTING, _arrives, "the bucket is emptied when the stack is deleted"
     ),
+    "BuiltInLifecycleConfigArn": _Protection(Kind.SETTING, _arrives, _SCRIPT),
+    "StudioLifecycleConfigContent": _Protection(Kind.SETTING, _changes, _SCRIPT),
+    "RestrictionMode": _Protection(Kind.SETTING, _loses("BLOCK"), _SOURCE),
+    **{
+        name: _Protection(Kind.SETTING, _gains, _SOURCE)
+        for name in ("ExternalConnections", "Upstreams")
+    },
     "MaxSessionDuration": _Protection(Kind.TRUST, _above(3600), "sessions last longer"),
     "VpcConfig": _Protection(Kind.NETWORK, _disappears, "it runs outside the VPC"),
     "AppNetworkAccessType": _Protection(Kind.NETWORK, _loses("VpcOnly"), "apps reach the internet"),
@@ -202,6 +214,7 @@ _KNOWN: Final = frozenset(
     {
         "AWS::CloudFormation::Stack",
         "AWS::CloudWatch::Alarm",
+        *(f"AWS::CodeArtifact::{kind}" for kind in ("Domain", "PackageGroup", "Repository")),
         *(
             f"AWS::EC2::{kind}"
             for kind in ("FlowLog", "RouteTable", "Subnet", "VPC", "VPCEndpoint")
@@ -218,6 +231,7 @@ _KNOWN: Final = frozenset(
         *(f"AWS::SNS::{kind}" for kind in ("Subscription", "Topic", "TopicPolicy")),
         *(f"AWS::SQS::Queue{policy}" for policy in ("", "Policy")),
         *(f"AWS::SageMaker::{kind}" for kind in ("Domain", "ModelPackageGroup", "UserProfile")),
+        "AWS::SageMaker::StudioLifecycleConfig",
         *(
             f"Custom::{kind}"
             for kind in ("ClearStudio", "EmptyBucket", "Pipeline", "SeedData", "VpcBaseline")
@@ -240,6 +254,18 @@ def loosenings(old: ResolvedDeployment, new: ResolvedDeployment) -> Iterator[Loo
             yield _unknown(known, resource)
         if known and known.type == resource.type != NESTED:
             yield from _of_resource(known, resource)
+    yield from _names_let_in(before, {str(one) for one in new})
+
+
+def _names_let_in(before: Mapping[str, ResolvedResource], after: set[str]) -> Iterator[Loosening]:
+    """Yield the groups that block packages and leave a domain that remains."""
+    remaining = {one.reference for place, one in before.items() if place in after}
+    for place, group in before.items():
+        domain = group.reference.partition(":package-group/")[2].partition("/")[0]
+        remains = any(one.endswith(f":domain/{domain}") for one in remaining)
+        if group.type == _PACKAGE_GROUP and place not in after and remains:
+            pattern = group.properties["Pattern"]
+            yield Loosening(Kind.SETTING, place, "Pattern", pattern, None, _SOURCE)
 
 
 def _unknown(old: ResolvedResource | None, new: ResolvedResource) -> Loosening:

@@ -1,0 +1,71 @@
+"""Checks of Python packages in Studio, if the settings offer any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from botocore.exceptions import ClientError
+
+from generator.record import recorded
+from generator.settings import PACKAGE_ENDPOINTS
+from generator.settings_packages import PackageSource
+from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
+from tabular_ml_vpc.operations.preflight import unsupported_region
+from tabular_ml_vpc.operations.target import code_of
+
+_NAME: Final = "packages"
+_MISSING: Final = "ResourceNotFoundException"
+
+
+def packages(context: CheckContext) -> Iterator[CheckFinding]:
+    """Check that CodeArtifact is in the region, has the repository, and can be reached."""
+    settings = recorded(context.templates["root"])
+    source = settings.get("packages.source", PackageSource.NONE)
+    if source == PackageSource.NONE:
+        return
+    region = context.target.region
+    if reason := unsupported_region(context.templates["root"], region):
+        why = "a rule of the root template rejects the deployment"
+        yield CheckFinding(_NAME, Verdict.PROBLEM, f"{region}: {reason}", why)
+        return
+    if source == PackageSource.EXISTING:
+        domain, repository = settings["packages.domain"], settings["packages.repository"]
+        yield _repository(context, str(domain), str(repository))
+    else:
+        yield CheckFinding(_NAME, Verdict.OK, "the stack creates a repository that copies PyPI")
+    yield from _endpoints(context)
+
+
+def _repository(context: CheckContext, domain: str, repository: str) -> CheckFinding:
+    client = context.target.client("codeartifact")
+    try:
+        client.describe_repository(domain=domain, repository=repository)
+    except ClientError as error:
+        if code_of(error) != _MISSING:
+            raise
+        region = context.target.region
+        return CheckFinding(
+            _NAME,
+            Verdict.PROBLEM,
+            f"{domain}/{repository} does not exist in {region} of this account",
+            "pip install fails in every space; the stack can still be created",
+            f"aws codeartifact list-repositories --region {region}  # or change packages.*",
+        )
+    return CheckFinding(_NAME, Verdict.OK, f"the repository {domain}/{repository} exists")
+
+
+def _endpoints(context: CheckContext) -> Iterator[CheckFinding]:
+    """Yield a warning if the deployment adds no endpoint, as in an existing VPC."""
+    services = context.endpoint_services("Interface")
+    missing = [
+        str(name) for name in PACKAGE_ENDPOINTS if not any(one.endswith(name) for one in services)
+    ]
+    if missing:
+        yield CheckFinding(
+            _NAME,
+            Verdict.WARNING,
+            f"the deployment creates no endpoint of {' and '.join(missing)}",
+            "pip install fails unless the existing VPC has them, with private DNS",
+            "aws ec2 describe-vpc-endpoints  # or add them to network.create_endpoints",
+        )

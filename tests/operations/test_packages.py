@@ -1,0 +1,80 @@
+"""What commands say about packages: the doctor, and regions in which nothing can be deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from generator.cfn.parameters import definitions
+from generator.emit import as_dict
+from generator.settings import Mode, Settings
+from generator.stacks.root import build
+from tabular_ml_vpc.operations import parameters
+from tabular_ml_vpc.operations.checks_packages import packages
+from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
+from tabular_ml_vpc.operations.target import Target
+from tests.emulated import Run
+from tests.existing_vpc import EXISTING as THEIR_VPC
+from tests.operations import canned
+
+EXISTING = {"source": "existing", "domain": "acme", "repository": "shared"}
+FOUND = {"repository": {"name": "shared", "domainName": "acme"}}
+
+
+def examined(
+    settings: Mapping[str, Any],
+    answers: Mapping[str, canned.Answer] | None = None,
+    region: str = "eu-west-1",
+) -> list[CheckFinding]:
+    built = build(Settings.model_validate(settings), Mode.DEV)
+    templates = {name: as_dict(template) for name, template in built.items()}
+    values = parameters.effective(definitions(templates["root"]), {}, {})
+    target = Target(canned.session(answers or {}, region), "tabular-life")
+    return list(packages(CheckContext(target, templates, values)))
+
+
+def test_without_packages_nothing_is_checked() -> None:
+    assert examined({}) == []
+
+
+def test_a_repository_of_the_stack_needs_nothing() -> None:
+    (found,) = examined({"packages": {"source": "pypi"}})
+    assert found.verdict is Verdict.OK
+
+
+def test_a_region_without_codeartifact_is_a_problem() -> None:
+    (found,) = examined({"packages": {"source": "pypi"}}, region="sa-east-1")
+    assert found.verdict is Verdict.PROBLEM
+    assert "sa-east-1: AWS has no CodeArtifact in this region" in found.what
+
+
+def test_an_existing_repository_is_looked_up() -> None:
+    (found,) = examined({"packages": EXISTING}, {"codeartifact.DescribeRepository": FOUND})
+    assert (found.verdict, found.what) == (Verdict.OK, "the repository acme/shared exists")
+
+
+def test_a_repository_that_is_not_there_is_a_problem_with_the_command_that_lists_them() -> None:
+    missing = canned.refusal("ResourceNotFoundException", "no repository")
+    (found,) = examined({"packages": EXISTING}, {"codeartifact.DescribeRepository": missing})
+    assert found.verdict is Verdict.PROBLEM
+    assert "acme/shared does not exist in eu-west-1" in found.what
+    assert found.command.startswith("aws codeartifact list-repositories --region eu-west-1")
+
+
+def test_an_existing_vpc_may_lack_the_endpoints() -> None:
+    settings = {"network": THEIR_VPC, "packages": {"source": "pypi"}}
+    _, warning = examined(settings)
+    assert warning.verdict is Verdict.WARNING
+    assert "codeartifact.api and codeartifact.repositories" in warning.what
+
+
+@pytest.mark.usefixtures("aws")
+def test_nothing_is_deployed_where_codeartifact_is_not(tmp_path: Path, run: Run) -> None:
+    config = tmp_path / "mine.toml"
+    config.write_text("[packages]\nsource = 'pypi'\n")
+    done = run("deploy", "--config", str(config), "--region", "sa-east-1", "--yes")
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "--region: got 'sa-east-1': AWS has no CodeArtifact in this region" in done.err
