@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from generator import settings_people
-from generator.settings_people import Person, Persona, ProfileName
+from generator.settings_people import GroupId, Person, Persona, ProfileName, SignIn
 from generator.settings_section import Section
 
 NEW: Final = "new"
@@ -33,6 +33,12 @@ class Studio(Section):
     domain: str = Field(default=NEW, pattern=_DOMAIN)
     """new: the stack creates a domain; none: no Studio; or the id of an existing domain, which the
     stack does not change (docs/existing-resources.md)."""
+    sign_in: SignIn = SignIn.IAM
+    """How people sign in: iam, or identity-center, the organization's IAM Identity Center. Changing
+    it replaces a deployed domain (docs/people.md). For an existing domain: how they do there."""
+    identity_center_groups: tuple[GroupId, ...] = Field(default=(), max_length=100)
+    """With identity-center: ids of the groups whose members can sign in to a new domain; empty: you
+    assign people in IAM Identity Center."""
     people: tuple[Person, ...] = ()
     """People with what they do, such as { name = "ana", persona = "ml-engineer" }: a
     data-scientist, an ml-engineer, who also operates, or a reviewer, who only reads. docs/people.md
@@ -78,10 +84,24 @@ class Studio(Section):
         """Return the people who can have spaces, which cost: all but reviewers."""
         return tuple(person for person in self.everyone if person.persona is not Persona.REVIEWER)
 
+    @field_validator("identity_center_groups")
+    @classmethod
+    def _groups_are_used(cls, groups: tuple[str, ...], found: ValidationInfo) -> tuple[str, ...]:
+        if groups and found.data.get("sign_in") is SignIn.IAM:
+            raise ValueError('must be omitted with sign_in = "iam"')
+        if groups and found.data.get("domain") != NEW:
+            raise ValueError("must be omitted unless the stack creates the domain")
+        if len(set(groups)) < len(groups):
+            raise ValueError("must not name a group twice")
+        return groups
+
     @field_validator("people")
     @classmethod
-    def _people_are_different(cls, people: tuple[Person, ...]) -> tuple[Person, ...]:
+    def _people_are_different(
+        cls, people: tuple[Person, ...], found: ValidationInfo
+    ) -> tuple[Person, ...]:
         settings_people.check_names([person.name for person in people])
+        settings_people.check_sign_in(people, found.data.get("sign_in", SignIn.IAM))
         return people
 
     @field_validator("user_profiles")
@@ -89,6 +109,8 @@ class Studio(Section):
     def _are_different(cls, names: tuple[str, ...], found: ValidationInfo) -> tuple[str, ...]:
         others = [person.name for person in found.data.get("people", ())]
         settings_people.check_names([*names, *others])
+        everyone = [*(Person(name=name) for name in names), *found.data.get("people", ())]
+        settings_people.check_sign_in(everyone, found.data.get("sign_in", SignIn.IAM))
         return names
 
     @model_validator(mode="after")
@@ -96,6 +118,8 @@ class Studio(Section):
         if not self.in_use and self.everyone:
             named = "people" if self.people else "user_profiles"
             raise ValueError(f'{named} must be omitted with domain = "none"')
+        if not self.in_use and self.sign_in is not SignIn.IAM:
+            raise ValueError('sign_in must be omitted with domain = "none"')
         if self.s3_endpoint and (self.owns_domain or not self.in_use):
             raise ValueError("s3_endpoint is set but domain is not the id of an existing domain")
         return self

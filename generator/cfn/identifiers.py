@@ -224,6 +224,10 @@ _ATTRIBUTES: Final[Mapping[tuple[str, str], _Attribute]] = {
     ("AWS::SQS::Queue", "Arn"): lambda ref, place, _: place.arn("sqs", ref.rpartition("/")[2]),
     ("AWS::SQS::Queue", "QueueName"): lambda ref, _place, _: ref.rpartition("/")[2],
     ("AWS::SageMaker::Domain", "DomainArn"): _arn("sagemaker", "domain/{}"),
+    ("AWS::SageMaker::Domain", "SingleSignOnApplicationArn"): lambda ref, place, _: (
+        f"arn:{place.partition}:sso::{place.account}:application/ssoins-0000000000000000/"
+        f"apl-{sha256(ref.encode()).hexdigest()[:16]}"
+    ),
     ("AWS::SageMaker::Domain", "Url"): lambda ref, place, _: (
         f"https://{ref}.studio.{place.region}.sagemaker.aws"
     ),

@@ -200,6 +200,25 @@ MISSING_IN_SCHEMAS: Final = {
 }
 """Actions that no schema lists, with what needs them."""
 
+IDENTITY_CENTER: Final = (
+    "sso:CreateApplication",
+    "sso:CreateManagedApplicationInstance",
+    "sso:DeleteApplication",
+    "sso:DeleteManagedApplicationInstance",
+    "sso:DescribeApplication",
+    "sso:GetManagedApplicationInstance",
+    "sso:PutApplicationAccessScope",
+    "sso:PutApplicationAssignmentConfiguration",
+    "sso:PutApplicationAuthenticationMethod",
+    "sso:PutApplicationGrant",
+)
+"""What the domain's application in IAM Identity Center needs (inferred).
+
+No document lists it for SageMaker. These are the actions that AWS documents for other services that
+create an application there (such as "Getting started with trusted identity propagation for EMR
+Serverless"), and the older ones for managed applications (Service Authorization Reference).
+"""
+
 
 def policies(settings: Settings, templates: Iterable[Json]) -> dict[str, str]:
     """Return the documents by path, for templates as CloudFormation reads them.
@@ -240,7 +259,14 @@ def actions(resources: PropertiesByType) -> list[str]:
         for action in _of_handlers(f"AWS::{kind}")
         if not _is_of_unused_feature(kind, action, resources[kind])
     }
-    return sorted((found - WRONG_IN_SCHEMAS.keys()) | MISSING_IN_SCHEMAS.keys())
+    missing = {*MISSING_IN_SCHEMAS, *_of_sign_in(resources)}
+    return sorted((found - WRONG_IN_SCHEMAS.keys()) | missing)
+
+
+def _of_sign_in(resources: PropertiesByType) -> tuple[str, ...]:
+    """Return what a domain needs whose people sign in with IAM Identity Center."""
+    modes = [domain.get("AuthMode") for domain in resources.get("SageMaker::Domain", ())]
+    return IDENTITY_CENTER if "SSO" in modes else ()
 
 
 def _of_handlers(kind: str) -> frozenset[str]:
@@ -350,6 +376,8 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
             sagemaker(f"studio-lifecycle-config/{name}*"),
         ),
         Scope("Studio", _STUDIO, sagemaker(*_studio(settings.studio), "image/*")),
+        Scope("SignIn", ("sso:*",), _SIGN_IN),
+        Scope("Users", ("identitystore:*",), _USERS),
         Scope("Registry", ("sagemaker:*Group*",), sagemaker(f"model-package-group/{name}*")),
         Scope(
             "SageMakerTags",
@@ -413,8 +441,17 @@ _ANYWHERE: Final = (
     "sns:Unsubscribe",
     "sns:*SubscriptionAttributes",
     "sqs:ListQueues",
+    "sso:*ManagedApplicationInstance",
+    "sso:ListInstances",
 )
 """Actions that support no resource, or none whose ARN contains our name."""
+_SIGN_IN: Final = (
+    "arn:*:sso:::instance/*",
+    "arn:*:sso::*:application/*",
+    "arn:*:sso::aws:applicationProvider/*",
+)
+"""The organization's IAM Identity Center, whose ids are not known to us."""
+_USERS: Final = ("arn:*:identitystore:::user/*", "arn:*:identitystore::*:identitystore/*")
 _EC2_CREATES: Final = ("ec2:Create*",)
 _IAM_POLICIES: Final = (
     "iam:*PolicyVersion*",

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from troposphere import Output, Ref, Select, Split, Sub, Tags, Template
 
-from generator import record
+from generator import people_outputs, record
 from generator.parameters import RootParameters, add_parameters, add_rules, of_pipeline
 from generator.policies.statements import role_arn
 from generator.settings import (
@@ -18,7 +18,6 @@ from generator.settings import (
     on_spark,
 )
 from generator.settings_pipelines import decided
-from generator.settings_studio import Studio
 from generator.stacks import existing_network, network, pipeline, security, storage, studio
 from generator.stacks.several import Shared, add_named_pipelines
 from generator.wiring import (
@@ -148,7 +147,7 @@ def _add_studio(
             "DomainId": ("Id of the Studio domain", made.domain_id),
             "DomainUrl": ("URL of the Studio domain", made.domain_url),
         }
-        return stack.template, outputs | _profile_outputs(chosen, made.domain_id)
+        return stack.template, outputs | people_outputs.outputs(chosen, made.domain_id)
     outputs = {
         "DomainId": ("Id of the existing Studio domain", chosen.domain),
         "StudioRole": ("Execution role of profiles in the domain", role_arn(inputs.studio_role)),
@@ -159,24 +158,8 @@ def _add_studio(
         return role_stack.template, outputs
     profile_stack = studio.build_profiles(settings, mode)
     nest(root, profile_stack, inputs, tags, after)
-    more = _profile_outputs(chosen, chosen.domain)
+    more = people_outputs.outputs(chosen, chosen.domain)
     return profile_stack.template, outputs | more
-
-
-def _profile_outputs(chosen: Studio, domain: Expression) -> dict[str, _Output]:
-    names = [person.name for person in chosen.everyone]
-    return {
-        "UserProfiles": ("Names of Studio's user profiles", ",".join(names)),
-        "OpenStudioCommand": (
-            "Prints a URL, valid for five minutes, that opens Studio as the first user profile",
-            Sub(
-                "aws sagemaker create-presigned-domain-url --region ${AWS::Region} --domain-id "
-                f"${{Domain}} --user-profile-name {names[0]} "
-                "--query AuthorizedUrl --output text",
-                Domain=domain,
-            ),
-        ),
-    }
 
 
 def _unique_name(project: str) -> Sub:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from troposphere import AWSObject, Equals, GetAtt, If, Template, awslambda, ec2, iam, sagemaker
+from troposphere import AWSObject, Equals, GetAtt, If, Template, awslambda, ec2, iam, sagemaker, sso
 
 from functions.clear_studio.properties import ClearStudioProperties
 from generator.custom_resources import (
@@ -21,8 +21,9 @@ from generator.policies import people
 from generator.policies.personas import ml_engineer, reviewer
 from generator.policies.statements import role_arn, role_policy
 from generator.settings import Mode, Settings, named_pipelines
-from generator.settings_people import Person, Persona
+from generator.settings_people import Person, Persona, SignIn
 from generator.settings_pipelines import in_letters
+from generator.settings_studio import Studio
 from generator.stacks import personas
 from generator.stacks.packages import PackageAccess, add_packages
 from generator.wiring import (
@@ -46,6 +47,7 @@ from generator.wiring import (
     publish,
 )
 
+AUTH_MODES = {SignIn.IAM: "IAM", SignIn.IDENTITY_CENTER: "SSO"}
 HOME_FILE_SYSTEM = "HomeFileSystemIsWanted"
 SPACES_MAY_GO = "SpacesMayGo"
 APP_PORTS = (8192, 65535)
@@ -107,7 +109,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     template.add_condition(SPACES_MAY_GO, Equals(inputs.delete_spaces, "yes"))
     add_all(template, _between_apps(present(inputs.studio_security_group_id)))
     packages = add_packages(template, settings.packages, inputs.unique_name, inputs.key_arn)
-    domain = add(template, _domain(inputs, settings.studio.idle_timeout_minutes, packages))
+    domain = add(template, _domain(inputs, settings.studio, packages))
     domain_id = DomainId(domain.ref())
     several = bool(named_pipelines(settings))
     roles = personas.roles(settings, inputs.persona_roles)
@@ -115,7 +117,8 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         template,
         _permissions(inputs, domain_id, roles, packages, inputs.root_stack, several=several),
     )
-    profiles = add_all(template, _profiles(domain_id, settings.studio.everyone, roles))
+    groups = add_all(template, _groups(domain, settings.studio.identity_center_groups))
+    profiles = add_all(template, _profiles(domain_id, settings.studio, roles, groups))
     _add_clearing(template, profiles, domain_id, inputs, settings, mode)
     publish(Outputs(domain_id=domain_id, domain_url=Text(GetAtt(domain, "Url"))), template)
     return StackTemplate("studio", template, Inputs, Outputs)
@@ -134,7 +137,7 @@ def build_profiles(settings: Settings, mode: Mode) -> StackTemplate[Inputs, NoOu
         inputs, domain_id, roles, PackageAccess(), inputs.root_stack, several=several
     )
     add_all(template, policies)
-    profiles = _profiles(domain_id, everyone, roles)
+    profiles = _profiles(domain_id, settings.studio, roles)
     for person, profile in zip(everyone, profiles, strict=True):
         profile.UserSettings = _settings_in_their_domain(person.persona, roles, inputs.studio_role)
         profile.DependsOn = [policy.title for policy in policies]
@@ -194,7 +197,7 @@ def _between_apps(group: SecurityGroupId) -> list[AWSObject]:
     return rules
 
 
-def _domain(inputs: Inputs, idle_minutes: int, packages: PackageAccess) -> sagemaker.Domain:
+def _domain(inputs: Inputs, studio: Studio, packages: PackageAccess) -> sagemaker.Domain:
     """Return the domain: the new Studio only, VPC only, encrypted, apps shut down when idle.
 
     By default it has no home file system, which would outlive the domain and block the deletion of
@@ -203,9 +206,9 @@ def _domain(inputs: Inputs, idle_minutes: int, packages: PackageAccess) -> sagem
     return sagemaker.Domain(
         "Domain",
         AppNetworkAccessType="VpcOnly",
-        AuthMode="IAM",
-        DefaultSpaceSettings=_space_settings(inputs, idle_minutes, packages),
-        DefaultUserSettings=_user_settings(inputs, idle_minutes, packages),
+        AuthMode=AUTH_MODES[studio.sign_in],
+        DefaultSpaceSettings=_space_settings(inputs, studio.idle_timeout_minutes, packages),
+        DefaultUserSettings=_user_settings(inputs, studio.idle_timeout_minutes, packages),
         DomainName=inputs.unique_name,
         DomainSettings=sagemaker.DomainSettings(
             ExecutionRoleIdentityConfig="USER_PROFILE_NAME",
@@ -305,8 +308,28 @@ def _permissions(
     return found
 
 
+def _groups(domain: sagemaker.Domain, groups: Sequence[str]) -> list[sso.ApplicationAssignment]:
+    """Let the members of groups in IAM Identity Center sign in.
+
+    A user must be assigned to the domain's application before there can be a profile for them
+    (template reference, "AWS::SageMaker::UserProfile").
+    """
+    return [
+        sso.ApplicationAssignment(
+            f"Group{group.replace('-', '')}SignIn",
+            ApplicationArn=GetAtt(domain, "SingleSignOnApplicationArn"),
+            PrincipalId=group,
+            PrincipalType="GROUP",
+        )
+        for group in groups
+    ]
+
+
 def _profiles(
-    domain: DomainId, everyone: Sequence[Person], roles: Mapping[Persona, RoleName]
+    domain: DomainId,
+    studio: Studio,
+    roles: Mapping[Persona, RoleName],
+    groups: Sequence[AWSObject] = (),
 ) -> list[sagemaker.UserProfile]:
     """Return a profile for each person; the logical id comes from the name, not the position."""
     return [
@@ -314,10 +337,19 @@ def _profiles(
             f"{in_letters(person.name)}UserProfile",
             DomainId=domain,
             UserProfileName=person.name,
+            **_user(person, studio.sign_in, groups),
             **_settings_of(person.persona, roles),
         )
-        for person in everyone
+        for person in studio.everyone
     ]
+
+
+def _user(person: Person, sign_in: SignIn, groups: Sequence[AWSObject]) -> dict[str, Any]:
+    """Return who the person is to IAM Identity Center, if people sign in with it."""
+    if sign_in is SignIn.IAM:
+        return {}
+    user = {"SingleSignOnUserIdentifier": "UserName", "SingleSignOnUserValue": person.signs_in_as}
+    return {**user, "DependsOn": [group.title for group in groups]} if groups else user
 
 
 def _settings_of(persona: Persona, roles: Mapping[Persona, RoleName]) -> dict[str, Any]:

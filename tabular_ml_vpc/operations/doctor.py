@@ -14,6 +14,7 @@ from tabular_ml_vpc.operations import (
     checks_existing_vpc,
     checks_network,
     checks_packages,
+    checks_people,
     checks_quotas,
 )
 from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
@@ -32,6 +33,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("network quotas", checks_quotas.vpcs),
     ("instance quotas", checks_quotas.instances),
     ("packages", checks_packages.packages),
+    (checks_people.NAME, checks_people.identity_center),
     ("rights", checks_account.rights),
     (checks_boundary.NAME, checks_boundary.boundary),
 )

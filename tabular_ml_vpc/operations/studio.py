@@ -7,8 +7,10 @@ operation.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
+from generator import people_outputs
 from generator.errors import CommandError, UsageError
 from tabular_ml_vpc.operations.stacks import Stack
 from tabular_ml_vpc.operations.target import Target
@@ -25,15 +27,48 @@ def profile_of(stack: Stack, name: str | None) -> str:
         UsageError: there is no such profile, or there are several and none was chosen.
 
     """
-    known = [name for name in stack.outputs.get("UserProfiles", "").split(",") if name]
-    if not known or "DomainId" not in stack.outputs:
-        raise CommandError(f"{stack.name} has no Studio yet: the stack is in {stack.status}")
+    known = people_outputs.profiles_of(stack.outputs)
+    _need_domain(stack, known)
     if name is None and len(known) == 1:
         return known[0]
     if name not in known:
         problem = f"unknown user profile {name!r}" if name else "give a user profile"
         raise UsageError(f"PROFILE: {problem}; known profiles: {', '.join(known)}")
     return name
+
+
+def _need_domain(stack: Stack, profiles: Sequence[str]) -> None:
+    if not profiles or "DomainId" not in stack.outputs:
+        raise CommandError(f"{stack.name} has no Studio yet: the stack is in {stack.status}")
+
+
+def sign_in_page(target: Target, stack: Stack, profile: str | None) -> str | None:
+    """Return the page where people sign in with IAM Identity Center, if they do.
+
+    It is the domain's address. SageMaker gives no other for such a domain ("This operation can only
+    be called when the authentication mode equals IAM", CreatePresignedDomainUrl).
+
+    Raises:
+        CommandError: the stack has no Studio (yet).
+        UsageError: a profile was chosen, although the user name decides it.
+
+    """
+    if not people_outputs.has_identity_center(stack.outputs):
+        return None
+    _need_domain(stack, people_outputs.profiles_of(stack.outputs))
+    if profile:
+        raise UsageError(
+            f"PROFILE: got {profile!r}: must be omitted, because people sign in with IAM Identity "
+            "Center, which decides the user profile"
+        )
+    known = stack.outputs.get("DomainUrl")
+    return known or _url_of(target, stack.outputs["DomainId"])
+
+
+def _url_of(target: Target, domain: str) -> str:
+    """Return the address of a domain that the stack did not create."""
+    answer = target.client("sagemaker").describe_domain(DomainId=domain)
+    return str(answer["Url"])
 
 
 def address(target: Target, stack: Stack, profile: str) -> str:

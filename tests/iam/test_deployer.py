@@ -35,7 +35,13 @@ KEY_OF_THE_ACCOUNT: Json = {
     ],
 }
 """A key policy that leaves all to IAM."""
-SETTINGS = Settings.model_validate({"packages": {"source": "pypi", "internal_names": ["acme"]}})
+GROUP = "1a2b3c4d-5e6f-7a8b-9c0d-1e2f3a4b5c6d"
+SETTINGS = Settings.model_validate(
+    {
+        "packages": {"source": "pypi", "internal_names": ["acme"]},
+        "studio": {"sign_in": "identity-center", "identity_center_groups": [GROUP]},
+    }
+)
 """Settings with which the templates have a resource of every type."""
 WITH_RESOURCE_BUT_NO_NAME = {
     "ec2": "creations: nothing of ours is there yet",
@@ -79,7 +85,7 @@ def resource_types(action: str) -> list[str]:
     types = data(f"resourceTypes/{service}")
     entry = data(f"actions/{service}").get(name.lower())
     assert entry, f"{action} is no action"
-    named = [types.get(one["name"]) for one in entry["resourceTypes"]]
+    named = [types.get(one["name"].lower()) for one in entry["resourceTypes"]]
     return [one["arn"] for one in named if one]
 
 

@@ -168,3 +168,28 @@ def test_the_recorded_figures_are_of_all_edits() -> None:
         f"{recorded['missed']} were missed, {recorded['false']} were forecast wrongly"
     )
     assert said in " ".join(page.split())
+
+
+def test_another_way_to_sign_in_replaces_the_domain_and_all_profiles() -> None:
+    found = follow(side({"studio": {"sign_in": "identity-center"}}))
+    assert {"StudioStack/Domain", "StudioStack/DataScientistUserProfile"} <= places(found, REPLACE)
+    assert "AuthMode" in found["StudioStack", "Domain"].properties
+
+
+def test_another_user_name_replaces_one_person_s_profile() -> None:
+    def team(user: str) -> DeploymentSide:
+        people = [{"name": "ana", "user_name": user}, {"name": "ben"}]
+        return side({"studio": {"sign_in": "identity-center", "people": people}})
+
+    found = follow(team("ana@example.org"), team("ana@example.com"))
+    assert places(found, REPLACE) == {"StudioStack/AnaUserProfile"}
+
+
+def test_another_persona_changes_a_profile_and_replaces_nothing() -> None:
+    def team(persona: str) -> DeploymentSide:
+        people = [{"name": "ana", "persona": persona}, {"name": "ben", "persona": "ml-engineer"}]
+        return side({"studio": {"people": people}})
+
+    found = follow(team("ml-engineer"), team("data-scientist"))
+    assert places(found, REPLACE) == places(found, MAYBE) == set()
+    assert found["StudioStack", "AnaUserProfile"].action is ChangeAction.MODIFY

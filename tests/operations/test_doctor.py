@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -22,6 +24,7 @@ from tabular_ml_vpc.operations import (
     checks_account,
     checks_boundary,
     checks_network,
+    checks_people,
     checks_quotas,
     doctor,
     parameters,
@@ -393,6 +396,65 @@ def test_a_deny_with_a_condition_is_not_held_against_a_boundary() -> None:
     elsewhere = {"StringNotEquals": {"aws:RequestedRegion": "eu-west-1"}}
     denied = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": elsewhere}
     assert examined(EVERYTHING, denied).verdict is Verdict.OK
+
+
+def signing_in(answers: Mapping[str, canned.Answer], *names: str) -> list[CheckFinding]:
+    """Return what is found where people of these names sign in with IAM Identity Center."""
+    studio = {"sign_in": "identity-center", "people": [{"name": name} for name in names]}
+    stacks = build(Settings.model_validate({"studio": studio}), Mode.DEV)
+    made = {name: emit.as_dict(stack) for name, stack in stacks.items()}
+    caller = {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:root", "UserId": "x"}
+    context = patient({"sts.GetCallerIdentity": caller, **answers})
+    return list(checks_people.identity_center(replace(context, templates=made)))
+
+
+def center(owner: str) -> Json:
+    instance = {
+        "InstanceArn": "arn:aws:sso:::instance/ssoins-1234567890abcdef",
+        "IdentityStoreId": "d-1234567890",
+        "OwnerAccountId": owner,
+        "Status": "ACTIVE",
+    }
+    return {"Instances": [instance]}
+
+
+_USER_ID = "1a2b3c4d-5e6f-7a8b-9c0d-1e2f3a4b5c6d"
+USER = {
+    "UserId": _USER_ID,
+    "UserArn": f"arn:aws:identitystore:::user/{_USER_ID}",
+    "IdentityStoreId": "d-1234567890",
+}
+
+
+def test_without_identity_center_in_the_region_its_people_cannot_sign_in() -> None:
+    (found,) = signing_in({"sso-admin.ListInstances": {"Instances": []}}, "ada")
+    assert found.verdict is Verdict.PROBLEM
+    assert "eu-west-1 has no IAM Identity Center instance" in found.what
+    assert "studio.sign_in" in found.command
+
+
+def test_an_instance_of_this_account_may_not_be_the_organization_s() -> None:
+    answers = {"sso-admin.ListInstances": center("123456789012"), "identitystore.GetUserId": USER}
+    assert verdicts(iter(signing_in(answers, "ada"))) == [Verdict.WARNING, Verdict.OK]
+
+
+def test_people_who_are_not_in_identity_center_are_named() -> None:
+    def user(body: Any) -> Mapping[str, Any]:
+        known = b'"ada"' in bytes(body)
+        return USER if known else canned.refusal("ResourceNotFoundException", "no user")
+
+    answers: dict[str, canned.Answer] = {
+        "sso-admin.ListInstances": center("444455556666"),
+        "identitystore.GetUserId": user,
+    }
+    instance, users = signing_in(answers, "ada", "grace")
+    assert (instance.verdict, users.verdict) == (Verdict.OK, Verdict.PROBLEM)
+    assert users.what.endswith("grace")
+    assert "ada" not in users.what
+
+
+def test_with_iam_nothing_is_asked_of_identity_center() -> None:
+    assert list(checks_people.identity_center(patient({}))) == []
 
 
 def test_the_emulated_account_is_fit_and_stays_as_it_is(account: Account, run: Run) -> None:

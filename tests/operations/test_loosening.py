@@ -96,6 +96,15 @@ def test_a_person_with_another_persona_is_asked_about(before: str, after: str) -
     assert found.what == "UserSettings.ExecutionRole"
 
 
+def test_going_back_from_identity_center_to_iam_is_asked_about() -> None:
+    center, iam = (
+        resolve(Settings.model_validate({"studio": {"sign_in": one}}))
+        for one in ("identity-center", "iam")
+    )
+    assert "AuthMode" in {one.what for one in compare(center, iam)}
+    assert compare(iam, center) == []
+
+
 def test_a_new_colleague_loosens_nothing() -> None:
     assert compare(team(), team(ana="ml-engineer", ben="reviewer")) == []
 

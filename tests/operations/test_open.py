@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 import pytest
+from boto3.session import Session
 
 from tabular_ml_vpc.operations import stacks
 from tabular_ml_vpc.operations.target import Target
@@ -32,6 +35,40 @@ def test_a_browser_is_opened_or_else_the_address_printed(
     monkeypatch.setattr(click, "launch", launch)
     assert run("open", "--stack-name", "tabular-life").out == "opened Studio as data-scientist\n"
     assert run("open", "--stack-name", "tabular-life").out.strip() == opened[1]
+
+
+STACK_WITH_IDENTITY_CENTER = {
+    "Resources": {"Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"}},
+    "Outputs": {
+        name: {"Value": value}
+        for name, value in {
+            "DomainId": "d-1",
+            "DomainUrl": "https://d-1.studio.eu-west-1.sagemaker.aws",
+            "SignIn": "identity-center",
+            "UserProfiles": "ada",
+            "UserProfiles2": "grace",
+        }.items()
+    },
+}
+
+
+def test_with_identity_center_the_sign_in_page_is_opened_and_nobody_is_chosen(
+    aws: Session, run: Run
+) -> None:
+    cloudformation, name = aws.client("cloudformation"), "tabular-center"
+    cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(STACK_WITH_IDENTITY_CENTER))
+    cloudformation.get_waiter("stack_create_complete").wait(
+        StackName=name, WaiterConfig={"Delay": 1}
+    )
+    printed = run("open", "--stack-name", name, "--print")
+    assert printed.out.strip() == "https://d-1.studio.eu-west-1.sagemaker.aws"
+    as_json = run("open", "--stack-name", name, "--json").json
+    assert (as_json["profile"], as_json["minutes"]) == (None, None)
+    chosen = run("open", "ada", "--stack-name", name)
+    assert (chosen.status, chosen.err.count("\n")) == (2, 1)
+    assert "'ada'" in chosen.err
+    assert "IAM Identity Center" in chosen.err
+    cloudformation.delete_stack(StackName=name)
 
 
 @pytest.mark.usefixtures("deployed")

@@ -42,6 +42,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "pipelines": SEVERAL,
         "packages": {"source": "pypi", "internal_names": ["acme", "acme-risk"]},
     },
+    "people of an organization": {
+        "studio": {
+            "sign_in": "identity-center",
+            "identity_center_groups": ["1a2b3c4d-5e6f-7a8b-9c0d-1e2f3a4b5c6d"],
+            "people": [{"name": "ana", "user_name": "ana@example.com"}],
+        },
+    },
     "the smallest": {
         "network": {"endpoint_zones": 1, "interface_endpoints": ["sagemaker.api"]},
         "studio": {"domain": "none"},

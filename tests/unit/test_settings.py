@@ -77,7 +77,7 @@ MISTAKES = {
     "unknown key in a section": ("[network]\nzone = 3", ["network.zone", "did you mean zones?"]),
     "unknown key like no other": (
         "[studio]\nq = 1",
-        ["studio.q", "known settings: domain, people"],
+        ["studio.q", "known settings: ", "user_profiles"],
     ),
     "unknown section": ("[netwrok]\nzones = 2", ["netwrok", "did you mean network?"]),
     "text for a number": ("[network]\nzones = '3'", ["network.zones", "'3'", "whole number"]),
@@ -161,6 +161,31 @@ MISTAKES = {
     "a person who is only a name": (
         "[studio]\npeople = ['ada']",
         ["studio.people.0", "'ada'", "must be a table of names and values"],
+    ),
+    "an unknown way to sign in": (
+        "[studio]\nsign_in = 'saml'",
+        ["studio.sign_in", "'saml'", "'iam' or 'identity-center'"],
+    ),
+    "a user name without Identity Center": (
+        "[[studio.people]]\nname = 'ada'\nuser_name = 'ada@example.com'",
+        ["studio.people", 'user_name of ada must be omitted with sign_in = "iam"'],
+    ),
+    "two people with one user name": (
+        "[studio]\nsign_in = 'identity-center'\nuser_profiles = ['ada']\n"
+        "people = [{ name = 'grace', user_name = 'Ada' }]",
+        ["studio.user_profiles", "'ada' is the user name of 2 people"],
+    ),
+    "a user name with a space": (
+        "[studio]\nsign_in = 'identity-center'\npeople = [{ name = 'ada', user_name = 'a l' }]",
+        ["studio.people.0.user_name", "'a l'", "a user name in IAM Identity Center"],
+    ),
+    "groups without Identity Center": (
+        "[studio]\nidentity_center_groups = ['1a2b3c4d-5e6f-7a8b-9c0d-1e2f3a4b5c6d']",
+        ["studio.identity_center_groups", 'must be omitted with sign_in = "iam"'],
+    ),
+    "the name of a group instead of its id": (
+        "[studio]\nsign_in = 'identity-center'\nidentity_center_groups = ['scientists']",
+        ["studio.identity_center_groups.0", "'scientists'", "must be the id of a group"],
     ),
     "profiles of one logical id": (
         "[studio]\nuser_profiles = ['ada-b', 'grace', 'adaB']",

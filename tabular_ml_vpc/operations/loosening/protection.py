@@ -168,6 +168,9 @@ _PROTECTIONS: Final[Mapping[str, _Protection]] = {
     "NotebookOutputOption": _Protection(
         Kind.SETTING, _loses("Disabled"), "people can share notebooks with their output"
     ),
+    "AuthMode": _Protection(
+        Kind.SETTING, _loses("SSO"), "who may call CreatePresignedDomainUrl signs in as anybody"
+    ),
     "ExecutionRoleIdentityConfig": _Protection(
         Kind.SETTING, _loses("USER_PROFILE_NAME"), "logs no longer say who did something"
     ),
