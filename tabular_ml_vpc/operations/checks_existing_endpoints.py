@@ -134,7 +134,7 @@ def _missing(vpc: ExistingVpc, service: str, *, required: bool) -> CheckFinding:
         _INTERFACES,
         vpc.invisible if required else Verdict.WARNING,
         f"{vpc.id} has no endpoint for {vpc.full_name(service)}",
-        "Studio or the stack's functions do not work without it"
+        "Studio, pip or the stack's functions do not work without it"
         if required
         else "notebooks cannot call it (docs/commands/cost.md says what they give up)",
         remedy,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from generator.settings import PACKAGE_ENDPOINTS
 from generator.settings_network import REQUIRED_ENDPOINTS, InterfaceEndpoint
 from generator.stacks.network_endpoints import CLOUDFORMATION
 from tabular_ml_vpc.operations.checks_existing_endpoints import interfaces, s3
@@ -52,11 +53,13 @@ def existing_vpc(context: CheckContext) -> Iterator[CheckFinding]:
 
 
 def needed(context: CheckContext) -> list[str]:
-    """Return the services without whose endpoint Studio or the functions do not work."""
+    """Return the services without whose endpoint Studio, pip or the functions do not work."""
     inside = context.values.get("FunctionsInTheVpc", "yes") == "yes"
     of_functions = [str(InterfaceEndpoint.SAGEMAKER_API), CLOUDFORMATION] if inside else []
     of_studio = REQUIRED_ENDPOINTS if context.properties("AWS::SageMaker::Domain") else ()
-    return list(dict.fromkeys([*map(str, of_studio), *of_functions]))
+    installing = context.properties("AWS::SageMaker::StudioLifecycleConfig")
+    of_pip = PACKAGE_ENDPOINTS if installing else ()
+    return list(dict.fromkeys([*map(str, (*of_studio, *of_pip)), *of_functions]))
 
 
 def _dns(vpc: ExistingVpc) -> Iterator[CheckFinding]:

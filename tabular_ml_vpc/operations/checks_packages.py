@@ -8,7 +8,6 @@ from typing import Final
 from botocore.exceptions import ClientError
 
 from generator.record import recorded
-from generator.settings import PACKAGE_ENDPOINTS
 from generator.settings_packages import PackageSource
 from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
 from tabular_ml_vpc.operations.preflight import unsupported_region
@@ -19,7 +18,10 @@ _MISSING: Final = "ResourceNotFoundException"
 
 
 def packages(context: CheckContext) -> Iterator[CheckFinding]:
-    """Check that CodeArtifact is in the region, has the repository, and can be reached."""
+    """Check that CodeArtifact is in the region, and has the repository.
+
+    ``checks_existing_vpc`` checks the endpoints of an existing VPC; ours has them.
+    """
     settings = recorded(context.templates["root"])
     source = settings.get("packages.source", PackageSource.NONE)
     if source == PackageSource.NONE:
@@ -34,7 +36,6 @@ def packages(context: CheckContext) -> Iterator[CheckFinding]:
         yield _repository(context, str(domain), str(repository))
     else:
         yield CheckFinding(_NAME, Verdict.OK, "the stack creates a repository that copies PyPI")
-    yield from _endpoints(context)
 
 
 def _repository(context: CheckContext, domain: str, repository: str) -> CheckFinding:
@@ -53,19 +54,3 @@ def _repository(context: CheckContext, domain: str, repository: str) -> CheckFin
             f"aws codeartifact list-repositories --region {region}  # or change packages.*",
         )
     return CheckFinding(_NAME, Verdict.OK, f"the repository {domain}/{repository} exists")
-
-
-def _endpoints(context: CheckContext) -> Iterator[CheckFinding]:
-    """Yield a warning if the deployment adds no endpoint, as in an existing VPC."""
-    services = context.endpoint_services("Interface")
-    missing = [
-        str(name) for name in PACKAGE_ENDPOINTS if not any(one.endswith(name) for one in services)
-    ]
-    if missing:
-        yield CheckFinding(
-            _NAME,
-            Verdict.WARNING,
-            f"the deployment creates no endpoint of {' and '.join(missing)}",
-            "pip install fails unless the existing VPC has them, with private DNS",
-            "aws ec2 describe-vpc-endpoints  # or add them to network.create_endpoints",
-        )

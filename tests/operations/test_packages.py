@@ -13,6 +13,7 @@ from generator.emit import as_dict
 from generator.settings import Mode, Settings
 from generator.stacks.root import build
 from tabular_ml_vpc.operations import parameters
+from tabular_ml_vpc.operations.checks_existing_vpc import needed
 from tabular_ml_vpc.operations.checks_packages import packages
 from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
 from tabular_ml_vpc.operations.target import Target
@@ -24,16 +25,25 @@ EXISTING = {"source": "existing", "domain": "acme", "repository": "shared"}
 FOUND = {"repository": {"name": "shared", "domainName": "acme"}}
 
 
+def context(
+    settings: Mapping[str, Any],
+    answers: Mapping[str, canned.Answer] | None = None,
+    region: str = "eu-west-1",
+) -> CheckContext:
+    """Return what would be deployed with settings, where AWS answers like that."""
+    built = build(Settings.model_validate(settings), Mode.DEV)
+    templates = {name: as_dict(template) for name, template in built.items()}
+    values = parameters.effective(definitions(templates["root"]), {}, {})
+    target = Target(canned.session(answers or {}, region), "tabular-life")
+    return CheckContext(target, templates, values)
+
+
 def examined(
     settings: Mapping[str, Any],
     answers: Mapping[str, canned.Answer] | None = None,
     region: str = "eu-west-1",
 ) -> list[CheckFinding]:
-    built = build(Settings.model_validate(settings), Mode.DEV)
-    templates = {name: as_dict(template) for name, template in built.items()}
-    values = parameters.effective(definitions(templates["root"]), {}, {})
-    target = Target(canned.session(answers or {}, region), "tabular-life")
-    return list(packages(CheckContext(target, templates, values)))
+    return list(packages(context(settings, answers, region)))
 
 
 def test_without_packages_nothing_is_checked() -> None:
@@ -64,11 +74,10 @@ def test_a_repository_that_is_not_there_is_a_problem_with_the_command_that_lists
     assert found.command.startswith("aws codeartifact list-repositories --region eu-west-1")
 
 
-def test_an_existing_vpc_may_lack_the_endpoints() -> None:
-    settings = {"network": THEIR_VPC, "packages": {"source": "pypi"}}
-    _, warning = examined(settings)
-    assert warning.verdict is Verdict.WARNING
-    assert "codeartifact.api and codeartifact.repositories" in warning.what
+def test_an_existing_vpc_needs_the_endpoints() -> None:
+    services = {"codeartifact.api", "codeartifact.repositories"}
+    assert services <= {*needed(context({"network": THEIR_VPC, "packages": {"source": "pypi"}}))}
+    assert services.isdisjoint(needed(context({"network": THEIR_VPC})))
 
 
 @pytest.mark.usefixtures("aws")
