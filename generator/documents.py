@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from generator.project import ProjectFile
 from generator.settings import Settings
+from generator.settings_file import EXTENDS
 
 EXAMPLE: Final = "docs/settings.example.toml"
 SCHEMA: Final = "docs/settings.schema.json"
@@ -24,6 +25,8 @@ _INTRODUCTION: Final = """\
 # Every setting with its default. Copy the file, uncomment the settings to change, and build with
 #
 #     python build.py --config FILE.toml
+#
+# A file that begins with `extends = "base.toml"` says only what differs from that one.
 #
 # Values that differ between deployments (instance types, rows, e-mail) are parameters of the root
 # template. Generated from generator/settings.py by `python build.py`.
@@ -49,7 +52,9 @@ _PROJECT_VALUES: Final = {
 
 def schema() -> str:
     """Return the JSON schema of the settings file, for editors."""
-    return json.dumps({"$schema": _DIALECT, **_schema()}, indent=2) + "\n"
+    whole = _schema()
+    whole["properties"] = {EXTENDS: _EXTENDS, **whole["properties"]}
+    return json.dumps({"$schema": _DIALECT, **whole}, indent=2) + "\n"
 
 
 def project_schema() -> str:
@@ -74,6 +79,13 @@ def example() -> str:
 
 def _schema() -> dict[str, Any]:
     return Settings.model_json_schema()
+
+
+_EXTENDS: Final = {
+    "description": "Path of another settings file, relative to this one: this file says only what "
+    "differs from it.",
+    "type": "string",
+}
 
 
 def _lines() -> Iterator[str]:

@@ -21,9 +21,9 @@ from generator.settings import (
     Mode,
     Settings,
     SettingsSource,
-    read_toml,
     validated,
 )
+from generator.settings_file import EXTENDS, extended, merged, read_toml
 from generator.settings_section import Section, SettingsError
 from pipeline.run_parameters import RUN_PARAMETERS, RunParameter, not_one_of
 
@@ -62,7 +62,7 @@ class Choices(Section):
     """dev: everything is deleted with the stack; prod: data, key and logs are kept (--mode)."""
     settings: Annotated[Any, Field(json_schema_extra={"type": ["string", "object"]})] = None
     """Path of the settings file, relative to this file (--config), or a table with the settings
-    themselves."""
+    themselves; a stage's table says what differs from the file's."""
     parameters: dict[str, Any] = Field(
         default_factory=dict,
         json_schema_extra={"additionalProperties": {"type": ["string", "number", "boolean"]}},
@@ -109,7 +109,10 @@ class Project:
         given = self.choices.settings
         if isinstance(given, str):
             return self.path.parent / given
-        return None if given is None else validated(Settings, given, f"{self.name}: settings.")
+        if given is None:
+            return None
+        raw, names = extended(given, self.path, self.name)
+        return validated(Settings, raw, f"{names}: settings.")
 
     @property
     def settings_name(self) -> str:
@@ -168,8 +171,16 @@ def read(path: Path, stage: str | None) -> Project:
     for place, choices in (("", whole), *((f"stages.{n}.", s) for n, s in whole.stages.items())):
         _check(choices, f"{FILE}: {place}")
     stages = raw.pop("stages", {})
-    merged = _merged(raw, stages[stage]) if stage else raw
-    return Project(path, validated(Choices, merged, f"{FILE}: ", _KEY), stage, tuple(stages))
+    chosen = _over(raw, stages[stage]) if stage else raw
+    return Project(path, validated(Choices, chosen, f"{FILE}: ", _KEY), stage, tuple(stages))
+
+
+def _over(below: Mapping[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Return a stage's choices over the file's; its table of settings extends the file's path."""
+    base, own = below.get("settings"), above.get("settings")
+    if isinstance(base, str) and isinstance(own, dict):
+        above = {**above, "settings": {EXTENDS: base, **own}}
+    return merged(below, above)
 
 
 def text_of(value: RunValue) -> str:
@@ -197,16 +208,6 @@ def _check_run(run: Mapping[str, RunValue], where: str) -> None:
             raise SettingsError(f"{where}run.{name}: {not_one_of(name, RUN_PARAMETERS)}")
         if problem := _problem(RUN_PARAMETERS[name], value):
             raise SettingsError(f"{where}run.{name}: {problem}")
-
-
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the tables as one; a value of ``above`` replaces the one below."""
-    both = {
-        key: _merged(below[key], value)
-        for key, value in above.items()
-        if isinstance(value, dict) and isinstance(below.get(key), dict)
-    }
-    return {**below, **above, **both}
 
 
 def _problem(one: RunParameter, value: RunValue) -> str:

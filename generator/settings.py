@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from enum import StrEnum
 from itertools import combinations
 from pathlib import Path
@@ -19,6 +18,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from functions.empty_bucket.core import PERMISSION_TAG
 from generator import settings_packages, settings_people
+from generator.settings_file import read_extended
 from generator.settings_network import IN_WORDS, InterfaceEndpoint, Network, missing_for_studio
 from generator.settings_packages import Packages
 from generator.settings_pipelines import (
@@ -339,7 +339,7 @@ SettingsSource = Path | Settings | None
 
 
 def read(source: SettingsSource) -> Settings:
-    """Read and validate the settings in a TOML file, or return the defaults.
+    """Read and validate the settings in a TOML file and those it extends, or return the defaults.
 
     Raises:
         SettingsError: the file is missing or not TOML, or a setting is unknown or invalid.
@@ -347,24 +347,8 @@ def read(source: SettingsSource) -> Settings:
     """
     if source is None or isinstance(source, Settings):
         return source or Settings()
-    return validated(Settings, read_toml(source), f"{source}: ")
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Return the content of a TOML file.
-
-    Raises:
-        SettingsError: the file is missing or not TOML.
-
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:  # also text that is not UTF-8, and numbers of 4,300 digits
-        raise SettingsError(f"{path}: not valid TOML: {error}") from error
-    except RecursionError as error:
-        raise SettingsError(f"{path}: not valid TOML: the values are nested too deeply") from error
+    raw, names = read_extended(source)
+    return validated(Settings, raw, f"{names}: ")
 
 
 def validated(
