@@ -223,7 +223,10 @@ class Place:
 
         ``resources`` contain ``${Name}``.
         """
-        others = [one.replace("${Name}", "${Name}-*") for one in resources] if self.several else []
+        patterns = (
+            [one.replace("${Name}", "${Name}-*") for one in resources] if self.several else []
+        )
+        others = [one for one in patterns if not one.endswith("-*/*") or one[:-2] not in patterns]
         return [arn("sagemaker", one, Name=self.name) for one in (*resources, *others)]
 
 

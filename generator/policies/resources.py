@@ -138,12 +138,15 @@ def key_policy(
 
 
 def _jobs_use_key(account: Principal, name: UniqueName) -> Statement:
-    """Let the jobs of named pipelines use the key."""
+    """Let SageMaker check the key with the roles of named pipelines' jobs (``jobs.use_key``).
+
+    Everything else that they do with it goes through S3 and Logs.
+    """
     jobs = pathed_roles(name, JOBS)
     return allow_principal(
         "JobsOfNamedPipelinesUseKey",
         account,
-        _USE_KEY,
+        [kms.Encrypt],
         [THIS_KEY],
         Condition(ArnLike({_PRINCIPAL: jobs})),
     )

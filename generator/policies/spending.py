@@ -57,7 +57,7 @@ SYSTEM: Final = "system"
 
 
 def bound_spending(limits: Limits, *, apps: bool = True) -> list[Statement]:
-    """Return the Denies, without those for Studio's apps if there is no Studio."""
+    """Return the Denies; roles that can never create apps need none about ``apps``."""
     created = [name for name in (*JOBS, *ENDPOINTS) if name not in CHANGES]
     seconds = limits.job_hours * 3600
     return [

@@ -83,7 +83,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         "SpendingLimitsPolicy",
         "No job or endpoint on an instance type, or for a time, that was not allowed",
         [],
-        bound_spending(settings.limits),
+        bound_spending(settings.limits, apps=False),
     )
     outputs = Outputs(
         function_arn=FunctionArn(GetAtt(function, "Arn")),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -57,7 +58,7 @@ Context = Mapping[str, str | list[str]]
 class Request:
     """One action on one resource.
 
-    `who` is a role's logical id in the security stack, a service's principal name or an ARN. `via`
+    `who` is a role's name (`known_as`), a service's principal name or an ARN. `via`
     is the logical id of the VPC endpoint that the request comes through; without one it comes from
     outside the VPC. `extra` are policies attached to the caller besides its own, as by mistake.
     """
@@ -117,8 +118,8 @@ class Account:
 
     @property
     def roles(self) -> dict[str, ResolvedResource]:
-        """The roles by logical id."""
-        return {role.logical_id: role for role in self.deployment.of_type("AWS::IAM::Role")}
+        """The roles by name (`known_as`)."""
+        return {known_as(role): role for role in self.deployment.of_type("AWS::IAM::Role")}
 
     @classmethod
     def of(
@@ -154,8 +155,9 @@ class Account:
         return replace(self, documents=documents)
 
     def role_arn(self, who: str) -> str:
-        name = self.roles[who].reference
-        return f"arn:{self.place.partition}:iam::{self.place.account}:role/{name}"
+        role, place = self.roles[who], self.place
+        path = role.properties.get("Path", "/")
+        return f"arn:{place.partition}:iam::{place.account}:role{path}{role.reference}"
 
     def ask(self, requests: Sequence[Request]) -> list[Verdict]:
         """Return the verdict on each request."""
@@ -257,6 +259,12 @@ class Account:
         return None
 
 
+def known_as(resource: ResolvedResource) -> str:
+    """Return a resource's logical id, with the stack if several have the same template or ids."""
+    own = resource.stack[:1].isupper() or resource.stack == "manager"
+    return str(resource) if own else resource.logical_id
+
+
 def _trusting(account: str) -> Json:
     """Return the default policy of a key, which leaves all to IAM of its account."""
     statement = {
@@ -283,9 +291,10 @@ def _guards(deployment: ResolvedDeployment, request: Request) -> Iterator[tuple[
             resource.type in kinds
             and name.partition("/")[0] == (resource.reference.rpartition(":")[2].rpartition("/")[2])
         ):
-            yield kinds[resource.type], resource.logical_id
-        if request.action.startswith("sts:") and name == f"role/{resource.reference}":
-            yield "trust", resource.logical_id
+            yield kinds[resource.type], known_as(resource)
+        assumed = name.rpartition("/")[2] if name.startswith("role/") else ""
+        if request.action.startswith("sts:") and assumed == resource.reference:
+            yield "trust", known_as(resource)
 
 
 def _documents(deployment: ResolvedDeployment) -> Iterator[Document]:
@@ -295,7 +304,7 @@ def _documents(deployment: ResolvedDeployment) -> Iterator[Document]:
             yield _document("key", "Key", key.properties["KeyPolicy"])
     for kind, service in (("Bucket", "S3"), ("Queue", "SQS"), ("Topic", "SNS")):
         for guard in deployment.of_type(f"AWS::{service}::{kind}Policy"):
-            owner = guard.logical_id.removesuffix("Policy")
+            owner = known_as(guard).removesuffix("Policy")
             yield _document(kind.lower(), owner, guard.properties["PolicyDocument"])
     for endpoint in deployment.of_type("AWS::EC2::VPCEndpoint"):
         if "PolicyDocument" in endpoint.properties:
@@ -305,16 +314,20 @@ def _documents(deployment: ResolvedDeployment) -> Iterator[Document]:
 
 def _of_roles(deployment: ResolvedDeployment) -> Iterator[Document]:
     """Yield the trust of roles, and their rights, which are policies of their own."""
-    names = {role.reference: role.logical_id for role in deployment.of_type("AWS::IAM::Role")}
+    names = {role.reference: known_as(role) for role in deployment.of_type("AWS::IAM::Role")}
+    attached: dict[str, list[str]] = defaultdict(list)
     for role in deployment.of_type("AWS::IAM::Role"):
-        yield _document("trust", role.logical_id, role.properties["AssumeRolePolicyDocument"])
+        yield _document("trust", known_as(role), role.properties["AssumeRolePolicyDocument"])
+        for policy in role.properties.get("ManagedPolicyArns", []):
+            attached[policy].append(role.reference)
     for kind in ("RolePolicy", "ManagedPolicy"):
         for rights in deployment.of_type(f"AWS::IAM::{kind}"):
             properties = rights.properties
-            roles = properties["Roles"] if "Roles" in properties else [properties["RoleName"]]
+            own = [properties["RoleName"]] if "RoleName" in properties else []
+            roles = [*own, *properties.get("Roles", []), *attached[rights.reference]]
             yield _document(
                 "identity",
-                rights.logical_id,
+                known_as(rights),
                 properties["PolicyDocument"],
                 [names[role] for role in roles],
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.iam.account import PROFILE, Account
+from tests.iam.account import PROFILE, Account, known_as
 
 
 def placeholders(account: Account) -> dict[str, str]:
@@ -17,7 +17,7 @@ def placeholders(account: Account) -> dict[str, str]:
         )
     }
     groups = {
-        f"group_{group.logical_id.removesuffix('LogGroup')}": group.reference
+        f"group_{known_as(group).removesuffix('LogGroup')}": group.reference
         for group in deployment.of_type("AWS::Logs::LogGroup")
     }
     return {
