@@ -1,0 +1,182 @@
+"""A whole life in another team's VPC, in the emulated AWS: nothing of theirs changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from boto3.session import Session
+
+from tabular_ml_vpc.operations import stacks
+from tabular_ml_vpc.operations.target import Target
+from tests.emulated import Run
+from tests.operations.conftest import Account
+
+THEIRS = "their-network"
+STACK = "tabular-guest"
+RANGE = "10.0.0.0/16"
+
+
+def _subnet(number: int) -> dict[str, Any]:
+    zone = {"Fn::Select": [number - 1, {"Fn::GetAZs": ""}]}
+    subnet = {"VpcId": {"Ref": "Vpc"}, "CidrBlock": f"10.0.{number}.0/24", "AvailabilityZone": zone}
+    pair = {"RouteTableId": {"Ref": "Table"}, "SubnetId": {"Ref": f"Subnet{number}"}}
+    return {
+        f"Subnet{number}": {"Type": "AWS::EC2::Subnet", "Properties": subnet},
+        f"Pair{number}": {"Type": "AWS::EC2::SubnetRouteTableAssociation", "Properties": pair},
+    }
+
+
+def _endpoint(service: str, kind: str, **more: Any) -> dict[str, Any]:
+    name = {"Fn::Sub": f"com.amazonaws.${{AWS::Region}}.{service}"}
+    common = {"VpcId": {"Ref": "Vpc"}, "ServiceName": name, "VpcEndpointType": kind}
+    return {"Type": "AWS::EC2::VPCEndpoint", "Properties": {**common, **more}}
+
+
+HTTPS = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIp": RANGE}
+TEMPLATE: dict[str, Any] = {
+    "Resources": {
+        "Vpc": {
+            "Type": "AWS::EC2::VPC",
+            "Properties": {
+                "CidrBlock": RANGE,
+                "EnableDnsSupport": True,
+                "EnableDnsHostnames": True,
+                "Tags": [{"Key": "owner", "Value": "network-team"}],
+            },
+        },
+        "Table": {"Type": "AWS::EC2::RouteTable", "Properties": {"VpcId": {"Ref": "Vpc"}}},
+        **_subnet(1),
+        **_subnet(2),
+        "Group": {
+            "Type": "AWS::EC2::SecurityGroup",
+            "Properties": {
+                "GroupDescription": "Endpoints of the network team",
+                "VpcId": {"Ref": "Vpc"},
+                "SecurityGroupIngress": [HTTPS],
+            },
+        },
+        "S3": _endpoint("s3", "Gateway", RouteTableIds=[{"Ref": "Table"}]),
+        "Api": _endpoint(
+            "sagemaker.api",
+            "Interface",
+            PrivateDnsEnabled=True,
+            SecurityGroupIds=[{"Fn::GetAtt": ["Group", "GroupId"]}],
+            SubnetIds=[{"Ref": "Subnet1"}, {"Ref": "Subnet2"}],
+        ),
+    },
+    "Outputs": {
+        name: {"Value": {"Ref": name}} for name in ("Vpc", "Subnet1", "Subnet2", "S3", "Api")
+    }
+    | {"Group": {"Value": {"Fn::GetAtt": ["Group", "GroupId"]}}},
+}
+
+
+@dataclass(frozen=True)
+class Theirs:
+    """Another team's VPC, which they made by a stack of their own."""
+
+    session: Session
+    ids: dict[str, str]
+
+    def settings(self, *pipelines: str) -> str:
+        """Return the settings of a deployment into the VPC, with these pipelines besides main."""
+        named = "".join(f'[[pipelines]]\nname = "{name}"\n' for name in ("main", *pipelines))
+        return f"""
+            [network]
+            vpc = "{self.ids["Vpc"]}"
+            subnets = ["{self.ids["Subnet1"]}", "{self.ids["Subnet2"]}"]
+            s3_endpoint = "{self.ids["S3"]}"
+            endpoint_security_groups = ["{self.ids["Group"]}"]
+            create_endpoints = ["sagemaker.runtime", "cloudformation"]
+            created_endpoint_clients = ["{RANGE}"]
+            {named if pipelines else ""}
+        """
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that EC2 says of their resources, with tags."""
+        ec2 = self.session.client("ec2")
+        vpc, group = self.ids["Vpc"], self.ids["Group"]
+        groups = ec2.describe_security_groups()["SecurityGroups"]
+        in_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
+        return {
+            "vpc": ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"],
+            "subnets": ec2.describe_subnets(Filters=in_vpc)["Subnets"],
+            "tables": ec2.describe_route_tables(Filters=in_vpc)["RouteTables"],
+            "acls": ec2.describe_network_acls(Filters=in_vpc)["NetworkAcls"],
+            "endpoints": ec2.describe_vpc_endpoints(
+                VpcEndpointIds=[self.ids["S3"], self.ids["Api"]]
+            )["VpcEndpoints"],
+            "groups": [
+                one
+                for one in groups
+                if one["VpcId"] == vpc
+                and (one["GroupId"] == group or one["GroupName"] == "default")
+            ],
+        }
+
+
+@pytest.fixture(scope="module")
+def theirs(aws: Session) -> Iterator[Theirs]:
+    """Make the other team's VPC, and remove it at the end."""
+    client = aws.client("cloudformation")
+    client.create_stack(StackName=THEIRS, TemplateBody=json.dumps(TEMPLATE))
+    client.get_waiter("stack_create_complete").wait(StackName=THEIRS)
+    yield Theirs(aws, dict(stacks.need(Target(aws, THEIRS)).outputs))
+    client.delete_stack(StackName=THEIRS)
+    client.get_waiter("stack_delete_complete").wait(StackName=THEIRS)
+
+
+def test_nothing_of_theirs_changes_from_the_first_deployment_to_the_last_deletion(
+    theirs: Theirs, aws: Session, account: Account, run: Run, tmp_path: Path
+) -> None:
+    before, state = without_artifacts(account()), theirs.state()
+    assert len(state["groups"]) == 2  # theirs and the default one
+    config = tmp_path / "guest.toml"
+
+    def command(name: str, *more: str, pipelines: tuple[str, ...] = ()) -> Any:
+        config.write_text(theirs.settings(*pipelines))
+        return run(name, "--stack-name", STACK, "--config", str(config), *more)
+
+    found = command("doctor", "--json", pipelines=("churn",)).json
+    checks = {"existing VPC", "subnets", "routes", "S3 endpoint", "endpoints", "network ACLs"}
+    of_vpc = [one for one in found if one["check"] in checks]
+    assert {one["check"] for one in of_vpc} == checks
+    assert [one for one in of_vpc if one["verdict"] in ("problem", "unknown")] == []
+
+    done = command("deploy", "--yes", "--set", "Rows=500", pipelines=("churn",))
+    assert done.status == 0, done
+    assert "an endpoint for com.amazonaws.eu-west-1.sagemaker.runtime will be created" in done.out
+    assert theirs.state() == state
+    assert len(account()["vpcs"]) == len(before["vpcs"])
+    _run_all(aws)
+
+    assert command("deploy", "--yes", "--set", "Rows=500").status == 0  # churn leaves
+    assert theirs.state() == state
+
+    assert run("destroy", "--stack-name", STACK, "--yes").status == 0
+    assert without_artifacts(account()) == before
+    assert theirs.state() == state
+
+
+def without_artifacts(found: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return what there is but for the bucket that all deployments share."""
+    buckets = [one for one in found.get("buckets", []) if not one.startswith("tabular-artifacts")]
+    return found | {"buckets": buckets}
+
+
+def _run_all(aws: Session) -> None:
+    """Run every pipeline of the stack once."""
+    sagemaker = aws.client("sagemaker")
+    names = [one["PipelineName"] for one in sagemaker.list_pipelines()["PipelineSummaries"]]
+    ours = stacks.need(Target(aws, STACK)).outputs["PipelineName"]
+    mine = [name for name in names if name.startswith(ours)]
+    assert len(mine) == 2
+    for name in mine:
+        arn = sagemaker.start_pipeline_execution(PipelineName=name)["PipelineExecutionArn"]
+        done = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+        assert done["PipelineExecutionStatus"] == "Succeeded", name
