@@ -48,7 +48,10 @@ class Leftover:
 
 @dataclass(frozen=True)
 class _Kind:
-    """How to find a resource of a type, and how to remove it by hand; ``{}`` is its physical id."""
+    """How to find a resource of a type, and how to remove it by hand.
+
+    In the command, ``{}`` is its physical id; of an ARN, ``{1}`` and ``{2}`` are parts of the path.
+    """
 
     service: str
     find: Callable[[Any, str], Any]
@@ -88,6 +91,20 @@ def _alias(client: Any, name: str) -> bool:
 
 def _alarm(client: Any, name: str) -> bool:
     return bool(client.describe_alarms(AlarmNames=[name])["MetricAlarms"])
+
+
+def _path(physical_id: str) -> list[str]:
+    """Return the parts of an ARN's path, the kind first."""
+    return physical_id.rpartition(":")[2].split("/")
+
+
+def _package_domain(client: Any, arn: str) -> Any:
+    return client.describe_domain(domain=_path(arn)[1])
+
+
+def _package_repository(client: Any, arn: str) -> Any:
+    _, domain, repository = _path(arn)
+    return client.describe_repository(domain=domain, repository=repository)
 
 
 _EMPTY_AND_DELETE: Final = (
@@ -155,6 +172,19 @@ _KINDS: Final[dict[str, _Kind]] = {
         _call("describe_domain", "DomainId"),
         "aws sagemaker delete-domain --retention-policy HomeEfsFileSystem=Delete --domain-id {}",
     ),
+    "AWS::SageMaker::StudioLifecycleConfig": _Kind(
+        "sagemaker",
+        _call("describe_studio_lifecycle_config", "StudioLifecycleConfigName"),
+        "aws sagemaker delete-studio-lifecycle-config --studio-lifecycle-config-name {}",
+    ),
+    "AWS::CodeArtifact::Domain": _Kind(
+        "codeartifact", _package_domain, "aws codeartifact delete-domain --domain {1}"
+    ),
+    "AWS::CodeArtifact::Repository": _Kind(
+        "codeartifact",
+        _package_repository,
+        "aws codeartifact delete-repository --domain {1} --repository {2}",
+    ),
     "AWS::SageMaker::ModelPackageGroup": _Kind(
         "sagemaker",
         _call("describe_model_package_group", "ModelPackageGroupName"),
@@ -208,6 +238,8 @@ def left_of(
 
 def _command(target: Target, resource: PlannedDeletion) -> str:
     command = _KINDS[resource.type].command.replace("{}", resource.physical_id)
+    for number, part in enumerate(_path(resource.physical_id)):
+        command = command.replace(f"{{{number}}}", part)
     return f"{command} --region {target.region}"
 
 

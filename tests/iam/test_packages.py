@@ -12,6 +12,7 @@ import pytest
 from generator.policies.people import TOKEN_SECONDS
 from generator.resolved import resolve
 from generator.settings import Settings
+from generator.settings_people import Persona
 from tests.iam.account import ALL, Account, Request
 from tests.iam.attacks import FOREIGN, OPEN, everything_of
 from tests.iam.minimality import allowances, let_through, limits, needed_by
@@ -249,3 +250,13 @@ def test_an_existing_repository_is_read_with_the_same_rights() -> None:
         ),
     ]
     assert [verdict.result for verdict in account.ask(calls)] == ["Allowed"] * len(calls)
+
+
+def test_those_who_have_spaces_install_packages_and_reviewers_do_not() -> None:
+    people = [{"name": f"some-{persona}", "persona": persona} for persona in Persona]
+    settings = {"studio": {"people": people}, "packages": {"source": "pypi"}}
+    account = Account.of(resolve(Settings.model_validate(settings)))
+    read = of_repository(account, "ReadFromRepository")
+    roles = ("StudioRole", "MlEngineerRole", "ReviewerRole")
+    found = account.ask([read.but(who=who) for who in roles])
+    assert [verdict.allowed for verdict in found] == [True, True, False]

@@ -16,6 +16,7 @@ from tabular_ml_vpc.operations import parameters
 from tabular_ml_vpc.operations.checks_existing_vpc import needed
 from tabular_ml_vpc.operations.checks_packages import packages
 from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
+from tabular_ml_vpc.operations.inventory import PlannedDeletion, left_of
 from tabular_ml_vpc.operations.target import Target
 from tests.emulated import Run
 from tests.existing_vpc import EXISTING as THEIR_VPC
@@ -78,6 +79,37 @@ def test_an_existing_vpc_needs_the_endpoints() -> None:
     services = {"codeartifact.api", "codeartifact.repositories"}
     assert services <= {*needed(context({"network": THEIR_VPC, "packages": {"source": "pypi"}}))}
     assert services.isdisjoint(needed(context({"network": THEIR_VPC})))
+
+
+def test_what_is_left_of_a_deletion_comes_with_the_command_that_removes_it() -> None:
+    arn = "arn:aws:codeartifact:eu-west-1:123456789012"
+    planned = [
+        PlannedDeletion(
+            "StudioStack/PackageDomain", "AWS::CodeArtifact::Domain", f"{arn}:domain/tab"
+        ),
+        PlannedDeletion(
+            "StudioStack/PackageRepository",
+            "AWS::CodeArtifact::Repository",
+            f"{arn}:repository/tab/pypi",
+        ),
+        PlannedDeletion(
+            "StudioStack/JupyterLabLifecycleConfig", "AWS::SageMaker::StudioLifecycleConfig", "t-1"
+        ),
+    ]
+    answers: dict[str, canned.Answer] = {
+        "codeartifact.DescribeDomain": {"domain": {"name": "tab"}},
+        "codeartifact.DescribeRepository": FOUND,
+        "sagemaker.DescribeStudioLifecycleConfig": {"StudioLifecycleConfigName": "t-1"},
+    }
+    gone = dict.fromkeys(answers, canned.refusal("ResourceNotFoundException", "not there"))
+    found = left_of(Target(canned.session(answers), "t"), planned, lambda _: "", [])
+    assert [one.command for one in found] == [
+        "aws codeartifact delete-domain --domain tab --region eu-west-1",
+        "aws codeartifact delete-repository --domain tab --repository pypi --region eu-west-1",
+        "aws sagemaker delete-studio-lifecycle-config --studio-lifecycle-config-name t-1 "
+        "--region eu-west-1",
+    ]
+    assert left_of(Target(canned.session(gone), "t"), planned, lambda _: "", []) == []
 
 
 @pytest.mark.usefixtures("aws")
