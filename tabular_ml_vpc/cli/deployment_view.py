@@ -19,14 +19,13 @@ from tabular_ml_vpc.cli.links import linked, stack_url
 from tabular_ml_vpc.cli.questions import confirm, require_terminal
 from tabular_ml_vpc.cli.stack_view import OperationView, duration
 from tabular_ml_vpc.figures import counted
-from tabular_ml_vpc.operations import deployment
+from tabular_ml_vpc.operations import deployment, pipelines
 from tabular_ml_vpc.operations.changes import Change, ChangeAction
 from tabular_ml_vpc.operations.comparison import StackDifference
 from tabular_ml_vpc.operations.events import Event, Question
 from tabular_ml_vpc.operations.function_logs import without_frames
 from tabular_ml_vpc.operations.loosening.kinds import POLICIES
 from tabular_ml_vpc.operations.operation import OperationEvent
-from tabular_ml_vpc.operations.pipelines import stack_title
 from tabular_ml_vpc.operations.target import Target
 
 _SHOWN_LEFT: Final = 3
@@ -150,7 +149,9 @@ class DeploymentView:
         url = stack_url(target, stack.id)
         if url:
             self._out.print(linked("Open it in the AWS console", url, "dim"))
-        command = f"python build.py run{target.options()}"
+        names = pipelines.names(stack)
+        which = f" {pipelines.OPTION} {names[0]}" if len(names) > 1 else ""
+        command = f"python build.py run{target.options()}{which}"
         show_next(self._out, (command, "train, evaluate and deploy a model"))
 
     def require_success(self, finished: deployment.Finished, target: Target) -> None:
@@ -241,7 +242,7 @@ def _question_about(difference: StackDifference) -> str:
     return f"{', and '.join(reasons)}. Deploy?" if reasons else ""
 
 
-def _besides(changes: Iterable[Change], pipelines: Iterable[str]) -> list[Change]:
+def _besides(changes: Iterable[Change], gone: Iterable[str]) -> list[Change]:
     """Return the changes but for the nested stacks of pipelines, which are named instead."""
-    titles = {stack_title(name) for name in pipelines}
+    titles = {pipelines.stack_title(name) for name in gone}
     return [change for change in changes if change.logical_id not in titles]

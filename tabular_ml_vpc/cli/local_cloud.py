@@ -14,6 +14,7 @@ import click
 
 from generator.errors import CommandError
 from generator.settings import SettingsSource
+from pipeline.layout import MAIN
 from tabular_ml_vpc.cli import completers
 from tabular_ml_vpc.cli.console import console, print_json, say
 from tabular_ml_vpc.cli.deployment_view import DeploymentView
@@ -174,17 +175,18 @@ def _show(
         )
         return
     stack = "" if running.stack == DEFAULT_STACK else f" --stack-name {running.stack}"
+    main = f"{stack} --pipeline {MAIN}" if "Pipelines" in outputs else stack
     stop = "python build.py local down" if detach else "Ctrl-C here"
     print(f"\nThe emulated AWS is up at {running.url}. To use it, run in another terminal:\n")
     for line in local_aws.exports(running.environment):
         print(f"  {line}")
     print(f"\n(or: source {shlex.quote(str(work / _VARIABLES))}), and then, for example:\n")
     for command, purpose in (
-        (f"run{stack}", "data to endpoint, live; real jobs, about a minute"),
-        (f"run{stack} --set QualityThreshold=0.99", "see the gate reject the model"),
+        (f"run{main}", "data to endpoint, live; real jobs, about a minute"),
+        (f"run{main} --set QualityThreshold=0.99", "see the gate reject the model"),
         (f"history{stack}", "the runs with their metrics"),
         (
-            f"invoke{stack} --file {shlex.quote(str(work / _ROWS))}",
+            f"invoke{main} --file {shlex.quote(str(work / _ROWS))}",
             "predictions for the first rows of the data",
         ),
         (f"status{stack}", "stacks, pipeline, endpoint"),

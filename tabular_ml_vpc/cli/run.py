@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -103,6 +104,8 @@ def command(
     _check_threshold(given, deployed.definition["Parameters"])
     if data is not None:
         given = _with_table(deployed, data, pairs, given, as_json)
+    if deployed.workload.several:
+        console(to_stderr=as_json).print(_starting(deployed, given), markup=False, soft_wrap=True)
     arn = deployed.start(given, name)
     if not wait:
         return _show_start(deployed, arn, as_json)
@@ -161,6 +164,17 @@ def _show_start(pipeline: DeployedPipeline, arn: str, as_json: bool) -> int:
         print(f"started execution {identity}{_of_which(pipeline)}")
         print(f"follow it with: python build.py run --follow {identity}{pipeline.options()}")
     return 0
+
+
+def _starting(pipeline: DeployedPipeline, given: Mapping[str, Any]) -> str:
+    """Say what one of several pipelines predicts, and what its gate requires."""
+    defaults = {item["Name"]: item["DefaultValue"] for item in pipeline.definition["Parameters"]}
+    values = {**defaults, **given}
+    metric, least = values["QualityMetric"], values[THRESHOLD]
+    return (
+        f"Starting {pipeline.workload.name}: label {values['LabelColumn']}, problem "
+        f"{values['ProblemType']}, metric {metric} at least {least}"
+    )
 
 
 def _of_which(pipeline: DeployedPipeline) -> str:

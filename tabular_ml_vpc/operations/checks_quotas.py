@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ _USES: Final = {
     "EndpointInstanceType": "endpoint usage",
 }
 """The names of quotas for SageMaker instances, such as ``ml.m5.large for endpoint usage``."""
+_ENDPOINT: Final = "EndpointInstanceType"
 _DOMAINS: Final = re.compile(r"\b(studio |sagemaker )?domains\b", re.IGNORECASE)
 _VPCS: Final = "L-F678F1CE"
 _INTERFACES: Final = "L-29B6F2EB"
@@ -28,29 +30,39 @@ Quota = Mapping[str, Any]
 
 
 def instances(context: CheckContext) -> Iterator[CheckFinding]:
-    """Check the quota of each step's instance type; it is often 0 in a new account."""
+    """Check the quota of each step's instance type; it is often 0 in a new account.
+
+    Each pipeline has an endpoint; their runs can wait for each other.
+    """
     quotas = {quota["QuotaName"]: quota for quota in _quotas(context.target, "sagemaker")}
+    pipelines = context.properties("Custom::Pipeline")
     for parameter, use in _USES.items():
-        kind = context.values[parameter]
-        yield _instance(context, quotas.get(f"{kind} for {use}"), kind, use, parameter)
+        kinds = Counter(str(pipeline[parameter]) for pipeline in pipelines)
+        for kind, count in kinds.items():
+            needed = count if parameter == _ENDPOINT else 1
+            yield _instance(context, quotas, f"{kind} for {use}", needed, parameter)
     yield from _domains(context, quotas)
 
 
 def _instance(
-    context: CheckContext, quota: Quota | None, kind: str, use: str, parameter: str
+    context: CheckContext, quotas: Mapping[str, Quota], name: str, needed: int, parameter: str
 ) -> CheckFinding:
-    name = f"{kind} for {use}"
+    quota = quotas.get(name)
     if quota is None:
         return CheckFinding("instance quotas", Verdict.UNKNOWN, f"no quota is named {name!r}")
-    if quota["Value"] >= 1:
-        return CheckFinding("instance quotas", Verdict.OK, f"{name}: {quota['Value']:g}")
+    wanted = f", and {needed} pipelines need one each" if needed > 1 else ""
+    what = f"{name}: {quota['Value']:g}{wanted}"
+    if quota["Value"] >= needed:
+        return CheckFinding("instance quotas", Verdict.OK, what)
+    setting = f"python build.py deploy --set {parameter}=TYPE"
     return CheckFinding(
         "instance quotas",
         Verdict.PROBLEM,
-        f"{name}: {quota['Value']:g}",
-        "the first run fails with ResourceLimitExceeded; the stack can still be created",
-        f"{_increase(context.target, 'sagemaker', quota, 1)}  # or another type: "
-        f"python build.py deploy --set {parameter}=TYPE",
+        what,
+        f"{'a' if needed > 1 else 'the first'} run fails with ResourceLimitExceeded; the stack can "
+        "still be created",
+        f"{_increase(context.target, 'sagemaker', quota, needed)}  # or another type: "
+        f"{setting if parameter in context.values else 'in [[pipelines]] of the settings'}",
     )
 
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
-from generator.cfn.evaluator import ROOT, ResolvedDeployment, ResolveError, resolve_templates
+from generator.cfn.evaluator import (
+    ROOT,
+    ResolvedDeployment,
+    ResolvedResource,
+    ResolveError,
+    resolve_templates,
+)
 from generator.cfn.expressions import NESTED, nested_stacks
 from generator.cfn.identifiers import PlaceholderIdentity, UnknownAttributeError
 from generator.errors import CommandError
@@ -38,6 +44,9 @@ from tabular_ml_vpc.operations.stack_requests import blocked
 from tabular_ml_vpc.operations.stacks import StackNode
 from tabular_ml_vpc.operations.target import Target
 from tabular_ml_vpc.operations.validation import ValidationEvent
+
+_SUFFIX: Final = "Stack"
+"""End of the logical ids of nested stacks."""
 
 
 @dataclass(frozen=True)
@@ -206,12 +215,22 @@ def _resolved(
         properties = resources[name]["Properties"] | {"TemplateURL": f"{name}.yaml"}
         resources[name] = resources[name] | {"Properties": properties}
     target = release.target
-    return resolve_templates(
+    made = resolve_templates(
         {ROOT: {**root, "Resources": resources}} | {name: dict(nested[name]) for name in nested},
         parameters,
         target.location(target.stack),
         PlaceholderIdentity,
     )
+    return replace(made, stacks=dict(map(_titled, made.stacks.items())))
+
+
+def _titled(
+    stack: tuple[str, Mapping[str, ResolvedResource]],
+) -> tuple[str, Mapping[str, ResolvedResource]]:
+    """Return a nested stack under its logical id, which the evaluation shortens."""
+    name, resources = stack
+    title = name if name == ROOT or name.endswith(_SUFFIX) else f"{name}{_SUFFIX}"
+    return title, {key: replace(one, stack=title) for key, one in resources.items()}
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -23,6 +24,8 @@ _ROOT: Final = re.compile(
 )
 """The description of the root template."""
 _MODES: Final = {text: str(mode) for mode, text in root.DESCRIPTIONS.items()}
+_AT_ONCE: Final = 4
+"""How many nested stacks are read at the same time."""
 _DELETED: Final = "DELETE_COMPLETE"
 UPDATABLE: Final = frozenset(
     {
@@ -167,12 +170,14 @@ def need(target: Target) -> Stack:
 def tree(target: Target, stack: Stack, title: str = "") -> StackNode:
     """Return the stack with its resources and nested stacks."""
     resources = tuple(resources_of(target, stack.id))
-    children = [
-        tree(target, child, resource.logical_id)
-        for resource in resources
-        if resource.type == NESTED and resource.exists
-        if (child := find(target, resource.physical_id)) is not None
-    ]
+    nested = [one for one in resources if one.type == NESTED and one.exists]
+
+    def child(resource: StackResource) -> StackNode | None:
+        found = find(target, resource.physical_id)
+        return None if found is None else tree(target, found, resource.logical_id)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        children = [node for node in pool.map(child, nested) if node is not None]
     return StackNode(title or stack.name, stack, resources, tuple(children))
 
 

@@ -113,6 +113,25 @@ def test_the_instance_type_that_was_chosen_is_looked_up() -> None:
     assert verdicts(checks_quotas.instances(asked))[2] is Verdict.OK
 
 
+def test_each_of_several_pipelines_needs_an_endpoint_of_its_type() -> None:
+    large = {"processing_instance_type": "ml.m5.large"}
+    entries = [{"name": name} | large for name in ("main", "a", "b")]
+    entries[0]["endpoint_instance_type"] = "ml.m5.xlarge"
+    built = build(Settings.model_validate({"pipelines": entries}), Mode.DEV)
+    several = {name: emit.as_dict(template) for name, template in built.items()}
+    values = parameters.effective(definitions(several["root"]), {}, {})
+    answers = sagemaker_quotas(*(quota(f"ml.m5.large for {use}", 1) for use in USES))
+    session = canned.session(answers | {"cloudformation.DescribeStacks": NO_STACK})
+    asked = CheckContext(Target(session, "tabular-life"), several, values)
+
+    found = {one.what: one for one in checks_quotas.instances(asked)}
+    short = found["ml.m5.large for endpoint usage: 1, and 2 pipelines need one each"]
+    assert (short.verdict, "--desired-value 2" in short.command) == (Verdict.PROBLEM, True)
+    assert found["ml.m5.large for processing job usage: 1"].verdict is Verdict.OK
+    unknown = found["no quota is named 'ml.m5.xlarge for endpoint usage'"]
+    assert unknown.verdict is Verdict.UNKNOWN
+
+
 def test_a_default_quota_counts_where_none_was_applied() -> None:
     answers = sagemaker_quotas()
     defaults = [quota(f"ml.m5.large for {use}", 0, use) for use in USES]

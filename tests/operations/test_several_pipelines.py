@@ -92,7 +92,8 @@ def test_the_option_the_environment_and_the_project_file_choose_in_that_order(
     project.write_text('pipeline = "churn"\n[stages.x]\npipeline = "main"\n', encoding="utf-8")
     done = on(stack, "run", "--no-wait")
     assert "using tabular.toml: pipeline churn\n" in done.err
-    assert "started execution new0 of churn (tabular-0a1b-churn)" in done.out
+    starting = "Starting churn: label label, problem auto, metric auto at least 0.7"
+    assert f"{starting}\nstarted execution new0 of churn (tabular-0a1b-churn)\n" in done.out
     assert "--follow new0 --region eu-west-1 --pipeline churn" in done.out
     on(stack, "run", "--no-wait", "--stage", "x")
     monkeypatch.setenv("TABULAR_PIPELINE", "fraud-2")
