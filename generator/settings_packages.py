@@ -12,12 +12,14 @@ from generator.settings_section import Section
 
 INTERNAL_NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 _DOMAIN = r"^$|^[a-z][a-z0-9-]{0,48}[a-z0-9]$"
+_OWNER = r"^$|^[0-9]{12}$"
 _REPOSITORY = r"^$|^[A-Za-z0-9][A-Za-z0-9._-]{1,99}$"
 IN_WORDS = {
     INTERNAL_NAME: "must be the first words of package names as PyPI normalizes them, such as "
     "acme or acme-risk: lower-case letters, digits and single hyphens",
     _DOMAIN: "must be empty or a CodeArtifact domain's name: 2 to 50 lower-case letters, digits "
     "and hyphens",
+    _OWNER: "must be empty or the id of an account, 12 digits",
     _REPOSITORY: "must be empty or a CodeArtifact repository's name: 2 to 100 letters, digits "
     "and ._-",
 }
@@ -41,7 +43,7 @@ class PackageSource(StrEnum):
     PYPI = "pypi"
     """From a CodeArtifact repository of the stack, which fetches from PyPI and keeps copies."""
     EXISTING = "existing"
-    """From a CodeArtifact repository of this account that exists already."""
+    """From a CodeArtifact repository that exists already."""
 
 
 class Packages(Section):
@@ -56,9 +58,12 @@ class Packages(Section):
     pypi, no package with such a name is ever fetched, so that a stranger's package on PyPI cannot
     take the place of yours (dependency confusion)."""
     domain: str = Field(default="", pattern=_DOMAIN)
-    """With existing: name of the CodeArtifact domain in this account and region."""
+    """With existing: name of the CodeArtifact domain, in this region."""
     repository: str = Field(default="", pattern=_REPOSITORY)
     """With existing: name of the repository in that domain, with a path to every package needed."""
+    owner: str = Field(default="", pattern=_OWNER)
+    """With existing: id of the account that owns the domain, which must allow this account to read
+    (docs/packages.md). Empty: this account."""
 
     @property
     def available(self) -> bool:
@@ -85,7 +90,8 @@ class Packages(Section):
                     "controls in that domain (docs/packages.md)"
                 )
             return self
-        for setting in (name for name, value in named.items() if value):
+        owned = {**named, "owner": self.owner}
+        for setting in (name for name, value in owned.items() if value):
             raise ValueError(f"{setting} must be empty unless source = 'existing'")
         if self.internal_names and self.source is PackageSource.NONE:
             raise ValueError("internal_names must be empty unless source = 'pypi'")

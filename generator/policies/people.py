@@ -30,6 +30,8 @@ from generator.policies.statements import (
     beginning_with,
     bucket_arn,
     objects_arn,
+    package_domain_arn,
+    package_repository_arn,
     role_arn,
     use_key_of_logs,
     use_key_through,
@@ -450,19 +452,20 @@ def describe_jobs() -> Statement:
     )
 
 
-def install_packages(domain: Expression, repository: Expression) -> list[Statement]:
+def install_packages(
+    domain: Expression, repository: Expression, owner: Expression
+) -> list[Statement]:
     """Read every package of one CodeArtifact repository, with tokens that end soon.
 
     Source: CodeArtifact user guide, "AWS CodeArtifact permissions reference" and "Create a VPC
     endpoint policy for CodeArtifact". Packages are decrypted for CodeArtifact's own grant, not with
     the caller's permissions.
     """
-    names = {"Domain": domain, "Repository": repository}
     return [
         allow(
             "GetPackageToken",
             [codeartifact.GetAuthorizationToken],
-            [arn("codeartifact", "domain/${Domain}", Domain=domain)],
+            [package_domain_arn(domain, owner)],
         ),
         allow_anywhere(
             "IssuePackageToken",
@@ -477,6 +480,6 @@ def install_packages(domain: Expression, repository: Expression) -> list[Stateme
         allow(
             "ReadPackages",
             [codeartifact.GetRepositoryEndpoint, codeartifact.ReadFromRepository],
-            [arn("codeartifact", "repository/${Domain}/${Repository}", **names)],
+            [package_repository_arn(domain, repository, owner)],
         ),
     ]

@@ -36,6 +36,8 @@ from generator.policies.statements import (
     deny_everybody,
     document,
     objects_arn,
+    package_domain_arn,
+    package_repository_arn,
     pathed_roles,
     role_arn,
 )
@@ -499,6 +501,27 @@ def registry_endpoint_policy() -> PolicyDocument:
             Principal("*"),
             [Action("ecr", name) for name in _PULL],
             ["*"],
+            Condition(StringEquals("aws:PrincipalAccount", Ref("AWS::AccountId"))),
+        ),
+    )
+
+
+def package_endpoint_policy(domain: str, repository: str, owner: str) -> PolicyDocument:
+    """Return the policy of CodeArtifact's endpoints: as above, and one repository of ``owner``.
+
+    Source: CodeArtifact user guide, "Create a VPC endpoint policy for CodeArtifact".
+    """
+    actions = ("GetAuthorizationToken", "GetRepositoryEndpoint", "ReadFromRepository")
+    return document(
+        _from_this_account([Action("*")], StringEqualsIfExists),
+        allow_principal(
+            "ReadPackagesOfAnotherAccount",
+            Principal("*"),
+            [Action("codeartifact", name) for name in actions],
+            [
+                package_domain_arn(domain, owner),
+                package_repository_arn(domain, repository, owner),
+            ],
             Condition(StringEquals("aws:PrincipalAccount", Ref("AWS::AccountId"))),
         ),
     )

@@ -68,6 +68,25 @@ def role_arn(role: RoleName | RoleArn) -> Expression:
     return Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${Role}", Role=role)
 
 
+def package_domain_arn(domain: Expression, owner: Expression) -> Sub:
+    """Return the ARN of a CodeArtifact domain in this region, of whichever account."""
+    return Sub(
+        "arn:${AWS::Partition}:codeartifact:${AWS::Region}:${Owner}:domain/${Domain}",
+        Domain=domain,
+        Owner=owner,
+    )
+
+
+def package_repository_arn(domain: Expression, repository: Expression, owner: Expression) -> Sub:
+    """Return the ARN of a CodeArtifact repository in this region, of whichever account."""
+    return Sub(
+        "arn:${AWS::Partition}:codeartifact:${AWS::Region}:${Owner}:repository/${Domain}/${Name}",
+        Domain=domain,
+        Name=repository,
+        Owner=owner,
+    )
+
+
 def account_root() -> Sub:
     """Return the principal that means this account, which delegates to its IAM policies."""
     return Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")

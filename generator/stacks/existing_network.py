@@ -66,7 +66,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     subnets = SubnetIds([*network.subnets])
     prefix_list = add_baseline(template, None, inputs, settings, mode)
     groups = add_client_groups(template, vpc, settings, inputs.unique_name)
-    own = _add_interface_endpoints(template, network, inputs)
+    own = _add_interface_endpoints(template, settings, inputs)
     reached = endpoint_groups(network, own)
     add_all(template, ways_out(groups.all(), reached, prefix_list))
     outputs = Outputs(
@@ -125,9 +125,10 @@ def _s3_endpoint(template: Template, network: Network, inputs: Inputs) -> Endpoi
 
 
 def _add_interface_endpoints(
-    template: Template, network: Network, inputs: Inputs
+    template: Template, settings: Settings, inputs: Inputs
 ) -> SecurityGroupId | None:
     """Add the interface endpoints to create; return their security group's id, if there are any."""
+    network = settings.network
     services = [service for service in network.create_endpoints if service != S3]
     if not services:
         return None
@@ -139,7 +140,7 @@ def _add_interface_endpoints(
     group_id = SecurityGroupId(GetAtt(group, "GroupId"))
     subnets = network.subnets[: network.endpoint_zones]
     for service in services:
-        endpoint = interface_endpoint(service, network, network.vpc, subnets, group_id)
+        endpoint = interface_endpoint(service, settings, network.vpc, subnets, group_id)
         endpoint.Tags = named(inputs.unique_name, service)
         add(template, endpoint)
     return group_id

@@ -196,7 +196,7 @@ def _add_interface_endpoints(
     """Add the endpoints that the settings need, and CloudFormation's if functions need it."""
     for service in (*map(str, interface_endpoints(settings)), CLOUDFORMATION):
         endpoint = interface_endpoint(
-            service, settings.network, vpc.ref(), [subnet.ref() for subnet in subnets], group
+            service, settings, vpc.ref(), [subnet.ref() for subnet in subnets], group
         )
         if service == CLOUDFORMATION:
             endpoint.Condition = IN_THE_VPC

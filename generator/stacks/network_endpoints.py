@@ -9,10 +9,13 @@ from troposphere import Sub, ec2
 
 from generator.policies.resources import (
     interface_endpoint_policy,
+    package_endpoint_policy,
     registry_endpoint_policy,
     s3_endpoint_policy,
 )
+from generator.settings import PACKAGE_ENDPOINTS, Settings
 from generator.settings_network import S3, InterfaceEndpoint, Network
+from generator.settings_packages import Packages
 from generator.wiring import Expression, SecurityGroupId
 
 CLOUDFORMATION: Final = "cloudformation"
@@ -25,7 +28,7 @@ def s3_gateway(
     """Return the gateway endpoint for S3; the route tables get a route to it."""
     return ec2.VPCEndpoint(
         "S3Endpoint",
-        **_policy(S3, network),
+        **_policy(S3, network, Packages()),
         RouteTableIds=list(route_tables),
         ServiceName=service_name(S3),
         VpcEndpointType="Gateway",
@@ -35,7 +38,7 @@ def s3_gateway(
 
 def interface_endpoint(
     service: str,
-    network: Network,
+    settings: Settings,
     vpc_id: Expression,
     subnets: Sequence[Expression],
     group: SecurityGroupId,
@@ -43,7 +46,7 @@ def interface_endpoint(
     """Return a service's interface endpoint, with its private DNS name."""
     return ec2.VPCEndpoint(
         f"{_title(service)}Endpoint",
-        **_policy(service, network),
+        **_policy(service, settings.network, settings.packages),
         PrivateDnsEnabled=True,
         SecurityGroupIds=[group],
         ServiceName=service_name(service),
@@ -53,16 +56,18 @@ def interface_endpoint(
     )
 
 
-def _policy(service: str, network: Network) -> dict[str, Any]:
+def _policy(service: str, network: Network, packages: Packages) -> dict[str, Any]:
     """Return an endpoint's policy, or nothing for AWS's default, which allows everything."""
     if service not in network.policed:
         return {}
     if service == S3:
         return {"PolicyDocument": s3_endpoint_policy()}
-    registry = service in _REGISTRIES
-    return {
-        "PolicyDocument": registry_endpoint_policy() if registry else interface_endpoint_policy()
-    }
+    if service in _REGISTRIES:
+        return {"PolicyDocument": registry_endpoint_policy()}
+    if service in PACKAGE_ENDPOINTS and packages.owner:
+        of_owner = (packages.domain, packages.repository, packages.owner)
+        return {"PolicyDocument": package_endpoint_policy(*of_owner)}
+    return {"PolicyDocument": interface_endpoint_policy()}
 
 
 def service_name(service: str) -> Sub:

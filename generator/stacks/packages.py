@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from awacs.aws import Statement
-from troposphere import AWSObject, Base64, GetAtt, Join, Sub, Template, codeartifact, sagemaker
+from troposphere import AWSObject, Base64, GetAtt, Join, Ref, Sub, Template, codeartifact, sagemaker
 
 from generator.policies import people
 from generator.policies.people import TOKEN_SECONDS
@@ -30,10 +30,11 @@ _HASH_DIGITS: Final = 8
 
 @dataclass(frozen=True)
 class PackageRepository:
-    """The repository that pip uses: names in this account and region."""
+    """The repository that pip uses, in this region."""
 
     domain: Expression
     name: Expression
+    owner: Expression
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def add_packages(
     repository = _repository(template, settings, name, key)
     jupyter_lab, code_editor = add_all(template, _lifecycle_configs(repository, name, settings))
     return PackageAccess(
-        tuple(people.install_packages(repository.domain, repository.name)),
+        tuple(people.install_packages(repository.domain, repository.name, repository.owner)),
         GetAtt(jupyter_lab, "StudioLifecycleConfigArn"),
         GetAtt(code_editor, "StudioLifecycleConfigArn"),
     )
@@ -67,7 +68,8 @@ def _repository(
     template: Template, settings: Packages, name: UniqueName, key: KeyArn
 ) -> PackageRepository:
     if settings.source is PackageSource.EXISTING:
-        return PackageRepository(settings.domain, settings.repository)
+        owner = settings.owner or Ref("AWS::AccountId")
+        return PackageRepository(settings.domain, settings.repository, owner)
     domain = add(
         template,
         codeartifact.Domain(
@@ -84,7 +86,9 @@ def _repository(
     )
     add(template, repository)
     add_all(template, _package_groups(domain, settings))
-    return PackageRepository(GetAtt(domain, "Name"), GetAtt(repository, "Name"))
+    return PackageRepository(
+        GetAtt(domain, "Name"), GetAtt(repository, "Name"), Ref("AWS::AccountId")
+    )
 
 
 def _package_groups(domain: codeartifact.Domain, settings: Packages) -> list[AWSObject]:
@@ -137,9 +141,14 @@ def _lifecycle_configs(
     the content.
     """
     script = SCRIPT.read_text(encoding="utf-8")
-    content = (_HEADER, _INDEX, script, settings.domain, settings.repository)
+    content = (_HEADER, _INDEX, script, settings.domain, settings.repository, settings.owner)
     digest = hashlib.sha256("\0".join(content).encode()).hexdigest()[:_HASH_DIGITS]
-    header = Sub(_HEADER + _INDEX, Domain=repository.domain, Repository=repository.name)
+    header = Sub(
+        _HEADER + _INDEX,
+        Domain=repository.domain,
+        Owner=repository.owner,
+        Repository=repository.name,
+    )
     return [
         sagemaker.StudioLifecycleConfig(
             f"{app}LifecycleConfig",
@@ -154,12 +163,12 @@ def _lifecycle_configs(
 _HEADER: Final = f"""\
 #!/bin/bash
 domain=${{Domain}}
-owner=${{AWS::AccountId}}
+owner=${{Owner}}
 region=${{AWS::Region}}
 seconds={TOKEN_SECONDS}
 """
 _INDEX: Final = (
-    "index=https://${Domain}-${AWS::AccountId}.d.codeartifact.${AWS::Region}.${AWS::URLSuffix}"
+    "index=https://${Domain}-${Owner}.d.codeartifact.${AWS::Region}.${AWS::URLSuffix}"
     "/pypi/${Repository}/simple/"
 )
 """What GetRepositoryEndpoint returns, and pip's part of it (CodeArtifact user guide, "Configure

@@ -45,6 +45,7 @@ _LOST: Final = {
     "AWS::SageMaker::Domain": "all user profiles, spaces and their files",
     "AWS::SageMaker::UserProfile": "the user's apps",
     "AWS::SageMaker::ModelPackageGroup": "the registered models",
+    "AWS::CodeArtifact::Domain": "the copies of packages, also of versions that PyPI removed",
     "AWS::EC2::VPC": "every network interface in it",
     "AWS::EC2::Subnet": "every network interface in it",
     "AWS::SNS::Topic": "its subscriptions",

@@ -25,6 +25,7 @@ _DATA: Final = {
     "AWS::KMS::Key": "key; what it encrypts can no longer be read",
     "AWS::Logs::LogGroup": "log group",
     "AWS::SageMaker::Domain": "Studio domain, with its user profiles",
+    "AWS::CodeArtifact::Repository": "copies of packages, also of versions that PyPI removed",
     "AWS::SageMaker::ModelPackageGroup": "model registry, with all registered models",
 }
 

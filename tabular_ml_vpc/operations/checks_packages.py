@@ -32,16 +32,17 @@ def packages(context: CheckContext) -> Iterator[CheckFinding]:
         yield CheckFinding(_NAME, Verdict.PROBLEM, f"{region}: {reason}", why)
         return
     if source == PackageSource.EXISTING:
-        domain, repository = settings["packages.domain"], settings["packages.repository"]
-        yield _repository(context, str(domain), str(repository))
+        names = ("domain", "repository", "owner")
+        yield _repository(context, *(str(settings.get(f"packages.{one}", "")) for one in names))
     else:
         yield CheckFinding(_NAME, Verdict.OK, "the stack creates a repository that copies PyPI")
 
 
-def _repository(context: CheckContext, domain: str, repository: str) -> CheckFinding:
+def _repository(context: CheckContext, domain: str, repository: str, owner: str) -> CheckFinding:
     client = context.target.client("codeartifact")
+    of_owner = {"domainOwner": owner} if owner else {}
     try:
-        client.describe_repository(domain=domain, repository=repository)
+        client.describe_repository(domain=domain, repository=repository, **of_owner)
     except ClientError as error:
         if code_of(error) != _MISSING:
             raise
@@ -49,7 +50,7 @@ def _repository(context: CheckContext, domain: str, repository: str) -> CheckFin
         return CheckFinding(
             _NAME,
             Verdict.PROBLEM,
-            f"{domain}/{repository} does not exist in {region} of this account",
+            f"{domain}/{repository} does not exist in {region} of {owner or 'this account'}",
             "pip install fails in every space; the stack can still be created",
             f"aws codeartifact list-repositories --region {region}  # or change packages.*",
         )

@@ -252,6 +252,54 @@ def test_an_existing_repository_is_read_with_the_same_rights() -> None:
     assert [verdict.result for verdict in account.ask(calls)] == ["Allowed"] * len(calls)
 
 
+SHARED: Final = "arn:aws:codeartifact:eu-west-1:999988887777"
+"""What a platform team's account has."""
+
+
+def of_platform(path: str, action: str, via: str = API) -> Request:
+    """Return a call on another account's resource, whose owner allows everything."""
+    arn = f"{SHARED}:{path}"
+    return Request("StudioRole", f"codeartifact:{action}", arn, {}, via, (), guard=OPEN)
+
+
+@pytest.fixture(scope="module")
+def with_shared_packages() -> Account:
+    """Return a deployment whose people install packages from another account's repository."""
+    chosen = {"source": "existing", "owner": "999988887777"}
+    chosen |= {"domain": "platform", "repository": "python"}
+    return Account.of(resolve(Settings.model_validate({"packages": chosen})))
+
+
+def test_another_account_s_repository_is_read_through_the_endpoints(
+    with_shared_packages: Account,
+) -> None:
+    calls = [
+        of_platform("domain/platform", "GetAuthorizationToken"),
+        of_token(),
+        of_platform("repository/platform/python", "ReadFromRepository", REPOSITORIES),
+        of_platform("repository/platform/python", "GetRepositoryEndpoint"),
+    ]
+    found = with_shared_packages.ask(calls)
+    assert [verdict.result for verdict in found] == ["Allowed"] * len(calls)
+
+
+def test_nothing_else_of_that_account_passes_the_endpoints(with_shared_packages: Account) -> None:
+    mistake = everything_of("codeartifact")
+    calls = [
+        of_platform("domain/other", "GetAuthorizationToken"),
+        of_platform("repository/platform/other", "ReadFromRepository", REPOSITORIES),
+        of_platform(f"package/platform/python/{PACKAGE}", "PublishPackageVersion", REPOSITORIES),
+        of_platform(f"package/platform/python/{PACKAGE}", "DeletePackageVersions"),
+        of_platform("domain/platform", "DeleteDomain"),
+    ]
+    verdicts = with_shared_packages.ask([one.but(extra=mistake) for one in calls])
+    assert [verdict.allowed for verdict in verdicts] == [False] * len(calls)
+    stranger = "arn:aws:iam::999988887777:role/stranger"
+    read = of_platform("repository/platform/python", "ReadFromRepository", REPOSITORIES)
+    (theirs,) = with_shared_packages.ask([read.but(who=stranger, extra=(ALL,))])
+    assert not theirs.allowed
+
+
 def test_those_who_have_spaces_install_packages_and_reviewers_do_not() -> None:
     people = [{"name": f"some-{persona}", "persona": persona} for persona in Persona]
     settings = {"studio": {"people": people}, "packages": {"source": "pypi"}}

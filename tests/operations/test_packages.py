@@ -67,6 +67,13 @@ def test_an_existing_repository_is_looked_up() -> None:
     assert (found.verdict, found.what) == (Verdict.OK, "the repository acme/shared exists")
 
 
+def test_another_account_s_repository_is_looked_up_there() -> None:
+    theirs = {**EXISTING, "owner": "999988887777"}
+    missing = canned.refusal("ResourceNotFoundException", "no repository")
+    (found,) = examined({"packages": theirs}, {"codeartifact.DescribeRepository": missing})
+    assert "acme/shared does not exist in eu-west-1 of 999988887777" in found.what
+
+
 def test_a_repository_that_is_not_there_is_a_problem_with_the_command_that_lists_them() -> None:
     missing = canned.refusal("ResourceNotFoundException", "no repository")
     (found,) = examined({"packages": EXISTING}, {"codeartifact.DescribeRepository": missing})

@@ -141,6 +141,13 @@ def test_an_existing_repository_is_used_and_nothing_is_made_in_it() -> None:
     assert "domain/acme'" in rights
 
 
+def test_another_account_s_repository_is_named_with_its_owner() -> None:
+    deployment = made(**EXISTING, owner="999988887777")
+    text = script(deployment, "CodeEditorLifecycleConfig")
+    assert "\nowner=999988887777\n" in text
+    assert "https://acme-999988887777.d.codeartifact.eu-west-1.amazonaws.com/pypi/shared/" in text
+
+
 def test_a_region_without_codeartifact_is_rejected() -> None:
     settings = Settings.model_validate({"packages": {"source": "pypi"}})
     rule = plain_stacks(settings, Mode.DEV)["root"]["Rules"]["RegionHasCodeArtifact"]
@@ -160,6 +167,8 @@ def test_a_region_without_codeartifact_is_rejected() -> None:
         ({**EXISTING, "repository": "a b"}, ["packages.repository", "'a b'", "._-"]),
         ({**EXISTING, "internal_names": ["acme"]}, ["internal_names must be empty", "origin"]),
         ({"source": "pypi", "domain": "acme"}, ["domain must be empty unless"]),
+        ({"source": "pypi", "owner": "999988887777"}, ["owner must be empty unless"]),
+        ({**EXISTING, "owner": "acme"}, ["packages.owner", "'acme'", "12 digits"]),
         ({"internal_names": ["acme"]}, ["internal_names must be empty unless source = 'pypi'"]),
         ({"source": "pypi", "internal_names": ["acme*"]}, ["internal_names.0", "'acme*'"]),
         ({"source": "pypi", "internal_names": ["a-b", "a-b"]}, ["must not name a package twice"]),
