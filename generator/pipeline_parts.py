@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from troposphere import Sub, logs, sagemaker
 
@@ -11,6 +11,10 @@ from generator.policies.jobs import ENDPOINT_LOGS
 from generator.retention import retention
 from generator.settings import Mode, Settings
 from generator.wiring import BucketName, Expression, KeyArn, Number, SubnetIds, Text, UniqueName
+from pipeline.prediction import SUFFIX
+
+PREDICTIONS: Final = "Predictions"
+"""Logical id of the pipeline of batch predictions."""
 
 
 class PipelineInputs(Protocol):
@@ -76,6 +80,11 @@ def environment(inputs: PipelineInputs, pipeline: UniqueName) -> dict[str, Expre
         "quality_threshold": inputs.quality_threshold.across_border(),
         "source_hash": package.source_hash(),
     }
+
+
+def predicting(pipeline: UniqueName) -> dict[str, Expression]:
+    """Return what differs for the pipeline of batch predictions beside ``pipeline``."""
+    return {"pipeline_name": Sub(f"${{Name}}{SUFFIX}", Name=pipeline), "predicts": "true"}
 
 
 def endpoint_log_group(

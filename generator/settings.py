@@ -124,6 +124,8 @@ class Storage(Section):
     processed_days: int = Field(default=365, ge=0, le=3650, strict=True)
     """Days after which the data that a run prepared expires (processed/<run>/: the split table and
     the evaluation); 0: never. Objects in raw/ never expire."""
+    predictions_days: int = Field(default=0, ge=0, le=3650, strict=True)
+    """Days after which the results of batch predictions (predictions/) expire; 0: never."""
     access_log_days: int = Field(default=365, ge=1, le=3650, strict=True)
     """Days after which S3 access logs expire."""
     log_retention_days: int = Field(

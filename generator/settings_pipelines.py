@@ -15,6 +15,7 @@ from generator.settings_section import Section
 from pipeline.definition import CLUSTER_INSTANCES
 from pipeline.layout import MAIN
 from pipeline.limits import ARGUMENT_CHARACTERS
+from pipeline.prediction import SUFFIX
 from pipeline.run_parameters import (
     ENDPOINT_INSTANCE_TYPE_PATTERN,
     INSTANCE_TYPE_RULE,
@@ -71,6 +72,9 @@ class PipelineSettings(Section):
     preprocess_instances: int = Field(default=CLUSTER_INSTANCES, ge=1, le=100, strict=True)
     """Number of instances in the Spark cluster. A run cannot change it: IAM has no condition key
     for the number of instances, so the deployment fixes it. Ignored with one-machine."""
+    predictions: bool = Field(default=False, strict=True)
+    """Whether each pipeline has another one beside it, for batch predictions (`build.py predict`).
+    It costs nothing at rest."""
 
 
 class PipelineEntry(Section):
@@ -99,6 +103,16 @@ class PipelineEntry(Section):
     """Engine of the Preprocess step; otherwise pipeline.preprocess_engine."""
     preprocess_instances: int | None = Field(default=None, ge=1, le=100, strict=True)
     """Number of instances in the Spark cluster; otherwise pipeline.preprocess_instances."""
+
+    @field_validator("name")
+    @classmethod
+    def _leaves_room_for_predictions(cls, name: str) -> str:
+        if f"-{name}".endswith(SUFFIX):
+            raise ValueError(
+                f"must not end in {SUFFIX.removeprefix('-')}: the pipeline of another one's batch "
+                "predictions has such a name"
+            )
+        return name
 
     @field_validator("label")
     @classmethod

@@ -47,6 +47,7 @@ from generator.wiring import (
     VpcId,
 )
 from pipeline.definition import OWNER_TAG
+from pipeline.prediction import SUFFIX
 
 _INTERFACES = (
     ec2.AssignPrivateIpAddresses,
@@ -229,17 +230,24 @@ class Managed:
     """The condition on the owner tag of what runs create."""
     stack: Expression
     """The id of the stack of the custom resource."""
+    predicts: bool = False
+    """Whether there is a pipeline of batch predictions that ``rest`` does not match."""
 
     def arn(self, kind: str, rest: str = "") -> Sub:
         """Return the ARN of a resource with the pipeline's name, or ``rest`` after that."""
         return arn("sagemaker", f"{kind}/${{Name}}{self.rest}{rest}", Name=self.name)
+
+    def pipelines(self, rest: str = "") -> list[Sub]:
+        """Return the ARNs of the pipelines, or of what ``rest`` says of them."""
+        beside = [self.arn("pipeline", f"{SUFFIX}{rest}")] if self.predicts else []
+        return [self.arn("pipeline", rest), *beside]
 
     def containing(self, kind: str) -> Sub:
         """Return the ARN of resources whose names contain the pipeline's."""
         return arn("sagemaker", f"{kind}/*${{Name}}{self.rest or '*'}", Name=self.name)
 
 
-def one_pipeline(name: UniqueName, role: RoleName) -> Managed:
+def one_pipeline(name: UniqueName, role: RoleName, *, predicts: bool) -> Managed:
     """Return a manager's reach if it manages one pipeline, in its own stack."""
     return Managed(
         name=name,
@@ -247,6 +255,7 @@ def one_pipeline(name: UniqueName, role: RoleName) -> Managed:
         role=role,
         owner=StringEquals(_OWNER, Ref("AWS::StackId")),
         stack=Ref("AWS::StackId"),
+        predicts=predicts,
     )
 
 
@@ -281,7 +290,7 @@ def pipeline_manager(bucket: BucketName, key: KeyArn, managed: Managed) -> list[
 
 
 def _own_pipeline(managed: Managed) -> list[Statement]:
-    pipeline = managed.arn("pipeline")
+    pipelines = managed.pipelines()
     return [
         allow(
             "OwnPipeline",
@@ -292,14 +301,14 @@ def _own_pipeline(managed: Managed) -> list[Statement]:
                 sagemaker.ListPipelineExecutions,
                 sagemaker.UpdatePipeline,
             ],
-            [pipeline],
+            pipelines,
         ),
-        tag_what_is_made([pipeline]),
+        tag_what_is_made(pipelines),
         pass_role("PassPipelineRole", managed.role),
         allow(
             "StopRuns",
             [sagemaker.ListPipelineExecutionSteps, sagemaker.StopPipelineExecution],
-            [managed.arn("pipeline", "/execution/*")],
+            managed.pipelines("/execution/*"),
         ),
     ]
 
@@ -315,7 +324,7 @@ def _find_what_runs_made(managed: Managed) -> list[Statement]:
             "ReadOwnerTags",
             [sagemaker.ListTags],
             [
-                managed.arn("pipeline"),
+                *managed.pipelines(),
                 endpoint,
                 *_configs_and_models(managed),
             ],

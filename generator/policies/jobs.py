@@ -24,7 +24,7 @@ from generator.policies.statements import (
     use_key_of_logs,
 )
 from generator.wiring import BucketName, Expression, KeyArn, UniqueName
-from pipeline.layout import CODE, MODELS, PROCESSED, RAW, folder, named
+from pipeline.layout import CODE, MODELS, PREDICTIONS, PROCESSED, RAW, folder, named
 
 ENDPOINT_LOGS = "/aws/sagemaker/Endpoints"
 """Prefix of the log groups of endpoints; the endpoint's name follows."""
@@ -45,8 +45,9 @@ def processing(
     repositories: Sequence[Repository],
     kinds: Sequence[str] = (RAW, *RESULTS),
     at: Folders = folder,
+    written: Sequence[str] = (PROCESSED,),
 ) -> list[Statement]:
-    """Preprocess and evaluate: read the inputs, write ``processed/``.
+    """Preprocess, evaluate, predict: read the inputs, write ``processed/`` (and ``predictions/``).
 
     On Spark, the instances themselves list and read ``raw/`` with the same permissions. They need
     no others: SageMaker uploads their parts of the table as the outputs of a job, so that no Hadoop
@@ -54,12 +55,30 @@ def processing(
     """
     return [
         *read_prefixes(bucket, [at(kind) for kind in kinds]),
-        write_prefixes(bucket, [at(PROCESSED)]),
+        write_prefixes(bucket, [at(kind) for kind in written]),
         *use_key(key),
         *pull_images(repositories),
         write_job_logs("/aws/sagemaker/ProcessingJobs"),
         put_metrics(),
     ]
+
+
+def own_processing(
+    bucket: BucketName,
+    key: KeyArn,
+    repositories: Sequence[Repository],
+    at: Folders = folder,
+    *,
+    spark: bool,
+    predicts: bool,
+) -> list[Statement]:
+    """Return the permissions of the isolated processing jobs of one pipeline.
+
+    They read raw tables to prepare them, unless that is done on ``spark``, or to predict them.
+    """
+    kinds = RESULTS if spark and not predicts else (RAW, *RESULTS)
+    written = (PROCESSED, PREDICTIONS) if predicts else (PROCESSED,)
+    return processing(bucket, key, repositories, kinds, at, written)
 
 
 def training(

@@ -1,8 +1,9 @@
 """Permissions of the person who operates a deployed copy and changes nothing that it consists of.
 
-They are enough for `python build.py status`, `outputs`, `logs`, `run`, `stop`, `history` and
-`invoke`. An operator cannot deploy, delete, pass a role or read the rows that runs prepare. Runs
-do what the pipeline's own role permits; an operator's part is to start and stop them.
+They are enough for `python build.py status`, `outputs`, `logs`, `run`, `stop`, `history`, `invoke`
+and `predict`. An operator cannot deploy, delete, pass a role or read the rows that runs prepare;
+but, with `pipeline.predictions`, those that were predicted. Runs do what the pipeline's own role
+permits; an operator's part is to start and stop them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final
 from generator.policies.documents import FOLDER, document, sagemaker, statement, text
 from generator.settings import PROJECT_TAG, Settings
 from generator.settings_studio import Studio
+from pipeline.layout import PREDICTIONS, folder, named
 from pipeline.types import Json
 
 PATH: Final = f"{FOLDER}/operator-policy.json"
@@ -37,6 +39,12 @@ _RUNS: Final = (
 )
 _JOBS: Final = ("sagemaker:DescribeProcessingJob", "sagemaker:DescribeTrainingJob")
 _ENDPOINT: Final = ("sagemaker:DescribeEndpoint", "sagemaker:InvokeEndpoint", "sagemaker:ListTags")
+_MODELS: Final = (
+    "sagemaker:DescribeEndpointConfig",
+    "sagemaker:DescribeModel",
+    "sagemaker:DescribeModelPackage",
+    "sagemaker:ListModelPackages",
+)
 _LOGS: Final = ("logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents")
 
 
@@ -75,6 +83,7 @@ def policy(settings: Settings) -> Json:
                 [f"arn:*:s3:::{name}*/processed/*/evaluation/*"],
             ),
             statement("AddTables", ["s3:GetObject", "s3:PutObject"], [f"arn:*:s3:::{name}*/raw/*"]),
+            *(_predict(name) if settings.pipeline.predictions else []),
             _use_key(settings),
         ]
     )
@@ -85,6 +94,34 @@ def _look_at_studio(studio: Studio) -> list[Json]:
         return []
     domain = "domain/*" if studio.owns_domain else f"domain/{studio.domain}"
     return [statement("LookAtStudio", ["sagemaker:DescribeDomain"], sagemaker(domain))]
+
+
+def _predict(name: str) -> list[Json]:
+    """Allow finding the model that predicts, and reading predictions."""
+    prefixes = (folder(PREDICTIONS), named(PREDICTIONS))
+    return [
+        statement(
+            "FindModels",
+            _MODELS,
+            sagemaker(
+                f"endpoint-config/{name}*",
+                "model/pipelines-*",
+                f"model-package-group/{name}*",
+                f"model-package/{name}*",
+            ),
+        ),
+        statement(
+            "ListPredictions",
+            ["s3:ListBucket"],
+            [f"arn:*:s3:::{name}*"],
+            {"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
+        ),
+        statement(
+            "ReadPredictions",
+            ["s3:GetObject"],
+            [f"arn:*:s3:::{name}*/{prefix}*" for prefix in prefixes],
+        ),
+    ]
 
 
 def _use_key(settings: Settings) -> Json:

@@ -37,7 +37,8 @@ from generator.policies.statements import (
     use_key_through,
 )
 from generator.wiring import BucketName, Expression, KeyArn, RoleArn, RoleName, UniqueName
-from pipeline.layout import MODELS, PROCESSED, RAW, folder, named
+from pipeline.layout import MODELS, PREDICTIONS, PROCESSED, RAW, folder, named
+from pipeline.prediction import SUFFIX
 
 SAGEMAKER = "sagemaker.amazonaws.com"
 CODEARTIFACT = "codeartifact.amazonaws.com"
@@ -211,7 +212,7 @@ class Place:
     """What a person's permissions are about: the deployment's name, domain, data and key.
 
     With ``several`` pipelines, they are about all of them: the names of others begin with ``name``
-    and a hyphen.
+    and a hyphen. If the deployment ``predicts``, each has one of batch predictions beside it.
     """
 
     name: UniqueName
@@ -219,6 +220,7 @@ class Place:
     bucket: BucketName
     key: KeyArn
     several: bool = False
+    predicts: bool = False
 
     def of_all(self, *resources: str) -> list[Sub]:
         """Return the ARNs of ``main``'s resources and, with several pipelines, of all others'.
@@ -241,10 +243,11 @@ def studio(place: Place, notebook_jobs_role: RoleName) -> list[Statement]:
     "execution roles".
     """
     name, domain, bucket, key = place.name, place.domain, place.bucket, place.key
-    data = [*map(folder, (RAW, PROCESSED, MODELS)), "studio/"]
+    kinds = (RAW, PROCESSED, MODELS, *([PREDICTIONS] if place.predicts else []))
+    data = [*map(folder, kinds), "studio/"]
     uploads = [folder(RAW), "studio/"]
     if place.several:
-        data += map(named, (RAW, PROCESSED, MODELS))
+        data += map(named, kinds)
         uploads.append(named(RAW))
     return [
         *see_studio(domain),
@@ -419,7 +422,11 @@ FOLLOW_RUNS = (
 
 def runs(place: Place) -> list[Sub]:
     """Return the ARNs of pipelines and of their runs."""
-    return place.of_all("pipeline/${Name}", "pipeline/${Name}/*")
+    found = place.of_all("pipeline/${Name}", "pipeline/${Name}/*")
+    if place.predicts and not place.several:  # otherwise, those of all others begin so, too
+        own = (f"pipeline/${{Name}}{SUFFIX}", f"pipeline/${{Name}}{SUFFIX}/*")
+        found += [arn("sagemaker", one, Name=place.name) for one in own]
+    return found
 
 
 def _run_pipeline(place: Place) -> Statement:

@@ -19,6 +19,7 @@ from awacs.aws import (
 from troposphere import Ref, Sub, iam
 
 from generator.wiring import Expression, KeyArn, RoleArn, RoleName, UniqueName
+from pipeline.prediction import SUFFIX
 
 ANYWHERE_REASONS = {
     "cloudwatch:PutMetricData": "metrics have no ARN; limited by cloudwatch:namespace",
@@ -253,6 +254,12 @@ def trust_sagemaker(*sources: str, **values: Expression) -> Statement:
             ArnLike("aws:SourceArn", [arn("sagemaker", source, **values) for source in sources])
         ),
     )
+
+
+def trust_pipelines(name: UniqueName, *, predicts: bool) -> Statement:
+    """Trust the service for one pipeline, and for that of batch predictions beside it."""
+    beside = [f"pipeline/${{Name}}{SUFFIX}/*"] if predicts else []
+    return trust_sagemaker("pipeline/${Name}/*", *beside, Name=name)
 
 
 def trust_lambda() -> Statement:

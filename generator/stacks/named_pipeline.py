@@ -19,7 +19,13 @@ from troposphere import GetAtt, Sub, Template, ec2, iam, logs
 from functions.pipeline_manager.properties import PipelineProperties
 from generator import alerts, images
 from generator.custom_resources import shared_custom_resource
-from generator.pipeline_parts import endpoint_log_group, environment, model_package_group
+from generator.pipeline_parts import (
+    PREDICTIONS,
+    endpoint_log_group,
+    environment,
+    model_package_group,
+    predicting,
+)
 from generator.policies import jobs, people
 from generator.policies.guards import Cluster, NetworkBoundary, keep_jobs_inside
 from generator.policies.resources import named_rule_name
@@ -30,6 +36,7 @@ from generator.policies.statements import (
     managed_policy,
     role_path,
     role_policy,
+    trust_pipelines,
     trust_sagemaker,
 )
 from generator.settings import Mode, Settings
@@ -144,17 +151,23 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
     guard = add(template, _guard(inputs, roles, group, cluster))
     logs_of_endpoint = endpoint_log_group(inputs.key_arn, inputs.pipeline_name, settings, mode)
     endpoint_logs = add(template, logs_of_endpoint)
-    policies = add_all(template, _permissions(inputs, roles, endpoint_logs, guard))
+    predicts = settings.pipeline.predictions
+    permissions = _permissions(inputs, roles, endpoint_logs, guard, predicts=predicts)
+    policies = add_all(template, permissions)
     registry = add(template, model_package_group(inputs.pipeline_name))
+    values = _environment(inputs, roles, group) | _spark_environment(inputs, roles, cluster)
+    manager = inputs.manager_function_arn
+    needs = [*policies, guard, registry]
     pipeline = shared_custom_resource(
-        "Pipeline",
-        PipelineProperties,
-        _environment(inputs, roles, group) | _spark_environment(inputs, roles, cluster),
-        inputs.manager_function_arn,
-        MANAGING_SECONDS,
-        [*policies, guard, registry],
+        "Pipeline", PipelineProperties, values, manager, MANAGING_SECONDS, needs
     )
     add(template, pipeline)
+    if predicts:
+        values |= predicting(inputs.pipeline_name)
+        predictions = shared_custom_resource(
+            PREDICTIONS, PipelineProperties, values, manager, MANAGING_SECONDS, [pipeline]
+        )
+        add(template, predictions)
     topic = alerts.add_alerts(template, _alerts(inputs), pipeline)
     outputs = Outputs(
         pipeline_name=Text(GetAtt(pipeline, "PipelineName")), topic_arn=TopicArn(topic.ref())
@@ -188,7 +201,7 @@ def _add_roles(template: Template, inputs: Inputs, settings: Settings, spark: bo
             "PipelineRole",
             "Run the pipeline's steps",
             STEPS,
-            trust_sagemaker("pipeline/${Name}/*", Name=inputs.pipeline_name),
+            trust_pipelines(inputs.pipeline_name, predicts=settings.pipeline.predictions),
             limits,
         ),
     )
@@ -239,7 +252,12 @@ def _arn(role: iam.Role) -> RoleArn:
 
 
 def _permissions(
-    inputs: Inputs, roles: _Roles, endpoint_logs: logs.LogGroup, guard: iam.ManagedPolicy
+    inputs: Inputs,
+    roles: _Roles,
+    endpoint_logs: logs.LogGroup,
+    guard: iam.ManagedPolicy,
+    *,
+    predicts: bool,
 ) -> list[iam.RolePolicy]:
     """Return the permissions of the jobs, the model and the pipeline, on its own data only.
 
@@ -253,9 +271,10 @@ def _permissions(
             return folder(CODE)
         return Sub(f"{named(kind)}${{Entry}}/", Entry=inputs.entry_name)
 
-    kinds = jobs.RESULTS if roles.spark else (jobs.TABLES[0], *jobs.RESULTS)
     statements = {
-        "Processing": jobs.processing(data, key, [images.TRAINING], kinds, at),
+        "Processing": jobs.own_processing(
+            data, key, [images.TRAINING], at, spark=roles.spark is not None, predicts=predicts
+        ),
         "Training": jobs.training(data, key, [images.TRAINING], at),
         "Model": jobs.model(data, key, [images.INFERENCE], name, at),
     }

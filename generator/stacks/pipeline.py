@@ -27,7 +27,13 @@ from generator.custom_resources import (
     custom_resource,
     function_context,
 )
-from generator.pipeline_parts import endpoint_log_group, environment, model_package_group
+from generator.pipeline_parts import (
+    PREDICTIONS,
+    endpoint_log_group,
+    environment,
+    model_package_group,
+    predicting,
+)
 from generator.policies import functions as permissions
 from generator.policies import jobs, people
 from generator.policies.resources import endpoint_rule_name, failure_rule_name
@@ -131,7 +137,15 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     seed = _add_seeding(template, inputs, context)
     group = add(template, model_package_group(inputs.unique_name))
     values = _environment(inputs, settings)
-    pipeline = _add_pipeline(template, inputs, context, values, [*role_policies, group, seed])
+    predicts = settings.pipeline.predictions
+    function = _add_manager(template, inputs, context, predicts=predicts)
+    needs = [*role_policies, group, seed]
+    pipeline = custom_resource("Pipeline", PipelineProperties, values, function, needs)
+    add(template, pipeline)
+    if predicts:
+        values = {**values, **predicting(inputs.unique_name)}
+        beside = custom_resource(PREDICTIONS, PipelineProperties, values, function, [pipeline])
+        add(template, beside)
     topic = _add_alerts(template, inputs, pipeline)
     outputs = Outputs(
         pipeline_name=Text(GetAtt(pipeline, "PipelineName")),
@@ -158,7 +172,13 @@ def _role_permissions(
         ("Model", inputs.model_role),
     ]
     statements = {
-        "Processing": jobs.processing(data, key, [images.TRAINING]),
+        "Processing": jobs.own_processing(
+            data,
+            key,
+            [images.TRAINING],
+            spark=isinstance(inputs, SparkInputs),
+            predicts=settings.pipeline.predictions,
+        ),
         "Training": jobs.training(data, key, [images.TRAINING]),
         "Model": jobs.model(data, key, [images.INFERENCE], name),
     }
@@ -170,7 +190,6 @@ def _role_permissions(
         )
     if isinstance(inputs, SparkInputs):
         passed.append(("SparkProcessing", inputs.spark_role))
-        statements["Processing"] = jobs.processing(data, key, [images.TRAINING], jobs.RESULTS)
         statements["SparkProcessing"] = jobs.processing(data, key, [images.SPARK], jobs.TABLES)
     statements["Pipeline"] = people.pipeline(name, data, key, passed, [images.INFERENCE])
     roles = dict([*passed, *own])
@@ -209,31 +228,23 @@ def _add_seeding(template: Template, inputs: Inputs, context: FunctionContext) -
     return add(template, seed)
 
 
-def _add_pipeline(
-    template: Template,
-    inputs: Inputs,
-    context: FunctionContext,
-    values: Mapping[str, Expression],
-    needs: list[AWSObject],
-) -> AWSObject:
-    """Add the custom resource that owns the pipeline.
+def _add_manager(
+    template: Template, inputs: Inputs, context: FunctionContext, *, predicts: bool
+) -> awslambda.Function:
+    """Add the function behind the custom resources that own pipelines.
 
-    It depends on everything that a run needs, so that it is deleted first and stops the runs.
+    A pipeline depends on everything that a run needs, so that it is deleted first and stops the
+    runs.
     """
+    managed = permissions.one_pipeline(inputs.unique_name, inputs.pipeline_role, predicts=predicts)
     spec = FunctionSpec(
         package="pipeline_manager",
         description="Manages the pipeline; at deletion, removes what its runs created",
         role=inputs.pipeline_manager_role,
-        permissions=permissions.pipeline_manager(
-            inputs.data_bucket,
-            inputs.key_arn,
-            permissions.one_pipeline(inputs.unique_name, inputs.pipeline_role),
-        ),
+        permissions=permissions.pipeline_manager(inputs.data_bucket, inputs.key_arn, managed),
         timeout_seconds=MANAGING_SECONDS,
     )
-    function: awslambda.Function = add_function(template, spec, context)
-    resource = custom_resource("Pipeline", PipelineProperties, values, function, needs)
-    return add(template, resource)
+    return add_function(template, spec, context)
 
 
 def _environment(inputs: Inputs, settings: Settings) -> Mapping[str, Expression]:

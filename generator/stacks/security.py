@@ -21,6 +21,7 @@ from generator.policies.statements import (
     managed_policy,
     trust_flow_logs,
     trust_lambda,
+    trust_pipelines,
     trust_sagemaker,
 )
 from generator.retention import deleted_with_stack, retention
@@ -148,7 +149,7 @@ def _add_roles(template: Template, inputs: Inputs, settings: Settings) -> RoleNa
         pipeline_role=role(
             "PipelineRole",
             "Run the pipeline's steps",
-            trust_sagemaker("pipeline/${Name}/*", Name=inputs.unique_name),
+            trust_pipelines(inputs.unique_name, predicts=settings.pipeline.predictions),
         ),
         studio_role=role("StudioRole", "People in Studio", trust_sagemaker("*"))
         if studio.in_use

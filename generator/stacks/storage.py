@@ -39,12 +39,14 @@ from generator.wiring import (
     declare,
     publish,
 )
-from pipeline.layout import PROCESSED, folder, named
+from pipeline.layout import PREDICTIONS, PROCESSED, folder, named
 
 EMPTYING_SECONDS = 900
 """Lambda's longest timeout; a repeated Delete continues where the previous one stopped."""
 UPLOAD_DAYS = 7
 LOG_PREFIX = "data/"
+_EXPIRING = {PROCESSED: "ExpirePreparedData", PREDICTIONS: "ExpirePredictions"}
+"""Kinds of data that can expire, and the names of their rules."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +83,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     template = Template(Description=f"{settings.project}: data bucket and log bucket")
     inputs = declare(Inputs, template, _not_needed(settings))
     logs = add(template, _log_bucket(settings.storage, mode))
-    data = add(template, _data_bucket(logs, inputs, settings.storage, mode))
+    data = add(template, _data_bucket(logs, inputs, settings, mode))
     outputs = Outputs(data_bucket=BucketName(data.ref()), log_bucket=BucketName(logs.ref()))
     if settings.storage.replica_bucket:
         data.ReplicationConfiguration = _add_replication(template, outputs, inputs, settings, mode)
@@ -121,9 +123,9 @@ def _people_not_needed(settings: Settings) -> list[str]:
     return [*personas.not_needed(settings), *jobs]
 
 
-def _data_bucket(logs: s3.Bucket, inputs: Inputs, storage: Storage, mode: Mode) -> s3.Bucket:
+def _data_bucket(logs: s3.Bucket, inputs: Inputs, settings: Settings, mode: Mode) -> s3.Bucket:
     """Return the bucket for data, code and models; old versions are kept for a while."""
-    several = inputs.unique_name is not None
+    storage = settings.storage
     return s3.Bucket(
         "DataBucket",
         BucketEncryption=_encryption(
@@ -131,7 +133,7 @@ def _data_bucket(logs: s3.Bucket, inputs: Inputs, storage: Storage, mode: Mode) 
         ),
         LifecycleConfiguration=s3.LifecycleConfiguration(
             Rules=[
-                *_expire_prepared_data(storage.processed_days, several),
+                *_expire_results(settings),
                 _expire_old_versions(storage.noncurrent_days),
                 _abort_uploads(),
             ]
@@ -227,15 +229,21 @@ def _encryption(default: s3.ServerSideEncryptionByDefault) -> s3.BucketEncryptio
     return s3.BucketEncryption(ServerSideEncryptionConfiguration=[rule])
 
 
-def _expire_prepared_data(days: int, several: bool) -> list[s3.LifecycleRule]:
-    """Expire the tables that runs prepared; the raw tables are kept."""
-    prefixes = {"ExpirePreparedData": folder(PROCESSED)}
-    if several:
-        prefixes["ExpirePreparedDataOfNamedPipelines"] = named(PROCESSED)
+def _expire_results(settings: Settings) -> list[s3.LifecycleRule]:
+    """Expire what runs prepared and predicted, for as long as is set; raw tables are kept."""
+    storage = settings.storage
+    days = {PROCESSED: storage.processed_days}
+    if settings.pipeline.predictions:
+        days[PREDICTIONS] = storage.predictions_days
+    several = bool(named_pipelines(settings))
     return [
-        s3.LifecycleRule(Id=rule, ExpirationInDays=days, Prefix=prefix, Status="Enabled")
-        for rule, prefix in prefixes.items()
-        if days
+        s3.LifecycleRule(Id=rule, ExpirationInDays=days[kind], Prefix=prefix, Status="Enabled")
+        for kind, title in _EXPIRING.items()
+        if days.get(kind)
+        for rule, prefix in (
+            (title, folder(kind)),
+            *([(f"{title}OfNamedPipelines", named(kind))] if several else []),
+        )
     ]
 
 

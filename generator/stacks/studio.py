@@ -111,12 +111,9 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     packages = add_packages(template, settings.packages, inputs.unique_name, inputs.key_arn)
     domain = add(template, _domain(inputs, settings.studio, packages))
     domain_id = DomainId(domain.ref())
-    several = bool(named_pipelines(settings))
     roles = personas.roles(settings, inputs.persona_roles)
-    add_all(
-        template,
-        _permissions(inputs, domain_id, roles, packages, inputs.root_stack, several=several),
-    )
+    rights = _permissions(inputs, domain_id, roles, packages, settings, inputs.root_stack)
+    add_all(template, rights)
     groups = add_all(template, _groups(domain, settings.studio.identity_center_groups))
     profiles = add_all(template, _profiles(domain_id, settings.studio, roles, groups))
     _add_clearing(template, profiles, domain_id, inputs, settings, mode)
@@ -132,10 +129,7 @@ def build_profiles(settings: Settings, mode: Mode) -> StackTemplate[Inputs, NoOu
     template.add_condition(SPACES_MAY_GO, Equals(inputs.delete_spaces, "yes"))
     domain_id, everyone = DomainId(settings.studio.domain), settings.studio.everyone
     roles = personas.roles(settings, inputs.persona_roles)
-    several = bool(named_pipelines(settings))
-    policies = _permissions(
-        inputs, domain_id, roles, PackageAccess(), inputs.root_stack, several=several
-    )
+    policies = _permissions(inputs, domain_id, roles, PackageAccess(), settings, inputs.root_stack)
     add_all(template, policies)
     profiles = _profiles(domain_id, settings.studio, roles)
     for person, profile in zip(everyone, profiles, strict=True):
@@ -149,9 +143,8 @@ def build_role(settings: Settings) -> StackTemplate[RoleInputs, NoOutputs]:
     """Return the stack that only gives people's role its permissions in an existing domain."""
     template = Template(Description=f"{settings.project}: people's role in an existing domain")
     inputs = declare(RoleInputs, template)
-    several = bool(named_pipelines(settings))
     domain_id = DomainId(settings.studio.domain)
-    add_all(template, _permissions(inputs, domain_id, {}, PackageAccess(), several=several))
+    add_all(template, _permissions(inputs, domain_id, {}, PackageAccess(), settings))
     return StackTemplate("studio", template, RoleInputs, NoOutputs)
 
 
@@ -286,15 +279,21 @@ def _permissions(
     domain: DomainId,
     roles: Mapping[Persona, RoleName],
     packages: PackageAccess,
+    settings: Settings,
     root_stack: RootStackName | None = None,
-    *,
-    several: bool,
 ) -> list[iam.RolePolicy]:
     """Return the permissions of data scientists, and those of each other persona.
 
     Those who have spaces can install packages.
     """
-    place = people.Place(inputs.unique_name, domain, inputs.data_bucket, inputs.key_arn, several)
+    place = people.Place(
+        inputs.unique_name,
+        domain,
+        inputs.data_bucket,
+        inputs.key_arn,
+        several=bool(named_pipelines(settings)),
+        predicts=settings.pipeline.predictions,
+    )
     jobs_role = inputs.notebook_jobs_role
     statements = [*people.studio(place, jobs_role), *packages.permissions]
     found = [role_policy("StudioPolicy", inputs.studio_role, statements)]

@@ -54,6 +54,7 @@ COMMANDS: Final[dict[str, str]] = {
     "stop": "Stop a pipeline run.",
     "history": "List the pipeline's runs with their metrics.",
     "invoke": "Get predictions from the endpoint; measure its latency.",
+    "predict": "Predict a whole table with a trained model, without the endpoint.",
     "endpoint": "Delete a failed endpoint so that the next run recreates it (`repair`).",
     "drift": "Show changes that were made outside CloudFormation.",
     "destroy": "Delete the stack and all that its pipeline created; list what is kept.",

@@ -41,8 +41,10 @@ class InputError(UsageError):
     """The user's data or a parameter is not valid; the message is one line for the user."""
 
 
-def data_files(data: Path) -> list[Path]:
+def data_files(data: Path, option: str = "--data") -> list[Path]:
     """The files of the user's table: one file, or all files in a folder except hidden ones.
+
+    ``option`` is how the user named it.
 
     Raises:
         InputError: there are none.
@@ -51,10 +53,10 @@ def data_files(data: Path) -> list[Path]:
     if data.is_file():
         return [data]
     if not data.is_dir():
-        raise InputError(f"--data: {str(data)!r} does not exist")
+        raise InputError(f"{option}: {str(data)!r} does not exist")
     files = [path for path in sorted(data.rglob("*")) if path.is_file() and not _hidden(path, data)]
     if not files:
-        raise InputError(f"--data: the folder {str(data)!r} contains no files")
+        raise InputError(f"{option}: the folder {str(data)!r} contains no files")
     return files
 
 

@@ -29,7 +29,10 @@ _RETRIES: Final = Config(retries={"mode": "standard", "max_attempts": 8})
 """CloudFormation throttles polls of five stacks; standard mode waits and retries."""
 _POLL_SECONDS: Final = 2.0
 _LOCAL_POLL_SECONDS: Final = 0.2
-_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_DENIED: Final = frozenset(
+    {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"}
+)
+"""The last one is of HEAD requests, whose answers have no body."""
 _EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 _INVALID: Final = frozenset(
     {"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "AuthFailure"}

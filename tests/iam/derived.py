@@ -6,7 +6,7 @@ their own roles, through the VPC's endpoint of S3.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from functions.pipeline_manager.properties import PipelineProperties
@@ -27,22 +27,32 @@ Triggered = tuple[Request, str]
 def derived_calls(account: Account) -> Iterator[Triggered]:
     """Yield what SageMaker calls for each step of the definition."""
     for step, kind, arguments in steps(account):
-        trigger = f"step {step}"
-        for request in _of_service(account, kind, arguments):
-            yield request, trigger
-        if kind in ("Processing", "Training"):
-            for request in of_job(account, arguments):
-                yield request, trigger
-        if kind in ("Model", "RegisterModel"):
-            yield from _reads_of_model(account, arguments, trigger)
+        yield from of_step(account, step, kind, arguments)
     yield from _reads_of_gate(account)
+
+
+def of_step(account: Account, step: str, kind: str, arguments: Json) -> Iterator[Triggered]:
+    """Yield what SageMaker calls for one step."""
+    trigger = f"step {step}"
+    for request in _of_service(account, kind, arguments):
+        yield request, trigger
+    if kind in ("Processing", "Training"):
+        for request in of_job(account, arguments):
+            yield request, trigger
+    if kind in ("Model", "RegisterModel"):
+        yield from _reads_of_model(account, arguments, trigger)
 
 
 def steps(account: Account) -> Iterator[tuple[str, str, Json]]:
     """Yield name, kind and request of each step, its expressions replaced as in a run."""
     properties = account.deployment.get("pipeline", "Pipeline").properties
-    definition = build(from_event(PipelineProperties, properties))
-    parameters = {one["Name"]: one["DefaultValue"] for one in definition["Parameters"]}
+    yield from resolved(build(from_event(PipelineProperties, properties)), {})
+
+
+def resolved(definition: Json, given: Mapping[str, str]) -> Iterator[tuple[str, str, Json]]:
+    """Yield the steps of a definition, with the values ``given`` for its parameters."""
+    declared = {one["Name"]: one.get("DefaultValue") for one in definition["Parameters"]}
+    parameters = declared | dict(given)
     values = Values(parameters, {"PipelineExecutionId": EXECUTION}, lambda _step, _name: "{}")
     gates = [one for one in definition["Steps"] if one["Type"] == "Condition"]
     passed = [step for gate in gates for step in gate["Arguments"]["IfSteps"]]

@@ -40,6 +40,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
             "people": [{"name": f"a-{persona}", "persona": persona} for persona in Persona],
         },
         "pipelines": SEVERAL,
+        "pipeline": {"predictions": True},
+        "storage": {"predictions_days": 90},
         "packages": {"source": "pypi", "internal_names": ["acme", "acme-risk"]},
     },
     "people of an organization": {

@@ -46,7 +46,7 @@ MAIN = "{ name = 'main' }"
 MISTAKES = {
     "no pipeline": ("pipelines = []", ["pipelines: got []", "at least 1 item"]),
     "without main": ("pipelines = [{ name = 'churn' }]", ["pipelines: got", "must contain main"]),
-    "without a name": ("pipelines = [{ label = 'x' }]", ["pipelines.0.name", "required"]),
+    "without a name": ("pipelines = [{ label = 'x' }]", ["pipelines.0.name: missing"]),
     "twice": (f"pipelines = [{MAIN}, {MAIN}]", ["must not name 'main' twice"]),
     "a name in capitals": (
         f"pipelines = [{MAIN}, {{ name = 'Churn' }}]",

@@ -31,9 +31,12 @@ def aws(emulator: Emulator) -> Iterator[Session]:
 
 
 @pytest.fixture(scope="module")
-def outputs(aws: Session) -> dict[str, str]:
-    """Deploy the stack by the command line; return its outputs."""
-    assert main(["deploy", "--stack-name", STACK, "--yes", "--json", "--set", "Rows=600"]) == 0
+def outputs(aws: Session, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Deploy the stack, with batch predictions, by the command line; return its outputs."""
+    settings = tmp_path_factory.mktemp("settings") / "settings.toml"
+    settings.write_text("[pipeline]\npredictions = true\n", encoding="utf-8")
+    chosen = ("--config", str(settings), "--set", "Rows=600")
+    assert main(["deploy", "--stack-name", STACK, "--yes", "--json", *chosen]) == 0
     stack = aws.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
     found = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
     # Preprocess gets it too, since its key begins as the table's does, and has to pass it over.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
@@ -17,10 +18,12 @@ from boto3.session import Session
 from botocore.exceptions import ClientError
 
 from generator.errors import CommandError
+from generator.policies import operator
+from generator.settings import Settings
 from tabular_ml_vpc.local.emulator.process import Emulator
 from tabular_ml_vpc.operations.runs.upload import DataBucket
 from tabular_ml_vpc.operations.target import Target
-from tests.emulated import TEMPLATES, Run, as_user
+from tests.emulated import Run, as_user
 from tests.operations.runs.conftest import FAST, STACK
 
 STEPS = [
@@ -221,6 +224,55 @@ def test_latency_is_measured(build_py: Run, succeeded: str, rows: Path) -> None:
 
     assert (found["requests"], found["rows"]) == (7, ROWS)
     assert 0 < found["p50_ms"] <= found["p95_ms"] <= found["p99_ms"] <= found["slowest_ms"]
+
+
+def test_a_table_is_predicted_as_the_endpoint_predicts_it(
+    build_py: Run, succeeded: str, rows: Path, tmp_path: Path
+) -> None:
+    assert succeeded
+    where = ("--input", str(rows), "--output", str(tmp_path / "predicted"))
+    done = build_py("predict", *where, "--json")
+    assert done.status == 0, done.err
+    (file,) = json.loads(done.out)["files"]
+    assert Path(file["file"]) == tmp_path / "predicted/rows.csv"
+    found = list(csv.DictReader(io.StringIO(Path(file["file"]).read_text(encoding="utf-8"))))
+    given = list(csv.DictReader(io.StringIO(rows.read_text(encoding="utf-8"))))
+    assert [{name: row[name] for name in given[0]} for row in found] == given
+    answers = json.loads(build_py("invoke", "--file", str(rows), "--json").out)["predictions"]
+    assert [row["prediction"] for row in found] == [one["label"] for one in answers]
+    for row, one in zip(found, answers, strict=True):
+        chances = {name: float(row[f"probability_{name}"]) for name in one["probabilities"]}
+        assert chances == one["probabilities"]
+
+    again = build_py("predict", *where)
+    assert (again.status, again.out) == (2, "")
+    assert again.err.startswith("build.py: --output: ")
+    assert "exists: nothing was written over it" in again.err
+
+
+def test_wrong_use_of_predict_is_told_in_one_line_and_starts_nothing(
+    build_py: Run, outputs: dict[str, str], rows: Path
+) -> None:
+    bucket = outputs["DataBucket"]
+    for arguments, said in (
+        (("--input", "nowhere.csv"), "--input: 'nowhere.csv' does not exist"),
+        (
+            ("--input", "s3://elsewhere/x.csv"),
+            f"--input: got 's3://elsewhere/x.csv': must be a local file or folder, or begin with "
+            f"s3://{bucket}/raw/ or s3://{bucket}/processed/",
+        ),
+        (
+            ("--input", str(rows), "--model", "best"),
+            "--model: got 'best': must be endpoint, latest, the number of a version in the "
+            "registry, or the S3 URI of a model.tar.gz",
+        ),
+        (
+            ("--input", str(rows), "--model", "999"),
+            "--model: the registry has no version 999 of this model",
+        ),
+    ):
+        done = build_py("predict", *arguments)
+        assert (done.status, done.out, done.err) == (2, "", f"build.py: {said}\n")
 
 
 def test_rows_that_the_model_cannot_read_are_wrong_use(build_py: Run, succeeded: str) -> None:
@@ -582,9 +634,12 @@ def test_only_who_may_gets_predictions(
 
 
 def test_an_operator_runs_looks_and_predicts_but_changes_nothing(
-    build_py: Run, aws: Session, succeeded: str, rows: Path
+    build_py: Run, aws: Session, succeeded: str, rows: Path, tmp_path: Path
 ) -> None:
-    with as_user(aws, "operator", [TEMPLATES / "operator-policy.json"]):
+    policy = tmp_path / "operator-policy.json"
+    settings = Settings.model_validate({"pipeline": {"predictions": True}})
+    policy.write_text(operator.render(settings), encoding="utf-8")
+    with as_user(aws, "operator", [policy]):
         for command in (
             ("status",),
             ("outputs",),
@@ -594,6 +649,8 @@ def test_an_operator_runs_looks_and_predicts_but_changes_nothing(
         ):
             done = build_py(*command, "--json")
             assert (done.status, done.err) == (0, ""), done
+        for model in ("endpoint", "latest"):
+            assert build_py("predict", "--input", str(rows), "--model", model).status == 0
         assert described(build_py, succeeded)["metrics"]
         started = json.loads(build_py("run", "--no-wait", "--json").out)
         assert build_py("stop", started["id"]).status == 0
