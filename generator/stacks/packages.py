@@ -7,6 +7,7 @@ with the stack in both modes.
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from troposphere import AWSObject, Base64, GetAtt, Join, Ref, Sub, Template, cod
 from generator.policies import people
 from generator.policies.people import TOKEN_SECONDS
 from generator.retention import deleted_with_stack
+from generator.settings import Settings
 from generator.settings_packages import Packages, PackageSource, group_id
 from generator.wiring import Expression, KeyArn, UniqueName, add, add_all
 
@@ -50,12 +52,12 @@ class PackageAccess:
 
 
 def add_packages(
-    template: Template, settings: Packages, name: UniqueName, key: KeyArn
+    template: Template, settings: Settings, name: UniqueName, key: KeyArn
 ) -> PackageAccess:
     """Add the repository and the scripts, if the settings offer packages."""
-    if not settings.available:
+    if not settings.packages.available:
         return PackageAccess()
-    repository = _repository(template, settings, name, key)
+    repository = _repository(template, settings.packages, name, key)
     jupyter_lab, code_editor = add_all(template, _lifecycle_configs(repository, name, settings))
     return PackageAccess(
         tuple(people.install_packages(repository.domain, repository.name, repository.owner)),
@@ -132,17 +134,16 @@ def _package_group(
 
 
 def _lifecycle_configs(
-    repository: PackageRepository, name: UniqueName, settings: Packages
+    repository: PackageRepository, name: UniqueName, settings: Settings
 ) -> list[sagemaker.StudioLifecycleConfig]:
     """Return one lifecycle configuration for each type of app.
 
     They cannot be updated, only replaced, and a replacement needs another name
     ("AWS::SageMaker::StudioLifecycleConfig"). The name therefore contains a hash of what decides
-    the content.
+    the content, and of the tags, which the type cannot update either.
     """
     script = SCRIPT.read_text(encoding="utf-8")
-    content = (_HEADER, _INDEX, script, settings.domain, settings.repository, settings.owner)
-    digest = hashlib.sha256("\0".join(content).encode()).hexdigest()[:_HASH_DIGITS]
+    digest = _digest(script, settings)
     header = Sub(
         _HEADER + _INDEX,
         Domain=repository.domain,
@@ -158,6 +159,13 @@ def _lifecycle_configs(
         )
         for app, word in APPS.items()
     ]
+
+
+def _digest(script: str, settings: Settings) -> str:
+    packages = settings.packages
+    names = (packages.domain, packages.repository, packages.owner)
+    content = (_HEADER, _INDEX, script, *names, json.dumps(settings.tags, sort_keys=True))
+    return hashlib.sha256("\0".join(content).encode()).hexdigest()[:_HASH_DIGITS]
 
 
 _HEADER: Final = f"""\

@@ -108,7 +108,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     template.add_condition(HOME_FILE_SYSTEM, Equals(inputs.home_file_system, "yes"))
     template.add_condition(SPACES_MAY_GO, Equals(inputs.delete_spaces, "yes"))
     add_all(template, _between_apps(present(inputs.studio_security_group_id)))
-    packages = add_packages(template, settings.packages, inputs.unique_name, inputs.key_arn)
+    packages = add_packages(template, settings, inputs.unique_name, inputs.key_arn)
     domain = add(template, _domain(inputs, settings.studio, packages))
     domain_id = DomainId(domain.ref())
     roles = personas.roles(settings, inputs.persona_roles)

@@ -108,10 +108,10 @@ def test_every_app_starts_with_its_script_and_so_do_shared_spaces(
     assert shared["JupyterLabAppSettings"][builtin] == lab
 
 
-def test_a_script_s_name_changes_with_its_content_and_only_then(
+def test_a_script_s_name_changes_with_its_content_or_tags_and_only_then(
     from_pypi: ResolvedDeployment,
 ) -> None:
-    """A lifecycle configuration cannot be updated: the same name with other content would fail."""
+    """A lifecycle configuration cannot be updated: the same name with another one would fail."""
 
     def name(deployment: ResolvedDeployment) -> str:
         return deployment.get("studio", "JupyterLabLifecycleConfig").reference
@@ -120,6 +120,8 @@ def test_a_script_s_name_changes_with_its_content_and_only_then(
     assert name(without_names) == name(from_pypi)
     assert name(existing) != name(from_pypi)
     assert name(existing) != name(made(**{**EXISTING, "repository": "other"}))
+    tagged = {"tags": {"team": "risk"}, "packages": {"source": "pypi"}}
+    assert name(from_pypi) != name(resolve(Settings.model_validate(tagged)))
 
 
 def test_names_fit_however_long_the_project_is() -> None:
