@@ -67,7 +67,9 @@ def _instance(
 
 
 def _domains(context: CheckContext, quotas: Mapping[str, Quota]) -> Iterator[CheckFinding]:
-    """Check that one more domain is allowed, unless the stack already has its domain."""
+    """Check that one more domain is allowed, unless the stack has its domain or creates none."""
+    if not context.properties("AWS::SageMaker::Domain"):
+        return
     pages = context.target.client("sagemaker").get_paginator("list_domains").paginate()
     found = [domain for page in pages for domain in page["Domains"]]
     names = ", ".join(f"{domain['DomainName']} ({domain['DomainId']})" for domain in found)

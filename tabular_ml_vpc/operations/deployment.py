@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations import (
     checks_boundary,
     checks_existing_vpc,
+    checks_studio,
     doctor,
     function_logs,
     parameters,
@@ -240,7 +242,7 @@ class Deployment:
         node = yield from self._deployed()
         mode = yield from self._mode(node)
         release = yield from self._release(node, mode)
-        self._require_boundary(release)
+        self._require_what_exists(release)
         yield from self._examine_vpc(release)
         if node is None:
             yield from ask(CreationPlanned(difference_of_creation(release)))
@@ -257,10 +259,10 @@ class Deployment:
             options = replace(options, parameters=None)  # the answers will be written to it
         preflight.check(self.target.stack, options, self.options.role, self.target.region)
 
-    def _require_boundary(self, release: Release) -> None:
-        """Refuse a permissions boundary that would strand the stack halfway."""
+    def _require_what_exists(self, release: Release) -> None:
+        """Refuse a boundary or a domain with which the stack would fail halfway, or not work."""
         context = CheckContext(self.target, release.templates, release.values)
-        for finding in checks_boundary.boundary(context):
+        for finding in chain(checks_boundary.boundary(context), checks_studio.domain(context)):
             if finding.verdict is Verdict.PROBLEM:
                 raise CommandError(f"{finding.what}; {finding.why}; {finding.command}")
 

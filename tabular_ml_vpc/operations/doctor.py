@@ -16,6 +16,7 @@ from tabular_ml_vpc.operations import (
     checks_packages,
     checks_people,
     checks_quotas,
+    checks_studio,
 )
 from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
 from tabular_ml_vpc.operations.target import in_words, is_denied, told_in_one_line
@@ -34,6 +35,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("instance quotas", checks_quotas.instances),
     ("packages", checks_packages.packages),
     (checks_people.NAME, checks_people.identity_center),
+    (checks_studio.NAME, checks_studio.domain),
     ("rights", checks_account.rights),
     (checks_boundary.NAME, checks_boundary.boundary),
 )

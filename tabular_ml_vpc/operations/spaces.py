@@ -15,20 +15,30 @@ from tabular_ml_vpc.operations.stacks import StackNode
 from tabular_ml_vpc.operations.target import Target, code_of
 
 DOMAIN: Final = "AWS::SageMaker::Domain"
+ROLE_OUTPUT: Final = "StudioRole"
+"""The root's output that exists if the domain is not the stack's."""
 _GONE: Final = frozenset({"Deleted", "Deleting"})
 _POLLS: Final = 900
 
 
 @dataclass(frozen=True)
 class StudioSpaces(SageMakerReader):
-    """The apps and spaces of a domain, which is None if the stack has none (yet)."""
+    """The apps and spaces of a domain, which is None if the stack has none (yet).
+
+    In a domain that is not the stack's, only those of the stack's user profiles, the ``owners``.
+    """
 
     domain: str | None
+    owners: frozenset[str] | None = None
 
     @classmethod
     def of(cls, target: Target, node: StackNode) -> StudioSpaces:
-        """Return those of the domain in a stack's tree."""
+        """Return those of the domain in a stack's tree, or of its profiles in another domain."""
         domains = [one.physical_id for _, one in node.holding(DOMAIN) if one.exists]
+        outputs = node.stack.outputs
+        if ROLE_OUTPUT in outputs:
+            owners = frozenset(outputs.get("UserProfiles", "").split(","))
+            return cls(target, outputs["DomainId"], owners)
         return cls(target, domains[0] if domains else None)
 
     def domain_status(self) -> JsonView | None:
@@ -37,12 +47,12 @@ class StudioSpaces(SageMakerReader):
 
     def apps(self) -> list[JsonView]:
         """Return Studio's running apps."""
-        found = self._of_domain("list_apps", "Apps")
-        return [app for app in found if app["Status"] not in _GONE]
+        return [app for app in self._apps() if app["Status"] not in _GONE]
 
     def spaces(self) -> list[JsonView]:
         """Return Studio's spaces."""
-        return [*self._of_domain("list_spaces", "Spaces")]
+        found = self._of_domain("list_spaces", "Spaces")
+        return [one for one in found if self.owners is None or _owner(one) in self.owners]
 
     def delete(self, sleep: Callable[[float], None]) -> None:
         """Delete the domain's apps, then its spaces, and wait until they are deleted.
@@ -55,7 +65,19 @@ class StudioSpaces(SageMakerReader):
         self._delete_all(self.spaces, self._delete_space, sleep)
 
     def _apps_left(self) -> list[JsonView]:
-        return [app for app in self._of_domain("list_apps", "Apps") if app["Status"] != "Deleted"]
+        return [app for app in self._apps() if app["Status"] != "Deleted"]
+
+    def _apps(self) -> list[JsonView]:
+        found = list(self._of_domain("list_apps", "Apps"))
+        if self.owners is None or not found:
+            return found
+        spaces = {space["SpaceName"] for space in self.spaces()}
+        return [
+            app
+            for app in found
+            if app.get("SpaceName") in spaces
+            or (not app.get("SpaceName") and app.get("UserProfileName") in self.owners)
+        ]
 
     def _delete_all(
         self,
@@ -100,3 +122,7 @@ class StudioSpaces(SageMakerReader):
         if self.domain is None:
             return iter(())
         return self.listed(operation, key, DomainIdEquals=self.domain)
+
+
+def _owner(space: JsonView) -> str:
+    return str(space.get("OwnershipSettingsSummary", {}).get("OwnerUserProfileName", ""))

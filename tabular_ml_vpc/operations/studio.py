@@ -23,7 +23,7 @@ def profile_of(stack: Stack, name: str | None) -> str:
     """Return the user profile to open Studio as.
 
     Raises:
-        CommandError: the stack has no Studio (yet).
+        CommandError: the stack has no Studio, or no profile of its own in it (yet).
         UsageError: there is no such profile, or there are several and none was chosen.
 
     """
@@ -38,6 +38,10 @@ def profile_of(stack: Stack, name: str | None) -> str:
 
 
 def _need_domain(stack: Stack, profiles: Sequence[str]) -> None:
+    if not profiles and stack.outputs:
+        domain = stack.outputs.get("DomainId")
+        lacks = f"user profile of its own in domain {domain}" if domain else "Studio"
+        raise CommandError(f"{stack.name} has no {lacks}, because of its setting studio.domain")
     if not profiles or "DomainId" not in stack.outputs:
         raise CommandError(f"{stack.name} has no Studio yet: the stack is in {stack.status}")
 

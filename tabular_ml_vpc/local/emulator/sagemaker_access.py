@@ -79,7 +79,7 @@ def denial_of_role(store: Store, role_arn: str, operation: str, request: Fields)
 def checks(store: Store, operation: str, request: Fields) -> list[AccessCheck]:
     """Return all permissions that a request needs."""
     arns = _resources(store, operation, request)
-    context = _context(request)
+    context = _context(request) | _of_space(store, request)
     found: list[AccessCheck] = []
     for arn in arns:
         tags = store.records[arn].tags if arn in store.records else {}
@@ -147,14 +147,23 @@ def _context(request: Fields) -> Fields:
         if name in settings:
             context[key] = str(settings[name]).lower()
     context |= {**_keys(request), **_machines(request)}
-    owner = (request.get("OwnershipSettings") or {}).get("OwnerUserProfileName")
-    if owner:
-        profile = arn_of(f"user-profile/{request['DomainId']}/{owner}")
-        context["sagemaker:OwnerUserProfileArn"] = profile
-    sharing = (request.get("SpaceSharingSettings") or {}).get("SharingType")
-    if sharing:
-        context["sagemaker:SpaceSharingType"] = sharing
-    return context
+    return context | _ownership(request, request.get("DomainId", ""))
+
+
+def _of_space(store: Store, request: Fields) -> Fields:
+    """Return the condition keys of the existing space that a request names."""
+    space = store.find("Space", request) if "SpaceName" in request else None
+    return _ownership(space.fields, request["DomainId"]) if space else {}
+
+
+def _ownership(fields: Fields, domain: str) -> Fields:
+    """Return the condition keys of a space's owner and of how it is shared."""
+    found: Fields = {}
+    if owner := (fields.get("OwnershipSettings") or {}).get("OwnerUserProfileName"):
+        found["sagemaker:OwnerUserProfileArn"] = arn_of(f"user-profile/{domain}/{owner}")
+    if sharing := (fields.get("SpaceSharingSettings") or {}).get("SharingType"):
+        found["sagemaker:SpaceSharingType"] = sharing
+    return found
 
 
 def _keys(request: Fields) -> Fields:

@@ -16,6 +16,7 @@ from tabular_ml_vpc.reports.diagram.parts import (
     services_height,
     vpc_height,
 )
+from tabular_ml_vpc.reports.diagram.people import StudioOwner, draw_people, whose_studio
 from tabular_ml_vpc.reports.diagram.stack import draw_lone
 from tabular_ml_vpc.reports.diagram.svg import LARGE, SMALL, Box, Drawing, width_of, wrapped
 
@@ -49,8 +50,10 @@ ENCRYPTED: Final = {
 
 def architecture(deployment: ResolvedDeployment) -> tuple[Drawing, float, float]:
     """Return the drawing, its width and its height."""
+    owned = whose_studio(deployment) is StudioOwner.STACK
     drawing = Drawing(
-        "Architecture: SageMaker Studio and a pipeline in a VPC without internet",
+        f"Architecture: {'SageMaker Studio and ' if owned else ''}a pipeline in a VPC without "
+        "internet",
         "Drawn from the templates by python build.py diagram",
     )
     network = vpc(deployment)
@@ -74,7 +77,7 @@ def architecture(deployment: ResolvedDeployment) -> tuple[Drawing, float, float]
         out = ways.endpoints[1]
         drawing.arrow([(ways.endpoints[0], out), (right, out)], style="accent")
     _draw_buckets(drawing, deployment, Box(right, top + services + GAP, width, 0), ways.gateway)
-    _draw_people(drawing, *ways.clients)
+    draw_people(drawing, deployment, ways.clients if owned else (left, strip + 53))
     steps = Box(left, strip, account.right - MARGIN - left, steps_height)
     _draw_pipeline(drawing, deployment, steps)
     _draw_alerts(drawing, deployment, Box(left, lower, ALERTS, 148))
@@ -112,15 +115,6 @@ def _endpoints(network: Vpc, text: str) -> str:
     """Return the title of the services; nobody knows here how many endpoints existed before."""
     ours = text.format(len(network.services))
     return f"{ours} created here" if network.exists else ours
-
-
-def _draw_people(drawing: Drawing, x: float, y: float) -> None:
-    """Draw the user, and the arrow into the VPC that ends at ``x``, ``y``."""
-    drawing.icon("user", 32, y - 22, 44, plate=True)
-    drawing.text(54, y + 42, "Data scientist", size=SMALL, bold=True, anchor="middle")
-    drawing.text(54, y + 57, "browser, signed", size=SMALL, style="soft", anchor="middle")
-    drawing.text(54, y + 71, "in to AWS", size=SMALL, style="soft", anchor="middle")
-    drawing.arrow([(84, y), (x, y)], style="accent")
 
 
 def _draw_buckets(
