@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from generator import people_outputs
 from generator.record import recorded
 from generator.settings_people import SignIn
 from generator.stacks.studio import AUTH_MODES
@@ -170,7 +171,7 @@ def _sign_in(found: JsonView, chosen: _Chosen) -> Iterator[CheckFinding]:
 def _taken(context: CheckContext, chosen: _Chosen) -> Iterator[CheckFinding]:
     """Check that no profile exists already, except those of this stack."""
     outputs = context.stack.outputs if context.stack else {}
-    own = outputs.get("UserProfiles", "").split(",") if ROLE_OUTPUT in outputs else []
+    own = people_outputs.profiles_of(outputs) if ROLE_OUTPUT in outputs else []
     for name in sorted(chosen.profiles.difference(own)):
         if _described(
             context, "describe_user_profile", DomainId=chosen.domain, UserProfileName=name

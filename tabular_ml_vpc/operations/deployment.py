@@ -48,6 +48,7 @@ from tabular_ml_vpc.operations.operation import (
 )
 from tabular_ml_vpc.operations.release import Release, deployed_mode
 from tabular_ml_vpc.operations.source import Source, SourceOptions, our_tree
+from tabular_ml_vpc.operations.spaces import require_no_orphans
 from tabular_ml_vpc.operations.stack_requests import Blocked, Repair, StackRequests, blocked
 from tabular_ml_vpc.operations.stacks import Stack, StackNode
 from tabular_ml_vpc.operations.target import Target
@@ -362,6 +363,7 @@ class Deployment:
             with release.change_set() as change_set:
                 difference = difference_of_update(release, node, change_set)
                 yield from ask(ChangesComputed(self.target.stack, difference))
+                require_no_orphans(self.target, node, difference.changes)
                 StackRequests(self.target).execute(change_set)
         except NoChangesError:
             return Finished(node.stack, uploaded, changed=False)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from generator import people_outputs
 from generator.errors import CommandError
 from pipeline.types import JsonView
+from tabular_ml_vpc.figures import counted
+from tabular_ml_vpc.operations.changes import Change, ChangeAction
 from tabular_ml_vpc.operations.sagemaker import ABSENT, SageMakerReader
 from tabular_ml_vpc.operations.stacks import StackNode
 from tabular_ml_vpc.operations.target import Target, code_of
@@ -17,6 +20,7 @@ from tabular_ml_vpc.operations.target import Target, code_of
 DOMAIN: Final = "AWS::SageMaker::Domain"
 ROLE_OUTPUT: Final = "StudioRole"
 """The root's output that exists if the domain is not the stack's."""
+CLEARING: Final = "Custom::ClearStudio"
 _GONE: Final = frozenset({"Deleted", "Deleting"})
 _POLLS: Final = 900
 
@@ -37,7 +41,7 @@ class StudioSpaces(SageMakerReader):
         domains = [one.physical_id for _, one in node.holding(DOMAIN) if one.exists]
         outputs = node.stack.outputs
         if ROLE_OUTPUT in outputs:
-            owners = frozenset(outputs.get("UserProfiles", "").split(","))
+            owners = frozenset(people_outputs.profiles_of(outputs))
             return cls(target, outputs["DomainId"], owners)
         return cls(target, domains[0] if domains else None)
 
@@ -126,3 +130,28 @@ class StudioSpaces(SageMakerReader):
 
 def _owner(space: JsonView) -> str:
     return str(space.get("OwnershipSettingsSummary", {}).get("OwnerUserProfileName", ""))
+
+
+def require_no_orphans(target: Target, node: StackNode, changes: Iterable[Change]) -> None:
+    """Refuse an update that removes Studio while people have files in it.
+
+    CloudFormation would remove it only after the update, and leave behind what is in use. An
+    update that keeps the stack's function for Studio is refused by that function.
+
+    Raises:
+        CommandError: there are spaces.
+
+    """
+    removed = {
+        change.type
+        for top in changes
+        for _, change in top.walk()
+        if change.action is ChangeAction.REMOVE
+    }
+    spaces = StudioSpaces.of(target, node).spaces() if CLEARING in removed else []
+    if spaces:
+        names = ", ".join(str(space["SpaceName"]) for space in spaces)
+        raise CommandError(
+            f"the update removes Studio, where people have files in {counted(len(spaces), 'space')}"
+            f" ({names}); delete the spaces in Studio first, or keep the setting studio.domain"
+        )

@@ -1,4 +1,4 @@
-"""Deployments without Studio, and in a domain that is somebody else's and stays as it was."""
+"""A deployment in a Studio domain that is somebody else's and stays as it was."""
 
 from __future__ import annotations
 
@@ -29,20 +29,6 @@ def chosen(**studio: Any) -> Change:
     return change
 
 
-def test_without_studio_the_pipeline_runs_and_nothing_is_left(account: Account, name: str) -> None:
-    before = inventory(account.session)
-    account.deploy(account.package(Mode.DEV, chosen(domain="none")), name)
-    outputs = account.outputs(name)
-    assert not {"DomainId", "UserProfiles", "NotebookJobsRole"} & outputs.keys()
-    run = account.run_pipeline(outputs["PipelineName"])
-    sagemaker = account.client("sagemaker")
-    described = sagemaker.describe_pipeline_execution(PipelineExecutionArn=run)
-    assert described["PipelineExecutionStatus"] == "Succeeded"
-    assert sagemaker.list_domains()["Domains"] == []
-    assert account.delete(name) == "DELETE_COMPLETE", account.failures(name)
-    assert inventory(account.session) == before
-
-
 @pytest.fixture
 def theirs(account: Account) -> Iterator[dict[str, str]]:
     """Give a domain in which Cleo works: in a space of the name of our profile, and in an app."""
@@ -63,6 +49,8 @@ def theirs(account: Account) -> Iterator[dict[str, str]]:
     target = Target(account.session, "theirs")
     StudioSpaces(target, domain["DomainId"]).delete(time.sleep)
     sagemaker.delete_user_profile(**domain, UserProfileName="cleo")
+    while sagemaker.list_user_profiles(DomainIdEquals=domain["DomainId"])["UserProfiles"]:
+        time.sleep(target.poll_seconds)
     sagemaker.delete_domain(**domain)
     while sagemaker.list_domains()["Domains"]:
         time.sleep(target.poll_seconds)
