@@ -20,6 +20,7 @@ from generator.settings import Settings, read
 from tabular_ml_vpc.cli.console import console as open_console
 from tabular_ml_vpc.cli.console import print_json, say, show_next
 from tabular_ml_vpc.cli.options import DEFAULT_STACK, json_option
+from tabular_ml_vpc.cli.project_options import complete_stage
 from tabular_ml_vpc.reports.delivery import workflows
 from tabular_ml_vpc.reports.delivery.comment import comment as comment_of
 from tabular_ml_vpc.reports.delivery.workflows import CLONE, PATHS, DeliveryStage, Tool, installed
@@ -54,6 +55,7 @@ def _platform(name: str) -> click.Command:
         "names",
         multiple=True,
         metavar="NAME",
+        shell_complete=complete_stage,
         help="Stages of tabular.toml to deploy, in this order. Default: all.",
     )
     @click.option("--region", metavar="REGION", help="Region of stages that have none.")

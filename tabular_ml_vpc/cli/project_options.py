@@ -66,7 +66,7 @@ def _defaults(found: Project) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _stages(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_stage(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer the stages of the project file to the shell."""
     with suppress(SettingsError):
         found = project.find(Path.cwd(), None)
@@ -83,7 +83,7 @@ stage_option = click.option(
     is_eager=True,
     expose_value=False,
     callback=_load,
-    shell_complete=_stages,
+    shell_complete=complete_stage,
     help="Stage of tabular.toml.",
 )
 

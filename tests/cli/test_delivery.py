@@ -130,11 +130,13 @@ def test_the_steps_of_the_workflows_work_in_order(aws: Session, project: Project
         project.job("deploy-test")
     assert rows(aws) == "600"
 
-    (project.folder / "tabular.toml").write_text(PROJECT.replace("600", "700"))
+    settings = "[settings.storage]\naccess_log_days = 31\n"
+    (project.folder / "tabular.toml").write_text(PROJECT.replace("600", "700") + settings)
     with as_user(aws, "plan", project.policies("Plan")):
         project.job("plan-test")
         comment = (project.folder / "plan/test.md").read_text(encoding="utf-8")
         assert "~  PipelineStack/SeedData  Custom::SeedData  modify  Rows" in comment
+        assert "~  StorageStack/LogBucket  S3::Bucket  modify  LifecycleConfiguration" in comment
         assert (project.files / "summary.md").read_text(encoding="utf-8") == comment
         project.gitlab_job("plan-test")
         assert (project.folder / "plan-test.md").read_text(encoding="utf-8") == comment

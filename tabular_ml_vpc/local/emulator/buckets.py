@@ -199,7 +199,7 @@ def _delete(physical_id: str, _props: Fields) -> None:
 
 
 def _pass_keys_of_uploads() -> None:
-    """Give policies the KMS key of an upload, which ministack leaves out.
+    """Give policies the KMS key and the condition of an upload, which ministack leaves out.
 
     A part has no headers: those of the request that started its upload apply. Source: "Actions,
     resources, and condition keys for Amazon S3", Service Authorization Reference.
@@ -212,6 +212,8 @@ def _pass_keys_of_uploads() -> None:
         sent = headers if upload is None else s3._stored_sse_headers(upload)
         if action == "s3:PutObject" and sent.get(_KEY_HEADER):
             found[f"s3:{_KEY_HEADER}"] = sent[_KEY_HEADER]
+        if action == "s3:PutObject" and headers.get("if-none-match"):
+            found["s3:if-none-match"] = headers["if-none-match"]
         return found
 
     iam_actions._s3_object_context = context

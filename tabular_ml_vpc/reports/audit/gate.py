@@ -34,11 +34,16 @@ class Audit:
     lines: tuple[CheckerSummary, ...]
     judgement: Judgement
     exemptions: tuple[Exemption, ...]
+    defaults: bool = True
+    """Whether the settings are the defaults, for which the exemptions are written."""
 
     @property
     def passed(self) -> bool:
-        """Tell whether every finding is exempt, and every exemption matches a finding."""
-        return not (self.judgement.open or self.judgement.stale)
+        """Tell whether every finding is exempt and, by default, every exemption is needed.
+
+        Other settings can make an exemption needless, which is no fault of theirs.
+        """
+        return not (self.judgement.open or (self.defaults and self.judgement.stale))
 
     def as_json(self) -> dict[str, Any]:
         """Return the audit as plain values."""
@@ -52,8 +57,10 @@ class Audit:
         }
 
 
-def audit(results: Sequence[Result], exemptions: Sequence[Exemption]) -> Audit:
-    """Compare findings and exemptions."""
+def audit(
+    results: Sequence[Result], exemptions: Sequence[Exemption], *, defaults: bool = True
+) -> Audit:
+    """Compare findings and exemptions; ``defaults`` says whether the settings are the defaults."""
     judgement = judge((f for result in results for f in result.findings), exemptions)
     accepted = Counter(finding.checker for finding in judgement.accepted)
     lines = (
@@ -66,4 +73,4 @@ def audit(results: Sequence[Result], exemptions: Sequence[Exemption]) -> Audit:
         )
         for result in results
     )
-    return Audit(tuple(lines), judgement, tuple(exemptions))
+    return Audit(tuple(lines), judgement, tuple(exemptions), defaults)

@@ -55,6 +55,17 @@ def test_the_audit_ends_as_its_findings_are(
     assert "checkov, CloudFormation" in output
 
 
+def test_an_exemption_that_other_settings_do_not_need_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    settle(monkeypatch, (), [ACCEPTED])
+    monkeypatch.setattr(checkers, "run", lambda _: [Result("checkov", 133, ())])
+    own = tmp_path / "own.toml"
+    own.write_text("[network]\nzones = 3\n", encoding="utf-8")
+    assert cli.main(["audit", "--config", str(own)]) == 0
+    assert "unused exemption" not in capsys.readouterr().out
+
+
 def test_programs_read_the_same(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,12 @@ def test_code_of_strangers_runs_without_rights_of_ours(path: Path) -> None:
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_no_text_that_strangers_write_reaches_a_shell(path: Path) -> None:
     assert [step["run"] for step in steps(path) if "${{" in step.get("run", "")] == []
+
+
+def test_zizmor_finds_nothing() -> None:
+    program = [str(REPOSITORY / ".venv-audit/bin/zizmor"), "--offline", "--format", "json"]
+    done = subprocess.run([*program, *WORKFLOWS], capture_output=True, text=True, check=False)
+    assert (done.returncode, json.loads(done.stdout)) == (0, []), done.stderr
 
 
 def test_ci_runs_what_everyone_runs() -> None:
