@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -78,11 +79,13 @@ def sources(
 
 
 def _functions(target: Target, node: StackNode) -> Iterator[LogSource]:
-    for stack in node.walk():
-        for resource in stack.resources:
-            if resource.type == "AWS::Lambda::Function" and resource.exists:
-                group = function_logs.log_group(target, resource.physical_id)
-                yield LogSource(resource.logical_id, group)
+    """Yield the logs of functions, with the stack's name where two have the same name."""
+    found = [(stack, one) for stack, one in node.holding("AWS::Lambda::Function") if one.exists]
+    names = Counter(one.logical_id for _, one in found)
+    for stack, one in found:
+        several = names[one.logical_id] > 1
+        name = f"{stack.title}/{one.logical_id}" if several else one.logical_id
+        yield LogSource(name, function_logs.log_group(target, one.physical_id))
 
 
 def _jobs(workload: Workload, since: datetime, of_which: str) -> Iterator[LogSource]:

@@ -62,7 +62,7 @@ STEPS: Final = (
     Step("deploy --yes", terminal=False),
     Step("stacks"),
     Step("status"),
-    *_mistakes("status --stack-name ''", "status --wach"),
+    *_mistakes("status --stack-name ''", "status --wach", "status --pipeline churn"),
     *_mistakes("status --stack-name tabular-nowhere", status=1),
     Step("status --stack-name tabular-nowhere --json", 1),
     Step("outputs"),

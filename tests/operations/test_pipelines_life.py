@@ -107,6 +107,9 @@ def test_pipelines_of_one_environment_run_apart_and_go_alone(
     )
     listed = run("history", *on, "--json").json
     assert [one["pipeline"] for one in listed] == ["fraud", "churn", "main"]
+    logged = run("logs", *on, "--source", "functions", "--since", "1d", "--json").out.splitlines()
+    managers = {f"{stack}/PipelineManagerFunction" for stack in ("PipelineStack", "ManagerStack")}
+    assert managers <= {json.loads(line)["source"] for line in logged}
     require_apart(aws, churn, fraud)
 
     serving = [state_of(aws, name) for name in (outputs["EndpointName"], fraud)]
