@@ -24,6 +24,8 @@ IN_WORDS: Final = {
     "9067642ac7-1a2b3c4d-5e6f-7a8b-9c0d-1e2f3a4b5c6d",
 }
 """What each pattern allows, in words, for error messages."""
+SHARED: Final = "shared"
+"""With prefixes per person: the name of the prefix that all share."""
 MOST_PEOPLE: Final = 400
 """What one stack can have: a template has 500 resources at most ("CloudFormation quotas")."""
 

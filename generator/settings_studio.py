@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from generator import settings_people
-from generator.settings_people import GroupId, Person, Persona, ProfileName, SignIn
+from generator.settings_people import SHARED, GroupId, Person, Persona, ProfileName, SignIn
 from generator.settings_section import Section
 
 NEW: Final = "new"
@@ -50,6 +50,10 @@ class Studio(Section):
     )
     """Names of the user profiles of data scientists, one for each person. With people, or in an
     existing domain, nobody is added unless this setting names them."""
+    personal_prefixes: bool = Field(default=False, strict=True)
+    """Give each person studio/<name>/ in the data bucket, which nobody else in Studio can read, and
+    all together studio/shared/, which shared spaces use. Otherwise, all share studio/. Files that
+    are there already must be moved (docs/people.md)."""
     s3_endpoint: str = Field(default="", pattern=_S3_ENDPOINT)
     """Id of the S3 endpoint through which people in an existing domain read the data, if that
     domain is in another VPC. Empty: they use the deployment's own."""
@@ -112,6 +116,24 @@ class Studio(Section):
         everyone = [*(Person(name=name) for name in names), *found.data.get("people", ())]
         settings_people.check_sign_in(everyone, found.data.get("sign_in", SignIn.IAM))
         return names
+
+    @field_validator("personal_prefixes")
+    @classmethod
+    def _names_are_passed_on(cls, personal: bool, found: ValidationInfo) -> bool:
+        if not personal:
+            return personal
+        if found.data.get("domain", NEW) != NEW:
+            raise ValueError(
+                "must be omitted unless the stack creates the domain, which then passes people's "
+                "names as source identity"
+            )
+        names = [
+            *found.data.get("user_profiles", ()),
+            *(p.name for p in found.data.get("people", ())),
+        ]
+        if SHARED in {name.lower() for name in names}:
+            raise ValueError(f"{SHARED} is the prefix of all, so that nobody can have this name")
+        return personal
 
     @model_validator(mode="after")
     def _fit_the_domain(self) -> Studio:

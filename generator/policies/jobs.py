@@ -23,6 +23,7 @@ from generator.policies.statements import (
     objects_arn,
     use_key_of_logs,
 )
+from generator.settings_people import SHARED
 from generator.wiring import BucketName, Expression, KeyArn, UniqueName
 from pipeline.layout import CODE, MODELS, PREDICTIONS, PROCESSED, RAW, folder, named
 
@@ -32,6 +33,8 @@ ENDPOINT_LOGS = "/aws/sagemaker/Endpoints"
 
 RESULTS_OF_RUNS = tuple(f"{place}*/evaluation/" for place in (folder(PROCESSED), named(PROCESSED)))
 """Where runs write what they found out: metrics, the report and the gate's decision; no rows."""
+FILES = "studio/"
+"""Prefix of people's files."""
 TABLES = (RAW, CODE)
 RESULTS = (CODE, PROCESSED, MODELS)
 """What preprocessing and evaluation read, if they have separate roles."""
@@ -96,22 +99,55 @@ def training(
 
 
 def notebook_jobs(
-    bucket: BucketName, key: KeyArn, repositories: Sequence[Repository], *, several: bool = False
+    bucket: BucketName,
+    key: KeyArn,
+    repositories: Sequence[Repository],
+    *,
+    several: bool = False,
+    personal: bool = False,
 ) -> list[Statement]:
     """Jobs that people start from notebooks: read data, write only ``studio/``.
 
     The role is separate, because with the pipeline's roles a person could replace the data or the
-    model of a run between its steps. With ``several`` pipelines, they read the data of all.
+    model of a run between its steps. With ``several`` pipelines, they read the data of all. With
+    ``personal`` prefixes, a job has those of whoever started it: "the job creation API calls ingest
+    the sourceIdentity that exists in the session" (see ``own_files``).
     """
     others = (named(RAW), named(PROCESSED)) if several else ()
+    files = files_of_all(personal=personal)
     return [
-        *read_prefixes(bucket, ("raw/", "processed/", "studio/", *others)),
-        write_prefixes(bucket, ("studio/",)),
+        *read_prefixes(bucket, ("raw/", "processed/", files, *others)),
+        write_prefixes(bucket, (files,)),
+        *(own_files(bucket) if personal else ()),
         *use_key(key),
         *pull_images(repositories),
         write_job_logs("/aws/sagemaker/ProcessingJobs"),
         write_job_logs("/aws/sagemaker/TrainingJobs", sid="WriteTrainingLogs"),
         put_metrics(),
+    ]
+
+
+def files_of_all(*, personal: bool) -> str:
+    """Return the prefix of the files that all people in Studio share."""
+    return f"{FILES}{SHARED}/" if personal else FILES
+
+
+def own_files(bucket: BucketName) -> list[Statement]:
+    """Keep files under the prefix of the person, whom the domain passes as source identity.
+
+    In statements of their own: where there is no source identity, as in a shared space, the
+    variable cannot be resolved and the whole statement does not match. Source: SageMaker developer
+    guide, "Monitoring user resource access from SageMaker AI Studio Classic with sourceIdentity".
+    """
+    own = f"{FILES}${{aws:SourceIdentity}}/"
+    return [
+        allow("KeepOwnFiles", [s3.GetObject, s3.PutObject], [objects_arn(bucket, own)]),
+        allow(
+            "ListOwnFiles",
+            [s3.ListBucket],
+            [bucket_arn(bucket)],
+            Condition(StringLike("s3:prefix", f"{own}*")),
+        ),
     ]
 
 

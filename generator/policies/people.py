@@ -19,7 +19,9 @@ from troposphere import Sub
 from generator.images import Repository
 from generator.policies.jobs import (
     Folders,
+    files_of_all,
     grant_key_for_volumes,
+    own_files,
     read_prefixes,
     write_prefixes,
 )
@@ -212,7 +214,8 @@ class Place:
     """What a person's permissions are about: the deployment's name, domain, data and key.
 
     With ``several`` pipelines, they are about all of them: the names of others begin with ``name``
-    and a hyphen. If the deployment ``predicts``, each has one of batch predictions beside it.
+    and a hyphen. If the deployment ``predicts``, each has one of batch predictions beside it. With
+    ``personal``, each person has a prefix of their own for files.
     """
 
     name: UniqueName
@@ -221,6 +224,7 @@ class Place:
     key: KeyArn
     several: bool = False
     predicts: bool = False
+    personal: bool = False
 
     def of_all(self, *resources: str) -> list[Sub]:
         """Return the ARNs of ``main``'s resources and, with several pipelines, of all others'.
@@ -244,8 +248,9 @@ def studio(place: Place, notebook_jobs_role: RoleName) -> list[Statement]:
     """
     name, domain, bucket, key = place.name, place.domain, place.bucket, place.key
     kinds = (RAW, PROCESSED, MODELS, *([PREDICTIONS] if place.predicts else []))
-    data = [*map(folder, kinds), "studio/"]
-    uploads = [folder(RAW), "studio/"]
+    files = files_of_all(personal=place.personal)
+    data = [*map(folder, kinds), files]
+    uploads = [folder(RAW), files]
     if place.several:
         data += map(named, kinds)
         uploads.append(named(RAW))
@@ -264,6 +269,7 @@ def studio(place: Place, notebook_jobs_role: RoleName) -> list[Statement]:
         *_run_own_jobs(name, notebook_jobs_role),
         *read_prefixes(bucket, data),
         write_prefixes(bucket, uploads),
+        *(own_files(bucket) if place.personal else ()),
         use_key_through(["s3"], key),
         allow("LookAtKey", [kms.DescribeKey], [key]),
         use_key_of_logs(key, held=[kms.DescribeKey]),

@@ -103,7 +103,8 @@ def objects_arn(bucket: Expression, prefix: Expression = "") -> Sub:
     if not isinstance(prefix, str):
         text = "arn:${AWS::Partition}:s3:::${Bucket}/${Prefix}*"
         return Sub(text, Bucket=bucket, Prefix=prefix)
-    return Sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{prefix}*", Bucket=bucket)
+    literal = prefix.replace("${", "${!")  # a policy variable, such as ${aws:SourceIdentity}
+    return Sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{literal}*", Bucket=bucket)
 
 
 def beginning_with(prefix: Expression) -> Expression:

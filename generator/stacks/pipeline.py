@@ -186,7 +186,11 @@ def _role_permissions(
     if inputs.notebook_jobs_role:
         own.insert(0, ("NotebookJobs", inputs.notebook_jobs_role))
         statements["NotebookJobs"] = jobs.notebook_jobs(
-            data, key, [images.TRAINING], several=several
+            data,
+            key,
+            [images.TRAINING],
+            several=several,
+            personal=settings.studio.personal_prefixes,
         )
     if isinstance(inputs, SparkInputs):
         passed.append(("SparkProcessing", inputs.spark_role))

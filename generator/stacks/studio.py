@@ -293,6 +293,7 @@ def _permissions(
         inputs.key_arn,
         several=bool(named_pipelines(settings)),
         predicts=settings.pipeline.predictions,
+        personal=settings.studio.personal_prefixes,
     )
     jobs_role = inputs.notebook_jobs_role
     statements = [*people.studio(place, jobs_role), *packages.permissions]

@@ -256,3 +256,73 @@ def test_the_personas_policies_fit(team: Account) -> None:
     for name in DOCUMENTS:
         size = len(json.dumps(team.documents[name].policy, separators=(",", ":")))
         assert size < INLINE, name
+
+
+@pytest.fixture(scope="module")
+def personal() -> Account:
+    """Return a deployment where each person has a prefix of their own."""
+    return Account.of(resolve(Settings.model_validate({"studio": {"personal_prefixes": True}})))
+
+
+FILE_ROLES = (SCIENTIST, "NotebookJobsRole")
+"""A person's own role, and that of their jobs, which have the same source identity."""
+
+
+def on_files(account: Account, key: str, person: str | None) -> list[Request]:
+    """Return reading, writing and listing of people's files by ``person``, or by nobody known."""
+    bucket = placeholders(account)["bucket"]
+    known = {"aws:SourceIdentity": person} if person else {}
+    return [
+        request
+        for who in FILE_ROLES
+        for request in (
+            Request(who, "s3:GetObject", f"{bucket}/{key}", known, "S3Endpoint"),
+            Request(who, "s3:PutObject", f"{bucket}/{key}", known, "S3Endpoint"),
+            Request(who, "s3:ListBucket", bucket, {**known, "s3:prefix": key}, "S3Endpoint"),
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "person"),
+    [("studio/ana/x", "ana"), ("studio/shared/x", "ana"), ("studio/shared/x", None)],
+)
+def test_own_files_and_shared_ones_can_be_used(
+    personal: Account, key: str, person: str | None
+) -> None:
+    """In a shared space nobody is known by name: AWS passes no source identity there."""
+    verdicts = personal.ask(on_files(personal, key, person))
+    assert [one.allowed for one in verdicts] == [True] * len(verdicts)
+
+
+@pytest.mark.parametrize(
+    ("key", "person"),
+    [
+        ("studio/ben/x", "ana"),
+        ("studio/ana-b/x", "ana"),
+        ("studio/an/x", "ana"),
+        ("studio/x", "ana"),
+        ("studio/", "ana"),
+        ("studio/ana/x", None),
+        ("studio//x", None),
+    ],
+)
+def test_files_of_others_cannot_be_used(personal: Account, key: str, person: str | None) -> None:
+    requests = {f"{one}": one for one in on_files(personal, key, person)}
+    assert succeeding(personal, requests) == []
+    assert impossible(personal, requests) == []
+
+
+def test_without_source_identity_a_person_can_still_do_everything_else(personal: Account) -> None:
+    bucket = placeholders(personal)["bucket"]
+    requests = [
+        Request(SCIENTIST, "s3:GetObject", f"{bucket}/raw/data.csv", {}, "S3Endpoint"),
+        Request(SCIENTIST, "s3:PutObject", f"{bucket}/raw/data.csv", {}, "S3Endpoint"),
+        Request(SCIENTIST, "s3:ListBucket", bucket, {"s3:prefix": "models/"}, "S3Endpoint"),
+    ]
+    assert [one.allowed for one in personal.ask(requests)] == [True, True, True]
+
+
+def test_by_default_all_people_share_their_files(account: Account) -> None:
+    verdicts = account.ask(on_files(account, "studio/ben/x", "ana"))
+    assert [one.allowed for one in verdicts] == [True] * len(verdicts)

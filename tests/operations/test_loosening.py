@@ -105,6 +105,16 @@ def test_going_back_from_identity_center_to_iam_is_asked_about() -> None:
     assert compare(iam, center) == []
 
 
+def test_prefixes_per_person_tighten_and_giving_them_up_is_asked_about() -> None:
+    personal, common = (
+        resolve(Settings.model_validate({"studio": {"personal_prefixes": one}}))
+        for one in (True, False)
+    )
+    assert compare(common, personal) == []
+    places = {one.place for one in compare(personal, common)}
+    assert places == {"studio/StudioPolicy", "pipeline/NotebookJobsPolicy"}
+
+
 def test_a_new_colleague_loosens_nothing() -> None:
     assert compare(team(), team(ana="ml-engineer", ben="reviewer")) == []
 

@@ -49,6 +49,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
             "sign_in": "identity-center",
             "identity_center_groups": ["1a2b3c4d-5e6f-7a8b-9c0d-1e2f3a4b5c6d"],
             "people": [{"name": "ana", "user_name": "ana@example.com"}],
+            "personal_prefixes": True,
         },
     },
     "the smallest": {

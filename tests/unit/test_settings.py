@@ -187,6 +187,14 @@ MISTAKES = {
         "[studio]\nsign_in = 'identity-center'\nidentity_center_groups = ['scientists']",
         ["studio.identity_center_groups.0", "'scientists'", "must be the id of a group"],
     ),
+    "prefixes per person in a domain that may not pass on names": (
+        "[studio]\ndomain = 'd-abcdefgh1234'\npersonal_prefixes = true",
+        ["studio.personal_prefixes", "unless the stack creates the domain", "source identity"],
+    ),
+    "a person with the name of the prefix of all": (
+        "[studio]\nuser_profiles = ['Shared']\npersonal_prefixes = true",
+        ["studio.personal_prefixes", "shared is the prefix of all"],
+    ),
     "profiles of one logical id": (
         "[studio]\nuser_profiles = ['ada-b', 'grace', 'adaB']",
         ["studio.user_profiles", "'ada-b' and 'adaB' would both be the resource", "hyphens"],
