@@ -316,6 +316,11 @@ def named_pipelines(settings: Settings) -> tuple[PipelineEntry, ...]:
     return tuple(entry for entry in settings.pipelines if entry.name != MAIN)
 
 
+def shares_pipelines(settings: Settings) -> bool:
+    """Tell whether what named pipelines share is deployed, whether or not there is one."""
+    return settings.pipeline.several or bool(named_pipelines(settings))
+
+
 def on_spark(settings: Settings) -> bool:
     """Tell whether Preprocess of ``main`` runs on a Spark cluster."""
     return runs_on_spark(main_pipeline(settings), settings.pipeline)

@@ -75,6 +75,10 @@ class PipelineSettings(Section):
     predictions: bool = Field(default=False, strict=True)
     """Whether each pipeline has another one beside it, for batch predictions (`build.py predict`).
     It costs nothing at rest."""
+    several: bool = Field(default=False, strict=True)
+    """Deploy what pipelines besides main share even if there is none. Adding the first one then
+    changes nothing else. Set it before you remove the last one: CloudFormation could otherwise take
+    the manager's rights away before it has removed that pipeline (docs/pipelines.md)."""
 
 
 class PipelineEntry(Section):

@@ -15,7 +15,7 @@ from generator.cfn.evaluator import resolve_templates
 from generator.cfn.identifiers import StackLocation
 from generator.policies.documents import FOLDER, text
 from generator.policies.resources import key_policy
-from generator.settings import Settings, named_pipelines
+from generator.settings import Settings, shares_pipelines
 from generator.wiring import RoleName, RootStackName, UniqueName
 from pipeline.types import Json
 
@@ -32,7 +32,7 @@ def policy(settings: Settings, place: StackLocation = EXAMPLE) -> Json:
         UniqueName(begins),
         [RoleName(begins)],
         settings.security.break_glass,
-        several=bool(named_pipelines(settings)),
+        several=shares_pipelines(settings),
         domain=settings.studio.owns_domain,
     )
     template = Template()

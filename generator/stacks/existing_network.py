@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from troposphere import GetAtt, Template
 
-from generator.settings import Mode, Settings, named_pipelines
+from generator.settings import Mode, Settings, shares_pipelines
 from generator.settings_network import S3, Network
 from generator.stacks import personas
 from generator.stacks.network import Outputs
@@ -80,7 +80,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         preprocess_security_group_id=SecurityGroupId(GetAtt(groups.preprocess, "GroupId")),
         functions_security_group_id=SecurityGroupId(GetAtt(groups.functions, "GroupId")),
     )
-    if named_pipelines(settings):
+    if shares_pipelines(settings):
         outputs = replace(
             outputs, endpoints_security_group_id=own, s3_prefix_list_id=Text(prefix_list)
         )

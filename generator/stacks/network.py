@@ -10,7 +10,7 @@ from troposphere import Equals, GetAtt, GetAZs, If, Not, Select, Split, Template
 from generator.custom_resources import IN_THE_VPC
 from generator.policies.statements import role_arn, role_policy, write_flow_logs
 from generator.retention import retention
-from generator.settings import Mode, Settings, interface_endpoints, named_pipelines
+from generator.settings import Mode, Settings, interface_endpoints, shares_pipelines
 from generator.settings_network import Network
 from generator.stacks import personas
 from generator.stacks.network_endpoints import CLOUDFORMATION, interface_endpoint, s3_gateway
@@ -116,7 +116,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         preprocess_security_group_id=SecurityGroupId(GetAtt(groups.preprocess, "GroupId")),
         functions_security_group_id=SecurityGroupId(GetAtt(groups.functions, "GroupId")),
     )
-    if named_pipelines(settings):
+    if shares_pipelines(settings):
         outputs = replace(
             outputs,
             endpoints_security_group_id=endpoints_id,

@@ -39,7 +39,7 @@ from generator.policies import jobs, people
 from generator.policies.resources import endpoint_rule_name, failure_rule_name
 from generator.policies.statements import role_arn, role_policy
 from generator.retention import retention
-from generator.settings import Mode, Settings, main_pipeline, named_pipelines, on_spark
+from generator.settings import Mode, Settings, main_pipeline, on_spark, shares_pipelines
 from generator.settings_pipelines import instances
 from generator.wiring import (
     BucketName,
@@ -165,7 +165,7 @@ def _role_permissions(
     recreate.
     """
     data, key, name = inputs.data_bucket, inputs.key_arn, inputs.unique_name
-    several = bool(named_pipelines(settings))
+    several = shares_pipelines(settings)
     passed = [
         ("Processing", inputs.processing_role),
         ("Training", inputs.training_role),

@@ -25,7 +25,7 @@ from generator.policies.statements import (
     trust_sagemaker,
 )
 from generator.retention import deleted_with_stack, retention
-from generator.settings import Mode, Settings, named_pipelines, on_spark
+from generator.settings import Mode, Settings, on_spark, shares_pipelines
 from generator.settings_people import Persona
 from generator.stacks import personas
 from generator.wiring import (
@@ -100,7 +100,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     template = Template(Description=f"{settings.project}: roles, key, queue")
     inputs = declare(Inputs, template)
     roles = _add_roles(template, inputs, settings)
-    manager = _named_manager_role(template, settings) if named_pipelines(settings) else None
+    manager = _named_manager_role(template, settings) if shares_pipelines(settings) else None
     key = KeyArn(
         settings.security.key or _add_key(template, inputs, roles, manager, settings, mode)
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from troposphere import Output, Ref, Sub, Tags, Template
 
 from generator.parameters import RootParameters, of_pipeline
-from generator.settings import Mode, Settings, named_pipelines
+from generator.settings import Mode, Settings, named_pipelines, shares_pipelines
 from generator.settings_pipelines import PipelineEntry, in_letters, instances, runs_on_spark
 from generator.stacks import manager, named_pipeline, network, security, storage
 from generator.wiring import (
@@ -59,7 +59,7 @@ def add_named_pipelines(
 ) -> NestedPipelines:
     """Add the stacks of the named pipelines and their outputs, if there are any."""
     found = NestedPipelines()
-    if not named_pipelines(settings):
+    if not shares_pipelines(settings):
         return found
     managed = _nest_manager(root, settings, mode, shared, found)
     for spark in (False, True):
@@ -77,6 +77,8 @@ def add_named_pipelines(
             inputs = _inputs(entry, settings, shared, managed)
             outputs = nest(root, stack, inputs, shared.tags, title=title)
             _add_outputs(root, entry, outputs)
+    if not found.titles:
+        return found
     names = ",".join(entry.name for entry in settings.pipelines)
     root.add_output(Output(OUTPUT, Description="Names of the pipelines", Value=names))
     return found

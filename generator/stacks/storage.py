@@ -23,7 +23,7 @@ from generator.policies.replication import replicate, trust_s3
 from generator.policies.resources import data_bucket_policy, log_bucket_policy
 from generator.policies.statements import JOBS, bare_role, pathed_roles, role_arn, role_policy
 from generator.retention import retention
-from generator.settings import Mode, Settings, Storage, named_pipelines, on_spark
+from generator.settings import Mode, Settings, Storage, on_spark, shares_pipelines
 from generator.settings_people import Persona
 from generator.settings_studio import Studio
 from generator.stacks import personas
@@ -113,7 +113,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
 
 def _not_needed(settings: Settings) -> list[str]:
     """Return the optional inputs that these settings do not need."""
-    named = [] if named_pipelines(settings) else ["unique_name", "named_manager_role"]
+    named = [] if shares_pipelines(settings) else ["unique_name", "named_manager_role"]
     spark = [] if on_spark(settings) else ["spark_role"]
     return [*spark, *named, *_people_not_needed(settings)]
 

@@ -20,7 +20,7 @@ from generator.policies import functions as permissions
 from generator.policies import people
 from generator.policies.personas import ml_engineer, reviewer
 from generator.policies.statements import role_arn, role_policy
-from generator.settings import Mode, Settings, named_pipelines
+from generator.settings import Mode, Settings, shares_pipelines
 from generator.settings_people import Person, Persona, SignIn
 from generator.settings_pipelines import in_letters
 from generator.settings_studio import Studio
@@ -291,7 +291,7 @@ def _permissions(
         domain,
         inputs.data_bucket,
         inputs.key_arn,
-        several=bool(named_pipelines(settings)),
+        several=shares_pipelines(settings),
         predicts=settings.pipeline.predictions,
         personal=settings.studio.personal_prefixes,
     )

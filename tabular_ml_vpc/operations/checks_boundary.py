@@ -38,6 +38,10 @@ class Need:
     resource: str
 
 
+_ATTACHING: Final = "roles that name the policy"
+"""Whoever has a managed policy that names no role: roles of other stacks attach it."""
+
+
 def boundary(context: CheckContext) -> Iterator[CheckFinding]:
     """Check each boundary of the roles that would be created; none is checked if there is none."""
     roles = context.properties(_ROLE)
@@ -94,7 +98,8 @@ def needs(context: CheckContext) -> set[Need]:
     place = context.target.location(context.target.stack)
     for kind in _POLICIES:
         for properties in context.properties(kind, place):
-            roles = _listed(properties.get("RoleName") or properties.get("Roles", []))
+            attached = properties.get("Roles", [_ATTACHING])
+            roles = _listed(properties.get("RoleName") or attached)
             found |= set(_allowed(roles, properties["PolicyDocument"]))
     for role in context.properties(_ROLE, place):
         for policy in role.get("Policies", []):

@@ -69,6 +69,17 @@ def test_another_pipeline_changes_nothing_but_what_names_it(
     assert changed == {"Pipelines", "SettingsHash"}
 
 
+def test_the_first_and_the_last_change_nothing_else_if_what_they_share_is_kept() -> None:
+    kept = {"several": True}
+    none, one = emitted(settings(pipeline=kept)), emitted(settings(CHURN, pipeline=kept))
+
+    assert {name for name in one if none.get(name) != one[name]} == {"root", "named-pipeline"}
+    old, new = none["root"]["Resources"], one["root"]["Resources"]
+    assert new.keys() - old.keys() == {"ChurnPipelineStack"}
+    assert {name for name in old if new[name] != old[name]} == {"StudioStack"}
+    assert "Pipelines" not in none["root"]["Outputs"]
+
+
 def test_the_outputs_name_each_pipeline(two_more: ResolvedDeployment) -> None:
     outputs, name = two_more.outputs["root"], two_more.parameters["pipeline"]["UniqueName"]
 
