@@ -235,7 +235,7 @@ def _expire_results(settings: Settings) -> list[s3.LifecycleRule]:
     days = {PROCESSED: storage.processed_days}
     if settings.pipeline.predictions:
         days[PREDICTIONS] = storage.predictions_days
-    several = bool(named_pipelines(settings))
+    several = shares_pipelines(settings)
     return [
         s3.LifecycleRule(Id=rule, ExpirationInDays=days[kind], Prefix=prefix, Status="Enabled")
         for kind, title in _EXPIRING.items()

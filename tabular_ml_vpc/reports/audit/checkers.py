@@ -108,7 +108,7 @@ def over(wholes: Sequence[CombinedTemplate]) -> list[Result]:
 
     """
     outputs = _run_over(wholes)
-    return [result for output in outputs for result in _results(output, None, wholes[0].stack_of)]
+    return [result for output in outputs for result in _results(output, None, wholes[0])]
 
 
 def each_over(wholes: Sequence[CombinedTemplate]) -> list[list[Result]]:
@@ -120,7 +120,7 @@ def each_over(wholes: Sequence[CombinedTemplate]) -> list[list[Result]]:
     """
     outputs = _run_over(wholes)
     return [
-        [result for output in outputs for result in _results(output, number, each.stack_of)]
+        [result for output in outputs for result in _results(output, number, each)]
         for number, each in enumerate(wholes)
     ]
 
@@ -204,7 +204,7 @@ def _output(program: subprocess.Popen[str]) -> _Output:
     return found
 
 
-def _results(output: _Output, number: int | None, stack_of: Mapping[str, str]) -> Iterator[Result]:
+def _results(output: _Output, number: int | None, each: CombinedTemplate) -> Iterator[Result]:
     """Yield the results of one program, for all templates or only for template ``number``."""
     for name, rules in output["rules"].items():
         found = [
@@ -212,17 +212,17 @@ def _results(output: _Output, number: int | None, stack_of: Mapping[str, str]) -
             for finding in output["findings"]
             if finding["set"] == name and number in (None, finding["template"])
         ]
-        yield _result("validate" if name == "linter" else name, rules, found, stack_of)
+        yield _result("validate" if name == "linter" else name, rules, found, each)
 
 
 def _result(
-    checker: str, rules: int, found: Iterable[Mapping[str, str]], stack_of: Mapping[str, str]
+    checker: str, rules: int, found: Iterable[Mapping[str, str]], each: CombinedTemplate
 ) -> Result:
     """Return the findings without duplicates; drop a rule's summary if it also names resources."""
     findings: dict[tuple[str, str], CheckerFinding] = {}
     for item in found:
         title = item["resource"]
-        resource = f"{stack_of[title]}.{title}" if title else EVERYTHING
+        resource = each.resource(title) if title else EVERYTHING
         message = shorten(item["message"], _MESSAGE_LENGTH, placeholder=" ...")
         finding = CheckerFinding(checker, item["rule"], resource, message)
         findings.setdefault(finding.key, finding)
@@ -250,7 +250,7 @@ def _ignored(each: CombinedTemplate) -> Iterator[CheckerFinding]:
     for title, resource in each.template["Resources"].items():
         config = resource.get("Metadata", {}).get("cfn-lint", {}).get("config", {})
         for rule in config.get("ignore_checks", []):
-            resource_name = f"{each.stack_of[title]}.{title}"
+            resource_name = each.resource(title)
             yield CheckerFinding(
                 "cfn-lint", rule, resource_name, "ignored in the resource's metadata"
             )

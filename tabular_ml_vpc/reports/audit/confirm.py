@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 
 from tabular_ml_vpc.reports.audit.checkers import Result, each_over
 from tabular_ml_vpc.reports.audit.controls import CONTROLS, Control
@@ -19,7 +20,7 @@ def undone(intact: CombinedTemplate, control: Control) -> CombinedTemplate:
     """
     template = deepcopy(dict(intact.template))
     control.undo(template["Resources"])
-    return CombinedTemplate(template, intact.stack_of)
+    return replace(intact, template=template)
 
 
 def confirmations(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -68,7 +69,7 @@ def broken(*breakings: Breaking) -> CombinedTemplate:
     template: dict[str, Any] = deepcopy(dict(intact.template))
     for breaking in breakings:
         breaking(template["Resources"])
-    return CombinedTemplate(template, intact.stack_of)
+    return replace(intact, template=template)
 
 
 @pytest.fixture(scope="module")

@@ -108,6 +108,29 @@ def test_every_reference_leads_to_a_resource(mode: Mode) -> None:
     assert {name for name in named if not name.startswith("AWS::")} <= resources.keys()
 
 
+SEVERAL = Settings.model_validate({"pipelines": [{"name": "main"}, {"name": "churn"}]})
+
+
+def test_stacks_of_one_template_each_have_resources_of_their_own() -> None:
+    found = whole(plain_stacks(SEVERAL, Mode.DEV))
+    resources = found.template["Resources"]
+    named = {name for name in references(resources) if not name.startswith("AWS::")}
+    assert named <= resources.keys()
+    assert resources["PipelineRole"] != resources["ChurnPipelinePipelineRole"]
+    pipeline = resources["ChurnPipelinePipeline"]["Properties"]
+    assert pipeline["PipelineRoleArn"] == {"Fn::GetAtt": ["ChurnPipelinePipelineRole", "Arn"]}
+    own = resources["ChurnPipelineProcessingRole"]["Properties"]["ManagedPolicyArns"]
+    assert own == [{"Ref": "ManagerJobsLastingPolicy"}]
+
+
+def test_a_finding_about_any_pipeline_is_judged_as_one_about_main() -> None:
+    found = whole(plain_stacks(SEVERAL, Mode.DEV))
+    assert found.resource("PipelineRole") == "security.PipelineRole"
+    assert found.resource("ChurnPipelinePipelineRole") == "security.PipelineRole"
+    assert found.resource("ChurnPipelineAlertTopic") == "pipeline.AlertTopic"
+    assert found.resource("ManagerPipelineManagerFunction") == "pipeline.PipelineManagerFunction"
+
+
 @pytest.mark.parametrize("mode", list(Mode))
 def test_every_resource_that_the_defaults_make_is_there(mode: Mode) -> None:
     stacks = plain_stacks(Settings(), mode)
