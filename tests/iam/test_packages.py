@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 import pytest
 
+from generator.cfn.identifiers import StackLocation
 from generator.policies.people import TOKEN_SECONDS
 from generator.resolved import resolve
 from generator.settings import Settings
@@ -17,6 +19,7 @@ from tests.iam.account import ALL, Account, Request
 from tests.iam.attacks import FOREIGN, OPEN, everything_of
 from tests.iam.minimality import allowances, let_through, limits, needed_by
 from tests.iam.required import IMPLICIT, RECORDED, Required
+from tests.iam.test_minimality import INLINE
 from tests.iam.walkthrough import WALKTHROUGH
 
 RIGHTS: Final = ("GetPackageToken", "IssuePackageToken", "ReadPackages")
@@ -308,3 +311,20 @@ def test_those_who_have_spaces_install_packages_and_reviewers_do_not() -> None:
     roles = ("StudioRole", "MlEngineerRole", "ReviewerRole")
     found = account.ask([read.but(who=who) for who in roles])
     assert [verdict.allowed for verdict in found] == [True, True, False]
+
+
+def test_the_policies_of_those_who_install_fit_with_the_longest_names() -> None:
+    longest = {
+        "project": "a" * 30,
+        "packages": {
+            "source": "existing",
+            "domain": "d" * 50,
+            "repository": "r" * 100,
+            "owner": "999988887777",
+        },
+        "studio": {"people": [{"name": "ana", "persona": "ml-engineer"}]},
+    }
+    place = StackLocation(region="ap-southeast-1", partition="aws-us-gov", stack_name="s" * 60)
+    account = Account.of(resolve(Settings.model_validate(longest), place=place))
+    for name in ("identity/StudioPolicy", "identity/MlEngineerPolicy"):
+        assert len(json.dumps(account.documents[name].policy, separators=(",", ":"))) < INLINE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from functools import cache
 from typing import Any
 
 import pytest
@@ -19,13 +20,14 @@ EXISTING = {"source": "existing", "domain": "acme", "repository": "shared"}
 SERVICES = ("codeartifact.api", "codeartifact.repositories")
 
 
+@cache
 def made(**packages: Any) -> ResolvedDeployment:
     return resolve(Settings.model_validate({"packages": packages}))
 
 
 @pytest.fixture(scope="module")
 def from_pypi() -> ResolvedDeployment:
-    return made(source="pypi", internal_names=["acme", "acme-risk"])
+    return made(source="pypi", internal_names=("acme", "acme-risk"))
 
 
 def endpoints(deployment: ResolvedDeployment) -> list[str]:
@@ -187,7 +189,9 @@ def test_a_mistake_is_one_line_that_says_what_is_allowed(
 
 def test_two_names_never_share_a_logical_id() -> None:
     names = ["pypi", "a-bc", "abc"]
-    groups = made(source="pypi", internal_names=names).of_type("AWS::CodeArtifact::PackageGroup")
+    groups = made(source="pypi", internal_names=tuple(names)).of_type(
+        "AWS::CodeArtifact::PackageGroup"
+    )
     assert len(groups) == 1 + len(names)
     with pytest.raises(SettingsError, match="twice"):
         validated(Settings, {"packages": {"source": "pypi", "internal_names": ["1-2", "12"]}}, "")

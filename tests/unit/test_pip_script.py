@@ -30,6 +30,7 @@ from generator.stacks.packages import SCRIPT
 
 WHEEL: Final = "acme_tool-1.0-py3-none-any.whl"
 INDEX: Final = "/pypi/pypi/simple/"
+POLL_SECONDS: Final = 0.01
 SUDO: Final = """#!/bin/bash
 # Stands in for root: what is not there yet belongs to it.
 [ "$1" = -n ] && shift && mkdir -p "$SPACE_ROOT/etc" "$SPACE_ROOT/usr/local/bin" && exec "$@"
@@ -101,7 +102,7 @@ def service() -> Iterator[CodeArtifact]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     state.url = f"http://127.0.0.1:{server.server_port}"
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True).start()
     yield state
     server.shutdown()
     server.server_close()

@@ -12,6 +12,7 @@ import pytest
 from generator import images
 from generator.cfn.evaluator import ResolvedDeployment, ResolvedResource
 from generator.errors import UsageError
+from generator.files import REPOSITORY
 from generator.settings import Settings
 from generator.settings_network import InterfaceEndpoint
 from tabular_ml_vpc.reports.cost import meters, pipelines, runs
@@ -141,6 +142,14 @@ def test_packages_cost_two_endpoints_what_is_kept_and_what_is_requested() -> Non
     assert found["Packages kept"].usd == Levels(0.025, 0.25, 2.5)
     assert found["Requests of pip"].usd == pytest.approx(Levels(0.005, 0.1, 1.0))
     assert "Packages kept" not in hours
+
+
+def test_the_page_says_what_the_endpoints_of_packages_cost() -> None:
+    price = Prices(read_table(), "us-east-1").price("vpc_interface_endpoint_az_hour").usd
+    assert price
+    page = " ".join((REPOSITORY / "docs/packages.md").read_text(encoding="utf-8").split())
+
+    assert f"{2 * 2 * HOURS * price:.2f} USD a month in us-east-1 in two zones" in page
 
 
 def test_packages_of_others_cost_the_endpoints_alone() -> None:
