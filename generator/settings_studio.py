@@ -44,9 +44,7 @@ class Studio(Section):
     data-scientist, an ml-engineer, who also operates, or a reviewer, who only reads. docs/people.md
     describes their rights."""
     user_profiles: tuple[ProfileName, ...] = Field(
-        default_factory=_usual_profiles,
-        min_length=1,
-        json_schema_extra={"default": ["data-scientist"]},
+        default_factory=_usual_profiles, json_schema_extra={"default": ["data-scientist"]}
     )
     """Names of the user profiles of data scientists, one for each person. With people, or in an
     existing domain, nobody is added unless this setting names them."""
@@ -111,9 +109,10 @@ class Studio(Section):
     @field_validator("user_profiles")
     @classmethod
     def _are_different(cls, names: tuple[str, ...], found: ValidationInfo) -> tuple[str, ...]:
-        others = [person.name for person in found.data.get("people", ())]
-        settings_people.check_names([*names, *others])
         everyone = [*(Person(name=name) for name in names), *found.data.get("people", ())]
+        if not everyone and found.data.get("domain") == NEW:
+            raise ValueError("must have at least 1 item, unless there are people")
+        settings_people.check_names([person.name for person in everyone])
         settings_people.check_sign_in(everyone, found.data.get("sign_in", SignIn.IAM))
         return names
 

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from generator.package import FUNCTIONS
 from generator.settings import Mode, Settings
+from generator.settings_people import Persona
 from tabular_ml_vpc.local.emulator.inventory import inventory
 from tabular_ml_vpc.reports.audit.checkers import plain_stacks
 from tests.cloud.account import Account, Templates
@@ -31,6 +32,10 @@ CHOSEN = Settings.model_validate(
         },
         "functions": {"reserved_concurrency": 2, "tracing": False},
         "packages": {"source": "pypi", "internal_names": ["acme"]},
+        "studio": {
+            "people": [{"name": str(one), "persona": one} for one in Persona],
+            "personal_prefixes": True,
+        },
     }
 )
 
@@ -80,6 +85,24 @@ def test_the_stack_stands_and_its_pipeline_runs(account: Account, outputs: dict[
     arn = account.run_pipeline(outputs["PipelineName"])
     described = account.client("sagemaker").describe_pipeline_execution(PipelineExecutionArn=arn)
     assert described["PipelineExecutionStatus"] == "Succeeded"
+
+
+def test_each_person_has_the_role_of_their_persona(
+    account: Account, outputs: dict[str, str]
+) -> None:
+    sagemaker = account.client("sagemaker")
+    roles = {}
+    for name in outputs["UserProfiles"].split(","):
+        profile = sagemaker.describe_user_profile(
+            DomainId=outputs["DomainId"], UserProfileName=name
+        )
+        role = profile.get("UserSettings", {}).get("ExecutionRole", "")
+        roles[name] = [one for one in ("MlEngineerRole", "ReviewerRole") if one in role]
+    assert roles == {
+        "data-scientist": [],
+        "ml-engineer": ["MlEngineerRole"],
+        "reviewer": ["ReviewerRole"],
+    }
 
 
 def test_the_functions_could_write_into_the_locked_bucket(

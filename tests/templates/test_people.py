@@ -103,3 +103,17 @@ def test_the_denies_of_an_existing_network_are_about_all_personas() -> None:
         roles = " ".join(deployment.get("network", name).properties["Roles"])
         for role in ("StudioRole", "MlEngineerRole", "ReviewerRole", "PipelineRole"):
             assert role in roles
+
+
+@pytest.mark.parametrize(
+    "studio",
+    [
+        {"people": [{"name": "ana", "persona": "reviewer"}]},
+        {"domain": "d-abcdefgh1234"},
+        {"domain": "none"},
+    ],
+)
+def test_settings_without_a_short_list_can_be_written_and_read_again(studio: Any) -> None:
+    """`cost` compares settings that it makes of the given ones."""
+    settings = Settings.model_validate({"studio": studio})
+    assert Settings.model_validate(settings.model_dump()) == settings
