@@ -564,6 +564,7 @@ def _of_person(settings: Settings) -> list[Json]:
         statement("Stacks", sorted((names - anywhere) | own), [stacks]),
         statement("PassServiceRole", ["iam:PassRole"], [role], to_cloudformation),
         statement("Artifacts", artifacts, [bucket, f"{bucket}/*"]),
+        *existing_vpc.reading(settings.network),
     ]
 
 

@@ -39,11 +39,15 @@ def created_in(network: Network) -> tuple[str, ...]:
     return (_arn("vpc", network.vpc), *endpoints, *ours)
 
 
+def reading(network: Network) -> Iterator[Json]:
+    """Yield the permission to check the VPC (`doctor`, `deploy`), if it exists already."""
+    if network.is_existing:
+        yield statement("LookAtExistingVpc", _LOOK, ("*",))
+
+
 def statements(network: Network) -> Iterator[Json]:
     """Yield what is allowed on resources of the VPC's owner."""
-    if not network.is_existing:
-        return
-    yield statement("LookAtExistingVpc", _LOOK, ("*",))
+    yield from reading(network)
     if network.add_endpoint_rules:
         groups = [_arn("security-group", one) for one in network.endpoint_security_groups]
         rules = "arn:*:ec2:*:*:security-group-rule/*"

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from generator import record
 from generator.settings import PACKAGE_ENDPOINTS
 from generator.settings_network import REQUIRED_ENDPOINTS, InterfaceEndpoint
 from generator.stacks.network_endpoints import CLOUDFORMATION
+from pipeline.types import JsonView
 from tabular_ml_vpc.operations.checks_existing_endpoints import interfaces, s3
 from tabular_ml_vpc.operations.existing_vpc import (
     HTTPS,
@@ -50,6 +52,25 @@ def existing_vpc(context: CheckContext) -> Iterator[CheckFinding]:
     yield from s3(vpc)
     yield from interfaces(vpc, needed(context))
     yield from _acls(vpc)
+
+
+def moved(deployed: JsonView, planned: JsonView) -> str:
+    """Return why a deployed stack cannot go into another VPC; empty if it stays in its own.
+
+    Both are root templates.
+    """
+    before, after = (_vpc_of(template) for template in (deployed, planned))
+    if before == after:
+        return ""
+    return (
+        f"network.vpc: got {after!r}, but the stack is in {before or 'a VPC of its own'}: moving "
+        "it would replace Studio's domain with its spaces, all security groups and the network of "
+        "every function; deploy a second stack with --stack-name, and copy the data"
+    )
+
+
+def _vpc_of(template: JsonView) -> str:
+    return str(record.recorded(template).get("network.vpc", ""))
 
 
 def needed(context: CheckContext) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from generator.cfn.evaluator import KEEPS
 from generator.cfn.parameters import ParameterDefinitions
-from generator.errors import CommandError
+from generator.errors import CommandError, UsageError
 from generator.settings import Mode
 from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations import (
@@ -268,7 +268,9 @@ class Deployment:
                 raise CommandError(f"{finding.what}; {finding.why}; {finding.command}")
 
     def _examine_vpc(self, release: Release) -> Iterator[Event]:
-        """Refuse an existing VPC that cannot work; say what the stack would change in it."""
+        """Refuse another VPC, or one that cannot work; say what the stack would change in it."""
+        if reason := release.moved():
+            raise UsageError(reason)
         context = CheckContext(self.target, release.templates, release.values)
         check = checks_existing_vpc.existing_vpc
         findings = list(doctor.run(checks_existing_vpc.NAME, check, context))

@@ -12,7 +12,8 @@ from generator.cfn.evaluator import ROOT
 from generator.cfn.expressions import nested_stacks
 from generator.cfn.parameters import ParameterDefinitions, definitions
 from generator.settings import Mode
-from tabular_ml_vpc.operations import parameters, source, stacks
+from pipeline.types import JsonView
+from tabular_ml_vpc.operations import checks_existing_vpc, parameters, source, stacks
 from tabular_ml_vpc.operations.artifacts import ArtifactBucket, Package, assemble
 from tabular_ml_vpc.operations.changes import ChangeSet, ChangeSets, DeployRequest
 from tabular_ml_vpc.operations.dropped import DroppedSetting, dropped
@@ -88,10 +89,17 @@ class Release:
 
     def dropped(self) -> tuple[DroppedSetting, ...]:
         """Return the settings of the deployed stack that the package leaves at their defaults."""
-        if self.node is None:
-            return ()
-        deployed = stacks.template(self.target, self.node.stack.id)
-        return dropped(deployed, self.package.root_template)
+        return dropped(self._deployed, self.package.root_template) if self._deployed else ()
+
+    def moved(self) -> str:
+        """Return why the deployed stack cannot go into another VPC; empty if it stays."""
+        deployed = self._deployed
+        return checks_existing_vpc.moved(deployed, self.package.root_template) if deployed else ""
+
+    @cached_property
+    def _deployed(self) -> JsonView | None:
+        """Return the deployed root template, if there is one."""
+        return stacks.template(self.target, self.node.stack.id) if self.node else None
 
     @property
     def _current(self) -> Mapping[str, str]:

@@ -17,6 +17,7 @@ from tabular_ml_vpc.operations.cascade import DeploymentSide, Place
 from tabular_ml_vpc.operations.changes import Change, ChangeAction
 from tabular_ml_vpc.operations.source import Source
 from tabular_ml_vpc.operations.target import Target
+from tests.existing_vpc import EXISTING
 from tests.operations import replacing_edits as edits
 
 REPLACE, MAYBE = ChangeAction.REPLACE, ChangeAction.MAYBE_REPLACE
@@ -55,6 +56,14 @@ def test_another_range_of_addresses_replaces_the_network_and_the_domain() -> Non
     assert found["NetworkStack", "Vpc"].note == ""
     assert found["StudioStack", "Domain"].note == "follows"
     assert found["StorageStack", "EmptyBucketFunction"].action is ChangeAction.MODIFY
+
+
+def test_an_existing_vpc_removes_the_network_and_replaces_the_domain() -> None:
+    found = follow(side({"network": EXISTING}))
+    assert {"NetworkStack/Vpc", "NetworkStack/RouteTable", "NetworkStack/FlowLog"} <= places(
+        found, ChangeAction.REMOVE
+    )
+    assert {"NetworkStack/JobsSecurityGroup", "StudioStack/Domain"} <= places(found, REPLACE)
 
 
 def test_the_same_templates_change_nothing() -> None:

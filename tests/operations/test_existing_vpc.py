@@ -12,11 +12,12 @@ import pytest
 
 from generator import emit
 from generator.cfn.parameters import definitions
+from generator.record import METADATA, metadata
 from generator.settings import Mode
 from generator.stacks.root import build
 from pipeline.types import Json
 from tabular_ml_vpc.operations import checks_network, checks_quotas, parameters
-from tabular_ml_vpc.operations.checks_existing_vpc import existing_vpc
+from tabular_ml_vpc.operations.checks_existing_vpc import existing_vpc, moved
 from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
 from tabular_ml_vpc.operations.target import Target
 from tests.existing_vpc import (
@@ -349,3 +350,24 @@ def test_the_other_checks_ask_nothing_about_a_vpc_that_is_not_created() -> None:
     answer: dict[str, canned.Answer] = {"service-quotas.GetServiceQuota": get}
     quotas = checks_quotas.vpcs(context(usual(), EXISTING, **answer))
     assert [one.what for one in quotas if "VPCs" in one.what] == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ({}, EXISTING, f"got '{VPC}', but the stack is in a VPC of its own"),
+        (EXISTING, {}, f"got '', but the stack is in {VPC}"),
+        (EXISTING, EXISTING | {"vpc": "vpc-0a1b2c3d"}, "got 'vpc-0a1b2c3d'"),
+        (EXISTING, EXISTING | STS, ""),
+        ({}, {"zones": 3}, ""),
+    ],
+)
+def test_a_deployed_stack_does_not_move_into_another_vpc(
+    before: Json, after: Json, words: str
+) -> None:
+    deployed, planned = (
+        {"Metadata": {METADATA: metadata(settings(one))}} for one in (before, after)
+    )
+    reason = moved(deployed, planned)
+    assert words in reason
+    assert bool(reason) is bool(words)

@@ -158,6 +158,10 @@ def test_nothing_of_theirs_changes_from_the_first_deployment_to_the_last_deletio
     assert command("deploy", "--yes", "--set", "Rows=500").status == 0  # churn leaves
     assert theirs.state() == state
 
+    moved = run("deploy", "--stack-name", STACK, "--yes")
+    assert (moved.status, moved.err.count("\n")) == (2, 1)
+    assert f"but the stack is in {theirs.ids['Vpc']}" in moved.err
+
     assert run("destroy", "--stack-name", STACK, "--yes").status == 0
     assert without_artifacts(account()) == before
     assert theirs.state() == state

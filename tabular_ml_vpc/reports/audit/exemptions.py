@@ -2,7 +2,7 @@
 
 An entry is a decision. It accepts rules (``checker:rule``) for resources (``stack.LogicalId``):
 each rule for each resource. A combination that no checker reports any more is stale, and fails the
-gate.
+gate. An entry about a ``setting`` accepts resources that exist only with it, by patterns.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
@@ -30,12 +31,19 @@ class ExemptionError(CommandError):
 
 @dataclass(frozen=True)
 class Exemption:
-    """One decision: what is accepted, the reason, and its source."""
+    """One decision: what is accepted, the reason, its source, and the setting it depends on."""
 
     title: str
     reason: str
     source: str
     accepts: tuple[Key, ...]
+    setting: str = ""
+
+    def covers(self, key: Key) -> bool:
+        """Return whether a finding is accepted."""
+        if not self.setting:
+            return key in self.accepts
+        return any(key[0] == rule and fnmatchcase(key[1], place) for rule, place in self.accepts)
 
 
 @dataclass(frozen=True)
@@ -49,11 +57,12 @@ class Judgement:
 
 def judge(findings: Iterable[CheckerFinding], exemptions: Sequence[Exemption]) -> Judgement:
     """Compare the findings with the exemptions."""
-    accepted = {key for exemption in exemptions for key in exemption.accepts}
+    accepted = {key for one in exemptions if not one.setting for key in one.accepts}
     found = sorted(findings)
+    covered = {key for key in {one.key for one in found} if any(e.covers(key) for e in exemptions)}
     return Judgement(
-        open=tuple(finding for finding in found if finding.key not in accepted),
-        accepted=tuple(finding for finding in found if finding.key in accepted),
+        open=tuple(finding for finding in found if finding.key not in covered),
+        accepted=tuple(finding for finding in found if finding.key in covered),
         stale=tuple(sorted(accepted - {finding.key for finding in found})),
     )
 
@@ -77,7 +86,8 @@ def read(path: Path = FILE) -> list[Exemption]:
 
 def _exemption(entry: Mapping[str, Any]) -> Exemption:
     title = str(entry.get("title", "an entry without a title"))
-    _check_fields(title, entry, {field.name for field in fields(Exemption)})
+    optional = {"setting"} - entry.keys()
+    _check_fields(title, entry, {field.name for field in fields(Exemption)} - optional)
     accepts: list[Key] = []
     for pairs in entry["accepts"]:
         _check_fields(title, pairs, {"rules", "resources"})
@@ -86,7 +96,7 @@ def _exemption(entry: Mapping[str, Any]) -> Exemption:
         if rule.partition(":")[0] not in CHECKERS:
             raise ExemptionError(f"{title}: {rule!r} must begin with one of {', '.join(CHECKERS)}")
     reason, source = (" ".join(entry[name].split()) for name in ("reason", "source"))
-    return Exemption(title, reason, source, tuple(accepts))
+    return Exemption(title, reason, source, tuple(accepts), entry.get("setting", ""))
 
 
 def _check_fields(title: str, table: Mapping[str, Any], expected: set[str]) -> None:

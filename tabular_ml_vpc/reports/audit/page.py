@@ -240,6 +240,19 @@ def _exemptions(exemptions: Sequence[Exemption]) -> str:
     )
 
 
+_NETWORK_CHOICES: Final = (
+    "endpoints_without_policy",
+    "vpc",
+    "s3_endpoint",
+    "endpoint_security_groups",
+    "add_endpoint_rules",
+    "create_endpoints",
+    "created_endpoint_clients",
+    "created_endpoint_policy",
+)
+"""Settings of the network that decide who is trusted with what."""
+
+
 def _choices() -> str:
     """Return the settings in which organizations differ, with their defaults."""
     sections: dict[str, type[BaseModel]] = {
@@ -261,7 +274,7 @@ def _choices() -> str:
             )
             for section, model in sections.items()
             for name, field in model.model_fields.items()
-            if section != "network" or name == "endpoints_without_policy"
+            if section != "network" or name in _NETWORK_CHOICES
         ],
     )
 

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tabular_ml_vpc.reports.audit.checkers import CheckerFinding, Result
+from generator.settings import Mode
+from tabular_ml_vpc.reports.audit.checkers import CheckerFinding, Result, plain_stacks
 from tabular_ml_vpc.reports.audit.exemptions import Exemption, ExemptionError, judge, read
 from tabular_ml_vpc.reports.audit.gate import audit
+from tabular_ml_vpc.reports.audit.whole import whole
+from tests.existing_vpc import EXISTING_WITH_OURS, settings
 
 FOUND = CheckerFinding("checkov", "CKV_1", "storage.LogBucket", "has no log")
 ACCEPTED = Exemption("The log bucket", "why", "who", (FOUND.key,))
@@ -52,6 +55,22 @@ def test_an_exemption_holds_for_its_own_rule_and_resource_only(other: CheckerFin
 
 def test_an_exemption_that_nothing_asks_for_is_stale() -> None:
     assert judge([], [ACCEPTED]).stale == (("checkov:CKV_1", "storage.LogBucket"),)
+
+
+def test_an_exemption_for_a_setting_takes_patterns_and_is_never_stale() -> None:
+    key = ("checkov:CKV_1", "storage.Log*")
+    of_setting = Exemption("x", "why", "who", (key,), "storage.access_log_days")
+    judgement = judge([FOUND], [of_setting])
+    assert (judgement.open, judgement.stale) == ((), ())
+    assert judge([], [of_setting]).stale == ()
+
+
+def test_each_exemption_for_a_setting_names_resources_that_exist_with_it() -> None:
+    with_endpoints = whole(plain_stacks(settings(EXISTING_WITH_OURS), Mode.DEV)).stack_of
+    names = {f"{stack}.{title}" for title, stack in with_endpoints.items()}
+    (found,) = [one for one in read() if one.setting == "network.created_endpoint_clients"]
+    for rule, place in found.accepts:
+        assert any(found.covers((rule, name)) for name in names), place
 
 
 def test_an_exemption_that_is_half_needed_is_stale_in_the_other_half() -> None:
