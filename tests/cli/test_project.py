@@ -115,6 +115,15 @@ def test_the_profile_of_the_file_is_used_without_keys(
     assert "--profile: unknown profile 'ghost'" in done.err
 
 
+def test_a_job_s_token_comes_before_the_profile_of_the_file(
+    monkeypatch: pytest.MonkeyPatch, seen: Seen, run: Run
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "token")
+    run("diff")
+    assert seen.target.profile is None
+
+
 def test_settings_in_the_file_are_those_of_the_command(folder: Path, seen: Seen, run: Run) -> None:
     (folder / "tabular.toml").write_text("[settings]\nproject = 'risk'\n", encoding="utf-8")
     run("diff", "--region", "eu-west-1")

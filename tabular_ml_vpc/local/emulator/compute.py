@@ -1,7 +1,7 @@
 """Functions and roles: properties that ministack silently drops, and types that it lacks.
 
-Source: "AWS::Lambda::Function", "AWS::IAM::Role" and "AWS::IAM::RolePolicy", CloudFormation
-Template Reference.
+Source: "AWS::Lambda::Function", "AWS::IAM::OIDCProvider", "AWS::IAM::Role" and
+"AWS::IAM::RolePolicy", CloudFormation Template Reference.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from ministack.core import lambda_runtime
+from ministack.core.responses import get_account_id
 from ministack.services import cloudwatch_logs, iam, lambda_svc
 from ministack.services.cloudformation import provisioners
 
@@ -46,6 +47,29 @@ def _role_policy_delete(_pid: str, props: Fields) -> None:
     role = iam._roles.get(props["RoleName"])
     if role is not None:
         role["InlinePolicies"].pop(props["PolicyName"], None)
+
+
+def _provider_create(_logical_id: str, props: Fields, _stack: str) -> Made:
+    arn = f"arn:aws:iam::{get_account_id()}:oidc-provider/{props['Url'].removeprefix('https://')}"
+    if arn in iam._oidc_providers:
+        raise ValueError(f"EntityAlreadyExists: Provider with url {props['Url']} already exists.")
+    return _provider_keep(arn, props)
+
+
+def _provider_keep(arn: str, props: Fields) -> Made:
+    iam._oidc_providers[arn] = {
+        "Url": props["Url"],
+        "ClientIDList": list(props.get("ClientIdList", [])),
+        "ThumbprintList": list(props.get("ThumbprintList", [])),
+        "Arn": arn,
+        "CreateDate": iam._now(),
+        "Tags": props.get("Tags", []),
+    }
+    return arn, {"Arn": arn}
+
+
+def _provider_delete(arn: str, _props: Fields) -> None:
+    iam._oidc_providers.pop(arn, None)
 
 
 def _keep_function(name: str, props: Fields) -> None:
@@ -152,13 +176,18 @@ def log_as_lambda_does() -> None:
 
 
 def register() -> None:
-    """Register the type that is missing and complete the others."""
+    """Register the types that are missing and complete the others."""
     drop_output_without_log_group()
     log_as_lambda_does()
     provisioners._RESOURCE_HANDLERS["AWS::IAM::RolePolicy"] = {
         "create": _role_policy_create,
         "update": _role_policy_update,
         "delete": _role_policy_delete,
+    }
+    provisioners._RESOURCE_HANDLERS["AWS::IAM::OIDCProvider"] = {
+        "create": _provider_create,
+        "update": lambda arn, _old, new, _stack: _provider_keep(arn, new),
+        "delete": _provider_delete,
     }
     keep_function_properties()
     keep_permissions_boundaries()
