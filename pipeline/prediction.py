@@ -29,6 +29,8 @@ SUFFIX: Final = "-predict"
 TABLE: Final = "InputData"
 MODEL: Final = "ModelArchive"
 PREDICTED: Final = Output("Predict", "predictions")
+DRIFT: Final = Output("Predict", "drift")
+"""How far the table is from the model's training data (`pipeline/scripts/drift.py`)."""
 
 _SECONDS: Final = 6 * 3600
 _SIZES: Final = ("ProcessingInstanceType", "ProcessingVolumeGB")
@@ -73,7 +75,7 @@ def _predict(environment: Environment) -> Json:
             processing_input("model", parameter(MODEL)),
             processing_input("table", parameter(TABLE)),
         ],
-        outputs=[PREDICTED],
+        outputs=[PREDICTED, DRIFT],
         kind=PREDICTIONS,
         seconds=_SECONDS,
     )

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _CAPTURED: Final = "*.jsonl"
-_LEAST_ROWS: Final = 30
+LEAST_ROWS: Final = 30
 """With fewer, nothing can be told from chance."""
 
 
@@ -93,16 +93,32 @@ def read_model(folder: Path) -> tuple[ModuleType, Schema, Json]:
         JobError: the archive is broken, or is from before there were references.
     """
     with served.unpacked(folder, _is_about_data) as model:
-        if not (model / reference.FILE).is_file():
+        before = read_reference(model)
+        if before is None:
             raise JobError(
                 f"model.tar.gz has no {reference.FILE}: an older version trained it; train it again"
             )
         try:
-            before = json.loads((model / reference.FILE).read_text(encoding="utf-8"))
             schema = Schema.load(model / FILE)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise JobError(f"model.tar.gz is broken: {error}") from error
         return served.serving_code(model / "code"), schema, before
+
+
+def read_reference(model: Path) -> Json | None:
+    """What the training data of an unpacked model looked like; None if it is from before that.
+
+    Raises:
+        JobError: the file is broken.
+    """
+    path = model / reference.FILE
+    if not path.is_file():
+        return None
+    try:
+        found: Json = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise JobError(f"model.tar.gz is broken: {path.name}: {error}") from error
+    return found
 
 
 def _is_about_data(member: tarfile.TarInfo) -> bool:
@@ -189,8 +205,8 @@ def compare(rows: Iterator[Rows], seen: Mapping[str, Observed], limits: Limits) 
         for name, observed in seen.items():
             observed.add(values[name], odd.get(name, Counter()))
         count += len(next(iter(values.values())))
-    if count < _LEAST_ROWS:
-        raise JobError(f"{count} rows are too few to compare: at least {_LEAST_ROWS} are needed")
+    if count < LEAST_ROWS:
+        raise JobError(f"{count} rows are too few to compare: at least {LEAST_ROWS} are needed")
     columns = [observed.compared(limits) for observed in seen.values()]
     columns.sort(key=lambda item: (not item["drifted"], -item["psi"]))
     return {

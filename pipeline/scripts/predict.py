@@ -5,6 +5,9 @@ uses, some rows at a time, so that its answers are the endpoint's. Every file of
 file of the same name and format: its rows in their order, all of their columns unchanged, followed
 by `prediction` and, for classes, one column `probability_<class>` each.
 
+It also writes how far the table is from the model's training data (`drift.json`), unless the table
+has too few rows to tell, or the model is from before models knew that.
+
 Not a Batch Transform job: that splits CSV by lines, which breaks headers and cells with line
 breaks, and cannot split Parquet ("API_TransformInput", SplitType).
 
@@ -21,11 +24,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+import drift
 import jobs
 import pyarrow as pa
+import reference
 import served
 import tables
-from columns import match_names
+from columns import FILE, Json, Schema, match_names
 from jobs import JobError, listing
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
@@ -46,6 +51,7 @@ class PredictionOptions:
     model: Path
     table: Path
     predictions: Path
+    drift: Path
     input_uri: str
 
 
@@ -60,6 +66,7 @@ def settings(argv: Sequence[str]) -> PredictionOptions:
     parser.add_argument("--model", type=Path, default=processing / "input/model")
     parser.add_argument("--table", type=Path, default=processing / "input/table")
     parser.add_argument("--predictions", type=Path, default=processing / "output/predictions")
+    parser.add_argument("--drift", type=Path, default=processing / "output/drift")
     parser.add_argument("--input-uri", default="")
     return PredictionOptions(**vars(parser.parse_pairs(argv)))
 
@@ -221,10 +228,25 @@ def predict(argv: Sequence[str]) -> None:
         loaded = served.load(folder)
         check_columns(table, new_columns(loaded.model.schema.classes))
         paths = [wanted.predictions / file.name for file in table.files]
-        with jobs.whole(*paths) as drafts:
+        with jobs.whole(wanted.drift / "drift.json", *paths) as (report, *drafts):
             pairs = zip(table.files, drafts, strict=True)
             rows = sum(predict_file(loaded, file, draft) for file, draft in pairs)
-    print(json.dumps({"rows": rows, "files": len(table.files)}))
+            found = compared(folder, table, rows)
+            report.write_text(json.dumps(found, indent=1, allow_nan=False), encoding="utf-8")
+    print(json.dumps({"rows": rows, "files": len(table.files), "drifted": found["drifted"]}))
+
+
+def compared(model: Path, table: tables.Table, rows: int) -> Json:
+    """How far the table is from the training data, or why that is unknown."""
+    before = drift.read_reference(model)
+    if before is None:
+        return {"drifted": None, "reason": "the model was trained by a version without references"}
+    if rows < drift.LEAST_ROWS:
+        reason = f"fewer than {drift.LEAST_ROWS} rows are too few to compare"
+        return {"drifted": None, "reason": reason}
+    schema = Schema.load(model / FILE)
+    seen = reference.observed(schema, before)
+    return drift.compare(drift.of_table(table, schema), seen, reference.Limits())
 
 
 def main(argv: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -157,13 +158,63 @@ def _found(batch: BatchPredictions, done: Execution, output: str | None) -> dict
     return {
         "files": [
             {"file": place, "bytes": file.bytes} for place, file in zip(places, files, strict=True)
-        ]
+        ],
+        "drift": batch.drift(done),
     }
 
 
 def _show(found: dict[str, Any]) -> None:
+    _show_files(found)
+    _show_drift(found["drift"])
+
+
+_MEASURES: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
+    "psi": lambda one: f"{one['psi']:.2f}, more than {one['psi_limit']:.2f}",
+    "missing": lambda one: (
+        f"{one['missing']['now']:.1%}, in training {one['missing']['before']:.1%}"
+    ),
+    "odd": lambda one: _share_with_examples(one["odd"]),
+    "unseen": lambda one: _share_with_examples(one["unseen"]),
+    "outside": lambda one: f"{one['outside']['share']:.1%}",
+}
+_WORDS: Final = {
+    "psi": "population stability index",
+    "missing": "missing values",
+    "odd": "cells that cannot be read",
+    "unseen": "unseen categories",
+    "outside": "values outside the training data's range",
+}
+
+
+def _share_with_examples(noted: dict[str, Any]) -> str:
+    shown = ", ".join(inert(repr(name)) for name in noted["examples"])
+    return f"{noted['share']:.1%}: {shown}"
+
+
+def _show_drift(drift: dict[str, Any]) -> None:
+    """Say which columns of the table are unlike the model's training data."""
+    if drift["drifted"] is None:
+        print(f"Drift is unknown: {drift['reason']}.")
+        return
+    columns = drift["columns"]
+    if not drift["drifted"]:
+        print(f"No column of {len(columns)} has drifted from the training data.")
+        return
+    print(
+        f"{len(drift['drifted'])} of {counted(len(columns), 'column')} drifted from the training "
+        "data; their predictions may be worse than the evaluation says:"
+    )
+    rows = [
+        (inert(one["name"]), _WORDS[measure], _MEASURES[measure](one))
+        for one in columns
+        for measure in one["drifted"]
+    ]
+    show_table(console(), [Column("column"), Column("measure"), Column("value")], rows)
+
+
+def _show_files(found: dict[str, Any]) -> None:
     files = found["files"]
-    say(f"{counted(len(files), 'file')} with predictions:")
+    print(f"{counted(len(files), 'file')} with predictions:")
     columns = [Column("file"), Column("bytes", justify="right")]
     show_table(console(), columns, [(one["file"], f"{one['bytes']:,}") for one in files])
     first = files[0]["file"]

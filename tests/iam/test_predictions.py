@@ -71,7 +71,7 @@ def needed(predicting: Account) -> list[Required]:
 def test_predictions_may_do_their_work(predicting: Account, needed: list[Required]) -> None:
     assert refused(predicting, needed) == []
     written = [one.request for one in needed if one.request.action == "s3:PutObject"]
-    assert [one.who for one in written] == ["ProcessingRole"]
+    assert {one.who for one in written} == {"ProcessingRole"}
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def test_each_execution_writes_to_a_folder_of_its_own(environment: Environment) 
         ("churn", "s3://demo-data/pipelines/predictions/churn/"),
     ):
         request = request_of(replace(environment, name=name))
-        (output,) = request["ProcessingOutputConfig"]["Outputs"]
+        output, _ = request["ProcessingOutputConfig"]["Outputs"]
         assert output["S3Output"]["S3Uri"]["Std:Join"]["Values"] == [
             start,
             {"Get": "Execution.PipelineExecutionId"},

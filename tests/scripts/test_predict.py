@@ -142,7 +142,8 @@ def test_more_rows_than_a_request_holds_are_all_answered_in_order(
     ages = [str(at % 100) for at in range(3 * served.REQUEST_ROWS + 7)]
     given(base, "mine.csv", "age,plan\n" + "".join(f"{age},p\n" for age in ages))
     assert predict.main([]) == 0
-    assert json.loads(capsys.readouterr().out) == {"rows": len(ages), "files": 1}
+    said = json.loads(capsys.readouterr().out)
+    assert said == {"rows": len(ages), "files": 1, "drifted": None}
     found = pd.read_csv(io.BytesIO(written(base, "mine.csv")), dtype=str)
     assert found["age"].tolist() == ages
     wanted = [float(age) / 100 for age in ages]

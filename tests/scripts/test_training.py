@@ -644,7 +644,8 @@ def test_batch_predictions_are_the_endpoints_answers(seeded: Run, tmp_path: Path
     rows = pd.read_csv(io.BytesIO(b"".join(blocks(300, seed=6))), dtype=str, keep_default_na=False)
     (tmp_path / "table").mkdir()
     rows.to_csv(tmp_path / "table/rows.csv", index=False)
-    folders = ["--model", str(seeded.folder / "archive"), *places(tmp_path, "table", "predictions")]
+    names = ("table", "predictions", "drift")
+    folders = ["--model", str(seeded.folder / "archive"), *places(tmp_path, *names)]
     assert predict.main(folders) == 0
     found = pd.read_csv(tmp_path / "predictions/rows.csv", dtype=str, keep_default_na=False)
     body = rows.drop(columns="label").to_csv(index=False)
@@ -653,6 +654,16 @@ def test_batch_predictions_are_the_endpoints_answers(seeded: Run, tmp_path: Path
     assert found[list(rows)].equals(rows)
     added = [name for name in found if name not in set(rows)]
     assert found[added].to_numpy().tolist() == expected.to_numpy().tolist()
+    assert json.loads((tmp_path / "drift/drift.json").read_text())["drifted"] == []
+
+
+def test_batch_predictions_tell_of_drift(seeded: Run, tmp_path: Path) -> None:
+    rows = pd.read_csv(io.BytesIO(b"".join(blocks(300, seed=6))))
+    (tmp_path / "table").mkdir()
+    rows.assign(age=rows["age"] + 40).to_csv(tmp_path / "table/rows.csv", index=False)
+    names = ("table", "predictions", "drift")
+    assert predict.main(["--model", str(seeded.folder / "archive"), *places(tmp_path, *names)]) == 0
+    assert json.loads((tmp_path / "drift/drift.json").read_text())["drifted"] == ["age"]
 
 
 def test_an_archive_cannot_write_elsewhere(copy: Run, tmp_path: Path, base: Path) -> None:

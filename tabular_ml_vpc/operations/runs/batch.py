@@ -5,6 +5,7 @@ The pipeline of predictions has the training pipeline's name and a suffix (``pip
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,8 @@ from botocore.exceptions import ClientError
 
 from generator.errors import CommandError, UsageError
 from pipeline import layout
-from pipeline.prediction import MODEL, PREDICTED, SUFFIX, TABLE
+from pipeline.definition import Output
+from pipeline.prediction import DRIFT, MODEL, PREDICTED, SUFFIX, TABLE
 from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, Execution
 from tabular_ml_vpc.operations.target import Target, code_of
 from tabular_ml_vpc.operations.workload import Workload
@@ -155,10 +157,17 @@ class BatchPredictions:
         """Start an execution; return its ARN."""
         return self.pipeline.start({TABLE: table, MODEL: model, **sizes}, None)
 
-    def folder_of(self, identity: str) -> str:
+    def folder_of(self, identity: str, output: Output = PREDICTED) -> str:
         """Return the prefix of the files of an execution, by its id."""
         start = layout.folder(layout.PREDICTIONS, self.trained.name)
-        return f"{start}{identity}/{PREDICTED.name}/"
+        return f"{start}{identity}/{output.name}/"
+
+    def drift(self, execution: Execution) -> dict[str, Any]:
+        """Return how far the table is from the model's training data (``drift.json``)."""
+        key = f"{self.folder_of(execution.id, DRIFT)}drift.json"
+        owner = self.target.account
+        found = self._s3.get_object(Bucket=self.bucket, Key=key, ExpectedBucketOwner=owner)
+        return dict(json.loads(found["Body"].read()))
 
     def files(self, execution: Execution) -> list[PredictedFile]:
         """Return the files that an execution wrote."""

@@ -233,14 +233,16 @@ def test_a_table_is_predicted_as_the_endpoint_predicts_it(
     where = ("--input", str(rows), "--output", str(tmp_path / "predicted"))
     done = build_py("predict", *where, "--json")
     assert done.status == 0, done.err
-    (file,) = json.loads(done.out)["files"]
+    found = json.loads(done.out)
+    assert found["drift"]["reason"] == "fewer than 30 rows are too few to compare"
+    (file,) = found["files"]
     assert Path(file["file"]) == tmp_path / "predicted/rows.csv"
-    found = list(csv.DictReader(io.StringIO(Path(file["file"]).read_text(encoding="utf-8"))))
+    predicted = list(csv.DictReader(io.StringIO(Path(file["file"]).read_text(encoding="utf-8"))))
     given = list(csv.DictReader(io.StringIO(rows.read_text(encoding="utf-8"))))
-    assert [{name: row[name] for name in given[0]} for row in found] == given
+    assert [{name: row[name] for name in given[0]} for row in predicted] == given
     answers = json.loads(build_py("invoke", "--file", str(rows), "--json").out)["predictions"]
-    assert [row["prediction"] for row in found] == [one["label"] for one in answers]
-    for row, one in zip(found, answers, strict=True):
+    assert [row["prediction"] for row in predicted] == [one["label"] for one in answers]
+    for row, one in zip(predicted, answers, strict=True):
         chances = {name: float(row[f"probability_{name}"]) for name in one["probabilities"]}
         assert chances == one["probabilities"]
 
@@ -248,6 +250,23 @@ def test_a_table_is_predicted_as_the_endpoint_predicts_it(
     assert (again.status, again.out) == (2, "")
     assert again.err.startswith("build.py: --output: ")
     assert "exists: nothing was written over it" in again.err
+
+
+def test_drift_of_a_predicted_table_is_told(
+    build_py: Run, succeeded: str, table: list[str], tmp_path: Path
+) -> None:
+    assert succeeded
+    names = table[0].split(",")
+    file = tmp_path / "moved.csv"
+    moved = [dict(zip(names, line.split(","), strict=True)) for line in table[1:301]]
+    with file.open("w", encoding="utf-8", newline="") as opened:
+        writer = csv.DictWriter(opened, names)
+        writer.writeheader()
+        writer.writerows(row | {"plan": "platinum"} for row in moved)
+    done = build_py("predict", "--input", str(file))
+    assert done.status == 0, done.err
+    assert "1 of 10 columns drifted from the training data" in done.out
+    assert re.search(r"plan +unseen categories +100\.0%: 'platinum'", done.out)
 
 
 def test_wrong_use_of_predict_is_told_in_one_line_and_starts_nothing(
