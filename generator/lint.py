@@ -7,10 +7,12 @@ compares each stack's parameters and outputs with those that the root passes and
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +24,8 @@ from pipeline.validate import validate
 
 EXEMPT: Final = "W3002"
 """cfn-lint's only exemption: relative TemplateURLs need ``aws cloudformation package``."""
+
+PROCESSES: Final = os.cpu_count() or 1
 
 
 class LintError(CommandError):
@@ -57,8 +61,8 @@ def lint(
     """Return cfn-lint's findings in order; ``paths`` are relative to ``root``.
 
     The templates are checked against ``regions``: all in which they can be deployed
-    (``generator.regions``), or those that have our images. Each folder of
-    templates is checked in its own process, in parallel.
+    (``generator.regions``), or those that have our images. Folders of templates are shared out
+    to as many processes as there are processors.
 
     Raises:
         LintError: cfn-lint returned no result.
@@ -67,7 +71,9 @@ def lint(
     folders: dict[Path, list[str]] = {}
     for path in paths:
         folders.setdefault(Path(path).parent, []).append(path)
-    runs = [_start(group, root, tuple(regions)) for group in folders.values()]
+    groups = list(folders.values())
+    shares = (groups[first::PROCESSES] for first in range(min(PROCESSES, len(groups))))
+    runs = [_start(list(chain(*share)), root, tuple(regions)) for share in shares]
     return sorted(finding for run in runs for finding in _result(run))
 
 

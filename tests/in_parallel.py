@@ -14,18 +14,22 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-_WHOLE: Final = frozenset(
-    {"tests/functions", "tests/iam", "tests/operations", "tests/reports/audit", "tests/templates"}
-)
-"""Folders whose files share an emulated AWS, simulations or recorded calls."""
+_SHARED: Final = {
+    "tests/functions": "recorded calls",
+    "tests/iam": "recorded calls",
+    "tests/operations": "an emulated AWS",
+    "tests/reports/audit": "checkers",
+    "tests/templates": "templates",
+}
+"""What the files in a folder share, and so one process runs them: an emulated AWS, or what takes
+long to find out. Policies are checked against the calls that the functions' tests record."""
 
 
 class _ByFileOrFolder(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
-        """Return what one process runs in sequence: a file, or a folder that shares something."""
+        """Return what one process runs in sequence: a file, or all that share something."""
         path = PurePosixPath(nodeid.partition("::")[0])
-        folder = str(path.parent)
-        return folder if folder in _WHOLE else str(path)
+        return _SHARED.get(str(path.parent), str(path))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:

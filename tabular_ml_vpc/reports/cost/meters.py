@@ -36,6 +36,7 @@ FREE: Final = frozenset(
         "AWS::KMS::Alias",
         "AWS::Lambda::EventInvokeConfig",
         "AWS::S3::BucketPolicy",
+        "AWS::SSO::ApplicationAssignment",
         "AWS::SNS::TopicPolicy",
         "AWS::SQS::QueuePolicy",
         "AWS::SageMaker::ModelPackageGroup",

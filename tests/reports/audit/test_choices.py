@@ -7,11 +7,7 @@ from typing import Any
 
 import pytest
 
-from generator import emit
-from generator.files import DIST
-from generator.lint import lint
 from generator.package import FUNCTIONS
-from generator.regions import deployable
 from generator.settings import Mode, Settings, read
 from generator.settings_section import SettingsError
 from tabular_ml_vpc.reports.audit.checkers import plain_stacks
@@ -174,17 +170,6 @@ EVERYTHING: dict[str, Any] = {
         "code_signing_config": SIGNED,
     },
 }
-
-
-def test_templates_with_every_choice_made_are_clean(tmp_path: Path) -> None:
-    settings = Settings.model_validate(EVERYTHING)
-    texts = emit.render(settings)
-    (tmp_path / DIST).mkdir()
-    for function in FUNCTIONS:
-        (tmp_path / DIST / f"{function}.zip").touch()
-    emit.emit(texts, tmp_path)
-    templates = [path for path in texts if emit.is_template(path)]
-    assert lint(templates, tmp_path, deployable(settings)) == []
 
 
 @pytest.mark.parametrize(
