@@ -54,6 +54,13 @@ _LOST: Final = {
 """What is lost when a resource of a type is replaced or removed."""
 
 
+MANAGER_REMOVED: Final = (
+    "Removing the last of the pipelines besides main also removes the function that deletes it, "
+    "perhaps too early: set several = true in [pipeline] for this deployment, and remove that in "
+    "the next."
+)
+
+
 def tree(changes: Iterable[Change], title: str) -> Tree:
     """Return the changes as a tree."""
     root = Tree(Text(title, style="bold"), guide_style="dim")
@@ -169,11 +176,7 @@ def show(out: Console, difference: StackDifference, title: str) -> None:
         heading = loosened(looser) or "No change allows more or protects less"
         out.print(f"\n{heading}{stricter}", style="bold")
         out.print(access_table(looser, tighter))
-    for line in additions(difference):
-        out.print(Text(f"\n{line}"), soft_wrap=True)
-    for pipeline in difference.removed_pipelines:
-        out.print(Text(f"\n{removal(pipeline)}", "bold red"), soft_wrap=True)
-        out.print(Text(f"Its data stays: {', '.join(pipeline.kept)}"), soft_wrap=True)
+    _show_pipelines(out, difference)
     if difference.dropped:
         kept = "to keep them, give --config or a tabular.toml"
         out.print(Text(f"\n{dropped(difference.dropped)}; {kept}", "bold"), soft_wrap=True)
@@ -191,6 +194,20 @@ def loosened(found: Collection[Loosening]) -> str:
     each = ", ".join(f"{kind} {number}" for kind, number in kinds.items())
     verbs = "allows more or protects less" if len(found) == 1 else "allow more or protect less"
     return f"{counted(len(found), 'change')} {verbs} ({each})"
+
+
+def _show_pipelines(out: Console, difference: StackDifference) -> None:
+    """Print which pipelines come and go, with what they cost and take with them."""
+    for line in additions(difference):
+        out.print(Text(f"\n{line}"), soft_wrap=True)
+    for pipeline in difference.removed_pipelines:
+        out.print(Text(f"\n{removal(pipeline)}", "bold red"), soft_wrap=True)
+        out.print(Text(f"Its data stays: {', '.join(pipeline.kept)}"), soft_wrap=True)
+    if difference.removes_manager:
+        out.print(Text(f"\n{MANAGER_REMOVED}", "bold red"), soft_wrap=True)
+    for left in difference.in_the_way:
+        text = f"\n{left.physical_id} is in the way of {left.place}: {left.reason} ({left.command})"
+        out.print(Text(text, "bold red"), soft_wrap=True)
 
 
 def additions(difference: StackDifference) -> Iterator[str]:

@@ -231,6 +231,8 @@ def _question_about(difference: StackDifference) -> str:
     reasons = []
     if gone:
         reasons.append(f"{' and '.join(f'the pipeline {name}' for name in gone)} will be removed")
+    if difference.removes_manager:
+        reasons.append("the function that deletes them is removed at the same time")
     if lost:
         reasons.append(f"{change_view.named(lost)} will be replaced or removed")
     if perhaps:

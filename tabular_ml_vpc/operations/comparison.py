@@ -35,6 +35,7 @@ from tabular_ml_vpc.operations.changes import (
 )
 from tabular_ml_vpc.operations.dropped import DroppedSetting
 from tabular_ml_vpc.operations.forecast import Side
+from tabular_ml_vpc.operations.inventory import Leftover
 from tabular_ml_vpc.operations.loosening import comparison as loosening
 from tabular_ml_vpc.operations.loosening.kinds import Kind, Loosening
 from tabular_ml_vpc.operations.pipeline_changes import RemovedPipeline
@@ -65,6 +66,10 @@ class StackDifference:
     added_pipelines: Sequence[str] = ()
     """Names of pipelines that are added to a stack that exists."""
     removed_pipelines: Sequence[RemovedPipeline] = ()
+    removes_manager: bool = False
+    """Whether what would delete the removed pipelines is removed, too."""
+    in_the_way: Sequence[Leftover] = ()
+    """What earlier pipelines of the added ones' names left: the update would fail."""
     planned: ResolvedDeployment | None = None
     """What the new templates create, if pipelines are added and the templates are understood."""
 
@@ -80,6 +85,8 @@ class StackDifference:
             "validation": [event.as_json() for event in self.validation],
             "added_pipelines": list(self.added_pipelines),
             "removed_pipelines": [one.as_json() for one in self.removed_pipelines],
+            "removes_manager": self.removes_manager,
+            "in_the_way": [one.as_json() for one in self.in_the_way],
         }
 
 
@@ -163,6 +170,8 @@ def difference_of_update(
         change_set.validation,
         added,
         removed,
+        pipeline_changes.removes_manager(combined),
+        pipeline_changes.in_the_way(release.target, node, added),
         _planned(release) if added else None,
     )
 

@@ -364,12 +364,22 @@ class Deployment:
         try:
             with release.change_set() as change_set:
                 difference = difference_of_update(release, node, change_set)
+                _require_room(difference)
                 yield from ask(ChangesComputed(self.target.stack, difference))
                 require_no_orphans(self.target, node, difference.changes)
                 StackRequests(self.target).execute(change_set)
         except NoChangesError:
             return Finished(node.stack, uploaded, changed=False)
         return (yield from _outcome(operation, node.stack.id, release.package, uploaded))
+
+
+def _require_room(difference: StackDifference) -> None:
+    """Refuse an update that would fail because of what an earlier pipeline left."""
+    for left in difference.in_the_way:
+        raise CommandError(
+            f"{left.physical_id} is in the way of {left.place}: {left.reason}; save what you need "
+            f"of it, and delete it with `{left.command}`"
+        )
 
 
 def _upload(release: Release) -> Generator[Event, None, Uploaded]:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from generator.cfn.expressions import NESTED
+from generator.policies.jobs import ENDPOINT_LOGS
 from pipeline import layout
 from tabular_ml_vpc.operations import pipelines
 from tabular_ml_vpc.operations.changes import Change, ChangeAction
+from tabular_ml_vpc.operations.inventory import Leftover, PlannedDeletion, left_of
 from tabular_ml_vpc.operations.stacks import StackNode
 from tabular_ml_vpc.operations.target import Target
 from tabular_ml_vpc.operations.workload import Workload
+
+_MANAGER: Final = "ManagerStack"
+"""The nested stack of the function that manages all pipelines besides ``main``."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +73,36 @@ def removed(
     )
 
 
+def removes_manager(changes: Iterable[Change]) -> bool:
+    """Return whether changes remove the function that has to delete the pipelines they remove.
+
+    The order in which CloudFormation then deletes the function's rights is not documented.
+    """
+    return _MANAGER in _titles(changes, ChangeAction.REMOVE)
+
+
+def in_the_way(target: Target, node: StackNode, names: Iterable[str]) -> list[Leftover]:
+    """Return log groups that earlier pipelines of these names left, as they do in mode prod.
+
+    CloudFormation cannot create a log group that exists.
+    """
+    unique = node.stack.outputs.get("PipelineName")
+    if unique is None:
+        return []
+    groups = [
+        PlannedDeletion(
+            f"{pipelines.stack_title(name)}/EndpointLogGroup",
+            "AWS::Logs::LogGroup",
+            f"{ENDPOINT_LOGS}/{unique}-{name}",
+        )
+        for name in names
+    ]
+    return left_of(target, groups, lambda _: "an earlier pipeline of this name left it", [])
+
+
 def _removed(workload: Workload, bucket: str) -> RemovedPipeline:
     endpoint = workload.endpoint_status()
-    kinds = (layout.RAW, layout.PROCESSED, layout.MODELS)
+    kinds = (layout.RAW, layout.PROCESSED, layout.MODELS, layout.PREDICTIONS)
     return RemovedPipeline(
         workload.name,
         workload.pipeline,

@@ -39,6 +39,7 @@ class Several:
     """Whether it was deployed before stacks had the output ``Pipelines``."""
     running: bool = False
     """Whether the newest run of each is in progress."""
+    log_groups: tuple[str, ...] = ()
     started: list[dict[str, Any]] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
@@ -55,6 +56,8 @@ class Several:
             *("ListPipelineExecutionSteps", "ListTags", "DeleteEndpoint"),
         ):
             answers[f"sagemaker.{name}"] = _from_json(getattr(self, _snake(name)))
+        groups = [{"logGroupName": name} for name in self.log_groups]
+        answers["logs.DescribeLogGroups"] = {"logGroups": groups}
         return session(answers)
 
     def describe_stacks(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -62,7 +65,17 @@ class Several:
         if asked == "tabular":
             names = {} if self.older else {"Pipelines": ",".join(self.runs)}
             return {
-                "Stacks": [_stack("tabular", names | {"DataBucket": "data", MODE_OUTPUT: "dev"})]
+                "Stacks": [
+                    _stack(
+                        "tabular",
+                        names
+                        | {
+                            "DataBucket": "data",
+                            "PipelineName": pipeline_name(MAIN),
+                            MODE_OUTPUT: "dev",
+                        },
+                    )
+                ]
             }
         name = next(name for name in self.runs if stack_title(name) == asked)
         made = pipeline_name(name)

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from generator.cfn.expressions import NESTED
+from generator.errors import CommandError
 from generator.resolved import resolve
 from generator.settings import Settings
 from tabular_ml_vpc.cli import change_view
@@ -18,12 +19,14 @@ from tabular_ml_vpc.cli.deployment_view import _question_about
 from tabular_ml_vpc.operations import pipeline_changes, stacks
 from tabular_ml_vpc.operations.changes import Change, ChangeAction
 from tabular_ml_vpc.operations.comparison import StackDifference
+from tabular_ml_vpc.operations.deployment import _require_room
 from tabular_ml_vpc.operations.target import Target
 from tests.emulated import Done, Run
 from tests.operations.several import Several, pipeline_name
 
 NAMES = "main, churn, fraud-2"
 RUNS = {"main": ["m1", "m4"], "churn": ["c2"], "fraud-2": ["f3"]}
+KINDS = ("raw", "processed", "models", "predictions")
 On = Callable[..., Done]
 
 
@@ -199,7 +202,7 @@ def test_a_pipeline_that_goes_is_asked_about_by_name_with_what_goes_and_stays() 
     assert isinstance(out.file, io.StringIO)
     shown = out.file.getvalue()
     assert "pipeline churn stops 1 run in progress and deletes its endpoint (InService)" in shown
-    kept = [f"s3://data/pipelines/{kind}/churn/" for kind in ("raw", "processed", "models")]
+    kept = [f"s3://data/pipelines/{kind}/churn/" for kind in KINDS]
     assert f"Its data stays: {', '.join(kept)}" in shown
     assert _question_about(difference) == "the pipeline churn will be removed. Deploy?"
     assert [one.as_json() for one in removed] == [
@@ -211,6 +214,27 @@ def test_a_pipeline_that_goes_is_asked_about_by_name_with_what_goes_and_stays() 
             "kept": kept,
         }
     ]
+
+
+def test_removing_what_deletes_a_pipeline_with_it_is_called_a_risk() -> None:
+    changes = (nested("ManagerStack", ChangeAction.REMOVE),)
+    assert pipeline_changes.removes_manager(changes)
+    assert not pipeline_changes.removes_manager([nested("ManagerStack", ChangeAction.MODIFY)])
+    difference = StackDifference(True, (), removes_manager=True)
+    assert "removed at the same time" in _question_about(difference)
+    assert "set several = true in [pipeline]" in change_view.MANAGER_REMOVED
+
+
+def test_a_log_group_that_an_earlier_pipeline_left_is_in_the_way_of_its_name() -> None:
+    group = f"/aws/sagemaker/Endpoints/{pipeline_name('fraud')}"
+    stack = Several({"main": []}, log_groups=(group,))
+    target = Target(stack.session(), "tabular")
+    node = stacks.tree(target, stacks.need(target))
+    (left,) = pipeline_changes.in_the_way(target, node, ["fraud", "churn"])
+    assert (left.place, left.physical_id) == ("FraudPipelineStack/EndpointLogGroup", group)
+    said = f"{group} is in the way of FraudPipelineStack/EndpointLogGroup: .*delete-log-group"
+    with pytest.raises(CommandError, match=said):
+        _require_room(StackDifference(True, (), in_the_way=[left]))
 
 
 def test_a_pipeline_that_is_added_is_priced() -> None:
