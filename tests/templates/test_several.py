@@ -151,7 +151,12 @@ def many() -> Settings:
         {"name": f"p{number:02}{'x' * 17}", "label": "l" * 248} for number in range(PIPELINES)
     ]
     people = [f"{number:03}{'p' * 60}" for number in range(PEOPLE)]
-    return settings(*pipelines, project="a" * 26, studio={"user_profiles": people})
+    return settings(
+        *pipelines,
+        project="a" * 26,
+        studio={"user_profiles": people},
+        pipeline={"predictions": True},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -261,7 +266,7 @@ def test_names_are_within_their_services_limits(largest: ResolvedDeployment) -> 
         "AWS::Events::Rule": ("Name", 64),
         "AWS::SageMaker::ModelPackageGroup": ("ModelPackageGroupName", 63),
         "AWS::Logs::LogGroup": ("LogGroupName", 512),
-        "Custom::Pipeline": ("EndpointName", 63),
+        "Custom::Pipeline": ("PipelineName", 256),
     }
     for kind, (field, most) in limits.items():
         found = [str(one.properties.get(field, "")) for one in largest.of_type(kind)]
@@ -269,3 +274,6 @@ def test_names_are_within_their_services_limits(largest: ResolvedDeployment) -> 
         assert max(map(len, found)) <= most, kind
         given = [name for name in found if name]
         assert len(set(given)) == len(given)
+    endpoints = {one.properties["EndpointName"] for one in largest.of_type("Custom::Pipeline")}
+    assert len(endpoints) == PIPELINES + 1
+    assert max(map(len, endpoints)) <= 63
