@@ -29,10 +29,17 @@ END
 keyring() {
   cat <<END
 #!/bin/bash
-# \`keyring get URL USER\` for pip: prints a token for one repository, and never for another.
-[ "\$*" = "get $index aws" ] || exit 1
-exec aws codeartifact get-authorization-token --region $region --domain $domain \\
-  --domain-owner $owner --duration-seconds $seconds --query authorizationToken --output text
+# For pip, prints a token for one repository, and never for another. Older versions of pip call
+# \`keyring get URL USER\` (23.2), newer ones with options before it, and read JSON (26.3; pypa/pip#14150).
+set -euo pipefail
+case "\$*" in
+  "get $index aws") form='%s\n' ;;
+  "--mode=creds --output=json get $index aws") form='{"username": "aws", "password": "%s"}\n' ;;
+  *) exit 1 ;;
+esac
+token=\$(aws codeartifact get-authorization-token --region $region --domain $domain \\
+  --domain-owner $owner --duration-seconds $seconds --query authorizationToken --output text)
+printf "\$form" "\$token"
 END
 }
 

@@ -1,6 +1,6 @@
 """Where people install packages: each call of pip is allowed, and nothing around it is open.
 
-`tests/unit/test_pip_script.py` shows which calls pip and its `keyring` make.
+`tests/cloud/test_pip_script.py` shows which calls pip and its `keyring` make.
 """
 
 from __future__ import annotations

@@ -24,13 +24,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from generator.files import REPOSITORY
 from generator.policies.people import TOKEN_SECONDS
 from generator.stacks.packages import SCRIPT
+from tests.emulated import AWSCLI_PYTHON, JOBS
 
 WHEEL: Final = "acme_tool-1.0-py3-none-any.whl"
 INDEX: Final = "/pypi/pypi/simple/"
 POLL_SECONDS: Final = 0.01
+PIPS: Final = {"of the build": Path(sys.executable), "of the jobs": JOBS / "bin/python"}
+"""A Python for each of two versions of pip, such as 23.2 and 26.3."""
 SUDO: Final = """#!/bin/bash
 # Stands in for root: what is not there yet belongs to it.
 [ "$1" = -n ] && shift && mkdir -p "$SPACE_ROOT/etc" "$SPACE_ROOT/usr/local/bin" && exec "$@"
@@ -124,7 +126,7 @@ class Space:
         return self.root / "usr/local/bin/keyring"
 
     def environment(self) -> dict[str, str]:
-        folders = (self.keyring.parent, self.root / "bin", REPOSITORY / ".venv-awscli/bin")
+        folders = (self.keyring.parent, self.root / "bin", AWSCLI_PYTHON.parent)
         return {
             "PATH": os.pathsep.join([*map(str, folders), "/usr/bin", "/bin"]),
             "HOME": str(self.root / "home"),
@@ -159,10 +161,11 @@ class Space:
         header = "".join(f"{name}={value}\n" for name, value in values.items())
         return self.run("/bin/bash", "-s", text=header + SCRIPT.read_text(encoding="utf-8"))
 
-    def download(self, package: str) -> subprocess.CompletedProcess[str]:
+    def download(self, python: Path) -> subprocess.CompletedProcess[str]:
+        """Download the package with the pip of an environment."""
         target = str(self.root / "home")
         options = ("--no-deps", "--no-cache-dir", "--dest", target)
-        return self.run(sys.executable, "-m", "pip", "download", *options, package)
+        return self.run(str(python), "-m", "pip", "download", *options, "acme-tool")
 
     def files(self) -> dict[str, bytes]:
         found = (path for path in self.root.rglob("*") if path.is_file())
@@ -180,12 +183,26 @@ def space(tmp_path: Path, service: CodeArtifact) -> Space:
     return Space(tmp_path, service)
 
 
-def test_pip_installs_with_a_new_token_each_time_and_none_is_stored(space: Space) -> None:
+def test_every_way_in_which_pip_asks_is_answered(space: Space) -> None:
+    space.start()
+    index = f"{space.service.url}{INDEX}"
+    plain = space.run(str(space.keyring), "get", index, "aws")
+    assert plain.stdout.splitlines() == space.service.tokens
+    options = ("--mode=creds", "--output=json")
+    credentials = space.run(str(space.keyring), *options, "get", index, "aws")
+    assert json.loads(credentials.stdout) == {
+        "username": "aws",
+        "password": space.service.tokens[-1],
+    }
+
+
+@pytest.mark.parametrize("pip", PIPS)
+def test_pip_installs_with_a_new_token_each_time_and_none_is_stored(space: Space, pip: str) -> None:
     started = space.start()
     assert (started.returncode, started.stderr) == (0, "")
     assert space.service.tokens == []  # nothing is called before somebody installs
     for count in (1, 2):
-        done = space.download("acme-tool")
+        done = space.download(PIPS[pip])
         assert done.returncode == 0, done.stderr
         assert len(space.service.tokens) == count
     assert (space.root / "home" / WHEEL).exists()
@@ -215,6 +232,8 @@ def test_every_start_leaves_the_same_two_files_and_nobody_s_own(space: Space) ->
         ("get", "{index}", "somebody"),
         ("get", "{index}../../../other/simple/", "aws"),
         ("set", "{index}", "aws"),
+        ("--mode=creds", "--output=json", "get", "https://pypi.thief.example/simple/", "aws"),
+        ("--mode=creds", "--output=json", "get", "{index}", "somebody"),
         ("get",),
         (),
     ],
@@ -227,13 +246,22 @@ def test_no_other_index_is_ever_given_a_token(space: Space, question: tuple[str,
     assert space.service.tokens == []
 
 
-def test_a_refused_token_is_an_error_that_says_so_and_no_question(space: Space) -> None:
+@pytest.mark.parametrize("pip", PIPS)
+def test_without_a_token_pip_ends_with_an_error_and_asks_nobody(space: Space, pip: str) -> None:
     space.start()
     space.service.denies = True
-    done = space.download("acme-tool")
+    done = space.download(PIPS[pip])
     assert done.returncode != 0
-    assert "not authorized to perform: GetAuthorizationToken" in done.stderr
+    assert "401" in done.stderr
     assert "Password" not in done.stdout
+
+
+def test_the_command_itself_says_why_there_is_no_token(space: Space) -> None:
+    space.start()
+    space.service.denies = True
+    done = space.run(str(space.keyring), "get", f"{space.service.url}{INDEX}", "aws")
+    assert (done.returncode, done.stdout) != (0, "")
+    assert "not authorized to perform: GetAuthorizationToken" in done.stderr
 
 
 def test_a_container_without_root_starts_and_says_that_pip_is_not_set_up(space: Space) -> None:
