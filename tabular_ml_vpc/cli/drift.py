@@ -11,11 +11,12 @@ from rich.text import Text
 
 from tabular_ml_vpc.cli.console import console, print_json
 from tabular_ml_vpc.cli.options import json_option
-from tabular_ml_vpc.cli.stack_options import target_options
+from tabular_ml_vpc.cli.stack_options import pipeline_option, target_options
 from tabular_ml_vpc.cli.tables import Column, show_table
 from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations import drift, stacks
 from tabular_ml_vpc.operations.drift import Drifted, StackDrift
+from tabular_ml_vpc.operations.pipelines import choose, stack_title
 from tabular_ml_vpc.operations.target import Target
 
 _COLUMNS: Final = (
@@ -31,18 +32,23 @@ _STYLES: Final = {"IN_SYNC": "green", "DRIFTED": "red"}
 @click.command(
     epilog="""\b
 python build.py drift
+python build.py drift --pipeline churn      only the stack of one of several pipelines
 python build.py drift --json
 """
 )
+@pipeline_option
 @target_options
 @json_option
-def command(target: Target, as_json: bool) -> int:
+def command(pipeline: str | None, target: Target, as_json: bool) -> int:
     """Compare the resources with their last deployment, and show what has changed since.
 
-    Checks every nested stack. Exits with status 1 if a resource has drifted or a stack could not be
-    checked.
+    Checks every nested stack, or with --pipeline only that pipeline's. Exits with status 1 if a
+    resource has drifted or a stack could not be checked.
     """
-    node = stacks.tree(target, stacks.need(target))
+    root = stacks.need(target)
+    title = stack_title(choose(root, pipeline)) if pipeline else ""
+    node = stacks.tree(target, root)
+    node = next((child for child in node.children if child.title == title), node)
     if not as_json:
         console().print(f"Checking {counted(len([*node.walk()]), 'stack')}", style="dim")
     drifts = list(drift.detect(target, node, time.sleep))

@@ -40,6 +40,8 @@ class Several:
     running: bool = False
     """Whether the newest run of each is in progress."""
     log_groups: tuple[str, ...] = ()
+    described: list[str] = field(default_factory=list)
+    """Stacks that were described."""
     started: list[dict[str, Any]] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
@@ -62,6 +64,7 @@ class Several:
 
     def describe_stacks(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         asked = request["StackName"].rpartition("/")[2]
+        self.described.append(asked)
         if asked == "tabular":
             names = {} if self.older else {"Pipelines": ",".join(self.runs)}
             return {

@@ -182,6 +182,12 @@ def test_status_shows_every_pipeline_with_its_last_run_and_endpoint(on: On) -> N
     assert [found["name"] for found in one["pipelines"]] == ["churn"]
 
 
+def test_a_command_on_one_of_fifty_reads_only_its_stack(on: On) -> None:
+    stack = Several({name: [] for name in ("main", *(f"p-{number}" for number in range(50)))})
+    assert on(stack, "run", "--no-wait", "--pipeline", "p-7").status == 0
+    assert {*stack.described} == {"tabular", "P7PipelineStack"}
+
+
 def nested(title: str, action: ChangeAction) -> Change:
     inner = Change("ModelPackageGroup", "AWS::SageMaker::ModelPackageGroup", "g", action)
     return Change(title, NESTED, "", action, children=(inner,))

@@ -73,6 +73,8 @@ class Deployed:
 
     target: Target
     name: str
+    options: str = ""
+    """The options that give another command the same pipeline."""
 
     def predict(self, text: str, header: bool | None = None) -> list[Prediction]:
         """Return the predictions for a CSV table, with as many requests as its size needs.
@@ -109,13 +111,29 @@ class Deployed:
                 table = self._decided(table) if table.header is None else table
                 if halves := table.halves():
                     return [answer for half in halves for answer in self._answers(half)]
-            raise _in_words(self.name, error) from error
+            raise self._in_words(error) from error
         if not table.answered_by(len(found)):
             raise CommandError(
                 f"the endpoint {self.name} gave {counted(len(found), 'answer')} to "
                 f"{counted(len(table.lines), 'row')}"
             )
         return found
+
+    def _in_words(self, error: ClientError) -> Exception:
+        """The answer of the endpoint or of SageMaker, on one line."""
+        code = code_of(error)
+        if code == "ModelError":
+            status = int(error.response.get("OriginalStatusCode", 500))
+            text = " ".join(str(error.response.get("OriginalMessage", message_of(error))).split())
+            if status in _CLIENT_ERRORS:
+                return UsageError(f"the model rejected these rows ({status}): {text}")
+            return CommandError(
+                f"the model of {self.name} failed ({status}): {text}; `python build.py logs "
+                f"--source endpoint{self.options}` shows its log"
+            )
+        if code in _UNANSWERED:
+            return CommandError(f"the endpoint {self.name} does not answer: {message_of(error)}")
+        return error
 
     def _invoke(self, table: Rows) -> list[Prediction]:
         answer = self.target.client("sagemaker-runtime").invoke_endpoint(
@@ -169,26 +187,9 @@ def find(target: Target, workload: Workload) -> Deployed:
             f"the endpoint {name} cannot serve requests: it is {status['EndpointStatus']}"
             + (f": {reason}" if reason else "")
         )
-    return Deployed(target, name)
+    return Deployed(target, name, options)
 
 
 def _is_too_large(error: ClientError) -> bool:
     """Whether the model rejected a request because it, or its answer, is too large."""
     return bool(error.response.get("OriginalStatusCode") == _TOO_LARGE)
-
-
-def _in_words(name: str, error: ClientError) -> Exception:
-    """The answer of the endpoint or of SageMaker, on one line."""
-    code = code_of(error)
-    if code == "ModelError":
-        status = int(error.response.get("OriginalStatusCode", 500))
-        text = " ".join(str(error.response.get("OriginalMessage", message_of(error))).split())
-        if status in _CLIENT_ERRORS:
-            return UsageError(f"the model rejected these rows ({status}): {text}")
-        return CommandError(
-            f"the model of {name} failed ({status}): {text}; `python build.py logs --source "
-            "endpoint` shows its log"
-        )
-    if code in _UNANSWERED:
-        return CommandError(f"the endpoint {name} does not answer: {message_of(error)}")
-    return error
