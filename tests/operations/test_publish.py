@@ -72,6 +72,17 @@ def test_the_published_template_creates_the_stack_without_any_local_file(
 
 
 @pytest.mark.usefixtures("bucket")
+def test_the_console_s_form_can_read_the_published_template(aws: Session, run: Run) -> None:
+    published = run("publish", "--bucket", BUCKET, "--set", "Rows=700", "--json").json
+    address = published["template_url"]
+    assert len(address) <= 1024  # CreateStack, API Reference
+
+    read = aws.client("cloudformation").get_template_summary(TemplateURL=address)
+    assert published["parameters"] == {"Rows": "700"}
+    assert "Rows" in {one["ParameterKey"] for one in read["Parameters"]}
+
+
+@pytest.mark.usefixtures("bucket")
 def test_an_object_that_is_not_what_its_name_says_is_replaced(aws: Session, run: Run) -> None:
     run("publish", "--bucket", BUCKET)
     before = keys(aws)
