@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import Final
 
 from generator.cfn.evaluator import ResolvedDeployment
+from generator.stacks import personas
 from tabular_ml_vpc.reports.diagram.svg import SMALL, Drawing
 
 
@@ -34,9 +35,21 @@ def whose_studio(deployment: ResolvedDeployment) -> StudioOwner:
     return StudioOwner.OTHERS if "StudioRole" in roles else StudioOwner.NOBODY
 
 
+def _who(deployment: ResolvedDeployment) -> tuple[str, ...]:
+    """Return what to call the people who use the deployment, and how they get in."""
+    who, *how = _HOW[whose_studio(deployment)]
+    roles = {one.logical_id for one in deployment.of_type("AWS::IAM::Role")}
+    if roles & {title for title, _ in personas.TITLES.values()}:
+        who = "People"
+    domains = deployment.of_type("AWS::SageMaker::Domain")
+    if any(domain.properties["AuthMode"] == "SSO" for domain in domains):
+        how = ["browser, IAM", "Identity Center"]
+    return (who, *how)
+
+
 def person(deployment: ResolvedDeployment) -> str:
-    """Return what to call the person who uses the deployment."""
-    return _HOW[whose_studio(deployment)][0]
+    """Return what to call the people who use the deployment."""
+    return _who(deployment)[0]
 
 
 def ways_in(deployment: ResolvedDeployment) -> Iterator[str]:
@@ -54,7 +67,7 @@ def ways_in(deployment: ResolvedDeployment) -> Iterator[str]:
 def draw_people(drawing: Drawing, deployment: ResolvedDeployment, to: tuple[float, float]) -> None:
     """Draw the user, and the arrow that ends at ``to``."""
     x, y = to
-    who, *how = _HOW[whose_studio(deployment)]
+    who, *how = _who(deployment)
     drawing.icon("user", 32, y - 22, 44, plate=True)
     drawing.text(54, y + 42, who, size=SMALL, bold=True, anchor="middle")
     for number, line in enumerate(how):

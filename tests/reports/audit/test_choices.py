@@ -9,6 +9,7 @@ import pytest
 
 from generator.package import FUNCTIONS
 from generator.settings import Mode, Settings, read
+from generator.settings_people import Persona
 from generator.settings_section import SettingsError
 from tabular_ml_vpc.reports.audit.checkers import plain_stacks
 
@@ -164,6 +165,12 @@ EVERYTHING: dict[str, Any] = {
     "security": {"key": KEY, "permissions_boundary": POLICY},
     "pipeline": {"preprocess_engine": "spark"},
     "packages": {"source": "pypi", "internal_names": ["acme"]},
+    "studio": {
+        "sign_in": "identity-center",
+        "identity_center_groups": ["1a2b3c4d-5e6f-7a8b-9c0d-1e2f3a4b5c6d"],
+        "people": [{"name": str(one), "persona": one} for one in Persona],
+        "personal_prefixes": True,
+    },
     "functions": {
         "reserved_concurrency": 2,
         "tracing": False,

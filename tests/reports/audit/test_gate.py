@@ -140,13 +140,18 @@ WITH_PREFIXES = {"IAM5", "IAMNoInlinePolicy", "IAM_POLICYDOCUMENT_NO_WILDCARD_RE
 BROUGHT = {
     "storage.ReplicationPolicy": WITH_PREFIXES,
     "pipeline.SparkProcessingPolicy": WITH_PREFIXES,
+    "studio.MlEngineerPolicy": {*WITH_PREFIXES, "CKV_AWS_111"},
+    "studio.ReviewerPolicy": WITH_PREFIXES,
     "network.SparkToSpark": {"SECURITY_GROUP_EGRESS_ALL_PROTOCOLS_RULE"},
     "network.SparkFromSpark": {
         "SECURITY_GROUP_INGRESS_ALL_PROTOCOLS_RULE",
         "EC2RestrictedCommonPorts",
     },
 }
-"""What checkers say of the roles that choices add, as of the others, and of a cluster's group."""
+"""What checkers say of the roles that choices add, as of the others, and of a cluster's group.
+
+An ML engineer's policy contains a data scientist's, of which they say the same.
+"""
 
 
 def test_the_choices_bring_no_findings_but_of_their_roles_and_of_a_cluster_s_group(

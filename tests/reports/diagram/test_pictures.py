@@ -17,6 +17,7 @@ from generator.emit import as_dict
 from generator.files import REPOSITORY
 from generator.resolved import resolve
 from generator.settings import Mode, Settings
+from generator.settings_people import Persona
 from generator.stacks.root import build
 from tabular_ml_vpc.cli import main
 from tabular_ml_vpc.reports.cost.runs import definition
@@ -94,6 +95,12 @@ def test_a_picture_needs_nothing_from_elsewhere(drawn: list[Picture]) -> None:
         assert "<script" not in text, path
 
 
+ORGANIZATION = {
+    "sign_in": "identity-center",
+    "people": [{"name": str(one), "persona": one} for one in Persona],
+}
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -102,6 +109,7 @@ def test_a_picture_needs_nothing_from_elsewhere(drawn: list[Picture]) -> None:
         {"network": {"interface_endpoints": "minimal", "endpoint_zones": 1}},
         {"packages": {"source": "pypi", "internal_names": ["acme", "acme-risk"]}},
         {"studio": {"user_profiles": ["a" * 63, *(f"person-{n}" for n in range(12))]}},
+        {"studio": ORGANIZATION},
         *({"pipelines": several(count)} for count in (2, 5, 50)),
         {"project": "a" * 30, "security": {"key": "arn:aws:kms:eu-west-1:111122223333:key/1"}},
         {"network": EXISTING},
@@ -117,6 +125,16 @@ def test_nothing_is_written_over_anything_or_beyond_the_edge(settings: dict[str,
             for x, y, to_x, to_y, other in boxes[index + 1 :]:
                 apart = right <= x or to_x <= left or bottom <= y or to_y <= top
                 assert apart, (picture.name, text, other)
+
+
+def test_people_of_an_organization_are_drawn_as_such() -> None:
+    usual, theirs = (
+        next(one for one in pictures(Settings.model_validate(one)) if one.name == "architecture")
+        for one in ({}, {"studio": ORGANIZATION})
+    )
+    said = [{text.text for text in texts_of(one)} for one in (usual, theirs)]
+    assert {"People", "Identity Center"} <= said[1] - said[0]
+    assert "Data scientist" in said[0] - said[1]
 
 
 def texts_of(picture: Picture) -> list[ET.Element]:
