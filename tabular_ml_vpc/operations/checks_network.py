@@ -71,7 +71,9 @@ def _used(
         Verdict.PROBLEM,
         f"not offered: {', '.join(missing)}",
         "the VPC endpoint's subnet is in a zone without the service, so creating it fails",
-        f"python build.py deploy {chosen}"
+        "python build.py --config FILE.toml  # order network.subnets, or set endpoint_zones"
+        if network_of(context)
+        else f"python build.py deploy {chosen}"
         if enough
         else f"python build.py deploy --region REGION  # zones here that have all: {len(good)}",
     )

@@ -12,6 +12,7 @@ import pytest
 
 from generator import emit
 from generator.cfn.parameters import definitions
+from generator.files import REPOSITORY
 from generator.record import METADATA, metadata
 from generator.settings import Mode
 from generator.stacks.root import build
@@ -257,6 +258,18 @@ def test_the_endpoint_for_functions_is_not_needed_if_they_are_outside() -> None:
     assert [one for one in existing_vpc(outside) if one.verdict is Verdict.PROBLEM] == []
 
 
+def test_zones_without_the_service_of_an_endpoint_to_create_are_a_problem() -> None:
+    services = {
+        "ServiceDetails": [
+            {"ServiceName": "com.amazonaws.eu-west-1.sts", "AvailabilityZones": ["eu-west-1a"]}
+        ]
+    }
+    answers: dict[str, canned.Answer] = {"ec2.DescribeVpcEndpointServices": services}
+    (problem,) = checks_network.zones(context(usual(), EXISTING | STS, **answers))
+    assert problem.what == "not offered: com.amazonaws.eu-west-1.sts in eu-west-1b"
+    assert "order network.subnets" in problem.command
+
+
 def test_a_rule_that_the_stack_adds_is_enough() -> None:
     world = usual()
     world["SecurityGroups"][0]["IpPermissions"] = []
@@ -296,6 +309,8 @@ def test_an_endpoint_to_create_says_whom_it_affects() -> None:
     assert "an endpoint for com.amazonaws.eu-west-1.sts will be created" in warning.what
     assert "all of the VPC's traffic to that service" in warning.why
     assert f"lets in {RANGE}; its policy allows everything" in warning.why
+    page = (REPOSITORY / "docs/own-vpc.md").read_text(encoding="utf-8")
+    assert f"endpoints: {warning.what}\n         {warning.why}\n" in page
 
 
 def test_clients_that_would_lose_a_service_are_named() -> None:

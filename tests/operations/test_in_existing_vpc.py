@@ -83,8 +83,11 @@ class Theirs:
     session: Session
     ids: dict[str, str]
 
-    def settings(self, *pipelines: str) -> str:
-        """Return the settings of a deployment into the VPC, with these pipelines besides main."""
+    def settings(self, *pipelines: str, rules: bool) -> str:
+        """Return the settings of a deployment into the VPC, with these pipelines besides main.
+
+        With ``rules``, the stack adds some to their security group.
+        """
         named = "".join(f'[[pipelines]]\nname = "{name}"\n' for name in ("main", *pipelines))
         return f"""
             [network]
@@ -92,6 +95,7 @@ class Theirs:
             subnets = ["{self.ids["Subnet1"]}", "{self.ids["Subnet2"]}"]
             s3_endpoint = "{self.ids["S3"]}"
             endpoint_security_groups = ["{self.ids["Group"]}"]
+            add_endpoint_rules = {str(rules).lower()}
             create_endpoints = ["sagemaker.runtime", "cloudformation"]
             created_endpoint_clients = ["{RANGE}"]
             {named if pipelines else ""}
@@ -139,7 +143,7 @@ def test_nothing_of_theirs_changes_from_the_first_deployment_to_the_last_deletio
     config = tmp_path / "guest.toml"
 
     def command(name: str, *more: str, pipelines: tuple[str, ...] = ()) -> Any:
-        config.write_text(theirs.settings(*pipelines))
+        config.write_text(theirs.settings(*pipelines, rules=not pipelines))
         return run(name, "--stack-name", STACK, "--config", str(config), *more)
 
     found = command("doctor", "--json", pipelines=("churn",)).json
@@ -155,8 +159,11 @@ def test_nothing_of_theirs_changes_from_the_first_deployment_to_the_last_deletio
     assert len(account()["vpcs"]) == len(before["vpcs"])
     _run_all(aws)
 
-    assert command("deploy", "--yes", "--set", "Rows=500").status == 0  # churn leaves
-    assert theirs.state() == state
+    # churn leaves, and their security group gets rules, since the settings now say so
+    assert command("deploy", "--yes", "--set", "Rows=500").status == 0
+    with_rules = theirs.state()
+    assert [name for name in state if with_rules[name] != state[name]] == ["groups"]
+    assert _added(with_rules, state, theirs.ids["Group"]) == 3
 
     moved = run("deploy", "--stack-name", STACK, "--yes")
     assert (moved.status, moved.err.count("\n")) == (2, 1)
@@ -165,6 +172,24 @@ def test_nothing_of_theirs_changes_from_the_first_deployment_to_the_last_deletio
     assert run("destroy", "--stack-name", STACK, "--yes").status == 0
     assert without_artifacts(account()) == before
     assert theirs.state() == state
+
+
+def _added(after: dict[str, Any], before: dict[str, Any], group: str) -> int:
+    """Return how many groups more have a rule in a security group; no other one has changed."""
+
+    def sources(state: dict[str, Any]) -> dict[str, set[str]]:
+        return {
+            one["GroupId"]: {
+                pair["GroupId"]
+                for rule in one["IpPermissions"]
+                for pair in rule.get("UserIdGroupPairs", [])
+            }
+            for one in state["groups"]
+        }
+
+    more = {name: len(now - sources(before)[name]) for name, now in sources(after).items()}
+    assert {name for name, count in more.items() if count} == {group}
+    return more[group]
 
 
 def without_artifacts(found: dict[str, list[str]]) -> dict[str, list[str]]:

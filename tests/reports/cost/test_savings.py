@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from generator.errors import UsageError
 from generator.files import REPOSITORY
 from generator.resolved import resolve
 from generator.settings import Settings, read
@@ -28,6 +29,8 @@ from tabular_ml_vpc.reports.cost.savings import (
     with_endpoints,
 )
 from tabular_ml_vpc.reports.cost.usage import usage
+from tests.existing_vpc import EXISTING, STS, VPC
+from tests.existing_vpc import settings as in_existing_vpc
 from tests.templates.test_reachability import (
     BY_LAMBDA_ITSELF,
     endpoint_of,
@@ -55,6 +58,19 @@ def test_each_profile_is_shown_in_one_and_two_zones_with_functions_in_and_out() 
     shown = {(one.profile, one.zones, one.functions_in_the_vpc) for one in OPTIONS}
 
     assert len(OPTIONS) == len(shown) == len(EndpointProfile) * 2 * 2
+
+
+def test_endpoints_that_exist_cost_nothing_and_no_profile_is_offered_for_them() -> None:
+    found = savings(CostChoices(in_existing_vpc(), {}, usage()), PRICES)
+    assert {one.profile for one in found} == {"existing VPC"}
+    assert [one.endpoint_hours_usd for one in found] == [0, 0]
+    created = savings(CostChoices(in_existing_vpc(EXISTING | STS), {}, usage()), PRICES)
+    assert [one.endpoint_hours_usd for one in created] == pytest.approx([14.6, 14.6])
+
+
+def test_a_profile_for_an_existing_vpc_is_refused_in_one_line() -> None:
+    with pytest.raises(UsageError, match=f"--endpoints: got 'minimal', .*existing VPC {VPC}"):
+        with_endpoints(in_existing_vpc(), EndpointProfile.MINIMAL, None)
 
 
 def test_the_present_choice_is_marked_once() -> None:
