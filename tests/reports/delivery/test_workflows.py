@@ -129,6 +129,12 @@ def test_stages_are_deployed_one_after_the_other_and_never_twice_at_once() -> No
     }
 
 
+@pytest.mark.parametrize("platform", PATHS)
+def test_each_stage_has_the_prices_of_its_region(platform: str) -> None:
+    text = render(platform, STAGES, CLONE, "main")
+    assert re.findall(r"cost --region (\S+)", text) == [stage.region for stage in STAGES]
+
+
 def test_without_stages_there_is_one_environment() -> None:
     jobs = workflow(stages=ALONE)["jobs"]
     assert set(jobs) == {"build", "audit", "plan-production", "comment", "deploy-production"}
