@@ -13,7 +13,7 @@ from typing import Final
 from generator.policies.documents import FOLDER, document, sagemaker, statement, text
 from generator.settings import PROJECT_TAG, Settings
 from generator.settings_studio import Studio
-from pipeline.layout import PREDICTIONS, folder, named
+from pipeline.layout import CODE, MODELS, PREDICTIONS, PROCESSED, folder, named
 from pipeline.types import Json
 
 PATH: Final = f"{FOLDER}/operator-policy.json"
@@ -83,10 +83,22 @@ def policy(settings: Settings) -> Json:
                 [f"arn:*:s3:::{name}*/processed/*/evaluation/*"],
             ),
             statement("AddTables", ["s3:GetObject", "s3:PutObject"], [f"arn:*:s3:::{name}*/raw/*"]),
+            _only_tables(name),
             *(_predict(name) if settings.pipeline.predictions else []),
             _use_key(settings),
         ]
     )
+
+
+def _only_tables(name: str) -> Json:
+    """Deny writing below what runs write and read: ``processed/<run>/train/raw/`` is one, too.
+
+    A ``*`` crosses slashes, and the bucket's name is not known here. It follows that no folder in
+    ``raw/`` can have one of these names.
+    """
+    kinds = (PROCESSED, MODELS, CODE, PREDICTIONS)
+    others = [f"arn:*:s3:::{name}*/{kind}/*" for kind in kinds]
+    return statement("OnlyTables", ["s3:PutObject"], others) | {"Effect": "Deny"}
 
 
 def _look_at_studio(studio: Studio) -> list[Json]:

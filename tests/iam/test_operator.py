@@ -63,6 +63,25 @@ def test_rows_and_models_cannot_be_read(policy: Json, key: str) -> None:
     assert not any(fnmatchcase(f"arn:aws:s3:::tabular-data/{key}", one) for one in objects)
 
 
+def may_write(policy: Json, key: str) -> bool:
+    found = {
+        statement["Effect"]
+        for statement in policy["Statement"]
+        if "s3:PutObject" in statement["Action"]
+        for resources in [statement["Resource"]]
+        for pattern in ([resources] if isinstance(resources, str) else resources)
+        if fnmatchcase(f"arn:aws:s3:::tabular-data/{key}", pattern)
+    }
+    return found == {"Allow"}
+
+
+@pytest.mark.parametrize("prefix", ["", "pipelines/"])
+def test_only_raw_tables_can_be_written(policy: Json, prefix: str) -> None:
+    assert may_write(policy, f"{prefix}raw/churn/table.csv")
+    for key in ("processed/1/train/raw/x", "models/1/raw/x", "code/1/raw/x", "processed/1/x"):
+        assert not may_write(policy, f"{prefix}{key}")
+
+
 def test_it_fits_a_managed_policy_and_names_an_own_key() -> None:
     own = operator.policy(Settings(security=Security(key=KEY)))
     assert size(own) <= MANAGED_POLICY_CHARACTERS
