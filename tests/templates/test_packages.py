@@ -15,6 +15,8 @@ from generator.settings import Mode, Settings, validated
 from generator.settings_packages import REGIONS
 from generator.settings_section import SettingsError
 from tabular_ml_vpc.reports.audit.checkers import plain_stacks
+from tests.existing_vpc import EXISTING as THEIR_VPC
+from tests.existing_vpc import RANGE
 
 EXISTING = {"source": "existing", "domain": "acme", "repository": "shared"}
 SERVICES = ("codeartifact.api", "codeartifact.repositories")
@@ -54,6 +56,23 @@ def test_both_endpoints_are_added_once(from_pypi: ResolvedDeployment) -> None:
     assert endpoints(from_pypi) == list(SERVICES)
     full = {"network": {"interface_endpoints": "full"}, "packages": {"source": "pypi"}}
     assert endpoints(resolve(Settings.model_validate(full))) == list(SERVICES)
+
+
+def test_in_an_existing_vpc_only_endpoints_that_are_named_are_created() -> None:
+    theirs = {"network": THEIR_VPC, "packages": {"source": "pypi"}}
+    assert endpoints(resolve(Settings.model_validate(theirs))) == []
+    named = {
+        **THEIR_VPC,
+        "create_endpoints": [*SERVICES],
+        "created_endpoint_clients": [RANGE],
+        "created_endpoint_policy": "account",
+    }
+    shared = {**EXISTING, "owner": "999988887777"}
+    chosen = {"network": named, "packages": shared}
+    deployment = resolve(Settings.model_validate(chosen))
+    assert endpoints(deployment) == list(SERVICES)
+    policy = deployment.get("network", "CodeartifactApiEndpoint").properties["PolicyDocument"]
+    assert "999988887777:repository/acme/shared" in str(policy)
 
 
 def test_the_repository_is_encrypted_with_our_key_and_copies_from_pypi_alone(
