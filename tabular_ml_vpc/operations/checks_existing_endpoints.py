@@ -8,6 +8,7 @@ from typing import Final
 
 from generator.settings_network import S3, STANDARD_ENDPOINTS, CreatedEndpointPolicy
 from generator.stacks.network_endpoints import CLOUDFORMATION
+from tabular_ml_vpc.operations.checks_boundary import Need, allows
 from tabular_ml_vpc.operations.existing_vpc import (
     ExistingVpc,
     Item,
@@ -49,7 +50,7 @@ def s3(vpc: ExistingVpc) -> Iterator[CheckFinding]:
         )
         return
     yield from _routed(vpc, endpoint)
-    yield from _policy(_S3, endpoint)
+    yield from _policy(_S3, vpc, endpoint)
 
 
 def _routed(vpc: ExistingVpc, endpoint: Item) -> Iterator[CheckFinding]:
@@ -167,7 +168,7 @@ def _existing(vpc: ExistingVpc, endpoint: Item, *, required: bool) -> Iterator[C
         return
     closed = list(_closed(vpc, reached))
     yield from closed or [CheckFinding(_INTERFACES, Verdict.OK, f"{name} serves {service}")]
-    yield from _policy(_INTERFACES, endpoint)
+    yield from _policy(_INTERFACES, vpc, endpoint)
 
 
 def _closed(vpc: ExistingVpc, groups: Sequence[str]) -> Iterator[CheckFinding]:
@@ -237,29 +238,59 @@ def _allows(vpc: ExistingVpc, service: str) -> str:
     return "its policy allows this account's principals and resources only, whoever calls"
 
 
-def _policy(check: str, endpoint: Item) -> Iterator[CheckFinding]:
-    """Say that an endpoint has a policy of its owner's, unless it allows everything."""
+def _policy(check: str, vpc: ExistingVpc, endpoint: Item) -> Iterator[CheckFinding]:
+    """Judge the policy that an endpoint's owner gave it, unless it allows everything."""
     text = endpoint.get("PolicyDocument") or ""
-    if text and not _allows_everything(text):
-        yield CheckFinding(
-            check,
-            Verdict.WARNING,
-            f"{endpoint['VpcEndpointId']} for {endpoint['ServiceName']} has a policy of its own",
-            "it must allow what our roles do (docs/own-vpc.md); nothing checks that here",
-            f"aws ec2 describe-vpc-endpoints --vpc-endpoint-ids {endpoint['VpcEndpointId']} "
-            "--query VpcEndpoints[0].PolicyDocument --output text",
-        )
+    if not text or _allows_everything(text):
+        return
+    name, service = endpoint["VpcEndpointId"], endpoint["ServiceName"]
+    needs, statements = _needs(vpc, service), _statements(text)
+    lacking = [f"{one.action} on {one.resource}" for one in needs if not allows(statements, one)]
+    without = f", without {', '.join(lacking)}" if lacking else ""
+    yield CheckFinding(
+        check,
+        Verdict.PROBLEM if lacking else Verdict.WARNING,
+        f"{name} for {service} has a policy of its own{without}",
+        "it must allow what our roles do (docs/own-vpc.md); its conditions are not examined here",
+        f"aws ec2 describe-vpc-endpoints --vpc-endpoint-ids {name} "
+        "--query VpcEndpoints[0].PolicyDocument --output text",
+    )
+
+
+def _needs(vpc: ExistingVpc, service: str) -> list[Need]:
+    """Return calls that the stack or its first run makes through an endpoint."""
+    target = vpc.context.target
+    buckets, region = f"arn:{target.partition}:s3:::", target.region
+    data = f"{buckets}{target.stack.lower()}-storagestack-*"
+    answers = f"{buckets}cloudformation-custom-resource-response-{region.replace('-', '')}/*"
+    inside = vpc.context.values.get("FunctionsInTheVpc", "yes") == "yes"
+    calls = {
+        S3: [
+            ("s3:GetObject", f"{data}/*"),
+            ("s3:PutObject", f"{data}/*"),
+            ("s3:ListBucket", data),
+            *([("s3:PutObject", answers)] if inside else []),
+        ],
+        "sagemaker.api": [("sagemaker:CreatePipeline", "*"), ("sagemaker:ListSpaces", "*")],
+        "sagemaker.runtime": [("sagemaker:InvokeEndpoint", "*")],
+        CLOUDFORMATION: [("cloudformation:DescribeStacks", "*")],
+    }
+    found = (calls[short] for short in calls if vpc.full_name(short) == service)
+    return [Need("", action, resource) for action, resource in next(found, [])]
+
+
+def _statements(text: str) -> list[Item]:
+    found = json.loads(text)["Statement"]
+    return found if isinstance(found, list) else [found]
 
 
 def _allows_everything(text: str) -> bool:
     """Return whether a policy is AWS's default, or says the same."""
-    found = json.loads(text)["Statement"]
-    statements = found if isinstance(found, list) else [found]
     return all(
         one["Effect"] == "Allow"
         and "Condition" not in one
         and one.get("Action") in ("*", ["*"])
         and one.get("Resource") in ("*", ["*"])
         and one.get("Principal") in ("*", {"AWS": "*"})
-        for one in statements
+        for one in _statements(text)
     )

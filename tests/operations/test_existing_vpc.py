@@ -302,6 +302,34 @@ def test_a_policy_of_their_own_is_pointed_out() -> None:
     assert "has a policy of its own" in warning.what
 
 
+OURS_ONLY = {"Action": ["s3:GetObject", "s3:PutObject", "s3:ListBucket"]}
+OTHERS_ONLY = {"Action": "s3:*", "Resource": ["arn:aws:s3:::team-data", "arn:aws:s3:::team-data/*"]}
+
+
+@pytest.mark.parametrize(
+    ("service", "changes", "lacking"),
+    [
+        ("s3", OURS_ONLY, []),
+        ("s3", OTHERS_ONLY, ["s3:GetObject on arn:aws:s3:::tabular-life-storagestack-*/*"]),
+        (
+            "s3",
+            {"Action": "s3:*", "Resource": "arn:aws:s3:::tabular-*"},
+            ["s3:PutObject on arn:aws:s3:::cloudformation-custom-resource-response-euwest1/*"],
+        ),
+        ("sagemaker.runtime", {"Action": "sagemaker:InvokeEndpointAsync"}, ["InvokeEndpoint on *"]),
+    ],
+)
+def test_a_policy_that_certainly_stops_our_roles_is_a_problem(
+    service: str, changes: Json, lacking: list[str]
+) -> None:
+    world = usual()
+    policy = {"Statement": OPEN["Statement"][0] | changes}
+    with_endpoint(service, PolicyDocument=json.dumps(policy))(world)
+    problems = [one.what for one in found(world)]
+    assert len(problems) == bool(lacking), problems
+    assert all(one in problems[0] for one in lacking)
+
+
 def test_an_endpoint_to_create_says_whom_it_affects() -> None:
     world = usual()
     without_endpoint("sts")(world)
