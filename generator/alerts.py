@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from troposphere import AWSObject, Equals, GetAtt, Not, Sub, Template, cloudwatch, events, sns
+from troposphere import AWSObject, Equals, GetAtt, Not, Ref, Sub, Template, cloudwatch, events, sns
 
 from generator.policies.resources import topic_policy
 from generator.wiring import (
@@ -15,6 +15,7 @@ from generator.wiring import (
     QueueArn,
     QueueName,
     Text,
+    TopicArn,
     UniqueName,
     add,
     add_all,
@@ -64,14 +65,25 @@ class Context:
     """The name of the pipeline and its endpoint."""
     key_arn: KeyArn
     dead_letter_queue: QueueArn
-    alert_email: OptionalText
+    alert_email: OptionalText | None
+    """None if the topic exists, whose owner decides who is told."""
     rules: RuleNames
     entry: Text | None = None
     """The pipeline's name in the settings, if commands need it."""
+    topic: str = ""
+    """ARN of a topic that exists; empty: the pipeline gets its own."""
 
 
-def add_alerts(template: Template, context: Context, pipeline: AWSObject) -> sns.Topic:
-    """Add the encrypted topic, the rules, and the alarm for the endpoint; return the topic."""
+def add_alerts(template: Template, context: Context, pipeline: AWSObject) -> TopicArn:
+    """Add the rules, the alarm for the endpoint, and a topic unless there is one; return it."""
+    topic = TopicArn(context.topic or _add_topic(template, context))
+    add_all(template, [_failure_rule(context, pipeline, topic), _endpoint_rule(context, topic)])
+    add(template, _server_error_alarm(context, topic))
+    return topic
+
+
+def _add_topic(template: Template, context: Context) -> Ref:
+    """Add the encrypted topic with its policy and, if there is an address, its subscription."""
     template.add_condition(EMAIL_GIVEN, Not(Equals(context.alert_email, "")))
     topic = add(template, sns.Topic("AlertTopic", KmsMasterKeyId=context.key_arn))
     add(
@@ -90,12 +102,10 @@ def add_alerts(template: Template, context: Context, pipeline: AWSObject) -> sns
             TopicArn=topic.ref(),
         ),
     )
-    add_all(template, [_failure_rule(context, pipeline, topic), _endpoint_rule(context, topic)])
-    add(template, _server_error_alarm(context, topic))
-    return topic
+    return topic.ref()
 
 
-def _failure_rule(context: Context, pipeline: AWSObject, topic: sns.Topic) -> events.Rule:
+def _failure_rule(context: Context, pipeline: AWSObject, topic: TopicArn) -> events.Rule:
     """Return the rule for failed runs; the event identifies the pipeline only by its ARN.
 
     Source: SageMaker developer guide, "Events that SageMaker AI sends to Amazon EventBridge".
@@ -116,7 +126,7 @@ def _failure_rule(context: Context, pipeline: AWSObject, topic: sns.Topic) -> ev
     )
 
 
-def _endpoint_rule(context: Context, topic: sns.Topic) -> events.Rule:
+def _endpoint_rule(context: Context, topic: TopicArn) -> events.Rule:
     """Return the rule for an endpoint that failed or whose update AWS rolls back.
 
     Source: SageMaker developer guide, "SageMaker endpoint state change".
@@ -139,7 +149,7 @@ def _endpoint_rule(context: Context, topic: sns.Topic) -> events.Rule:
 
 
 def _to_topic(
-    context: Context, topic: sns.Topic, text: str, paths: Mapping[str, str]
+    context: Context, topic: TopicArn, text: str, paths: Mapping[str, str]
 ) -> events.Target:
     """Send a sentence that says what to do, and the event as it came.
 
@@ -155,14 +165,14 @@ def _to_topic(
         InputTemplate=Sub(content, Entry=context.entry) if context.entry else content,
     )
     return events.Target(
-        Arn=topic.ref(),
+        Arn=topic,
         DeadLetterConfig=events.DeadLetterConfig(Arn=context.dead_letter_queue),
         Id="AlertTopic",
         InputTransformer=transformer,
     )
 
 
-def _server_error_alarm(context: Context, topic: sns.Topic) -> cloudwatch.Alarm:
+def _server_error_alarm(context: Context, topic: TopicArn) -> cloudwatch.Alarm:
     """Return the alarm for 5xx responses: a broken model passes SageMaker's own health check."""
     dimensions = {"EndpointName": context.name, "VariantName": VARIANT}
     return _alarm(
@@ -175,7 +185,7 @@ def _server_error_alarm(context: Context, topic: sns.Topic) -> cloudwatch.Alarm:
     )
 
 
-def dead_letter_alarm(queue: QueueName, topic: sns.Topic) -> cloudwatch.Alarm:
+def dead_letter_alarm(queue: QueueName, topic: TopicArn) -> cloudwatch.Alarm:
     """Return the alarm for events that a function or the topic did not process."""
     queue_name = {"QueueName": queue}
     return _alarm(
@@ -191,14 +201,14 @@ def dead_letter_alarm(queue: QueueName, topic: sns.Topic) -> cloudwatch.Alarm:
 def _alarm(
     title: str,
     description: str,
-    topic: sns.Topic,
+    topic: TopicArn,
     namespace: str,
     metric: str,
     dimensions: Mapping[str, object],
 ) -> cloudwatch.Alarm:
     return cloudwatch.Alarm(
         title,
-        AlarmActions=[topic.ref()],
+        AlarmActions=[topic],
         AlarmDescription=description,
         ComparisonOperator="GreaterThanThreshold",
         Dimensions=[

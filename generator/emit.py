@@ -22,7 +22,7 @@ from generator.documents import (
     schema,
 )
 from generator.files import REPOSITORY, TEMPLATES, FileError, write
-from generator.policies import deployer, operator, own_key
+from generator.policies import deployer, existing, operator, own_key
 from generator.policies.documents import FOLDER
 from generator.settings import Mode, Settings
 from generator.stacks.root import build as build_stacks
@@ -48,6 +48,7 @@ def render(settings: Settings) -> dict[str, str]:
             texts[f"{TEMPLATES[mode]}/{name}.yaml"] = _text(name, mode, templates[-1])
     texts |= deployer.policies(settings, templates)
     texts |= {own_key.PATH: own_key.render(settings), operator.PATH: operator.render(settings)}
+    texts |= existing.render(settings)
     return texts | {EXAMPLE: example(), SCHEMA: schema(), PROJECT_SCHEMA: project_schema()}
 
 
@@ -103,6 +104,7 @@ def _stale(texts: Texts, root: Path) -> Iterator[str]:
             name = f"{folder}/{path.name}"
             if name not in texts and _MARK.encode() in path.read_bytes()[:200]:
                 yield name
+    yield from (path for path in existing.PATHS if path not in texts and (root / path).is_file())
     for path in sorted((root / FOLDER).glob(f"{deployer.NAME}*.json")):
         if f"{FOLDER}/{path.name}" not in texts:
             yield f"{FOLDER}/{path.name}"

@@ -79,6 +79,7 @@ _PRINCIPAL = r"^arn:aws[a-z-]*:iam::[0-9]{12}:(root|(role|user)/[A-Za-z0-9_+=,.@
 _POLICY = r"^$|^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]+$"
 _KEY = r"^$|^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$"
 _BUCKET = r"^$|^arn:aws[a-z-]*:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
+_TOPIC = r"^$|^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$"
 _CODE_SIGNING = (
     r"^$|^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:code-signing-config:csc-[a-z0-9]{17}$"
 )
@@ -88,6 +89,8 @@ _IN_WORDS = {
     _KEY: "must be empty or the ARN of a KMS key, such as "
     "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     _BUCKET: "must be empty or the ARN of a bucket, such as arn:aws:s3:::my-replica",
+    _TOPIC: "must be empty or the ARN of a standard SNS topic, such as "
+    "arn:aws:sns:eu-west-1:111122223333:alerts",
     _CODE_SIGNING: "must be empty or the ARN of a code signing configuration, such as "
     "arn:aws:lambda:eu-west-1:111122223333:code-signing-config:csc-0a1b2c3d4e5f60718",
     _PRINCIPAL: "must be the ARN of a role, a user or an account's root, such as "
@@ -128,6 +131,9 @@ class Storage(Section):
     """Days after which the results of batch predictions (predictions/) expire; 0: never."""
     access_log_days: int = Field(default=365, ge=1, le=3650, strict=True)
     """Days after which S3 access logs expire."""
+    log_bucket: str = Field(default="", pattern=_BUCKET)
+    """ARN of an existing bucket for S3 access logs, in the same region and account
+    (docs/existing-resources.md). Empty: the stack creates one."""
     log_retention_days: int = Field(
         default=365, strict=True, json_schema_extra={"enum": list(LOG_RETENTION_DAYS)}
     )
@@ -173,6 +179,9 @@ class Security(Section):
     logs, in case policies lock everybody else out. Empty: none."""
     log_readers: tuple[PrincipalArn, ...] = ()
     """ARNs of principals that can read the access log bucket, such as an audit account's role."""
+    alert_topic: str = Field(default="", pattern=_TOPIC)
+    """ARN of an existing SNS topic for the alerts of all pipelines (docs/existing-resources.md).
+    Empty: the stack creates one for each."""
 
 
 _SIZES = ("large", "xlarge", "2xlarge", "4xlarge")
@@ -271,6 +280,25 @@ class Settings(Section):
             raise ValueError(
                 f"packages.source: got {str(self.packages.source)!r}: must be omitted with "
                 f"studio.domain = {self.studio.domain!r}; pip is set up in the stack's own domain"
+            )
+        return self
+
+    @property
+    def unused_parameters(self) -> frozenset[str]:
+        """Return the deployment's parameters that would have no effect."""
+        email = ("AlertEmail",) if self.security.alert_topic else ()
+        return self.studio.unused_parameters.union(email)
+
+    @model_validator(mode="after")
+    def _agree_with_what_exists(self) -> Settings:
+        if self.storage.log_bucket and self.security.log_readers:
+            raise ValueError(
+                "security.log_readers: must be omitted with storage.log_bucket, whose owner decides"
+            )
+        emails = [one.name for one in self.pipelines if one.alert_email]
+        if self.security.alert_topic and emails:
+            raise ValueError(
+                f"pipelines: {emails[0]}: alert_email: must be omitted with security.alert_topic"
             )
         return self
 

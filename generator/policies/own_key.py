@@ -34,6 +34,7 @@ def policy(settings: Settings, place: StackLocation = EXAMPLE) -> Json:
         settings.security.break_glass,
         several=shares_pipelines(settings),
         domain=settings.studio.owns_domain,
+        alarms=not settings.security.alert_topic,
     )
     template = Template()
     template.add_resource(kms.Key("Key", KeyPolicy=document))

@@ -95,6 +95,7 @@ def key_policy(
     *,
     several: bool = False,
     domain: bool = True,
+    alarms: bool = True,
 ) -> PolicyDocument:
     """Return the key's policy: who can administer it, use it, and let AWS services use it.
 
@@ -102,7 +103,7 @@ def key_policy(
     too, and the key policy limits it by role, by service or to grants for AWS. ``break_glass`` is
     the ARN of a principal that can always do all of that, or empty. With ``several`` pipelines, the
     jobs of all but ``main`` are recognized by the path of their roles, however many there are.
-    ``domain``: the stack creates a Studio domain with this key.
+    ``domain``: the stack creates a Studio domain with this key; ``alarms``: a topic for alarms.
     """
     account = Principal("AWS", account_root())
     return document(
@@ -135,7 +136,7 @@ def key_policy(
         _deny_grants_to_others(),
         _logs_use_key(root_stack, name, several),
         _events_use_key(),
-        _alarms_use_key(),
+        *([_alarms_use_key()] if alarms else []),
     )
 
 
@@ -359,18 +360,7 @@ def log_bucket_policy(
     Deny, which CloudTrail records.
     """
     return document(
-        allow_principal(
-            "S3DeliversAccessLogs",
-            Principal("Service", "logging.s3.amazonaws.com"),
-            [s3.PutObject],
-            [objects_arn(bucket)],
-            Condition(
-                [
-                    StringEquals("aws:SourceAccount", Ref("AWS::AccountId")),
-                    ArnLike("aws:SourceArn", Sub("arn:${AWS::Partition}:s3:::*")),
-                ]
-            ),
-        ),
+        deliver_access_logs(bucket),
         *_readers_read(bucket, readers),
         deny_everybody(
             "DenyDeletingLogs",
@@ -379,6 +369,25 @@ def log_bucket_policy(
             Condition(ArnNotLike("aws:PrincipalArn", list(may_delete))),
         ),
         *_deny_insecure(own_arn),
+    )
+
+
+def deliver_access_logs(bucket: BucketName, prefix: str = "") -> Statement:
+    """Let S3 deliver the access logs of this account's buckets, below a prefix.
+
+    Source: S3 user guide, "Enabling Amazon S3 server access logging".
+    """
+    return allow_principal(
+        "S3DeliversAccessLogs",
+        Principal("Service", "logging.s3.amazonaws.com"),
+        [s3.PutObject],
+        [objects_arn(bucket, prefix)],
+        Condition(
+            [
+                StringEquals("aws:SourceAccount", Ref("AWS::AccountId")),
+                ArnLike("aws:SourceArn", Sub("arn:${AWS::Partition}:s3:::*")),
+            ]
+        ),
     )
 
 
@@ -549,6 +558,19 @@ def topic_policy(topic: Expression) -> PolicyDocument:
     policies": "the use of Condition blocks is not supported").
     """
     return document(
+        *publish_alerts(topic),
+        deny_everybody(
+            "DenyPlainHttp",
+            [sns.Publish],
+            [topic],
+            Condition(Bool("aws:SecureTransport", "false")),
+        ),
+    )
+
+
+def publish_alerts(topic: Expression) -> list[Statement]:
+    """Let EventBridge and this account's alarms publish to a topic."""
+    return [
         allow_principal(
             "EventBridgePublishes",
             Principal("Service", "events.amazonaws.com"),
@@ -562,13 +584,12 @@ def topic_policy(topic: Expression) -> PolicyDocument:
             [topic],
             Condition(StringEquals("aws:SourceAccount", Ref("AWS::AccountId"))),
         ),
-        deny_everybody(
-            "DenyPlainHttp",
-            [sns.Publish],
-            [topic],
-            Condition(Bool("aws:SecureTransport", "false")),
-        ),
-    )
+    ]
+
+
+def alerts_use_key() -> list[Statement]:
+    """Let EventBridge and this account's alarms publish to topics that a key encrypts."""
+    return [_events_use_key(), _alarms_use_key()]
 
 
 def failure_rule_name(name: UniqueName) -> Sub:

@@ -100,7 +100,8 @@ class Inputs:
     quality_metric: Text
     quality_threshold: Number
     auto_gluon_image_tag: Text
-    alert_email: OptionalText
+    alert_email: OptionalText | None = None
+    """Exists unless there is a topic for all alerts."""
     endpoints_security_group_id: SecurityGroupId | None = None
     """That of our own endpoints; a foreign VPC may have none of them."""
     spark_image_tag: Text | None = None
@@ -143,6 +144,7 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
     without = [
         *(() if spark else _SPARK),
         *(() if has_own_endpoints(settings.network) else _ENDPOINTS),
+        *(("alert_email",) if settings.security.alert_topic else ()),
     ]
     inputs = declare(Inputs, template, without)
     template.add_mapping(images.MAPPING_NAME, images.accounts(spark))
@@ -168,10 +170,8 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
             PREDICTIONS, PipelineProperties, values, manager, MANAGING_SECONDS, [pipeline]
         )
         add(template, predictions)
-    topic = alerts.add_alerts(template, _alerts(inputs), pipeline)
-    outputs = Outputs(
-        pipeline_name=Text(GetAtt(pipeline, "PipelineName")), topic_arn=TopicArn(topic.ref())
-    )
+    topic = alerts.add_alerts(template, _alerts(inputs, settings), pipeline)
+    outputs = Outputs(pipeline_name=Text(GetAtt(pipeline, "PipelineName")), topic_arn=topic)
     publish(outputs, template)
     return StackTemplate(SPARK_FILE if spark else FILE, template, Inputs, Outputs)
 
@@ -323,7 +323,7 @@ def _spark_environment(
     }
 
 
-def _alerts(inputs: Inputs) -> alerts.Context:
+def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
     name = inputs.pipeline_name
     return alerts.Context(
         name,
@@ -332,4 +332,5 @@ def _alerts(inputs: Inputs) -> alerts.Context:
         inputs.alert_email,
         alerts.RuleNames(run=named_rule_name(name, "run"), endpoint=named_rule_name(name, "end")),
         inputs.entry_name,
+        settings.security.alert_topic,
     )

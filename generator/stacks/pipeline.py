@@ -13,7 +13,6 @@ from troposphere import (
     awslambda,
     iam,
     logs,
-    sns,
 )
 
 from functions.pipeline_manager.properties import PipelineProperties
@@ -89,7 +88,7 @@ class Inputs(FunctionInputs):
     quality_metric: Text
     quality_threshold: Number
     auto_gluon_image_tag: Text
-    alert_email: OptionalText
+    alert_email: OptionalText | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack."""
     template = Template(Description=f"{settings.project}: training pipeline, model, alerts")
     kind = SparkInputs if on_spark(settings) else Inputs
-    inputs = declare(kind, template, () if settings.studio.in_use else ("notebook_jobs_role",))
+    inputs = declare(kind, template, _not_needed(settings))
     template.add_mapping(images.MAPPING_NAME, images.accounts(on_spark(settings)))
     context = function_context(template, inputs, settings, mode)
     endpoint_logs = add(
@@ -146,14 +145,20 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         values = {**values, **predicting(inputs.unique_name)}
         beside = custom_resource(PREDICTIONS, PipelineProperties, values, function, [pipeline])
         add(template, beside)
-    topic = _add_alerts(template, inputs, pipeline)
+    topic = _add_alerts(template, inputs, pipeline, settings.security.alert_topic)
     outputs = Outputs(
         pipeline_name=Text(GetAtt(pipeline, "PipelineName")),
         endpoint_name=Text(inputs.unique_name.across_border()),
-        topic_arn=TopicArn(topic.ref()),
+        topic_arn=topic,
     )
     publish(outputs, template)
     return StackTemplate("pipeline", template, kind, Outputs)
+
+
+def _not_needed(settings: Settings) -> list[str]:
+    """Return the optional inputs that these settings do not need."""
+    people = [] if settings.studio.in_use else ["notebook_jobs_role"]
+    return [*people, *(["alert_email"] if settings.security.alert_topic else [])]
 
 
 def _role_permissions(
@@ -284,12 +289,17 @@ def _spark_environment(inputs: Inputs, instances: int) -> dict[str, Expression]:
     }
 
 
-def _add_alerts(template: Template, inputs: Inputs, pipeline: AWSObject) -> sns.Topic:
-    """Add the topic with everything that publishes to it, and the alarm of the shared queue."""
+def _add_alerts(template: Template, inputs: Inputs, pipeline: AWSObject, existing: str) -> TopicArn:
+    """Add what reports failures, a topic unless one exists, and the shared queue's alarm."""
     name = inputs.unique_name
     rules = alerts.RuleNames(failure_rule_name(name), endpoint_rule_name(name))
     context = alerts.Context(
-        name, inputs.key_arn, inputs.dead_letter_queue, inputs.alert_email, rules
+        name,
+        inputs.key_arn,
+        inputs.dead_letter_queue,
+        inputs.alert_email,
+        rules,
+        topic=existing,
     )
     topic = alerts.add_alerts(template, context, pipeline)
     add(template, alerts.dead_letter_alarm(inputs.dead_letter_queue_name, topic))

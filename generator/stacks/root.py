@@ -56,7 +56,7 @@ def build(settings: Settings, mode: Mode) -> dict[str, Template]:
         zones,
         settings.limits,
         spark=any_spark,
-        unused=decided(settings.pipelines) | settings.studio.unused_parameters,
+        unused=decided(settings.pipelines) | settings.unused_parameters,
     )
     offers_packages = settings.packages.available
     add_rules(root, zones, spark=any_spark, packages=offers_packages)
@@ -89,6 +89,8 @@ def build(settings: Settings, mode: Mode) -> dict[str, Template]:
         network_outputs,
         storage_outputs,
     )
+    if settings.security.alert_topic:
+        pipeline_inputs = replace(pipeline_inputs, alert_email=None)
     if spark:
         pipeline_inputs = pipeline.for_spark(
             pipeline_inputs,

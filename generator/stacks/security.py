@@ -278,6 +278,7 @@ def _key(
             settings.security.break_glass,
             several=bool(named),
             domain=settings.studio.owns_domain,
+            alarms=not settings.security.alert_topic,
         ),
         PendingWindowInDays=DAYS_UNTIL_KEY_IS_DELETED[mode],
         **retention(mode),

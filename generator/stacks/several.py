@@ -141,7 +141,7 @@ def _inputs(
         quality_metric=parameters.quality_metric,
         quality_threshold=parameters.quality_threshold,
         auto_gluon_image_tag=parameters.auto_gluon_image_tag,
-        alert_email=parameters.alert_email,
+        alert_email=None if settings.security.alert_topic else parameters.alert_email,
         spark_image_tag=parameters.spark_image_tag if spark else None,
         spark_instances=Number(str(instances(entry, settings.pipeline))) if spark else None,
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from troposphere import GetAtt, If, NoValue, Ref, Tags, Template, awslambda, s3
+from troposphere import GetAtt, If, NoValue, Ref, Sub, Tags, Template, awslambda, s3
 
 from functions.empty_bucket.core import PERMISSION_TAG
 from functions.empty_bucket.properties import EmptyBucketProperties
@@ -45,6 +45,8 @@ EMPTYING_SECONDS = 900
 """Lambda's longest timeout; a repeated Delete continues where the previous one stopped."""
 UPLOAD_DAYS = 7
 LOG_PREFIX = "data/"
+THEIR_LOG_PREFIX = "${AWS::StackName}/"
+"""In a bucket that others use, too; the name begins with the project's."""
 _EXPIRING = {PROCESSED: "ExpirePreparedData", PREDICTIONS: "ExpirePredictions"}
 """Kinds of data that can expire, and the names of their rules."""
 
@@ -82,12 +84,15 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack."""
     template = Template(Description=f"{settings.project}: data bucket and log bucket")
     inputs = declare(Inputs, template, _not_needed(settings))
-    logs = add(template, _log_bucket(settings.storage, mode))
-    data = add(template, _data_bucket(logs, inputs, settings, mode))
-    outputs = Outputs(data_bucket=BucketName(data.ref()), log_bucket=BucketName(logs.ref()))
+    theirs = settings.storage.log_bucket.rpartition(":")[2]
+    logs = None if theirs else add(template, _log_bucket(settings.storage, mode))
+    log_bucket = BucketName(logs.ref() if logs else theirs)
+    data = add(template, _data_bucket(log_bucket, inputs, settings, mode))
+    outputs = Outputs(data_bucket=BucketName(data.ref()), log_bucket=log_bucket)
     if settings.storage.replica_bucket:
         data.ReplicationConfiguration = _add_replication(template, outputs, inputs, settings, mode)
-    function = _add_emptying(template, outputs, inputs, settings, mode)
+    ours = [outputs.data_bucket, *([log_bucket] if logs else [])]
+    function = _add_emptying(template, ours, inputs, settings, mode)
     people = personas.roles(settings, inputs.persona_roles)
     data_policy = data_bucket_policy(
         outputs.data_bucket,
@@ -99,14 +104,15 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         [role_arn(role) for persona, role in people.items() if persona is Persona.REVIEWER],
         _people_elsewhere(inputs, settings.studio, people),
     )
-    log_policy = log_bucket_policy(
-        outputs.log_bucket,
-        GetAtt(logs, "Arn"),
-        _may_delete_logs(inputs, settings.security.break_glass),
-        settings.security.log_readers,
-    )
-    for bucket, policy in ((logs, log_policy), (data, data_policy)):
-        _add_emptying_and_policy(template, bucket, policy, function, mode)
+    if logs:
+        log_policy = log_bucket_policy(
+            log_bucket,
+            GetAtt(logs, "Arn"),
+            _may_delete_logs(inputs, settings.security.break_glass),
+            settings.security.log_readers,
+        )
+        _add_emptying_and_policy(template, logs, log_policy, function, mode)
+    _add_emptying_and_policy(template, data, data_policy, function, mode)
     publish(outputs, template)
     return StackTemplate("storage", template, Inputs, Outputs)
 
@@ -123,7 +129,7 @@ def _people_not_needed(settings: Settings) -> list[str]:
     return [*personas.not_needed(settings), *jobs]
 
 
-def _data_bucket(logs: s3.Bucket, inputs: Inputs, settings: Settings, mode: Mode) -> s3.Bucket:
+def _data_bucket(logs: BucketName, inputs: Inputs, settings: Settings, mode: Mode) -> s3.Bucket:
     """Return the bucket for data, code and models; old versions are kept for a while."""
     storage = settings.storage
     return s3.Bucket(
@@ -139,7 +145,8 @@ def _data_bucket(logs: s3.Bucket, inputs: Inputs, settings: Settings, mode: Mode
             ]
         ),
         LoggingConfiguration=s3.LoggingConfiguration(
-            DestinationBucketName=logs.ref(), LogFilePrefix=LOG_PREFIX
+            DestinationBucketName=logs,
+            LogFilePrefix=Sub(THEIR_LOG_PREFIX) if storage.log_bucket else LOG_PREFIX,
         ),
         **_locked(storage.object_lock_days, mode),
         **_private_and_versioned(),
@@ -293,13 +300,17 @@ def _deletable(mode: Mode) -> dict[str, Any]:
 
 
 def _add_emptying(
-    template: Template, buckets: Outputs, inputs: Inputs, settings: Settings, mode: Mode
+    template: Template,
+    buckets: Sequence[BucketName],
+    inputs: Inputs,
+    settings: Settings,
+    mode: Mode,
 ) -> awslambda.Function:
     spec = FunctionSpec(
         package="empty_bucket",
         description="Empties a bucket before it is deleted with its stack, if its tag allows that",
         role=inputs.empty_bucket_role,
-        permissions=permissions.empty_bucket([buckets.data_bucket, buckets.log_bucket]),
+        permissions=permissions.empty_bucket(buckets),
         timeout_seconds=EMPTYING_SECONDS,
     )
     return add_function(template, spec, function_context(template, inputs, settings, mode))

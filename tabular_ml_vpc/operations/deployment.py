@@ -20,6 +20,7 @@ from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations import (
     checks_boundary,
     checks_existing_vpc,
+    checks_given,
     checks_studio,
     doctor,
     function_logs,
@@ -261,9 +262,15 @@ class Deployment:
         preflight.check(self.target.stack, options, self.options.role, self.target.region)
 
     def _require_what_exists(self, release: Release) -> None:
-        """Refuse a boundary or a domain with which the stack would fail halfway, or not work."""
+        """Refuse what exists and would let the stack fail halfway, or not work."""
         context = CheckContext(self.target, release.templates, release.values)
-        for finding in chain(checks_boundary.boundary(context), checks_studio.domain(context)):
+        checks = (
+            checks_boundary.boundary,
+            checks_studio.domain,
+            checks_given.log_bucket,
+            checks_given.alert_topic,
+        )
+        for finding in chain.from_iterable(check(context) for check in checks):
             if finding.verdict is Verdict.PROBLEM:
                 raise CommandError(f"{finding.what}; {finding.why}; {finding.command}")
 

@@ -12,6 +12,7 @@ from tabular_ml_vpc.operations import (
     checks_account,
     checks_boundary,
     checks_existing_vpc,
+    checks_given,
     checks_network,
     checks_packages,
     checks_people,
@@ -36,6 +37,8 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("packages", checks_packages.packages),
     (checks_people.NAME, checks_people.identity_center),
     (checks_studio.NAME, checks_studio.domain),
+    (checks_given.LOGS, checks_given.log_bucket),
+    (checks_given.ALERTS, checks_given.alert_topic),
     ("rights", checks_account.rights),
     (checks_boundary.NAME, checks_boundary.boundary),
 )
