@@ -22,6 +22,8 @@ from tests.emulated import AWSCLI_PYTHON
 
 STACK = "choices"
 REPLICA = "copies-of-the-tests"
+LOGS = "access-logs-of-the-tests"
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:alerts-of-the-tests"
 REPLICA_KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 CHOSEN = Settings.model_validate(
     {
@@ -29,7 +31,9 @@ CHOSEN = Settings.model_validate(
             "object_lock_days": 30,
             "replica_bucket": f"arn:aws:s3:::{REPLICA}",
             "replica_key": REPLICA_KEY,
+            "log_bucket": f"arn:aws:s3:::{LOGS}",
         },
+        "security": {"alert_topic": TOPIC},
         "functions": {"reserved_concurrency": 2, "tracing": False},
         "packages": {"source": "pypi", "internal_names": ["acme"]},
         "studio": {
@@ -56,16 +60,22 @@ def outputs(account: Account) -> Iterator[dict[str, str]]:
     s3 = account.client("s3")
     account.aws.run("s3", "mb", f"s3://{REPLICA}")
     s3.put_bucket_versioning(Bucket=REPLICA, VersioningConfiguration={"Status": "Enabled"})
+    account.aws.run("s3", "mb", f"s3://{LOGS}")
+    s3.put_object(Bucket=LOGS, Key="of/others", Body=b"log")
+    sns = account.client("sns")
+    sns.create_topic(Name=TOPIC.rpartition(":")[2])
     account.deploy(account.package(Mode.PROD, choose), STACK)
     given = account.outputs(STACK)
     yield given
     assert account.delete(STACK) == "DELETE_COMPLETE", account.failures(STACK)
     left = [kind for kind in inventory(account.session) if "package" in kind or "cycle" in kind]
     assert left == []
-    for bucket in (given["DataBucket"], given["LogBucket"]):
-        s3.delete_bucket_policy(Bucket=bucket)
+    assert [one["Key"] for one in s3.list_objects_v2(Bucket=LOGS)["Contents"]] == ["of/others"]
+    assert {"TopicArn": TOPIC} in sns.list_topics()["Topics"]
+    sns.delete_topic(TopicArn=TOPIC)
+    s3.delete_bucket_policy(Bucket=given["DataBucket"])
+    for bucket in (given["DataBucket"], LOGS, REPLICA):
         remove(s3, bucket)
-    remove(s3, REPLICA)
 
 
 def remove(s3: Any, bucket: str) -> None:
@@ -119,6 +129,21 @@ def test_a_locked_version_cannot_be_deleted(account: Account, outputs: dict[str,
     version = s3.head_object(Bucket=bucket, Key="raw/data.csv")["VersionId"]
     with pytest.raises(ClientError, match="AccessDenied"):
         s3.delete_object(Bucket=bucket, Key="raw/data.csv", VersionId=version)
+
+
+def test_logs_and_alerts_go_to_what_exists(account: Account, outputs: dict[str, str]) -> None:
+    assert (outputs["LogBucket"], outputs["AlertTopic"]) == (LOGS, TOPIC)
+    logging = account.client("s3").get_bucket_logging(Bucket=outputs["DataBucket"])
+    assert logging["LoggingEnabled"]["TargetBucket"] == LOGS
+    assert logging["LoggingEnabled"]["TargetPrefix"].startswith(f"{STACK}-")
+    events = account.client("events")
+    rules = events.list_rules()["Rules"]
+    targets = [
+        target["Arn"]
+        for rule in rules
+        for target in events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+    ]
+    assert TOPIC in targets
 
 
 def test_what_is_written_is_copied(account: Account, outputs: dict[str, str]) -> None:

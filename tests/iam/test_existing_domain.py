@@ -31,7 +31,8 @@ OWN_NAME: Final = f"app/{DOMAIN}/{PROFILE}/jupyterlab/default"
 @pytest.fixture(scope="module")
 def account() -> Account:
     studio = {"domain": DOMAIN, "user_profiles": [PROFILE], "s3_endpoint": THEIR_ENDPOINT}
-    return Account.of(resolve(Settings.model_validate({"studio": studio})))
+    given = {"studio": studio, "storage": {"log_bucket": "arn:aws:s3:::org-logs"}}
+    return Account.of(resolve(Settings.model_validate(given)))
 
 
 def _clearing(*calls: tuple[str, str, Context]) -> list[Request]:
@@ -68,6 +69,18 @@ def test_nothing_of_others_and_not_the_domain_can_be_deleted(account: Account) -
     )
     for request, verdict in zip(attacks, account.ask(attacks), strict=True):
         assert (verdict.allowed, verdict.ignored) == (False, ()), str(request)
+
+
+def test_no_role_touches_the_log_bucket_of_others(account: Account) -> None:
+    log = "arn:aws:s3:::org-logs/tabular-1/log"
+    attacks = [
+        Request(role, f"s3:{action}Object", log, via="S3Endpoint")
+        for role in ("EmptyBucketRole", "StudioRole", "ProcessingRole", "PipelineManagerRole")
+        for action in ("Delete", "Get", "Put")
+    ]
+    assert not [
+        str(one) for one, found in zip(attacks, account.ask(attacks), strict=True) if found.allowed
+    ]
 
 
 def test_people_reach_the_data_only_from_the_vpc_of_their_domain(account: Account) -> None:

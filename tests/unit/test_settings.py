@@ -136,6 +136,20 @@ MISTAKES = {
         "studio.domain = 'd-abcdefgh1234'\npackages.source = 'pypi'",
         ["packages.source", "'pypi'", "studio.domain = 'd-abcdefgh1234'"],
     ),
+    "a topic that alarms cannot use": (
+        "[security]\nalert_topic = 'arn:aws:sns:eu-west-1:111122223333:alerts.fifo'",
+        ["security.alert_topic", "alerts.fifo", "standard SNS topic"],
+    ),
+    "an address for a topic of others": (
+        "security.alert_topic = 'arn:aws:sns:eu-west-1:111122223333:alerts'\n"
+        "[[pipelines]]\nname = 'main'\nalert_email = 'a@b.example'",
+        ["pipelines: main: alert_email: must be omitted with security.alert_topic"],
+    ),
+    "readers of a bucket of others": (
+        "storage.log_bucket = 'arn:aws:s3:::logs'\n"
+        "security.log_readers = ['arn:aws:iam::111122223333:role/Audit']",
+        ["security.log_readers: must be omitted with storage.log_bucket"],
+    ),
     "no profile": ("[studio]\nuser_profiles = []", ["studio.user_profiles", "[]", "at least 1"]),
     "profile twice": (
         "[studio]\nuser_profiles = ['ada', 'Ada']",

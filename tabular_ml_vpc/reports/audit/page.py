@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -27,6 +27,7 @@ from generator.settings import (
 from generator.settings_network import Network
 from generator.settings_packages import Packages
 from generator.settings_pipelines import PipelineSettings
+from generator.settings_studio import Studio
 from pipeline.types import JsonView
 from tabular_ml_vpc.reports.audit import assessments
 from tabular_ml_vpc.reports.audit.assessments import AssessmentAnswer
@@ -251,6 +252,11 @@ _NETWORK_CHOICES: Final = (
     "created_endpoint_policy",
 )
 """Settings of the network that decide who is trusted with what."""
+_ONLY: Final[Mapping[str, Container[str]]] = {
+    "network": _NETWORK_CHOICES,
+    "studio": ("domain", "s3_endpoint"),
+}
+"""The settings of large sections that an organization's rules concern."""
 
 
 def _choices() -> str:
@@ -262,6 +268,7 @@ def _choices() -> str:
         "limits": Limits,
         "pipeline": PipelineSettings,
         "storage": Storage,
+        "studio": Studio,
         "packages": Packages,
     }
     return _table(
@@ -274,7 +281,7 @@ def _choices() -> str:
             )
             for section, model in sections.items()
             for name, field in model.model_fields.items()
-            if section != "network" or name in _NETWORK_CHOICES
+            if name in _ONLY.get(section, model.model_fields)
         ],
     )
 

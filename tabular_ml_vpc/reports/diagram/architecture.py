@@ -201,9 +201,10 @@ def _draw_alerts(drawing: Drawing, deployment: ResolvedDeployment, box: Box) -> 
     card(drawing, sources[0], "eventbridge", words(rules[0].logical_id), ())
     card(drawing, sources[1], "cloudwatch", f"{len(alarms)} alarms")
     topics = deployment.of_type("AWS::SNS::Topic")
-    card(drawing, topic, "sns", f"{len(topics)} alert topics" if topics[1:] else "Alert topic")
+    title = f"{len(topics)} alert topics" if topics[1:] else "Alert topic"
+    card(drawing, topic, "sns", title, () if topics else ("that exists",))
     for source, resources in ((sources[0], rules), (sources[1], alarms)):
-        if any(mentions(one.properties, topics[0].reference) for one in resources):
+        if not topics or any(mentions(one.properties, topics[0].reference) for one in resources):
             y = topic.y + (18 if source is sources[0] else 36)
             bend = topic.x - 14
             start = source.middle[1]

@@ -32,6 +32,7 @@ def architecture_mermaid(deployment: ResolvedDeployment) -> str:
         ),
         f'  pipeline["{_counted(deployment, "Custom::Pipeline", "SageMaker pipeline")}"]',
         f'  alerts["{_counted(deployment, "AWS::SNS::Topic", "Alert topic")}"]',
+        *_log_bucket_that_exists(deployment),
         "end",
         *ways_in(deployment),
         "endpoints --> services",
@@ -46,7 +47,14 @@ def architecture_mermaid(deployment: ResolvedDeployment) -> str:
 def _counted(deployment: ResolvedDeployment, kind: str, title: str) -> str:
     """Return the title of a resource of a type, with the number of them if there are several."""
     count = len(deployment.of_type(kind))
+    if not count:
+        return f"{title} that exists"
     return title if count == 1 else f"{title} x {count}"
+
+
+def _log_bucket_that_exists(deployment: ResolvedDeployment) -> Iterator[str]:
+    if not any(one.logical_id == "LogBucket" for one in deployment.of_type("AWS::S3::Bucket")):
+        yield '  LogBucket[("Log bucket that exists")]'
 
 
 def graph_mermaid(graph: Graph) -> str:
