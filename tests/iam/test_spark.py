@@ -19,6 +19,7 @@ from tests.iam.judged import impossible, refused, succeeding
 from tests.iam.minimality import allowances, let_through, limits, needed_by
 from tests.iam.names import placeholders
 from tests.iam.required import DERIVED, IMPLICIT, Required, implicit_calls
+from tests.iam.transposed import Move, Place
 
 SPARK = "SparkProcessingRole"
 CREATE = "sagemaker:CreateProcessingJob"
@@ -39,8 +40,12 @@ def on_spark() -> Account:
 @pytest.fixture(scope="module")
 def needed(on_spark: Account) -> list[Required]:
     """Return the calls of all steps, and those that AWS makes with the cluster's role."""
-    steps = [Required(DERIVED, *call) for call in derived_calls(on_spark)]
-    return [*steps, *_reads_of_cluster(on_spark), *_implicit(on_spark)]
+    return _needed(on_spark)
+
+
+def _needed(account: Account) -> list[Required]:
+    steps = [Required(DERIVED, *call) for call in derived_calls(account)]
+    return [*steps, *_reads_of_cluster(account), *_implicit(account)]
 
 
 def _reads_of_cluster(account: Account) -> list[Required]:
@@ -224,3 +229,26 @@ def test_without_the_setting_nothing_is_exempt(account: Account) -> None:
     statements = account.documents[GUARDS].policy["Statement"]
     assert [one for one in statements if "NotResource" in one] == []
     assert SPARK not in account.roles
+
+
+def test_a_named_pipeline_s_cluster_does_its_work_and_no_more() -> None:
+    settings = {
+        "pipeline": {"preprocess_engine": "spark"},
+        "pipelines": [{"name": "main"}, {"name": "churn"}],
+    }
+    account = Account.of(resolve(Settings.model_validate(settings)))
+    move = Move(account, Place("main", "pipeline"), Place("churn", "ChurnPipeline"))
+    needed = _needed(account)
+    churn = [replace(one, request=move.whole(one.request)) for one in needed]
+    assert refused(account, churn) == []
+    rights = f"identity/ChurnPipeline/{RIGHTS.partition('/')[2]}"
+    parts = [part for part in allowances(account) if part.document == rights]
+    needs = needed_by(account, parts, churn)
+    assert len(parts) > 20
+    assert [str(part) for part, calls in needs.items() if not calls] == []
+    attempts = {**_jobs(account, needed), **_rights(account)}
+    assert succeeding(account, {wants: move.whole(one) for wants, one in attempts.items()}) == []
+    own = [one.request for one in needed if one.request.who == SPARK]
+    crossings = {f"{one} {one.context}": move.about(one) for one in own if move.about(one) != one}
+    assert len(crossings) > 3
+    assert succeeding(account, crossings) == []

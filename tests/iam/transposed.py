@@ -15,6 +15,7 @@ from pipeline.layout import MAIN, MODELS, PROCESSED, RAW, folder
 from tests.iam.account import Account, Request
 
 ROLES: Final = ("ProcessingRole", "TrainingRole", "ModelRole", "PipelineRole")
+CLUSTER: Final = "SparkProcessingRole"
 MANAGERS: Final = {MAIN: "PipelineManagerRole"}
 _NAMED_MANAGER: Final = "NamedPipelinesManagerRole"
 _KINDS: Final = (RAW, PROCESSED, MODELS)
@@ -50,7 +51,7 @@ class Move:
 
     def about(self, request: Request) -> Request:
         """The call by the same caller, about what is the other pipeline's."""
-        own = request.who in {*map(self.source.role, ROLES), self.source.manager}
+        own = request.who in {*map(self.source.role, self._titles), self.source.manager}
         context = {
             key: [self._text(one, own) for one in value]
             if isinstance(value, list)
@@ -60,8 +61,14 @@ class Move:
         resource = self._text(request.resource, own)
         return replace(request, resource=resource, context=context)
 
+    @property
+    def _titles(self) -> tuple[str, ...]:
+        """The roles of either pipeline, with the cluster's if tables are prepared on Spark."""
+        clusters = {self.source.role(CLUSTER), self.target.role(CLUSTER)}
+        return (*ROLES, CLUSTER) if clusters <= self.account.roles.keys() else ROLES
+
     def _who(self, who: str) -> str:
-        titles = {self.source.role(title): self.target.role(title) for title in ROLES}
+        titles = {self.source.role(title): self.target.role(title) for title in self._titles}
         return (titles | {self.source.manager: self.target.manager}).get(who, who)
 
     def _value(self, key: str, value: str, own: bool) -> str:
@@ -87,7 +94,7 @@ class Move:
         bucket = old["Bucket"]
         pairs = [
             (account.role_arn(source.role(title)), account.role_arn(target.role(title)))
-            for title in ROLES
+            for title in self._titles
         ]
         stacks = account.deployment.stack_ids
         managers = account.role_arn(source.manager), account.role_arn(target.manager)
@@ -105,9 +112,10 @@ class Move:
             ),
             (old["PipelineName"], new["PipelineName"]),
         ]
-        groups = (old["SecurityGroupIds"], new["SecurityGroupIds"])
+        fields = ("SecurityGroupIds", "SparkSecurityGroupIds")
+        groups = [(old[field], new[field]) for field in fields if field in old]
         logs = self._log_group(source), self._log_group(target)
-        return [*pairs, groups, logs] if own else pairs
+        return [*pairs, *groups, logs] if own else pairs
 
     def _log_group(self, place: Place) -> str:
         """The log group of the function that manages a pipeline."""
