@@ -36,6 +36,9 @@ from generator.wiring import (
 )
 
 MANAGING_SECONDS = 900
+ANSWERING_SECONDS = 2 * MANAGING_SECONDS
+"""How long one pipeline can take if it has to wait for others: a new account runs ten functions
+at a time, and Lambda keeps an event for as long as the function may run."""
 
 
 @dataclass(frozen=True)

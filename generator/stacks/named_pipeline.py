@@ -41,7 +41,7 @@ from generator.policies.statements import (
 )
 from generator.settings import Mode, Settings
 from generator.stacks.existing_network import endpoint_groups, has_own_endpoints
-from generator.stacks.manager import MANAGING_SECONDS
+from generator.stacks.manager import ANSWERING_SECONDS
 from generator.stacks.network_parts import among_themselves, security_group, ways_out
 from generator.wiring import (
     BucketName,
@@ -161,13 +161,13 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
     manager = inputs.manager_function_arn
     needs = [*policies, guard, registry]
     pipeline = shared_custom_resource(
-        "Pipeline", PipelineProperties, values, manager, MANAGING_SECONDS, needs
+        "Pipeline", PipelineProperties, values, manager, ANSWERING_SECONDS, needs
     )
     add(template, pipeline)
     if predicts:
         values |= predicting(inputs.pipeline_name)
         predictions = shared_custom_resource(
-            PREDICTIONS, PipelineProperties, values, manager, MANAGING_SECONDS, [pipeline]
+            PREDICTIONS, PipelineProperties, values, manager, ANSWERING_SECONDS, [pipeline]
         )
         add(template, predictions)
     topic = alerts.add_alerts(template, _alerts(inputs, settings), pipeline)
