@@ -58,7 +58,7 @@ def architecture(deployment: ResolvedDeployment) -> tuple[Drawing, float, float]
     )
     network = vpc(deployment)
     left, top = ACCOUNT + MARGIN, 46.0
-    services = services_height(len(network.services))
+    services = services_height(network.services)
     upper = max(vpc_height(network), services + GAP + 26 + 2 * (CARD + 18))
     strip = top + upper + GAP
     named = pipelines(deployment)[1:]
@@ -93,7 +93,7 @@ def network(deployment: ResolvedDeployment, graph: Graph) -> tuple[Drawing, floa
     drawing.text(MARGIN, 30, title, size=LARGE, bold=True)
     found = vpc(deployment)
     left, top, width = MARGIN, 46.0, 600.0
-    services = services_height(len(found.services))
+    services = services_height(found.services)
     upper = max(vpc_height(found), services + S3_BELOW)
     ways = draw_vpc(drawing, found, Box(left, top, width, upper))
     right = left + width + 40

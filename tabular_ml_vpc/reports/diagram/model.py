@@ -119,7 +119,12 @@ class Vpc:
     services: tuple[str, ...]
     """Services with an interface endpoint, by PrivateLink name."""
     endpoint_subnets: frozenset[str]
-    has_s3_gateway: bool
+    creates_s3_gateway: bool
+
+    @property
+    def has_s3_gateway(self) -> bool:
+        """Return whether there is an S3 gateway endpoint, ours or an existing one."""
+        return self.exists or self.creates_s3_gateway
 
 
 def vpc(deployment: ResolvedDeployment) -> Vpc:
@@ -139,7 +144,7 @@ def vpc(deployment: ResolvedDeployment) -> Vpc:
         endpoint_subnets=frozenset(
             subnet for one in interfaces for subnet in one.properties["SubnetIds"]
         ),
-        has_s3_gateway=not networks or any(service_of(one) == "s3" for one in endpoints),
+        creates_s3_gateway=any(service_of(one) == "s3" for one in endpoints),
     )
 
 

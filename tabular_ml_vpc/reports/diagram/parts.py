@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -118,9 +119,9 @@ def draw_services(drawing: Drawing, services: tuple[str, ...], box: Box, title: 
             drawing.text(x + 33, y + down, line, size=SMALL)
 
 
-def services_height(count: int) -> float:
-    """Return the height of the services."""
-    return 30 + SERVICE * ((count + 1) // 2) + 2
+def services_height(services: Sequence[str]) -> float:
+    """Return the height of the services: two rows or more, where the endpoints' arrow ends."""
+    return 30 + SERVICE * max(2, (len(services) + 1) // 2) + 2
 
 
 def _columns(vpc: Vpc, rows: list[Box]) -> list[Box]:
@@ -207,6 +208,6 @@ def _draw_ways(drawing: Drawing, vpc: Vpc, columns: list[Box], box: Box) -> floa
     drawing.text(box.x + 14, bus + 20, note, size=SMALL, style="accent-ink")
     if vpc.has_s3_gateway:
         drawing.icon("gateway", edge - 17, bus - 17, 34, plate=True)
-        text = "S3 gateway endpoint"
+        text = "S3 gateway endpoint" if vpc.creates_s3_gateway else "existing S3 gateway endpoint"
         drawing.text(edge - 26, bus + 20, text, size=SMALL, anchor="end", style="vpc-ink")
     return bus

@@ -211,6 +211,7 @@ def test_an_existing_vpc_is_drawn_as_its_owner_s() -> None:
     assert "isolated</" not in shown
     assert "of the VPC" not in shown
     assert "0 endpoints created here" in shown
+    assert "existing S3 gateway endpoint" in shown
 
 
 def test_endpoints_created_in_an_existing_vpc_are_counted() -> None:
