@@ -110,15 +110,14 @@ def notebook_jobs(
 
     The role is separate, because with the pipeline's roles a person could replace the data or the
     model of a run between its steps. With ``several`` pipelines, they read the data of all. With
-    ``personal`` prefixes, a job has those of whoever started it: "the job creation API calls ingest
-    the sourceIdentity that exists in the session" (see ``own_files``).
+    ``personal`` prefixes, a job also has what ``own_files`` says, for whoever started it: "the job
+    creation API calls ingest the sourceIdentity that exists in the session".
     """
     others = (named(RAW), named(PROCESSED)) if several else ()
     files = files_of_all(personal=personal)
     return [
         *read_prefixes(bucket, ("raw/", "processed/", files, *others)),
         write_prefixes(bucket, (files,)),
-        *(own_files(bucket) if personal else ()),
         *use_key(key),
         *pull_images(repositories),
         write_job_logs("/aws/sagemaker/ProcessingJobs"),

@@ -21,7 +21,6 @@ from generator.policies.jobs import (
     Folders,
     files_of_all,
     grant_key_for_volumes,
-    own_files,
     read_prefixes,
     write_prefixes,
 )
@@ -269,7 +268,6 @@ def studio(place: Place, notebook_jobs_role: RoleName) -> list[Statement]:
         *_run_own_jobs(name, notebook_jobs_role),
         *read_prefixes(bucket, data),
         write_prefixes(bucket, uploads),
-        *(own_files(bucket) if place.personal else ()),
         use_key_through(["s3"], key),
         allow("LookAtKey", [kms.DescribeKey], [key]),
         use_key_of_logs(key, held=[kms.DescribeKey]),

@@ -20,7 +20,6 @@ from generator.policies.people import (
     read_registry,
     runs,
     see_studio,
-    studio,
 )
 from generator.policies.statements import (
     allow,
@@ -29,13 +28,11 @@ from generator.policies.statements import (
     objects_arn,
     use_key_of_logs,
 )
-from generator.wiring import RoleName, RootStackName
+from generator.wiring import RootStackName
 
 
-def ml_engineer(
-    place: Place, notebook_jobs_role: RoleName, root_stack: RootStackName
-) -> list[Statement]:
-    """Return what a data scientist can do, and what operating needs from inside the VPC.
+def operate(place: Place, root_stack: RootStackName) -> list[Statement]:
+    """Return what an ML engineer can do besides a data scientist's work, from inside the VPC.
 
     Delete a failed endpoint, so that the next run recreates it (`docs/commands/endpoint.md`), and
     read the logs of the functions behind custom resources. IAM cannot tell a failed endpoint from
@@ -43,7 +40,6 @@ def ml_engineer(
     """
     endpoint = place.of_all("endpoint/${Name}")
     return [
-        *studio(place, notebook_jobs_role),
         allow("RepairEndpoint", [sagemaker.DeleteEndpoint, sagemaker.ListTags], endpoint),
         allow_anywhere("FindLogGroups", [logs.DescribeLogGroups]),
         allow(

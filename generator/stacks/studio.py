@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from troposphere import AWSObject, Equals, GetAtt, If, Template, awslambda, ec2, iam, sagemaker, sso
+from troposphere import AWSObject, Equals, GetAtt, If, Template, awslambda, ec2, sagemaker, sso
 
 from functions.clear_studio.properties import ClearStudioProperties
 from generator.custom_resources import (
@@ -18,8 +18,9 @@ from generator.custom_resources import (
 )
 from generator.policies import functions as permissions
 from generator.policies import people
-from generator.policies.personas import ml_engineer, reviewer
-from generator.policies.statements import role_arn, role_policy
+from generator.policies.jobs import own_files
+from generator.policies.personas import operate, reviewer
+from generator.policies.statements import managed_policy, role_arn, role_policy
 from generator.settings import Mode, Settings, shares_pipelines
 from generator.settings_people import Person, Persona, SignIn
 from generator.settings_pipelines import in_letters
@@ -281,7 +282,7 @@ def _permissions(
     packages: PackageAccess,
     settings: Settings,
     root_stack: RootStackName | None = None,
-) -> list[iam.RolePolicy]:
+) -> list[AWSObject]:
     """Return the permissions of data scientists, and those of each other persona.
 
     Those who have spaces can install packages.
@@ -297,15 +298,30 @@ def _permissions(
     )
     jobs_role = inputs.notebook_jobs_role
     statements = [*people.studio(place, jobs_role), *packages.permissions]
-    found = [role_policy("StudioPolicy", inputs.studio_role, statements)]
+    found: list[AWSObject] = [role_policy("StudioPolicy", inputs.studio_role, statements)]
+    with_files = [inputs.studio_role, jobs_role]
     for persona, role in roles.items():
         if persona is Persona.REVIEWER:
             found.append(role_policy("ReviewerPolicy", role, reviewer(place)))
         if persona is Persona.ML_ENGINEER and root_stack:
-            statements = ml_engineer(place, jobs_role, root_stack)
-            statements = [*statements, *packages.permissions]
             found.append(role_policy("MlEngineerPolicy", role, statements))
+            found.append(_operating(place, role, root_stack))
+            with_files.append(role)
+    if place.personal:
+        found.append(_own_files(place, with_files))
     return found
+
+
+def _operating(place: people.Place, role: RoleName, root_stack: RootStackName) -> AWSObject:
+    """Return what ML engineers can do besides: a managed policy, as inline ones have no room."""
+    what = "What ML engineers do besides the work of data scientists"
+    return managed_policy("OperatingPolicy", what, [role], operate(place, root_stack))
+
+
+def _own_files(place: people.Place, roles: Sequence[RoleName]) -> AWSObject:
+    """Return what people and their jobs do with the prefix that only they have."""
+    what = "A prefix for each person, by source identity"
+    return managed_policy("PersonalFilesPolicy", what, roles, own_files(place.bucket))
 
 
 def _groups(domain: sagemaker.Domain, groups: Sequence[str]) -> list[sso.ApplicationAssignment]:

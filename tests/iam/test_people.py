@@ -10,6 +10,7 @@ import json
 
 import pytest
 
+from generator.cfn.identifiers import StackLocation
 from generator.resolved import resolve
 from generator.settings import Settings
 from generator.settings_people import Persona
@@ -20,11 +21,11 @@ from tests.iam.judged import impossible, refused, succeeding
 from tests.iam.minimality import allowances, let_through, limits, needed_by
 from tests.iam.names import placeholders
 from tests.iam.required import RECORDED, Required, calls_of_walkthrough, implicit_calls
-from tests.iam.test_minimality import INLINE
+from tests.iam.test_minimality import INLINE, MANAGED
 
 ENGINEER, REVIEWER = (TITLES[one][0] for one in (Persona.ML_ENGINEER, Persona.REVIEWER))
 SCIENTIST = "StudioRole"
-DOCUMENTS = ("identity/MlEngineerPolicy", "identity/ReviewerPolicy")
+DOCUMENTS = tuple(f"identity/{one}Policy" for one in ("MlEngineer", "Operating", "Reviewer"))
 READS = (
     *("sagemaker:List", "sagemaker:Describe", "sagemaker:Search"),
     *("logs:Describe", "logs:Get", "logs:Filter"),
@@ -252,10 +253,25 @@ def test_a_persona_s_role_is_there_only_if_somebody_has_it(account: Account) -> 
     assert ENGINEER not in reviewed.roles
 
 
-def test_the_personas_policies_fit(team: Account) -> None:
-    for name in DOCUMENTS:
-        size = len(json.dumps(team.documents[name].policy, separators=(",", ":")))
-        assert size < INLINE, name
+def test_all_policies_of_people_fit_with_every_choice_and_the_longest_names() -> None:
+    settings = {
+        "project": "a" * 26,
+        "pipelines": [{"name": "main"}, {"name": "b" * 20}],
+        "pipeline": {"predictions": True},
+        "packages": {"source": "pypi", "internal_names": ["acme"]},
+        "studio": {
+            "people": [{"name": str(one), "persona": one} for one in Persona],
+            "personal_prefixes": True,
+        },
+    }
+    place = StackLocation(region="ap-southeast-1", partition="aws-us-gov", stack_name="s" * 60)
+    fullest = Account.of(resolve(Settings.model_validate(settings), place=place))
+    managed = ("Operating", "PersonalFiles")
+    inline = ("MlEngineer", "NotebookJobs", "Reviewer", "Studio")
+    for names, most in ((managed, MANAGED), (inline, INLINE)):
+        for name in names:
+            policy = fullest.documents[f"identity/{name}Policy"].policy
+            assert len(json.dumps(policy, separators=(",", ":"))) < most, name
 
 
 @pytest.fixture(scope="module")

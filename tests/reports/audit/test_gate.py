@@ -141,6 +141,8 @@ BROUGHT = {
     "storage.ReplicationPolicy": WITH_PREFIXES,
     "pipeline.SparkProcessingPolicy": WITH_PREFIXES,
     "studio.MlEngineerPolicy": {*WITH_PREFIXES, "CKV_AWS_111"},
+    "studio.OperatingPolicy": WITH_PREFIXES,
+    "studio.PersonalFilesPolicy": WITH_PREFIXES,
     "studio.ReviewerPolicy": WITH_PREFIXES,
     "network.SparkToSpark": {"SECURITY_GROUP_EGRESS_ALL_PROTOCOLS_RULE"},
     "network.SparkFromSpark": {
