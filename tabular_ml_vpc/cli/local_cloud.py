@@ -192,7 +192,7 @@ def _show(
         (f"status{stack}", "stacks, pipeline, endpoint"),
         (f"destroy{stack}", "delete it all, and list what remains: nothing"),
     ):
-        print(f"  python build.py {command:<40} {purpose}")
+        print(f"  python build.py {command:<{40 + len(main) - len(stack)}} {purpose}")
     print("  aws s3 ls                                                the real aws command, too")
     print(f"\nTo stop it: {stop}", flush=True)
 

@@ -15,7 +15,7 @@ from generator.cfn.evaluator import (
     resolve_templates,
 )
 from generator.cfn.expressions import NESTED, nested_stacks
-from generator.cfn.identifiers import PlaceholderIdentity, UnknownAttributeError
+from generator.cfn.identifiers import UnknownAttributeError
 from generator.errors import CommandError
 from tabular_ml_vpc.operations import (
     cascade,
@@ -39,6 +39,7 @@ from tabular_ml_vpc.operations.inventory import Leftover
 from tabular_ml_vpc.operations.loosening import comparison as loosening
 from tabular_ml_vpc.operations.loosening.kinds import Kind, Loosening
 from tabular_ml_vpc.operations.pipeline_changes import RemovedPipeline
+from tabular_ml_vpc.operations.placeholders import StackPlaceholders
 from tabular_ml_vpc.operations.release import Release
 from tabular_ml_vpc.operations.source import SourceOptions, our_tree
 from tabular_ml_vpc.operations.stack_requests import blocked
@@ -228,7 +229,7 @@ def _resolved(
         {ROOT: {**root, "Resources": resources}} | {name: dict(nested[name]) for name in nested},
         parameters,
         target.location(target.stack),
-        PlaceholderIdentity,
+        StackPlaceholders,
     )
     return replace(made, stacks=dict(map(_titled, made.stacks.items())))
 

@@ -36,6 +36,11 @@ def stack_title(name: str) -> str:
     return _STACK if name == MAIN else f"{in_letters(name)}{_STACK}"
 
 
+def is_named(title: str) -> bool:
+    """Return whether a logical id is that of the stack of a pipeline besides ``main``."""
+    return title.endswith(_STACK) and title != _STACK
+
+
 def name_of(title: str, known: Iterable[str]) -> str:
     """Return the name of the pipeline in a nested stack, by the stack's logical id.
 

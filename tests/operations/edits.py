@@ -9,11 +9,12 @@ from functools import cache
 from typing import Any, Final
 
 from generator.cfn.evaluator import ResolvedDeployment, resolve_templates
-from generator.cfn.identifiers import Identity, PlaceholderIdentity, StackLocation
+from generator.cfn.identifiers import Identity, StackLocation
 from generator.emit import as_dict
 from generator.settings import Mode, Settings
 from generator.stacks import root
 from pipeline.types import Json
+from tabular_ml_vpc.operations.placeholders import StackPlaceholders
 from tests.iam.account import Request
 
 BOUNDARY: Final = "arn:aws:iam::123456789012:policy/boundary"
@@ -65,7 +66,7 @@ class Edit:
         new = made(self.base)
         if self.change:
             self.change(new)
-        identity = Identity if plain else PlaceholderIdentity
+        identity = Identity if plain else StackPlaceholders
         old = _before(self.base, tuple(self.before.items()), plain)
         return old, resolve_templates(new, self.after, StackLocation(), identity)
 
@@ -75,7 +76,7 @@ _Parameters = tuple[tuple[str, str], ...]
 
 @cache
 def _before(base: str, parameters: _Parameters, plain: bool) -> ResolvedDeployment:
-    identity = Identity if plain else PlaceholderIdentity
+    identity = Identity if plain else StackPlaceholders
     return resolve_templates(made(base), dict(parameters), StackLocation(), identity)
 
 

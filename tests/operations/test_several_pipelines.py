@@ -10,16 +10,23 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from generator.cfn.evaluator import resolve_templates
 from generator.cfn.expressions import NESTED
+from generator.cfn.identifiers import StackLocation
+from generator.emit import as_dict
 from generator.errors import CommandError
 from generator.resolved import resolve
-from generator.settings import Settings
+from generator.settings import Mode, Settings
+from generator.stacks.root import build
+from pipeline.types import Json
 from tabular_ml_vpc.cli import change_view
 from tabular_ml_vpc.cli.deployment_view import _question_about
 from tabular_ml_vpc.operations import pipeline_changes, stacks
 from tabular_ml_vpc.operations.changes import Change, ChangeAction
 from tabular_ml_vpc.operations.comparison import StackDifference
 from tabular_ml_vpc.operations.deployment import _require_room
+from tabular_ml_vpc.operations.loosening.comparison import compare
+from tabular_ml_vpc.operations.placeholders import StackPlaceholders
 from tabular_ml_vpc.operations.target import Target
 from tests.emulated import Done, Run
 from tests.operations.several import Several, pipeline_name
@@ -261,3 +268,25 @@ def test_a_pipeline_that_is_added_is_known_by_its_name() -> None:
     changes = (nested("Fraud2PipelineStack", ChangeAction.ADD),)
     assert pipeline_changes.added(root, changes) == ("fraud-2",)
     assert pipeline_changes.added({"Outputs": {}}, changes) == ()
+
+
+def named_templates(**values: str) -> dict[str, Json]:
+    """Return the templates of three pipelines, fraud's stack with other parameters."""
+    entries = [{"name": name} for name in ("main", "churn", "fraud")]
+    built = build(Settings.model_validate({"pipelines": entries}), Mode.DEV)
+    templates = {name: as_dict(one) for name, one in built.items()}
+    fraud = templates["root"]["Resources"]["FraudPipelineStack"]["Properties"]["Parameters"]
+    fraud.update(values)
+    return templates
+
+
+def test_what_one_pipeline_gains_is_loosened_although_another_has_it() -> None:
+    old, new = (
+        resolve_templates(one, {}, StackLocation(), StackPlaceholders)
+        for one in (named_templates(), named_templates(EntryName="churn"))
+    )
+    assert compare(old, old) == []
+    found = [one for one in compare(old, new) if one.place == "FraudPipeline/ProcessingPolicy"]
+    assert found
+    assert {one.new["Principal"] for one in found} == {"${FraudPipeline.ProcessingRole}"}
+    assert "pipelines/raw/churn/" in str([one.new for one in found])
