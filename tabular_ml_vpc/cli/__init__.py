@@ -55,7 +55,7 @@ COMMANDS: Final[dict[str, str]] = {
     "history": "List the pipeline's runs with their metrics.",
     "invoke": "Get predictions from the endpoint; measure its latency.",
     "predict": "Predict a whole table with a trained model, without the endpoint.",
-    "endpoint": "Delete a failed endpoint so that the next run recreates it (`repair`).",
+    "endpoint": "Repair a failed endpoint; pause and resume one, so that it is not billed.",
     "drift": "Show changes that were made outside CloudFormation.",
     "destroy": "Delete the stack and all that its pipeline created; list what is kept.",
     "pipeline": "Draw the pipeline, list each step's inputs and outputs, check its definition.",

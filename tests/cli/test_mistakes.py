@@ -31,7 +31,10 @@ def _no_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     [
         (("deploi",), "unknown command 'deploi'; did you mean deploy?"),
         (("xyz",), "unknown command 'xyz'; `build.py --help` lists the commands"),
-        (("endpoint",), "Missing argument 'repair'. Choose from: repair"),
+        (
+            ("endpoint",),
+            "Missing argument 'repair|pause|resume'. Choose from: repair, pause, resume",
+        ),
         (("setup", "moon"), "Invalid value for 'ENVIRONMENT': 'moon' is not one of"),
         (("status",), "--region: no region in the profile or in AWS_REGION"),
         (("status", "--region", "mars"), "--region: unknown region 'mars'"),

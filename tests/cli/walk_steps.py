@@ -102,7 +102,12 @@ STEPS: Final = (
     Step("stop", terminal=False),
     *_mistakes("stop 123", "stop --all latest", "stop now!"),
     *_mistakes("invoke --file none.csv", "invoke", "invoke 1,2 --file none.csv"),
+    *_mistakes(
+        "predict", "predict --input none.csv", "predict --input s3://x --no-wait --output y"
+    ),
     Step("endpoint repair"),
+    Step("endpoint pause"),
+    Step("endpoint resume"),
     *_mistakes("endpoint", "endpoint delete", "endpoint repair now"),
     # Without AWS
     Step("pipeline"),

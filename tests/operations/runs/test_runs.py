@@ -680,6 +680,42 @@ def test_an_operator_runs_looks_and_predicts_but_changes_nothing(
     assert build_py("status", "--json").json["stack"]["status"].endswith("_COMPLETE")
 
 
+def test_a_paused_endpoint_is_gone_and_serves_the_same_model_when_it_is_resumed(
+    build_py: Run, aws: Session, outputs: dict[str, str], succeeded: str, rows: Path
+) -> None:
+    assert succeeded
+    sagemaker, name = aws.client("sagemaker"), outputs["EndpointName"]
+    before = sagemaker.describe_endpoint(EndpointName=name)
+    tags = sagemaker.list_tags(ResourceArn=before["EndpointArn"])["Tags"]
+    answers = build_py("invoke", "--file", str(rows), "--json").out
+    assert "nothing to resume" in build_py("endpoint", "resume").out
+
+    assert build_py("endpoint", "pause").status == 0
+    with pytest.raises(ClientError, match="Could not find"):
+        sagemaker.describe_endpoint(EndpointName=name)
+    assert "nothing to pause" in build_py("endpoint", "pause").out
+    resumed = build_py("endpoint", "resume")
+
+    assert resumed.status == 0, resumed.err
+    after = sagemaker.describe_endpoint(EndpointName=name)
+    assert after["EndpointConfigName"] == before["EndpointConfigName"]
+    assert sagemaker.list_tags(ResourceArn=after["EndpointArn"])["Tags"] == tags
+    assert build_py("invoke", "--file", str(rows), "--json").out == answers
+
+
+def test_an_endpoint_is_not_paused_while_a_run_may_deploy_to_it(
+    build_py: Run, aws: Session, outputs: dict[str, str], succeeded: str
+) -> None:
+    assert succeeded
+    started = json.loads(build_py("run", "--no-wait", "--json").out)
+    done = build_py("endpoint", "pause")
+    build_py("stop", started["id"])
+    assert (done.status, done.err.count("\n")) == (1, 1)
+    assert f"execution {started['id']} is in progress and may deploy to" in done.err
+    found = aws.client("sagemaker").describe_endpoint(EndpointName=outputs["EndpointName"])
+    assert found["EndpointStatus"] == "InService"
+
+
 def test_destroying_the_stack_ends_the_endpoint_and_leaves_nothing(
     build_py: Run, succeeded: str, emulator: Emulator
 ) -> None:

@@ -1,0 +1,139 @@
+"""Ends the bill of an endpoint, and has it serve the same model again.
+
+A paused endpoint is deleted; its configuration and its model, which cost nothing, stay, and a tag
+on the configuration says which one served. Sources: "API_DeleteEndpoint", "API_CreateEndpoint".
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from generator.errors import CommandError
+from pipeline.definition import OWNER_TAG
+from pipeline.types import JsonView
+from tabular_ml_vpc.operations.workload import Workload
+
+PAUSED_TAG: Final = "tabular-ml-vpc:paused"
+"""Tag of the configuration that served; its value is when it was paused."""
+_SERVES: Final = "InService"
+_POLLS: Final = 900
+
+Sleep = Callable[[float], None]
+
+
+def pause(workload: Workload, sleep: Sleep = time.sleep) -> str:
+    """Delete the endpoint and wait; return what was done.
+
+    Raises:
+        CommandError: it is not ours or changing, or a run that would create it is in progress.
+
+    """
+    found = workload.endpoint_status()
+    if found is None:
+        return f"nothing to pause: the endpoint {workload.endpoint or ''} does not exist"
+    name = str(found["EndpointName"])
+    _check_can_be_deleted(workload, found)
+    config = workload.described(
+        "describe_endpoint_config", EndpointConfigName=found["EndpointConfigName"]
+    )
+    if config is None:
+        raise CommandError(
+            f"the configuration {found['EndpointConfigName']} of the endpoint {name} cannot be "
+            "read, so that it could not serve again: it was not deleted"
+        )
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    workload.sagemaker.add_tags(
+        ResourceArn=config["EndpointConfigArn"], Tags=[{"Key": PAUSED_TAG, "Value": now}]
+    )
+    workload.sagemaker.delete_endpoint(EndpointName=name)
+    _wait(workload, lambda status: status is None, sleep)
+    return (
+        f"paused the endpoint {name}: it is deleted and no longer billed; "
+        f"`python build.py endpoint resume{workload.options()}`, or the next run, creates it again"
+    )
+
+
+def _check_can_be_deleted(workload: Workload, found: JsonView) -> None:
+    name, status, options = found["EndpointName"], found["EndpointStatus"], workload.options()
+    if not workload.is_ours(found["EndpointArn"]):
+        raise CommandError(
+            f"the endpoint {name} was not created by this stack's pipeline (tag {OWNER_TAG}): it "
+            "was not deleted"
+        )
+    if status == "Failed":
+        raise CommandError(
+            f"the endpoint {name} has failed: `python build.py endpoint repair{options}` deletes it"
+        )
+    if status != _SERVES:
+        raise CommandError(f"the endpoint {name} is {status}: try again when it is {_SERVES}")
+    if running := workload.running():
+        identity = str(running[0]["PipelineExecutionArn"]).rpartition("/")[2]
+        raise CommandError(
+            f"execution {identity} is in progress and may deploy to {name}: stop it "
+            f"(`python build.py stop {identity}{options}`) or wait until it has ended"
+        )
+
+
+def resume(workload: Workload, sleep: Sleep = time.sleep) -> str:
+    """Create the endpoint again as it was paused and wait; return what was done.
+
+    Raises:
+        CommandError: no configuration was paused, or the endpoint does not get into service.
+
+    """
+    found = workload.endpoint_status()
+    if found is not None:
+        return (
+            f"nothing to resume: the endpoint {found['EndpointName']} is {found['EndpointStatus']}"
+        )
+    name, options = workload.endpoint, workload.options()
+    paused = max(_paused(workload), default=None)
+    if name is None or paused is None:
+        raise CommandError(
+            f"the endpoint {name or ''} was not paused: a run that passes the gate creates it "
+            f"(`python build.py run{options}`)"
+        )
+    _, config, arn = paused
+    workload.sagemaker.create_endpoint(
+        EndpointName=name,
+        EndpointConfigName=config,
+        Tags=[{"Key": OWNER_TAG, "Value": workload.owner}],
+    )
+    status = _wait(workload, lambda status: status in {_SERVES, "Failed"}, sleep)
+    if status != _SERVES:
+        raise CommandError(
+            f"the endpoint {name} failed to serve {config} again: `python build.py logs{options} "
+            f"--source endpoint` shows why, `python build.py endpoint repair{options}` deletes it"
+        )
+    workload.sagemaker.delete_tags(ResourceArn=arn, TagKeys=[PAUSED_TAG])
+    return f"the endpoint {name} serves {config} again"
+
+
+def _paused(workload: Workload) -> Iterator[tuple[str, str, str]]:
+    """Yield when each paused configuration of ours was paused, its name and its ARN."""
+    for one in workload.listed(
+        "list_endpoint_configs", "EndpointConfigs", NameContains=workload.endpoint
+    ):
+        arn = one["EndpointConfigArn"]
+        tags = {
+            tag["Key"]: tag["Value"]
+            for tag in workload.listed("list_tags", "Tags", ResourceArn=arn)
+        }
+        if tags.get(OWNER_TAG) == workload.owner and PAUSED_TAG in tags:
+            yield tags[PAUSED_TAG], one["EndpointConfigName"], arn
+
+
+def _wait(workload: Workload, done: Callable[[str | None], bool], sleep: Sleep) -> str | None:
+    """Poll the endpoint's status until it is as wanted; return it."""
+    for _ in range(_POLLS):
+        found = workload.endpoint_status()
+        status = found["EndpointStatus"] if found else None
+        if done(status):
+            return status
+        sleep(workload.target.poll_seconds)
+    raise CommandError(
+        f"the endpoint {workload.endpoint} is still changing; run the command again later"
+    )
