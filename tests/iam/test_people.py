@@ -11,12 +11,14 @@ import json
 import pytest
 
 from generator.cfn.identifiers import StackLocation
+from generator.policies import own_key
 from generator.resolved import resolve
 from generator.settings import Settings
 from generator.settings_people import Persona
 from generator.stacks.personas import TITLES
 from tests.iam.account import ALL, Account, Request
 from tests.iam.attacks import FOREIGN, THIEF, attacks, everything_of
+from tests.iam.conftest import OWN_KEY
 from tests.iam.judged import impossible, refused, succeeding
 from tests.iam.minimality import allowances, let_through, limits, needed_by
 from tests.iam.names import placeholders
@@ -42,8 +44,13 @@ def team() -> Account:
 
 @pytest.fixture(scope="module")
 def work(team: Account) -> list[Required]:
-    """Return what a data scientist's work needs: the walk-through and Studio itself."""
-    found = [*calls_of_walkthrough(team), *implicit_calls(team)]
+    """Return what a data scientist's work needs."""
+    return work_in(team)
+
+
+def work_in(account: Account) -> list[Required]:
+    """Return the calls of a data scientist: of the walk-through, and of Studio itself."""
+    found = [*calls_of_walkthrough(account), *implicit_calls(account)]
     return [one for one in found if one.request.who == SCIENTIST]
 
 
@@ -102,6 +109,19 @@ def test_each_persona_can_do_its_work(team: Account, work: list[Required]) -> No
     assert refused(team, work) == []
     assert refused(team, [*as_persona(work, ENGINEER), *operating(team)]) == []
     assert refused(team, reviewing(team, work)) == []
+
+
+def test_personas_work_with_a_key_of_the_organization() -> None:
+    place = StackLocation(stack_name="tabular")
+    people = [{"name": str(one), "persona": one} for one in Persona]
+    settings = Settings.model_validate(
+        {"security": {"key": place.arn("kms", f"key/{OWN_KEY}")}, "studio": {"people": people}}
+    )
+    policy = own_key.policy(settings, place)
+    theirs = Account.of(resolve(settings, place=place), own_key=policy)
+    needed = work_in(theirs)
+    assert refused(theirs, [*as_persona(needed, ENGINEER), *operating(theirs)]) == []
+    assert refused(theirs, reviewing(theirs, needed)) == []
 
 
 def test_a_reviewer_starts_and_changes_nothing_of_a_data_scientist_s_work(
