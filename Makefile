@@ -17,8 +17,8 @@ export PYTHON ?=
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 run := .venv/bin/python
-# Files, or folders whose files share an emulated AWS; the long ones come first. Tests that wait for
-# an emulated AWS leave two cores room for a third process.
+# By file, in the order given here. Tests that wait for an emulated AWS leave two cores room for a
+# third process.
 in_parallel := -p tests.in_parallel --dist loadscope --no-loadscope-reorder
 install := requirements/install.sh
 
@@ -27,7 +27,9 @@ install := requirements/install.sh
 job_tests := $(wildcard tests/scripts)
 spark_tests := $(wildcard tests/spark)
 # The SDK's tests need an environment of 1 GB: `make test` runs them last, through `make referee`.
-other_tests := $(filter-out tests/unit tests/sdk $(job_tests) $(spark_tests) %.py %__pycache__,$(wildcard tests/*))
+# The long ones come first, so that no process is left with one at the end.
+long_tests := tests/functions tests/iam tests/templates tests/operations tests/cloud
+other_tests := $(long_tests) $(filter-out $(long_tests) tests/unit tests/sdk $(job_tests) $(spark_tests) %.py %__pycache__,$(wildcard tests/*))
 
 .PHONY: all
 all: ## Build: emit the templates, package the functions, lint (the default)

@@ -14,24 +14,19 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-_SHARED: Final = {
-    "tests/functions": "recorded calls",
-    "tests/iam": "recorded calls",
-    "tests/operations": "an emulated AWS",
-    "tests/reports/audit": "checkers",
-    "tests/templates": "templates",
-}
-"""What the files in a folder share, and so one process runs them: an emulated AWS, or what takes
-long to find out. Policies are checked against the calls that the functions' tests record."""
+_TOGETHER: Final = {"tests/functions": "recorded calls", "tests/iam": "recorded calls"}
+"""Folders that one process runs, in this order: policies are checked against the calls that the
+functions' tests record. What the files of other folders share, such as an emulated AWS, each
+process makes for itself; it keeps it from one file to the next."""
 
 
-class _ByFileOrFolder(LoadScopeScheduling):
+class _ByFile(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
-        """Return what one process runs in sequence: a file, or all that share something."""
+        """Return what one process runs in sequence: a file, or folders that belong together."""
         path = PurePosixPath(nodeid.partition("::")[0])
-        return _SHARED.get(str(path.parent), str(path))
+        return _TOGETHER.get(str(path.parent), str(path))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Make the scheduler; pytest-xdist calls this."""
-    return _ByFileOrFolder(config, log)
+    return _ByFile(config, log)

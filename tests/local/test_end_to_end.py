@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.emulated import runner
 from tests.local.conftest import ROOT, CommandLine
 
 QUICK = ("--set", "ModelFamilies=GBM", "--set", "TimeLimitSeconds=60")
@@ -165,12 +166,17 @@ def test_ctrl_c_ends_every_process_and_the_command_with_130(seeded: Path, tmp_pa
     ],
 )
 def test_bad_input_is_one_line_and_exit_status_2(
-    build_py: CommandLine, arguments: tuple[str, ...], said: str
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    said: str,
 ) -> None:
-    done = build_py(*arguments)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"build.py: {said}")
-    assert done.stderr.count("\n") == 1
+    monkeypatch.chdir(ROOT)
+    done = runner(capsys)("local", "--work", str(tmp_path / "work"), *arguments)
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith(f"build.py: {said}")
+    assert done.err.count("\n") == 1
 
 
 def test_a_missing_environment_says_which_target_installs_it(
