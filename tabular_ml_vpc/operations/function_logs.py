@@ -109,6 +109,8 @@ def _function_of(
     logical_id = next(references(token), None)
     if logical_id is None:
         return None
+    if logical_id in template.get("Parameters", {}):
+        return _given(target, cause.stack_id, logical_id)
     named = [
         event.physical_id
         for event in events
@@ -118,6 +120,13 @@ def _function_of(
         return named[-1]
     resources = stacks.resources_of(target, cause.stack_id)  # from an earlier deployment
     return next((item.physical_id for item in resources if item.logical_id == logical_id), None)
+
+
+def _given(target: Target, stack_id: str, parameter: str) -> str | None:
+    """Return the name of a function of another stack, whose ARN is a parameter of this one."""
+    stack = stacks.find(target, stack_id)
+    arn = stack.parameters.get(parameter, "") if stack else ""
+    return arn.rpartition(":")[2] or None
 
 
 def log_group(target: Target, function: str) -> str:
