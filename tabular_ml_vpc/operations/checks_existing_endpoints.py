@@ -96,20 +96,29 @@ def _created_s3(vpc: ExistingVpc) -> Iterator[CheckFinding]:
                 "AWS refuses a second one",
                 f"python build.py --config FILE.toml  # set network.s3_endpoint to {name}",
             )
-    affected = [
-        f"{one['SubnetId']}"
-        for table in vpc.tables
-        if table["RouteTableId"] in given
-        for one in table.get("Associations", [])
-        if one.get("SubnetId")
-    ]
+    if vpc.has_created(S3):
+        yield CheckFinding(_S3, Verdict.OK, "the stack has created its S3 gateway endpoint")
+        return
     yield CheckFinding(
         _S3,
         Verdict.WARNING,
         f"an S3 gateway endpoint will be created, with a route in {', '.join(given)}",
-        f"all S3 traffic of {', '.join(affected) or 'the subnets without a table of their own'} "
-        f"goes through it, interrupting open connections once; {_allows(vpc, S3)}",
+        f"all S3 traffic of {', '.join(_subnets_of(vpc, given))} goes through it, interrupting "
+        f"open connections once; {_allows(vpc, S3)}",
     )
+
+
+def _subnets_of(vpc: ExistingVpc, tables: Sequence[str]) -> list[str]:
+    """Return the subnets that use route tables, whoever's they are, in words."""
+    found = [
+        one
+        for table in vpc.tables
+        if table["RouteTableId"] in tables
+        for one in table.get("Associations", [])
+    ]
+    named = [str(one["SubnetId"]) for one in found if one.get("SubnetId")]
+    main = any(one.get("Main") for one in found)
+    return [*named, *(["every subnet without a table of its own"] if main else [])]
 
 
 def interfaces(vpc: ExistingVpc, needed: Sequence[str]) -> Iterator[CheckFinding]:
@@ -212,13 +221,17 @@ def _created(vpc: ExistingVpc, service: str) -> Iterator[CheckFinding]:
         )
         return
     clients = ", ".join(map(str, vpc.network.created_endpoint_clients))
-    yield CheckFinding(
-        _INTERFACES,
-        Verdict.WARNING,
-        f"an endpoint for {name} will be created, with its private name",
-        f"all of the VPC's traffic to that service goes through it; its security group lets in "
-        f"{clients}; {_allows(vpc, service)}",
-    )
+    if vpc.has_created(service):
+        what = f"the stack has created its endpoint for {name}"
+        yield CheckFinding(_INTERFACES, Verdict.OK, what)
+    else:
+        yield CheckFinding(
+            _INTERFACES,
+            Verdict.WARNING,
+            f"an endpoint for {name} will be created, with its private name",
+            f"all of the VPC's traffic to that service goes through it; its security group lets in "
+            f"{clients}; {_allows(vpc, service)}",
+        )
     left_out = outside(vpc.ranges, map(str, vpc.network.created_endpoint_clients))
     if left_out:
         yield CheckFinding(

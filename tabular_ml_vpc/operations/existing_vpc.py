@@ -125,12 +125,20 @@ class ExistingVpc:
                 used.setdefault(str(table["RouteTableId"]), []).append(subnet)
         return used
 
-    @cached_property
+    @property
     def endpoints(self) -> list[Item]:
         """Return the VPC's endpoints that are not this stack's."""
-        found = self._described("describe_vpc_endpoints", "VpcEndpoints")
-        ours = self._ours
-        return [one for one in found if one["VpcEndpointId"] not in ours]
+        return [one for one in self._endpoints if one["VpcEndpointId"] not in self._ours]
+
+    def has_created(self, service: str) -> bool:
+        """Return whether the stack has created an endpoint for a service already."""
+        name = self.full_name(service)
+        ours = (one for one in self._endpoints if one["VpcEndpointId"] in self._ours)
+        return any(one["ServiceName"] == name for one in ours)
+
+    @cached_property
+    def _endpoints(self) -> list[Item]:
+        return self._described("describe_vpc_endpoints", "VpcEndpoints")
 
     @cached_property
     def _ours(self) -> set[str]:

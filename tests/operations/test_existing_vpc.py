@@ -360,11 +360,11 @@ def test_a_second_endpoint_with_the_same_name_is_a_problem() -> None:
 def test_a_gateway_to_create_says_which_subnets_it_affects() -> None:
     world = usual()
     without_endpoint("s3")(world)
-    world["RouteTables"][0]["Associations"].append({"SubnetId": "subnet-theirs"})
+    world["RouteTables"][0]["Associations"] += [{"SubnetId": "subnet-theirs"}, {"Main": True}]
     (warning,) = found(world, CREATES_S3, Verdict.WARNING)
     assert f"with a route in {ROUTE_TABLE}" in warning.what
     assert "all S3 traffic of" in warning.why
-    assert "subnet-theirs" in warning.why
+    assert "subnet-theirs, every subnet without a table of its own" in warning.why
 
 
 def test_a_second_route_to_s3_is_a_problem() -> None:

@@ -138,13 +138,21 @@ def theirs(aws: Session) -> Iterator[Theirs]:
 def test_nothing_of_theirs_changes_from_the_first_deployment_to_the_last_deletion(
     theirs: Theirs, aws: Session, account: Account, run: Run, tmp_path: Path
 ) -> None:
-    before, state = without_artifacts(account()), theirs.state()
+    untouched, state = account(), theirs.state()
+    before = without_artifacts(untouched)
     assert len(state["groups"]) == 2  # theirs and the default one
     config = tmp_path / "guest.toml"
 
     def command(name: str, *more: str, pipelines: tuple[str, ...] = ()) -> Any:
         config.write_text(theirs.settings(*pipelines, rules=not pipelines))
         return run(name, "--stack-name", STACK, "--config", str(config), *more)
+
+    wrong = theirs.settings("churn", rules=False).replace(theirs.ids["S3"], theirs.ids["Api"])
+    config.write_text(wrong)
+    refused = run("deploy", "--stack-name", STACK, "--config", str(config), "--yes")
+    assert (refused.status, refused.err.count("\n")) == (1, 1)
+    assert "not the S3 gateway endpoint" in refused.err
+    assert account() == untouched
 
     found = command("doctor", "--json", pipelines=("churn",)).json
     checks = {"existing VPC", "subnets", "routes", "S3 endpoint", "endpoints", "network ACLs"}
@@ -160,7 +168,9 @@ def test_nothing_of_theirs_changes_from_the_first_deployment_to_the_last_deletio
     _run_all(aws)
 
     # churn leaves, and their security group gets rules, since the settings now say so
-    assert command("deploy", "--yes", "--set", "Rows=500").status == 0
+    again = command("deploy", "--yes", "--set", "Rows=500")
+    assert again.status == 0, again
+    assert "will be created" not in again.out
     with_rules = theirs.state()
     assert [name for name in state if with_rules[name] != state[name]] == ["groups"]
     assert _added(with_rules, state, theirs.ids["Group"]) == 3
