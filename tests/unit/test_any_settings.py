@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from generator import emit
 from generator.cfn.yaml_text import from_yaml, to_yaml
+from generator.resolved import resolve
 from generator.settings import Mode, Settings, read
 from generator.settings_section import SettingsError
 from generator.stacks.root import build
@@ -168,6 +169,20 @@ def test_any_settings_that_are_read_become_the_templates_that_were_meant(
     for name, template in build(settings, mode).items():
         meant = emit.as_dict(template)
         assert from_yaml(to_yaml(meant, name)) == meant
+
+
+@bounded(20)
+@given(label=texts)
+def test_any_label_of_a_pipeline_reaches_its_runs_as_it_is_or_is_refused(
+    file: Path, label: str
+) -> None:
+    table = {"name": "churn", "label": label}
+    settings = outcome(file, f"pipelines = {_toml([{'name': 'main'}, table])}".encode())
+    if isinstance(settings, str):
+        assert "name of a column" in settings or "not valid TOML" in settings
+        return
+    pipeline = resolve(settings).get("ChurnPipeline", "Pipeline").properties
+    assert pipeline["LabelColumn"] == label
 
 
 @bounded(150)
