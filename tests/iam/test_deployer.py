@@ -40,6 +40,7 @@ SETTINGS = Settings.model_validate(
     {
         "packages": {"source": "pypi", "internal_names": ["acme"]},
         "studio": {"sign_in": "identity-center", "identity_center_groups": [GROUP]},
+        "pipelines": [{"name": "main"}, {"name": "churn"}],
     }
 )
 """Settings with which the templates have a resource of every type."""
@@ -197,13 +198,10 @@ def _arns() -> list[str]:
     arns += [one.reference for one in deployment if one.type.startswith("AWS::CodeArtifact::")]
     arns += [f"arn:aws:s3:::{one.reference}" for one in deployment.of_type("AWS::S3::Bucket")]
     arns += [
-        f"arn:aws:iam::{PLACE.account}:role/{one.reference}"
+        f"arn:aws:iam::{PLACE.account}:role{one.properties.get('Path', '/')}{one.reference}"
         for one in deployment.of_type("AWS::IAM::Role")
     ]
-    arns += [
-        f"arn:aws:iam::{PLACE.account}:policy/{one.reference}"
-        for one in deployment.of_type("AWS::IAM::ManagedPolicy")
-    ]
+    arns += [one.reference for one in deployment.of_type("AWS::IAM::ManagedPolicy")]
     rules = [one.properties["Name"] for one in deployment.of_type("AWS::Events::Rule")]
     topic = deployment.get("pipeline", "AlertTopic").reference
     group = deployment.get("pipeline", "ModelPackageGroup").reference

@@ -8,10 +8,13 @@ from typing import Final
 
 import pytest
 
+from generator.cfn.identifiers import StackLocation
+from generator.policies import own_key
 from generator.resolved import resolve
 from generator.settings import Settings
 from tests.iam.account import ALL, Account, Request
 from tests.iam.attacks import Attack, attacks
+from tests.iam.conftest import OWN_KEY
 from tests.iam.judged import impossible, refused, succeeding
 from tests.iam.minimality import Part, allowances, layers, let_through, limits, needed_by
 from tests.iam.required import Required, required
@@ -186,3 +189,19 @@ def test_every_limit_that_a_named_pipeline_adds_stops_an_attack(
     # The key's policy lets these jobs use it through S3 and Logs only, and is a layer of its own.
     idle = [part for part in idle if not part.value.endswith("kms:ViaService")]
     assert [str(part) for part in idle if part not in behind] == []
+
+
+def test_the_policy_for_an_own_key_lets_named_pipelines_use_it() -> None:
+    place = StackLocation(stack_name="tabular")
+    key = place.arn("kms", f"key/{OWN_KEY}")
+    pipelines = [{"name": one.entry} for one in (MAIN, CHURN)]
+    settings = Settings.model_validate({"security": {"key": key}, "pipelines": pipelines})
+    deployment = resolve(settings, place=place)
+    account = Account.of(deployment, own_key=own_key.policy(settings, place))
+    group = deployment.get(CHURN.stack, "EndpointLogGroup").reference
+    context = {"kms:EncryptionContext:aws:logs:arn": place.arn("logs", f"log-group:{group}")}
+    calls = [
+        *(Request(CHURN.role(role), "kms:Encrypt", key) for role in ROLES[:2]),
+        Request(f"logs.{place.region}.amazonaws.com", "kms:Encrypt", key, context),
+    ]
+    assert [verdict.allowed for verdict in account.ask(calls)] == [True] * 3
