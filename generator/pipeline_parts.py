@@ -10,6 +10,7 @@ from generator import images, package
 from generator.policies.jobs import ENDPOINT_LOGS
 from generator.retention import retention
 from generator.settings import Mode, Settings
+from generator.settings_pipelines import PipelineSettings
 from generator.wiring import BucketName, Expression, KeyArn, Number, SubnetIds, Text, UniqueName
 from pipeline.prediction import SUFFIX
 
@@ -57,7 +58,9 @@ class PipelineInputs(Protocol):
         """The tag of the images for jobs and the endpoint."""
 
 
-def environment(inputs: PipelineInputs, pipeline: UniqueName) -> dict[str, Expression]:
+def environment(
+    inputs: PipelineInputs, pipeline: UniqueName, settings: PipelineSettings
+) -> dict[str, Expression]:
     """Return the deployment's values for a pipeline, by the names in the definition.
 
     ``pipeline`` is its name, which its endpoint and its model package group have too. The roles,
@@ -79,6 +82,7 @@ def environment(inputs: PipelineInputs, pipeline: UniqueName) -> dict[str, Expre
         "quality_metric": inputs.quality_metric.across_border(),
         "quality_threshold": inputs.quality_threshold.across_border(),
         "source_hash": package.source_hash(),
+        **({} if settings.deploys else {"deploys": "false"}),
     }
 
 

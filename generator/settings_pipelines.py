@@ -62,6 +62,15 @@ class Engine(StrEnum):
     """A cluster of instances, for tables of many files."""
 
 
+class Deployment(StrEnum):
+    """What a run does with a model that passed the quality gate."""
+
+    PIPELINE = "pipeline"
+    """Registers it, and deploys it if it is approved."""
+    NONE = "none"
+    """Registers it."""
+
+
 class PipelineSettings(Section):
     """How the pipeline's steps run."""
 
@@ -72,9 +81,19 @@ class PipelineSettings(Section):
     preprocess_instances: int = Field(default=CLUSTER_INSTANCES, ge=1, le=100, strict=True)
     """Number of instances in the Spark cluster. A run cannot change it: IAM has no condition key
     for the number of instances, so the deployment fixes it. Ignored with one-machine."""
+    deploy: Deployment = Deployment.PIPELINE
+    """What a run does with a model that passed the gate: pipeline (registers it, and deploys it if
+    it is approved) or none (registers it; no endpoint, no bill: predict with it by
+    `build.py predict`). Changing it to none leaves an endpoint that serves as it is."""
     predictions: bool = Field(default=False, strict=True)
     """Whether each pipeline has another one beside it, for batch predictions (`build.py predict`).
     It costs nothing at rest."""
+
+    @property
+    def deploys(self) -> bool:
+        """Whether runs deploy."""
+        return self.deploy is Deployment.PIPELINE
+
     several: bool = Field(default=False, strict=True)
     """Deploy what pipelines besides main share even if there is none. Adding the first one then
     changes nothing else. Set it before you remove the last one: CloudFormation could otherwise take

@@ -91,7 +91,8 @@ class Environment:
     `spark_image`, Preprocess runs on a Spark cluster of `spark_instances` instances, with its own
     role and security groups; without one, it is a job like the others. `name` is the pipeline's in
     the settings and decides its folders (`pipeline.layout`). `label_column` and `problem_type` are
-    defaults of pipeline parameters.
+    defaults of pipeline parameters. Unless it `deploys`, a model that passes the gate is registered
+    and not served.
     """
 
     pipeline_name: str
@@ -121,6 +122,7 @@ class Environment:
     name: str = MAIN
     label_column: str = str(RUN_PARAMETERS["LabelColumn"].default)
     problem_type: str = str(RUN_PARAMETERS["ProblemType"].default)
+    deploys: bool = True
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ def build(environment: Environment) -> Json:
             _train(environment),
             _evaluate(environment),
             _gate(environment),
-            _approval(environment),
+            *([_approval(environment)] if environment.deploys else []),
         ],
     }
 

@@ -42,6 +42,8 @@ from pipeline.layout import MODELS, PREDICTIONS, PROCESSED, RAW, folder, named
 from pipeline.prediction import SUFFIX
 
 SAGEMAKER = "sagemaker.amazonaws.com"
+MODEL = "Model"
+"""Label of the role that serves models."""
 CODEARTIFACT = "codeartifact.amazonaws.com"
 TOKEN_SECONDS = 3600
 """The longest life of a token for CodeArtifact, which cannot be revoked; AWS's default is 12 hours.
@@ -65,19 +67,22 @@ def pipeline(
     roles: Sequence[tuple[str, RoleName | RoleArn]],
     registered: Sequence[Repository],
     at: Folders = folder,
+    *,
+    deploys: bool,
 ) -> list[Statement]:
     """Return the pipeline service's permissions, for the definition's steps.
 
     Source: SageMaker developer guide, "IAM Access Management" of Pipelines, and the Service
     Authorization Reference. ``roles`` are (label, role) of jobs and models; ``registered`` are the
-    repositories of the images that a registered model names.
+    repositories of the images that a registered model names. Unless it ``deploys``, the service
+    creates neither models nor endpoints.
     """
     return [
         *_run_jobs(),
-        *_deploy(name),
+        *(_deploy(name) if deploys else []),
         *_register(name),
         tag_what_is_made([arn("sagemaker", "*")]),
-        *[pass_role(f"Pass{label}Role", role) for label, role in roles],
+        *[pass_role(f"Pass{label}Role", one) for label, one in roles if deploys or label != MODEL],
         *_read_for_gate_and_registry(bucket, key, at),
         _look_at_images(registered),
         *grant_key_for_volumes(key),

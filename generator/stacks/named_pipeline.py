@@ -40,6 +40,7 @@ from generator.policies.statements import (
     trust_sagemaker,
 )
 from generator.settings import Mode, Settings
+from generator.settings_pipelines import PipelineSettings
 from generator.stacks.existing_network import endpoint_groups, has_own_endpoints
 from generator.stacks.manager import ANSWERING_SECONDS
 from generator.stacks.network_parts import among_themselves, security_group, ways_out
@@ -130,7 +131,7 @@ class _Roles:
     @property
     def passed(self) -> dict[str, iam.Role]:
         """The roles that the pipeline passes to its jobs and its model, by purpose."""
-        found = {"Processing": self.processing, "Training": self.training, "Model": self.model}
+        found = {"Processing": self.processing, "Training": self.training, people.MODEL: self.model}
         return found | ({"SparkProcessing": self.spark} if self.spark else {})
 
     @property
@@ -153,18 +154,18 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
     guard = add(template, _guard(inputs, roles, group, cluster))
     logs_of_endpoint = endpoint_log_group(inputs.key_arn, inputs.pipeline_name, settings, mode)
     endpoint_logs = add(template, logs_of_endpoint)
-    predicts = settings.pipeline.predictions
-    permissions = _permissions(inputs, roles, endpoint_logs, guard, predicts=predicts)
+    permissions = _permissions(inputs, roles, endpoint_logs, guard, settings.pipeline)
     policies = add_all(template, permissions)
     registry = add(template, model_package_group(inputs.pipeline_name))
-    values = _environment(inputs, roles, group) | _spark_environment(inputs, roles, cluster)
+    values = _environment(inputs, roles, group, settings.pipeline)
+    values |= _spark_environment(inputs, roles, cluster)
     manager = inputs.manager_function_arn
     needs = [*policies, guard, registry]
     pipeline = shared_custom_resource(
         "Pipeline", PipelineProperties, values, manager, ANSWERING_SECONDS, needs
     )
     add(template, pipeline)
-    if predicts:
+    if settings.pipeline.predictions:
         values |= predicting(inputs.pipeline_name)
         predictions = shared_custom_resource(
             PREDICTIONS, PipelineProperties, values, manager, ANSWERING_SECONDS, [pipeline]
@@ -256,8 +257,7 @@ def _permissions(
     roles: _Roles,
     endpoint_logs: logs.LogGroup,
     guard: iam.ManagedPolicy,
-    *,
-    predicts: bool,
+    settings: PipelineSettings,
 ) -> list[iam.RolePolicy]:
     """Return the permissions of the jobs, the model and the pipeline, on its own data only.
 
@@ -273,7 +273,12 @@ def _permissions(
 
     statements = {
         "Processing": jobs.own_processing(
-            data, key, [images.TRAINING], at, spark=roles.spark is not None, predicts=predicts
+            data,
+            key,
+            [images.TRAINING],
+            at,
+            spark=roles.spark is not None,
+            predicts=settings.predictions,
         ),
         "Training": jobs.training(data, key, [images.TRAINING], at),
         "Model": jobs.model(data, key, [images.INFERENCE], name, at),
@@ -282,7 +287,9 @@ def _permissions(
         spark = jobs.processing(data, key, [images.SPARK], jobs.TABLES, at)
         statements["SparkProcessing"] = spark
     passed = [(purpose, _arn(role)) for purpose, role in roles.passed.items()]
-    statements["Pipeline"] = people.pipeline(name, data, key, passed, [images.INFERENCE], at)
+    statements["Pipeline"] = people.pipeline(
+        name, data, key, passed, [images.INFERENCE], at, deploys=settings.deploys
+    )
     owners = roles.passed | {"Pipeline": roles.pipeline}
     policies = [
         role_policy(f"{purpose}Policy", RoleName(owners[purpose].ref()), rules)
@@ -293,9 +300,11 @@ def _permissions(
     return policies
 
 
-def _environment(inputs: Inputs, roles: _Roles, group: ec2.SecurityGroup) -> dict[str, Expression]:
+def _environment(
+    inputs: Inputs, roles: _Roles, group: ec2.SecurityGroup, settings: PipelineSettings
+) -> dict[str, Expression]:
     """Return the deployment's values for the pipeline, by the names in the definition."""
-    return environment(inputs, inputs.pipeline_name) | {
+    return environment(inputs, inputs.pipeline_name, settings) | {
         "name": inputs.entry_name.across_border(),
         "pipeline_role_arn": GetAtt(roles.pipeline, "Arn"),
         "processing_role_arn": GetAtt(roles.processing, "Arn"),

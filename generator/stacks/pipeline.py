@@ -174,7 +174,7 @@ def _role_permissions(
     passed = [
         ("Processing", inputs.processing_role),
         ("Training", inputs.training_role),
-        ("Model", inputs.model_role),
+        (people.MODEL, inputs.model_role),
     ]
     statements = {
         "Processing": jobs.own_processing(
@@ -200,7 +200,9 @@ def _role_permissions(
     if isinstance(inputs, SparkInputs):
         passed.append(("SparkProcessing", inputs.spark_role))
         statements["SparkProcessing"] = jobs.processing(data, key, [images.SPARK], jobs.TABLES)
-    statements["Pipeline"] = people.pipeline(name, data, key, passed, [images.INFERENCE])
+    statements["Pipeline"] = people.pipeline(
+        name, data, key, passed, [images.INFERENCE], deploys=settings.pipeline.deploys
+    )
     roles = dict([*passed, *own])
     policies = [
         role_policy(f"{purpose}Policy", roles[purpose], rules)
@@ -263,7 +265,7 @@ def _environment(inputs: Inputs, settings: Settings) -> Mapping[str, Expression]
     chosen = {field: value for field, value in own.items() if value is not None}
     spark = _spark_environment(inputs, instances(entry, settings.pipeline))
     return (
-        environment(inputs, inputs.unique_name)
+        environment(inputs, inputs.unique_name, settings.pipeline)
         | spark
         | chosen
         | {

@@ -14,7 +14,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from pipeline import plan
-from pipeline.definition import EVALUATION, QUALITY_GATE
+from pipeline.definition import APPROVAL_GATE, EVALUATION, QUALITY_GATE
 from pipeline.table_schema import baseline_name
 from tabular_ml_vpc.cli.console import show_next
 from tabular_ml_vpc.cli.links import endpoint_url, linked
@@ -281,9 +281,15 @@ def _show_registered(out: Console, pipeline: DeployedPipeline, execution: Execut
     if registered is None or execution.status != "Succeeded":
         return
     status = pipeline.parameters(execution.arn).get("ApprovalStatus", "")
+    deploys = any(step["Name"] == APPROVAL_GATE for step in pipeline.definition["Steps"])
+    reason = (
+        "only a run with ApprovalStatus=Approved deploys its model"
+        if deploys
+        else "the setting pipeline.deploy is none"
+    )
     out.print(
         f"The model was registered as version {registered.made_name} ({status}) but not deployed: "
-        "only a run with ApprovalStatus=Approved deploys its model.",
+        f"{reason}.",
         style="yellow",
         markup=False,
     )

@@ -14,6 +14,7 @@ import pytest
 from pipeline import definition as module
 from pipeline.definition import OWNER_TAG, SCRIPTS, build
 from pipeline.limits import ARGUMENT_CHARACTERS, parameter_room
+from pipeline.plan import flatten
 from pipeline.run_parameters import (
     ENDPOINT_INSTANCE_TYPE_PATTERN,
     INSTANCE_TYPE_RULE,
@@ -291,6 +292,15 @@ def on_spark(environment: Environment) -> Json:
             spark_instances=3,
         )
     )
+
+
+def test_without_deployment_a_model_is_registered_and_nothing_is_created(
+    environment: Environment,
+) -> None:
+    found = build(replace(environment, deploys=False))
+    assert validate(found) == []
+    kinds = {step["Type"] for step in flatten(found["Steps"])}
+    assert kinds == {"Processing", "Training", "Condition", "RegisterModel", "Fail"}
 
 
 def test_a_cluster_s_definition_has_no_fault(on_spark: Json) -> None:
