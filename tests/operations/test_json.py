@@ -30,7 +30,7 @@ NO_JSON: Final = {"init", "setup", "completion"}
 DOCUMENTS: Final = {"pipeline", "sbom"}
 """Commands that print a document in a format of others."""
 ELSEWHERE: Final = {
-    **dict.fromkeys(("run", "stop", "invoke"), "tests/operations/runs"),
+    **dict.fromkeys(("run", "stop", "invoke", "predict"), "tests/operations/runs"),
     **dict.fromkeys(("local",), "tests/local"),
     **dict.fromkeys(("ci",), "tests/cli/test_ci.py"),
     **dict.fromkeys(("audit",), "tests/reports/audit"),

@@ -100,7 +100,7 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
                     "processing_instance_type": "ml.m5.xlarge",
                     "training_instance_type": "ml.m5.2xlarge",
                     "endpoint_instance_type": "ml.m5.large",
-                    "alert_email": "ana@example.com",
+                    "alert_email": "",
                 },
             ]
         },
@@ -150,8 +150,14 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
             "security": {
                 "permissions_boundary": f"{_ACCOUNT}:policy/Boundary",
                 "break_glass": f"{_ACCOUNT}:role/BreakGlass",
-                "log_readers": [f"{_ACCOUNT}:role/Audit"],
             }
+        },
+    },
+    "logs and alerts": {
+        "our log bucket": {"security": {"log_readers": [f"{_ACCOUNT}:role/Audit"]}},
+        "their log bucket": {
+            "storage": {"log_bucket": "arn:aws:s3:::their-logs"},
+            "security": {"alert_topic": "arn:aws:sns:eu-west-1:111122223333:their-alerts"},
         },
     },
     "engine": {
