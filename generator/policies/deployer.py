@@ -22,7 +22,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from generator.cfn import schemas
-from generator.policies import existing_vpc
+from generator.policies import existing, existing_vpc
 from generator.policies.documents import (
     FOLDER,
     MANAGED_POLICY_CHARACTERS,
@@ -231,6 +231,7 @@ def policies(settings: Settings, templates: Iterable[Json]) -> dict[str, str]:
         *_statements(settings, actions(resources_of(templates))),
         *_reading_boundary(settings),
         *existing_vpc.statements(settings.network),
+        *existing.reading(settings),
     ]
     documents = _split(statements)
     names = [NAME, *(f"{NAME}-{number}" for number in range(2, len(documents) + 1))]

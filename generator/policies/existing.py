@@ -6,13 +6,14 @@ that the policies that are there allow the same.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from troposphere import AWSObject, Template, kms, s3, sns
 
 from generator.cfn.evaluator import resolve_templates
 from generator.cfn.identifiers import StackLocation
-from generator.policies.documents import FOLDER, text
+from generator.policies.documents import FOLDER, sagemaker, statement, text
 from generator.policies.resources import (
     alerts_use_key,
     deliver_access_logs,
@@ -62,3 +63,17 @@ def _resolved(resource: AWSObject, name: str, place: StackLocation) -> Json:
 def render(settings: Settings) -> dict[str, str]:
     """Return the files' texts by path."""
     return {path: text(policy) for path, policy in policies(settings).items()}
+
+
+def reading(settings: Settings) -> Iterator[Json]:
+    """Yield the permissions to check what exists (`doctor`, `deploy`), for whoever deploys."""
+    if settings.studio.in_use and not settings.studio.owns_domain:
+        domain = sagemaker(f"domain/{settings.studio.domain}")
+        yield statement("ReadDomain", ("sagemaker:DescribeDomain",), domain)
+    if bucket := settings.storage.log_bucket:
+        reads = ("s3:GetBucketLocation", "s3:GetBucketPolicy", "s3:GetEncryptionConfiguration")
+        yield statement("ReadLogBucket", reads, (bucket,))
+    if topic := settings.security.alert_topic:
+        yield statement("ReadTopic", ("sns:GetTopicAttributes",), (topic,))
+        keys = (":".join(["arn", topic.split(":")[1], "kms", *topic.split(":")[3:5], "key/*"]),)
+        yield statement("ReadKeyOfTopic", ("kms:DescribeKey", "kms:GetKeyPolicy"), keys)

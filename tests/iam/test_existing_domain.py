@@ -6,9 +6,11 @@ from typing import Final
 
 import pytest
 
+from generator.policies import existing
 from generator.resolved import resolve
 from generator.settings import Settings
 from tests.iam.account import PROFILE, Account, Context, Request
+from tests.iam.test_deployer import resource_types
 
 DOMAIN: Final = "d-abcdefgh1234"
 THEIR_ENDPOINT: Final = "vpce-0123456789abcdef0"
@@ -90,3 +92,24 @@ def test_people_reach_the_data_only_from_the_vpc_of_their_domain(account: Accoun
     jobs = theirs.but(who="ProcessingRole")
     verdicts = account.ask([theirs, read, read.but(via="S3Endpoint"), jobs])
     assert [verdict.allowed for verdict in verdicts] == [True, False, False, False]
+
+
+def test_whoever_deploys_may_read_what_is_checked_and_nothing_else_of_it() -> None:
+    topic = "arn:aws:sns:eu-west-1:123456789012:org-alerts"
+    given = {
+        "studio": {"domain": DOMAIN},
+        "storage": {"log_bucket": "arn:aws:s3:::org-logs"},
+        "security": {"alert_topic": topic},
+    }
+    found = list(existing.reading(Settings.model_validate(given)))
+    assert [one["Resource"] for one in found] == [
+        f"arn:*:sagemaker:*:*:domain/{DOMAIN}",
+        "arn:aws:s3:::org-logs",
+        topic,
+        "arn:aws:kms:eu-west-1:123456789012:key/*",
+    ]
+    for one in found:
+        for action in one["Action"]:
+            assert action.partition(":")[2].startswith(("Get", "Describe"))
+            assert resource_types(action)
+    assert list(existing.reading(Settings())) == []
