@@ -137,13 +137,6 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
         "our key": {},
         "existing key": {"security": {"key": f"arn:aws:kms:eu-west-1:111122223333:{_KEY}"}},
     },
-    "logs and alerts": {
-        "our log bucket and topics": {},
-        "existing log bucket": {"storage": {"log_bucket": "arn:aws:s3:::org-access-logs"}},
-        "existing topic": {
-            "security": {"alert_topic": "arn:aws:sns:eu-west-1:111122223333:org-alerts"}
-        },
-    },
     "rules": {
         "no rules": {},
         "rules": {
@@ -197,10 +190,7 @@ REFUSED: Final = frozenset(
     frozenset((packages, studio))
     for packages in ("packages", "existing packages")
     for studio in ("no Studio", "existing domain")
-) | {
-    frozenset(("existing log bucket", "rules")),
-    frozenset(("existing topic", "two pipelines")),
-}
+)
 """Choices that contradict each other."""
 
 
