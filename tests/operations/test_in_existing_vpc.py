@@ -11,9 +11,13 @@ from typing import Any
 import pytest
 from boto3.session import Session
 
+from generator import emit
+from generator.policies import deployer
+from generator.settings import Mode, read
+from generator.stacks.root import build
 from tabular_ml_vpc.operations import stacks
 from tabular_ml_vpc.operations.target import Target
-from tests.emulated import Run
+from tests.emulated import Run, as_user
 from tests.operations.conftest import Account
 
 THEIRS = "their-network"
@@ -147,21 +151,23 @@ def test_nothing_of_theirs_changes_from_the_first_deployment_to_the_last_deletio
         config.write_text(theirs.settings(*pipelines, rules=not pipelines))
         return run(name, "--stack-name", STACK, "--config", str(config), *more)
 
-    wrong = theirs.settings("churn", rules=False).replace(theirs.ids["S3"], theirs.ids["Api"])
-    config.write_text(wrong)
-    refused = run("deploy", "--stack-name", STACK, "--config", str(config), "--yes")
-    assert (refused.status, refused.err.count("\n")) == (1, 1)
-    assert "not the S3 gateway endpoint" in refused.err
-    assert account() == untouched
+    config.write_text(theirs.settings("churn", rules=False))
+    with as_user(aws, "guest", deployer_policies(config, tmp_path)):
+        wrong = tmp_path / "wrong.toml"
+        wrong.write_text(config.read_text().replace(theirs.ids["S3"], theirs.ids["Api"]))
+        refused = run("deploy", "--stack-name", STACK, "--config", str(wrong), "--yes")
+        assert (refused.status, refused.err.count("\n")) == (1, 1)
+        assert "not the S3 gateway endpoint" in refused.err
+        assert account() == untouched
 
-    found = command("doctor", "--json", pipelines=("churn",)).json
-    checks = {"existing VPC", "subnets", "routes", "S3 endpoint", "endpoints", "network ACLs"}
-    of_vpc = [one for one in found if one["check"] in checks]
-    assert {one["check"] for one in of_vpc} == checks
-    assert [one for one in of_vpc if one["verdict"] in ("problem", "unknown")] == []
+        found = command("doctor", "--json", pipelines=("churn",)).json
+        checks = {"existing VPC", "subnets", "routes", "S3 endpoint", "endpoints", "network ACLs"}
+        of_vpc = [one for one in found if one["check"] in checks]
+        assert {one["check"] for one in of_vpc} == checks
+        assert [one for one in of_vpc if one["verdict"] in ("problem", "unknown")] == []
 
-    done = command("deploy", "--yes", "--set", "Rows=500", pipelines=("churn",))
-    assert done.status == 0, done
+        done = command("deploy", "--yes", "--set", "Rows=500", pipelines=("churn",))
+        assert done.status == 0, done
     assert "an endpoint for com.amazonaws.eu-west-1.sagemaker.runtime will be created" in done.out
     assert theirs.state() == state
     assert len(account()["vpcs"]) == len(before["vpcs"])
@@ -182,6 +188,18 @@ def test_nothing_of_theirs_changes_from_the_first_deployment_to_the_last_deletio
     assert run("destroy", "--stack-name", STACK, "--yes").status == 0
     assert without_artifacts(account()) == before
     assert theirs.state() == state
+
+
+def deployer_policies(config: Path, folder: Path) -> list[Path]:
+    """Write the policies of whoever deploys with these settings; return their files."""
+    settings = read(config)
+    templates = [emit.as_dict(one) for one in build(settings, Mode.DEV).values()]
+    files = []
+    for path, text in deployer.policies(settings, templates).items():
+        if deployer.NAME in path:
+            files.append(folder / Path(path).name)
+            files[-1].write_text(text)
+    return files
 
 
 def _added(after: dict[str, Any], before: dict[str, Any], group: str) -> int:
