@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from generator.cfn.evaluator import ResolvedDeployment
-from generator.settings import Settings
 from generator.settings_pipelines import PipelineEntry
 from pipeline.layout import MAIN
 from tabular_ml_vpc.reports.cost import meters, runs
@@ -59,7 +58,7 @@ def of_another(choices: CostChoices, prices: Prices) -> PipelineCost:
 
     """
     entries = (PipelineEntry(name=MAIN), PipelineEntry(name=_ANOTHER))
-    settings = Settings.model_validate(choices.settings.model_dump() | {"pipelines": entries})
+    settings = choices.settings.model_copy(update={"pipelines": entries})
     made = deployment(replace(choices, settings=settings), prices.region)
     return of_each(made, choices.usage, prices)[-1]
 

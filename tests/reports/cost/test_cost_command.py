@@ -15,6 +15,7 @@ from botocore.validate import ParamValidator
 
 from tabular_ml_vpc.cli import main
 from tabular_ml_vpc.reports.cost import live
+from tests.existing_vpc import EXISTING
 
 CHEAPEST = (
     *("--endpoints", "minimal", "--endpoint-zones", "1"),
@@ -61,6 +62,18 @@ def test_settings_of_a_file_are_counted(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["cost", "--config", str(path)]) == 0
 
     assert "3 endpoints x 1 AZ" in capsys.readouterr().out
+
+
+def test_one_more_pipeline_has_a_price_in_an_existing_vpc(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.toml"
+    lines = (f"{name} = {json.dumps(value)}" for name, value in EXISTING.items())
+    path.write_text("\n".join(["[network]", *lines, "[studio]", 'domain = "none"']))
+
+    assert main(["cost", "--config", str(path)]) == 0
+
+    assert "One more pipeline: 0.10 a month at rest" in capsys.readouterr().out
 
 
 def test_assumptions_are_shown_with_their_reasons(capsys: pytest.CaptureFixture[str]) -> None:
