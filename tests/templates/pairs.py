@@ -137,6 +137,13 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
         "our key": {},
         "existing key": {"security": {"key": f"arn:aws:kms:eu-west-1:111122223333:{_KEY}"}},
     },
+    "logs and alerts": {
+        "our log bucket and topics": {"security": {"log_readers": [f"{_ACCOUNT}:role/Audit"]}},
+        "existing log bucket": {"storage": {"log_bucket": "arn:aws:s3:::org-access-logs"}},
+        "existing topic": {
+            "security": {"alert_topic": "arn:aws:sns:eu-west-1:111122223333:org-alerts"}
+        },
+    },
     "rules": {
         "no rules": {},
         "rules": {
@@ -146,17 +153,11 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
             }
         },
     },
-    "logs and alerts": {
-        "our log bucket": {"security": {"log_readers": [f"{_ACCOUNT}:role/Audit"]}},
-        "their log bucket": {
-            "storage": {"log_bucket": "arn:aws:s3:::their-logs"},
-            "security": {"alert_topic": "arn:aws:sns:eu-west-1:111122223333:their-alerts"},
-        },
-    },
     "engine": {
         "one machine": {},
         "Spark": {"pipeline": {"preprocess_engine": "spark", "preprocess_instances": 4}},
     },
+    "deployment": {"endpoints": {}, "no endpoints": {"pipeline": {"deploy": "none"}}},
     "predictions": {
         "no predictions": {},
         "predictions": {"pipeline": {"predictions": True}, "storage": {"predictions_days": 90}},
