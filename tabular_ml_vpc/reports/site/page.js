@@ -8,8 +8,9 @@
       : amount.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
   // Costs: the same sums as tabular_ml_vpc/reports/cost, with slider values instead of assumptions.
-  const SLIDERS = ["endpoints", "zones", "people", "studio-hours", "runs", "endpoint-hours"];
-  const value = (name) => Number(byId(name).value);
+  const SLIDERS = ["endpoints", "zones", "people", "studio-hours", "runs", "endpoint-hours"]
+    .filter(byId); // without Studio, two of them are absent
+  const value = (name) => Number(byId(name)?.value ?? 0);
   const initialPeople = value("people");
   const level = () => Number(document.querySelector("input[name=level]:checked").value);
 
@@ -49,7 +50,8 @@
         amount === null ? "unknown" : usd(amount) + estimated;
     });
     for (const [part, amount] of Object.entries(totals)) {
-      document.querySelector(`[data-part="${part}"]`).textContent = usd(amount);
+      const cell = document.querySelector(`[data-part="${part}"]`);
+      if (cell) cell.textContent = usd(amount);
     }
     const month = totals.environment + totals.studio + totals.endpoint + totals.run * value("runs");
     byId("total").textContent = `${usd(month)} USD a month`;

@@ -25,6 +25,7 @@ SLIDERS: Final = (
     ("endpoint-hours", "Hours per month that the endpoint serves", 0, 730, 10),
 )
 """Name, label, minimum, maximum and step of each slider."""
+_OF_STUDIO: Final = ("people", "studio-hours")
 MODES: Final = {
     Mode.DEV: "everything is deleted with the stack, including the data",
     Mode.PROD: "data, key and logs are kept when the stack is deleted",
@@ -48,14 +49,24 @@ def page(content: Content) -> str:
         counts=_counts(content),
         region=DEFAULT_REGION,
         hours=HOURS,
-        part_titles=PART_TITLES,
-        sliders=SLIDERS,
+        part_titles={part: PART_TITLES[part] for part in _parts(content)},
+        sliders=[one for one in SLIDERS if _has_effect(one[0], content)],
         slider_values=_present(content),
         cost_data=cost_data(content.cost),
         icons=symbols(icons),
         style=_css(),
         script=(_HERE / "page.js").read_text(encoding="utf-8"),
     )
+
+
+def _parts(content: Content) -> list[CostPart]:
+    """Return the parts of the cost that have items: there may be no Studio."""
+    billed = {line.part for line in content.cost.estimates[DEFAULT_REGION].lines}
+    return [part for part in PART_TITLES if part in billed]
+
+
+def _has_effect(slider: str, content: Content) -> bool:
+    return slider not in _OF_STUDIO or CostPart.STUDIO in _parts(content)
 
 
 def _css() -> str:

@@ -103,6 +103,15 @@ def test_there_is_a_slider_for_zones_endpoints_and_hours(outline: Outline) -> No
     assert ranges["zones"]["value"] == "2"
 
 
+def test_without_studio_there_is_no_slider_and_no_cost_for_it() -> None:
+    settings = Settings.model_validate({"studio": {"domain": "none"}})
+    html = page(content(settings, Mode.DEV))
+    assert 'id="runs"' in html
+    assert 'data-part="run"' in html
+    for absent in ('id="people"', 'id="studio-hours"', 'data-part="studio"'):
+        assert absent not in html
+
+
 @pytest.mark.parametrize("mode", Mode)
 def test_every_resource_of_the_templates_is_listed(mode: Mode) -> None:
     templates = build(Settings(), mode)
