@@ -465,6 +465,14 @@ OTHERS: Final = (
     Edit("the key is not rotated", put("security/Key", "EnableKeyRotation", False)),
     Edit("the queue is not encrypted", put("security/DeadLetterQueue", "KmsMasterKeyId", None)),
     Edit("alerts have another key", put("pipeline/AlertTopic", "KmsMasterKeyId", "alias/aws/sns")),
+    Edit(
+        "alarms reach another topic",
+        put("pipeline/DeadLetterAlarm", "AlarmActions", ["arn:aws:sns:eu-west-1:123456789012:x"]),
+    ),
+    Edit(
+        "failed runs reach another topic",
+        put("pipeline/RunFailedRule", "Targets.0.Arn", "arn:aws:sns:eu-west-1:123456789012:x"),
+    ),
     Edit("the key is not kept", attribute("security/Key", DeletionPolicy="Delete"), base="prod"),
     Edit(
         "a replaced bucket is not kept",

@@ -88,6 +88,12 @@ def _gains(old: Any, new: Any) -> bool:
     return not {*map(str, after)} <= {*map(str, before)}
 
 
+def _go_elsewhere(old: Any, new: Any) -> bool:
+    """A rule's targets that were there are missing, or are others."""
+    before, after = ([one.get("Arn") for one in targets or ()] for targets in (old, new))
+    return bool(before) and before != after
+
+
 def _unversioned(old: Any, new: Any) -> bool:
     return _status(old) == "Enabled" != _status(new)
 
@@ -114,6 +120,7 @@ _OTHER_ROLE: Final = _Protection(Kind.RIGHTS, _arrives, "it runs with the rights
 _KEYS: Final = (
     *("EncryptionKey", "KeyArn", "KmsKeyArn", "KmsKeyId", "KMSMasterKeyID", "KmsMasterKeyId"),
 )
+_ALERTS: Final = "alerts go elsewhere, or nowhere"
 _SCRIPT: Final = "another script runs in every app of Studio when it starts"
 _SOURCE: Final = "packages come from more sources"
 _PACKAGE_GROUP: Final = "AWS::CodeArtifact::PackageGroup"
@@ -164,6 +171,8 @@ _PROTECTIONS: Final[Mapping[str, _Protection]] = {
     "AccessControl": _Protection(Kind.SETTING, _arrives, _PUBLIC),
     "ObjectOwnership": _Protection(Kind.SETTING, _loses("BucketOwnerEnforced"), _PUBLIC),
     "LoggingConfiguration": _Protection(Kind.SETTING, _differs, "access may be logged no longer"),
+    "AlarmActions": _Protection(Kind.SETTING, _differs, _ALERTS),
+    "Targets": _Protection(Kind.SETTING, _go_elsewhere, _ALERTS),
     "TrafficType": _Protection(Kind.SETTING, _loses("ALL"), "less traffic is logged"),
     "NotebookOutputOption": _Protection(
         Kind.SETTING, _loses("Disabled"), "people can share notebooks with their output"
