@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from functions.empty_bucket.core import PERMISSION_TAG
 from generator import settings_packages, settings_people
@@ -22,6 +23,7 @@ from generator.settings_file import read_extended
 from generator.settings_network import IN_WORDS, InterfaceEndpoint, Network, missing_for_studio
 from generator.settings_packages import Packages
 from generator.settings_pipelines import (
+    EMAIL_PATTERN,
     NAME_PATTERN,
     NAME_RULE,
     PipelineEntry,
@@ -104,6 +106,7 @@ _IN_WORDS = {
     _PROJECT: "must be 2 to 30 lower-case letters, digits and single hyphens; it begins with a "
     "letter and does not end with a hyphen",
     NAME_PATTERN: NAME_RULE,
+    EMAIL_PATTERN: "must be empty or an e-mail address, such as risk@example.com",
     **settings_people.IN_WORDS,
     _INSTANCE_TYPE: "must be a SageMaker instance type, such as ml.m5.large",
     _TAG_KEY: "may contain only letters, digits, spaces and .:/=+-@_, and must not be empty",
@@ -295,6 +298,14 @@ class Settings(Section):
             raise ValueError(
                 "security.log_readers: must be omitted with storage.log_bucket, whose owner decides"
             )
+        places = {
+            arn.split(":")[3] for arn in (self.security.key, self.security.alert_topic) if arn
+        }
+        if len(places) > 1:
+            raise ValueError(
+                f"security.alert_topic: got {self.security.alert_topic!r}: must be in the region "
+                "of security.key, which is that of the deployment"
+            )
         emails = [one.name for one in self.pipelines if one.alert_email]
         if self.security.alert_topic and emails:
             raise ValueError(
@@ -403,7 +414,8 @@ def validated(
 
 def _one_line(error: ValidationError, model: type[Section], noun: str) -> str:
     """Describe the first error: the setting, the value received, and what is allowed."""
-    errors = [fault for fault in error.errors(include_url=False) if fault["type"] != _FOLLOWS]
+    found = error.errors(include_url=False)
+    errors = [one for one in found if one["type"] != _FOLLOWS and not _is_of_a_part(one, found)]
     first = errors[0]
     setting = ".".join(_shown_name(part) for part in first["loc"]) or f"{noun}s"
     if first["type"] == "extra_forbidden":
@@ -416,6 +428,13 @@ def _one_line(error: ValidationError, model: type[Section], noun: str) -> str:
     others = len({_without_indexes(fault["loc"]) for fault in errors}) - 1
     more = f" (and {others} more)" if others else ""
     return f"{setting}: got {_shown(first['input'])}: {_as_clause(reason)}{more}"
+
+
+def _is_of_a_part(fault: ErrorDetails, found: list[ErrorDetails]) -> bool:
+    """Tell whether a list is only too short because one of its items is invalid."""
+    where = fault["loc"]
+    inside = (one["loc"] for one in found if len(one["loc"]) > len(where))
+    return fault["type"] == "too_short" and any(loc[: len(where)] == where for loc in inside)
 
 
 def _shown(value: object) -> str:

@@ -13,7 +13,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, field_validator, mode
 from functions.shared.properties import property_name
 from generator.settings_section import Section
 from pipeline.definition import CLUSTER_INSTANCES
-from pipeline.layout import MAIN
+from pipeline.layout import CODE, MAIN, MODELS, PREDICTIONS, PROCESSED, RAW
 from pipeline.limits import ARGUMENT_CHARACTERS
 from pipeline.prediction import SUFFIX
 from pipeline.run_parameters import (
@@ -42,6 +42,10 @@ NAME_RULE: Final = (
     "must be 1 to 20 lower-case letters, digits and single hyphens; it begins with a letter and "
     "does not end with a hyphen"
 )
+_FOLDERS: Final = (RAW, PROCESSED, MODELS, PREDICTIONS, CODE, "studio")
+"""What folders in the data bucket are called. Policies that do not know the bucket's name match
+them anywhere in a key (generator/policies/operator.py): the models of a pipeline with such a name
+would be raw tables, its raw tables would be models."""
 _LABEL_CHARACTERS: Final = ARGUMENT_CHARACTERS - len("--label=")
 _REFERENCE: Final = "{{"
 """Begins a dynamic reference, which CloudFormation would replace."""
@@ -135,6 +139,13 @@ class PipelineEntry(Section):
                 f"must not end in {SUFFIX.removeprefix('-')}: the pipeline of another one's batch "
                 "predictions has such a name"
             )
+        return name
+
+    @field_validator("name")
+    @classmethod
+    def _is_no_folder(cls, name: str) -> str:
+        if name in _FOLDERS:
+            raise ValueError(f"must not be the name of a folder: {', '.join(_FOLDERS)}")
         return name
 
     @field_validator("label")

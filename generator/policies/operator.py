@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from generator.policies.documents import FOLDER, document, sagemaker, statement, text
+from generator.policies.jobs import FILES
 from generator.settings import PROJECT_TAG, Settings
 from generator.settings_studio import Studio
 from pipeline.layout import CODE, MODELS, PREDICTIONS, PROCESSED, folder, named
@@ -84,6 +85,12 @@ def policy(settings: Settings) -> Json:
             ),
             statement("AddTables", ["s3:GetObject", "s3:PutObject"], [f"arn:*:s3:::{name}*/raw/*"]),
             _only_tables(name),
+            statement(
+                "NoFilesOfPeople",
+                ["s3:GetObject", "s3:PutObject"],
+                [f"arn:*:s3:::{name}*/{FILES}*"],
+            )
+            | {"Effect": "Deny"},
             *(_predict(name) if settings.pipeline.predictions else []),
             _use_key(settings),
         ]

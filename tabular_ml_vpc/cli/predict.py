@@ -93,8 +93,8 @@ def _check_places(table: str, output: str | None) -> None:
         files = data_files(Path(table), "--input")
         if output is not None and not output.startswith(_S3):
             check_absent([Path(output) / key_of(file, Path(table)) for file in files])
-    if output == "":
-        raise UsageError("--output: got '': must be a folder or an S3 URI")
+    if output == "" or (output or "").startswith(f"{_S3}/") or output == _S3:
+        raise UsageError(f"--output: got {output!r}: must be a folder or an S3 URI with a bucket")
 
 
 def _uploaded(batch: BatchPredictions, table: str, as_json: bool) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from generator.errors import CommandError
 from pipeline.types import JsonView
 from tabular_ml_vpc.operations.target import Target, code_of, is_denied
 
@@ -46,6 +47,18 @@ class SageMakerReader:
             self._ignore(operation, error)
             return None
         return found
+
+    def check_seen(self) -> None:
+        """Refuse to conclude that something does not exist, if it may only be invisible.
+
+        Raises:
+            CommandError: names the actions without permission.
+
+        """
+        if self.unseen:
+            words = (operation.split("_") for operation in sorted(self.unseen))
+            actions = ", ".join(f"sagemaker:{''.join(map(str.title, one))}" for one in words)
+            raise CommandError(f"no permission for {actions}, so that it is not known what exists")
 
     def _ignore(self, operation: str, error: ClientError) -> None:
         """Ignore a missing resource; note a missing permission."""

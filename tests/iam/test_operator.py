@@ -64,10 +64,14 @@ def test_rows_and_models_cannot_be_read(policy: Json, key: str) -> None:
 
 
 def may_write(policy: Json, key: str) -> bool:
+    return may(policy, "s3:PutObject", key)
+
+
+def may(policy: Json, action: str, key: str) -> bool:
     found = {
         statement["Effect"]
         for statement in policy["Statement"]
-        if "s3:PutObject" in statement["Action"]
+        if action in statement["Action"]
         for resources in [statement["Resource"]]
         for pattern in ([resources] if isinstance(resources, str) else resources)
         if fnmatchcase(f"arn:aws:s3:::tabular-data/{key}", pattern)
@@ -80,6 +84,12 @@ def test_only_raw_tables_can_be_written(policy: Json, prefix: str) -> None:
     assert may_write(policy, f"{prefix}raw/churn/table.csv")
     for key in ("processed/1/train/raw/x", "models/1/raw/x", "code/1/raw/x", "processed/1/x"):
         assert not may_write(policy, f"{prefix}{key}")
+
+
+def test_a_folder_raw_among_files_of_people_is_not_the_operators(policy: Json) -> None:
+    for action in ("s3:GetObject", "s3:PutObject"):
+        assert may(policy, action, "raw/table.csv")
+        assert not may(policy, action, "studio/ana/raw/notes.csv")
 
 
 def test_it_fits_a_managed_policy_and_names_an_own_key() -> None:

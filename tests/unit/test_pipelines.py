@@ -56,6 +56,10 @@ MISTAKES = {
         f"pipelines = [{MAIN}, {{ name = 'a23456789012345678901' }}]",
         ["pipelines.1.name", "at most 20 characters"],
     ),
+    "a name of a folder, which policies match": (
+        f"pipelines = [{MAIN}, {{ name = 'models' }}]",
+        ["pipelines.1.name: got 'models'", "must not be the name of a folder: raw, processed"],
+    ),
     "one logical id": (
         f"pipelines = [{MAIN}, {{ name = 'a-1' }}, {{ name = 'a1' }}]",
         ["'a-1' and 'a1' would both be the resource A1PipelineStack"],
@@ -103,7 +107,7 @@ MISTAKES = {
     ),
     "no address": (
         "pipelines = [{ name = 'main', alert_email = 'ada' }]",
-        ["pipelines.0.alert_email: got 'ada'"],
+        ["pipelines.0.alert_email: got 'ada': must be empty or an e-mail address, such as "],
     ),
     "too many for one security group": (
         f"pipelines = [{MAIN}, "
@@ -124,6 +128,7 @@ def test_a_mistake_in_the_list_is_named_in_one_line(
     message = str(caught.value)
     assert [part for part in ["settings.toml: ", *said] if part not in message] == []
     assert "\n" not in message
+    assert "more)" not in message
     assert len(message) < 600
 
 

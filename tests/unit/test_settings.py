@@ -140,6 +140,11 @@ MISTAKES = {
         "[security]\nalert_topic = 'arn:aws:sns:eu-west-1:111122223333:alerts.fifo'",
         ["security.alert_topic", "alerts.fifo", "standard SNS topic"],
     ),
+    "a topic and a key of two regions": (
+        "[security]\nalert_topic = 'arn:aws:sns:eu-west-1:111122223333:alerts'\n"
+        "key = 'arn:aws:kms:us-east-1:111122223333:key/1234abcd'",
+        ["security.alert_topic: got 'arn:aws:sns:eu-west-1", "in the region of security.key"],
+    ),
     "an address for a topic of others": (
         "security.alert_topic = 'arn:aws:sns:eu-west-1:111122223333:alerts'\n"
         "[[pipelines]]\nname = 'main'\nalert_email = 'a@b.example'",

@@ -56,10 +56,13 @@ class BatchPredictions:
         if name is None or self.trained.described("describe_pipeline", PipelineName=name) is None:
             return DeployedPipeline(self.target, self.trained)  # says how the stack stands
         whole = f"{name}{SUFFIX}"
-        if self.trained.described("describe_pipeline", PipelineName=whole) is None:
+        found = self.trained.described("describe_pipeline", PipelineName=whole)
+        self.trained.check_seen()
+        if found is None:
             raise CommandError(
-                f"{self.target.stack} has no pipeline {whole}: deploy it again with this version "
-                f"(`python build.py deploy{self.target.options()}`)"
+                f"{self.target.stack} has no pipeline {whole}: set predictions = true in "
+                "[pipeline] of the settings, and deploy again "
+                f"(`python build.py deploy{self.target.options()} --config FILE.toml`)"
             )
         return DeployedPipeline(self.target, replace(self.trained, pipeline=whole))
 
@@ -70,12 +73,13 @@ class BatchPredictions:
         the registry), the number of a version, or an S3 URI.
 
         Raises:
-            UsageError: there is no such version, or ``wanted`` is none of these.
-            CommandError: nothing serves, or no model is approved.
+            UsageError: there is no such version, ``wanted`` is none of these, or the job cannot
+                read it.
+            CommandError: nothing serves, no model is approved, or this may not be read.
 
         """
         if wanted.startswith(_S3):
-            return wanted
+            return self._in_bucket(wanted)
         if wanted == SERVED:
             return self._served()
         if wanted == NEWEST:
@@ -87,12 +91,21 @@ class BatchPredictions:
             )
         return self._version(wanted)
 
+    def _in_bucket(self, uri: str) -> str:
+        folder = f"{_S3}{self.bucket}/{layout.folder(layout.MODELS, self.trained.name)}"
+        if not uri.startswith(folder):
+            raise UsageError(
+                f"--model: got {uri!r}: must begin with {folder}, which is what the job can read"
+            )
+        return uri
+
     def _served(self) -> str:
         reader = self.trained
         endpoint = reader.endpoint_status()
         config = endpoint and reader.described(
             "describe_endpoint_config", EndpointConfigName=endpoint.get("EndpointConfigName")
         )
+        reader.check_seen()
         if not config:
             raise CommandError(
                 f"--model: the endpoint {reader.endpoint or ''} does not exist, so that no model "
@@ -118,6 +131,7 @@ class BatchPredictions:
             SortOrder="Descending",
         )
         package = next(found, None)
+        self.trained.check_seen()
         if package is None:
             raise CommandError(
                 "--model: no model is approved in the registry: run the pipeline "
@@ -134,6 +148,7 @@ class BatchPredictions:
 
     def _of_package(self, arn: str, number: str = "") -> str:
         package = self.trained.described("describe_model_package", ModelPackageName=arn)
+        self.trained.check_seen()
         if package is None:
             raise UsageError(f"--model: the registry has no version {number} of this model")
         return str(package["InferenceSpecification"]["Containers"][0]["ModelDataUrl"])

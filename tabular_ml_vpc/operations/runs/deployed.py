@@ -65,19 +65,24 @@ def repair(workload: Workload, sleep: Callable[[float], None] = time.sleep) -> s
 
     """
     found = workload.endpoint_status()
+    workload.check_seen()
     if found is None:
         return f"nothing to repair: the endpoint {workload.endpoint or ''} does not exist"
     name, status = found["EndpointName"], found["EndpointStatus"]
     if status != FAILED:
         return f"nothing to repair: the endpoint {name} is {status}"
-    if not workload.is_ours(found["EndpointArn"]):
+    is_ours = workload.is_ours(found["EndpointArn"])
+    workload.check_seen()
+    if not is_ours:
         raise CommandError(
             f"the endpoint {name} has failed, but this stack's pipeline did not create it (tag "
             f"{OWNER_TAG}): it was not deleted"
         )
     workload.sagemaker.delete_endpoint(EndpointName=name)
     for _ in range(_POLLS):
-        if workload.endpoint_status() is None:
+        gone = workload.endpoint_status() is None
+        workload.check_seen()
+        if gone:
             return f"deleted the failed endpoint {name}; the next run recreates it"
         sleep(workload.target.poll_seconds)
     raise CommandError(f"the endpoint {name} is still being deleted; run the command again")

@@ -14,6 +14,7 @@ from typing import Final
 from generator.errors import CommandError
 from pipeline.definition import OWNER_TAG
 from pipeline.types import JsonView
+from tabular_ml_vpc.operations.runs.deployed import FAILED, failed
 from tabular_ml_vpc.operations.workload import Workload
 
 PAUSED_TAG: Final = "tabular-ml-vpc:paused"
@@ -32,6 +33,7 @@ def pause(workload: Workload, sleep: Sleep = time.sleep) -> str:
 
     """
     found = workload.endpoint_status()
+    workload.check_seen()
     if found is None:
         return f"nothing to pause: the endpoint {workload.endpoint or ''} does not exist"
     name = str(found["EndpointName"])
@@ -39,6 +41,7 @@ def pause(workload: Workload, sleep: Sleep = time.sleep) -> str:
     config = workload.described(
         "describe_endpoint_config", EndpointConfigName=found["EndpointConfigName"]
     )
+    workload.check_seen()
     if config is None:
         raise CommandError(
             f"the configuration {found['EndpointConfigName']} of the endpoint {name} cannot be "
@@ -58,18 +61,20 @@ def pause(workload: Workload, sleep: Sleep = time.sleep) -> str:
 
 def _check_can_be_deleted(workload: Workload, found: JsonView) -> None:
     name, status, options = found["EndpointName"], found["EndpointStatus"], workload.options()
-    if not workload.is_ours(found["EndpointArn"]):
+    is_ours, running = workload.is_ours(found["EndpointArn"]), workload.running()
+    workload.check_seen()
+    if not is_ours:
         raise CommandError(
             f"the endpoint {name} was not created by this stack's pipeline (tag {OWNER_TAG}): it "
             "was not deleted"
         )
-    if status == "Failed":
+    if status == FAILED:
         raise CommandError(
             f"the endpoint {name} has failed: `python build.py endpoint repair{options}` deletes it"
         )
     if status != _SERVES:
         raise CommandError(f"the endpoint {name} is {status}: try again when it is {_SERVES}")
-    if running := workload.running():
+    if running:
         identity = str(running[0]["PipelineExecutionArn"]).rpartition("/")[2]
         raise CommandError(
             f"execution {identity} is in progress and may deploy to {name}: stop it "
@@ -81,16 +86,16 @@ def resume(workload: Workload, sleep: Sleep = time.sleep) -> str:
     """Create the endpoint again as it was paused and wait; return what was done.
 
     Raises:
-        CommandError: no configuration was paused, or the endpoint does not get into service.
+        CommandError: no configuration was paused, or the endpoint cannot or does not serve.
 
     """
     found = workload.endpoint_status()
+    workload.check_seen()
     if found is not None:
-        return (
-            f"nothing to resume: the endpoint {found['EndpointName']} is {found['EndpointStatus']}"
-        )
+        return _already_there(workload, found)
     name, options = workload.endpoint, workload.options()
     paused = max(_paused(workload), default=None)
+    workload.check_seen()
     if name is None or paused is None:
         raise CommandError(
             f"the endpoint {name or ''} was not paused: a run that passes the gate creates it "
@@ -102,7 +107,7 @@ def resume(workload: Workload, sleep: Sleep = time.sleep) -> str:
         EndpointConfigName=config,
         Tags=[{"Key": OWNER_TAG, "Value": workload.owner}],
     )
-    status = _wait(workload, lambda status: status in {_SERVES, "Failed"}, sleep)
+    status = _wait(workload, lambda status: status in {_SERVES, FAILED}, sleep)
     if status != _SERVES:
         raise CommandError(
             f"the endpoint {name} failed to serve {config} again: `python build.py logs{options} "
@@ -110,6 +115,15 @@ def resume(workload: Workload, sleep: Sleep = time.sleep) -> str:
         )
     workload.sagemaker.delete_tags(ResourceArn=arn, TagKeys=[PAUSED_TAG])
     return f"the endpoint {name} serves {config} again"
+
+
+def _already_there(workload: Workload, found: JsonView) -> str:
+    name, status = found["EndpointName"], found["EndpointStatus"]
+    if status == FAILED:
+        raise CommandError(failed(workload, found))
+    if status == "Deleting":
+        raise CommandError(f"the endpoint {name} is still being deleted; run the command again")
+    return f"nothing to resume: the endpoint {name} is {status}"
 
 
 def _paused(workload: Workload) -> Iterator[tuple[str, str, str]]:
@@ -130,6 +144,7 @@ def _wait(workload: Workload, done: Callable[[str | None], bool], sleep: Sleep) 
     """Poll the endpoint's status until it is as wanted; return it."""
     for _ in range(_POLLS):
         found = workload.endpoint_status()
+        workload.check_seen()
         status = found["EndpointStatus"] if found else None
         if done(status):
             return status

@@ -286,6 +286,10 @@ def test_wrong_use_of_predict_is_told_in_one_line_and_starts_nothing(
             "registry, or the S3 URI of a model.tar.gz",
         ),
         (
+            ("--input", str(rows), "--output", "s3:///predicted"),
+            "--output: got 's3:///predicted': must be a folder or an S3 URI with a bucket",
+        ),
+        (
             ("--input", str(rows), "--model", "999"),
             "--model: the registry has no version 999 of this model",
         ),
