@@ -85,12 +85,7 @@ def policy(settings: Settings) -> Json:
             ),
             statement("AddTables", ["s3:GetObject", "s3:PutObject"], [f"arn:*:s3:::{name}*/raw/*"]),
             _only_tables(name),
-            statement(
-                "NoFilesOfPeople",
-                ["s3:GetObject", "s3:PutObject"],
-                [f"arn:*:s3:::{name}*/{FILES}*"],
-            )
-            | {"Effect": "Deny"},
+            *_no_files_of_people(name, studio),
             *(_predict(name) if settings.pipeline.predictions else []),
             _use_key(settings),
         ]
@@ -113,6 +108,16 @@ def _look_at_studio(studio: Studio) -> list[Json]:
         return []
     domain = "domain/*" if studio.owns_domain else f"domain/{studio.domain}"
     return [statement("LookAtStudio", ["sagemaker:DescribeDomain"], sagemaker(domain))]
+
+
+def _no_files_of_people(name: str, studio: Studio) -> list[Json]:
+    """Deny a folder ``raw/`` among people's own files, for the same reason."""
+    if not studio.in_use:
+        return []
+    files = [f"arn:*:s3:::{name}*/{FILES}*"]
+    return [
+        statement("NoFilesOfPeople", ["s3:GetObject", "s3:PutObject"], files) | {"Effect": "Deny"}
+    ]
 
 
 def _predict(name: str) -> list[Json]:
