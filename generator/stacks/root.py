@@ -18,7 +18,15 @@ from generator.settings import (
     on_spark,
 )
 from generator.settings_pipelines import decided
-from generator.stacks import existing_network, network, pipeline, security, storage, studio
+from generator.stacks import (
+    existing_network,
+    network,
+    pipeline,
+    security,
+    storage,
+    studio,
+    studio_elsewhere,
+)
 from generator.stacks.several import Shared, add_named_pipelines
 from generator.wiring import (
     Expression,
@@ -155,10 +163,10 @@ def _add_studio(
         "StudioRole": ("Execution role of profiles in the domain", role_arn(inputs.studio_role)),
     }
     if not chosen.everyone:
-        role_stack = studio.build_role(settings)
-        nest(root, role_stack, studio.for_role(inputs), tags, after)
+        role_stack = studio_elsewhere.build_role(settings)
+        nest(root, role_stack, studio_elsewhere.for_role(inputs), tags, after)
         return role_stack.template, outputs
-    profile_stack = studio.build_profiles(settings, mode)
+    profile_stack = studio_elsewhere.build_profiles(settings, mode)
     nest(root, profile_stack, inputs, tags, after)
     more = people_outputs.outputs(chosen, chosen.domain)
     return profile_stack.template, outputs | more

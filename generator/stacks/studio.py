@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from troposphere import AWSObject, Equals, GetAtt, If, Template, awslambda, ec2, sagemaker, sso
 
@@ -78,15 +78,28 @@ class Inputs(FunctionInputs):
     """Exists if there are ML engineers."""
 
 
-@dataclass(frozen=True)
-class RoleInputs:
-    """The inputs from the root if the stack only gives people's role its permissions."""
+class PeopleInputs(Protocol):
+    """What the permissions of people need of a stack's inputs."""
 
-    unique_name: UniqueName
-    key_arn: KeyArn
-    data_bucket: BucketName
-    studio_role: RoleName
-    notebook_jobs_role: RoleName
+    @property
+    def unique_name(self) -> UniqueName:
+        """Return the deployment's name."""
+
+    @property
+    def key_arn(self) -> KeyArn:
+        """Return the key."""
+
+    @property
+    def data_bucket(self) -> BucketName:
+        """Return the bucket."""
+
+    @property
+    def studio_role(self) -> RoleName:
+        """Return data scientists' role."""
+
+    @property
+    def notebook_jobs_role(self) -> RoleName:
+        """Return the role of their jobs."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +108,6 @@ class Outputs:
 
     domain_id: DomainId
     domain_url: Text
-
-
-@dataclass(frozen=True)
-class NoOutputs:
-    """In an existing domain there is nothing that the root does not know."""
 
 
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
@@ -113,45 +121,13 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     domain = add(template, _domain(inputs, settings.studio, packages))
     domain_id = DomainId(domain.ref())
     roles = personas.roles(settings, inputs.persona_roles)
-    rights = _permissions(inputs, domain_id, roles, packages, settings, inputs.root_stack)
+    rights = role_policies(inputs, domain_id, roles, packages, settings, inputs.root_stack)
     add_all(template, rights)
     groups = add_all(template, _groups(domain, settings.studio.identity_center_groups))
-    profiles = add_all(template, _profiles(domain_id, settings.studio, roles, groups))
-    _add_clearing(template, profiles, domain_id, inputs, settings, mode)
+    profiles = add_all(template, profiles_of(domain_id, settings.studio, roles, groups))
+    add_clearing(template, profiles, domain_id, inputs, settings, mode)
     publish(Outputs(domain_id=domain_id, domain_url=Text(GetAtt(domain, "Url"))), template)
     return StackTemplate("studio", template, Inputs, Outputs)
-
-
-def build_profiles(settings: Settings, mode: Mode) -> StackTemplate[Inputs, NoOutputs]:
-    """Return the stack with profiles in an existing domain."""
-    template = Template(Description=f"{settings.project}: profiles in an existing domain")
-    of_domain = ["home_file_system", "vpc_id", "studio_security_group_id"]
-    inputs = declare(Inputs, template, [*not_needed(settings), *of_domain])
-    template.add_condition(SPACES_MAY_GO, Equals(inputs.delete_spaces, "yes"))
-    domain_id, everyone = DomainId(settings.studio.domain), settings.studio.everyone
-    roles = personas.roles(settings, inputs.persona_roles)
-    policies = _permissions(inputs, domain_id, roles, PackageAccess(), settings, inputs.root_stack)
-    add_all(template, policies)
-    profiles = _profiles(domain_id, settings.studio, roles)
-    for person, profile in zip(everyone, profiles, strict=True):
-        profile.UserSettings = _settings_in_their_domain(person.persona, roles, inputs.studio_role)
-        profile.DependsOn = [policy.title for policy in policies]
-    _add_clearing(template, add_all(template, profiles), domain_id, inputs, settings, mode)
-    return StackTemplate("studio", template, Inputs, NoOutputs)
-
-
-def build_role(settings: Settings) -> StackTemplate[RoleInputs, NoOutputs]:
-    """Return the stack that only gives people's role its permissions in an existing domain."""
-    template = Template(Description=f"{settings.project}: people's role in an existing domain")
-    inputs = declare(RoleInputs, template)
-    domain_id = DomainId(settings.studio.domain)
-    add_all(template, _permissions(inputs, domain_id, {}, PackageAccess(), settings))
-    return StackTemplate("studio", template, RoleInputs, NoOutputs)
-
-
-def for_role(inputs: Inputs) -> RoleInputs:
-    """Return those of the inputs that a stack without profiles needs."""
-    return RoleInputs(**{field.name: getattr(inputs, field.name) for field in fields(RoleInputs)})
 
 
 def not_needed(settings: Settings) -> list[str]:
@@ -275,8 +251,8 @@ def _shut_down_when_idle(minutes: int) -> sagemaker.AppLifecycleManagement:
     return sagemaker.AppLifecycleManagement(IdleSettings=idle)
 
 
-def _permissions(
-    inputs: Inputs | RoleInputs,
+def role_policies(
+    inputs: PeopleInputs,
     domain: DomainId,
     roles: Mapping[Persona, RoleName],
     packages: PackageAccess,
@@ -341,7 +317,7 @@ def _groups(domain: sagemaker.Domain, groups: Sequence[str]) -> list[sso.Applica
     ]
 
 
-def _profiles(
+def profiles_of(
     domain: DomainId,
     studio: Studio,
     roles: Mapping[Persona, RoleName],
@@ -354,7 +330,7 @@ def _profiles(
             DomainId=domain,
             UserProfileName=person.name,
             **_user(person, studio.sign_in, groups),
-            **_settings_of(person.persona, roles),
+            **settings_of(person.persona, roles),
         )
         for person in studio.everyone
     ]
@@ -368,7 +344,7 @@ def _user(person: Person, sign_in: SignIn, groups: Sequence[AWSObject]) -> dict[
     return {**user, "DependsOn": [group.title for group in groups]} if groups else user
 
 
-def _settings_of(persona: Persona, roles: Mapping[Persona, RoleName]) -> dict[str, Any]:
+def settings_of(persona: Persona, roles: Mapping[Persona, RoleName]) -> dict[str, Any]:
     """Return what a profile sets itself; all else comes from the domain ("API_UserSettings").
 
     A reviewer's page does not offer apps, which the reviewer's role could not start.
@@ -383,23 +359,7 @@ def _settings_of(persona: Persona, roles: Mapping[Persona, RoleName]) -> dict[st
     return {"UserSettings": own}
 
 
-def _settings_in_their_domain(
-    persona: Persona, roles: Mapping[Persona, RoleName], data_scientists: RoleName
-) -> sagemaker.UserSettings:
-    """Return what a profile in an existing domain sets itself.
-
-    It inherits the domain's network, home file system and idle shutdown; CloudFormation does not
-    support the last one for a profile ("AWS::SageMaker::UserProfile JupyterLabAppSettings").
-    """
-    usual = sagemaker.UserSettings(ExecutionRole=role_arn(data_scientists))
-    own: sagemaker.UserSettings = _settings_of(persona, roles).get("UserSettings", usual)
-    own.DefaultLandingUri = "studio::"
-    own.SharingSettings = sagemaker.SharingSettings(NotebookOutputOption="Disabled")
-    own.StudioWebPortal = "ENABLED"
-    return own
-
-
-def _add_clearing(
+def add_clearing(
     template: Template,
     profiles: list[sagemaker.UserProfile],
     domain: DomainId,
