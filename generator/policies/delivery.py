@@ -11,15 +11,18 @@ reference"; GitLab's, "OpenID Connect (OIDC) Authentication Using ID Tokens".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from troposphere import Sub
 
+from generator.policies import existing, existing_vpc
 from generator.policies.deployer import ARTIFACT_BUCKETS
-from generator.policies.documents import document, statement
+from generator.policies.documents import document, sagemaker, statement
 from generator.settings import Settings
+from generator.settings_packages import PackageSource
+from generator.settings_people import SignIn
 from pipeline.types import Json
 
 AUDIENCE: Final = "sts.amazonaws.com"
@@ -124,8 +127,29 @@ def plan(settings: Settings) -> Json:
                 "LookAtImages", ["ecr:BatchGetImage"], ["arn:*:ecr:*:*:repository/autogluon-*"]
             ),
             *([statement("ReadBoundary", read_boundary, [boundary])] if boundary else []),
+            *existing_vpc.reading(settings.network),
+            *existing.reading(settings),
+            *_of_choices(settings),
         ]
     )
+
+
+def _of_choices(settings: Settings) -> Iterator[Json]:
+    """Yield what ``doctor`` reads besides, with settings that name what exists."""
+    studio, packages = settings.studio, settings.packages
+    if settings.network.is_existing:
+        yield statement("ReadGroups", ["ec2:DescribeSecurityGroups"], ["*"])
+    if studio.in_use and not studio.owns_domain:
+        profiles = sagemaker(f"user-profile/{studio.domain}/*")
+        yield statement("ReadProfiles", ["sagemaker:DescribeUserProfile"], profiles)
+    if studio.sign_in is SignIn.IDENTITY_CENTER:
+        users = ["arn:*:identitystore:::user/*", "arn:*:identitystore::*:identitystore/*"]
+        yield statement("FindSignIn", ["sso:ListInstances"], ["*"])
+        yield statement("FindUsers", ["identitystore:GetUserId"], users)
+    if packages.source is PackageSource.EXISTING:
+        name = f"{packages.domain}/{packages.repository}"
+        repository = f"arn:*:codeartifact:*:{packages.owner or '*'}:repository/{name}"
+        yield statement("ReadRepository", ["codeartifact:DescribeRepository"], [repository])
 
 
 def trust(issuer: Issuer, provider: object, subject: str, claims: Mapping[str, str]) -> Json:

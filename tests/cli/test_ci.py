@@ -109,6 +109,7 @@ def test_somebody_s_changes_are_not_overwritten(run: Run) -> None:
         (("github", "--install", "x", "--stage", "prd"), "--stage: 'prd'"),
         (("github", "--install", "x", "--branch", "a b"), "--branch: 'a b'"),
         (("gitlab", "--install", "-e ."), "--install: got '-e .'"),
+        (("github", "--install", "git+https://h/r@main"), "--install: got 'git+https://h/r@main'"),
         (("gitlab", "--install", "x", "--host", "https://a"), "--host: 'https://a'"),
         (("comment", "none.json", "none.json"), "none.json cannot be read"),
         (("comment", "tabular.toml", "tabular.toml"), "tabular.toml is not valid JSON"),

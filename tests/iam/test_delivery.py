@@ -19,6 +19,7 @@ from generator.policies import delivery
 from generator.policies.documents import MANAGED_POLICY_CHARACTERS, size
 from generator.settings import Security, Settings
 from pipeline.types import Json
+from tests.existing_vpc import EXISTING
 from tests.iam.account import ALL
 from tests.iam.simulator import data, simulate
 from tests.iam.test_deployer import resource_types
@@ -308,8 +309,43 @@ def test_a_role_may_not_do_more(
     }
 
 
-def test_the_plan_role_s_actions_exist_and_take_the_resources(held: dict[str, list[Json]]) -> None:
-    (policy,) = held["Plan"]
+CHOICES: dict[str, tuple[Json, set[str]]] = {
+    "defaults": ({}, set()),
+    "an existing VPC": (
+        {"network": EXISTING},
+        {
+            *("ec2:DescribeNetworkAcls", "ec2:DescribePrefixLists", "ec2:DescribeRouteTables"),
+            *("ec2:DescribeSecurityGroups", "ec2:DescribeVpcAttribute"),
+        },
+    ),
+    "an existing domain with single sign-on": (
+        {"studio": {"domain": "d-abcdefgh1234", "sign_in": "identity-center"}},
+        {
+            *("sagemaker:DescribeDomain", "sagemaker:DescribeUserProfile"),
+            *("sso:ListInstances", "identitystore:GetUserId"),
+        },
+    ),
+    "an existing topic and log bucket": (
+        {
+            "security": {"alert_topic": f"arn:aws:sns:eu-west-1:{A}:alerts"},
+            "storage": {"log_bucket": "arn:aws:s3:::their-logs"},
+        },
+        {"kms:GetKeyPolicy", "s3:GetBucketPolicy", "sns:GetTopicAttributes"},
+    ),
+    "an existing repository": (
+        {"packages": {"source": "existing", "domain": "acme", "repository": "pypi"}},
+        {"codeartifact:DescribeRepository"},
+    ),
+}
+"""Settings that name what exists, and what ``doctor`` then calls, too."""
+
+
+@pytest.mark.parametrize(("settings", "read"), CHOICES.values(), ids=CHOICES.keys())
+def test_the_plan_role_reads_what_the_settings_name(settings: Json, read: set[str]) -> None:
+    policy = delivery.plan(Settings.model_validate(settings))
+    found = {action for statement in policy["Statement"] for action in statement["Action"]}
+    assert read - found == set()
+    assert size(policy) <= MANAGED_POLICY_CHARACTERS
     for statement in policy["Statement"]:
         resources = statement["Resource"]
         for action in statement["Action"]:

@@ -57,17 +57,25 @@ CLONE: Final = Tool(_CLONE, "python build.py")
 """The repository is a clone of this project: its requirements are installed, hashes checked."""
 
 
+_PINNED: Final = re.compile(r"@[0-9a-f]{40}(#\S*)?$")
+
+
 def installed(what: str) -> Tool:
     """Return the installed command, from a requirement or a file of requirements with hashes.
 
     Raises:
-        UsageError: it is not one line.
+        UsageError: it is not one line, or can be other code tomorrow.
 
     """
     if not what.strip() or not what.isprintable() or what.startswith("-"):
         raise UsageError(
             f"--install: got {what!r}: give a requirement, such as a wheel's path or git+https://"
             "HOST/REPOSITORY@COMMIT, or a file of requirements"
+        )
+    if "git+" in what and not _PINNED.search(what):
+        raise UsageError(
+            f"--install: got {what!r}: must name a commit, @ and its 40 hexadecimal digits: a "
+            "branch or a tag can be moved to code that then runs with the deploy role"
         )
     source = "--require-hashes -r " if what.endswith(".txt") else ""
     line = f"python -m pip install --quiet {source}{shlex.quote(what)}"
