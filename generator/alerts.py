@@ -24,7 +24,9 @@ from generator.wiring import (
 EMAIL_GIVEN = "AlertEmailIsGiven"
 _OPTION = "{option}"
 FAILED = "Failed"
+SUCCEEDED = "Succeeded"
 STATUS_CHANGE = "SageMaker Model Building Pipeline Execution Status Change"
+_RUN = {"run": "$.detail.pipelineExecutionArn"}
 ENDPOINT_CHANGE = "SageMaker Endpoint State Change"
 ENDPOINT_FAILURES = (
     "FAILED",
@@ -45,16 +47,23 @@ RUN_FAILED = (
     "A run of the pipeline failed, or its model did not pass the quality gate. "
     "`python build.py run{option} --follow <run>` shows the reason and what to do."
 )
+RUN_SUCCEEDED = (
+    "A run of the pipeline succeeded: its model passed the quality gate. "
+    "`python build.py history{option} <run>` shows its metrics, and "
+    "`python build.py status{option}` which model the endpoint serves, if there is an endpoint."
+)
 ALARM_SECONDS = 300
 VARIANT = "AllTraffic"
 
 
 @dataclass(frozen=True)
 class RuleNames:
-    """The names of both rules, which the queue's policy matches."""
+    """The names of the rules, which the queue's policy matches."""
 
     run: Expression
     endpoint: Expression
+    success: Expression | None = None
+    """None if nobody is told of runs that succeeded."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,8 @@ def add_alerts(template: Template, context: Context, pipeline: AWSObject) -> Top
     """Add the rules, the alarm for the endpoint, and a topic unless there is one; return it."""
     topic = TopicArn(context.topic or _add_topic(template, context))
     add_all(template, [_failure_rule(context, pipeline, topic), _endpoint_rule(context, topic)])
+    if context.rules.success is not None:
+        add(template, _success_rule(context, pipeline, topic, context.rules.success))
     add(template, _server_error_alarm(context, topic))
     return topic
 
@@ -113,17 +124,35 @@ def _failure_rule(context: Context, pipeline: AWSObject, topic: TopicArn) -> eve
     return events.Rule(
         "RunFailedRule",
         Description="A run of the pipeline failed, or its model was rejected",
-        EventPattern={
-            "source": ["aws.sagemaker"],
-            "detail-type": [STATUS_CHANGE],
-            "detail": {
-                "currentPipelineExecutionStatus": [FAILED],
-                "pipelineArn": [GetAtt(pipeline, "PipelineArn")],
-            },
-        },
+        EventPattern=_run_pattern(pipeline, FAILED),
         Name=context.rules.run,
-        Targets=[_to_topic(context, topic, RUN_FAILED, {"run": "$.detail.pipelineExecutionArn"})],
+        Targets=[_to_topic(context, topic, RUN_FAILED, _RUN)],
     )
+
+
+def _success_rule(
+    context: Context, pipeline: AWSObject, topic: TopicArn, name: Expression
+) -> events.Rule:
+    """Return the rule for runs that succeeded."""
+    return events.Rule(
+        "RunSucceededRule",
+        Description="A run of the pipeline succeeded",
+        EventPattern=_run_pattern(pipeline, SUCCEEDED),
+        Name=name,
+        Targets=[_to_topic(context, topic, RUN_SUCCEEDED, _RUN)],
+    )
+
+
+def _run_pattern(pipeline: AWSObject, status: str) -> dict[str, object]:
+    """Return the pattern of the events of a run's last status."""
+    return {
+        "source": ["aws.sagemaker"],
+        "detail-type": [STATUS_CHANGE],
+        "detail": {
+            "currentPipelineExecutionStatus": [status],
+            "pipelineArn": [GetAtt(pipeline, "PipelineArn")],
+        },
+    }
 
 
 def _endpoint_rule(context: Context, topic: TopicArn) -> events.Rule:

@@ -31,6 +31,7 @@ from generator.settings_pipelines import (
     check_names,
     check_together,
     runs_on_spark,
+    schedule_of,
 )
 from generator.settings_section import AnySection, Section, SettingsError
 from generator.settings_studio import STUDIO_RULES, Studio
@@ -368,6 +369,16 @@ def on_spark(settings: Settings) -> bool:
 def any_on_spark(settings: Settings) -> bool:
     """Tell whether Preprocess of any pipeline runs on a Spark cluster."""
     return any(runs_on_spark(entry, settings.pipeline) for entry in settings.pipelines)
+
+
+def main_is_scheduled(settings: Settings) -> bool:
+    """Tell whether ``main`` has a schedule."""
+    return bool(schedule_of(main_pipeline(settings), settings.pipeline))
+
+
+def any_named_is_scheduled(settings: Settings) -> bool:
+    """Tell whether any pipeline besides ``main`` has a schedule."""
+    return any(schedule_of(entry, settings.pipeline) for entry in named_pipelines(settings))
 
 
 def interface_endpoints(settings: Settings) -> tuple[InterfaceEndpoint, ...]:

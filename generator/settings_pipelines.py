@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from functions.shared.properties import property_name
+from generator import settings_schedule
 from generator.settings_section import Section
 from pipeline.definition import CLUSTER_INSTANCES
 from pipeline.layout import CODE, MAIN, MODELS, PREDICTIONS, PROCESSED, RAW
@@ -92,6 +93,11 @@ class PipelineSettings(Section):
     predictions: bool = Field(default=False, strict=True)
     """Whether each pipeline has another one beside it, for batch predictions (`build.py predict`).
     It costs nothing at rest."""
+    success_messages: bool = Field(default=False, strict=True)
+    """Whether the alert topic also reports runs that succeeded, not only what failed."""
+    schedule: str = ""
+    """When EventBridge starts a run of each pipeline with its default parameters, in UTC, such as
+    rate(7 days) or cron(0 6 ? * MON *); empty: never (docs/triggers.md)."""
 
     @property
     def deploys(self) -> bool:
@@ -102,6 +108,11 @@ class PipelineSettings(Section):
     """Deploy what pipelines besides main share even if there is none. Adding the first one then
     changes nothing else. Set it before you remove the last one: CloudFormation could otherwise take
     the manager's rights away before it has removed that pipeline (docs/pipelines.md)."""
+
+    @field_validator("schedule")
+    @classmethod
+    def _is_a_schedule(cls, schedule: str) -> str:
+        return settings_schedule.check(schedule)
 
 
 class PipelineEntry(Section):
@@ -130,6 +141,13 @@ class PipelineEntry(Section):
     """Engine of the Preprocess step; otherwise pipeline.preprocess_engine."""
     preprocess_instances: int | None = Field(default=None, ge=1, le=100, strict=True)
     """Number of instances in the Spark cluster; otherwise pipeline.preprocess_instances."""
+    schedule: str | None = None
+    """When EventBridge starts a run, or empty for never; otherwise pipeline.schedule."""
+
+    @field_validator("schedule")
+    @classmethod
+    def _is_a_schedule(cls, schedule: str | None) -> str | None:
+        return None if schedule is None else settings_schedule.check(schedule)
 
     @field_validator("name")
     @classmethod
@@ -274,6 +292,11 @@ def decided(pipelines: tuple[PipelineEntry, ...]) -> frozenset[str]:
 def runs_on_spark(entry: PipelineEntry, usual: PipelineSettings) -> bool:
     """Tell whether a pipeline's Preprocess runs on a Spark cluster."""
     return (entry.preprocess_engine or usual.preprocess_engine) is Engine.SPARK
+
+
+def schedule_of(entry: PipelineEntry, usual: PipelineSettings) -> str:
+    """Return the expression by which a pipeline's runs are started, or an empty text."""
+    return usual.schedule if entry.schedule is None else entry.schedule
 
 
 def instances(entry: PipelineEntry, usual: PipelineSettings) -> int:

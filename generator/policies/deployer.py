@@ -33,7 +33,12 @@ from generator.policies.documents import (
     text,
 )
 from generator.policies.jobs import ENDPOINT_LOGS
-from generator.settings import PROJECT_TAG, Settings
+from generator.settings import (
+    PROJECT_TAG,
+    Settings,
+    any_named_is_scheduled,
+    main_is_scheduled,
+)
 from generator.settings_studio import Studio
 from pipeline.types import Json
 
@@ -319,6 +324,7 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
     passed = {
         "StringEquals": {
             "iam:PassedToService": [
+                *(["events.amazonaws.com"] if _scheduled(settings) else []),
                 "lambda.amazonaws.com",
                 "sagemaker.amazonaws.com",
                 "vpc-flow-logs.amazonaws.com",
@@ -396,6 +402,11 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
         Scope("Topics", ("sns:*",), (f"arn:*:sns:*:*:{name}*",)),
         Scope("Queues", ("sqs:*",), (f"arn:*:sqs:*:*:{name}*",)),
     )
+
+
+def _scheduled(settings: Settings) -> bool:
+    """Tell whether EventBridge gets a role: that of a schedule."""
+    return main_is_scheduled(settings) or any_named_is_scheduled(settings)
 
 
 def _packages(name: str) -> tuple[str, ...]:

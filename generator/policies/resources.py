@@ -606,8 +606,22 @@ def endpoint_rule_name(name: UniqueName) -> Sub:
     return Sub("${Name}-endpoint-failed", Name=name)
 
 
+def success_rule_name(name: UniqueName) -> Sub:
+    """Return the name of the rule for runs that succeeded."""
+    return Sub(f"${{Name}}-{RUN_SUCCEEDED}", Name=name)
+
+
+def schedule_rule_name(name: UniqueName) -> Sub:
+    """Return the name of the rule that starts runs."""
+    return Sub(f"${{Name}}-{RUN_SCHEDULE}", Name=name)
+
+
+RUN_SUCCEEDED = "run-succeeded"
+RUN_SCHEDULE = "run-schedule"
+
+
 def named_rule_name(name: UniqueName, event: str) -> Sub:
-    """Return the name of a named pipeline's rule; ``event`` is one of ``NAMED_RULES``.
+    """Return the name of a named pipeline's rule; ``event`` is one of the words below.
 
     ``name`` is the pipeline's, and these words are short: a name can have 64 characters.
     """
@@ -616,21 +630,31 @@ def named_rule_name(name: UniqueName, event: str) -> Sub:
 
 NAMED_RULES = ("end", "run")
 """Last words of the names of rules: an endpoint that failed, and a run that did."""
+NAMED_SUCCESS, NAMED_SCHEDULE = "ok", "due"
+"""Those of rules that not every deployment has: a run that succeeded, and the schedule."""
 
 
 def dead_letter_policy(
-    queue: Expression, name: UniqueName, *, several: bool = False
+    queue: Expression,
+    name: UniqueName,
+    *,
+    several: bool = False,
+    more: Sequence[str] = (),
+    more_named: Sequence[str] = (),
 ) -> PolicyDocument:
     """Return the dead-letter queue's policy: EventBridge, for our rules only, over TLS only.
 
-    The functions use their own permissions. Source: EventBridge user guide, "Using dead-letter
-    queues to process undelivered events".
+    ``more`` and ``more_named`` are the last words of the names of rules besides those for failures:
+    those of ``main``, and those of named pipelines. The functions use their own permissions.
+    Source: EventBridge user guide, "Using dead-letter queues to process undelivered events".
     """
     rules = [
-        arn("events", f"rule/${{Name}}-{what}-failed", Name=name) for what in ("endpoint", "run")
+        arn("events", f"rule/${{Name}}-{what}", Name=name)
+        for what in ("endpoint-failed", "run-failed", *more)
     ]
     if several:
-        rules += [arn("events", f"rule/${{Name}}-*-{event}", Name=name) for event in NAMED_RULES]
+        events = (*NAMED_RULES, *more_named)
+        rules += [arn("events", f"rule/${{Name}}-*-{event}", Name=name) for event in events]
     sources = {"aws:SourceArn": rules}
     return document(
         allow_principal(

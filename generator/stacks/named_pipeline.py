@@ -17,7 +17,7 @@ from awacs.aws import Statement
 from troposphere import GetAtt, Sub, Template, ec2, iam, logs
 
 from functions.pipeline_manager.properties import PipelineProperties
-from generator import alerts, images
+from generator import alerts, images, schedule
 from generator.custom_resources import shared_custom_resource
 from generator.pipeline_parts import (
     PREDICTIONS,
@@ -28,7 +28,7 @@ from generator.pipeline_parts import (
 )
 from generator.policies import jobs, people
 from generator.policies.guards import Cluster, NetworkBoundary, keep_jobs_inside
-from generator.policies.resources import named_rule_name
+from generator.policies.resources import NAMED_SCHEDULE, NAMED_SUCCESS, named_rule_name
 from generator.policies.statements import (
     JOBS,
     STEPS,
@@ -39,7 +39,7 @@ from generator.policies.statements import (
     trust_pipelines,
     trust_sagemaker,
 )
-from generator.settings import Mode, Settings
+from generator.settings import Mode, Settings, any_named_is_scheduled
 from generator.settings_pipelines import PipelineSettings
 from generator.stacks.existing_network import endpoint_groups, has_own_endpoints
 from generator.stacks.manager import ANSWERING_SECONDS
@@ -105,6 +105,8 @@ class Inputs:
     """Exists unless there is a topic for all alerts."""
     endpoints_security_group_id: SecurityGroupId | None = None
     """That of our own endpoints; a foreign VPC may have none of them."""
+    schedule: OptionalText | None = None
+    """Exists if any of these pipelines has a schedule; empty for the others."""
     spark_image_tag: Text | None = None
     spark_instances: Number | None = None
     """Both exist if Preprocess runs on Spark."""
@@ -145,6 +147,7 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
     without = [
         *(() if spark else _SPARK),
         *(() if has_own_endpoints(settings.network) else _ENDPOINTS),
+        *(() if any_named_is_scheduled(settings) else ("schedule",)),
         *(("alert_email",) if settings.security.alert_topic else ()),
     ]
     inputs = declare(Inputs, template, without)
@@ -172,6 +175,8 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
         )
         add(template, predictions)
     topic = alerts.add_alerts(template, _alerts(inputs, settings), pipeline)
+    if inputs.schedule is not None:
+        schedule.add_schedule(template, _schedule(inputs, inputs.schedule, settings), pipeline)
     outputs = Outputs(pipeline_name=Text(GetAtt(pipeline, "PipelineName")), topic_arn=topic)
     publish(outputs, template)
     return StackTemplate(SPARK_FILE if spark else FILE, template, Inputs, Outputs)
@@ -339,7 +344,22 @@ def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
         inputs.key_arn,
         inputs.dead_letter_queue,
         inputs.alert_email,
-        alerts.RuleNames(run=named_rule_name(name, "run"), endpoint=named_rule_name(name, "end")),
+        alerts.RuleNames(
+            run=named_rule_name(name, "run"),
+            endpoint=named_rule_name(name, "end"),
+            success=named_rule_name(name, NAMED_SUCCESS)
+            if settings.pipeline.success_messages
+            else None,
+        ),
         inputs.entry_name,
         settings.security.alert_topic,
+    )
+
+
+def _schedule(inputs: Inputs, expression: OptionalText, settings: Settings) -> schedule.Context:
+    return schedule.Context(
+        named_rule_name(inputs.pipeline_name, NAMED_SCHEDULE),
+        expression,
+        inputs.dead_letter_queue,
+        settings.security.permissions_boundary,
     )

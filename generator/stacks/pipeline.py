@@ -17,7 +17,7 @@ from troposphere import (
 
 from functions.pipeline_manager.properties import PipelineProperties
 from functions.seed_data.properties import SeedDataProperties
-from generator import alerts, images
+from generator import alerts, images, schedule
 from generator.custom_resources import (
     FunctionContext,
     FunctionInputs,
@@ -35,11 +35,16 @@ from generator.pipeline_parts import (
 )
 from generator.policies import functions as permissions
 from generator.policies import jobs, people
-from generator.policies.resources import endpoint_rule_name, failure_rule_name
+from generator.policies.resources import (
+    endpoint_rule_name,
+    failure_rule_name,
+    schedule_rule_name,
+    success_rule_name,
+)
 from generator.policies.statements import role_arn, role_policy
 from generator.retention import retention
 from generator.settings import Mode, Settings, main_pipeline, on_spark, shares_pipelines
-from generator.settings_pipelines import instances
+from generator.settings_pipelines import instances, schedule_of
 from generator.wiring import (
     BucketName,
     Expression,
@@ -145,7 +150,8 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         values = {**values, **predicting(inputs.unique_name)}
         beside = custom_resource(PREDICTIONS, PipelineProperties, values, function, [pipeline])
         add(template, beside)
-    topic = _add_alerts(template, inputs, pipeline, settings.security.alert_topic)
+    topic = _add_alerts(template, inputs, pipeline, settings)
+    _add_schedule(template, inputs, pipeline, settings)
     outputs = Outputs(
         pipeline_name=Text(GetAtt(pipeline, "PipelineName")),
         endpoint_name=Text(inputs.unique_name.across_border()),
@@ -291,17 +297,36 @@ def _spark_environment(inputs: Inputs, instances: int) -> dict[str, Expression]:
     }
 
 
-def _add_alerts(template: Template, inputs: Inputs, pipeline: AWSObject, existing: str) -> TopicArn:
-    """Add what reports failures, a topic unless one exists, and the shared queue's alarm."""
+def _add_schedule(
+    template: Template, inputs: Inputs, pipeline: AWSObject, settings: Settings
+) -> None:
+    """Add what starts runs, if there is a schedule."""
+    expression = schedule_of(main_pipeline(settings), settings.pipeline)
+    if not expression:
+        return
+    context = schedule.Context(
+        schedule_rule_name(inputs.unique_name),
+        expression,
+        inputs.dead_letter_queue,
+        settings.security.permissions_boundary,
+    )
+    schedule.add_schedule(template, context, pipeline)
+
+
+def _add_alerts(
+    template: Template, inputs: Inputs, pipeline: AWSObject, settings: Settings
+) -> TopicArn:
+    """Add what reports runs, a topic unless one exists, and the shared queue's alarm."""
     name = inputs.unique_name
-    rules = alerts.RuleNames(failure_rule_name(name), endpoint_rule_name(name))
+    success = success_rule_name(name) if settings.pipeline.success_messages else None
+    rules = alerts.RuleNames(failure_rule_name(name), endpoint_rule_name(name), success)
     context = alerts.Context(
         name,
         inputs.key_arn,
         inputs.dead_letter_queue,
         inputs.alert_email,
         rules,
-        topic=existing,
+        topic=settings.security.alert_topic,
     )
     topic = alerts.add_alerts(template, context, pipeline)
     add(template, alerts.dead_letter_alarm(inputs.dead_letter_queue_name, topic))

@@ -15,7 +15,14 @@ from troposphere import GetAtt, Ref, Sub, Tags, Template, iam, kms, sqs
 
 from generator.policies.functions import every_function, function_in_the_vpc
 from generator.policies.jobs import from_first_to_last
-from generator.policies.resources import dead_letter_policy, key_policy
+from generator.policies.resources import (
+    NAMED_SCHEDULE,
+    NAMED_SUCCESS,
+    RUN_SCHEDULE,
+    RUN_SUCCEEDED,
+    dead_letter_policy,
+    key_policy,
+)
 from generator.policies.statements import (
     bare_role,
     managed_policy,
@@ -25,7 +32,14 @@ from generator.policies.statements import (
     trust_sagemaker,
 )
 from generator.retention import deleted_with_stack, retention
-from generator.settings import Mode, Settings, on_spark, shares_pipelines
+from generator.settings import (
+    Mode,
+    Settings,
+    any_named_is_scheduled,
+    main_is_scheduled,
+    on_spark,
+    shares_pipelines,
+)
 from generator.settings_people import Persona
 from generator.stacks import personas
 from generator.wiring import (
@@ -108,7 +122,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         _add_persona_role(template, persona, settings) for persona in personas.of(settings)
     ]
     queue = add(template, _queue(key, inputs.root_stack))
-    add(template, _queue_policy(inputs, queue, several=manager is not None))
+    add(template, _queue_policy(inputs, queue, settings))
     tracing = settings.functions.tracing
     add_all(template, _lasting_permissions(roles, manager, key, queue, tracing))
     outputs = Outputs(
@@ -304,11 +318,24 @@ def _queue(key: KeyArn, root_stack: RootStackName) -> sqs.Queue:
     )
 
 
-def _queue_policy(inputs: Inputs, queue: sqs.Queue, *, several: bool) -> sqs.QueuePolicy:
+def _queue_policy(inputs: Inputs, queue: sqs.Queue, settings: Settings) -> sqs.QueuePolicy:
+    succeeds = settings.pipeline.success_messages
+    more = [
+        *([RUN_SUCCEEDED] if succeeds else []),
+        *([RUN_SCHEDULE] if main_is_scheduled(settings) else []),
+    ]
+    more_named = [
+        *([NAMED_SUCCESS] if succeeds else []),
+        *([NAMED_SCHEDULE] if any_named_is_scheduled(settings) else []),
+    ]
     return sqs.QueuePolicy(
         "DeadLetterQueuePolicy",
         Queues=[queue.ref()],
         PolicyDocument=dead_letter_policy(
-            GetAtt(queue, "Arn"), inputs.unique_name, several=several
+            GetAtt(queue, "Arn"),
+            inputs.unique_name,
+            several=shares_pipelines(settings),
+            more=more,
+            more_named=more_named,
         ),
     )

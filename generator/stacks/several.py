@@ -10,12 +10,25 @@ from dataclasses import dataclass, field
 from troposphere import Output, Ref, Sub, Tags, Template
 
 from generator.parameters import RootParameters, of_pipeline
-from generator.settings import Mode, Settings, named_pipelines, shares_pipelines
-from generator.settings_pipelines import PipelineEntry, in_letters, instances, runs_on_spark
+from generator.settings import (
+    Mode,
+    Settings,
+    any_named_is_scheduled,
+    named_pipelines,
+    shares_pipelines,
+)
+from generator.settings_pipelines import (
+    PipelineEntry,
+    in_letters,
+    instances,
+    runs_on_spark,
+    schedule_of,
+)
 from generator.stacks import manager, named_pipeline, network, security, storage
 from generator.wiring import (
     InputsT,
     Number,
+    OptionalText,
     OutputsT,
     RootStackName,
     StackTemplate,
@@ -142,6 +155,9 @@ def _inputs(
         quality_threshold=parameters.quality_threshold,
         auto_gluon_image_tag=parameters.auto_gluon_image_tag,
         alert_email=None if settings.security.alert_topic else parameters.alert_email,
+        schedule=OptionalText(schedule_of(entry, settings.pipeline))
+        if any_named_is_scheduled(settings)
+        else None,
         spark_image_tag=parameters.spark_image_tag if spark else None,
         spark_instances=Number(str(instances(entry, settings.pipeline))) if spark else None,
     )

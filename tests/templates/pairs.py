@@ -101,6 +101,7 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
                     "training_instance_type": "ml.m5.2xlarge",
                     "endpoint_instance_type": "ml.m5.large",
                     "alert_email": "",
+                    "schedule": "cron(0 6 ? * MON *)",
                 },
             ]
         },
@@ -161,6 +162,10 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
     "predictions": {
         "no predictions": {},
         "predictions": {"pipeline": {"predictions": True}, "storage": {"predictions_days": 90}},
+    },
+    "triggers": {
+        "no triggers": {},
+        "triggers": {"pipeline": {"success_messages": True, "schedule": "rate(7 days)"}},
     },
     "functions": {
         "functions": {},
