@@ -52,14 +52,18 @@ ENVIRONMENT = Environment(
 )
 
 
+def _as_sent(value: object) -> str:
+    """Return a property as CloudFormation sends it."""
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def properties(**changes: str) -> dict[str, str]:
     """Return the resource's properties as CloudFormation sends them."""
     values = asdict(ENVIRONMENT) | {"source_hash": HASH} | changes
     del values["code_prefix"]
-    return {
-        property_name(name): ",".join(value) if isinstance(value, tuple) else str(value)
-        for name, value in values.items()
-    }
+    return {property_name(name): _as_sent(value) for name, value in values.items()}
 
 
 @dataclass
