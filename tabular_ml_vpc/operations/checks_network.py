@@ -33,10 +33,9 @@ def zones(context: CheckContext) -> Iterator[CheckFinding]:
                 "its VPC endpoint cannot be created",
                 "python build.py --config FILE.toml  # remove it from network.interface_endpoints",
             )
-    common = set.intersection(
-        *(set(offered[service]["AvailabilityZones"]) for service in services if service in offered)
-    )
-    yield from _used(context, offered, sorted(common))
+    zones = [set(offered[one]["AvailabilityZones"]) for one in services if one in offered]
+    if zones:
+        yield from _used(context, offered, sorted(set.intersection(*zones)))
 
 
 def _offered(context: CheckContext) -> dict[str, Mapping[str, Any]]:
@@ -53,6 +52,8 @@ def _used(
 ) -> Iterator[CheckFinding]:
     """Check the zones that the stack would use."""
     used = _zones(context)
+    if not used:
+        return  # none of the existing VPC's subnets is there, which another check says
     bad = [zone for zone in used if zone not in good]
     if not bad:
         what = f"{', '.join(used)} have all {len(context.endpoint_services('Interface'))} services"

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from generator.cfn.evaluator import (
+    KEEPS,
     ROOT,
     ResolvedDeployment,
     ResolvedResource,
@@ -291,7 +292,9 @@ class _DeployedTemplates:
         new = self.release.package.nested().get(name)
         child = next((child for child in self.node.children if child.title == name), None)
         if new is None or child is None:
-            return _all_of(new, ChangeAction.ADD) if new else _all_in(child)
+            if new:
+                return _all_of(new, ChangeAction.ADD)
+            return removal_of(child, self._template(child)) if child else ()
         old_root, new_root = self._template(self.node), self.release.package.root_template
         if self._followed is not None:
             found = self._followed.get(name, ())
@@ -350,12 +353,17 @@ def _all_of(template: Mapping[str, Any], action: ChangeAction) -> tuple[Change, 
     )
 
 
-def _all_in(child: StackNode | None) -> tuple[Change, ...]:
-    """Return the removal of everything in a nested stack."""
-    if child is None:
-        return ()
+def removal_of(child: StackNode, template: Mapping[str, Any]) -> tuple[Change, ...]:
+    """Return the removal of everything in a nested stack; some of it is kept by its policy."""
+    bodies = template.get("Resources", {})
     return tuple(
-        Change(resource.logical_id, resource.type, resource.physical_id, ChangeAction.REMOVE)
+        Change(
+            resource.logical_id,
+            resource.type,
+            resource.physical_id,
+            ChangeAction.REMOVE,
+            kept=bodies.get(resource.logical_id, {}).get("DeletionPolicy") in KEEPS,
+        )
         for resource in child.resources
         if resource.exists
     )

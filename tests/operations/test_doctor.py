@@ -226,6 +226,12 @@ def test_a_zone_without_a_service_is_a_problem_and_others_are_named() -> None:
     )
 
 
+def test_a_region_without_any_of_the_services_is_a_problem_and_no_traceback() -> None:
+    another = {"ServiceName": "com.example.service", "AvailabilityZones": list(ZONES)}
+    answers = offering() | {"ec2.DescribeVpcEndpointServices": {"ServiceDetails": [another]}}
+    assert set(verdicts(checks_network.zones(patient(answers)))) == {Verdict.PROBLEM}
+
+
 def test_the_zones_that_were_chosen_are_judged() -> None:
     chosen = {"AvailabilityZone1": "eu-west-1c", "AvailabilityZone2": "eu-west-1a"}
     answers = offering((STUDIO, "eu-west-1b"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from tabular_ml_vpc.cli import change_view
 from tabular_ml_vpc.cli.deployment_view import _question_about
 from tabular_ml_vpc.operations import pipeline_changes, stacks
 from tabular_ml_vpc.operations.changes import Change, ChangeAction
-from tabular_ml_vpc.operations.comparison import StackDifference
+from tabular_ml_vpc.operations.comparison import StackDifference, removal_of
 from tabular_ml_vpc.operations.deployment import _require_room
 from tabular_ml_vpc.operations.loosening.comparison import compare
 from tabular_ml_vpc.operations.placeholders import StackPlaceholders
@@ -198,6 +199,22 @@ def test_a_command_on_one_of_fifty_reads_only_its_stack(on: On) -> None:
 def nested(title: str, action: ChangeAction) -> Change:
     inner = Change("ModelPackageGroup", "AWS::SageMaker::ModelPackageGroup", "g", action)
     return Change(title, NESTED, "", action, children=(inner,))
+
+
+def test_what_a_removed_stack_keeps_is_not_called_lost() -> None:
+    kept = {"Type": "AWS::Logs::LogGroup", "DeletionPolicy": "RetainExceptOnCreate"}
+    template = {"Resources": {"Log": kept, "Topic": {"Type": "AWS::SNS::Topic"}}}
+    stack = Several(RUNS, {})
+    target = Target(stack.session(), "tabular")
+    node = stacks.tree(target, stacks.need(target))
+    made = tuple(
+        stacks.StackResource(name, name.lower(), body["Type"], "CREATE_COMPLETE", "")
+        for name, body in template["Resources"].items()
+    )
+
+    found = removal_of(replace(node, resources=made), template)
+
+    assert {one.logical_id: one.kept for one in found} == {"Log": True, "Topic": False}
 
 
 def test_a_pipeline_that_goes_is_asked_about_by_name_with_what_goes_and_stays() -> None:
