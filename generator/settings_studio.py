@@ -12,6 +12,9 @@ from generator.settings_section import Section
 
 NEW: Final = "new"
 NONE: Final = "none"
+MOST_IN_THEIRS: Final = 25
+"""Most profiles in an existing domain: the policies of whoever deploys and of ClearStudio name each
+profile, so that they reach no others there, and IAM limits their sizes."""
 _DOMAIN = r"^(new|none|d-(-*[a-z0-9]){1,61})$"
 _S3_ENDPOINT = r"^$|^vpce-[0-9a-f]{8,17}$"
 STUDIO_RULES: Final = {
@@ -141,6 +144,11 @@ class Studio(Section):
             raise ValueError(f'{named} must be omitted with domain = "none"')
         if not self.in_use and self.sign_in is not SignIn.IAM:
             raise ValueError('sign_in must be omitted with domain = "none"')
+        if not self.owns_domain and len(self.everyone) > MOST_IN_THEIRS:
+            raise ValueError(
+                f"got {len(self.everyone)} people in the existing domain: at most {MOST_IN_THEIRS}, "
+                "because policies name each of them; its owner can give others StudioRole"
+            )
         if self.s3_endpoint and (self.owns_domain or not self.in_use):
             raise ValueError("s3_endpoint is set but domain is not the id of an existing domain")
         return self

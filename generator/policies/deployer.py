@@ -505,7 +505,7 @@ def _studio(studio: Studio) -> tuple[str, ...]:
     """Return the patterns of what the stack creates in Studio: new ids have no name of ours."""
     if studio.owns_domain:
         return "domain/*", "user-profile/*"
-    return tuple(f"user-profile/{studio.domain}/{name}" for name in studio.user_profiles)
+    return tuple(f"user-profile/{studio.domain}/{one.name}" for one in studio.everyone)
 
 
 def _bounded(settings: Settings) -> Json:

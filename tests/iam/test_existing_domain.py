@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Final
+import json
+from typing import Any, Final
 
 import pytest
+from pydantic import ValidationError
 
-from generator.policies import existing
+from generator.emit import as_dict
+from generator.policies import deployer, existing
+from generator.policies.documents import size
 from generator.resolved import resolve
-from generator.settings import Settings
+from generator.settings import Mode, Settings
+from generator.settings_studio import MOST_IN_THEIRS
+from generator.stacks.root import build
 from tests.iam.account import PROFILE, Account, Context, Request
 from tests.iam.test_deployer import resource_types
+from tests.iam.test_minimality import INLINE, MANAGED
 
 DOMAIN: Final = "d-abcdefgh1234"
 THEIR_ENDPOINT: Final = "vpce-0123456789abcdef0"
@@ -92,6 +99,31 @@ def test_people_reach_the_data_only_from_the_vpc_of_their_domain(account: Accoun
     jobs = theirs.but(who="ProcessingRole")
     verdicts = account.ask([theirs, read, read.but(via="S3Endpoint"), jobs])
     assert [verdict.allowed for verdict in verdicts] == [True, False, False, False]
+
+
+def test_each_person_can_be_created_and_cleared_and_nobody_else_within_iam_s_limits() -> None:
+    people: list[dict[str, Any]] = [
+        {"name": f"{number:02}" + "x" * 61} for number in range(MOST_IN_THEIRS)
+    ]
+    people[0]["persona"] = "reviewer"
+    settings = Settings.model_validate({"studio": {"domain": DOMAIN, "people": people}})
+    found = resolve(settings)
+    cleared = found.get("studio", "ClearStudioPolicy").properties["PolicyDocument"]
+    assert len(json.dumps(cleared, separators=(",", ":"))) < INLINE
+    texts = deployer.policies(
+        settings, [as_dict(one) for one in build(settings, Mode.DEV).values()]
+    )
+    assert all(size(json.loads(text)) <= MANAGED for text in texts.values())
+    (created,) = (
+        one
+        for text in texts.values()
+        for one in json.loads(text)["Statement"]
+        if "sagemaker:CreateUserProfile" in one["Action"]
+    )
+    named = [one for one in created["Resource"] if "user-profile" in one]
+    assert named == [f"arn:*:sagemaker:*:*:user-profile/{DOMAIN}/{one['name']}" for one in people]
+    with pytest.raises(ValidationError, match="got 26 people in the existing domain: at most 25"):
+        Settings.model_validate({"studio": {"domain": DOMAIN, "people": [*people, {"name": "z"}]}})
 
 
 def test_whoever_deploys_may_read_what_is_checked_and_nothing_else_of_it() -> None:
