@@ -146,8 +146,8 @@ class Studio(Section):
             raise ValueError('sign_in must be omitted with domain = "none"')
         if not self.owns_domain and len(self.everyone) > MOST_IN_THEIRS:
             raise ValueError(
-                f"got {len(self.everyone)} people in the existing domain: at most {MOST_IN_THEIRS}, "
-                "because policies name each of them; its owner can give others StudioRole"
+                f"got {len(self.everyone)} people in the existing domain: at most {MOST_IN_THEIRS},"
+                " because policies name each of them; its owner can give others StudioRole"
             )
         if self.s3_endpoint and (self.owns_domain or not self.in_use):
             raise ValueError("s3_endpoint is set but domain is not the id of an existing domain")
