@@ -60,6 +60,7 @@ _NORMAL: Final = (
     (re.compile(r"(?<=bucket-)[0-9a-f]{13}\b"), "0" * 13),
     (re.compile(r"(?<=[a-z-])(?!123456789012)[0-9A-F]{12,14}\b"), "0" * 13),
     (re.compile(r"(?<=\btabular-)[0-9a-f]{12}\b"), "0" * 12),
+    (re.compile(r"(?<=\btabular-0{12}-)[0-9a-f]{10}\b"), "0" * 10),
     (re.compile(r"\bd-[0-9a-f]{12}\b"), "d-" + "0" * 12),
     (re.compile(r"\b(vpc|sg|subnet|eni)-[0-9a-f]{17}\b"), r"\1-" + "0" * 17),
     (

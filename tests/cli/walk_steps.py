@@ -10,7 +10,7 @@ from typing import Final
 
 EVALUATED: Final = "run --follow"
 """The step before which the runs get the report that their jobs would have written."""
-SUCCEED_ELSEWHERE: Final = frozenset({"audit", "invoke", "sbom", "setup", "site"})
+SUCCEED_ELSEWHERE: Final = frozenset({"predict", "audit", "invoke", "sbom", "setup", "site"})
 """Commands that take minutes, install, or need an endpoint that answers: see their own pages."""
 
 

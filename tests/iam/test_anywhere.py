@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from generator.policies.statements import ANYWHERE_REASONS
+from generator.resolved import resolve
+from generator.settings import Settings
 from tests.iam.account import Account
 from tests.iam.simulator import data
 
@@ -26,7 +28,9 @@ def test_every_action_on_everything_has_a_reason(account: Account) -> None:
 
 
 def test_every_reason_is_of_use(account: Account) -> None:
-    assert ANYWHERE_REASONS.keys() - anywhere(account) == set()
+    installing = Settings.model_validate({"packages": {"source": "pypi"}})
+    used = anywhere(account) | anywhere(Account.of(resolve(installing)))
+    assert ANYWHERE_REASONS.keys() - used == set()
 
 
 def test_what_is_said_to_take_no_resource_takes_none() -> None:
