@@ -79,6 +79,8 @@ def command(
     trained = Workload.of(target, root, pipeline)
     batch = BatchPredictions(target, trained, root.outputs["DataBucket"])
     deployed = batch.pipeline
+    if table.startswith(_S3):
+        batch.check_table(table)
     sizes = parse_settings(pairs, deployed.definition)
     archive = batch.model(model)
     arn = batch.start(_uploaded(batch, table, as_json), archive, sizes)
