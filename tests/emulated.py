@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -126,3 +127,22 @@ def as_user(aws: Session, name: str, files: Iterable[Path]) -> Iterator[None]:
         iam.detach_user_policy(UserName=name, PolicyArn=policy)
         iam.delete_policy(PolicyArn=policy)
     iam.delete_user(UserName=name)
+
+
+@contextmanager
+def hearing(aws: Session, topic: str) -> Iterator[str]:
+    """Let a queue hear what a topic tells; give its URL."""
+    sqs = aws.client("sqs")
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": "*",
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    name = f"alerts-{uuid.uuid4().hex[:8]}"
+    url = str(sqs.create_queue(QueueName=name, Attributes={"Policy": policy})["QueueUrl"])
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=found["QueueArn"])
+    yield url
+    sqs.delete_queue(QueueUrl=url)

@@ -19,6 +19,7 @@ from functions.pipeline_manager.properties import PipelineProperties
 from functions.shared.properties import from_event
 from pipeline.definition import SCRIPTS, build
 from tests.cloud.account import FAST, Account
+from tests.emulated import hearing
 
 STACK = "lasting"
 
@@ -191,41 +192,20 @@ def test_packaging_again_uploads_nothing(account: Account, packaged: Path) -> No
 def test_only_a_failed_run_is_told(
     account: Account, outputs: dict[str, str], status: str, arrives: bool
 ) -> None:
-    queue = _subscribed_queue(account, outputs["AlertTopic"])
-    _put_run_event(account, outputs["PipelineName"], status)
-    time.sleep(0.5)
-    messages = account.client("sqs").receive_message(QueueUrl=queue).get("Messages", [])
-    assert bool(messages) == arrives
-    account.client("sqs").delete_queue(QueueUrl=queue)
+    with hearing(account.session, outputs["AlertTopic"]) as queue:
+        _put_run_event(account, outputs["PipelineName"], status)
+        time.sleep(0.5)
+        messages = account.client("sqs").receive_message(QueueUrl=queue).get("Messages", [])
+        assert bool(messages) == arrives
 
 
 def test_a_failed_run_of_another_pipeline_is_not_told(
     account: Account, outputs: dict[str, str]
 ) -> None:
-    queue = _subscribed_queue(account, outputs["AlertTopic"])
-    _put_run_event(account, "somebody-elses", "Failed")
-    time.sleep(0.5)
-    assert "Messages" not in account.client("sqs").receive_message(QueueUrl=queue)
-    account.client("sqs").delete_queue(QueueUrl=queue)
-
-
-def _subscribed_queue(account: Account, topic: str) -> str:
-    """Return a queue to which the topic delivers."""
-    sqs = account.client("sqs")
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": "*",
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    name = f"alerts-{uuid.uuid4().hex[:8]}"
-    url = sqs.create_queue(QueueName=name, Attributes={"Policy": policy})["QueueUrl"]
-    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-    account.client("sns").subscribe(
-        TopicArn=topic, Protocol="sqs", Endpoint=attributes["Attributes"]["QueueArn"]
-    )
-    return str(url)
+    with hearing(account.session, outputs["AlertTopic"]) as queue:
+        _put_run_event(account, "somebody-elses", "Failed")
+        time.sleep(0.5)
+        assert "Messages" not in account.client("sqs").receive_message(QueueUrl=queue)
 
 
 def _put_run_event(account: Account, pipeline: str, status: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import time
 from collections.abc import Callable, Iterator
 
@@ -12,6 +11,7 @@ import pytest
 
 from tabular_ml_vpc.cli import main
 from tests.cloud.account import Account
+from tests.emulated import hearing
 
 
 def build_py(*arguments: str) -> tuple[int, str]:
@@ -26,16 +26,6 @@ def build_py(*arguments: str) -> tuple[int, str]:
 def listening(account: Account, topic: str) -> Iterator[Callable[[], str]]:
     """Give what a topic told since the last look."""
     sqs = account.client("sqs")
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": "*",
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    queue = sqs.create_queue(QueueName="alerts", Attributes={"Policy": policy})["QueueUrl"]
-    found = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
-    account.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=found["QueueArn"])
 
     def heard() -> str:
         answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=2)
@@ -44,8 +34,8 @@ def listening(account: Account, topic: str) -> Iterator[Callable[[], str]]:
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=one["ReceiptHandle"])
         return "".join(one["Body"] for one in messages)
 
-    yield heard
-    sqs.delete_queue(QueueUrl=queue)
+    with hearing(account.session, topic) as queue:
+        yield heard
 
 
 @pytest.mark.usefixtures("nothing_is_left")

@@ -23,7 +23,7 @@ from generator.settings import Settings
 from tabular_ml_vpc.local.emulator.process import Emulator
 from tabular_ml_vpc.operations.runs.upload import DataBucket
 from tabular_ml_vpc.operations.target import Target
-from tests.emulated import Run, as_user
+from tests.emulated import Run, as_user, hearing
 from tests.operations.runs.conftest import FAST, STACK
 
 STEPS = [
@@ -59,20 +59,8 @@ def rows(table: list[str], tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def alerts(aws: Session, outputs: dict[str, str]) -> Iterator[str]:
     """Let a queue hear what the alert topic hears; give its URL."""
-    sqs = aws.client("sqs")
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": "*",
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    queue = sqs.create_queue(QueueName="alerts", Attributes={"Policy": policy})["QueueUrl"]
-    attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
-    arn = attributes["Attributes"]["QueueArn"]
-    aws.client("sns").subscribe(TopicArn=outputs["AlertTopic"], Protocol="sqs", Endpoint=arn)
-    yield str(queue)
-    sqs.delete_queue(QueueUrl=queue)
+    with hearing(aws, outputs["AlertTopic"]) as queue:
+        yield queue
 
 
 def heard_of(aws: Session, queue: str, execution: str) -> bool:
