@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 import subprocess
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,11 +15,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from generator.package import FUNCTIONS
+from generator.policies import existing
 from generator.settings import Mode, Settings
 from generator.settings_people import Persona
 from tabular_ml_vpc.local.emulator.inventory import inventory
 from tabular_ml_vpc.reports.audit.checkers import plain_stacks
 from tests.cloud.account import Account, Templates
+from tests.cloud.test_deployment import put_run_event
+from tests.cloud.test_endpoints import listening
 from tests.emulated import AWSCLI_PYTHON
 
 STACK = "choices"
@@ -25,6 +30,7 @@ REPLICA = "copies-of-the-tests"
 LOGS = "access-logs-of-the-tests"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:alerts-of-the-tests"
 REPLICA_KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+NEVER = "cron(0 6 1 1 ? 2199)"
 CHOSEN = Settings.model_validate(
     {
         "storage": {
@@ -36,6 +42,7 @@ CHOSEN = Settings.model_validate(
         "security": {"alert_topic": TOPIC},
         "functions": {"reserved_concurrency": 2, "tracing": False},
         "packages": {"source": "pypi", "internal_names": ["acme"]},
+        "pipeline": {"schedule": NEVER, "success_messages": True},
         "studio": {
             "people": [{"name": str(one), "persona": one} for one in Persona],
             "personal_prefixes": True,
@@ -64,6 +71,8 @@ def outputs(account: Account) -> Iterator[dict[str, str]]:
     s3.put_object(Bucket=LOGS, Key="of/others", Body=b"log")
     sns = account.client("sns")
     sns.create_topic(Name=TOPIC.rpartition(":")[2])
+    policy = json.dumps(existing.policies(CHOSEN)[existing.TOPIC])
+    sns.set_topic_attributes(TopicArn=TOPIC, AttributeName="Policy", AttributeValue=policy)
     account.deploy(account.package(Mode.PROD, choose), STACK)
     given = account.outputs(STACK)
     yield given
@@ -144,6 +153,54 @@ def test_logs_and_alerts_go_to_what_exists(account: Account, outputs: dict[str, 
         for target in events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
     ]
     assert TOPIC in targets
+
+
+def started_by(account: Account, rule: str, target: dict[str, Any], pipeline: str) -> list[str]:
+    """Let a rule with this target match an event, for nobody waits for the time; return the runs.
+
+    A new rule is deleted afterwards; the deployed one remains, disabled.
+    """
+    events, sagemaker = account.client("events"), account.client("sagemaker")
+
+    def runs() -> set[str]:
+        listed = sagemaker.list_pipeline_executions(PipelineName=pipeline)
+        return {one["PipelineExecutionArn"] for one in listed["PipelineExecutionSummaries"]}
+
+    before = runs()
+    events.put_rule(Name=rule, EventPattern='{"source": ["tests"]}')
+    events.put_targets(Rule=rule, Targets=[target])
+    events.put_events(Entries=[{"Source": "tests", "DetailType": "due", "Detail": "{}"}])
+    time.sleep(0.5)
+    events.disable_rule(Name=rule)
+    return sorted(runs() - before)
+
+
+def test_the_rule_of_the_schedule_alone_starts_a_run(
+    account: Account, outputs: dict[str, str]
+) -> None:
+    events, pipeline = account.client("events"), outputs["PipelineName"]
+    name = f"{pipeline}-run-schedule"
+    assert events.describe_rule(Name=name)["ScheduleExpression"] == NEVER
+    (target,) = events.list_targets_by_rule(Rule=name)["Targets"]
+
+    assert started_by(account, "another-rule", target, pipeline) == []
+    (run,) = started_by(account, name, target, pipeline)
+
+    assert account.status_of(run) == "Succeeded"
+    events.remove_targets(Rule="another-rule", Ids=[target["Id"]])
+    events.delete_rule(Name="another-rule")
+
+
+def test_the_topic_that_exists_tells_of_a_success_as_often_as_the_event_comes(
+    account: Account, outputs: dict[str, str]
+) -> None:
+    pipeline = outputs["PipelineName"]
+    with listening(account, TOPIC) as heard:
+        for status in ("Executing", "Succeeded", "Succeeded"):
+            put_run_event(account, pipeline, status)
+        said = heard()
+    assert said.count("A run of the pipeline succeeded") == 2
+    assert f"pipeline/{pipeline}/execution/abcdefghijkl` shows its metrics" in said
 
 
 def test_what_is_written_is_copied(account: Account, outputs: dict[str, str]) -> None:

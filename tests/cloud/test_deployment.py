@@ -193,7 +193,7 @@ def test_only_a_failed_run_is_told(
     account: Account, outputs: dict[str, str], status: str, arrives: bool
 ) -> None:
     with hearing(account.session, outputs["AlertTopic"]) as queue:
-        _put_run_event(account, outputs["PipelineName"], status)
+        put_run_event(account, outputs["PipelineName"], status)
         time.sleep(0.5)
         messages = account.client("sqs").receive_message(QueueUrl=queue).get("Messages", [])
         assert bool(messages) == arrives
@@ -203,12 +203,12 @@ def test_a_failed_run_of_another_pipeline_is_not_told(
     account: Account, outputs: dict[str, str]
 ) -> None:
     with hearing(account.session, outputs["AlertTopic"]) as queue:
-        _put_run_event(account, "somebody-elses", "Failed")
+        put_run_event(account, "somebody-elses", "Failed")
         time.sleep(0.5)
         assert "Messages" not in account.client("sqs").receive_message(QueueUrl=queue)
 
 
-def _put_run_event(account: Account, pipeline: str, status: str) -> None:
+def put_run_event(account: Account, pipeline: str, status: str) -> None:
     """Put the event that SageMaker sends when a run changes its status."""
     arn = f"arn:aws:sagemaker:eu-west-1:123456789012:pipeline/{pipeline}"
     detail = {

@@ -28,6 +28,7 @@ from tabular_ml_vpc.local.emulator import (
     sagemaker_api,
     sagemaker_real,
     sagemaker_resources,
+    schedules,
     stack_phases,
 )
 
@@ -47,6 +48,7 @@ def register_additions() -> None:
         log_keys,
         log_streams,
         messaging,
+        schedules,
         sagemaker_api,
         sagemaker_resources,
     ):
