@@ -8,7 +8,8 @@ update it if it has our tag; they fail if a pipeline of that name is not ours. T
 execution and nothing that runs created. Deleting the stack stops running executions, then removes
 the endpoint, endpoint configurations, models and model packages that runs created and that are
 still ours by their tags (model packages: by their metadata), and then the pipeline. A repeated
-Delete continues where it stopped.
+Delete continues where it stopped. A pipeline of predictions is also deleted when an update takes it
+out of the stack.
 
 Permissions:
 
@@ -43,13 +44,26 @@ from __future__ import annotations
 from functions.pipeline_manager.core import ManagedPipeline, read_scripts
 from functions.pipeline_manager.properties import PipelineProperties
 from functions.pipeline_manager.removal import Removal
-from functions.shared.custom_resource import Attributes, Event, LambdaContext, Request, serve
+from functions.shared.custom_resource import (
+    Attributes,
+    Deletes,
+    Event,
+    LambdaContext,
+    Request,
+    serve,
+)
 from functions.shared.properties import from_event
 
 
 def handler(event: Event, context: LambdaContext) -> None:
     """Handle one event from CloudFormation."""
-    serve(event, context, _act)
+    serve(event, context, _act, _deletes(event))
+
+
+def _deletes(event: Event) -> Deletes:
+    """A pipeline of predictions goes with its setting: its executions leave files only."""
+    predicts = event.get("ResourceProperties", {}).get("Predicts") == "true"
+    return Deletes.ALL if predicts else Deletes.OF_STACK
 
 
 def _act(request: Request) -> Attributes:

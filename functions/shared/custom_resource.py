@@ -22,6 +22,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -79,19 +80,28 @@ class Request:
         return self.kind == "Delete"
 
 
+class Deletes(Enum):
+    """The Delete events that reach the action; the others are answered, and remove nothing."""
+
+    NONE = "none"
+    """The function has nothing to remove; the stack's status is not read."""
+    OF_STACK = "of the stack"
+    """Those of a stack that is being deleted: in an update, a Delete may be a mistake."""
+    ALL = "all"
+    """Those of updates, too: what the resource stands for is not worth keeping without it."""
+
+
 Action = Callable[[Request], Attributes]
 
 
 def serve(
-    event: Event, context: LambdaContext, action: Action, acts_on_delete: bool = True
+    event: Event, context: LambdaContext, action: Action, deletes: Deletes = Deletes.OF_STACK
 ) -> None:
     """Run ``action`` for ``event`` and respond to CloudFormation exactly once.
 
-    ``acts_on_delete=False`` is for a function that has nothing to remove: its Deletes are answered
-    without reading the stack's status. Raises ``AnswerError`` if the response could not be
-    delivered, so that Lambda retries the event.
+    Raises ``AnswerError`` if the response could not be delivered, so that Lambda retries the event.
     """
-    responder = _Responder(event, context, action, acts_on_delete)
+    responder = _Responder(event, context, action, deletes)
     responder({key: event[key] for key in _TO_CRHELPER if key in event} | _NO_URL, context)
     responder.wait_for_answer()
     if not responder.delivered:
@@ -118,7 +128,7 @@ class _Responder(CfnResource):
     """
 
     def __init__(
-        self, event: Event, context: LambdaContext, action: Action, acts_on_delete: bool
+        self, event: Event, context: LambdaContext, action: Action, deletes: Deletes
     ) -> None:
         super().__init__(
             json_logging=False,
@@ -132,7 +142,7 @@ class _Responder(CfnResource):
         self._real_event = event
         self._lambda_context = context
         self._action = action
-        self._acts_on_delete = acts_on_delete
+        self._deletes = deletes
         self._claim = threading.Lock()
         self._calls = self._watched_calls()
         for register in (self.create, self.update, self.delete):
@@ -180,10 +190,8 @@ class _Responder(CfnResource):
         return _stack_status(self._real_event["StackId"], Calls(self._calls.deadline))
 
     def _reaches_the_action(self, request: Request) -> bool:
-        if not request.deletes:
-            return True
-        if not self._acts_on_delete:
-            return False
+        if not request.deletes or self._deletes is not Deletes.OF_STACK:
+            return not request.deletes or self._deletes is Deletes.ALL
         status = self._status()
         if status not in _STACK_GOES:
             LOG.info("the stack is %s and not being deleted: nothing is removed", status)

@@ -14,7 +14,14 @@ Permissions:
 
 from __future__ import annotations
 
-from functions.shared.custom_resource import Attributes, Event, LambdaContext, Request, serve
+from functions.shared.custom_resource import (
+    Attributes,
+    Deletes,
+    Event,
+    LambdaContext,
+    Request,
+    serve,
+)
 from functions.shared.properties import from_event
 from functions.vpc_baseline.core import close_default_group, find_prefix_list
 from functions.vpc_baseline.properties import VpcBaselineProperties
@@ -22,7 +29,7 @@ from functions.vpc_baseline.properties import VpcBaselineProperties
 
 def handler(event: Event, context: LambdaContext) -> None:
     """Handle one event from CloudFormation."""
-    serve(event, context, _act, acts_on_delete=False)
+    serve(event, context, _act, Deletes.NONE)
 
 
 def _act(request: Request) -> Attributes:

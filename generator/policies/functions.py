@@ -230,16 +230,18 @@ class Managed:
     """The condition on the owner tag of what runs create."""
     stack: Expression
     """The id of the stack of the custom resource."""
-    predicts: bool = False
-    """Whether there is a pipeline of batch predictions that ``rest`` does not match."""
 
     def arn(self, kind: str, rest: str = "") -> Sub:
         """Return the ARN of a resource with the pipeline's name, or ``rest`` after that."""
         return arn("sagemaker", f"{kind}/${{Name}}{self.rest}{rest}", Name=self.name)
 
     def pipelines(self, rest: str = "") -> list[Sub]:
-        """Return the ARNs of the pipelines, or of what ``rest`` says of them."""
-        beside = [self.arn("pipeline", f"{SUFFIX}{rest}")] if self.predicts else []
+        """Return the ARNs of the pipelines, or of what ``rest`` says of them.
+
+        That of batch predictions is among them without predictions, too: it is deleted by an update
+        in which the function would lose the permission before it needs it.
+        """
+        beside = [] if self.rest else [self.arn("pipeline", f"{SUFFIX}{rest}")]
         return [self.arn("pipeline", rest), *beside]
 
     def containing(self, kind: str) -> Sub:
@@ -247,7 +249,7 @@ class Managed:
         return arn("sagemaker", f"{kind}/*${{Name}}{self.rest or '*'}", Name=self.name)
 
 
-def one_pipeline(name: UniqueName, role: RoleName, *, predicts: bool) -> Managed:
+def one_pipeline(name: UniqueName, role: RoleName) -> Managed:
     """Return a manager's reach if it manages one pipeline, in its own stack."""
     return Managed(
         name=name,
@@ -255,7 +257,6 @@ def one_pipeline(name: UniqueName, role: RoleName, *, predicts: bool) -> Managed
         role=role,
         owner=StringEquals(_OWNER, Ref("AWS::StackId")),
         stack=Ref("AWS::StackId"),
-        predicts=predicts,
     )
 
 

@@ -142,7 +142,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     group = add(template, model_package_group(inputs.unique_name))
     values = _environment(inputs, settings)
     predicts = settings.pipeline.predictions
-    function = _add_manager(template, inputs, context, predicts=predicts)
+    function = _add_manager(template, inputs, context)
     needs = [*role_policies, group, seed]
     pipeline = custom_resource("Pipeline", PipelineProperties, values, function, needs)
     add(template, pipeline)
@@ -246,14 +246,14 @@ def _add_seeding(template: Template, inputs: Inputs, context: FunctionContext) -
 
 
 def _add_manager(
-    template: Template, inputs: Inputs, context: FunctionContext, *, predicts: bool
+    template: Template, inputs: Inputs, context: FunctionContext
 ) -> awslambda.Function:
     """Add the function behind the custom resources that own pipelines.
 
     A pipeline depends on everything that a run needs, so that it is deleted first and stops the
     runs.
     """
-    managed = permissions.one_pipeline(inputs.unique_name, inputs.pipeline_role, predicts=predicts)
+    managed = permissions.one_pipeline(inputs.unique_name, inputs.pipeline_role)
     spec = FunctionSpec(
         package="pipeline_manager",
         description="Manages the pipeline; at deletion, removes what its runs created",

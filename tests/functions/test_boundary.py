@@ -17,7 +17,14 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from functions.shared import answer, aws
 from functions.shared.answer import AnswerError
-from functions.shared.custom_resource import Attributes, Event, LambdaContext, Request, serve
+from functions.shared.custom_resource import (
+    Attributes,
+    Deletes,
+    Event,
+    LambdaContext,
+    Request,
+    serve,
+)
 from functions.shared.errors import PropertyError, ResourceError
 from tests.functions.fakes.clock import Clock
 from tests.functions.fakes.wire import ApiError
@@ -63,9 +70,11 @@ def log() -> Iterator[Log]:
         logging.getLogger(name).setLevel(level)
 
 
-def handler_of(action: Callable[[Request], Attributes], acts_on_delete: bool = True) -> Handler:
+def handler_of(
+    action: Callable[[Request], Attributes], deletes: Deletes = Deletes.OF_STACK
+) -> Handler:
     def handler(sent: Event, context: LambdaContext) -> None:
-        serve(sent, context, action, acts_on_delete)
+        serve(sent, context, action, deletes)
 
     return handler
 
@@ -204,7 +213,7 @@ def test_a_missing_way_to_cloudformation_is_named(
 
 def test_a_function_with_nothing_to_delete_asks_nobody(world: World) -> None:
     spy = Spy()
-    assert world.send(handler_of(spy, acts_on_delete=False), "Delete", {}).succeeded
+    assert world.send(handler_of(spy, Deletes.NONE), "Delete", {}).succeeded
     assert (spy.requests, world.cloudformation.requests) == ([], [])
 
 

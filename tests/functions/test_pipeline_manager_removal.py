@@ -71,6 +71,14 @@ def test_the_pipeline_of_predictions_leaves_what_serves(deployed: Deployment) ->
     assert removals(deployed) == ["DeletePipeline"]
 
 
+def test_only_the_pipeline_of_predictions_goes_with_an_update(deployed: Deployment) -> None:
+    deployed.world.cloudformation.status = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
+    assert delete(deployed).succeeded
+    assert removals(deployed) == []
+    assert deployed.world.send(handler, "Delete", PROPERTIES | {"Predicts": "true"}).succeeded
+    assert removals(deployed) == ["DeletePipeline"]
+
+
 def test_the_endpoint_is_gone_when_it_is_answered(deployed: Deployment) -> None:
     """Its network interfaces would keep the subnets from being deleted."""
     delete(deployed)
