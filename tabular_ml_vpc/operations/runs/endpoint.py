@@ -178,8 +178,9 @@ def find(target: Target, workload: Workload) -> Deployed:
     options = workload.options()
     if name is None or status is None:
         raise CommandError(
-            f"the endpoint {name or ''} does not exist yet: a run that passes the gate creates it "
-            f"(`python build.py run{options}`)"
+            f"the endpoint {name or ''} does not exist: a run that passes the gate creates it "
+            f"(`python build.py run{options}`), or, if it was paused, "
+            f"`python build.py endpoint resume{options}`"
         )
     if status["EndpointStatus"] in {"Creating", "Failed", "Deleting"}:
         reason = status.get("FailureReason")
