@@ -438,6 +438,8 @@ def _one_line(error: ValidationError, model: type[Section], noun: str) -> str:
     reason = _IN_WORDS.get(first.get("ctx", {}).get("pattern", "")) or first["msg"]
     others = len({_without_indexes(fault["loc"]) for fault in errors}) - 1
     more = f" (and {others} more)" if others else ""
+    if first["type"] == "value_error" and isinstance(first["input"], dict):
+        return f"{setting}: {_as_clause(reason)}{more}"  # a table's: the message names its keys
     return f"{setting}: got {_shown(first['input'])}: {_as_clause(reason)}{more}"
 
 
