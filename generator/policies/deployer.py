@@ -327,7 +327,7 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
                 *(["events.amazonaws.com"] if _scheduled(settings) else []),
                 "lambda.amazonaws.com",
                 "sagemaker.amazonaws.com",
-                "vpc-flow-logs.amazonaws.com",
+                *([] if settings.network.is_existing else ["vpc-flow-logs.amazonaws.com"]),
             ]
         }
     }
