@@ -74,7 +74,9 @@ def test_no_picture_lies_about_of_one_that_is_no_more(drawn: list[Picture]) -> N
     folder = REPOSITORY / "docs/images"
 
     found = {
-        path.name for path in folder.iterdir() if re.match(r"(architecture|stack|pipe)", path.name)
+        path.name
+        for path in folder.iterdir()
+        if re.match(r"(architecture|stack|pipeline\b)", path.name)
     }
 
     assert found == known
