@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 from functions.shared.properties import property_name
 from pipeline.definition import OWNER_TAG, Environment
+from pipeline.prediction import SUFFIX
 from tests.functions.fakes.s3 import FakeS3
 from tests.functions.fakes.sagemaker import FakeSageMaker, Run
 from tests.functions.recorder import ACCOUNT, KEY_ARN, REGION
@@ -64,6 +65,15 @@ def properties(**changes: str) -> dict[str, str]:
     values = asdict(ENVIRONMENT) | {"source_hash": HASH} | changes
     del values["code_prefix"]
     return {property_name(name): _as_sent(value) for name, value in values.items()}
+
+
+PREDICTIONS = f"{NAME}{SUFFIX}"
+"""The pipeline of batch predictions beside it."""
+
+
+def of_predictions() -> dict[str, str]:
+    """Return the properties of the pipeline of batch predictions."""
+    return properties(pipeline_name=PREDICTIONS) | {"Predicts": "true"}
 
 
 @dataclass

@@ -23,8 +23,10 @@ from tests.functions.pipeline_world import (
     NAME,
     OTHER,
     OWNER,
+    PREDICTIONS,
     SCRIPTS,
     Deployment,
+    of_predictions,
     properties,
 )
 from tests.functions.recorder import Recorder
@@ -61,8 +63,8 @@ def test_the_pipeline_is_created_as_it_is_defined(deployed: Deployment) -> None:
 
 
 def test_the_pipeline_of_predictions_is_created_as_it_is_defined(deployed: Deployment) -> None:
-    assert deployed.world.send(handler, "Create", PROPERTIES | {"Predicts": "true"}).succeeded
-    made = deployed.sagemaker.pipelines[NAME]
+    assert deployed.world.send(handler, "Create", of_predictions()).succeeded
+    made = deployed.sagemaker.pipelines[PREDICTIONS]
     wanted = prediction.build(ENVIRONMENT)
     assert json.loads(made["PipelineDefinition"]) == json.loads(json.dumps(wanted))
 

@@ -17,8 +17,10 @@ from tests.functions.pipeline_world import (
     NAME,
     OTHER,
     OWNER,
+    PREDICTIONS,
     SCRIPTS,
     Deployment,
+    of_predictions,
     properties,
 )
 from tests.functions.world import Put, World
@@ -65,18 +67,28 @@ def test_the_endpoint_goes_first_and_the_pipeline_last(deployed: Deployment) -> 
     ]
 
 
-def test_the_pipeline_of_predictions_leaves_what_serves(deployed: Deployment) -> None:
-    put = deployed.world.send(handler, "Delete", PROPERTIES | {"Predicts": "true"})
-    assert put.succeeded
-    assert removals(deployed) == ["DeletePipeline"]
+@pytest.fixture
+def predicting(deployed: Deployment) -> Deployment:
+    """Our pipeline of predictions beside it, with an execution in progress."""
+    deployed.have_pipeline(OWNER, PREDICTIONS)
+    deployed.sagemaker.run(PREDICTIONS, "Executing")
+    return deployed
 
 
-def test_only_the_pipeline_of_predictions_goes_with_an_update(deployed: Deployment) -> None:
-    deployed.world.cloudformation.status = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
-    assert delete(deployed).succeeded
-    assert removals(deployed) == []
-    assert deployed.world.send(handler, "Delete", PROPERTIES | {"Predicts": "true"}).succeeded
-    assert removals(deployed) == ["DeletePipeline"]
+def test_the_pipeline_of_predictions_stops_its_own_and_leaves_what_serves(
+    predicting: Deployment,
+) -> None:
+    assert predicting.world.send(handler, "Delete", of_predictions()).succeeded
+    assert set(removals(predicting)) == {"StopPipelineExecution", "DeletePipeline"}
+    assert set(predicting.sagemaker.pipelines) == {NAME}
+
+
+def test_only_the_pipeline_of_predictions_goes_with_an_update(predicting: Deployment) -> None:
+    predicting.world.cloudformation.status = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
+    assert delete(predicting).succeeded
+    assert set(predicting.sagemaker.pipelines) == {NAME, PREDICTIONS}
+    assert predicting.world.send(handler, "Delete", of_predictions()).succeeded
+    assert set(predicting.sagemaker.pipelines) == {NAME}
 
 
 def test_the_endpoint_is_gone_when_it_is_answered(deployed: Deployment) -> None:
