@@ -29,6 +29,7 @@ from generator.policies.statements import (
     allow_anywhere,
     arn,
     bucket_arn,
+    deny,
     objects_arn,
     pathed_roles,
     use_key_of_logs,
@@ -284,10 +285,34 @@ def pipeline_manager(bucket: BucketName, key: KeyArn, managed: Managed) -> list[
         allow("TellAbsentFromForbidden", [s3.ListBucket], [bucket_arn(bucket)]),
         use_key_through(["s3"], key),
         *_own_pipeline(managed),
+        *_leave_main(managed),
         *_find_what_runs_made(managed),
         *_remove_what_runs_made(managed),
         read_own_stack(managed.stack),
     ]
+
+
+_ON_PIPELINES = (
+    sagemaker.CreatePipeline,
+    sagemaker.DeletePipeline,
+    sagemaker.DescribePipeline,
+    sagemaker.ListPipelineExecutions,
+    sagemaker.ListPipelineExecutionSteps,
+    sagemaker.ListTags,
+    sagemaker.StopPipelineExecution,
+    sagemaker.UpdatePipeline,
+)
+
+
+def _leave_main(managed: Managed) -> list[Statement]:
+    """Deny the named pipelines' manager the one beside ``main``, whose name is like theirs."""
+    if not managed.rest:
+        return []
+    of_main = [
+        arn("sagemaker", f"pipeline/${{Name}}{SUFFIX}{rest}", Name=managed.name)
+        for rest in ("", "/execution/*")
+    ]
+    return [deny("LeavePredictionsOfMain", _ON_PIPELINES, None, only=of_main)]
 
 
 def _own_pipeline(managed: Managed) -> list[Statement]:

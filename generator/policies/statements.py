@@ -162,7 +162,7 @@ def allow_anywhere(
 def deny(
     sid: str,
     actions: Sequence[Action],
-    condition: Condition,
+    condition: Condition | None,
     *,
     only: Sequence[Expression] = (),
     but: Sequence[Expression] = (),
