@@ -25,10 +25,11 @@ CODE = ("sagemaker_program", "sagemaker_submit_directory")
 def definition() -> Json:
     """A definition; what a deployment decides is of no matter to the scripts."""
     hints = get_type_hints(Environment)
-    names = [field.name for field in dataclasses.fields(Environment)]
+    fields = dataclasses.fields(Environment)
+    required = [field.name for field in fields if field.default is dataclasses.MISSING]
     values: dict[object, Any] = {str: "x", float: 0.5}
-    made = {name: values.get(hints[name], ("x",)) for name in names}
-    return build(Environment(**made | {"quality_metric": "auto", "spark_image": ""}))
+    made = {name: values.get(hints[name], ("x",)) for name in required}
+    return build(Environment(**made | {"quality_metric": "auto"}))
 
 
 def arguments(definition: Json, name: str) -> Json:
