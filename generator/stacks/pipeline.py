@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from troposphere import (
     AWSObject,
@@ -68,6 +68,7 @@ SEEDING_SECONDS = 900
 SEEDING_MEMORY_MB = 1024
 """For speed: Lambda allocates CPU in proportion to memory. A thousand rows need far less."""
 MANAGING_SECONDS = 900
+_SPARK = ("spark_role", "spark_security_group_id", "spark_image_tag")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,28 +95,10 @@ class Inputs(FunctionInputs):
     quality_threshold: Number
     auto_gluon_image_tag: Text
     alert_email: OptionalText | None = None
-
-
-@dataclass(frozen=True)
-class SparkInputs(Inputs):
-    """The inputs from the root if Preprocess runs on Spark."""
-
-    spark_role: RoleName
-    spark_security_group_id: SecurityGroupId
-    spark_image_tag: Text
-
-
-def for_spark(
-    inputs: Inputs, role: RoleName, group: SecurityGroupId, image_tag: Text
-) -> SparkInputs:
-    """Return the inputs with those of Preprocess on Spark."""
-    values = {field.name: getattr(inputs, field.name) for field in fields(inputs)}
-    return SparkInputs(
-        **values,
-        spark_role=role,
-        spark_security_group_id=group,
-        spark_image_tag=image_tag,
-    )
+    spark_role: RoleName | None = None
+    spark_security_group_id: SecurityGroupId | None = None
+    spark_image_tag: Text | None = None
+    """The last three exist if Preprocess runs on Spark."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +113,7 @@ class Outputs:
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack."""
     template = Template(Description=f"{settings.project}: training pipeline, model, alerts")
-    kind = SparkInputs if on_spark(settings) else Inputs
-    inputs = declare(kind, template, _not_needed(settings))
+    inputs = declare(Inputs, template, _not_needed(settings))
     template.add_mapping(images.MAPPING_NAME, images.accounts(on_spark(settings)))
     context = function_context(template, inputs, settings, mode)
     endpoint_logs = add(
@@ -158,13 +140,16 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         topic_arn=topic,
     )
     publish(outputs, template)
-    return StackTemplate("pipeline", template, kind, Outputs)
+    return StackTemplate("pipeline", template, Inputs, Outputs)
 
 
 def _not_needed(settings: Settings) -> list[str]:
     """Return the optional inputs that these settings do not need."""
-    people = [] if settings.studio.in_use else ["notebook_jobs_role"]
-    return [*people, *(["alert_email"] if settings.security.alert_topic else [])]
+    return [
+        *([] if settings.studio.in_use else ["notebook_jobs_role"]),
+        *(["alert_email"] if settings.security.alert_topic else []),
+        *([] if on_spark(settings) else _SPARK),
+    ]
 
 
 def _role_permissions(
@@ -187,7 +172,7 @@ def _role_permissions(
             data,
             key,
             [images.TRAINING],
-            spark=isinstance(inputs, SparkInputs),
+            spark=inputs.spark_role is not None,
             predicts=settings.pipeline.predictions,
         ),
         "Training": jobs.training(data, key, [images.TRAINING]),
@@ -203,7 +188,7 @@ def _role_permissions(
             several=several,
             personal=settings.studio.personal_prefixes,
         )
-    if isinstance(inputs, SparkInputs):
+    if inputs.spark_role:
         passed.append(("SparkProcessing", inputs.spark_role))
         statements["SparkProcessing"] = jobs.processing(data, key, [images.SPARK], jobs.TABLES)
     statements["Pipeline"] = people.pipeline(
@@ -287,7 +272,7 @@ def _environment(inputs: Inputs, settings: Settings) -> Mapping[str, Expression]
 
 def _spark_environment(inputs: Inputs, instances: int) -> dict[str, Expression]:
     """Return the values that only Preprocess on Spark has."""
-    if not isinstance(inputs, SparkInputs):
+    if not (inputs.spark_role and inputs.spark_security_group_id and inputs.spark_image_tag):
         return {}
     return {
         "spark_image": images.SPARK.uri(inputs.spark_image_tag),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from troposphere import Output, Ref, Select, Split, Sub, Tags, Template
 
@@ -202,7 +202,8 @@ def _network_inputs(
 def _storage_inputs(
     root: _Root, secured: security.Outputs, connected: network.Outputs
 ) -> storage.Inputs:
-    inputs = storage.Inputs(
+    manager, spark = secured.named_manager_role, on_spark(root.settings)
+    return storage.Inputs(
         key_arn=secured.key_arn,
         dead_letter_queue=secured.dead_letter_queue,
         subnet_ids=connected.subnet_ids,
@@ -217,13 +218,10 @@ def _storage_inputs(
         seed_data_role=secured.seed_data_role,
         pipeline_manager_role=secured.pipeline_manager_role,
         persona_roles=secured.persona_roles,
+        unique_name=root.name if manager else None,
+        named_manager_role=manager,
+        spark_role=secured.preprocess_role if spark else None,
     )
-    if secured.named_manager_role:
-        manager = secured.named_manager_role
-        inputs = replace(inputs, unique_name=root.name, named_manager_role=manager)
-    if on_spark(root.settings):
-        inputs = replace(inputs, spark_role=secured.preprocess_role)
-    return inputs
 
 
 def _studio_inputs(root: _Root, basis: _Basis) -> studio.Inputs:
@@ -253,7 +251,8 @@ def _studio_inputs(root: _Root, basis: _Basis) -> studio.Inputs:
 def _pipeline_inputs(root: _Root, basis: _Basis) -> pipeline.Inputs:
     secured, connected = basis.security, basis.network
     parameters = of_pipeline(root.parameters, main_pipeline(root.settings))
-    inputs = pipeline.Inputs(
+    spark = on_spark(root.settings)
+    return pipeline.Inputs(
         unique_name=root.name,
         key_arn=secured.key_arn,
         dead_letter_queue=secured.dead_letter_queue,
@@ -279,12 +278,9 @@ def _pipeline_inputs(root: _Root, basis: _Basis) -> pipeline.Inputs:
         quality_threshold=parameters.quality_threshold,
         auto_gluon_image_tag=parameters.auto_gluon_image_tag,
         alert_email=None if root.settings.security.alert_topic else parameters.alert_email,
-    )
-    if not on_spark(root.settings):
-        return inputs
-    group = connected.preprocess_security_group_id
-    return pipeline.for_spark(
-        inputs, secured.preprocess_role, group, root.parameters.spark_image_tag
+        spark_role=secured.preprocess_role if spark else None,
+        spark_security_group_id=connected.preprocess_security_group_id if spark else None,
+        spark_image_tag=parameters.spark_image_tag if spark else None,
     )
 
 
