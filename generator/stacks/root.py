@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from troposphere import Output, Ref, Select, Split, Sub, Tags, Template
 
 from generator import people_outputs, record
-from generator.parameters import RootParameters, add_parameters, add_rules, of_pipeline
+from generator.parameters import add_parameters, add_rules, of_pipeline
 from generator.policies.statements import role_arn
 from generator.settings import (
     PROJECT_TAG,
@@ -27,16 +25,13 @@ from generator.stacks import (
     studio,
     studio_elsewhere,
 )
-from generator.stacks.several import Shared, add_named_pipelines
+from generator.stacks.nesting import Basis, Root
+from generator.stacks.several import add_named_pipelines
 from generator.wiring import (
     Expression,
-    InputsT,
-    OutputsT,
     RoleName,
     RootStackName,
-    StackTemplate,
     UniqueName,
-    nest,
     present,
 )
 
@@ -52,56 +47,22 @@ _Output = tuple[str, Expression]
 """The description and value of an output."""
 
 
-@dataclass(frozen=True)
-class _Root:
-    """The root, and what the stacks that are nested in it have in common."""
-
-    template: Template
-    settings: Settings
-    mode: Mode
-    name: UniqueName
-    parameters: RootParameters
-    tags: Tags
-    stacks: dict[str, Template] = field(default_factory=dict)
-    """The templates of the nested stacks, by file name."""
-
-    def nest(
-        self,
-        stack: StackTemplate[InputsT, OutputsT],
-        inputs: InputsT,
-        after: tuple[str, ...] = (),
-    ) -> OutputsT:
-        """Add a stack; return its outputs (``generator.wiring.nest``)."""
-        self.stacks[stack.name] = stack.template
-        return nest(self.template, stack, inputs, self.tags, after)
-
-
-@dataclass(frozen=True)
-class _Basis:
-    """The outputs of the stacks on which those of the pipelines and of Studio rest."""
-
-    security: security.Outputs
-    network: network.Outputs
-    storage: storage.Outputs
-
-
 def build(settings: Settings, mode: Mode) -> dict[str, Template]:
     """Return all templates by file name without extension; the root is ``root``."""
     root = _begin(settings, mode)
     secured = root.nest(security.build(settings, mode), security.Inputs(root.name, _ROOT_STACK))
     connected = _add_network(root, secured)
     stored = root.nest(storage.build(settings, mode), _storage_inputs(root, secured, connected))
-    basis = _Basis(secured, connected, stored)
+    basis = Basis(secured, connected, stored)
     trained = root.nest(pipeline.build(settings, mode), _pipeline_inputs(root, basis))
-    shared = Shared(root.name, root.parameters, secured, connected, stored, root.tags)
-    named = add_named_pipelines(root.template, settings, mode, shared)
+    named = add_named_pipelines(root, basis)
     # Studio is deleted first: people's spaces stop a deletion before anything else is deleted.
-    about_studio = _add_studio(root, basis, ("Pipeline", *named.titles))
+    about_studio = _add_studio(root, basis, ("Pipeline", *named))
     _add_outputs(root, basis, about_studio, trained)
-    return {"root": root.template} | root.stacks | named.templates
+    return {"root": root.template} | root.stacks
 
 
-def _begin(settings: Settings, mode: Mode) -> _Root:
+def _begin(settings: Settings, mode: Mode) -> Root:
     """Return the root with its parameters and rules, and no stack."""
     template = Template(Description=f"{settings.project}: {PURPOSE}; {DESCRIPTIONS[mode]}")
     spark = any_on_spark(settings)
@@ -117,10 +78,10 @@ def _begin(settings: Settings, mode: Mode) -> _Root:
     template.metadata[record.METADATA] = record.metadata(settings)
     name = UniqueName(_unique_name(settings.project))
     tags = Tags({PROJECT_TAG: settings.project} | settings.tags)
-    return _Root(template, settings, mode, name, parameters, tags)
+    return Root(template, settings, mode, name, parameters, tags)
 
 
-def _add_studio(root: _Root, basis: _Basis, after: tuple[str, ...]) -> dict[str, _Output]:
+def _add_studio(root: Root, basis: Basis, after: tuple[str, ...]) -> dict[str, _Output]:
     """Nest the stack with a domain, with profiles in an existing one, or only for people's role.
 
     Return the root's outputs about Studio; none if it is not in use.
@@ -158,7 +119,7 @@ def _unique_name(project: str) -> Sub:
     return Sub(f"{project}-${{Id}}", Id=Select(4, Split("-", uuid)))
 
 
-def _add_network(root: _Root, secured: security.Outputs) -> network.Outputs:
+def _add_network(root: Root, secured: security.Outputs) -> network.Outputs:
     """Add the network stack: a VPC, or what the other stacks need in one that exists."""
     if flow_logs_role := secured.flow_logs_role:
         inputs = _network_inputs(root, secured, flow_logs_role)
@@ -183,7 +144,7 @@ def _role_output(notebook_jobs_role: RoleName | None) -> dict[str, _Output]:
 
 
 def _network_inputs(
-    root: _Root, secured: security.Outputs, flow_logs_role: RoleName
+    root: Root, secured: security.Outputs, flow_logs_role: RoleName
 ) -> network.Inputs:
     return network.Inputs(
         unique_name=root.name,
@@ -200,7 +161,7 @@ def _network_inputs(
 
 
 def _storage_inputs(
-    root: _Root, secured: security.Outputs, connected: network.Outputs
+    root: Root, secured: security.Outputs, connected: network.Outputs
 ) -> storage.Inputs:
     manager, spark = secured.named_manager_role, on_spark(root.settings)
     return storage.Inputs(
@@ -224,7 +185,7 @@ def _storage_inputs(
     )
 
 
-def _studio_inputs(root: _Root, basis: _Basis) -> studio.Inputs:
+def _studio_inputs(root: Root, basis: Basis) -> studio.Inputs:
     secured, connected, parameters = basis.security, basis.network, root.parameters
     domain = connected.studio_security_group_id is not None
     needs_root = "root_stack" not in studio.not_needed(root.settings)
@@ -248,7 +209,7 @@ def _studio_inputs(root: _Root, basis: _Basis) -> studio.Inputs:
     )
 
 
-def _pipeline_inputs(root: _Root, basis: _Basis) -> pipeline.Inputs:
+def _pipeline_inputs(root: Root, basis: Basis) -> pipeline.Inputs:
     secured, connected = basis.security, basis.network
     parameters = of_pipeline(root.parameters, main_pipeline(root.settings))
     spark = on_spark(root.settings)
@@ -285,7 +246,7 @@ def _pipeline_inputs(root: _Root, basis: _Basis) -> pipeline.Inputs:
 
 
 def _add_outputs(
-    root: _Root, basis: _Basis, about_studio: dict[str, _Output], trained: pipeline.Outputs
+    root: Root, basis: Basis, about_studio: dict[str, _Output], trained: pipeline.Outputs
 ) -> None:
     mode = root.mode
     start = (

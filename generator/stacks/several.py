@@ -5,14 +5,10 @@ Not a stack itself: a part of the root, which has nothing of it without such pip
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from troposphere import Output, Ref, Sub, Template
 
-from troposphere import Output, Ref, Sub, Tags, Template
-
-from generator.parameters import RootParameters, of_pipeline
+from generator.parameters import of_pipeline
 from generator.settings import (
-    Mode,
-    Settings,
     any_named_is_scheduled,
     named_pipelines,
     shares_pipelines,
@@ -24,17 +20,15 @@ from generator.settings_pipelines import (
     runs_on_spark,
     schedule_of,
 )
-from generator.stacks import manager, named_pipeline, network, security, storage
+from generator.stacks import manager, named_pipeline
+from generator.stacks.nesting import Basis, Root
 from generator.wiring import (
-    InputsT,
     Number,
     OptionalText,
-    OutputsT,
     RootStackName,
-    StackTemplate,
     Text,
     UniqueName,
-    nest,
+    present,
 )
 from pipeline.definition import Environment
 
@@ -45,36 +39,15 @@ TOPIC_OUTPUT = "AlertTopic"
 """Beginnings of the root's outputs for a named pipeline; its name in letters follows."""
 
 
-@dataclass(frozen=True)
-class Shared:
-    """What the root has for every named pipeline."""
+def add_named_pipelines(root: Root, basis: Basis) -> list[str]:
+    """Add the stacks of the named pipelines and their outputs, if there are any.
 
-    name: UniqueName
-    parameters: RootParameters
-    security: security.Outputs
-    network: network.Outputs
-    storage: storage.Outputs
-    tags: Tags
-
-
-@dataclass
-class NestedPipelines:
-    """The named pipelines in the root."""
-
-    templates: dict[str, Template] = field(default_factory=dict)
-    """The templates by file name; pipelines share them."""
-    titles: list[str] = field(default_factory=list)
-    """The logical ids of their stacks, without ``Stack``."""
-
-
-def add_named_pipelines(
-    root: Template, settings: Settings, mode: Mode, shared: Shared
-) -> NestedPipelines:
-    """Add the stacks of the named pipelines and their outputs, if there are any."""
-    found = NestedPipelines()
+    Return the logical ids of the pipelines' stacks, without ``Stack``.
+    """
+    settings, titles = root.settings, list[str]()
     if not shares_pipelines(settings):
-        return found
-    managed = _nest_manager(root, settings, mode, shared, found)
+        return titles
+    managed = _nest_manager(root, basis)
     for spark in (False, True):
         entries = [
             entry
@@ -83,66 +56,48 @@ def add_named_pipelines(
         ]
         if not entries:
             continue
-        stack = _kept(found, named_pipeline.build(settings, mode, spark=spark))
+        stack = named_pipeline.build(settings, root.mode, spark=spark)
         for entry in entries:
-            title = f"{in_letters(entry.name)}Pipeline"
-            found.titles.append(title)
-            inputs = _inputs(entry, settings, shared, managed)
-            outputs = nest(root, stack, inputs, shared.tags, title=title)
-            _add_outputs(root, entry, outputs)
-    if not found.titles:
-        return found
-    names = ",".join(entry.name for entry in settings.pipelines)
-    root.add_output(Output(OUTPUT, Description="Names of the pipelines", Value=names))
-    return found
+            titles.append(f"{in_letters(entry.name)}Pipeline")
+            inputs = _inputs(entry, root, basis, managed)
+            _add_outputs(root.template, entry, root.nest(stack, inputs, title=titles[-1]))
+    if titles:
+        names = ",".join(entry.name for entry in settings.pipelines)
+        root.template.add_output(Output(OUTPUT, Description="Names of the pipelines", Value=names))
+    return titles
 
 
-def _kept(
-    found: NestedPipelines, stack: StackTemplate[InputsT, OutputsT]
-) -> StackTemplate[InputsT, OutputsT]:
-    found.templates[stack.name] = stack.template
-    return stack
-
-
-def _nest_manager(
-    root: Template, settings: Settings, mode: Mode, shared: Shared, found: NestedPipelines
-) -> manager.Outputs:
-    role = shared.security.named_manager_role
-    if role is None:
-        raise TypeError("the security stack has no role for the named pipelines' manager")
+def _nest_manager(root: Root, basis: Basis) -> manager.Outputs:
     inputs = manager.Inputs(
-        key_arn=shared.security.key_arn,
-        dead_letter_queue=shared.security.dead_letter_queue,
-        subnet_ids=shared.network.subnet_ids,
-        functions_security_group_id=shared.network.functions_security_group_id,
-        functions_in_the_vpc=shared.parameters.functions_in_the_vpc,
-        unique_name=shared.name,
+        key_arn=basis.security.key_arn,
+        dead_letter_queue=basis.security.dead_letter_queue,
+        subnet_ids=basis.network.subnet_ids,
+        functions_security_group_id=basis.network.functions_security_group_id,
+        functions_in_the_vpc=root.parameters.functions_in_the_vpc,
+        unique_name=root.name,
         root_stack=RootStackName(Ref("AWS::StackName")),
-        data_bucket=shared.storage.data_bucket,
-        named_manager_role=role,
+        data_bucket=basis.storage.data_bucket,
+        named_manager_role=present(basis.security.named_manager_role),
     )
-    return nest(root, _kept(found, manager.build(settings, mode)), inputs, shared.tags)
+    return root.nest(manager.build(root.settings, root.mode), inputs)
 
 
 def _inputs(
-    entry: PipelineEntry, settings: Settings, shared: Shared, managed: manager.Outputs
+    entry: PipelineEntry, root: Root, basis: Basis, managed: manager.Outputs
 ) -> named_pipeline.Inputs:
-    parameters = of_pipeline(shared.parameters, entry)
-    prefix_list = shared.network.s3_prefix_list_id
-    if prefix_list is None:
-        raise TypeError("the network stack has no outputs for the named pipelines")
+    settings, parameters = root.settings, of_pipeline(root.parameters, entry)
     spark = runs_on_spark(entry, settings.pipeline)
     return named_pipeline.Inputs(
-        unique_name=shared.name,
+        unique_name=root.name,
         entry_name=Text(entry.name),
-        pipeline_name=UniqueName(Sub(f"${{Name}}-{entry.name}", Name=shared.name)),
-        key_arn=shared.security.key_arn,
-        dead_letter_queue=shared.security.dead_letter_queue,
-        vpc_id=shared.network.vpc_id,
-        subnet_ids=shared.network.subnet_ids,
-        endpoints_security_group_id=shared.network.endpoints_security_group_id,
-        s3_prefix_list_id=prefix_list,
-        data_bucket=shared.storage.data_bucket,
+        pipeline_name=UniqueName(Sub(f"${{Name}}-{entry.name}", Name=root.name)),
+        key_arn=basis.security.key_arn,
+        dead_letter_queue=basis.security.dead_letter_queue,
+        vpc_id=basis.network.vpc_id,
+        subnet_ids=basis.network.subnet_ids,
+        endpoints_security_group_id=basis.network.endpoints_security_group_id,
+        s3_prefix_list_id=present(basis.network.s3_prefix_list_id),
+        data_bucket=basis.storage.data_bucket,
         manager_function_arn=managed.function_arn,
         jobs_lasting_policy=managed.jobs_lasting_policy,
         spending_limits_policy=managed.spending_limits_policy,
