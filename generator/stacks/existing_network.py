@@ -6,22 +6,25 @@ Nothing of the VPC's owner is changed except what the settings name: ``create_en
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from troposphere import GetAtt, Template
+from troposphere import Template
 
-from generator.settings import Mode, Settings, shares_pipelines
+from generator.settings import Mode, Settings
 from generator.settings_network import S3, Network
 from generator.stacks import personas
-from generator.stacks.network import Outputs
 from generator.stacks.network_endpoints import interface_endpoint, s3_gateway
 from generator.stacks.network_parts import (
     EndpointGroup,
+    Outputs,
+    Place,
     add_baseline,
     add_client_groups,
     from_range,
+    group_id,
     guards,
     named,
+    outputs_of,
     security_group,
     ways_out,
 )
@@ -34,7 +37,6 @@ from generator.wiring import (
     SecurityGroupId,
     StackTemplate,
     SubnetIds,
-    Text,
     UniqueName,
     VpcId,
     add,
@@ -63,37 +65,14 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     inputs = declare(Inputs, template, personas.not_needed(settings))
     network = settings.network
     vpc = VpcId(network.vpc)
-    subnets = SubnetIds([*network.subnets])
     prefix_list = add_baseline(template, None, inputs, settings, mode)
     groups = add_client_groups(template, vpc, settings, inputs.unique_name)
     own = _add_interface_endpoints(template, settings, inputs)
     reached = endpoint_groups(network, own)
     add_all(template, ways_out(groups.all(), reached, prefix_list))
-    outputs = Outputs(
-        vpc_id=vpc,
-        subnet_ids=subnets,
-        s3_endpoint_id=_s3_endpoint(template, network, inputs),
-        studio_security_group_id=SecurityGroupId(GetAtt(groups.studio, "GroupId"))
-        if groups.studio
-        else None,
-        jobs_security_group_id=SecurityGroupId(GetAtt(groups.jobs, "GroupId")),
-        preprocess_security_group_id=SecurityGroupId(GetAtt(groups.preprocess, "GroupId")),
-        functions_security_group_id=SecurityGroupId(GetAtt(groups.functions, "GroupId")),
-    )
-    if shares_pipelines(settings):
-        outputs = replace(
-            outputs, endpoints_security_group_id=own, s3_prefix_list_id=Text(prefix_list)
-        )
-    add_all(
-        template,
-        guards(
-            inputs,
-            settings,
-            subnets,
-            outputs.jobs_security_group_id,
-            outputs.preprocess_security_group_id,
-        ),
-    )
+    place = Place(vpc, SubnetIds([*network.subnets]), _s3_endpoint(template, network, inputs))
+    outputs = outputs_of(place, groups, own, prefix_list, settings)
+    add_all(template, guards(inputs, settings, outputs))
     publish(outputs, template)
     return StackTemplate("network", template, Inputs, Outputs)
 
@@ -137,10 +116,10 @@ def _add_interface_endpoints(
         security_group("Endpoints", "Interface endpoints", VpcId(network.vpc), inputs.unique_name),
     )
     add_all(template, [from_range(group, one) for one in network.created_endpoint_clients])
-    group_id = SecurityGroupId(GetAtt(group, "GroupId"))
+    own = group_id(group)
     subnets = network.subnets[: network.endpoint_zones]
     for service in services:
-        endpoint = interface_endpoint(service, settings, network.vpc, subnets, group_id)
+        endpoint = interface_endpoint(service, settings, network.vpc, subnets, own)
         endpoint.Tags = named(inputs.unique_name, service)
         add(template, endpoint)
-    return group_id
+    return own

@@ -43,7 +43,12 @@ from generator.settings import Mode, Settings, any_named_is_scheduled
 from generator.settings_pipelines import PipelineSettings
 from generator.stacks.existing_network import endpoint_groups, has_own_endpoints
 from generator.stacks.manager import ANSWERING_SECONDS
-from generator.stacks.network_parts import among_themselves, security_group, ways_out
+from generator.stacks.network_parts import (
+    among_themselves,
+    group_id,
+    security_group,
+    ways_out,
+)
 from generator.wiring import (
     BucketName,
     Expression,
@@ -239,18 +244,14 @@ def _guard(
     cluster: ec2.SecurityGroup | None,
 ) -> iam.ManagedPolicy:
     """Return the policy that keeps the pipeline's jobs behind its own security group."""
-    own = Cluster(_id(cluster), _arn(roles.pipeline)) if cluster else None
-    boundary = NetworkBoundary(inputs.subnet_ids, _id(group), inputs.key_arn, own)
+    own = Cluster(group_id(cluster), _arn(roles.pipeline)) if cluster else None
+    boundary = NetworkBoundary(inputs.subnet_ids, group_id(group), inputs.key_arn, own)
     return managed_policy(
         "JobsStayInsidePolicy",
         "No job or model outside the VPC, without our key, unisolated, or with plain traffic",
         [RoleName(roles.pipeline.ref())],
         keep_jobs_inside(boundary),
     )
-
-
-def _id(group: ec2.SecurityGroup) -> SecurityGroupId:
-    return SecurityGroupId(GetAtt(group, "GroupId"))
 
 
 def _arn(role: iam.Role) -> RoleArn:
@@ -315,7 +316,7 @@ def _environment(
         "processing_role_arn": GetAtt(roles.processing, "Arn"),
         "training_role_arn": GetAtt(roles.training, "Arn"),
         "model_role_arn": GetAtt(roles.model, "Arn"),
-        "security_group_ids": _id(group).across_border(),
+        "security_group_ids": group_id(group).across_border(),
         "label_column": inputs.label_column.across_border(),
         "problem_type": inputs.problem_type.across_border(),
         # Not the stack's id, which would keep the manager's permissions from being a pattern.
@@ -332,7 +333,7 @@ def _spark_environment(
     return {
         "spark_image": images.SPARK.uri(inputs.spark_image_tag),
         "spark_role_arn": GetAtt(roles.spark, "Arn"),
-        "spark_security_group_ids": _id(cluster).across_border(),
+        "spark_security_group_ids": group_id(cluster).across_border(),
         "spark_instances": inputs.spark_instances.across_border(),
     }
 

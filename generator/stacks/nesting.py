@@ -8,7 +8,7 @@ from troposphere import Tags, Template
 
 from generator.parameters import RootParameters
 from generator.settings import Mode, Settings
-from generator.stacks import network, security, storage
+from generator.stacks import network_parts, security, storage
 from generator.wiring import InputsT, OutputsT, StackTemplate, UniqueName, nest
 
 
@@ -42,5 +42,5 @@ class Basis:
     """The outputs of the stacks on which those of the pipelines and of Studio rest."""
 
     security: security.Outputs
-    network: network.Outputs
+    network: network_parts.Outputs
     storage: storage.Outputs

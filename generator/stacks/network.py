@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from troposphere import Equals, GetAtt, GetAZs, If, Not, Select, Split, Template, ec2, logs
@@ -10,16 +10,20 @@ from troposphere import Equals, GetAtt, GetAZs, If, Not, Select, Split, Template
 from generator.custom_resources import IN_THE_VPC
 from generator.policies.statements import role_arn, role_policy, write_flow_logs
 from generator.retention import retention
-from generator.settings import Mode, Settings, interface_endpoints, shares_pipelines
+from generator.settings import Mode, Settings, interface_endpoints
 from generator.settings_network import Network
 from generator.stacks import personas
 from generator.stacks.network_endpoints import CLOUDFORMATION, interface_endpoint, s3_gateway
 from generator.stacks.network_parts import (
     EndpointGroup,
+    Outputs,
+    Place,
     add_baseline,
     add_client_groups,
+    group_id,
     guards,
     named,
+    outputs_of,
     security_group,
     ways_out,
 )
@@ -33,7 +37,6 @@ from generator.wiring import (
     SecurityGroupId,
     StackTemplate,
     SubnetIds,
-    Text,
     UniqueName,
     VpcId,
     YesNo,
@@ -65,26 +68,6 @@ class Inputs:
     persona_roles: RoleList | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """The VPC, and one security group for each kind of network interface.
-
-    Studio has one if the stack creates its domain.
-    """
-
-    vpc_id: VpcId
-    subnet_ids: SubnetIds
-    s3_endpoint_id: EndpointId
-    studio_security_group_id: SecurityGroupId | None = None
-    jobs_security_group_id: SecurityGroupId
-    preprocess_security_group_id: SecurityGroupId
-    functions_security_group_id: SecurityGroupId
-    endpoints_security_group_id: SecurityGroupId | None = None
-    """That of our own endpoints, if there are any."""
-    s3_prefix_list_id: Text | None = None
-    """Both are outputs if there are pipelines besides ``main``, whose groups are their own."""
-
-
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack."""
     template = Template(Description=f"{settings.project}: VPC without internet, private endpoints")
@@ -98,40 +81,18 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     s3_endpoint = _add_s3_endpoint(template, vpc, subnets, inputs.unique_name, network)
     prefix_list = add_baseline(template, vpc_id, inputs, settings, mode)
     endpoints = add(template, security_group("Endpoints", "Interface endpoints", vpc_id))
-    endpoints_id = SecurityGroupId(GetAtt(endpoints, "GroupId"))
+    endpoints_id = group_id(endpoints)
     groups = add_client_groups(template, vpc_id, settings)
     reached = [EndpointGroup("Endpoints", endpoints_id)]
     add_all(template, ways_out(groups.all(), reached, prefix_list))
     in_zones = subnets[: network.endpoint_zones]
     _add_interface_endpoints(template, vpc, in_zones, endpoints_id, settings)
     _add_flow_log(template, vpc, inputs, settings, mode)
-    outputs = Outputs(
-        vpc_id=vpc_id,
-        subnet_ids=SubnetIds([subnet.ref() for subnet in subnets]),
-        s3_endpoint_id=EndpointId(s3_endpoint.ref()),
-        studio_security_group_id=SecurityGroupId(GetAtt(groups.studio, "GroupId"))
-        if groups.studio
-        else None,
-        jobs_security_group_id=SecurityGroupId(GetAtt(groups.jobs, "GroupId")),
-        preprocess_security_group_id=SecurityGroupId(GetAtt(groups.preprocess, "GroupId")),
-        functions_security_group_id=SecurityGroupId(GetAtt(groups.functions, "GroupId")),
+    place = Place(
+        vpc_id, SubnetIds([subnet.ref() for subnet in subnets]), EndpointId(s3_endpoint.ref())
     )
-    if shares_pipelines(settings):
-        outputs = replace(
-            outputs,
-            endpoints_security_group_id=endpoints_id,
-            s3_prefix_list_id=Text(prefix_list),
-        )
-    add_all(
-        template,
-        guards(
-            inputs,
-            settings,
-            outputs.subnet_ids,
-            outputs.jobs_security_group_id,
-            outputs.preprocess_security_group_id,
-        ),
-    )
+    outputs = outputs_of(place, groups, endpoints_id, prefix_list, settings)
+    add_all(template, guards(inputs, settings, outputs))
     publish(outputs, template)
     return StackTemplate("network", template, Inputs, Outputs)
 

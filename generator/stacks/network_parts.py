@@ -16,10 +16,11 @@ from generator.policies import functions as permissions
 from generator.policies.guards import Cluster, NetworkBoundary, keep_jobs_inside
 from generator.policies.spending import bound_spending
 from generator.policies.statements import managed_policy
-from generator.settings import Mode, Settings, on_spark
+from generator.settings import Mode, Settings, on_spark, shares_pipelines
 from generator.settings_network import S3
 from generator.stacks import personas
 from generator.wiring import (
+    EndpointId,
     Expression,
     KeyArn,
     QueueArn,
@@ -27,6 +28,7 @@ from generator.wiring import (
     RoleName,
     SecurityGroupId,
     SubnetIds,
+    Text,
     UniqueName,
     VpcId,
     add,
@@ -67,26 +69,43 @@ class PartsInputs(Protocol):
         """Return the roles of other people, if there are any."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """The VPC, and one security group for each kind of network interface.
+
+    Studio has one if the stack creates its domain.
+    """
+
+    vpc_id: VpcId
+    subnet_ids: SubnetIds
+    s3_endpoint_id: EndpointId
+    studio_security_group_id: SecurityGroupId | None = None
+    jobs_security_group_id: SecurityGroupId
+    preprocess_security_group_id: SecurityGroupId
+    functions_security_group_id: SecurityGroupId
+    endpoints_security_group_id: SecurityGroupId | None = None
+    """That of our own endpoints, if there are any."""
+    s3_prefix_list_id: Text | None = None
+    """Both are outputs if there are pipelines besides ``main``, whose groups are their own."""
+
+
 def named(name: UniqueName, what: str) -> Tags:
     """Return the tag that the console shows as the resource's name."""
     return Tags(Name=Sub(f"${{Name}}-{what}", Name=name))
 
 
-def guards(
-    inputs: PartsInputs,
-    settings: Settings,
-    subnets: SubnetIds,
-    jobs: SecurityGroupId,
-    preprocess: SecurityGroupId,
-) -> list[AWSObject]:
+def guards(inputs: PartsInputs, settings: Settings, outputs: Outputs) -> list[AWSObject]:
     """Return the policies that keep jobs in this network and within the spending limits.
 
     They are in force before later stacks grant the roles any permission. Each is a managed policy,
     because together they exceed the size of one.
     """
-    cluster = Cluster(preprocess, inputs.pipeline_role)
+    cluster = Cluster(outputs.preprocess_security_group_id, inputs.pipeline_role)
     boundary = NetworkBoundary(
-        subnets, jobs, inputs.key_arn, cluster if on_spark(settings) else None
+        outputs.subnet_ids,
+        outputs.jobs_security_group_id,
+        inputs.key_arn,
+        cluster if on_spark(settings) else None,
     )
     people = personas.roles(settings, inputs.persona_roles).values()
     scientists = [inputs.studio_role] if inputs.studio_role else []
@@ -188,6 +207,42 @@ def add_client_groups(
     if spark:
         add_all(template, among_themselves(groups.preprocess))
     return groups
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where everything runs."""
+
+    vpc: VpcId
+    subnets: SubnetIds
+    s3_endpoint: EndpointId
+
+
+def outputs_of(
+    place: Place,
+    groups: ClientGroups,
+    endpoints: SecurityGroupId | None,
+    prefix_list: AWSHelperFn,
+    settings: Settings,
+) -> Outputs:
+    """Return the outputs; ``endpoints`` is the security group of endpoints of ours, if any."""
+    several = shares_pipelines(settings)
+    return Outputs(
+        vpc_id=place.vpc,
+        subnet_ids=place.subnets,
+        s3_endpoint_id=place.s3_endpoint,
+        studio_security_group_id=group_id(groups.studio) if groups.studio else None,
+        jobs_security_group_id=group_id(groups.jobs),
+        preprocess_security_group_id=group_id(groups.preprocess),
+        functions_security_group_id=group_id(groups.functions),
+        endpoints_security_group_id=endpoints if several else None,
+        s3_prefix_list_id=Text(prefix_list) if several else None,
+    )
+
+
+def group_id(group: ec2.SecurityGroup) -> SecurityGroupId:
+    """Return the id of a security group of the stack."""
+    return SecurityGroupId(GetAtt(group, "GroupId"))
 
 
 def ways_out(

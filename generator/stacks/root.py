@@ -19,6 +19,7 @@ from generator.settings_pipelines import decided
 from generator.stacks import (
     existing_network,
     network,
+    network_parts,
     pipeline,
     security,
     storage,
@@ -119,7 +120,7 @@ def _unique_name(project: str) -> Sub:
     return Sub(f"{project}-${{Id}}", Id=Select(4, Split("-", uuid)))
 
 
-def _add_network(root: Root, secured: security.Outputs) -> network.Outputs:
+def _add_network(root: Root, secured: security.Outputs) -> network_parts.Outputs:
     """Add the network stack: a VPC, or what the other stacks need in one that exists."""
     if flow_logs_role := secured.flow_logs_role:
         inputs = _network_inputs(root, secured, flow_logs_role)
@@ -161,7 +162,7 @@ def _network_inputs(
 
 
 def _storage_inputs(
-    root: Root, secured: security.Outputs, connected: network.Outputs
+    root: Root, secured: security.Outputs, connected: network_parts.Outputs
 ) -> storage.Inputs:
     manager, spark = secured.named_manager_role, on_spark(root.settings)
     return storage.Inputs(
