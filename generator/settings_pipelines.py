@@ -99,15 +99,15 @@ class PipelineSettings(Section):
     """When EventBridge starts a run of each pipeline with its default parameters, in UTC, such as
     rate(7 days) or cron(0 6 ? * MON *); empty: never (docs/triggers.md)."""
 
-    @property
-    def deploys(self) -> bool:
-        """Whether runs deploy."""
-        return self.deploy is Deployment.PIPELINE
-
     several: bool = Field(default=False, strict=True)
     """Deploy what pipelines besides main share even if there is none. Adding the first one then
     changes nothing else. Set it before you remove the last one: CloudFormation could otherwise take
     the manager's rights away before it has removed that pipeline (docs/pipelines.md)."""
+
+    @property
+    def deploys(self) -> bool:
+        """Whether runs deploy."""
+        return self.deploy is Deployment.PIPELINE
 
     @field_validator("schedule")
     @classmethod

@@ -190,8 +190,10 @@ class _Responder(CfnResource):
         return _stack_status(self._real_event["StackId"], Calls(self._calls.deadline))
 
     def _reaches_the_action(self, request: Request) -> bool:
-        if not request.deletes or self._deletes is not Deletes.OF_STACK:
-            return not request.deletes or self._deletes is Deletes.ALL
+        if not request.deletes or self._deletes is Deletes.ALL:
+            return True
+        if self._deletes is Deletes.NONE:
+            return False
         status = self._status()
         if status not in _STACK_GOES:
             LOG.info("the stack is %s and not being deleted: nothing is removed", status)
