@@ -102,13 +102,10 @@ def _check_places(table: str, output: str | None) -> None:
 def _uploaded(batch: BatchPredictions, table: str, as_json: bool) -> str:
     """Return the table's S3 URI, having uploaded a local one."""
     if table.startswith(_S3):
-        return batch.check_table(table)
+        return table
     bucket = DataBucket(batch.target, batch.bucket, batch.trained.name)
     found = bucket.upload(Path(table))
-    told = f"uploaded {table} ({found.bytes:,} bytes) to {found.uri}"
-    if not found.sent:
-        told = f"{table} was uploaded before, to {found.uri}"
-    console(to_stderr=as_json).print(told, markup=False, soft_wrap=True)
+    console(to_stderr=as_json).print(found.told(Path(table)), markup=False, soft_wrap=True)
     return found.uri
 
 

@@ -126,10 +126,7 @@ def _with_table(
     check_columns(data, defaults | given, "LabelColumn" in given)
     bucket = stacks.need(pipeline.target).outputs["DataBucket"]
     table = DataBucket(pipeline.target, bucket, pipeline.workload.name).upload(data)
-    told = f"uploaded {data} ({table.bytes:,} bytes) to {table.uri}"
-    if not table.sent:
-        told = f"{data} was uploaded before, to {table.uri}"
-    console(to_stderr=as_json).print(told, markup=False, soft_wrap=True)
+    console(to_stderr=as_json).print(table.told(data), markup=False, soft_wrap=True)
     return given | {INPUT: table.uri}
 
 

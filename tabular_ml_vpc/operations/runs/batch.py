@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,7 +45,7 @@ class BatchPredictions:
     trained: Workload
     bucket: str
 
-    @property
+    @cached_property
     def pipeline(self) -> DeployedPipeline:
         """The pipeline to start and to follow.
 

@@ -17,6 +17,7 @@ from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, Executio
 from tabular_ml_vpc.operations.workload import Workload
 
 FAILED: Final = "Failed"
+Sleep = Callable[[float], None]
 _POLLS: Final = 900
 
 
@@ -57,7 +58,7 @@ def _reason(found: Mapping[str, Any]) -> str:
     return f" ({reason})" if reason else ""
 
 
-def repair(workload: Workload, sleep: Callable[[float], None] = time.sleep) -> str:
+def repair(workload: Workload, sleep: Sleep = time.sleep) -> str:
     """Delete the stack's endpoint if it has failed, and wait; return what was done.
 
     Raises:
@@ -79,10 +80,25 @@ def repair(workload: Workload, sleep: Callable[[float], None] = time.sleep) -> s
             f"{OWNER_TAG}): it was not deleted"
         )
     workload.sagemaker.delete_endpoint(EndpointName=name)
+    wait_for_endpoint(workload, lambda status: status is None, sleep)
+    return f"deleted the failed endpoint {name}; the next run recreates it"
+
+
+def wait_for_endpoint(
+    workload: Workload, done: Callable[[str | None], bool], sleep: Sleep
+) -> str | None:
+    """Poll until the endpoint's status is as wanted, None if it does not exist; return it.
+
+    Raises:
+        CommandError: it is not in time, or cannot be seen.
+
+    """
     for _ in range(_POLLS):
-        gone = workload.endpoint_status() is None
+        found = workload.endpoint_status()
         workload.check_seen()
-        if gone:
-            return f"deleted the failed endpoint {name}; the next run recreates it"
+        status = found["EndpointStatus"] if found else None
+        if done(status):
+            return status
         sleep(workload.target.poll_seconds)
-    raise CommandError(f"the endpoint {name} is still being deleted; run the command again")
+    doing = "being deleted" if status == "Deleting" else "changing"
+    raise CommandError(f"the endpoint {workload.endpoint} is still {doing}; run the command again")

@@ -7,22 +7,19 @@ on the configuration says which one served. Sources: "API_DeleteEndpoint", "API_
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
 from generator.errors import CommandError
 from pipeline.definition import OWNER_TAG
 from pipeline.types import JsonView
-from tabular_ml_vpc.operations.runs.deployed import FAILED, failed
+from tabular_ml_vpc.operations.runs.deployed import FAILED, Sleep, failed, wait_for_endpoint
 from tabular_ml_vpc.operations.workload import Workload
 
 PAUSED_TAG: Final = "tabular-ml-vpc:paused"
 """Tag of the configuration that served; its value is when it was paused."""
 _SERVES: Final = "InService"
-_POLLS: Final = 900
-
-Sleep = Callable[[float], None]
 
 
 def pause(workload: Workload, sleep: Sleep = time.sleep) -> str:
@@ -52,7 +49,7 @@ def pause(workload: Workload, sleep: Sleep = time.sleep) -> str:
         ResourceArn=config["EndpointConfigArn"], Tags=[{"Key": PAUSED_TAG, "Value": now}]
     )
     workload.sagemaker.delete_endpoint(EndpointName=name)
-    _wait(workload, lambda status: status is None, sleep)
+    wait_for_endpoint(workload, lambda status: status is None, sleep)
     return (
         f"paused the endpoint {name}: it is deleted and no longer billed; "
         f"`python build.py endpoint resume{workload.options()}`, or the next run, creates it again"
@@ -107,7 +104,7 @@ def resume(workload: Workload, sleep: Sleep = time.sleep) -> str:
         EndpointConfigName=config,
         Tags=[{"Key": OWNER_TAG, "Value": workload.owner}],
     )
-    status = _wait(workload, lambda status: status in {_SERVES, FAILED}, sleep)
+    status = wait_for_endpoint(workload, lambda status: status in {_SERVES, FAILED}, sleep)
     if status != _SERVES:
         raise CommandError(
             f"the endpoint {name} failed to serve {config} again: `python build.py logs{options} "
@@ -138,17 +135,3 @@ def _paused(workload: Workload) -> Iterator[tuple[str, str, str]]:
         }
         if tags.get(OWNER_TAG) == workload.owner and PAUSED_TAG in tags:
             yield tags[PAUSED_TAG], one["EndpointConfigName"], arn
-
-
-def _wait(workload: Workload, done: Callable[[str | None], bool], sleep: Sleep) -> str | None:
-    """Poll the endpoint's status until it is as wanted; return it."""
-    for _ in range(_POLLS):
-        found = workload.endpoint_status()
-        workload.check_seen()
-        status = found["EndpointStatus"] if found else None
-        if done(status):
-            return status
-        sleep(workload.target.poll_seconds)
-    raise CommandError(
-        f"the endpoint {workload.endpoint} is still changing; run the command again later"
-    )

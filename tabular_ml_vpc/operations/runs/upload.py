@@ -40,6 +40,12 @@ class UploadedTable:
     sent: int
     bytes: int
 
+    def told(self, data: Path) -> str:
+        """Return in a sentence what happened to the table that is here in ``data``."""
+        if self.sent:
+            return f"uploaded {data} ({self.bytes:,} bytes) to {self.uri}"
+        return f"{data} was uploaded before, to {self.uri}"
+
 
 @dataclass(frozen=True)
 class DataBucket:
