@@ -16,9 +16,14 @@ from botocore.exceptions import ClientError
 
 from generator.cfn.expressions import alternatives
 from tabular_ml_vpc.figures import counted
-from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
+from tabular_ml_vpc.operations.findings import (
+    CheckContext,
+    CheckFinding,
+    Verdict,
+    not_permitted,
+)
 from tabular_ml_vpc.operations.loosening.patterns import matches
-from tabular_ml_vpc.operations.target import Target, code_of, in_words, is_denied
+from tabular_ml_vpc.operations.target import Target, code_of
 
 NAME: Final = "permissions boundary"
 _NAMED: Final = 6
@@ -49,11 +54,7 @@ def boundary(context: CheckContext) -> Iterator[CheckFinding]:
         try:
             yield _examined(context, arn)
         except ClientError as error:
-            if not is_denied(error):
-                raise
-            yield CheckFinding(
-                NAME, Verdict.UNKNOWN, f"{arn}: {in_words(error)}", "a permission is missing"
-            )
+            yield not_permitted(NAME, error, arn)
 
 
 def _examined(context: CheckContext, arn: str) -> CheckFinding:

@@ -17,9 +17,14 @@ from generator.cfn.expressions import alternatives
 from generator.policies.existing import LOG_BUCKET, TOPIC, TOPIC_KEY
 from generator.record import recorded
 from pipeline.types import JsonView
-from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
+from tabular_ml_vpc.operations.findings import (
+    CheckContext,
+    CheckFinding,
+    Verdict,
+    not_permitted,
+)
 from tabular_ml_vpc.operations.loosening.patterns import matches
-from tabular_ml_vpc.operations.target import code_of, in_words, is_denied
+from tabular_ml_vpc.operations.target import code_of
 
 LOGS: Final = "existing log bucket"
 ALERTS: Final = "existing topic"
@@ -58,9 +63,7 @@ def _checked(name: str, problems: Iterator[CheckFinding], what: str) -> Iterator
     try:
         found = list(problems)
     except ClientError as error:
-        if not is_denied(error):
-            raise
-        found = [CheckFinding(name, Verdict.UNKNOWN, in_words(error), "a permission is missing")]
+        found = [not_permitted(name, error)]
     yield from found or [CheckFinding(name, Verdict.OK, what)]
 
 

@@ -18,10 +18,15 @@ from generator.record import recorded
 from generator.settings_people import SignIn
 from generator.stacks.studio import AUTH_MODES
 from pipeline.types import JsonView
-from tabular_ml_vpc.operations.findings import CheckContext, CheckFinding, Verdict
+from tabular_ml_vpc.operations.findings import (
+    CheckContext,
+    CheckFinding,
+    Verdict,
+    not_permitted,
+)
 from tabular_ml_vpc.operations.sagemaker import ABSENT
 from tabular_ml_vpc.operations.spaces import ROLE_OUTPUT
-from tabular_ml_vpc.operations.target import code_of, in_words, is_denied
+from tabular_ml_vpc.operations.target import code_of
 
 NAME: Final = "existing domain"
 _PROFILE: Final = "AWS::SageMaker::UserProfile"
@@ -61,9 +66,7 @@ def domain(context: CheckContext) -> Iterator[CheckFinding]:
     try:
         yield from _examined(context, chosen)
     except ClientError as error:
-        if not is_denied(error):
-            raise
-        yield CheckFinding(NAME, Verdict.UNKNOWN, in_words(error), "a permission is missing")
+        yield not_permitted(NAME, error)
 
 
 def _examined(context: CheckContext, chosen: _Chosen) -> Iterator[CheckFinding]:

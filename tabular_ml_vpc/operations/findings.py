@@ -8,12 +8,14 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from generator.cfn.evaluator import evaluate
 from generator.cfn.identifiers import StackLocation
 from pipeline.types import Json
 from tabular_ml_vpc.operations import stacks
 from tabular_ml_vpc.operations.stacks import Stack
-from tabular_ml_vpc.operations.target import Target
+from tabular_ml_vpc.operations.target import Target, in_words, is_denied
 
 
 class Verdict(StrEnum):
@@ -47,6 +49,14 @@ class CheckFinding:
             "why": self.why,
             "command": self.command,
         }
+
+
+def not_permitted(check: str, error: ClientError, what: str = "") -> CheckFinding:
+    """Return the finding of a check (of ``what``) without a permission; raise any other error."""
+    if not is_denied(error):
+        raise error
+    about = f"{what}: {in_words(error)}" if what else in_words(error)
+    return CheckFinding(check, Verdict.UNKNOWN, about, "a permission is missing")
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from typing import Any
 
 from ministack import app
 from ministack.core import router
-from ministack.core.iam_actions import access_denied_response
 from ministack.core.iam_evaluator import AuthError, enforce
 from ministack.core.responses import get_account_id, get_region
 from ministack.core.router import extract_access_key_id, extract_region
 from ministack.services.cloudformation import provisioners
 
+from tabular_ml_vpc.local.emulator.refusals import refusal
 from tabular_ml_vpc.local.emulator.types import ApiResponse, Fields, Made
 
 SERVICE = "codeartifact"
@@ -194,16 +194,7 @@ def _denial(
     result = enforce(caller, name, SERVICE, region, arn, {})
     if result is None or isinstance(result, AuthError):
         return None
-    answer: ApiResponse = access_denied_response(
-        SERVICE,
-        name,
-        result.principal_arn,
-        "",
-        headers=headers,
-        resource_arn=arn,
-        explicit_deny=result.decision == "Deny",
-    )
-    return answer
+    return refusal(SERVICE, name, arn, result, headers)
 
 
 def _answer(status: int, content: Fields, error: str = "") -> ApiResponse:

@@ -10,13 +10,13 @@ import json
 from typing import Any
 
 from ministack import app
-from ministack.core.iam_actions import access_denied_response
 from ministack.core.iam_evaluator import AuthError, enforce
 from ministack.core.responses import get_account_id
 from ministack.core.router import extract_access_key_id, extract_region
 from ministack.services import cloudwatch_logs
 
 from tabular_ml_vpc.local.emulator.handlers import name_as_cloudformation_does
+from tabular_ml_vpc.local.emulator.refusals import refusal
 from tabular_ml_vpc.local.emulator.types import ApiResponse
 
 NEEDED = {
@@ -48,16 +48,7 @@ def denial(
         caller = extract_access_key_id(headers, query)
         result = enforce(caller, action, "kms", region, key, context)
         if result is not None and not isinstance(result, AuthError):
-            answer: ApiResponse = access_denied_response(
-                "logs",
-                action,
-                result.principal_arn,
-                "",
-                headers=headers,
-                resource_arn=key,
-                explicit_deny=result.decision == "Deny",
-            )
-            return answer
+            return refusal("logs", action, key, result, headers)
     return None
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from ministack import app
 from ministack.core import router
-from ministack.core.iam_actions import access_denied_response
 from ministack.core.responses import get_region
 from ministack.core.router import extract_access_key_id, extract_region
 from ministack.services import s3
 
 from tabular_ml_vpc.local.emulator import endpoint_events, sagemaker_access, sagemaker_runs
+from tabular_ml_vpc.local.emulator.refusals import refusal
 from tabular_ml_vpc.local.emulator.sagemaker_store import (
     KINDS,
     ApiError,
@@ -434,16 +434,7 @@ def denial(
     if found is None:
         return None
     action, arn, result = found
-    answer: ApiResponse = access_denied_response(
-        "sagemaker",
-        action,
-        result.principal_arn,
-        "",
-        headers=headers,
-        resource_arn=arn,
-        explicit_deny=result.decision == "Deny",
-    )
-    return answer
+    return refusal("sagemaker", action, arn, result, headers)
 
 
 async def handle(
