@@ -317,10 +317,35 @@ def _is_of_unused_feature(kind: str, action: str, all_properties: Sequence[Any])
 
 def _scopes(settings: Settings) -> tuple[Scope, ...]:
     """Return where each action is allowed. Our names begin with the project's name."""
+    return (
+        *_of_stacks(settings),
+        *_of_roles(settings),
+        *_of_keys(settings),
+        *_of_data(settings),
+        *_of_sagemaker(settings),
+        *_of_messages(settings),
+    )
+
+
+def _of_stacks(settings: Settings) -> tuple[Scope, ...]:
+    """Return the scopes of stacks, and what is in the network."""
     name = settings.project
-    ours = {"StringEquals": {f"aws:ResourceTag/{PROJECT_TAG}": name}}
-    tagged_ours = {"StringEquals": {f"aws:RequestTag/{PROJECT_TAG}": name}}
-    perhaps_ours = {"StringEqualsIfExists": {f"aws:ResourceTag/{PROJECT_TAG}": name}}
+    return (
+        Scope("Artifacts", ("s3:*Object", "s3:GetObjectVersion"), _objects(ARTIFACT_BUCKETS)),
+        Scope("Anywhere", _ANYWHERE, ("*",)),
+        Scope(
+            "Stacks",
+            ("cloudformation:*",),
+            (f"arn:*:cloudformation:*:*:stack/{name}*/*",),
+        ),
+        Scope("Network", _EC2_CREATES, existing_vpc.created_in(settings.network) or ("*",)),
+        Scope("NetworkOfTheProject", ("ec2:*",), ("*",), _ours(settings)),
+    )
+
+
+def _of_roles(settings: Settings) -> tuple[Scope, ...]:
+    """Return the scopes of roles and policies."""
+    name = settings.project
     passed = {
         "StringEquals": {
             "iam:PassedToService": [
@@ -332,17 +357,7 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
         }
     }
     roles = (f"arn:*:iam::*:role/{name}*",)
-    keys = ("arn:*:kms:*:*:key/*",)
     return (
-        Scope("Artifacts", ("s3:*Object", "s3:GetObjectVersion"), _objects(ARTIFACT_BUCKETS)),
-        Scope("Anywhere", _ANYWHERE, ("*",)),
-        Scope(
-            "Stacks",
-            ("cloudformation:*",),
-            (f"arn:*:cloudformation:*:*:stack/{name}*/*",),
-        ),
-        Scope("Network", _EC2_CREATES, existing_vpc.created_in(settings.network) or ("*",)),
-        Scope("NetworkOfTheProject", ("ec2:*",), ("*",), ours),
         Scope("PassRoles", ("iam:PassRole",), roles, passed),
         Scope(
             "SageMakersOwnRole",
@@ -353,18 +368,34 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
         Scope("Policies", _IAM_POLICIES, (f"arn:*:iam::*:policy/{name}*",)),
         Scope("Roles", _IAM_ROLES, roles, _bounded(settings)),
         Scope("ChangeRoles", ("iam:*",), roles),
+    )
+
+
+def _of_keys(settings: Settings) -> tuple[Scope, ...]:
+    """Return the scopes of keys."""
+    name = settings.project
+    perhaps_ours = {"StringEqualsIfExists": {f"aws:ResourceTag/{PROJECT_TAG}": name}}
+    keys = ("arn:*:kms:*:*:key/*",)
+    return (
         Scope(
             "MakeKey",
             ("kms:CreateKey",),
             ("*",),
-            tagged_ours,
+            _tagged_ours(settings),
         ),
         Scope("Aliases", ("kms:*Alias",), (f"arn:*:kms:*:*:alias/{name}*", "arn:*:kms:*:*:key/*")),
         Scope("LookAtNewKey", _LOOK_AT_NEW_KEY, keys),
         Scope("NewKey", _NEW_KEY, keys, perhaps_ours),
         Scope("GrantKeyToAws", ("kms:CreateGrant",), keys, _TO_AWS),
         Scope("UseKeyThroughServices", _USE_KEY, keys, _THROUGH_SERVICES),
-        Scope("Key", ("kms:*",), keys, ours),
+        Scope("Key", ("kms:*",), keys, _ours(settings)),
+    )
+
+
+def _of_data(settings: Settings) -> tuple[Scope, ...]:
+    """Return the scopes of functions, data and packages."""
+    name = settings.project
+    return (
         Scope("Functions", ("lambda:*",), (f"arn:*:lambda:*:*:function:{name}*",)),
         Scope(
             "LogGroups",
@@ -375,8 +406,15 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
             ),
         ),
         Scope("Buckets", ("s3:*",), (f"arn:*:s3:::{name}*", f"arn:*:s3:::{ARTIFACT_BUCKETS}")),
-        Scope("MakePackages", ("codeartifact:Create*",), ("*",), tagged_ours),
+        Scope("MakePackages", ("codeartifact:Create*",), ("*",), _tagged_ours(settings)),
         Scope("Packages", ("codeartifact:*",), _packages(name)),
+    )
+
+
+def _of_sagemaker(settings: Settings) -> tuple[Scope, ...]:
+    """Return the scopes of SageMaker, and what a domain brings with it."""
+    name = settings.project
+    return (
         Scope(
             "LifecycleConfigs",
             ("sagemaker:*StudioLifecycleConfig",),
@@ -397,11 +435,26 @@ def _scopes(settings: Settings) -> tuple[Scope, ...]:
             ("arn:*:elasticfilesystem:*:*:file-system/*",),
         ),
         Scope("PrivateNames", ("route53:*",), ("arn:*:route53:::hostedzone/*",)),
+    )
+
+
+def _of_messages(settings: Settings) -> tuple[Scope, ...]:
+    """Return the scopes of alerts."""
+    name = settings.project
+    return (
         Scope("Rules", ("events:*",), (f"arn:*:events:*:*:rule/{name}*",)),
         Scope("Alarms", ("cloudwatch:*",), (f"arn:*:cloudwatch:*:*:alarm:{name}*",)),
         Scope("Topics", ("sns:*",), (f"arn:*:sns:*:*:{name}*",)),
         Scope("Queues", ("sqs:*",), (f"arn:*:sqs:*:*:{name}*",)),
     )
+
+
+def _ours(settings: Settings) -> dict[str, Any]:
+    return {"StringEquals": {f"aws:ResourceTag/{PROJECT_TAG}": settings.project}}
+
+
+def _tagged_ours(settings: Settings) -> dict[str, Any]:
+    return {"StringEquals": {f"aws:RequestTag/{PROJECT_TAG}": settings.project}}
 
 
 def _scheduled(settings: Settings) -> bool:
