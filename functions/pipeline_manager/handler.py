@@ -1,5 +1,7 @@
 """``Custom::Pipeline``: the SageMaker pipeline, its code and, at deletion, what its runs created.
 
+Also ``Custom::PredictionPipeline``, beside it.
+
 Event: the fields of :class:`functions.pipeline_manager.properties.PipelineProperties`. Returns
 ``PipelineName`` and ``PipelineArn``.
 

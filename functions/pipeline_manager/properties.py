@@ -1,4 +1,4 @@
-"""Properties of ``Custom::Pipeline``."""
+"""Properties of ``Custom::Pipeline`` and ``Custom::PredictionPipeline``."""
 
 from __future__ import annotations
 
@@ -25,3 +25,10 @@ class PipelineProperties(Environment):
     def __post_init__(self) -> None:
         """Derive the prefix of a frozen instance."""
         object.__setattr__(self, "code_prefix", f"code/{self.source_hash}")
+
+
+class PredictionPipelineProperties(PipelineProperties):
+    """Properties of ``Custom::PredictionPipeline``: the same, and ``predicts`` is true.
+
+    It has a type of its own, so that who counts, prices or draws pipelines sees those that train.
+    """

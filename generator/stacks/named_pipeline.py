@@ -16,7 +16,10 @@ from dataclasses import dataclass
 from awacs.aws import Statement
 from troposphere import GetAtt, Sub, Template, ec2, iam, logs
 
-from functions.pipeline_manager.properties import PipelineProperties
+from functions.pipeline_manager.properties import (
+    PipelineProperties,
+    PredictionPipelineProperties,
+)
 from generator import alerts, images, schedule
 from generator.custom_resources import shared_custom_resource
 from generator.pipeline_parts import (
@@ -176,7 +179,12 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
     if settings.pipeline.predictions:
         values |= predicting(inputs.pipeline_name)
         predictions = shared_custom_resource(
-            PREDICTIONS, PipelineProperties, values, manager, ANSWERING_SECONDS, [pipeline]
+            PREDICTIONS,
+            PredictionPipelineProperties,
+            values,
+            manager,
+            ANSWERING_SECONDS,
+            [pipeline],
         )
         add(template, predictions)
     topic = alerts.add_alerts(template, _alerts(inputs, settings), pipeline)

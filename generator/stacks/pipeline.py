@@ -15,7 +15,10 @@ from troposphere import (
     logs,
 )
 
-from functions.pipeline_manager.properties import PipelineProperties
+from functions.pipeline_manager.properties import (
+    PipelineProperties,
+    PredictionPipelineProperties,
+)
 from functions.seed_data.properties import SeedDataProperties
 from generator import alerts, images, schedule
 from generator.custom_resources import (
@@ -130,7 +133,9 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     add(template, pipeline)
     if predicts:
         values = {**values, **predicting(inputs.unique_name)}
-        beside = custom_resource(PREDICTIONS, PipelineProperties, values, function, [pipeline])
+        beside = custom_resource(
+            PREDICTIONS, PredictionPipelineProperties, values, function, [pipeline]
+        )
         add(template, beside)
     topic = _add_alerts(template, inputs, pipeline, settings)
     _add_schedule(template, inputs, pipeline, settings)

@@ -10,6 +10,7 @@ from generator.cfn.evaluator import ResolvedDeployment
 from generator.resolved import resolve
 from generator.settings import Mode, Settings
 from generator.stacks import root
+from tabular_ml_vpc.reports.cost import runs
 
 SEVERAL: dict[str, Any] = {"pipelines": [{"name": "main"}, {"name": "churn", "label": "churned"}]}
 
@@ -37,3 +38,10 @@ def test_each_pipeline_has_one_of_predictions_beside_it(predicting: ResolvedDepl
         rules = predicting.get("storage", "DataBucket").properties["LifecycleConfiguration"]
         days = {one.get("Prefix"): one.get("ExpirationInDays") for one in rules["Rules"]}
         assert days[f"{folder}/"] == 30
+
+
+def test_what_predicts_is_not_priced_as_a_pipeline_that_serves(
+    predicting: ResolvedDeployment,
+) -> None:
+    assert [one.name for one in runs.pipelines(predicting)] == ["main", "churn"]
+    assert len(predicting.of_type("Custom::PredictionPipeline")) == 2

@@ -246,7 +246,14 @@ _KNOWN: Final = frozenset(
         "AWS::SageMaker::StudioLifecycleConfig",
         *(
             f"Custom::{kind}"
-            for kind in ("ClearStudio", "EmptyBucket", "Pipeline", "SeedData", "VpcBaseline")
+            for kind in (
+                "ClearStudio",
+                "EmptyBucket",
+                "Pipeline",
+                "PredictionPipeline",
+                "SeedData",
+                "VpcBaseline",
+            )
         ),
     }
 )

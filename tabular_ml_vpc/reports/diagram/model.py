@@ -35,6 +35,7 @@ _SERVICE_ICONS: Final = (
     ("AWS::CodeArtifact::", "codeartifact"),
     ("AWS::SageMaker::", "sagemaker"),
     ("Custom::Pipeline", "sagemaker"),
+    ("Custom::PredictionPipeline", "sagemaker"),
     ("Custom::EmptyBucket", "s3"),
     ("Custom::SeedData", "s3"),
     ("Custom::ClearStudio", "sagemaker"),
