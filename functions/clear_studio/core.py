@@ -41,14 +41,14 @@ class Clearing:
 
         In a domain that is not the stack's: the apps and spaces of the stack's profiles.
 
-        A space's disk holds people's work. If there are spaces and ``delete_spaces`` is false,
-        nothing is deleted and ``ResourceError`` names them. It is also raised if time runs out (an
-        app can take 20 minutes).
+        A space's disk holds people's work. If there are spaces that nobody is deleting, and
+        ``delete_spaces`` is false, nothing is deleted and ``ResourceError`` names them. It is also
+        raised if time runs out (an app can take 20 minutes).
         """
-        spaces = self._spaces()
-        if spaces and not delete_spaces:
+        kept = [] if delete_spaces else _kept(self._spaces())
+        if kept:
             raise ResourceError(
-                f"Nothing was deleted, because {_names(spaces)} in domain {self.domain_id} would "
+                f"Nothing was deleted, because {_names(kept)} in domain {self.domain_id} would "
                 "lose people's files. Delete them in Studio, or set the stack's parameter "
                 "DeleteSpaces to yes; then delete the stack again."
             )
@@ -61,10 +61,10 @@ class Clearing:
         """Prepare profiles that leave the stack for deletion by CloudFormation.
 
         CloudFormation would silently leave behind a profile that has apps or spaces. Apps are
-        deleted. Spaces hold people's files: ``ResourceError`` names them, and the profiles are
-        kept.
+        deleted, and spaces that somebody is deleting waited for. Other spaces hold people's files:
+        ``ResourceError`` names them, and the profiles are kept.
         """
-        spaces = [space for space in self._spaces() if _owner(space) in profiles]
+        spaces = _kept(self._owned_by(profiles))
         if spaces:
             people = ", ".join(sorted({_owner(space) for space in spaces}))
             raise ResourceError(
@@ -78,6 +78,7 @@ class Clearing:
             ),
             "apps",
         )
+        self._wait_until_none(lambda: len(self._owned_by(profiles)), "spaces")
 
     def check_replaceable(self) -> None:
         """Raise ``ResourceError`` if the domain, which an update replaces, is in use.
@@ -150,6 +151,9 @@ class Clearing:
         spaces = self._list("list_spaces", "Spaces")
         return [one for one in spaces if self.whole_domain or _owner(one) in self.own_profiles]
 
+    def _owned_by(self, profiles: frozenset[str]) -> list[dict[str, Any]]:
+        return [space for space in self._spaces() if _owner(space) in profiles]
+
     def _list(self, operation: str, key: str) -> list[dict[str, Any]]:
         return listed(self.sagemaker, operation, key, DomainIdEquals=self.domain_id)
 
@@ -161,6 +165,11 @@ class Clearing:
         except ClientError as error:
             if not is_not_found(error) and error_code(error) != "ResourceInUse":
                 raise
+
+
+def _kept(spaces: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the spaces that nobody has asked to be deleted."""
+    return [space for space in spaces if space["Status"] not in _GOES]
 
 
 def _owner(space: dict[str, Any]) -> str:

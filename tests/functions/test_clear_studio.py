@@ -51,6 +51,14 @@ def test_one_space_is_named_in_the_singular(world: World, studio: FakeStudio) ->
     )
 
 
+def test_a_space_that_somebody_is_deleting_stops_nothing(world: World, studio: FakeStudio) -> None:
+    studio.spaces = {"mine": "InService"}
+    studio.delete_space({"DomainId": DOMAIN, "SpaceName": "mine"})
+    assert world.send(handler, "Delete", KEEP_SPACES).succeeded
+    assert (alive(studio), studio.spaces) == ([], {})
+    assert studio.requested("DeleteSpace") == []
+
+
 def test_apps_of_a_domain_without_spaces_go(world: World, studio: FakeStudio) -> None:
     studio.spaces = {}
     assert world.send(handler, "Delete", KEEP_SPACES).succeeded
@@ -212,6 +220,17 @@ def test_apps_of_a_profile_that_is_taken_out_go_before_it(world: World, studio: 
     assert update(world, PROPERTIES, FEWER).succeeded
     assert "canvas" not in alive(studio)
     assert len(alive(studio)) == 4
+    studio.delete_user_profile({"DomainId": DOMAIN, "UserProfileName": "ben"})
+
+
+def test_a_profile_whose_spaces_somebody_is_deleting_is_taken_out_after_them(
+    world: World, studio: FakeStudio
+) -> None:
+    studio.spaces |= {"bens": "InService"}
+    studio.owners |= {"bens": "ben"}
+    studio.delete_space({"DomainId": DOMAIN, "SpaceName": "bens"})
+    assert update(world, PROPERTIES, FEWER).succeeded
+    assert "bens" not in studio.spaces
     studio.delete_user_profile({"DomainId": DOMAIN, "UserProfileName": "ben"})
 
 
