@@ -126,7 +126,7 @@ def _failure_rule(context: Context, pipeline: AWSObject, topic: TopicArn) -> eve
         Description="A run of the pipeline failed, or its model was rejected",
         EventPattern=_run_pattern(pipeline, FAILED),
         Name=context.rules.run,
-        Targets=[_to_topic(context, topic, RUN_FAILED, _RUN)],
+        Targets=[to_topic(context, topic, RUN_FAILED, _RUN)],
     )
 
 
@@ -139,7 +139,7 @@ def _success_rule(
         Description="A run of the pipeline succeeded",
         EventPattern=_run_pattern(pipeline, SUCCEEDED),
         Name=name,
-        Targets=[_to_topic(context, topic, RUN_SUCCEEDED, _RUN)],
+        Targets=[to_topic(context, topic, RUN_SUCCEEDED, _RUN)],
     )
 
 
@@ -173,11 +173,11 @@ def _endpoint_rule(context: Context, topic: TopicArn) -> events.Rule:
             },
         },
         Name=context.rules.endpoint,
-        Targets=[_to_topic(context, topic, ENDPOINT_FAILED, paths)],
+        Targets=[to_topic(context, topic, ENDPOINT_FAILED, paths)],
     )
 
 
-def _to_topic(
+def to_topic(
     context: Context, topic: TopicArn, text: str, paths: Mapping[str, str]
 ) -> events.Target:
     """Send a sentence that says what to do, and the event as it came.

@@ -22,7 +22,7 @@ from generator.documents import (
     schema,
 )
 from generator.files import REPOSITORY, TEMPLATES, FileError, write
-from generator.policies import deployer, existing, operator, own_key
+from generator.policies import approval, deployer, existing, operator, own_key
 from generator.policies.documents import FOLDER
 from generator.settings import Mode, Settings
 from generator.stacks.root import build as build_stacks
@@ -49,6 +49,8 @@ def render(settings: Settings) -> dict[str, str]:
     texts |= deployer.policies(settings, templates)
     texts |= {own_key.PATH: own_key.render(settings), operator.PATH: operator.render(settings)}
     texts |= existing.render(settings)
+    if settings.pipeline.on_approval:
+        texts[approval.PATH] = approval.render(settings)
     return texts | {EXAMPLE: example(), SCHEMA: schema(), PROJECT_SCHEMA: project_schema()}
 
 

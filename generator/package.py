@@ -23,7 +23,14 @@ from generator.errors import CommandError
 from generator.files import DIST, REPOSITORY, SOURCES, TEMPLATES, write
 from generator.settings import Mode
 
-FUNCTIONS: Final = ("vpc_baseline", "empty_bucket", "clear_studio", "seed_data", "pipeline_manager")
+FUNCTIONS: Final = (
+    "vpc_baseline",
+    "empty_bucket",
+    "clear_studio",
+    "seed_data",
+    "pipeline_manager",
+    "deploy_model",
+)
 
 _OURS: Final = ("functions", "pipeline")
 _VENDORED: Final = "crhelper"

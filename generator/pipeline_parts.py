@@ -83,6 +83,7 @@ def environment(
         "quality_threshold": inputs.quality_threshold.across_border(),
         "source_hash": package.source_hash(),
         **({} if settings.deploys else {"deploys": "false"}),
+        **({"on_approval": "true"} if settings.on_approval else {}),
     }
 
 

@@ -34,6 +34,7 @@ from generator.settings_pipelines import (
     schedule_of,
 )
 from generator.settings_section import AnySection, Section, SettingsError
+from generator.settings_serving import Serving, check_serving
 from generator.settings_studio import STUDIO_RULES, Studio
 from pipeline.definition import OWNER_TAG
 from pipeline.layout import MAIN
@@ -133,6 +134,8 @@ class Storage(Section):
     the evaluation); 0: never. Objects in raw/ never expire."""
     predictions_days: int = Field(default=0, ge=0, le=3650, strict=True)
     """Days after which the results of batch predictions (predictions/) expire; 0: never."""
+    captured_days: int = Field(default=30, ge=1, le=3650, strict=True)
+    """Days after which captured requests (captured/, serving.capture_percent) expire."""
     access_log_days: int = Field(default=365, ge=1, le=3650, strict=True)
     """Days after which S3 access logs expire."""
     log_bucket: str = Field(default="", pattern=_BUCKET)
@@ -268,6 +271,7 @@ class Settings(Section):
     pipelines: tuple[PipelineEntry, ...] = Field(default=(PipelineEntry(name=MAIN),), min_length=1)
     """The pipelines of the environment, each a table [[pipelines]] (docs/pipelines.md). They share
     the network, the key, the buckets and Studio, and cannot read each other's data."""
+    serving: Serving = Field(default_factory=Serving)
     functions: Functions = Field(default_factory=Functions)
     limits: Limits = Field(default_factory=Limits)
     packages: Packages = Field(default_factory=Packages)
@@ -317,6 +321,7 @@ class Settings(Section):
     @model_validator(mode="after")
     def _agree_with_the_pipelines(self) -> Settings:
         check_together(self.pipelines, self.project, self.pipeline, self.limits)
+        check_serving(self.serving, self.pipeline, self.pipelines, self.project)
         return self
 
     @model_validator(mode="after")

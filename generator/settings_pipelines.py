@@ -72,6 +72,8 @@ class Deployment(StrEnum):
 
     PIPELINE = "pipeline"
     """Registers it, and deploys it if it is approved."""
+    ON_APPROVAL = "on-approval"
+    """Registers it; it is deployed when somebody else has approved it."""
     NONE = "none"
     """Registers it."""
 
@@ -88,8 +90,9 @@ class PipelineSettings(Section):
     for the number of instances, so the deployment fixes it. Ignored with one-machine."""
     deploy: Deployment = Deployment.PIPELINE
     """What a run does with a model that passed the gate: pipeline (registers it, and deploys it if
-    it is approved) or none (registers it; no endpoint, no bill: predict with it by
-    `build.py predict`). Changing it to none leaves an endpoint that serves as it is."""
+    the run's parameter approves it), on-approval (registers it; it is tried and deployed when
+    somebody has approved it, docs/approval.md) or none (registers it; no endpoint, no bill: predict
+    with it by `build.py predict`). Changing it leaves an endpoint that serves as it is."""
     predictions: bool = Field(default=False, strict=True)
     """Whether each pipeline has another one beside it, for batch predictions (`build.py predict`).
     It costs nothing at rest."""
@@ -108,6 +111,11 @@ class PipelineSettings(Section):
     def deploys(self) -> bool:
         """Whether runs deploy."""
         return self.deploy is Deployment.PIPELINE
+
+    @property
+    def on_approval(self) -> bool:
+        """Whether a function deploys what somebody approved."""
+        return self.deploy is Deployment.ON_APPROVAL
 
     @field_validator("schedule")
     @classmethod
@@ -148,6 +156,11 @@ class PipelineEntry(Section):
     @classmethod
     def _is_a_schedule(cls, schedule: str | None) -> str | None:
         return None if schedule is None else settings_schedule.check(schedule)
+
+    @property
+    def is_main(self) -> bool:
+        """Whether it has the names and folders of an environment's only pipeline."""
+        return self.name == MAIN
 
     @field_validator("name")
     @classmethod

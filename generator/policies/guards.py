@@ -73,10 +73,14 @@ class Cluster:
 
 @dataclass(frozen=True)
 class NetworkBoundary:
-    """Where jobs must run, and with which key; ``cluster`` is set if Preprocess runs on Spark."""
+    """Where jobs must run, and with which key; ``cluster`` is set if Preprocess runs on Spark.
+
+    ``security_group`` is None for a role that serves pipelines with different ones: then there must
+    be one.
+    """
 
     subnets: SubnetIds
-    security_group: SecurityGroupId
+    security_group: SecurityGroupId | None
     key: KeyArn
     cluster: Cluster | None = None
 
@@ -102,19 +106,23 @@ def keep_jobs_inside(boundary: NetworkBoundary) -> list[Statement]:
 
 
 def _in_our_network(
-    what: str, key: str, ours: SubnetIds | SecurityGroupId, cluster: Cluster | None = None
+    what: str, key: str, ours: SubnetIds | SecurityGroupId | None, cluster: Cluster | None = None
 ) -> list[Statement]:
     """Deny all networks except ours; a cluster must use its own security group."""
     name = f"sagemaker:{key}"
     statements = [
         deny(f"NothingWithout{what}", _actions(IN_A_VPC), Condition(Null(name, "true"))),
+    ]
+    if ours is None:
+        return statements
+    statements.append(
         deny(
             f"NoOther{what}",
             _actions((*IN_A_VPC, "CreateEndpointConfig")),
             Condition(ForAnyValueStringNotEquals(name, ours)),
             but=_cluster_jobs() if cluster else (),
-        ),
-    ]
+        )
+    )
     if cluster:
         condition = Condition(ForAnyValueStringNotEquals(name, cluster.security_group))
         statements.append(_deny_cluster(f"NoOther{what}ForCluster", condition))

@@ -25,7 +25,7 @@ from generator.policies.statements import (
 )
 from generator.settings_people import SHARED
 from generator.wiring import BucketName, Expression, KeyArn, UniqueName
-from pipeline.layout import CODE, MODELS, PREDICTIONS, PROCESSED, RAW, folder, named
+from pipeline.layout import CAPTURED, CODE, MODELS, PREDICTIONS, PROCESSED, RAW, folder, named
 
 ENDPOINT_LOGS = "/aws/sagemaker/Endpoints"
 """Prefix of the log groups of endpoints; the endpoint's name follows."""
@@ -156,9 +156,20 @@ def model(
     repositories: Sequence[Repository],
     endpoint: UniqueName,
     at: Folders = folder,
+    *,
+    captures: bool = False,
 ) -> list[Statement]:
-    """Serve: read ``models/``, write the endpoint's log."""
+    """Serve: read ``models/``, write the endpoint's log and, if it ``captures``, requests.
+
+    Source for the latter: SageMaker developer guide, "Capture data from real-time endpoint".
+    """
+    through_s3 = StringEquals("kms:ViaService", Sub("s3.${AWS::Region}.${AWS::URLSuffix}"))
+    captured = [
+        write_prefixes(bucket, [at(CAPTURED)]),
+        allow("EncryptCaptured", [kms.GenerateDataKey], [key], Condition(through_s3)),
+    ]
     return [
+        *(captured if captures else []),
         *read_prefixes(bucket, [at(MODELS)]),
         allow("DecryptModels", [kms.Decrypt, kms.DescribeKey], [key]),
         use_key_of_logs(key, held=[kms.Decrypt, kms.DescribeKey]),

@@ -69,15 +69,17 @@ def pipeline(
     at: Folders = folder,
     *,
     deploys: bool,
+    guards: Sequence[Statement] = (),
 ) -> list[Statement]:
     """Return the pipeline service's permissions, for the definition's steps.
 
     Source: SageMaker developer guide, "IAM Access Management" of Pipelines, and the Service
     Authorization Reference. ``roles`` are (label, role) of jobs and models; ``registered`` are the
     repositories of the images that a registered model names. Unless it ``deploys``, the service
-    creates neither models nor endpoints.
+    creates neither models nor endpoints. ``guards`` are Denies.
     """
     return [
+        *guards,
         *_run_jobs(),
         *(_deploy(name) if deploys else []),
         *_register(name),

@@ -628,6 +628,9 @@ def named_rule_name(name: UniqueName, event: str) -> Sub:
     return Sub(f"${{Name}}-{event}", Name=name)
 
 
+DEPLOYING_RULES = ("approval", "endpoint", "review", "tick")
+"""Those of the rules of models that are deployed on approval, of ``main`` as of the others: a
+version's status changed, an endpoint's did, somebody has to look, and time has passed."""
 NAMED_RULES = ("end", "run")
 """Last words of the names of rules: an endpoint that failed, and a run that did."""
 NAMED_SUCCESS, NAMED_SCHEDULE = "ok", "due"

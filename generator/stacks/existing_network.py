@@ -12,7 +12,6 @@ from troposphere import Template
 
 from generator.settings import Mode, Settings
 from generator.settings_network import S3, Network
-from generator.stacks import personas
 from generator.stacks.network_endpoints import interface_endpoint, s3_gateway
 from generator.stacks.network_parts import (
     EndpointGroup,
@@ -25,6 +24,7 @@ from generator.stacks.network_parts import (
     guards,
     named,
     outputs_of,
+    roles_not_needed,
     security_group,
     ways_out,
 )
@@ -55,6 +55,7 @@ class Inputs:
     dead_letter_queue: QueueArn
     vpc_baseline_role: RoleName
     pipeline_role: RoleName
+    deploy_model_role: RoleName | None = None
     studio_role: RoleName | None = None
     persona_roles: RoleList | None = None
 
@@ -62,7 +63,7 @@ class Inputs:
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack; it has the outputs of one that creates its VPC."""
     template = Template(Description=f"{settings.project}: security groups in an existing VPC")
-    inputs = declare(Inputs, template, personas.not_needed(settings))
+    inputs = declare(Inputs, template, roles_not_needed(settings))
     network = settings.network
     vpc = VpcId(network.vpc)
     prefix_list = add_baseline(template, None, inputs, settings, mode)

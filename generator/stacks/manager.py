@@ -11,16 +11,20 @@ from dataclasses import dataclass
 
 from troposphere import GetAtt, Template
 
+from generator import deployment
 from generator.custom_resources import (
+    FunctionContext,
     FunctionInputs,
     FunctionSpec,
     add_function,
     function_context,
 )
+from generator.policies.approval import deploy_model
 from generator.policies.functions import all_named_pipelines, pipeline_manager
+from generator.policies.guards import NetworkBoundary, keep_jobs_inside
 from generator.policies.jobs import from_first_to_last
 from generator.policies.spending import bound_spending
-from generator.policies.statements import managed_policy
+from generator.policies.statements import arn, managed_policy
 from generator.settings import Mode, Settings
 from generator.wiring import (
     BucketName,
@@ -49,6 +53,8 @@ class Inputs(FunctionInputs):
     root_stack: RootStackName
     data_bucket: BucketName
     named_manager_role: RoleName
+    deploy_named_model_role: RoleName | None = None
+    """Exists if models are deployed on approval."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +64,16 @@ class Outputs:
     function_arn: FunctionArn
     jobs_lasting_policy: PolicyArn
     spending_limits_policy: PolicyArn
+    deploy_model_function_arn: FunctionArn | None = None
+    """Exists if models are deployed on approval."""
 
 
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack."""
     template = Template(Description=f"{settings.project}: what named pipelines share")
-    inputs = declare(Inputs, template)
+    on_approval = settings.pipeline.on_approval
+    inputs = declare(Inputs, template, [] if on_approval else ["deploy_named_model_role"])
+    context = function_context(template, inputs, settings, mode)
     spec = FunctionSpec(
         package="pipeline_manager",
         description="Manages the named pipelines; at deletion, removes what their runs created",
@@ -75,7 +85,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         ),
         timeout_seconds=MANAGING_SECONDS,
     )
-    function = add_function(template, spec, function_context(template, inputs, settings, mode))
+    function = add_function(template, spec, context)
     lasting = managed_policy(
         "JobsLastingPolicy",
         "What SageMaker does with the role of a job or model, until its last interface is gone",
@@ -85,13 +95,42 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     spending = managed_policy(
         "SpendingLimitsPolicy",
         "No job or endpoint on an instance type, or for a time, that was not allowed",
-        [],
+        [inputs.deploy_named_model_role] if inputs.deploy_named_model_role else [],
         bound_spending(settings.limits, apps=False),
     )
+    deploying = None
+    if inputs.deploy_named_model_role:
+        deploying = _add_deploying(template, inputs, context, inputs.deploy_named_model_role)
     outputs = Outputs(
         function_arn=FunctionArn(GetAtt(function, "Arn")),
         jobs_lasting_policy=PolicyArn(add(template, lasting).ref()),
         spending_limits_policy=PolicyArn(add(template, spending).ref()),
+        deploy_model_function_arn=deploying,
     )
     publish(outputs, template)
     return StackTemplate("manager", template, Inputs, Outputs)
+
+
+def _add_deploying(
+    template: Template, inputs: Inputs, context: FunctionContext, role: RoleName
+) -> FunctionArn:
+    """Add the function that deploys the models of all named pipelines on approval.
+
+    Its guard knows no security group: each pipeline has its own, which its rule tells.
+    """
+    boundary = NetworkBoundary(inputs.subnet_ids, None, inputs.key_arn)
+    guard = managed_policy(
+        "ModelsStayInsidePolicy",
+        "No model outside the VPC, without our key or unisolated",
+        [role],
+        keep_jobs_inside(boundary),
+    )
+    add(template, guard)
+    managed = all_named_pipelines(inputs.unique_name, inputs.root_stack)
+    alarms = [arn("cloudwatch", "alarm:${RootStack}-*", RootStack=inputs.root_stack)]
+    allowed = deploy_model(managed, inputs.data_bucket, inputs.key_arn, alarms)
+    function = deployment.add_deploying_function(template, role, allowed, context)
+    function.DependsOn = [*function.DependsOn, guard.title]
+    rules = arn("events", "rule/${Name}-*", Name=inputs.unique_name)
+    add(template, deployment.let_rules_invoke(function, rules))
+    return FunctionArn(GetAtt(function, "Arn"))

@@ -20,7 +20,7 @@ from functions.pipeline_manager.properties import (
     PipelineProperties,
     PredictionPipelineProperties,
 )
-from generator import alerts, images, schedule
+from generator import alerts, deployment, images, schedule
 from generator.custom_resources import shared_custom_resource
 from generator.pipeline_parts import (
     PREDICTIONS,
@@ -30,6 +30,7 @@ from generator.pipeline_parts import (
     predicting,
 )
 from generator.policies import jobs, people
+from generator.policies.approval import leave_approval_to_others
 from generator.policies.guards import Cluster, NetworkBoundary, keep_jobs_inside
 from generator.policies.resources import NAMED_SCHEDULE, NAMED_SUCCESS, named_rule_name
 from generator.policies.statements import (
@@ -75,7 +76,7 @@ from generator.wiring import (
     declare,
     publish,
 )
-from pipeline.layout import CODE, folder, named
+from pipeline.layout import CAPTURED, CODE, folder, named
 
 FILE = "named-pipeline"
 SPARK_FILE = "named-pipeline-spark"
@@ -109,6 +110,8 @@ class Inputs:
     quality_metric: Text
     quality_threshold: Number
     auto_gluon_image_tag: Text
+    deploy_model_function_arn: FunctionArn | None = None
+    """Exists if models are deployed on approval."""
     alert_email: OptionalText | None = None
     """Exists unless there is a topic for all alerts."""
     endpoints_security_group_id: SecurityGroupId | None = None
@@ -157,6 +160,7 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
         *(() if has_own_endpoints(settings.network) else _ENDPOINTS),
         *(() if any_named_is_scheduled(settings) else ("schedule",)),
         *(("alert_email",) if settings.security.alert_topic else ()),
+        *(() if settings.pipeline.on_approval else ("deploy_model_function_arn",)),
     ]
     inputs = declare(Inputs, template, without)
     template.add_mapping(images.MAPPING_NAME, images.accounts(spark))
@@ -165,7 +169,7 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
     guard = add(template, _guard(inputs, roles, group, cluster))
     logs_of_endpoint = endpoint_log_group(inputs.key_arn, inputs.pipeline_name, settings, mode)
     endpoint_logs = add(template, logs_of_endpoint)
-    permissions = _permissions(inputs, roles, endpoint_logs, guard, settings.pipeline)
+    permissions = _permissions(inputs, roles, endpoint_logs, guard, settings)
     policies = add_all(template, permissions)
     registry = add(template, model_package_group(inputs.pipeline_name))
     values = _environment(inputs, roles, group, settings.pipeline)
@@ -187,7 +191,12 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
             [pipeline],
         )
         add(template, predictions)
-    topic = alerts.add_alerts(template, _alerts(inputs, settings), pipeline)
+    told = _alerts(inputs, settings)
+    topic = alerts.add_alerts(template, told, pipeline)
+    if function := inputs.deploy_model_function_arn:
+        deploying = _deployment(inputs, roles, group, settings)
+        context = deployment.Context(function, deploying, settings.serving, told, topic)
+        deployment.add_deployment(template, context, pipeline)
     if inputs.schedule is not None:
         schedule.add_schedule(template, _schedule(inputs, inputs.schedule, settings), pipeline)
     outputs = Outputs(pipeline_name=Text(GetAtt(pipeline, "PipelineName")), topic_arn=topic)
@@ -271,7 +280,7 @@ def _permissions(
     roles: _Roles,
     endpoint_logs: logs.LogGroup,
     guard: iam.ManagedPolicy,
-    settings: PipelineSettings,
+    settings: Settings,
 ) -> list[iam.RolePolicy]:
     """Return the permissions of the jobs, the model and the pipeline, on its own data only.
 
@@ -281,9 +290,7 @@ def _permissions(
     data, key, name = inputs.data_bucket, inputs.key_arn, inputs.pipeline_name
 
     def at(kind: str) -> Expression:
-        if kind == CODE:
-            return folder(CODE)
-        return Sub(f"{named(kind)}${{Entry}}/", Entry=inputs.entry_name)
+        return folder(CODE) if kind == CODE else _folder(inputs, kind)
 
     statements = {
         "Processing": jobs.own_processing(
@@ -292,17 +299,26 @@ def _permissions(
             [images.TRAINING],
             at,
             spark=roles.spark is not None,
-            predicts=settings.predictions,
+            predicts=settings.pipeline.predictions,
         ),
         "Training": jobs.training(data, key, [images.TRAINING], at),
-        "Model": jobs.model(data, key, [images.INFERENCE], name, at),
+        "Model": jobs.model(
+            data, key, [images.INFERENCE], name, at, captures=settings.serving.captures
+        ),
     }
     if roles.spark:
         spark = jobs.processing(data, key, [images.SPARK], jobs.TABLES, at)
         statements["SparkProcessing"] = spark
     passed = [(purpose, _arn(role)) for purpose, role in roles.passed.items()]
     statements["Pipeline"] = people.pipeline(
-        name, data, key, passed, [images.INFERENCE], at, deploys=settings.deploys
+        name,
+        data,
+        key,
+        passed,
+        [images.INFERENCE],
+        at,
+        deploys=settings.pipeline.deploys,
+        guards=leave_approval_to_others(name) if settings.pipeline.on_approval else (),
     )
     owners = roles.passed | {"Pipeline": roles.pipeline}
     policies = [
@@ -312,6 +328,36 @@ def _permissions(
     for policy in policies:
         policy.DependsOn = [endpoint_logs.title, guard.title]
     return policies
+
+
+def _folder(inputs: Inputs, kind: str) -> Sub:
+    """Return the prefix of one kind of the pipeline's data."""
+    return Sub(f"{named(kind)}${{Entry}}/", Entry=inputs.entry_name)
+
+
+def _owner(inputs: Inputs) -> Sub:
+    """Return the owner of what runs make.
+
+    Not the stack's id, which would keep the manager's permissions from being a pattern.
+    """
+    return Sub("${Unique}/${Entry}", Unique=inputs.unique_name, Entry=inputs.entry_name)
+
+
+def _deployment(
+    inputs: Inputs, roles: _Roles, group: ec2.SecurityGroup, settings: Settings
+) -> dict[str, Expression]:
+    """Return what the function needs that deploys models on approval."""
+    values: dict[str, Expression] = {
+        "owner": _owner(inputs),
+        "model_role_arn": GetAtt(roles.model, "Arn"),
+        "subnet_ids": inputs.subnet_ids.across_border(),
+        "security_group_ids": group_id(group).across_border(),
+        "key_arn": inputs.key_arn.across_border(),
+    }
+    if settings.serving.captures:
+        place = _folder(inputs, CAPTURED)
+        values["capture_uri"] = deployment.capture_uri(inputs.data_bucket, place)
+    return values
 
 
 def _environment(
@@ -327,8 +373,7 @@ def _environment(
         "security_group_ids": group_id(group).across_border(),
         "label_column": inputs.label_column.across_border(),
         "problem_type": inputs.problem_type.across_border(),
-        # Not the stack's id, which would keep the manager's permissions from being a pattern.
-        "owner": Sub("${Unique}/${Entry}", Unique=inputs.unique_name, Entry=inputs.entry_name),
+        "owner": _owner(inputs),
     }
 
 

@@ -12,7 +12,6 @@ from generator.policies.statements import role_arn, role_policy, write_flow_logs
 from generator.retention import retention
 from generator.settings import Mode, Settings, interface_endpoints
 from generator.settings_network import Network
-from generator.stacks import personas
 from generator.stacks.network_endpoints import CLOUDFORMATION, interface_endpoint, s3_gateway
 from generator.stacks.network_parts import (
     EndpointGroup,
@@ -24,6 +23,7 @@ from generator.stacks.network_parts import (
     guards,
     named,
     outputs_of,
+    roles_not_needed,
     security_group,
     ways_out,
 )
@@ -64,6 +64,7 @@ class Inputs:
     flow_logs_role: RoleName
     vpc_baseline_role: RoleName
     pipeline_role: RoleName
+    deploy_model_role: RoleName | None = None
     studio_role: RoleName | None = None
     persona_roles: RoleList | None = None
 
@@ -71,7 +72,7 @@ class Inputs:
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack."""
     template = Template(Description=f"{settings.project}: VPC without internet, private endpoints")
-    inputs = declare(Inputs, template, personas.not_needed(settings))
+    inputs = declare(Inputs, template, roles_not_needed(settings))
     template.add_condition(ZONES_CHOSEN, Not(Equals(inputs.availability_zones, "")))
     template.add_condition(IN_THE_VPC, Equals(inputs.functions_in_the_vpc, "yes"))
     network = settings.network

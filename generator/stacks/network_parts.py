@@ -13,6 +13,7 @@ from troposphere import AWSHelperFn, AWSObject, GetAtt, Sub, Tags, Template, aws
 from functions.vpc_baseline.properties import VpcBaselineProperties
 from generator.custom_resources import FunctionContext, FunctionSpec, add_function, custom_resource
 from generator.policies import functions as permissions
+from generator.policies.approval import leave_approval_to_others
 from generator.policies.guards import Cluster, NetworkBoundary, keep_jobs_inside
 from generator.policies.spending import bound_spending
 from generator.policies.statements import managed_policy
@@ -61,6 +62,14 @@ class PartsInputs(Protocol):
         """Return the pipeline's role."""
 
     @property
+    def unique_name(self) -> UniqueName:
+        """Return the deployment's name."""
+
+    @property
+    def deploy_model_role(self) -> RoleName | None:
+        """Return the role of the function that deploys models on approval, if there is one."""
+
+    @property
     def studio_role(self) -> RoleName | None:
         """Return data scientists' role, if there is Studio."""
 
@@ -94,6 +103,12 @@ def named(name: UniqueName, what: str) -> Tags:
     return Tags(Name=Sub(f"${{Name}}-{what}", Name=name))
 
 
+def roles_not_needed(settings: Settings) -> list[str]:
+    """Return the roles among a network's inputs that these settings do not need."""
+    deploying = [] if settings.pipeline.on_approval else ["deploy_model_role"]
+    return [*personas.not_needed(settings), *deploying]
+
+
 def guards(inputs: PartsInputs, settings: Settings, outputs: Outputs) -> list[AWSObject]:
     """Return the policies that keep jobs in this network and within the spending limits.
 
@@ -109,8 +124,13 @@ def guards(inputs: PartsInputs, settings: Settings, outputs: Outputs) -> list[AW
     )
     people = personas.roles(settings, inputs.persona_roles).values()
     scientists = [inputs.studio_role] if inputs.studio_role else []
-    roles = [inputs.pipeline_role, *scientists, *people]
-    return [
+    in_studio = [*scientists, *people]
+    roles = [
+        inputs.pipeline_role,
+        *in_studio,
+        *([inputs.deploy_model_role] if inputs.deploy_model_role else []),
+    ]
+    policies: list[AWSObject] = [
         managed_policy(
             "JobsStayInsidePolicy",
             "No job or model outside the VPC, without our key, unisolated, or with plain traffic",
@@ -124,6 +144,15 @@ def guards(inputs: PartsInputs, settings: Settings, outputs: Outputs) -> list[AW
             bound_spending(settings.limits, apps=settings.studio.in_use),
         ),
     ]
+    if settings.pipeline.on_approval and in_studio:
+        approvals = managed_policy(
+            "ApprovalsComeFromOthersPolicy",
+            "No approval of a model by those who train it",
+            in_studio,
+            leave_approval_to_others(inputs.unique_name, several=shares_pipelines(settings)),
+        )
+        policies.append(approvals)
+    return policies
 
 
 def add_baseline(

@@ -20,7 +20,7 @@ from functions.pipeline_manager.properties import (
     PredictionPipelineProperties,
 )
 from functions.seed_data.properties import SeedDataProperties
-from generator import alerts, images, schedule
+from generator import alerts, deployment, images, schedule
 from generator.custom_resources import (
     FunctionContext,
     FunctionInputs,
@@ -36,21 +36,22 @@ from generator.pipeline_parts import (
     model_package_group,
     predicting,
 )
+from generator.policies import approval, jobs, people
 from generator.policies import functions as permissions
-from generator.policies import jobs, people
 from generator.policies.resources import (
     endpoint_rule_name,
     failure_rule_name,
     schedule_rule_name,
     success_rule_name,
 )
-from generator.policies.statements import role_arn, role_policy
+from generator.policies.statements import arn, role_arn, role_policy
 from generator.retention import retention
 from generator.settings import Mode, Settings, main_pipeline, on_spark, shares_pipelines
 from generator.settings_pipelines import instances, schedule_of
 from generator.wiring import (
     BucketName,
     Expression,
+    FunctionArn,
     Number,
     OptionalText,
     QueueName,
@@ -65,6 +66,7 @@ from generator.wiring import (
     declare,
     publish,
 )
+from pipeline.layout import CAPTURED, folder
 
 DATA_KEY = "raw/data.csv"
 SEEDING_SECONDS = 900
@@ -89,6 +91,8 @@ class Inputs(FunctionInputs):
     notebook_jobs_role: RoleName | None = None
     seed_data_role: RoleName
     pipeline_manager_role: RoleName
+    deploy_model_role: RoleName | None = None
+    """Exists if models are deployed on approval."""
     rows: Number
     seed: Number
     processing_instance_type: Text
@@ -137,7 +141,11 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
             PREDICTIONS, PredictionPipelineProperties, values, function, [pipeline]
         )
         add(template, beside)
-    topic = _add_alerts(template, inputs, pipeline, settings)
+    told = _alerts(inputs, settings)
+    topic = _add_alerts(template, inputs, told, pipeline)
+    if inputs.deploy_model_role:
+        function = _add_deploying_function(template, inputs, context, inputs.deploy_model_role)
+        _add_deployment(template, inputs, settings, told, topic, pipeline, function)
     _add_schedule(template, inputs, pipeline, settings)
     outputs = Outputs(
         pipeline_name=Text(GetAtt(pipeline, "PipelineName")),
@@ -154,6 +162,7 @@ def _not_needed(settings: Settings) -> list[str]:
         *([] if settings.studio.in_use else ["notebook_jobs_role"]),
         *(["alert_email"] if settings.security.alert_topic else []),
         *([] if on_spark(settings) else _SPARK),
+        *([] if settings.pipeline.on_approval else ["deploy_model_role"]),
     ]
 
 
@@ -181,7 +190,9 @@ def _role_permissions(
             predicts=settings.pipeline.predictions,
         ),
         "Training": jobs.training(data, key, [images.TRAINING]),
-        "Model": jobs.model(data, key, [images.INFERENCE], name),
+        "Model": jobs.model(
+            data, key, [images.INFERENCE], name, captures=settings.serving.captures
+        ),
     }
     own = [("Pipeline", inputs.pipeline_role)]
     if inputs.notebook_jobs_role:
@@ -196,8 +207,15 @@ def _role_permissions(
     if inputs.spark_role:
         passed.append(("SparkProcessing", inputs.spark_role))
         statements["SparkProcessing"] = jobs.processing(data, key, [images.SPARK], jobs.TABLES)
+    guards = approval.leave_approval_to_others(name) if settings.pipeline.on_approval else ()
     statements["Pipeline"] = people.pipeline(
-        name, data, key, passed, [images.INFERENCE], deploys=settings.pipeline.deploys
+        name,
+        data,
+        key,
+        passed,
+        [images.INFERENCE],
+        deploys=settings.pipeline.deploys,
+        guards=guards,
     )
     roles = dict([*passed, *own])
     policies = [
@@ -287,6 +305,42 @@ def _spark_environment(inputs: Inputs, instances: int) -> dict[str, Expression]:
     }
 
 
+def _add_deploying_function(
+    template: Template, inputs: Inputs, context: FunctionContext, role: RoleName
+) -> awslambda.Function:
+    """Add the function that deploys models on approval, which only its rules wake."""
+    managed = permissions.one_pipeline(inputs.unique_name, inputs.model_role)
+    alarms = [GetAtt(title, "Arn") for title in deployment.ALARMS]
+    allowed = approval.deploy_model(managed, inputs.data_bucket, inputs.key_arn, alarms)
+    function = deployment.add_deploying_function(template, role, allowed, context)
+    rules = arn("events", "rule/${Name}-*", Name=inputs.unique_name)
+    add(template, deployment.let_rules_invoke(function, rules))
+    return function
+
+
+def _add_deployment(
+    template: Template,
+    inputs: Inputs,
+    settings: Settings,
+    told: alerts.Context,
+    topic: TopicArn,
+    pipeline: AWSObject,
+    function: awslambda.Function,
+) -> None:
+    values: dict[str, Expression] = {
+        "owner": Ref("AWS::StackId"),
+        "model_role_arn": role_arn(inputs.model_role),
+        "subnet_ids": inputs.subnet_ids.across_border(),
+        "security_group_ids": inputs.jobs_security_group_id.across_border(),
+        "key_arn": inputs.key_arn.across_border(),
+    }
+    if settings.serving.captures:
+        values["capture_uri"] = deployment.capture_uri(inputs.data_bucket, folder(CAPTURED))
+    invoked = FunctionArn(GetAtt(function, "Arn"))
+    context = deployment.Context(invoked, values, settings.serving, told, topic)
+    deployment.add_deployment(template, context, pipeline)
+
+
 def _add_schedule(
     template: Template, inputs: Inputs, pipeline: AWSObject, settings: Settings
 ) -> None:
@@ -303,14 +357,11 @@ def _add_schedule(
     schedule.add_schedule(template, context, pipeline)
 
 
-def _add_alerts(
-    template: Template, inputs: Inputs, pipeline: AWSObject, settings: Settings
-) -> TopicArn:
-    """Add what reports runs, a topic unless one exists, and the shared queue's alarm."""
+def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
     name = inputs.unique_name
     success = success_rule_name(name) if settings.pipeline.success_messages else None
     rules = alerts.RuleNames(failure_rule_name(name), endpoint_rule_name(name), success)
-    context = alerts.Context(
+    return alerts.Context(
         name,
         inputs.key_arn,
         inputs.dead_letter_queue,
@@ -318,6 +369,12 @@ def _add_alerts(
         rules,
         topic=settings.security.alert_topic,
     )
+
+
+def _add_alerts(
+    template: Template, inputs: Inputs, context: alerts.Context, pipeline: AWSObject
+) -> TopicArn:
+    """Add what reports runs, a topic unless one exists, and the shared queue's alarm."""
     topic = alerts.add_alerts(template, context, pipeline)
     add(template, alerts.dead_letter_alarm(inputs.dead_letter_queue_name, topic))
     return topic

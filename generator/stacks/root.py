@@ -36,6 +36,8 @@ from generator.wiring import (
     present,
 )
 
+DEPLOYMENT_MODE = "DeploymentMode"
+"""The root's output that says that models are deployed on approval; absent if not."""
 PURPOSE = "SageMaker in a VPC"
 """What the root template's description says between the project and the mode."""
 DESCRIPTIONS = {
@@ -131,6 +133,7 @@ def _add_network(root: Root, secured: security.Outputs) -> network_parts.Outputs
         dead_letter_queue=secured.dead_letter_queue,
         vpc_baseline_role=secured.vpc_baseline_role,
         pipeline_role=secured.pipeline_role,
+        deploy_model_role=secured.deploy_model_role,
         studio_role=secured.studio_role,
         persona_roles=secured.persona_roles,
     )
@@ -156,6 +159,7 @@ def _network_inputs(
         flow_logs_role=flow_logs_role,
         vpc_baseline_role=secured.vpc_baseline_role,
         pipeline_role=secured.pipeline_role,
+        deploy_model_role=secured.deploy_model_role,
         studio_role=secured.studio_role,
         persona_roles=secured.persona_roles,
     )
@@ -179,6 +183,8 @@ def _storage_inputs(
         empty_bucket_role=secured.empty_bucket_role,
         seed_data_role=secured.seed_data_role,
         pipeline_manager_role=secured.pipeline_manager_role,
+        deploy_model_role=secured.deploy_model_role,
+        deploy_named_model_role=secured.deploy_named_model_role,
         persona_roles=secured.persona_roles,
         unique_name=root.name if manager else None,
         named_manager_role=manager,
@@ -231,6 +237,7 @@ def _pipeline_inputs(root: Root, basis: Basis) -> pipeline.Inputs:
         notebook_jobs_role=secured.notebook_jobs_role,
         seed_data_role=secured.seed_data_role,
         pipeline_manager_role=secured.pipeline_manager_role,
+        deploy_model_role=secured.deploy_model_role,
         rows=parameters.rows,
         seed=parameters.seed,
         processing_instance_type=parameters.processing_instance_type,
@@ -244,6 +251,14 @@ def _pipeline_inputs(root: Root, basis: Basis) -> pipeline.Inputs:
         spark_security_group_id=connected.preprocess_security_group_id if spark else None,
         spark_image_tag=parameters.spark_image_tag if spark else None,
     )
+
+
+def _deployment_output(settings: Settings) -> dict[str, _Output]:
+    """Return what commands read of how models are deployed; nothing if runs do it."""
+    if not settings.pipeline.on_approval:
+        return {}
+    what = "on-approval: the endpoint serves the newest version that somebody approved"
+    return {DEPLOYMENT_MODE: (what, str(settings.pipeline.deploy))}
 
 
 def _add_outputs(
@@ -269,6 +284,7 @@ def _add_outputs(
             "Starts a run of the pipeline",
             Sub(start, Pipeline=trained.pipeline_name),
         ),
+        **_deployment_output(root.settings),
         record.MODE_OUTPUT: (f"{mode}: {DESCRIPTIONS[mode]}", str(mode)),
         record.HASH_OUTPUT: (
             "Hash of the settings; the template's metadata has those that are not defaults",

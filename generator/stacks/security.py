@@ -9,6 +9,7 @@ interfaces) are granted here, because this stack is created first and deleted la
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Final
 
 from awacs.aws import Statement
 from troposphere import GetAtt, Ref, Sub, Tags, Template, iam, kms, sqs
@@ -16,6 +17,7 @@ from troposphere import GetAtt, Ref, Sub, Tags, Template, iam, kms, sqs
 from generator.policies.functions import every_function, function_in_the_vpc
 from generator.policies.jobs import from_first_to_last
 from generator.policies.resources import (
+    DEPLOYING_RULES,
     NAMED_SCHEDULE,
     NAMED_SUCCESS,
     RUN_SCHEDULE,
@@ -94,6 +96,12 @@ class RoleNames:
     clear_studio_role: RoleName | None = None
     seed_data_role: RoleName
     pipeline_manager_role: RoleName
+    deploy_model_role: RoleName | None = None
+    """Exists if models are deployed on approval."""
+    named_manager_role: RoleName | None = None
+    """Exists if there are pipelines besides ``main``."""
+    deploy_named_model_role: RoleName | None = None
+    """Exists if both is the case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +111,6 @@ class Outputs(RoleNames):
     key_arn: KeyArn
     dead_letter_queue: QueueArn
     dead_letter_queue_name: QueueName
-    named_manager_role: RoleName | None = None
-    """Exists if there are pipelines besides ``main``."""
     persona_roles: RoleList | None = None
     """Exist if somebody is something else than a data scientist."""
 
@@ -114,23 +120,19 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     template = Template(Description=f"{settings.project}: roles, key, queue")
     inputs = declare(Inputs, template)
     roles = _add_roles(template, inputs, settings)
-    manager = _named_manager_role(template, settings) if shares_pipelines(settings) else None
-    key = KeyArn(
-        settings.security.key or _add_key(template, inputs, roles, manager, settings, mode)
-    )
+    key = KeyArn(settings.security.key or _add_key(template, inputs, roles, settings, mode))
     persona_roles: list[Expression] = [
         _add_persona_role(template, persona, settings) for persona in personas.of(settings)
     ]
     queue = add(template, _queue(key, inputs.root_stack))
     add(template, _queue_policy(inputs, queue, settings))
     tracing = settings.functions.tracing
-    add_all(template, _lasting_permissions(roles, manager, key, queue, tracing))
+    add_all(template, _lasting_permissions(roles, key, queue, tracing))
     outputs = Outputs(
         **{field.name: getattr(roles, field.name) for field in fields(RoleNames)},
         key_arn=key,
         dead_letter_queue=QueueArn(GetAtt(queue, "Arn")),
         dead_letter_queue_name=QueueName(GetAtt(queue, "QueueName")),
-        named_manager_role=manager,
         persona_roles=RoleList(persona_roles) if persona_roles else None,
     )
     publish(outputs, template)
@@ -143,9 +145,6 @@ def _add_roles(template: Template, inputs: Inputs, settings: Settings) -> RoleNa
     def role(title: str, description: str, trust: Statement) -> RoleName:
         bare = bare_role(title, description, trust, settings.security.permissions_boundary)
         return RoleName(add(template, bare).ref())
-
-    def function_role(title: str, function: str) -> RoleName:
-        return role(f"{title}Role", f"Function {function}", trust_lambda())
 
     jobs = trust_sagemaker("processing-job/*")
     ours = not settings.network.is_existing
@@ -178,28 +177,48 @@ def _add_roles(template: Template, inputs: Inputs, settings: Settings) -> RoleNa
         flow_logs_role=role("FlowLogsRole", "Write the VPC's flow logs", trust_flow_logs())
         if ours
         else None,
-        vpc_baseline_role=function_role(
-            "VpcBaseline",
-            "that closes the default security group" if ours else "that finds the S3 prefix list",
+        **_function_roles(template, settings),
+    )
+
+
+def _function_roles(template: Template, settings: Settings) -> dict[str, RoleName]:
+    """Add the roles of our functions; return them by their fields in ``RoleNames``."""
+    ours, several = not settings.network.is_existing, shares_pipelines(settings)
+    on_approval = settings.pipeline.on_approval
+    functions = {
+        "VpcBaseline": "that closes the default security group"
+        if ours
+        else "that finds the S3 prefix list",
+        "EmptyBucket": "that empties buckets",
+        **({"ClearStudio": "that deletes Studio's apps"} if settings.studio.everyone else {}),
+        "SeedData": "that writes the synthetic table",
+        "PipelineManager": "that owns the pipeline",
+        **({"DeployModel": "that deploys approved models"} if on_approval else {}),
+        **({"NamedPipelinesManager": "that owns the named pipelines"} if several else {}),
+        **(
+            {"DeployNamedModel": "that deploys approved models of named pipelines"}
+            if several and on_approval
+            else {}
         ),
-        empty_bucket_role=function_role("EmptyBucket", "that empties buckets"),
-        clear_studio_role=function_role("ClearStudio", "that deletes Studio's apps")
-        if studio.everyone
-        else None,
-        seed_data_role=function_role("SeedData", "that writes the synthetic table"),
-        pipeline_manager_role=function_role("PipelineManager", "that owns the pipeline"),
-    )
+    }
+    boundary = settings.security.permissions_boundary
+    roles = {}
+    for title, function in functions.items():
+        role = bare_role(f"{title}Role", f"Function {function}", trust_lambda(), boundary)
+        roles[_FIELDS[title]] = RoleName(add(template, role).ref())
+    return roles
 
 
-def _named_manager_role(template: Template, settings: Settings) -> RoleName:
-    """Add the role of the function that owns all pipelines but ``main``."""
-    role = bare_role(
-        "NamedPipelinesManagerRole",
-        "Function that owns the named pipelines",
-        trust_lambda(),
-        settings.security.permissions_boundary,
-    )
-    return RoleName(add(template, role).ref())
+_FIELDS: Final = {
+    "VpcBaseline": "vpc_baseline_role",
+    "EmptyBucket": "empty_bucket_role",
+    "ClearStudio": "clear_studio_role",
+    "SeedData": "seed_data_role",
+    "PipelineManager": "pipeline_manager_role",
+    "DeployModel": "deploy_model_role",
+    "NamedPipelinesManager": "named_manager_role",
+    "DeployNamedModel": "deploy_named_model_role",
+}
 
 
 def _add_persona_role(template: Template, persona: Persona, settings: Settings) -> Ref:
@@ -210,7 +229,7 @@ def _add_persona_role(template: Template, persona: Persona, settings: Settings) 
 
 
 def _lasting_permissions(
-    roles: RoleNames, manager: RoleName | None, key: KeyArn, queue: sqs.Queue, tracing: bool
+    roles: RoleNames, key: KeyArn, queue: sqs.Queue, tracing: bool
 ) -> list[iam.ManagedPolicy]:
     """Return the permissions that roles need for as long as they exist."""
     jobs = _existing(
@@ -223,7 +242,9 @@ def _lasting_permissions(
         roles.clear_studio_role,
         roles.seed_data_role,
         roles.pipeline_manager_role,
-        manager,
+        roles.deploy_model_role,
+        roles.named_manager_role,
+        roles.deploy_named_model_role,
     )
     dead_letters = QueueArn(GetAtt(queue, "Arn"))
     return [
@@ -253,22 +274,15 @@ def _existing(*roles: RoleName | None) -> list[RoleName]:
 
 
 def _add_key(
-    template: Template,
-    inputs: Inputs,
-    roles: RoleNames,
-    manager: RoleName | None,
-    settings: Settings,
-    mode: Mode,
+    template: Template, inputs: Inputs, roles: RoleNames, settings: Settings, mode: Mode
 ) -> GetAtt:
     """Add the key and its alias; return its ARN."""
-    key = add(template, _key(inputs, roles, manager, settings, mode))
+    key = add(template, _key(inputs, roles, settings, mode))
     add(template, _alias(inputs, key))
     return GetAtt(key, "Arn")
 
 
-def _key(
-    inputs: Inputs, roles: RoleNames, manager: RoleName | None, settings: Settings, mode: Mode
-) -> kms.Key:
+def _key(inputs: Inputs, roles: RoleNames, settings: Settings, mode: Mode) -> kms.Key:
     """Return the key; its policy names the roles that use it other than through S3 or Logs.
 
     Those two services use the key for every caller whose own policy allows it.
@@ -280,7 +294,6 @@ def _key(
         if field.name not in through_s3_and_logs
         for role in _existing(getattr(roles, field.name))
     }.values()
-    named = [manager] if manager else []
     return kms.Key(
         "Key",
         Description=Sub("Data, models, disks, logs, alerts of ${Name}", Name=inputs.unique_name),
@@ -288,9 +301,9 @@ def _key(
         KeyPolicy=key_policy(
             inputs.root_stack,
             inputs.unique_name,
-            [*users, *named],
+            list(users),
             settings.security.break_glass,
-            several=bool(named),
+            several=shares_pipelines(settings),
             domain=settings.studio.owns_domain,
             alarms=not settings.security.alert_topic,
         ),
@@ -320,13 +333,16 @@ def _queue(key: KeyArn, root_stack: RootStackName) -> sqs.Queue:
 
 def _queue_policy(inputs: Inputs, queue: sqs.Queue, settings: Settings) -> sqs.QueuePolicy:
     succeeds = settings.pipeline.success_messages
+    deploying = DEPLOYING_RULES if settings.pipeline.on_approval else ()
     more = [
         *([RUN_SUCCEEDED] if succeeds else []),
         *([RUN_SCHEDULE] if main_is_scheduled(settings) else []),
+        *deploying,
     ]
     more_named = [
         *([NAMED_SUCCESS] if succeeds else []),
         *([NAMED_SCHEDULE] if any_named_is_scheduled(settings) else []),
+        *deploying,
     ]
     return sqs.QueuePolicy(
         "DeadLetterQueuePolicy",

@@ -78,6 +78,7 @@ def _nest_manager(root: Root, basis: Basis) -> manager.Outputs:
         root_stack=RootStackName(Ref("AWS::StackName")),
         data_bucket=basis.storage.data_bucket,
         named_manager_role=present(basis.security.named_manager_role),
+        deploy_named_model_role=basis.security.deploy_named_model_role,
     )
     return root.nest(manager.build(root.settings, root.mode), inputs)
 
@@ -101,6 +102,7 @@ def _inputs(
         manager_function_arn=managed.function_arn,
         jobs_lasting_policy=managed.jobs_lasting_policy,
         spending_limits_policy=managed.spending_limits_policy,
+        deploy_model_function_arn=managed.deploy_model_function_arn,
         label_column=Text(entry.label or Environment.label_column),
         problem_type=Text(entry.problem or Environment.problem_type),
         processing_instance_type=parameters.processing_instance_type,

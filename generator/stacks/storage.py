@@ -39,7 +39,7 @@ from generator.wiring import (
     declare,
     publish,
 )
-from pipeline.layout import PREDICTIONS, PROCESSED, folder, named
+from pipeline.layout import CAPTURED, PREDICTIONS, PROCESSED, folder, named
 
 EMPTYING_SECONDS = 900
 """Lambda's longest timeout; a repeated Delete continues where the previous one stopped."""
@@ -47,7 +47,11 @@ UPLOAD_DAYS = 7
 LOG_PREFIX = "data/"
 THEIR_LOG_PREFIX = "${AWS::StackName}/"
 """In a bucket that others use, too; the name begins with the project's."""
-_EXPIRING = {PROCESSED: "ExpirePreparedData", PREDICTIONS: "ExpirePredictions"}
+_EXPIRING = {
+    PROCESSED: "ExpirePreparedData",
+    PREDICTIONS: "ExpirePredictions",
+    CAPTURED: "ExpireCapturedRequests",
+}
 """Kinds of data that can expire, and the names of their rules."""
 
 
@@ -64,11 +68,15 @@ class Inputs(FunctionInputs):
     empty_bucket_role: RoleName
     seed_data_role: RoleName
     pipeline_manager_role: RoleName
+    deploy_model_role: RoleName | None = None
+    """Exists if models are deployed on approval."""
     spark_role: RoleName | None = None
     """Of Preprocess on Spark."""
     unique_name: UniqueName | None = None
     named_manager_role: RoleName | None = None
     """Both exist if there are pipelines besides ``main``."""
+    deploy_named_model_role: RoleName | None = None
+    """Exists if both is the case."""
     persona_roles: RoleList | None = None
 
 
@@ -121,7 +129,13 @@ def _not_needed(settings: Settings) -> list[str]:
     """Return the optional inputs that these settings do not need."""
     named = [] if shares_pipelines(settings) else ["unique_name", "named_manager_role"]
     spark = [] if on_spark(settings) else ["spark_role"]
-    return [*spark, *named, *_people_not_needed(settings)]
+    return [*spark, *named, *_deploying_not_needed(settings), *_people_not_needed(settings)]
+
+
+def _deploying_not_needed(settings: Settings) -> list[str]:
+    if not settings.pipeline.on_approval:
+        return ["deploy_model_role", "deploy_named_model_role"]
+    return [] if shares_pipelines(settings) else ["deploy_named_model_role"]
 
 
 def _people_not_needed(settings: Settings) -> list[str]:
@@ -242,6 +256,8 @@ def _expire_results(settings: Settings) -> list[s3.LifecycleRule]:
     days = {PROCESSED: storage.processed_days}
     if settings.pipeline.predictions:
         days[PREDICTIONS] = storage.predictions_days
+    if settings.serving.captures:
+        days[CAPTURED] = storage.captured_days
     several = shares_pipelines(settings)
     return [
         s3.LifecycleRule(Id=rule, ExpirationInDays=days[kind], Prefix=prefix, Status="Enabled")
@@ -390,9 +406,11 @@ def _roles_in_the_vpc(
         inputs.empty_bucket_role,
         inputs.seed_data_role,
         inputs.pipeline_manager_role,
-        *([inputs.named_manager_role] if inputs.named_manager_role else []),
+        inputs.named_manager_role,
+        inputs.deploy_model_role,
+        inputs.deploy_named_model_role,
     )
     return [
         *[role_arn(role) for role in always if role],
-        *[If(IN_THE_VPC, role_arn(role), NoValue) for role in functions],
+        *[If(IN_THE_VPC, role_arn(role), NoValue) for role in functions if role],
     ]

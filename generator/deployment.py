@@ -1,0 +1,171 @@
+"""The deployment of approved models: the function that does it, and what wakes it.
+
+The function is told for which pipeline by the rule that wakes it, whose target has the pipeline's
+values as its input. It looks at what there is and does the next step, whatever woke it: events may
+come twice, late or not at all, and a tick makes up for those that are lost. Source: SageMaker
+developer guide, "Events that SageMaker AI sends to Amazon EventBridge".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from awacs.aws import Statement
+from troposphere import AWSObject, Join, Ref, Sub, Template, awslambda, events
+
+from functions.deploy_model.properties import DeployModelProperties
+from functions.shared.properties import field_names, optional_names, property_name
+from generator import alerts
+from generator.custom_resources import FunctionContext, FunctionSpec, add_function
+from generator.policies.resources import named_rule_name
+from generator.settings_serving import Serving
+from generator.wiring import Expression, FunctionArn, RoleName, TopicArn, UniqueName, add
+
+TITLES: Final = {"approval": "ApprovalRule", "endpoint": "EndpointChangeRule", "tick": "TickRule"}
+DEPLOYING_SECONDS: Final = 300
+TICK: Final = "rate(5 minutes)"
+VERSION_CHANGE: Final = "SageMaker Model Package State Change"
+ENDPOINT_CHANGES: Final = (
+    alerts.ENDPOINT_CHANGE,
+    "SageMaker Endpoint Deployment State Change",
+)
+ALARMS: Final = ("EndpointServerErrorAlarm",)
+"""Logical ids of the alarms that take requests back during a deployment."""
+WAITS: Final = "PendingManualApproval"
+TOLD: Final = (WAITS, "Rejected")
+REVIEW: Final = (
+    "Version <version> of the model in <group> is <status>. If it waits for approval: `python "
+    "build.py models{option}` shows it beside the one that serves, and `python build.py "
+    "approve{option} <version>` deploys it. If it was rejected, `models` shows why."
+)
+
+
+def add_deploying_function(
+    template: Template, role: RoleName, permissions: Sequence[Statement], context: FunctionContext
+) -> awslambda.Function:
+    """Add the function; what lets rules invoke it is ``let_rules_invoke``."""
+    spec = FunctionSpec(
+        package="deploy_model",
+        description="Tries and deploys models that somebody approved",
+        role=role,
+        permissions=permissions,
+        timeout_seconds=DEPLOYING_SECONDS,
+    )
+    return add_function(template, spec, context)
+
+
+def let_rules_invoke(function: awslambda.Function, rules: Sub) -> awslambda.Permission:
+    """Let EventBridge invoke the function for rules whose ARN matches, in this account."""
+    return awslambda.Permission(
+        "DeployModelPermission",
+        Action="lambda:InvokeFunction",
+        FunctionName=function.ref(),
+        Principal="events.amazonaws.com",
+        SourceAccount=Sub("${AWS::AccountId}"),
+        SourceArn=rules,
+    )
+
+
+@dataclass(frozen=True)
+class Context:
+    """One pipeline, as the deployment of its models sees it."""
+
+    function: FunctionArn
+    values: Mapping[str, Expression]
+    """Values of ``DeployModelProperties`` by field: roles, network, key, owner."""
+    serving: Serving
+    alerts: alerts.Context
+    topic: TopicArn
+
+    @property
+    def name(self) -> UniqueName:
+        """The name of the pipeline, its endpoint and its model package group."""
+        return self.alerts.name
+
+
+def add_deployment(template: Template, context: Context, pipeline: AWSObject) -> None:
+    """Add the rules that wake the function for a pipeline, and the one that tells people.
+
+    They are deleted before the pipeline, whose deletion removes what the function made.
+    """
+    target = events.Target(
+        Arn=context.function.across_border(),
+        DeadLetterConfig=events.DeadLetterConfig(Arn=context.alerts.dead_letter_queue),
+        Id="DeployModel",
+        Input=_input(context),
+    )
+    versions = {"ModelPackageGroupName": [context.name]}
+    changes = {"EndpointName": [context.name, Sub("try-${Name}", Name=context.name)]}
+    patterns: dict[str, dict[str, Any]] = {
+        "approval": {"EventPattern": _pattern([VERSION_CHANGE], versions)},
+        "endpoint": {"EventPattern": _pattern(ENDPOINT_CHANGES, changes)},
+        "tick": {"ScheduleExpression": TICK},
+    }
+    for what, wakes in patterns.items():
+        rule = events.Rule(
+            TITLES[what],
+            DependsOn=[pipeline.title],
+            Description=f"Wakes the deployment of approved models: {what}",
+            Name=named_rule_name(context.name, what),
+            Targets=[target],
+            **wakes,
+        )
+        add(template, rule)
+    add(template, _review_rule(context))
+
+
+def _pattern(kinds: Sequence[str], detail: Mapping[str, object]) -> dict[str, object]:
+    return {"source": ["aws.sagemaker"], "detail-type": list(kinds), "detail": dict(detail)}
+
+
+def _input(context: Context) -> Sub:
+    """Return the function's properties as JSON text; lists are joined, as for custom resources."""
+    serving = context.serving
+    values: dict[str, Expression] = {
+        **context.values,
+        "endpoint_name": context.name,
+        "model_package_group": context.name,
+        "instances": str(serving.instances),
+        "shift": str(serving.shift),
+        "step_percent": str(serving.step_percent),
+        "bake_minutes": str(serving.bake_minutes),
+        "deadline_hours": str(serving.deadline_hours),
+        "alarms": Join(",", [Ref(title) for title in ALARMS]),
+    }
+    if serving.captures:
+        values["capture_percent"] = str(serving.capture_percent)
+    unknown = values.keys() ^ set(field_names(DeployModelProperties))
+    if wrong := sorted(unknown - optional_names(DeployModelProperties)):
+        raise TypeError(
+            f"{', '.join(wrong)} missing from, or unknown to, the function's properties"
+        )
+    names = {property_name(field): value for field, value in values.items()}
+    fixed = {name: value for name, value in names.items() if isinstance(value, str)}
+    open_ones = {name: value for name, value in names.items() if name not in fixed}
+    content = fixed | {name: f"${{{name}}}" for name in open_ones}
+    return Sub(json.dumps(content, separators=(",", ":")), open_ones)
+
+
+def _review_rule(context: Context) -> events.Rule:
+    """Return the rule that tells of a version that waits for approval, or was rejected."""
+    paths = {
+        "version": "$.detail.ModelPackageVersion",
+        "group": "$.detail.ModelPackageGroupName",
+        "status": "$.detail.ModelApprovalStatus",
+    }
+    detail = {"ModelPackageGroupName": [context.name], "ModelApprovalStatus": list(TOLD)}
+    return events.Rule(
+        "ReviewRule",
+        Description="A version waits for approval, or was rejected",
+        EventPattern=_pattern([VERSION_CHANGE], detail),
+        Name=named_rule_name(context.name, "review"),
+        Targets=[alerts.to_topic(context.alerts, context.topic, REVIEW, paths)],
+    )
+
+
+def capture_uri(bucket: Expression, folder: Expression) -> Sub:
+    """Return where captured requests are stored."""
+    return Sub("s3://${Bucket}/${Folder}", Bucket=bucket, Folder=folder)

@@ -1,0 +1,218 @@
+"""Who approves a model, and what the function may do that deploys it.
+
+SageMaker itself refuses a model of a version that is not approved ("API_CreateModel"). The
+condition key ``sagemaker:ModelApprovalStatus`` is that of CreateModelPackage and UpdateModelPackage
+(Service Authorization Reference).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from awacs import cloudwatch, kms, s3, sagemaker
+from awacs.aws import Condition, Statement, StringEquals, StringNotEquals
+from troposphere import Sub
+
+from generator.policies.documents import FOLDER, document, text
+from generator.policies.documents import sagemaker as arns
+from generator.policies.documents import statement as literal
+from generator.policies.functions import Managed
+from generator.policies.jobs import RESULTS_OF_RUNS, grant_key_for_volumes
+from generator.policies.people import pass_role, tag_what_is_made
+from generator.policies.statements import allow, allow_anywhere, arn, deny, objects_arn
+from generator.settings import Settings
+from generator.wiring import BucketName, Expression, KeyArn, UniqueName
+from pipeline.types import Json
+
+PATH: Final = f"{FOLDER}/approver-policy.json"
+STATUS: Final = "sagemaker:ModelApprovalStatus"
+PENDING: Final = "PendingManualApproval"
+REJECTED: Final = "Rejected"
+
+
+def leave_approval_to_others(name: UniqueName, *, several: bool = False) -> list[Statement]:
+    """Deny approving a version, or registering an approved one, in the groups of our pipelines."""
+    groups = ["${Name}", *(["${Name}-*"] if several else [])]
+    ours = [
+        arn("sagemaker", f"model-package{kind}/{group}{rest}", Name=name)
+        for group in groups
+        for kind, rest in (("", "/*"), ("-group", ""))
+    ]
+    return [
+        deny("ApproveNothing", [sagemaker.UpdateModelPackage], None, only=ours),
+        deny(
+            "RegisterNothingApproved",
+            [sagemaker.CreateModelPackage],
+            Condition(StringNotEquals(STATUS, PENDING)),
+            only=ours,
+        ),
+    ]
+
+
+def deploy_model(
+    managed: Managed, bucket: BucketName, key: KeyArn, alarms: Sequence[Expression]
+) -> list[Statement]:
+    """Return what the function may do that tries and deploys approved versions.
+
+    ``managed`` says whose; ``managed.role`` is that of models.
+    """
+    return [
+        *_judge_versions(managed),
+        *_make_models(managed),
+        *_make_endpoints(managed),
+        pass_role("PassModelRole", managed.role),
+        *_ask_and_compare(managed, bucket, key),
+        *grant_key_for_volumes(key),
+        allow("LookAtAlarms", [cloudwatch.DescribeAlarms], alarms),
+    ]
+
+
+def _judge_versions(managed: Managed) -> list[Statement]:
+    """Read versions, and reject what does not work; the function can approve nothing."""
+    versions = managed.arn("model-package", "/*")
+    return [
+        allow(
+            "ReadVersions",
+            [sagemaker.DescribeModelPackage, sagemaker.ListModelPackages],
+            [managed.arn("model-package-group"), versions],
+        ),
+        allow(
+            "RejectVersions",
+            [sagemaker.UpdateModelPackage],
+            [versions],
+            Condition(StringEquals(STATUS, REJECTED)),
+        ),
+    ]
+
+
+def _make_models(managed: Managed) -> list[Statement]:
+    models, configs = _versioned(managed, "model"), _versioned(managed, "endpoint-config")
+    return [
+        allow("MakeModels", [sagemaker.CreateModel, sagemaker.DescribeModel], [models]),
+        allow("MakeConfigs", [sagemaker.CreateEndpointConfig], [configs]),
+        allow(
+            "DescribeConfigOfEndpoint",
+            [sagemaker.DescribeEndpointConfig],
+            [arn("sagemaker", "endpoint-config/*")],
+        ),
+        allow_anywhere("FindPausedConfigs", [sagemaker.ListEndpointConfigs]),
+        tag_what_is_made([models, configs, *_endpoints(managed)]),
+    ]
+
+
+def _make_endpoints(managed: Managed) -> list[Statement]:
+    """Create and update our endpoint and its trial; delete the trial, and what a version left.
+
+    CreateEndpoint and UpdateEndpoint are checked on the configuration's ARN as well (Service
+    Authorization Reference). The endpoint that serves can be deleted by nobody but the manager.
+    """
+    configs = _versioned(managed, "endpoint-config")
+    return [
+        allow(
+            "MakeEndpoints",
+            [sagemaker.CreateEndpoint, sagemaker.DescribeEndpoint, sagemaker.UpdateEndpoint],
+            [*_endpoints(managed), configs],
+        ),
+        allow(
+            "ReadAndWriteTags",
+            [sagemaker.AddTags, sagemaker.ListTags],
+            [configs],
+            Condition(managed.owner),
+        ),
+        allow(
+            "ReadTags",
+            [sagemaker.ListTags],
+            [*_endpoints(managed), managed.containing("endpoint-config")],
+        ),
+        allow(
+            "DeleteTrials",
+            [sagemaker.DeleteEndpoint, sagemaker.DeleteEndpointConfig, sagemaker.DeleteModel],
+            [_trial(managed), configs, _versioned(managed, "model")],
+            Condition(managed.owner),
+        ),
+    ]
+
+
+def _ask_and_compare(managed: Managed, bucket: BucketName, key: KeyArn) -> list[Statement]:
+    """Send the rows that the evaluation kept, and compare the answers with its own."""
+    of_named = bool(managed.rest)
+    through_s3 = StringEquals("kms:ViaService", Sub("s3.${AWS::Region}.${AWS::URLSuffix}"))
+    return [
+        allow("AskEndpoints", [sagemaker.InvokeEndpoint], _endpoints(managed)),
+        allow("ReadSmokeTest", [s3.GetObject], [objects_arn(bucket, RESULTS_OF_RUNS[of_named])]),
+        allow("DecryptSmokeTest", [kms.Decrypt], [key], Condition(through_s3)),
+    ]
+
+
+def _versioned(managed: Managed, kind: str) -> Sub:
+    """Return the ARN of what the function makes of a version, such as ``v3-<name>``."""
+    return arn("sagemaker", f"{kind}/v*-${{Name}}{managed.rest}", Name=managed.name)
+
+
+def _trial(managed: Managed) -> Sub:
+    return arn("sagemaker", f"endpoint/try-${{Name}}{managed.rest}", Name=managed.name)
+
+
+def _endpoints(managed: Managed) -> list[Sub]:
+    return [managed.arn("endpoint"), _trial(managed)]
+
+
+def approver(settings: Settings) -> Json:
+    """Return the policy of who approves: read what runs found out, and decide.
+
+    It starts no run and deploys nothing. Whoever has it should not have the operator's, too:
+    nobody should approve a run of their own.
+    """
+    name = settings.project
+    through_s3 = {"StringLike": {"kms:ViaService": ["s3.*"]}}
+    versions = arns(f"model-package-group/{name}*", f"model-package/{name}*")
+    return document(
+        [
+            literal("Find", ["cloudformation:ListStacks"], ["*"]),
+            literal(
+                "LookAtStacks",
+                ["cloudformation:DescribeStacks", "cloudformation:ListStackResources"],
+                [f"arn:*:cloudformation:*:*:stack/{name}*/*"],
+            ),
+            literal(
+                "DecideOnVersions",
+                [
+                    "sagemaker:DescribeModelPackage",
+                    "sagemaker:ListModelPackages",
+                    "sagemaker:UpdateModelPackage",
+                ],
+                versions,
+            ),
+            literal(
+                "LookAtEndpoints",
+                [
+                    "sagemaker:DescribeEndpoint",
+                    "sagemaker:DescribeEndpointConfig",
+                    "sagemaker:ListTags",
+                ],
+                arns(
+                    f"endpoint/{name}*",
+                    f"endpoint/try-{name}*",
+                    f"endpoint-config/{name}*",
+                    f"endpoint-config/v*-{name}*",
+                ),
+            ),
+            literal(
+                "ReadResults",
+                ["s3:GetObject"],
+                [f"arn:*:s3:::{name}*/processed/*/evaluation/*"],
+            ),
+            literal(
+                "DecryptResults",
+                ["kms:Decrypt"],
+                [settings.security.key or "arn:*:kms:*:*:key/*"],
+                through_s3,
+            ),
+        ]
+    )
+
+
+def render(settings: Settings) -> str:
+    """Return the file's text."""
+    return text(approver(settings))

@@ -1,0 +1,113 @@
+"""Settings of how models are served: size, safety of a deployment, and data capture.
+
+Source of the ranges: "API_TrafficRoutingConfig", "API_CapacitySize", "API_DataCaptureConfig", and
+the SageMaker developer guide, "Deployment guardrails for updating models in production".
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from pydantic import Field
+
+from generator.settings_pipelines import Deployment, PipelineEntry, PipelineSettings
+from generator.settings_section import Section
+
+LONGEST_APPROVED: Final = 36
+"""Most characters of the project's and a pipeline's name together if models are deployed on
+approval: SageMaker allows 63 in the name of an endpoint configuration, of which the deployment's id
+takes 13 and the version, a hash and hyphens up to 14."""
+
+_WHOLE: Final = 100
+
+
+class Shift(StrEnum):
+    """How requests move from the model that serves to a new one."""
+
+    ALL_AT_ONCE = "all-at-once"
+    """All requests at once, when the new instances are ready."""
+    CANARY = "canary"
+    """A part of the capacity first, then the rest."""
+    LINEAR = "linear"
+    """Equal parts of the capacity, one after the other."""
+
+
+class Serving(Section):
+    """Endpoints: their size, and how an approved model replaces the one that serves.
+
+    All but ``instances`` concern models that are deployed on approval (docs/approval.md).
+    """
+
+    instances: int = Field(default=1, ge=1, le=20, strict=True)
+    """Instances of each endpoint. From two on, SageMaker spreads them over the subnets' zones."""
+    shift: Shift = Shift.ALL_AT_ONCE
+    """How requests move to a new model: all-at-once, canary (a part first, then the rest) or linear
+    (equal parts). Canary and linear need at least two instances."""
+    step_percent: int = Field(default=50, ge=5, le=50, strict=True)
+    """Part of the capacity that canary moves first, and linear at a time: at least one instance."""
+    bake_minutes: int = Field(default=10, ge=5, le=60, strict=True)
+    """Minutes after each step in which an alarm about the endpoint takes all requests back."""
+    deadline_hours: int = Field(default=6, ge=1, le=72, strict=True)
+    """Hours after which a version that was approved and does not serve yet is rejected."""
+    capture_percent: int = Field(default=0, ge=0, le=100, strict=True)
+    """Share of requests whose rows and predictions SageMaker stores under captured/, encrypted; 0:
+    none. They contain what clients send (docs/threat-model.md)."""
+
+    @property
+    def captures(self) -> bool:
+        """Whether requests are stored."""
+        return self.capture_percent > 0
+
+
+def check_serving(
+    serving: Serving,
+    pipeline: PipelineSettings,
+    pipelines: tuple[PipelineEntry, ...],
+    project: str,
+) -> None:
+    """Refuse what AWS would refuse at the first deployment of a model, or what has no effect.
+
+    Raises:
+        ValueError: names the setting, the value and what is allowed.
+
+    """
+    on_approval = pipeline.deploy is Deployment.ON_APPROVAL
+    wanted = f'pipeline.deploy = "{Deployment.ON_APPROVAL}"'
+    if serving.shift is not Shift.ALL_AT_ONCE and not on_approval:
+        raise ValueError(
+            f"serving.shift: got {str(serving.shift)!r}: needs {wanted}; the pipeline's own step "
+            "cannot shift requests"
+        )
+    if serving.captures and not on_approval:
+        raise ValueError(
+            f"serving.capture_percent: got {serving.capture_percent}: needs {wanted}; the "
+            "pipeline's own step cannot capture requests"
+        )
+    if serving.shift is not Shift.ALL_AT_ONCE:
+        _check_step(serving)
+    if on_approval:
+        _check_names(pipelines, project)
+
+
+def _check_step(serving: Serving) -> None:
+    """Refuse a step of less than one instance; SageMaker allows at most half of the capacity."""
+    needed = -(-_WHOLE // serving.step_percent)
+    if serving.instances < needed:
+        raise ValueError(
+            f"serving.step_percent: got {serving.step_percent} of {serving.instances} "
+            f"{'instance' if serving.instances == 1 else 'instances'}: {serving.shift} moves at "
+            "least one instance and at most half of them at a time: serving.instances must be at "
+            f"least {needed}"
+        )
+
+
+def _check_names(pipelines: tuple[PipelineEntry, ...], project: str) -> None:
+    for entry in pipelines:
+        length = len(project) + (0 if entry.is_main else len(entry.name))
+        if length > LONGEST_APPROVED:
+            raise ValueError(
+                f"pipelines: got {entry.name!r} in the project {project!r}: both names together "
+                f"can have {LONGEST_APPROVED} characters with pipeline.deploy = "
+                f'"{Deployment.ON_APPROVAL}", because SageMaker allows 63 in a name'
+            )
