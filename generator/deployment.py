@@ -142,7 +142,11 @@ def _input(context: Context) -> Sub:
         raise TypeError(
             f"{', '.join(wrong)} missing from, or unknown to, the function's properties"
         )
-    names = {property_name(field): value for field, value in values.items()}
+    names = {
+        property_name(field): values[field]
+        for field in field_names(DeployModelProperties)
+        if field in values
+    }
     fixed = {name: value for name, value in names.items() if isinstance(value, str)}
     open_ones = {name: value for name, value in names.items() if name not in fixed}
     content = fixed | {name: f"${{{name}}}" for name in open_ones}

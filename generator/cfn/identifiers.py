@@ -209,6 +209,7 @@ def _last_part(ref: str, _place: StackLocation, _properties: Properties) -> str:
 
 
 _ATTRIBUTES: Final[Mapping[tuple[str, str], _Attribute]] = {
+    ("AWS::CloudWatch::Alarm", "Arn"): _arn("cloudwatch", "alarm:{}"),
     ("AWS::CodeArtifact::Domain", "Name"): _last_part,
     ("AWS::CodeArtifact::Repository", "Name"): _last_part,
     ("AWS::EC2::SecurityGroup", "GroupId"): _same,

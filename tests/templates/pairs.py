@@ -158,7 +158,23 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
         "one machine": {},
         "Spark": {"pipeline": {"preprocess_engine": "spark", "preprocess_instances": 4}},
     },
-    "deployment": {"endpoints": {}, "no endpoints": {"pipeline": {"deploy": "none"}}},
+    "deployment": {
+        "endpoints": {"serving": {"instances": 2}},
+        "no endpoints": {"pipeline": {"deploy": "none"}},
+        "on approval": {"pipeline": {"deploy": "on-approval"}},
+        "on approval, little by little": {
+            "pipeline": {"deploy": "on-approval"},
+            "serving": {
+                "instances": 4,
+                "shift": "linear",
+                "step_percent": 25,
+                "bake_minutes": 5,
+                "deadline_hours": 1,
+                "capture_percent": 20,
+            },
+            "storage": {"captured_days": 7},
+        },
+    },
     "predictions": {
         "no predictions": {},
         "predictions": {"pipeline": {"predictions": True}, "storage": {"predictions_days": 90}},
