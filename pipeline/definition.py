@@ -21,7 +21,9 @@ from typing import Final
 
 from pipeline.layout import MAIN, MODELS, PROCESSED, RAW, folder
 from pipeline.run_parameters import (
+    APPROVAL,
     APPROVALS,
+    PENDING,
     RUN_PARAMETERS,
     TRAINING_SECONDS,
     RunParameter,
@@ -35,6 +37,7 @@ SCRIPTS: Final = (
     "serving_choice.py",
     "evaluate.py",
     "served.py",
+    "smoke.py",
     "predict.py",
     "reference.py",
     "drift.py",
@@ -58,6 +61,11 @@ SCRIPTS: Final = (
 
 OWNER_TAG: Final = "pipeline-owner"
 """Tag, and metadata key of model packages, whose value is `Environment.owner`."""
+
+SMOKE_TEST: Final = "smoke-test"
+"""Metadata key of model packages that are deployed on approval: the S3 URI of a request and the
+answer that the endpoint must give to it (`pipeline/scripts/smoke.py`).
+"""
 
 QUALITY_GATE: Final = "QualityGate"
 APPROVAL_GATE: Final = "ApprovalGate"
@@ -92,7 +100,8 @@ class Environment:
     role and security groups; without one, it is a job like the others. `name` is the pipeline's in
     the settings and decides its folders (`pipeline.layout`). `label_column` and `problem_type` are
     defaults of pipeline parameters. Unless it `deploys`, a model that passes the gate is registered
-    and not served.
+    and not served. With `on_approval`, it is registered as pending, a run has no parameter
+    `ApprovalStatus`, and what deploys a model once somebody approved it is not the run.
     """
 
     pipeline_name: str
@@ -123,6 +132,7 @@ class Environment:
     label_column: str = str(RUN_PARAMETERS["LabelColumn"].default)
     problem_type: str = str(RUN_PARAMETERS["ProblemType"].default)
     deploys: bool = True
+    on_approval: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,9 +174,13 @@ def build(environment: Environment) -> Json:
             _train(environment),
             _evaluate(environment),
             _gate(environment),
-            *([_approval(environment)] if environment.deploys else []),
+            *([_approval(environment)] if _run_deploys(environment) else []),
         ],
     }
+
+
+def _run_deploys(environment: Environment) -> bool:
+    return environment.deploys and not environment.on_approval
 
 
 def get(path: str) -> Json:
@@ -201,6 +215,7 @@ def _parameters(environment: Environment) -> list[Json]:
     return [
         _declaration(one, decided.get(name, one.default), fixed.get(name, one.choices))
         for name, one in RUN_PARAMETERS.items()
+        if name != APPROVAL or not environment.on_approval
     ]
 
 
@@ -368,7 +383,7 @@ def _approval(environment: Environment) -> Json:
     """
     approved = {
         "Type": "Equals",
-        "LeftValue": parameter("ApprovalStatus"),
+        "LeftValue": parameter(APPROVAL),
         "RightValue": APPROVALS[0],
     }
     branches = {
@@ -432,9 +447,12 @@ def _register(environment: Environment) -> Json:
         "ContentType": "application/json",
         "S3Uri": join(EVALUATION.uri, "/model_quality.json"),
     }
+    smoke_test: Json = {}
+    if environment.on_approval:
+        smoke_test = {SMOKE_TEST: join(EVALUATION.uri, "/smoke.json")}
     arguments = {
         "ModelPackageGroupName": environment.model_package_group,
-        "ModelApprovalStatus": parameter("ApprovalStatus"),
+        "ModelApprovalStatus": PENDING if environment.on_approval else parameter(APPROVAL),
         "InferenceSpecification": {
             "Containers": [_serving_container(environment)],
             "SupportedContentTypes": list(_MODEL_CONTENT_TYPES),
@@ -442,7 +460,7 @@ def _register(environment: Environment) -> Json:
             "SupportedRealtimeInferenceInstanceTypes": [parameter("EndpointInstanceType")],
         },
         "ModelMetrics": {"ModelQuality": {"Statistics": quality}},
-        "CustomerMetadataProperties": {OWNER_TAG: environment.owner},
+        "CustomerMetadataProperties": {OWNER_TAG: environment.owner} | smoke_test,
     }
     return call_step("RegisterModel", "RegisterModel", arguments, _call_retries())
 

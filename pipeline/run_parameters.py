@@ -74,7 +74,10 @@ NO_KINDS: Final = "{}"
 "string \"\" is too short (length: 0, required minimum: 1)" (sagemaker-python-sdk#4016).
 """
 
-APPROVALS: Final = ("Approved", "PendingManualApproval", "Rejected")
+APPROVAL: Final = "ApprovalStatus"
+"""The parameter that a run does not have if its deployment serves models on approval."""
+PENDING: Final = "PendingManualApproval"
+APPROVALS: Final = ("Approved", PENDING, "Rejected")
 """A run's choices for its model's approval status; only an approved model is deployed."""
 
 PRESETS: Final = ("medium_quality", "good_quality", "high_quality", "best_quality")
@@ -341,7 +344,7 @@ _ALL: Final = (
         deployment=True,
     ),
     RunParameter(
-        "ApprovalStatus",
+        APPROVAL,
         "Status of the model in the registry; only an approved model is served.",
         APPROVALS[0],
         choices=APPROVALS,

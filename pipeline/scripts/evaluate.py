@@ -2,7 +2,7 @@
 
 The job unpacks the model archive, loads its own `code/inference.py`, and passes the test data
 through `transform_fn` as requests in Parquet, so that the quality gate tests what will be deployed.
-It writes five files:
+It writes six files:
 
 - `gate.json`: the gate's metric and value; the pipeline reads `value` from it. It is small, because
   the service limits the size of property files.
@@ -12,6 +12,8 @@ It writes five files:
 - `curves.json`: for the report: `curves` of classes (ROC, precision-recall, calibration), or of a
   regression what `number_quality.drawings` gives.
 - `training.json`: leaderboard and feature importance, as training left them in the model.
+- `smoke.json`: a request with a few of the rows and its answer, which the deployment compares with
+  its endpoint's (`smoke.py`).
 
 Runs as a processing job on the AutoGluon training image.
 """
@@ -30,6 +32,7 @@ import number_quality
 import numpy as np
 import pyarrow as pa
 import served
+import smoke
 from columns import Json
 from jobs import JobError, listing
 from pyarrow import parquet
@@ -170,10 +173,13 @@ def evaluate(argv: Sequence[str]) -> None:
         schema = loaded.model.schema
         metric = jobs.metric(schema.problem, wanted.metric)
         found = score(loaded, wanted.test)
+        rows = _requests(wanted.test, schema.label, loaded.request_rows)
+        places = smoke.places(found[1], schema.classes)
         files = reports(schema, found, metric, _read_json(folder / "manifest.json"))
         files["training.json"] = {
             path.stem: _read_json(path) for path in sorted((folder / "report").glob("*"))
         }
+        files["smoke.json"] = smoke.request(loaded, smoke.chosen(rows, places))
     with jobs.whole(*(wanted.evaluation / name for name in files)) as drafts:
         for draft, report in zip(drafts, files.values(), strict=True):
             draft.write_text(json.dumps(report, indent=1, allow_nan=False), encoding="utf-8")

@@ -12,7 +12,7 @@ import botocore.session
 import pytest
 
 from pipeline import definition as module
-from pipeline.definition import OWNER_TAG, SCRIPTS, build
+from pipeline.definition import EVALUATION, OWNER_TAG, SCRIPTS, build, join
 from pipeline.limits import ARGUMENT_CHARACTERS, parameter_room
 from pipeline.plan import flatten
 from pipeline.run_parameters import (
@@ -301,6 +301,37 @@ def test_without_deployment_a_model_is_registered_and_nothing_is_created(
     assert validate(found) == []
     kinds = {step["Type"] for step in flatten(found["Steps"])}
     assert kinds == {"Processing", "Training", "Condition", "RegisterModel", "Fail"}
+
+
+@pytest.fixture
+def on_approval(environment: Environment) -> Json:
+    """The definition of a deployment that serves models once somebody has approved them."""
+    return build(replace(environment, on_approval=True))
+
+
+def test_on_approval_a_run_registers_a_pending_model_and_deploys_nothing(
+    on_approval: Json,
+) -> None:
+    assert validate(on_approval) == []
+    assert names(on_approval["Steps"]) == ["Preprocess", "Train", "Evaluate", "QualityGate"]
+    registered = steps(on_approval)["RegisterModel"]["Arguments"]
+    assert registered["ModelApprovalStatus"] == "PendingManualApproval"
+
+
+def test_on_approval_a_run_cannot_choose_the_status(on_approval: Json, definition: Json) -> None:
+    assert names(on_approval["Parameters"]) == [
+        name for name in names(definition["Parameters"]) if name != "ApprovalStatus"
+    ]
+
+
+def test_on_approval_the_package_names_its_smoke_test(
+    on_approval: Json, environment: Environment
+) -> None:
+    found = steps(on_approval)["RegisterModel"]["Arguments"]["CustomerMetadataProperties"]
+    assert found == {
+        OWNER_TAG: environment.owner,
+        "smoke-test": join(EVALUATION.uri, "/smoke.json"),
+    }
 
 
 def test_a_cluster_s_definition_has_no_fault(on_spark: Json) -> None:

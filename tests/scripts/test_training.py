@@ -154,6 +154,24 @@ def test_the_served_answers_are_those_that_were_evaluated(
         assert (found == label).mean() == pytest.approx(metrics["accuracy"])
 
 
+@pytest.mark.parametrize("name", ["seeded", "wine", "diabetes"])
+def test_the_smoke_test_is_a_request_that_the_endpoint_answers_so(
+    request: pytest.FixtureRequest, name: str
+) -> None:
+    done: Run = request.getfixturevalue(name)
+    smoke = done.report("smoke.json")
+    answer, kind = inference.transform_fn(
+        done.model, smoke["body"].encode(), smoke["content_type"], smoke["accept"]
+    )
+    assert kind == smoke["accept"]
+    assert json.loads(answer) == smoke["answer"]
+    rows = json.loads(smoke["body"])
+    assert len(rows) == len(smoke["answer"]["predictions"]) == 20
+    labels = {one.get("label") for one in smoke["answer"]["predictions"]}
+    assert len(labels) == max(1, len(done.schema.classes))
+    assert any(None in row.values() for row in rows) == (name == "seeded")
+
+
 @pytest.mark.parametrize("name", ["seeded", "wine", "cancer"])
 def test_the_answers_are_autogluons_own(request: pytest.FixtureRequest, name: str) -> None:
     done: Run = request.getfixturevalue(name)
