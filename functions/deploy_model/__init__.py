@@ -1,1 +1,0 @@
-"""Deploy what somebody approved."""
