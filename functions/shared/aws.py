@@ -12,14 +12,14 @@ from botocore.exceptions import ClientError
 from functions.shared.errors import is_not_found
 
 
-def client(service: str) -> Any:
+def client(service: str, *, read_timeout: int = 20, attempts: int = 5) -> Any:
     """Return a client that times out early enough for a response to CloudFormation.
 
     With botocore's defaults, an endpoint that is missing in the VPC costs five minutes. Functions
-    use ``Request.client``, which also watches the calls.
+    use ``Request.client``, which also watches the calls. ``read_timeout`` is in seconds.
     """
-    retries = {"mode": "standard", "total_max_attempts": 5}
-    config = Config(connect_timeout=5, read_timeout=20, retries=retries)
+    retries = {"mode": "standard", "total_max_attempts": attempts}
+    config = Config(connect_timeout=5, read_timeout=read_timeout, retries=retries)
     return boto3.client(service, config=config)
 
 

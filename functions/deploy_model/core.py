@@ -1,0 +1,289 @@
+"""Decide the next steps from what is there; the events that wake the function decide nothing.
+
+The rule: the endpoint serves the newest approved version. A version first answers its smoke test on
+a trial endpoint; then SageMaker moves the traffic and rolls back if an alarm goes off. The rules
+below are tried in order, and the first that applies decides. All of this is pure, so that repeated,
+lost and reordered events do no harm.
+
+Sources: SageMaker developer guide, "Deployment guardrails"; "API_DescribeEndpoint".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from functions.deploy_model.state import (
+    NO_ENDPOINT,
+    REFUSED,
+    Complain,
+    Config,
+    DeleteConfig,
+    DeleteModel,
+    DeleteTrial,
+    Deploy,
+    Endpoint,
+    MarkFailed,
+    MarkServed,
+    Reject,
+    SendSamples,
+    Snapshot,
+    StartTrial,
+    Steps,
+    Test,
+    Version,
+    Wait,
+)
+
+_UNTRIED: Final = frozenset({"", NO_ENDPOINT, REFUSED})
+_RUN_AGAIN: Final = "run the pipeline again, then approve the version that it registers"
+
+
+def decide(snapshot: Snapshot, deadline: timedelta) -> Steps:
+    """Return the next steps; ``deadline`` is how long a version may take to serve."""
+    marks = _marks(snapshot)
+    if snapshot.desired is None:
+        return (*marks, *_idle(snapshot))
+    for rule in _RULES:
+        steps = rule(snapshot, snapshot.desired, deadline)
+        if steps is not None:
+            return (*marks, *steps)
+    return marks
+
+
+def _marks(snapshot: Snapshot) -> Steps:
+    """Record what serves, whether it is still desired or not."""
+    endpoint, serving = snapshot.endpoint, snapshot.serving
+    if endpoint is None or serving is None or not (endpoint.ours and endpoint.is_in_service):
+        return ()
+    unmarked = serving.number and serving.ours and not serving.served
+    return (MarkServed(serving),) if unmarked else ()
+
+
+# Rules: each returns the steps, or None if it does not apply
+
+
+def _if_taken(snapshot: Snapshot, _desired: Version, _deadline: timedelta) -> Steps | None:
+    """Leave what somebody else owns."""
+    if not snapshot.taken:
+        return None
+    names = ", ".join(snapshot.taken)
+    problem = f"{names}: not created by this pipeline, not touched. Delete it to have approved "
+    return (Complain(f"{problem}versions deployed."), *_idle(snapshot))
+
+
+def _if_changing(snapshot: Snapshot, desired: Version, _deadline: timedelta) -> Steps | None:
+    endpoint = snapshot.endpoint
+    if endpoint is None or not endpoint.is_changing:
+        return None
+    if endpoint.pending == snapshot.config_name != endpoint.config and not endpoint.is_going:
+        return (SendSamples(desired),)
+    return (Wait(f"the endpoint {endpoint.name} is {endpoint.status}"),)
+
+
+def _if_serving(snapshot: Snapshot, _desired: Version, _deadline: timedelta) -> Steps | None:
+    endpoint = snapshot.endpoint
+    if endpoint is None or not endpoint.is_in_service or endpoint.config != snapshot.config_name:
+        return None
+    return _idle(snapshot)
+
+
+def _if_served_before(snapshot: Snapshot, desired: Version, _deadline: timedelta) -> Steps | None:
+    """Go back if what serves was rejected; otherwise somebody decided what serves, or pauses.
+
+    The same version with other settings is no decision: they were changed, and changed back.
+    """
+    config, endpoint = snapshot.config, snapshot.endpoint
+    if config is None or not config.served:
+        return None
+    if endpoint is None or not endpoint.number:
+        return _idle(snapshot)
+    if endpoint.number in snapshot.approved - {desired.number}:
+        return _idle(snapshot)
+    if not endpoint.is_in_service or _tried_since(config, snapshot.serving):
+        problem = f"the endpoint {endpoint.name} ({endpoint.status}) did not go back to version "
+        advice = f"{desired.number}. See its events, then approve a version again."
+        return (Complain(f"{problem}{advice}"), *_idle(snapshot))
+    return (Deploy(desired, config, endpoint.modified, back=True),)
+
+
+def _if_settings_failed(
+    snapshot: Snapshot, _desired: Version, _deadline: timedelta
+) -> Steps | None:
+    config = snapshot.config
+    if config is None or not config.failed:
+        return None
+    return (Complain(f"{config.name}: {config.failed}. Change the settings."), *_idle(snapshot))
+
+
+def _if_a_persons(snapshot: Snapshot, desired: Version, _deadline: timedelta) -> Steps | None:
+    """Leave an endpoint that a person or a run has given something newer to serve."""
+    endpoint, serving = snapshot.endpoint, snapshot.serving
+    if endpoint is None or endpoint.number or serving is None:
+        return None
+    return _idle(snapshot) if serving.created > desired.created else None
+
+
+def _if_broken(snapshot: Snapshot, desired: Version, _deadline: timedelta) -> Steps | None:
+    """Reject the version that broke the endpoint; another one is not to blame, and waits."""
+    endpoint, config = snapshot.endpoint, snapshot.config
+    if endpoint is None or endpoint.is_in_service:
+        return None
+    repair = f"the endpoint {endpoint.name} has failed: `python build.py endpoint repair`"
+    if config and (endpoint.config == config.name or _is_rolled_back(config, endpoint)):
+        return _give_up(snapshot, desired, f"{repair}, then approve version {desired.number} again")
+    return (Complain(f"{repair}; version {desired.number} waits"), *_idle(snapshot))
+
+
+def _if_paused(snapshot: Snapshot, _desired: Version, _deadline: timedelta) -> Steps | None:
+    return _idle(snapshot) if snapshot.endpoint is None and snapshot.paused else None
+
+
+def _if_rolled_back(snapshot: Snapshot, desired: Version, _deadline: timedelta) -> Steps | None:
+    endpoint, config = snapshot.endpoint, snapshot.config
+    if endpoint is None or config is None or not _is_rolled_back(config, endpoint):
+        return None
+    why = endpoint.failure or "an alarm went off, or the new instances did not start"
+    return _give_up(snapshot, desired, f"SageMaker rolled the endpoint {endpoint.name} back: {why}")
+
+
+def _if_late(snapshot: Snapshot, desired: Version, deadline: timedelta) -> Steps | None:
+    config = snapshot.config
+    if config is None or snapshot.now - config.created <= deadline:
+        return None
+    hours = round(deadline.total_seconds() / 3600)
+    return _give_up(
+        snapshot, desired, f"not in service after {hours} hours; see the function's log"
+    )
+
+
+def _otherwise_try(snapshot: Snapshot, desired: Version, _deadline: timedelta) -> Steps | None:
+    lacks = [not desired.instance_type and "instance type", not desired.smoke_test and "smoke test"]
+    for what in filter(None, lacks):
+        return _give_up(snapshot, desired, f"the version has no {what}: {_RUN_AGAIN}")
+    return (*_discard(snapshot, keep=snapshot.config_name), *_try(snapshot, desired))
+
+
+_RULES: Final[tuple[Callable[[Snapshot, Version, timedelta], Steps | None], ...]] = (
+    _if_taken,
+    _if_changing,
+    _if_serving,
+    _if_served_before,
+    _if_settings_failed,
+    _if_a_persons,
+    _if_broken,
+    _if_paused,
+    _if_rolled_back,
+    _if_late,
+    _otherwise_try,
+)
+
+
+# The trial
+
+
+def _try(snapshot: Snapshot, desired: Version) -> Steps:
+    trial, config = snapshot.trial, snapshot.config
+    if trial is None:
+        return (StartTrial(desired, snapshot.config_name),)
+    if trial.is_changing:
+        return (Wait(f"the trial endpoint {trial.name} is {trial.status}"),)
+    if config is None or trial.config != config.name:
+        return (DeleteTrial(),)
+    return _judge(snapshot, desired, trial, config)
+
+
+def _judge(snapshot: Snapshot, desired: Version, trial: Endpoint, config: Config) -> Steps:
+    """Deploy the version if its trial endpoint answered as it should."""
+    if not trial.is_in_service:
+        why = trial.failure or "no reason given"
+        return _give_up(snapshot, desired, f"the trial endpoint {trial.name} failed: {why}")
+    if snapshot.verdict is None:
+        return (Test(desired),)
+    if snapshot.verdict:
+        return _give_up(snapshot, desired, snapshot.verdict)
+    endpoint = snapshot.endpoint
+    return (Deploy(desired, config, endpoint.modified if endpoint else NO_ENDPOINT),)
+
+
+def _give_up(snapshot: Snapshot, desired: Version, reason: str) -> Steps:
+    """Reject the version and remove what it has, so that a new approval starts afresh.
+
+    If the version serves with other settings, it is they that failed: rejecting the version would
+    take the endpoint back to an older one, which could fail for the same reason.
+    """
+    endpoint, config = snapshot.endpoint, snapshot.config
+    trial: Steps = (DeleteTrial(),) if _is_deletable(snapshot.trial) else ()
+    if endpoint and config and endpoint.number == desired.number and endpoint.config != config.name:
+        return (MarkFailed(config, reason), *trial)
+    steps: Steps = (Reject(desired, reason), *trial)
+    if config and config.ours and config.name not in _in_use(endpoint):
+        steps = (*steps, *_deletions(snapshot, (config,)))
+    return steps
+
+
+# Cleaning up
+
+
+def _idle(snapshot: Snapshot) -> Steps:
+    """Remove the trial endpoint and what no version needs any more."""
+    trial: Steps = (DeleteTrial(),) if _is_deletable(snapshot.trial) else ()
+    return (*trial, *_discard(snapshot))
+
+
+def _discard(snapshot: Snapshot, keep: str = "") -> Steps:
+    """Remove our configurations of versions that are not approved, and those that never served."""
+    used = _in_use(snapshot.endpoint, snapshot.trial)
+    if snapshot.endpoint and snapshot.endpoint.is_changing:
+        return ()
+    unneeded = tuple(
+        config
+        for config in snapshot.configs
+        if config.ours
+        and not config.paused
+        and config.name not in (used | {keep})
+        and not _is_needed(config, snapshot)
+    )
+    return _deletions(snapshot, unneeded)
+
+
+def _is_needed(config: Config, snapshot: Snapshot) -> bool:
+    if config.number not in snapshot.approved:
+        return False
+    return config.served or bool(config.failed and config.name == snapshot.config_name)
+
+
+def _deletions(snapshot: Snapshot, unneeded: tuple[Config, ...]) -> Steps:
+    """Delete configurations, and each model that no other configuration uses."""
+    endpoint = snapshot.endpoint
+    used = {config.number for config in snapshot.configs if config not in unneeded}
+    used |= {endpoint.number} if endpoint else set()
+    models = sorted({config.number for config in unneeded} - used)
+    return (*map(DeleteConfig, unneeded), *map(DeleteModel, models))
+
+
+def _in_use(*endpoints: Endpoint | None) -> set[str]:
+    alive = [one for one in endpoints if one and not one.is_going]
+    return {name for one in alive for name in (one.config, one.pending) if name}
+
+
+def _is_deletable(trial: Endpoint | None) -> bool:
+    return trial is not None and trial.ours and not trial.is_changing
+
+
+# What tags tell
+
+
+def _is_rolled_back(config: Config, endpoint: Endpoint) -> bool:
+    """Tell whether the endpoint changed since it was told to serve this, and does not serve it."""
+    if config.started in _UNTRIED or endpoint.config == config.name:
+        return False
+    return config.started != endpoint.modified
+
+
+def _tried_since(config: Config, serving: Config | None) -> bool:
+    """Tell whether the endpoint was told to go back since it got what it serves now."""
+    if config.started in _UNTRIED:
+        return False
+    return serving is None or datetime.fromisoformat(config.started) >= serving.created

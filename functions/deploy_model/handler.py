@@ -1,0 +1,118 @@
+"""Deploy the newest approved version of the model: one call does the next step.
+
+Not a custom resource: EventBridge calls it when a version of the group, the endpoint or the trial
+endpoint changes, and every five minutes, which repairs lost events. The event does not matter: the
+function reads what there is (``observe``), decides (``core``) and acts (``act``). It never waits
+for a phase; only sample requests during a shift take about a minute. It returns nothing; an
+unexpected error fails the call, so that Lambda retries it and then hands the event to the queue of
+undeliverable events ("Asynchronous invocation", Lambda developer guide).
+
+Environment: an environment variable for each field of
+:class:`functions.deploy_model.properties.DeployModelProperties`, such as ``EndpointName``.
+
+Permissions:
+
+- ``sagemaker:ListModelPackages``, ``sagemaker:DescribeModelPackage`` on ``model-package/<group>/*``
+- ``sagemaker:UpdateModelPackage`` on ``model-package/<group>/*``, with the condition
+  ``sagemaker:ModelApprovalStatus`` = ``Rejected``
+- ``sagemaker:DescribeEndpoint`` on ``endpoint/<name>``, ``endpoint/try-<name>``
+- ``sagemaker:ListEndpointConfigs`` on ``*`` (it supports no narrower resource),
+  ``sagemaker:DescribeEndpointConfig`` on ``endpoint-config/*`` (one that users gave the endpoint),
+  ``sagemaker:DescribeModel`` on ``model/v*-<name>``
+- ``sagemaker:ListTags`` on ``endpoint/<name>``, ``endpoint/try-<name>``,
+  ``endpoint-config/*<name>*``, ``model/v*-<name>`` (the tags name the owner)
+- ``sagemaker:CreateModel`` on ``model/v*-<name>``, ``sagemaker:CreateEndpointConfig`` on
+  ``endpoint-config/v*-<name>``, ``sagemaker:CreateEndpoint`` on both endpoints and
+  ``endpoint-config/v*-<name>``
+- ``sagemaker:AddTags`` on what these create, with the condition ``sagemaker:TaggingAction``, and on
+  ``endpoint-config/v*-<name>`` (how far a deployment is), with the condition
+  ``aws:ResourceTag/pipeline-owner`` = the owner
+- ``sagemaker:UpdateEndpoint`` on ``endpoint/<name>`` and ``endpoint-config/v*-<name>``
+- ``cloudwatch:DescribeAlarms`` on the alarms (UpdateEndpoint with alarms requires it,
+  "Auto-Rollback Configuration and Monitoring")
+- ``sagemaker:DeleteEndpoint`` on ``endpoint/try-<name>``, ``sagemaker:DeleteEndpointConfig`` on
+  ``endpoint-config/v*-<name>``, ``sagemaker:DeleteModel`` on ``model/v*-<name>``, all with the
+  condition ``aws:ResourceTag/pipeline-owner`` = the owner
+- ``sagemaker:InvokeEndpoint`` on both endpoints
+- ``iam:PassRole`` on the models' role, with the condition ``iam:PassedToService`` =
+  ``sagemaker.amazonaws.com``
+- ``kms:CreateGrant`` on the key, for the volumes of the endpoints' instances, through SageMaker
+- ``s3:GetObject`` on the evaluations' folder, ``s3:ListBucket`` on the bucket (otherwise S3 returns
+  "forbidden" for a missing file, "API_GetObject"), ``kms:Decrypt`` on the key, through S3
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from functions.deploy_model import state
+from functions.deploy_model.act import Actor
+from functions.deploy_model.core import decide
+from functions.deploy_model.observe import Observer
+from functions.deploy_model.properties import DeployModelProperties
+from functions.deploy_model.smoke import ANSWER_SECONDS
+from functions.shared import aws
+from functions.shared.calls import Calls
+from functions.shared.deadline import Deadline
+from functions.shared.properties import field_names, from_event, property_name
+from functions.shared.reasons import reason
+
+if TYPE_CHECKING:
+    from functions.shared.custom_resource import Event, LambdaContext
+
+LOG = logging.getLogger(__name__)
+
+_MARGIN_SECONDS: Final = 5.0
+_RUNTIME: Final = "sagemaker-runtime"
+
+
+def handler(_event: Event, context: LambdaContext) -> None:
+    """Do the next step of the deployment, whatever the event says."""
+    logging.getLogger("functions").setLevel(logging.INFO)
+
+    def remaining_seconds() -> float:
+        return context.get_remaining_time_in_millis() / 1000 - _MARGIN_SECONDS
+
+    calls = Calls(Deadline(remaining_seconds))
+    try:
+        _run(_properties(), calls)
+    except Exception as error:
+        LOG.error("%s", reason(calls, error))
+        raise
+
+
+def _properties() -> DeployModelProperties:
+    names = map(property_name, field_names(DeployModelProperties))
+    return from_event(
+        DeployModelProperties, {name: os.environ[name] for name in names if name in os.environ}
+    )
+
+
+def _run(properties: DeployModelProperties, calls: Calls) -> None:
+    """Read, decide and act; a smoke test is read like the rest, when the decision needs it."""
+
+    def client(service: str) -> Any:
+        """A model may take its time, and a request that it could not answer is not repeated."""
+        if service == _RUNTIME:
+            return calls.watch(aws.client(service, read_timeout=ANSWER_SECONDS, attempts=1))
+        return calls.watch(aws.client(service))
+
+    now = _now()
+    observer = Observer(client("sagemaker"), properties)
+    actor = Actor(observer, client, calls.deadline, now)
+    deadline = timedelta(hours=properties.deadline_hours)
+    snapshot = observer.snapshot(now)
+    steps = decide(snapshot, deadline)
+    if tests := [step for step in steps if isinstance(step, state.Test)]:
+        snapshot = replace(snapshot, verdict=actor.verdict(tests[0].version))
+        steps = decide(snapshot, deadline)
+    for step in steps:
+        actor.act(step)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

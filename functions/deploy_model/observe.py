@@ -1,0 +1,213 @@
+"""Read what is there: the registry, our two endpoints, and configurations named as ours are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from functions.deploy_model.names import config_name, model_name, trial_name, version_of
+from functions.deploy_model.state import Config, Endpoint, Snapshot, Version
+from functions.shared.aws import listed
+from functions.shared.errors import is_not_found
+from pipeline.definition import OWNER_TAG
+
+if TYPE_CHECKING:
+    from functions.deploy_model.properties import DeployModelProperties
+    from pipeline.types import Json, JsonView
+
+STARTED_TAG: Final = "tabular-ml-vpc:started"
+SERVED_TAG: Final = "tabular-ml-vpc:served"
+FAILED_TAG: Final = "tabular-ml-vpc:failed"
+_PAUSED_TAG: Final = "tabular-ml-vpc:paused"
+"""Of ``endpoint pause``."""
+SMOKE_TEST: Final = "smoke-test"
+"""Key of a package's metadata whose value is the S3 URI of ``smoke.json``."""
+APPROVED: Final = "Approved"
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Reads the state of one pipeline's deployment; nothing here changes anything."""
+
+    sagemaker: Any
+    properties: DeployModelProperties
+
+    def snapshot(self, now: datetime) -> Snapshot:
+        """Return all that the decision depends on."""
+        approved, desired = self._versions()
+        endpoint = self.endpoint(self.properties.endpoint_name)
+        trial = self.endpoint(trial_name(self.properties.endpoint_name))
+        found = [*self._configs(all_tags=endpoint is None)]
+        snapshot = Snapshot(
+            now=now,
+            desired=desired,
+            config_name=self._config_name(desired),
+            approved=approved,
+            configs=tuple(config for config in found if config.number),
+            endpoint=endpoint,
+            trial=trial,
+            serving=self._serving(endpoint, found),
+            paused=any(config.ours and config.paused for config in found),
+        )
+        return replace(snapshot, taken=tuple(self._taken(snapshot)))
+
+    def is_approved(self, arn: str) -> bool:
+        """Tell whether a version is approved right now."""
+        package = self._describe("model_package", ModelPackageName=arn)
+        return package is not None and package.get("ModelApprovalStatus") == APPROVED
+
+    def endpoint(self, name: str) -> Endpoint | None:
+        """Return an endpoint, if there is one of that name."""
+        found = self._describe("endpoint", EndpointName=name)
+        if found is None:
+            return None
+        config = str(found.get("EndpointConfigName", ""))
+        return Endpoint(
+            name=name,
+            status=found["EndpointStatus"],
+            config=config,
+            number=version_of(config, self.properties.endpoint_name),
+            modified=_utc(found["LastModifiedTime"]).isoformat(),
+            ours=self._is_ours(self._tags(found["EndpointArn"])),
+            pending=found.get("PendingDeploymentSummary", {}).get("EndpointConfigName", ""),
+            failure=found.get("FailureReason", ""),
+        )
+
+    # The registry
+
+    def _versions(self) -> tuple[frozenset[int], Version | None]:
+        """Return the numbers of the approved versions, and the newest that is ours."""
+        packages = listed(
+            self.sagemaker,
+            "list_model_packages",
+            "ModelPackageSummaryList",
+            ModelPackageGroupName=self.properties.model_package_group,
+            ModelApprovalStatus=APPROVED,
+        )
+        arns = {
+            _number(package["ModelPackageArn"]): package["ModelPackageArn"]
+            for package in packages
+            if package["ModelPackageStatus"] == "Completed"
+        }
+        for number in sorted(arns, reverse=True):
+            package = self._describe("model_package", ModelPackageName=arns[number])
+            if package is None or package.get("ModelApprovalStatus") != APPROVED:
+                del arns[number]  # the listing lags behind
+            elif self._is_ours(package.get("CustomerMetadataProperties", {})):
+                return frozenset(arns), _version(arns[number], package)
+        return frozenset(arns), None
+
+    # Configurations
+
+    def _config_name(self, desired: Version | None) -> str:
+        if desired is None:
+            return ""
+        return config_name(desired.number, desired.instance_type, self.properties)
+
+    def _configs(self, *, all_tags: bool) -> Iterator[Config]:
+        """Yield the configurations named after our endpoint.
+
+        Tags are read of those named as ours are or, to find a paused one, of all.
+        """
+        configs = listed(
+            self.sagemaker,
+            "list_endpoint_configs",
+            "EndpointConfigs",
+            NameContains=self.properties.endpoint_name,
+        )
+        for config in configs:
+            number = version_of(config["EndpointConfigName"], self.properties.endpoint_name)
+            tags = self._tags(config["EndpointConfigArn"]) if number or all_tags else {}
+            yield self._config(config, number, tags)
+
+    def _config(self, found: JsonView, number: int, tags: JsonView) -> Config:
+        return Config(
+            name=found["EndpointConfigName"],
+            arn=found["EndpointConfigArn"],
+            number=number,
+            created=_utc(found["CreationTime"]),
+            ours=self._is_ours(tags),
+            started=tags.get(STARTED_TAG, ""),
+            served=SERVED_TAG in tags,
+            failed=tags.get(FAILED_TAG, ""),
+            paused=_PAUSED_TAG in tags,
+        )
+
+    def _serving(self, endpoint: Endpoint | None, found: list[Config]) -> Config | None:
+        """Return the endpoint's configuration; a person's may have any name, and no tags count."""
+        if endpoint is None:
+            return None
+        for config in found:
+            if config.name == endpoint.config:
+                return config
+        described = self._describe("endpoint_config", EndpointConfigName=endpoint.config)
+        return self._config(described, 0, {}) if described else None
+
+    # Whose is it?
+
+    def _taken(self, snapshot: Snapshot) -> Iterator[str]:
+        """Yield what has a name that we need and is not ours."""
+        for endpoint in (snapshot.endpoint, snapshot.trial):
+            if endpoint and not endpoint.ours:
+                yield f"endpoint {endpoint.name}"
+        if snapshot.config and not snapshot.config.ours:
+            yield f"endpoint configuration {snapshot.config.name}"
+        if snapshot.desired and not self._model_is_ours(snapshot.desired):
+            yield f"model {model_name(snapshot.desired.number, self.properties.endpoint_name)}"
+
+    def _model_is_ours(self, version: Version) -> bool:
+        """Tell whether the version's model is ours and made of its package, or does not exist."""
+        name = model_name(version.number, self.properties.endpoint_name)
+        model = self._describe("model", ModelName=name)
+        if model is None:
+            return True
+        package = model.get("PrimaryContainer", {}).get("ModelPackageName")
+        return package == version.arn and self._is_ours(self._tags(model["ModelArn"]))
+
+    def _is_ours(self, tags: JsonView) -> bool:
+        return bool(tags.get(OWNER_TAG) == self.properties.owner)
+
+    def _tags(self, arn: str) -> dict[str, str]:
+        """Return a resource's tags; none if it is gone."""
+        tags: dict[str, str] = {}
+        try:
+            for page in self.sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn):
+                tags |= {tag["Key"]: tag["Value"] for tag in page["Tags"]}
+        except ClientError as error:
+            if not is_not_found(error):
+                raise
+        return tags
+
+    def _describe(self, kind: str, **names: str) -> Json | None:
+        try:
+            found: Json = getattr(self.sagemaker, f"describe_{kind}")(**names)
+        except ClientError as error:
+            if is_not_found(error):
+                return None
+            raise
+        return found
+
+
+def _version(arn: str, package: JsonView) -> Version:
+    inference = package.get("InferenceSpecification", {})
+    types = inference.get("SupportedRealtimeInferenceInstanceTypes") or [""]
+    return Version(
+        arn=arn,
+        number=_number(arn),
+        created=_utc(package["CreationTime"]),
+        instance_type=types[0],
+        smoke_test=package.get("CustomerMetadataProperties", {}).get(SMOKE_TEST, ""),
+    )
+
+
+def _number(arn: str) -> int:
+    """Return the version of a package, the last part of its ARN."""
+    return int(arn.rpartition("/")[2])
+
+
+def _utc(time: datetime) -> datetime:
+    return time.astimezone(UTC)

@@ -1,0 +1,39 @@
+"""Properties of the function that deploys approved models: its environment variables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+ALL_AT_ONCE: Final = "all-at-once"
+CANARY: Final = "canary"
+LINEAR: Final = "linear"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployModelProperties:
+    """One pipeline's deployment; the template sets an environment variable for each field.
+
+    ``owner`` is the value of the tag ``OWNER_TAG``. ``instances`` is the size of a fleet, and
+    ``shift`` is how traffic moves to a new one: ``all-at-once``, ``canary`` or ``linear``, in steps
+    of ``step_percent`` of the new fleet, each watched for ``bake_minutes``. ``alarms`` are names;
+    one that goes off during a shift rolls it back. A version that does not serve
+    ``deadline_hours`` after its trial began is rejected. ``capture_percent`` of the requests and
+    answers are stored under ``capture_uri``.
+    """
+
+    endpoint_name: str
+    model_package_group: str
+    owner: str
+    model_role_arn: str
+    subnet_ids: tuple[str, ...]
+    security_group_ids: tuple[str, ...]
+    key_arn: str
+    instances: int
+    shift: str
+    step_percent: int
+    bake_minutes: int
+    deadline_hours: int
+    alarms: tuple[str, ...] = ()
+    capture_percent: int = 0
+    capture_uri: str = ""

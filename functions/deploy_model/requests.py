@@ -1,0 +1,124 @@
+"""The requests that create a version's model, configuration and endpoints, and move its traffic.
+
+Sources: "API_CreateModel", "API_CreateEndpointConfig", "API_DataCaptureConfig",
+"API_UpdateEndpoint", "API_BlueGreenUpdatePolicy", "API_TrafficRoutingConfig".
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from functions.deploy_model.names import model_name
+from functions.deploy_model.properties import ALL_AT_ONCE, CANARY, LINEAR
+from pipeline.definition import OWNER_TAG
+
+if TYPE_CHECKING:
+    from functions.deploy_model.properties import DeployModelProperties
+    from functions.deploy_model.state import Version
+    from pipeline.types import Json
+
+_VARIANT: Final = "AllTraffic"
+_TYPES: Final = {ALL_AT_ONCE: "ALL_AT_ONCE", CANARY: "CANARY", LINEAR: "LINEAR"}
+_SIZES: Final = {CANARY: "CanarySize", LINEAR: "LinearStepSize"}
+_START_SECONDS: Final = 3600
+"""How long the new instances may take to start, and the old ones to stop."""
+_MOST_SECONDS: Final = 28_800
+"""The longest deployment ("API_BlueGreenUpdatePolicy")."""
+
+
+def owner_tags(properties: DeployModelProperties) -> list[Json]:
+    """Return the tags of everything that the function creates."""
+    return [{"Key": OWNER_TAG, "Value": properties.owner}]
+
+
+def model(version: Version, properties: DeployModelProperties) -> Json:
+    """Return a model made from the package: SageMaker refuses one that is not approved."""
+    return {
+        "ModelName": model_name(version.number, properties.endpoint_name),
+        "PrimaryContainer": {"ModelPackageName": version.arn},
+        "ExecutionRoleArn": properties.model_role_arn,
+        "VpcConfig": {
+            "Subnets": list(properties.subnet_ids),
+            "SecurityGroupIds": list(properties.security_group_ids),
+        },
+        "EnableNetworkIsolation": True,
+        "Tags": owner_tags(properties),
+    }
+
+
+def config(name: str, version: Version, properties: DeployModelProperties) -> Json:
+    """Return the configuration that serves a version."""
+    request: Json = {
+        "EndpointConfigName": name,
+        "ProductionVariants": [
+            {
+                "VariantName": _VARIANT,
+                "ModelName": model_name(version.number, properties.endpoint_name),
+                "InstanceType": version.instance_type,
+                "InitialInstanceCount": properties.instances,
+            }
+        ],
+        "KmsKeyId": properties.key_arn,
+        "Tags": owner_tags(properties),
+    }
+    if properties.capture_percent:
+        request["DataCaptureConfig"] = _capture(properties)
+    return request
+
+
+def _capture(properties: DeployModelProperties) -> Json:
+    return {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": properties.capture_percent,
+        "DestinationS3Uri": properties.capture_uri,
+        "KmsKeyId": properties.key_arn,
+        "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+        "CaptureContentTypeHeader": {
+            "CsvContentTypes": ["text/csv"],
+            "JsonContentTypes": ["application/json"],
+        },
+    }
+
+
+def endpoint(name: str, config_name: str, properties: DeployModelProperties) -> Json:
+    """Return a new endpoint."""
+    return {
+        "EndpointName": name,
+        "EndpointConfigName": config_name,
+        "Tags": owner_tags(properties),
+    }
+
+
+def update(config_name: str, properties: DeployModelProperties, *, back: bool) -> Json:
+    """Return the endpoint's move to another configuration.
+
+    The way ``back`` to a version that served before is the shortest, and no alarm stops it: the one
+    that the rejected version set off may still be on.
+    """
+    deployment: Json = {"BlueGreenUpdatePolicy": _policy(properties, ALL_AT_ONCE, bake_minutes=0)}
+    if not back:
+        minutes = properties.bake_minutes
+        deployment = {"BlueGreenUpdatePolicy": _policy(properties, properties.shift, minutes)}
+        if properties.alarms:
+            alarms = [{"AlarmName": name} for name in properties.alarms]
+            deployment["AutoRollbackConfiguration"] = {"Alarms": alarms}
+    return {
+        "EndpointName": properties.endpoint_name,
+        "EndpointConfigName": config_name,
+        "RetainAllVariantProperties": False,
+        "DeploymentConfig": deployment,
+    }
+
+
+def _policy(properties: DeployModelProperties, shift: str, bake_minutes: int) -> Json:
+    bake, percent = bake_minutes * 60, properties.step_percent
+    routing: Json = {"Type": _TYPES[shift], "WaitIntervalInSeconds": bake}
+    if shift in _SIZES:
+        routing[_SIZES[shift]] = {"Type": "CAPACITY_PERCENT", "Value": percent}
+    bakes = {CANARY: 2, LINEAR: math.ceil(100 / percent)}.get(shift, 1)
+    return {
+        "TrafficRoutingConfiguration": routing,
+        "TerminationWaitInSeconds": 0,
+        "MaximumExecutionTimeoutInSeconds": min(_MOST_SECONDS, _START_SECONDS + bakes * bake),
+    }
