@@ -10,7 +10,6 @@ from generator import images, package
 from generator.policies.jobs import ENDPOINT_LOGS
 from generator.retention import retention
 from generator.settings import Mode, Settings
-from generator.settings_pipelines import PipelineSettings
 from generator.wiring import BucketName, Expression, KeyArn, Number, SubnetIds, Text, UniqueName
 from pipeline.prediction import SUFFIX
 
@@ -59,14 +58,18 @@ class PipelineInputs(Protocol):
 
 
 def environment(
-    inputs: PipelineInputs, pipeline: UniqueName, settings: PipelineSettings
+    inputs: PipelineInputs, pipeline: UniqueName, settings: Settings
 ) -> dict[str, Expression]:
     """Return the deployment's values for a pipeline, by the names in the definition.
 
     ``pipeline`` is its name, which its endpoint and its model package group have too. The roles,
     the security groups and the owner are missing.
     """
-    name = pipeline.across_border()
+    name, chosen, instances = (
+        pipeline.across_border(),
+        settings.pipeline,
+        settings.serving.instances,
+    )
     return {
         "pipeline_name": name,
         "endpoint_name": name,
@@ -82,8 +85,9 @@ def environment(
         "quality_metric": inputs.quality_metric.across_border(),
         "quality_threshold": inputs.quality_threshold.across_border(),
         "source_hash": package.source_hash(),
-        **({} if settings.deploys else {"deploys": "false"}),
-        **({"on_approval": "true"} if settings.on_approval else {}),
+        **({} if chosen.deploys else {"deploys": "false"}),
+        **({"on_approval": "true"} if chosen.on_approval else {}),
+        **({"endpoint_instances": str(instances)} if instances > 1 else {}),
     }
 
 

@@ -14,10 +14,10 @@ from pydantic import Field
 from generator.settings_pipelines import Deployment, PipelineEntry, PipelineSettings
 from generator.settings_section import Section
 
-LONGEST_APPROVED: Final = 36
+LONGEST_APPROVED: Final = 35
 """Most characters of the project's and a pipeline's name together if models are deployed on
 approval: SageMaker allows 63 in the name of an endpoint configuration, of which the deployment's id
-takes 13 and the version, a hash and hyphens up to 14."""
+takes 13 and the version, a hash and hyphens up to 15."""
 
 _WHOLE: Final = 100
 

@@ -101,7 +101,8 @@ class Environment:
     the settings and decides its folders (`pipeline.layout`). `label_column` and `problem_type` are
     defaults of pipeline parameters. Unless it `deploys`, a model that passes the gate is registered
     and not served. With `on_approval`, it is registered as pending, a run has no parameter
-    `ApprovalStatus`, and what deploys a model once somebody approved it is not the run.
+    `ApprovalStatus`, and what deploys a model once somebody approved it is not the run. The
+    endpoint has `endpoint_instances` instances.
     """
 
     pipeline_name: str
@@ -133,6 +134,7 @@ class Environment:
     problem_type: str = str(RUN_PARAMETERS["ProblemType"].default)
     deploys: bool = True
     on_approval: bool = False
+    endpoint_instances: int = 1
 
 
 @dataclass(frozen=True)
@@ -502,7 +504,7 @@ def _endpoint_config(environment: Environment) -> Json:
                 "VariantName": "AllTraffic",
                 "ModelName": get("Steps.CreateModel.ModelName"),
                 "InstanceType": parameter("EndpointInstanceType"),
-                "InitialInstanceCount": 1,
+                "InitialInstanceCount": environment.endpoint_instances,
             }
         ],
         "KmsKeyId": environment.key_arn,

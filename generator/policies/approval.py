@@ -20,7 +20,7 @@ from generator.policies.documents import statement as literal
 from generator.policies.functions import Managed
 from generator.policies.jobs import RESULTS_OF_RUNS, grant_key_for_volumes
 from generator.policies.people import pass_role, tag_what_is_made
-from generator.policies.statements import allow, allow_anywhere, arn, deny, objects_arn
+from generator.policies.statements import allow, allow_anywhere, arn, bucket_arn, deny, objects_arn
 from generator.settings import Settings
 from generator.wiring import BucketName, Expression, KeyArn, UniqueName
 from pipeline.types import Json
@@ -107,28 +107,24 @@ def _make_endpoints(managed: Managed) -> list[Statement]:
     CreateEndpoint and UpdateEndpoint are checked on the configuration's ARN as well (Service
     Authorization Reference). The endpoint that serves can be deleted by nobody but the manager.
     """
-    configs = _versioned(managed, "endpoint-config")
+    configs, models = _versioned(managed, "endpoint-config"), _versioned(managed, "model")
     return [
         allow(
             "MakeEndpoints",
-            [sagemaker.CreateEndpoint, sagemaker.DescribeEndpoint, sagemaker.UpdateEndpoint],
+            [sagemaker.CreateEndpoint, sagemaker.DescribeEndpoint],
             [*_endpoints(managed), configs],
         ),
+        allow("ShiftRequests", [sagemaker.UpdateEndpoint], [managed.arn("endpoint"), configs]),
         allow(
-            "ReadAndWriteTags",
-            [sagemaker.AddTags, sagemaker.ListTags],
-            [configs],
-            Condition(managed.owner),
-        ),
-        allow(
-            "ReadTags",
+            "ReadOwnerTags",
             [sagemaker.ListTags],
-            [*_endpoints(managed), managed.containing("endpoint-config")],
+            [*_endpoints(managed), managed.containing("endpoint-config"), models],
         ),
+        allow("RecordProgress", [sagemaker.AddTags], [configs], Condition(managed.owner)),
         allow(
             "DeleteTrials",
             [sagemaker.DeleteEndpoint, sagemaker.DeleteEndpointConfig, sagemaker.DeleteModel],
-            [_trial(managed), configs, _versioned(managed, "model")],
+            [_trial(managed), configs, models],
             Condition(managed.owner),
         ),
     ]
@@ -141,6 +137,7 @@ def _ask_and_compare(managed: Managed, bucket: BucketName, key: KeyArn) -> list[
     return [
         allow("AskEndpoints", [sagemaker.InvokeEndpoint], _endpoints(managed)),
         allow("ReadSmokeTest", [s3.GetObject], [objects_arn(bucket, RESULTS_OF_RUNS[of_named])]),
+        allow("TellAbsentFromForbidden", [s3.ListBucket], [bucket_arn(bucket)]),
         allow("DecryptSmokeTest", [kms.Decrypt], [key], Condition(through_s3)),
     ]
 

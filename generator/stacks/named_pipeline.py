@@ -44,7 +44,6 @@ from generator.policies.statements import (
     trust_sagemaker,
 )
 from generator.settings import Mode, Settings, any_named_is_scheduled
-from generator.settings_pipelines import PipelineSettings
 from generator.stacks.existing_network import endpoint_groups, has_own_endpoints
 from generator.stacks.manager import ANSWERING_SECONDS
 from generator.stacks.network_parts import (
@@ -172,7 +171,7 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
     permissions = _permissions(inputs, roles, endpoint_logs, guard, settings)
     policies = add_all(template, permissions)
     registry = add(template, model_package_group(inputs.pipeline_name))
-    values = _environment(inputs, roles, group, settings.pipeline)
+    values = _environment(inputs, roles, group, settings)
     values |= _spark_environment(inputs, roles, cluster)
     manager = inputs.manager_function_arn
     needs = [*policies, guard, registry]
@@ -361,7 +360,7 @@ def _deployment(
 
 
 def _environment(
-    inputs: Inputs, roles: _Roles, group: ec2.SecurityGroup, settings: PipelineSettings
+    inputs: Inputs, roles: _Roles, group: ec2.SecurityGroup, settings: Settings
 ) -> dict[str, Expression]:
     """Return the deployment's values for the pipeline, by the names in the definition."""
     return environment(inputs, inputs.pipeline_name, settings) | {

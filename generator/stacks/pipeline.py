@@ -279,7 +279,7 @@ def _environment(inputs: Inputs, settings: Settings) -> Mapping[str, Expression]
     chosen = {field: value for field, value in own.items() if value is not None}
     spark = _spark_environment(inputs, instances(entry, settings.pipeline))
     return (
-        environment(inputs, inputs.unique_name, settings.pipeline)
+        environment(inputs, inputs.unique_name, settings)
         | spark
         | chosen
         | {

@@ -16,7 +16,6 @@ from generator.regions import deployable
 from generator.resolved import resolve
 from generator.settings import Mode, Settings
 from generator.stacks.root import build
-from pipeline.types import Json
 from tabular_ml_vpc.reports.cost import meters, runs
 from tabular_ml_vpc.reports.cost.meters import Meter
 from tabular_ml_vpc.reports.cost.prices import Basis, Price, Prices
@@ -178,13 +177,15 @@ def _meters(choices: CostChoices, made: ResolvedDeployment) -> Iterator[tuple[Co
 
 
 def _of_each(
-    pipelines: list[PlannedPipeline], count: Callable[[Json, Usage], list[Meter]], usage: Usage
+    pipelines: list[PlannedPipeline],
+    count: Callable[[PlannedPipeline, Usage], list[Meter]],
+    usage: Usage,
 ) -> list[Meter]:
     """Return the meters of each pipeline, with its name if there are several."""
     return [
         replace(meter, pipeline=pipeline.name) if pipelines[1:] else meter
         for pipeline in pipelines
-        for meter in count(pipeline.definition, usage)
+        for meter in count(pipeline, usage)
     ]
 
 

@@ -35,6 +35,7 @@ FREE: Final = frozenset(
         "AWS::IAM::RolePolicy",
         "AWS::KMS::Alias",
         "AWS::Lambda::EventInvokeConfig",
+        "AWS::Lambda::Permission",
         "AWS::S3::BucketPolicy",
         "AWS::SSO::ApplicationAssignment",
         "AWS::SNS::TopicPolicy",
@@ -259,9 +260,27 @@ def _queues(found: list[ResolvedResource], usage: Usage) -> Iterator[Meter]:
     )
 
 
-def _rules(found: list[ResolvedResource], _: Usage) -> Iterator[Meter]:
+def _rules(found: list[ResolvedResource], usage: Usage) -> Iterator[Meter]:
     basis = f"{len(found)}, no charge for events of AWS services"
     yield Meter("EventBridge rules", "", _constant(len(found)), basis)
+    ticking = [one for one in found if _wakes_a_function(one)]
+    if not ticking:
+        return
+    calls, seconds = usage["ticks"].times(len(ticking)), usage["tick-seconds"]
+    basis = f"{len(ticking)} x {span(usage['ticks'])} calls"
+    yield Meter(
+        *("Ticks of deployments", "lambda_gb_second_x86", calls.times(seconds).times(_TICK_GB)),
+        f"{basis} x {_TICK_GB:g} GB x {span(seconds)} s",
+    )
+    yield Meter("Calls by ticks", "lambda_requests_1m_x86", calls.times(1e-6), basis)
+
+
+_TICK_GB: Final = 0.25
+
+
+def _wakes_a_function(rule: ResolvedResource) -> bool:
+    targets = rule.properties["Targets"]
+    return "ScheduleExpression" in rule.properties and ":lambda:" in str(targets[0]["Arn"])
 
 
 def _package_domains(_: list[ResolvedResource], usage: Usage) -> Iterator[Meter]:

@@ -43,8 +43,8 @@ def of_each(made: ResolvedDeployment, usage: Usage, prices: Prices) -> list[Pipe
         PipelineCost(
             pipeline.name,
             total(meters.metered(_only(made, pipeline.stack), usage), prices),
-            total(runs.endpoint_month(pipeline.definition, usage), prices),
-            total(runs.one_run(pipeline.definition, usage), prices),
+            total(runs.endpoint_month(pipeline, usage), prices),
+            total(runs.one_run(pipeline, usage), prices),
         )
         for pipeline in runs.pipelines(made)
     ]

@@ -28,6 +28,7 @@ class PlannedPipeline:
     name: str
     stack: str
     definition: Json
+    environment: PipelineProperties
 
 
 def pipelines(deployment: ResolvedDeployment) -> list[PlannedPipeline]:
@@ -36,7 +37,7 @@ def pipelines(deployment: ResolvedDeployment) -> list[PlannedPipeline]:
     for one in deployment.of_type("Custom::Pipeline"):
         texts = {name: str(value) for name, value in one.properties.items()}
         environment = from_event(PipelineProperties, texts)
-        found.append(PlannedPipeline(environment.name, one.stack, build(environment)))
+        found.append(PlannedPipeline(environment.name, one.stack, build(environment), environment))
     return sorted(found, key=lambda one: one.name != MAIN)
 
 
@@ -45,34 +46,36 @@ def definition(deployment: ResolvedDeployment) -> Json:
     return pipelines(deployment)[0].definition
 
 
-def one_run(pipeline: Json, usage: Usage) -> list[Meter]:
+def one_run(pipeline: PlannedPipeline, usage: Usage) -> list[Meter]:
     """Return the meters of one run: the jobs' instances and their volumes."""
+    made = pipeline.definition
     minutes = {"Processing": usage["processing-minutes"], "Training": usage["training-minutes"]}
     meters: list[Meter] = []
-    for step in steps(pipeline["Steps"]):
+    for step in steps(made["Steps"]):
         if step["Type"] in minutes:
-            meters.extend(_job(step, minutes[step["Type"]], _defaults(pipeline)))
+            meters.extend(_job(step, minutes[step["Type"]], _defaults(made)))
     return meters
 
 
-def endpoint_month(pipeline: Json, usage: Usage) -> list[Meter]:
-    """Return the meters of a month of the endpoint: its instances."""
-    hours = usage["endpoint-hours"]
-    meters = []
-    for step in steps(pipeline["Steps"]):
-        if step["Type"] != "EndpointConfig":
-            continue
-        for variant in step["Arguments"]["ProductionVariants"]:
-            instance = _value(variant["InstanceType"], _defaults(pipeline))
-            count = int(variant["InitialInstanceCount"])
-            meters.append(
-                Meter(
-                    f"Endpoint on {instance}",
-                    f"sagemaker_hosting_hour.{instance}",
-                    hours.times(count),
-                    f"{count} x {span(hours)} h",
-                )
-            )
+def endpoint_month(pipeline: PlannedPipeline, usage: Usage) -> list[Meter]:
+    """Return the meters of a month of the endpoint, and of what replaces its model safely.
+
+    On approval, a version is tried on a second endpoint, and served by a second fleet until the
+    requests have moved to it.
+    """
+    planned = pipeline.environment
+    if not (planned.deploys or planned.on_approval):
+        return []
+    instance, count = planned.endpoint_instance_type, planned.endpoint_instances
+    meter, hours = f"sagemaker_hosting_hour.{instance}", usage["endpoint-hours"]
+    meters = [
+        Meter(f"Endpoint on {instance}", meter, hours.times(count), f"{count} x {span(hours)} h")
+    ]
+    if planned.on_approval:
+        approvals, moving = usage["approvals"], usage["deployment-hours"]
+        basis = f"{span(approvals)} approvals x 2 x {count} x {span(moving)} h"
+        second = approvals.times(moving).times(2 * count)
+        meters.append(Meter(f"Trials and second fleets on {instance}", meter, second, basis))
     return meters
 
 

@@ -129,6 +129,21 @@ ASSUMPTIONS: Final = (
         *("endpoint-hours", 730, 730, 730, "hours per month that the endpoint serves"),
         "it serves until somebody deletes it",
     ),
+    _assumption(
+        *("approvals", 0.5, 2, 30, "approved versions per month"),
+        "only if models are deployed on approval",
+    ),
+    _assumption(
+        *("deployment-hours", 0.3, 0.5, 3, "hours of a trial, and again of a second fleet"),
+        "instances take minutes to start; a second fleet also bakes after each step",
+    ),
+    _assumption(
+        *("ticks", 8_760, 8_760, 8_760, "calls per month by one pipeline's tick"),
+        "every five minutes, only if models are deployed on approval",
+    ),
+    _assumption(
+        *("tick-seconds", 0.5, 1, 3, "seconds per tick"), "some calls of SageMaker; no waiting"
+    ),
 )
 
 

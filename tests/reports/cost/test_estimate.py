@@ -233,13 +233,33 @@ def test_the_endpoint_is_priced_by_the_deployments_instance_type() -> None:
 
 
 def test_two_endpoint_instances_cost_twice() -> None:
-    pipeline = runs.definition(deployment(choices(), "us-east-1"))
-    (config,) = [step for step in runs.steps(pipeline["Steps"]) if step["Type"] == "EndpointConfig"]
-    config["Arguments"]["ProductionVariants"][0]["InitialInstanceCount"] = 2
+    two = replace(choices(), settings=Settings.model_validate({"serving": {"instances": 2}}))
+    (pipeline,) = runs.pipelines(deployment(two, "us-east-1"))
+    (config,) = [
+        step
+        for step in runs.steps(pipeline.definition["Steps"])
+        if step["Type"] == "EndpointConfig"
+    ]
+    assert config["Arguments"]["ProductionVariants"][0]["InitialInstanceCount"] == 2
 
     (found,) = runs.endpoint_month(pipeline, usage())
 
     assert found.quantity == Levels(1460, 1460, 1460)
+
+
+def test_on_approval_a_trial_and_a_second_fleet_are_priced_and_ticks() -> None:
+    chosen = {"pipeline": {"deploy": "on-approval"}, "serving": {"instances": 2}}
+    safe = replace(choices(), settings=Settings.model_validate(chosen))
+    made = deployment(safe, "us-east-1")
+    (pipeline,) = runs.pipelines(made)
+    assumed = usage().assuming({"approvals": 3, "deployment-hours": 0.5, "tick-seconds": 2})
+
+    serves, second = runs.endpoint_month(pipeline, assumed)
+
+    assert serves.quantity.typical == 1460
+    assert second.quantity.typical == 3 * 0.5 * 2 * 2
+    (ticks,) = [one for one in meters.metered(made, assumed) if one.what == "Ticks of deployments"]
+    assert ticks.quantity.typical == 8760 * 2 * 0.25
 
 
 def test_a_month_is_environment_studio_runs_and_endpoint() -> None:
