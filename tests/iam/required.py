@@ -91,12 +91,16 @@ _ROLES: Final = {
 }
 _BUCKETS: Final = {"empty_bucket": ("DataBucket", "LogBucket")}
 _OUTSIDE: Final = ("vpc_baseline",)
+_BY_CHOICE: Final = ("deploy_model",)
+"""Not in the deployment by default (`test_approval.py`)."""
 _NOT_HERE: Final = ("former", "missing", "new-pipeline", "aws-us-gov", "other")
 """Parts of names in tests of what cannot be in a deployment: its names never change."""
 
 
 def _recorded(account: Account, path: Path) -> Iterator[Required]:
     for function, rights in recorder.load(path).items():
+        if function in _BY_CHOICE:
+            continue
         role, stack = _ROLES[function]
         for right in rights:
             if any(part in right.resource for part in _NOT_HERE):
