@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from functions.deploy_model.handler import handler
-from functions.deploy_model.names import config_name, model_name, trial_name
+from functions.deploy_model.names import config_name
 from functions.deploy_model.properties import DeployModelProperties
+from functions.shared.names import model_name, trial_name
 from functions.shared.properties import field_names, property_name
 from pipeline.definition import OWNER_TAG
 from tests.functions.fakes.s3 import FakeS3

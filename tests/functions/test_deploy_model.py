@@ -143,7 +143,7 @@ def test_a_newer_version_replaces_the_one_that_serves(serving: Deploying) -> Non
     assert serving.names("EndpointConfig") == {config_of(1), config_of(2)}
 
 
-SHIFTS = {
+SHIFTS: dict[str, tuple[dict[str, object], int]] = {
     "all-at-once": ({"Type": "ALL_AT_ONCE"}, 4200),
     "canary": (
         {"Type": "CANARY", "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 30}},
@@ -459,7 +459,8 @@ def test_neither_event_nor_environment_is_logged(
 # The bake
 
 
-def shifting(deployed: Deploying) -> None:
+def shifting(deployed: Deploying, seconds: float = 600) -> None:
+    deployed.serving.shift_seconds = seconds
     tried(deployed)
     deployed.wake()
     assert deployed.endpoint()["pending"] == config_of(2)
@@ -475,8 +476,7 @@ def test_requests_are_sent_while_traffic_moves(serving: Deploying) -> None:
 
 
 def test_requests_end_when_the_traffic_has_moved(serving: Deploying) -> None:
-    serving.serving.shift_seconds = 25
-    shifting(serving)
+    shifting(serving, 25)
     serving.wake()
     assert 20 <= len(serving.runtime.requested("InvokeEndpoint")) <= 40
 

@@ -30,7 +30,7 @@ class FakeServing(FakeSageMaker):
     def __init__(self, clock: Clock, endpoint: str) -> None:
         super().__init__(clock)
         self.name = endpoint
-        self.start_seconds, self.shift_seconds = 300.0, 600.0
+        self.start_seconds, self.shift_seconds = 240.0, 270.0
         self.failing: dict[str, str] = {}
         """Why an endpoint fails to start with a configuration, or to move to it, by its name."""
         self.tested: set[str] = set()
