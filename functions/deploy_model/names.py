@@ -1,4 +1,4 @@
-"""Names of what the function creates; a name says which version it serves."""
+"""Names of configurations, which say which version they serve."""
 
 from __future__ import annotations
 
@@ -10,18 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from functions.deploy_model.properties import DeployModelProperties
 
-TRIAL_PREFIX: Final = "try-"
 _HASH_DIGITS: Final = 6
-
-
-def trial_name(endpoint: str) -> str:
-    """Return the name of the endpoint on which a version is tried before it serves."""
-    return f"{TRIAL_PREFIX}{endpoint}"
-
-
-def model_name(version: int, endpoint: str) -> str:
-    """Return the name of the model made from a version."""
-    return f"v{version}-{endpoint}"
 
 
 def config_name(version: int, instance_type: str, properties: DeployModelProperties) -> str:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from functions.deploy_model.names import config_name, model_name, trial_name, version_of
+from functions.deploy_model.names import config_name, version_of
 from functions.deploy_model.state import Config, Endpoint, Snapshot, Version
 from functions.shared.aws import listed
 from functions.shared.errors import is_not_found
+from functions.shared.names import model_name, trial_name
 from pipeline.definition import OWNER_TAG
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from functions.deploy_model.names import model_name
 from functions.deploy_model.properties import ALL_AT_ONCE, CANARY, LINEAR
+from functions.shared.names import model_name
 from pipeline.definition import OWNER_TAG
 
 if TYPE_CHECKING:

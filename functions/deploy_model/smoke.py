@@ -25,6 +25,7 @@ LOG = logging.getLogger(__name__)
 ANSWER_SECONDS: Final = 70
 """The SDK's timeout for models that need up to 60 seconds ("API_runtime_InvokeEndpoint")."""
 _TOLERANCE: Final = 1e-6
+_FIELDS: Final = ("content_type", "body", "accept", "answer")
 _ABSENT: Final = frozenset({"NoSuchKey", "NoSuchBucket", "404"})
 _MODEL_FAILED: Final = "ModelError"
 _NOT_READY: Final = frozenset({"ModelNotReadyException", "ValidationError"})
@@ -56,15 +57,14 @@ def read(s3: Any, uri: str) -> SmokeTest:
         raise SmokeTestError(f"the smoke test {uri} is not an S3 URI")
     try:
         content = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-        texts = [content[name] for name in ("content_type", "body", "accept")]
-        test = SmokeTest(*texts, content["answer"])
+        test = SmokeTest(**{name: content[name] for name in _FIELDS})
     except ClientError as error:
         if error_code(error) not in _ABSENT:
             raise
         raise SmokeTestError(f"the smoke test {uri} does not exist") from None
     except (ValueError, TypeError, LookupError):
         raise SmokeTestError(f"the smoke test {uri} is malformed") from None
-    if not all(isinstance(text, str) for text in texts):
+    if not all(isinstance(text, str) for text in (test.content_type, test.body, test.accept)):
         raise SmokeTestError(f"the smoke test {uri} is malformed")
     return test
 

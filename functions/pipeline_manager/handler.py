@@ -7,11 +7,12 @@ Event: the fields of :class:`functions.pipeline_manager.properties.PipelinePrope
 
 Create and Update upload the job scripts under ``code/<source hash>/`` and create the pipeline, or
 update it if it has our tag; they fail if a pipeline of that name is not ours. They change no
-execution and nothing that runs created. Deleting the stack stops running executions, then removes
-the endpoint, endpoint configurations, models and model packages that runs created and that are
-still ours by their tags (model packages: by their metadata), and then the pipeline. A repeated
-Delete continues where it stopped. A pipeline of predictions is also deleted when an update takes it
-out of the stack.
+execution and nothing that runs created; but an Update after which nothing deploys on approval
+removes the trial endpoint, if it is ours. Deleting the stack stops running executions, then removes
+the endpoint, the trial endpoint, endpoint configurations, models and model packages that runs and
+deployments created and that are still ours by their tags (model packages: by their metadata), and
+then the pipeline. A repeated Delete continues where it stopped. A pipeline of predictions is also
+deleted when an update takes it out of the stack.
 
 Permissions:
 
@@ -28,14 +29,16 @@ Permissions:
 - ``sagemaker:StopPipelineExecution``, ``sagemaker:ListPipelineExecutionSteps`` on
   ``pipeline/<name>/execution/*``
 - ``sagemaker:ListTags`` on ``pipeline/<name>``, ``endpoint/<endpoint name>``,
-  ``endpoint-config/*<endpoint name>*``, ``model/pipelines-*`` (the tags name the owner)
+  ``endpoint/try-<endpoint name>``, ``endpoint-config/*<endpoint name>*``, ``model/pipelines-*``,
+  ``model/v*-<endpoint name>`` (the tags name the owner)
 - ``sagemaker:ListEndpointConfigs``, ``sagemaker:ListModels`` on ``*`` (they support no narrower
   resource)
-- ``sagemaker:DescribeEndpoint`` on ``endpoint/<endpoint name>``,
+- ``sagemaker:DescribeEndpoint`` on ``endpoint/<endpoint name>``, ``endpoint/try-<endpoint name>``,
   ``sagemaker:DescribeEndpointConfig`` on ``endpoint-config/*`` (one that users gave the endpoint)
-- ``sagemaker:DeleteEndpoint`` on ``endpoint/<endpoint name>``, ``sagemaker:DeleteEndpointConfig``
-  on ``endpoint-config/*<endpoint name>*``, ``sagemaker:DeleteModel`` on ``model/pipelines-*``, all
-  with the condition ``aws:ResourceTag/pipeline-owner`` = the owner
+- ``sagemaker:DeleteEndpoint`` on both endpoints, ``sagemaker:DeleteEndpointConfig`` on
+  ``endpoint-config/*<endpoint name>*``, ``sagemaker:DeleteModel`` on ``model/pipelines-*`` and
+  ``model/v*-<endpoint name>``, all with the condition ``aws:ResourceTag/pipeline-owner`` = the
+  owner
 - ``sagemaker:ListModelPackages``, ``sagemaker:DescribeModelPackage``,
   ``sagemaker:DeleteModelPackage`` on ``model-package/<group>/*``
 - ``cloudformation:DescribeStacks`` on the stack
@@ -76,4 +79,6 @@ def _act(request: Request) -> Attributes:
         Removal(pipeline, request.deadline).run()
         return {}
     arn = pipeline.deploy(request.client("s3"), read_scripts())
+    if request.kind == "Update" and not (properties.predicts or properties.on_approval):
+        Removal(pipeline, request.deadline).end_trial()
     return {"PipelineName": properties.pipeline_name, "PipelineArn": arn}

@@ -8,15 +8,17 @@ for more, so that repeated deletions finish at any rate of calls that AWS allows
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from functions.pipeline_manager.runs import ManagedResource, Runs, execution_of, identity
+from functions.pipeline_manager.resources import ManagedResource, Resources, model_of
+from functions.pipeline_manager.runs import Runs, execution_of, identity
 from functions.shared.aws import listed, pages
-from functions.shared.errors import ResourceError, error_code, is_not_found
+from functions.shared.errors import ResourceError, error_code
+from functions.shared.names import is_version_model, trial_name
 from pipeline.definition import OWNER_TAG
 from pipeline.types import Json
 
@@ -33,10 +35,6 @@ _SWEEP_SECONDS: Final = 120
 _STEP = "-CreateModel-"
 _CHANGING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 _IN_PROGRESS = "in-progress"
-_NAMES = {"endpoint": "EndpointName", "endpoint_config": "EndpointConfigName"} | {
-    "model": "ModelName",
-    "model_package": "ModelPackageName",
-}
 
 
 @dataclass
@@ -45,7 +43,8 @@ class Removal:
 
     A resource is ours by its owner tag, a model package (which has no tags) by its metadata; anyone
     who changes that takes ownership, and the resource is kept. A model's name contains the id of
-    the execution that created it: its tags are read only if our pipeline does not know that one.
+    the execution that created it: its tags are read only if our pipeline does not know that one. A
+    model of an approved version is named after the version and the endpoint.
     The policy of the function's role denies the removal of a resource that lost its tag.
     """
 
@@ -56,7 +55,11 @@ class Removal:
     executions: dict[str, Json] = field(default_factory=dict)
     done: set[str] = field(default_factory=set)
     """ARNs, in lower case, of the resources that this round has checked."""
-    removed: int = 0
+    resources: Resources = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Use the pipeline's client."""
+        self.resources = Resources(self.pipeline.sagemaker)
 
     def run(self) -> None:
         """Remove everything that is ours; raise ``ResourceError`` if time runs out."""
@@ -64,7 +67,8 @@ class Removal:
         ours = pipeline is not None and self.pipeline.is_ours(pipeline["PipelineArn"])
         runs = Runs(self.pipeline)
         if ours:
-            self._wait(runs.stop, "executions that are being stopped")
+            failure = self.pipeline.unfinished("executions that are being stopped")
+            self.deadline.wait(lambda: not runs.stop(), _POLL_SECONDS, failure)
             self.executions = {
                 identity(execution["PipelineExecutionArn"]): execution for execution in runs.all()
             }
@@ -73,44 +77,60 @@ class Removal:
         if ours:
             self._delete_pipeline()
 
+    def end_trial(self) -> None:
+        """Remove our trial endpoint: what deploys approved versions would have, and goes."""
+        failure = f"Time ran out: the endpoint {self._trial} still exists. Update the stack again."
+        self._remove_endpoints(self._trial, failure=failure)
+
     def _remove_made(self, runs: Runs | None) -> None:
         """Remove what runs created; without ``runs``, our pipeline is gone."""
-        self._remove_endpoint()
+        failure = self.pipeline.unfinished("an endpoint that is being deleted")
+        self._remove_endpoints(self._endpoint, self._trial, failure=failure)
         self._remove_all(self._configs(), "endpoint configurations")
+        self._remove_all(self._versions(), "models")
         self._remove_all(self._packages(), "model packages")
         if runs:
             self._remove_leftovers(runs)
         else:
             self._sweep()
 
-    def _wait(self, look: Callable[[], int], what: str) -> None:
-        """Wait until nothing is left."""
-        self.deadline.wait(lambda: not look(), _POLL_SECONDS, self.pipeline.unfinished(what))
+    # The endpoints
 
-    # The endpoint
+    @property
+    def _endpoint(self) -> str:
+        return self.pipeline.properties.endpoint_name
 
-    def _remove_endpoint(self) -> None:
-        """Remove our endpoint, or record what another owner's endpoint uses, which must be kept.
+    @property
+    def _trial(self) -> str:
+        return trial_name(self._endpoint)
 
-        Waits until our endpoint is gone: its network interfaces block the network's deletion.
+    def _remove_endpoints(self, *names: str, failure: str) -> None:
+        """Remove our endpoints, or record what another owner's endpoint uses, which must be kept.
+
+        Waits until ours are gone: their network interfaces block the network's deletion.
         """
-        name = self.pipeline.properties.endpoint_name
-        endpoint = self._describe("endpoint", name)
+        ours = [name for name in names if self._is_our_endpoint(name)]
+        self.deadline.wait(
+            lambda: not sum(map(self._delete_endpoint, ours)), _POLL_SECONDS, failure
+        )
+
+    def _is_our_endpoint(self, name: str) -> bool:
+        endpoint = self.resources.describe("endpoint", name)
         if endpoint is None:
-            return
+            return False
         if self.pipeline.is_ours(endpoint["EndpointArn"]):
-            self._wait(lambda: self._delete_endpoint(name), "an endpoint that is being deleted")
-        else:
-            self.kept.update(self._used_by(endpoint))
+            return True
+        self.kept.update(self._used_by(endpoint))
+        return False
 
     def _delete_endpoint(self, name: str) -> int:
         """Request the endpoint's deletion unless it is changing; return 0 if it is gone."""
-        endpoint = self._describe("endpoint", name)
+        endpoint = self.resources.describe("endpoint", name)
         if endpoint is None:
             return 0
         if endpoint["EndpointStatus"] not in _CHANGING:
             try:
-                self._delete(ManagedResource("endpoint", name, endpoint["EndpointArn"]))
+                self.resources.delete(ManagedResource("endpoint", name, endpoint["EndpointArn"]))
             except ClientError as error:  # it started to change, or another delivery is deleting it
                 if _IN_PROGRESS not in str(error):
                     raise
@@ -123,12 +143,7 @@ class Removal:
             return
         LOG.info("%s is not ours: kept, with %s", endpoint["EndpointName"], config)
         yield config.lower()
-        yield from (model.lower() for model in self._models_of(config))
-
-    def _models_of(self, config: str) -> list[str]:
-        described = self._describe("endpoint_config", config) or {}
-        variants = described.get("ProductionVariants", [])
-        return [variant["ModelName"] for variant in variants if "ModelName" in variant]
+        yield from (model.lower() for model in self.resources.models_of(config))
 
     # Resources found by name
 
@@ -138,13 +153,24 @@ class Removal:
             self.pipeline.sagemaker,
             "list_endpoint_configs",
             "EndpointConfigs",
-            NameContains=self.pipeline.properties.endpoint_name,
+            NameContains=self._endpoint,
         )
         return [
             ManagedResource(
                 "endpoint_config", config["EndpointConfigName"], config["EndpointConfigArn"]
             )
             for config in configs
+        ]
+
+    def _versions(self) -> list[ManagedResource]:
+        """Return the models of approved versions; those of configurations are gone by now."""
+        models = listed(
+            self.pipeline.sagemaker, "list_models", "Models", NameContains=f"-{self._endpoint}"
+        )
+        return [
+            ManagedResource("model", model["ModelName"], model["ModelArn"])
+            for model in models
+            if is_version_model(model["ModelName"], self._endpoint)
         ]
 
     def _packages(self) -> list[ManagedResource]:
@@ -174,16 +200,16 @@ class Removal:
             LOG.info("%s is not ours or is in use: kept", resource.arn)
             return
         if resource.kind == "endpoint_config":
-            for model in self._models_of(resource.name):
-                self._remove(_model(model, resource.arn))
-        self._delete(resource)
+            for model in self.resources.models_of(resource.name):
+                self._remove(model_of(model, resource.arn))
+        self.resources.delete(resource)
 
     def _is_ours(self, resource: ManagedResource) -> bool:
         if resource.kind == "model_package":
-            described = self._describe(resource.kind, resource.arn) or {}
+            described = self.resources.describe(resource.kind, resource.arn) or {}
             owner = described.get("CustomerMetadataProperties", {}).get(OWNER_TAG)
             return bool(owner == self.pipeline.properties.owner)
-        if resource.kind == "model":
+        if resource.kind == "model" and not is_version_model(resource.name, self._endpoint):
             execution = execution_of(resource.name)
             if not execution or execution in self.executions:
                 return bool(execution)
@@ -209,14 +235,14 @@ class Removal:
                     self._remove(resource)
 
     def _leave(self, executions: int) -> None:
-        if self.removed:
+        if self.resources.removed:
             what = f"up to {executions} executions that were not checked"
             raise ResourceError(self.pipeline.unfinished(what))
         LOG.warning("%d executions were not checked for models", executions)
 
     def _could_be_ours(self, resource: ManagedResource) -> bool:
         """Tell by the name; the function may not read the tags of other resources."""
-        endpoint = self.pipeline.properties.endpoint_name.lower()
+        endpoint = self._endpoint.lower()
         group = self.pipeline.properties.model_package_group.lower()
         name = resource.name.lower()
         return {
@@ -239,32 +265,11 @@ class Removal:
             if execution_of(model["ModelName"]):
                 self._remove(ManagedResource("model", model["ModelName"], model["ModelArn"]))
 
-    # Calls
-
-    def _describe(self, kind: str, name: str) -> Json | None:
-        return self._call(f"describe_{kind}", **{_NAMES[kind]: name})
-
-    def _delete(self, resource: ManagedResource) -> None:
-        name = resource.arn if resource.kind == "model_package" else resource.name
-        if self._call(f"delete_{resource.kind}", **{_NAMES[resource.kind]: name}) is not None:
-            self.removed += 1
-
-    def _call(self, operation: str, **names: str) -> Json | None:
-        """Call SageMaker about one resource; return nothing if it is gone."""
-        LOG.info("%s %s", operation, " ".join(names.values()))
-        try:
-            answer: Json = getattr(self.pipeline.sagemaker, operation)(**names)
-        except ClientError as error:
-            if is_not_found(error):
-                return None
-            raise
-        return answer
-
     def _delete_pipeline(self) -> None:
         name = self.pipeline.properties.pipeline_name
         token = self.pipeline.token("delete")
         try:
-            self._call("delete_pipeline", PipelineName=name, ClientRequestToken=token)
+            self.resources.call("delete_pipeline", PipelineName=name, ClientRequestToken=token)
         except ClientError as error:
             if error_code(error) != "ConflictException":
                 raise
@@ -272,9 +277,3 @@ class Removal:
                 f"Pipeline {name} cannot be deleted now: an execution was started in the meantime, "
                 "or its deletion is in progress. Delete the stack again."
             ) from None
-
-
-def _model(name: str, config_arn: str) -> ManagedResource:
-    """Return a model by name; its ARN, in lower case, is derived from a configuration's."""
-    place = config_arn.partition(":endpoint-config/")[0]
-    return ManagedResource("model", name, f"{place}:model/{name.lower()}")

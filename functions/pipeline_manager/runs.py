@@ -6,10 +6,11 @@ import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
+from functions.pipeline_manager.resources import ManagedResource
 from functions.shared.aws import listed
 from functions.shared.errors import error_code, is_not_found
 from pipeline.types import Json
@@ -24,14 +25,6 @@ _MODEL_NAME: Final = re.compile(r"pipelines-([a-z0-9]+)-", re.IGNORECASE)
 
 _RUNNING = frozenset({"Executing", "Stopping"})
 _MADE = {"EndpointConfig": "endpoint_config", "Model": "model", "RegisterModel": "model_package"}
-
-
-class ManagedResource(NamedTuple):
-    """A resource that a run created: its kind in the API's operations, its name and its ARN."""
-
-    kind: str
-    name: str
-    arn: str
 
 
 @dataclass(frozen=True)

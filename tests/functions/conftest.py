@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 from crhelper import CfnResource
 
+from functions.deploy_model import handler as deploy_model
 from functions.shared import answer, aws, custom_resource
 from functions.shared.deadline import Deadline
 from tests.functions.fakes.clock import Clock
@@ -21,7 +23,15 @@ from tests.functions.recorder import SESSION, Recorder
 from tests.functions.world import STACK_ID, ResponseBucket, World, kept_log_levels
 
 RECORD_TO = "RECORD_CALLS"
-FUNCTIONS = ("clear_studio", "empty_bucket", "pipeline_manager", "seed_data", "vpc_baseline")
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+FUNCTIONS = (
+    "clear_studio",
+    "deploy_model",
+    "empty_bucket",
+    "pipeline_manager",
+    "seed_data",
+    "vpc_baseline",
+)
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +73,8 @@ def world(
     monkeypatch.setattr(ssl, "create_default_context", lambda _purpose: None)
     monkeypatch.setattr(answer, "deliver", partial(answer.deliver, sleep=clock.sleep))
     monkeypatch.setattr(custom_resource, "Deadline", partial(Deadline, sleep=clock.sleep))
+    monkeypatch.setattr(deploy_model, "Deadline", partial(Deadline, sleep=clock.sleep))
+    monkeypatch.setattr(deploy_model, "_now", lambda: EPOCH + timedelta(seconds=clock.now))
     return World(function, wire, clock, responses, cloudformation)
 
 

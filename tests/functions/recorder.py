@@ -186,6 +186,61 @@ def _write_pipeline(operation: str) -> Rights:
     return rights
 
 
+def _add_tags(resource: str, operation: str) -> Right:
+    """Tags in a request that creates something need a right of their own (IAM user guide)."""
+    return Right("sagemaker:AddTags", resource, (("sagemaker:TaggingAction", operation),))
+
+
+def _create_model(p: Parameters) -> list[Right]:
+    model = _filled("model/{ModelName}", p)
+    service = (("iam:PassedToService", "sagemaker.amazonaws.com"),)
+    return [
+        Right("sagemaker:CreateModel", model),
+        _add_tags(model, "CreateModel"),
+        Right("iam:PassRole", p["ExecutionRoleArn"], service),
+    ]
+
+
+def _create_endpoint_config(p: Parameters) -> list[Right]:
+    config = _filled("endpoint-config/{EndpointConfigName}", p)
+    return [
+        Right("sagemaker:CreateEndpointConfig", config),
+        _add_tags(config, "CreateEndpointConfig"),
+    ]
+
+
+def _create_endpoint(p: Parameters) -> list[Right]:
+    """The service may use the volumes' key through a grant ("API_CreateEndpoint")."""
+    endpoint = _filled("endpoint/{EndpointName}", p)
+    config = _filled("endpoint-config/{EndpointConfigName}", p)
+    return [
+        Right("sagemaker:CreateEndpoint", endpoint),
+        Right("sagemaker:CreateEndpoint", config),
+        _add_tags(endpoint, "CreateEndpoint"),
+        _GRANT,
+    ]
+
+
+def _update_endpoint(p: Parameters) -> list[Right]:
+    """Who names alarms may see them ("Auto-Rollback Configuration and Monitoring")."""
+    alarms = p.get("DeploymentConfig", {}).get("AutoRollbackConfiguration", {}).get("Alarms", [])
+    return [
+        Right("sagemaker:UpdateEndpoint", _filled("endpoint/{EndpointName}", p)),
+        Right("sagemaker:UpdateEndpoint", _filled("endpoint-config/{EndpointConfigName}", p)),
+        _GRANT,
+        *(
+            Right("cloudwatch:DescribeAlarms", arn("cloudwatch", f"alarm:{alarm['AlarmName']}"))
+            for alarm in alarms
+        ),
+    ]
+
+
+def _update_model_package(p: Parameters) -> list[Right]:
+    status = (("sagemaker:ModelApprovalStatus", p["ModelApprovalStatus"]),)
+    return [Right("sagemaker:UpdateModelPackage", p["ModelPackageArn"], status)]
+
+
+_GRANT = Right("kms:CreateGrant", KEY_ARN, (("kms:GrantIsForAWSResource", "true"),))
 _UPLOAD = _on_object("s3:PutObject", key=("kms:GenerateDataKey", "kms:Decrypt"))
 
 _RIGHTS: dict[str, Rights] = {
@@ -211,6 +266,11 @@ _RIGHTS: dict[str, Rights] = {
     "s3:PutBucketPolicy": _on_bucket("s3:PutBucketPolicy"),
     "s3:PutObject": _put_object,
     "s3:UploadPart": _UPLOAD,
+    "sagemaker-runtime:InvokeEndpoint": _sagemaker("InvokeEndpoint", "endpoint/{EndpointName}"),
+    "sagemaker:AddTags": _of_arn("AddTags", "ResourceArn"),
+    "sagemaker:CreateEndpoint": _create_endpoint,
+    "sagemaker:CreateEndpointConfig": _create_endpoint_config,
+    "sagemaker:CreateModel": _create_model,
     "sagemaker:CreatePipeline": _write_pipeline("CreatePipeline"),
     "sagemaker:DeleteApp": lambda p: [
         Right(
@@ -234,6 +294,7 @@ _RIGHTS: dict[str, Rights] = {
     "sagemaker:DescribeEndpointConfig": _sagemaker(
         "DescribeEndpointConfig", "endpoint-config/{EndpointConfigName}"
     ),
+    "sagemaker:DescribeModel": _sagemaker("DescribeModel", "model/{ModelName}"),
     "sagemaker:DescribeModelPackage": _sagemaker("DescribeModelPackage", "{ModelPackageName}"),
     "sagemaker:DescribePipeline": _sagemaker("DescribePipeline", "pipeline/{PipelineName}"),
     "sagemaker:ListApps": _anywhere("sagemaker:ListApps"),
@@ -256,5 +317,7 @@ _RIGHTS: dict[str, Rights] = {
     "sagemaker:ListSpaces": _anywhere("sagemaker:ListSpaces"),
     "sagemaker:ListTags": _of_arn("ListTags", "ResourceArn"),
     "sagemaker:StopPipelineExecution": _of_arn("StopPipelineExecution", "PipelineExecutionArn"),
+    "sagemaker:UpdateEndpoint": _update_endpoint,
+    "sagemaker:UpdateModelPackage": _update_model_package,
     "sagemaker:UpdatePipeline": _write_pipeline("UpdatePipeline"),
 }

@@ -363,6 +363,7 @@ def test_importing_the_functions_makes_no_client(monkeypatch: pytest.MonkeyPatch
     for function in ("seed_data", "empty_bucket", "clear_studio", "vpc_baseline"):
         __import__(f"functions.{function}.handler")
     __import__("functions.pipeline_manager.handler")
+    __import__("functions.deploy_model.handler")
 
 
 def test_crhelper_makes_no_clients_for_polling(

@@ -26,6 +26,7 @@ from tests.functions.pipeline_world import (
 from tests.functions.world import Put, World
 
 PROPERTIES = properties()
+TRIAL = f"try-{ENDPOINT}"
 REMOVALS = ("Delete", "Stop")
 
 
@@ -323,6 +324,114 @@ def test_each_thing_is_deleted_once(deployed: Deployment) -> None:
     assert found.count("DeleteEndpoint") == 1
     assert found.count("DeleteEndpointConfig") == 3
     assert found.count("DeleteModelPackage") == 3
+
+
+# What was deployed on approval
+
+
+@pytest.fixture
+def approved(deployed: Deployment) -> Deployment:
+    """Version 7 is on trial, and version 8 has a model without a configuration."""
+    sagemaker = deployed.sagemaker
+    config = f"v7-0a1b2c-{ENDPOINT}"
+    sagemaker.make("Model", f"v7-{ENDPOINT}", OWNER)
+    sagemaker.make("Model", f"v8-{ENDPOINT}", OWNER)
+    sagemaker.make("EndpointConfig", config, OWNER, models=[f"v7-{ENDPOINT}"])
+    sagemaker.make("Endpoint", TRIAL, OWNER, config=config, status="InService")
+    return deployed
+
+
+def test_what_was_deployed_on_approval_goes_too(approved: Deployment) -> None:
+    assert delete(approved).succeeded
+    assert approved.is_clean
+    assert approved.sagemaker.requested("DeleteEndpoint") == [
+        {"EndpointName": ENDPOINT},
+        {"EndpointName": TRIAL},
+    ]
+    assert approved.world.clock.now < 240, "both are deleted at the same time"
+
+
+def test_it_goes_though_the_pipeline_is_gone(approved: Deployment) -> None:
+    del approved.sagemaker.pipelines[NAME]
+    assert delete(approved).succeeded
+    assert approved.is_clean
+
+
+@pytest.mark.parametrize("status", ["Creating", "Deleting"])
+def test_a_trial_endpoint_that_changes_is_waited_for(approved: Deployment, status: str) -> None:
+    trials = approved.sagemaker.resources["Endpoint"]
+    trials[TRIAL].fields["status"] = status
+    ends = {"Creating": lambda: trials[TRIAL].fields.update(status="Failed")}
+    approved.world.clock.after(200, ends.get(status, lambda: trials.pop(TRIAL)))
+    assert delete(approved).succeeded
+    assert approved.is_clean
+
+
+@pytest.mark.parametrize("tags", [{}, OTHER])
+def test_what_others_named_alike_stays(approved: Deployment, tags: dict[str, str]) -> None:
+    sagemaker = approved.sagemaker
+    for kind, name in (
+        ("Endpoint", TRIAL),
+        ("Model", f"v7-{ENDPOINT}"),
+        ("Model", f"v8-{ENDPOINT}"),
+    ):
+        sagemaker.tags[sagemaker.resources[kind][name].arn] = tags
+    sagemaker.make("Model", f"v7-{ENDPOINT}-2", OWNER)
+    assert delete(approved).succeeded
+    assert approved.names("Endpoint") == {TRIAL}
+    assert approved.names("EndpointConfig") == {f"v7-0a1b2c-{ENDPOINT}"}
+    assert approved.names("Model") == {f"v7-{ENDPOINT}", f"v8-{ENDPOINT}", f"v7-{ENDPOINT}-2"}
+
+
+def test_a_model_of_somebody_else_stays_though_our_configuration_used_it(
+    approved: Deployment,
+) -> None:
+    sagemaker = approved.sagemaker
+    sagemaker.tags[sagemaker.resources["Model"][f"v7-{ENDPOINT}"].arn] = {}
+    assert delete(approved).succeeded
+    assert approved.names("Model") == {f"v7-{ENDPOINT}"}
+    assert approved.names("EndpointConfig") == set()
+
+
+def update(deployed: Deployment, seconds: float = 900, **changes: str) -> Put:
+    """Update the pipeline; its code and its definition are there."""
+    given = PROPERTIES | changes
+    return deployed.world.send(handler, "Update", given, seconds=seconds)
+
+
+def test_an_update_without_approval_removes_the_trial_endpoint(approved: Deployment) -> None:
+    assert update(approved, OnApproval="false").succeeded
+    assert approved.names("Endpoint") == {ENDPOINT}
+    assert f"v7-0a1b2c-{ENDPOINT}" in approved.names("EndpointConfig")
+
+
+def test_an_update_that_keeps_the_approval_keeps_the_trial_endpoint(approved: Deployment) -> None:
+    assert update(approved, OnApproval="true").succeeded
+    assert approved.names("Endpoint") == {ENDPOINT, TRIAL}
+
+
+@pytest.mark.parametrize("tags", [{}, OTHER])
+def test_an_update_leaves_the_trial_endpoint_of_others(
+    approved: Deployment, tags: dict[str, str]
+) -> None:
+    sagemaker = approved.sagemaker
+    sagemaker.tags[sagemaker.resources["Endpoint"][TRIAL].arn] = tags
+    assert update(approved).succeeded
+    assert approved.names("Endpoint") == {ENDPOINT, TRIAL}
+
+
+def test_an_update_of_the_pipeline_of_predictions_leaves_it(approved: Deployment) -> None:
+    approved.have_pipeline(OWNER, PREDICTIONS)
+    assert approved.world.send(handler, "Update", of_predictions()).succeeded
+    assert approved.names("Endpoint") == {ENDPOINT, TRIAL}
+
+
+def test_a_trial_endpoint_that_does_not_go_in_time_is_said(approved: Deployment) -> None:
+    approved.sagemaker.resources["Endpoint"][TRIAL].fields["status"] = "Creating"
+    put = update(approved, seconds=100)
+    assert put.reason == (
+        f"Time ran out: the endpoint {TRIAL} still exists. Update the stack again."
+    )
 
 
 # Endpoints that change

@@ -56,4 +56,4 @@ def test_a_function_in_the_vpc_calls_what_has_an_endpoint_there(
 ) -> None:
     """`vpc_baseline` runs outside."""
     services = {call.operation.partition(":")[0] for call in recorder.calls[function]}
-    assert services <= {"cloudformation", "s3", "sagemaker"}
+    assert services <= {"cloudformation", "s3", "sagemaker", "sagemaker-runtime"}

@@ -1,8 +1,8 @@
 """The bytes of AWS's HTTP replies, from the results and errors of fakes.
 
 botocore's own parsers read them. Each protocol of the functions' services is here: JSON
-(SageMaker), REST-XML (S3), query (CloudFormation) and EC2's variant of it. Source: Smithy 2.0,
-"AWS protocols".
+(SageMaker), REST-JSON (its runtime), REST-XML (S3), query (CloudFormation) and EC2's variant of it.
+Source: Smithy 2.0, "AWS protocols".
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def success(operation: OperationModel, result: Mapping[str, Any], lost: int = 0)
         return response(204 if protocol == "rest-xml" else 200)
     if protocol == "json":
         return response(200, json.dumps(_plain(result)).encode(), lost=lost)
-    if protocol == "rest-xml":
+    if protocol in ("rest-xml", "rest-json"):
         return _rest(operation, shape, dict(result), lost)
     inner = _members(shape, result)
     if wrapper := shape.serialization.get("resultWrapper"):
@@ -63,7 +63,7 @@ def success(operation: OperationModel, result: Mapping[str, Any], lost: int = 0)
 def failure(operation: OperationModel, status: int, code: str, message: str) -> AWSResponse:
     """Return the reply that holds an error; one to HEAD has no body."""
     protocol = operation.service_model.resolved_protocol
-    if protocol == "json":
+    if protocol in ("json", "rest-json"):
         return response(status, json.dumps({"__type": code, "message": message}).encode())
     if operation.http["method"] == "HEAD":
         return response(status)
@@ -77,7 +77,7 @@ def failure(operation: OperationModel, status: int, code: str, message: str) -> 
 
 
 def _rest(operation: OperationModel, shape: Any, result: dict[str, Any], lost: int) -> AWSResponse:
-    """Return S3's reply: some members are headers, one may be the body."""
+    """Return a REST reply: some members are headers, one may be the body."""
     if operation.name in _ENCODED_KEYS:
         result = _with_encoded_keys(result) | {"EncodingType": "url"}
     headers: dict[str, str] = {}
@@ -90,7 +90,8 @@ def _rest(operation: OperationModel, shape: Any, result: dict[str, Any], lost: i
             headers |= {f"{prefix}{key}": value for key, value in result.pop(name).items()}
     if payload := shape.serialization.get("payload"):
         content = result[payload]
-        content = content.encode() if isinstance(content, str) else content.read()
+        if not isinstance(content, bytes):
+            content = content.encode() if isinstance(content, str) else content.read()
         return response(200, content, headers, lost)
     body = _element(f"{operation.name}Result", _members(shape, result))
     return response(200, body.encode(), headers, lost)

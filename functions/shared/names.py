@@ -1,0 +1,20 @@
+"""Names by which the functions know what they created for a version of the model."""
+
+from __future__ import annotations
+
+import re
+
+
+def trial_name(endpoint: str) -> str:
+    """Return the name of the endpoint on which a version is tried before it serves."""
+    return f"try-{endpoint}"
+
+
+def model_name(version: int, endpoint: str) -> str:
+    """Return the name of the model made of a version."""
+    return f"v{version}-{endpoint}"
+
+
+def is_version_model(model: str, endpoint: str) -> bool:
+    """Tell by a model's name, in any case, whether it was made of a version."""
+    return bool(re.fullmatch(rf"v[0-9]+-{re.escape(endpoint)}", model, re.IGNORECASE))

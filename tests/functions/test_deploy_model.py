@@ -1,0 +1,709 @@
+"""The newest approved version is tried, tested, deployed and watched, one step at a call."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import pytest
+from botocore.exceptions import ClientError
+
+from functions.deploy_model.properties import DeployModelProperties
+from functions.shared.errors import PropertyError
+from tests.functions.deploy_world import (
+    BUCKET,
+    ENDPOINT,
+    OTHER,
+    OWNER,
+    PROPERTIES,
+    TRIAL,
+    Deploying,
+    config_of,
+    deploying,
+    environment,
+    model_of,
+)
+from tests.functions.fakes.wire import ApiError
+from tests.functions.world import World
+
+
+def use(monkeypatch: pytest.MonkeyPatch, properties: DeployModelProperties) -> None:
+    for name, value in environment(properties).items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def deployed(world: World, monkeypatch: pytest.MonkeyPatch) -> Deploying:
+    """A pipeline that deploys on approval, without a version."""
+    use(monkeypatch, PROPERTIES)
+    return deploying(world)
+
+
+@pytest.fixture
+def serving(deployed: Deploying) -> Deploying:
+    """Version 1 serves."""
+    deployed.register()
+    deployed.settle(30)
+    assert deployed.serves == config_of(1)
+    return deployed
+
+
+def tried(deployed: Deploying) -> int:
+    """Register and approve a version, and wait until its trial endpoint serves."""
+    number = deployed.register()
+    deployed.wake()
+    deployed.wait()
+    assert deployed.endpoint(TRIAL)["status"] == "InService"
+    return number
+
+
+# The way of a version
+
+
+def test_nothing_happens_before_somebody_approves(deployed: Deploying) -> None:
+    deployed.register("PendingManualApproval")
+    deployed.register("Rejected")
+    assert deployed.wake() == []
+
+
+def test_a_group_that_does_not_exist_is_no_failure(deployed: Deploying) -> None:
+    assert deployed.wake() == []
+
+
+def test_an_approved_version_is_tried_first(deployed: Deploying) -> None:
+    deployed.register()
+    assert deployed.wake() == ["CreateModel", "CreateEndpointConfig", "CreateEndpoint"]
+    assert deployed.names("Endpoint") == {TRIAL}
+    assert deployed.endpoint(TRIAL)["config"] == config_of(1)
+    assert deployed.wake() == []
+
+
+def test_a_version_that_answers_as_it_should_serves(deployed: Deploying) -> None:
+    tried(deployed)
+    assert deployed.wake() == ["AddTags", "CreateEndpoint"]
+    deployed.wait()
+    assert deployed.wake() == ["AddTags", "DeleteEndpoint"]
+    deployed.wait()
+    assert deployed.names("Endpoint") == {ENDPOINT}
+    assert deployed.serves == config_of(1)
+    assert deployed.wake() == []
+
+
+def test_the_model_is_made_of_the_package_in_the_jobs_network(deployed: Deploying) -> None:
+    deployed.register()
+    deployed.wake()
+    (model,) = deployed.serving.requested("CreateModel")
+    assert model["ModelName"] == model_of(1)
+    assert model["PrimaryContainer"] == {"ModelPackageName": deployed.package(1)}
+    assert model["EnableNetworkIsolation"] is True
+    assert model["VpcConfig"] == {
+        "Subnets": ["subnet-1", "subnet-2"],
+        "SecurityGroupIds": ["sg-1"],
+    }
+    assert model["Tags"] == [{"Key": key, "Value": value} for key, value in OWNER.items()]
+
+
+def test_no_data_is_captured_unless_asked(deployed: Deploying) -> None:
+    deployed.register()
+    deployed.wake()
+    (config,) = deployed.serving.requested("CreateEndpointConfig")
+    assert "DataCaptureConfig" not in config
+    assert config["KmsKeyId"] == PROPERTIES.key_arn
+
+
+def test_requests_and_answers_are_captured(
+    deployed: Deploying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, replace(PROPERTIES, capture_percent=20, capture_uri="s3://demo/capture"))
+    deployed.register()
+    deployed.wake()
+    (config,) = deployed.serving.requested("CreateEndpointConfig")
+    assert config["DataCaptureConfig"] == {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": 20,
+        "DestinationS3Uri": "s3://demo/capture",
+        "KmsKeyId": PROPERTIES.key_arn,
+        "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+        "CaptureContentTypeHeader": {
+            "CsvContentTypes": ["text/csv"],
+            "JsonContentTypes": ["application/json"],
+        },
+    }
+    assert config["EndpointConfigName"] != config_of(1)
+
+
+def test_a_newer_version_replaces_the_one_that_serves(serving: Deploying) -> None:
+    tried(serving)
+    assert serving.wake() == ["AddTags", "UpdateEndpoint"]
+    assert serving.serves == config_of(1)
+    serving.wait(10)
+    serving.settle(20)
+    assert serving.serves == config_of(2)
+    assert serving.names("Endpoint") == {ENDPOINT}
+    assert serving.names("EndpointConfig") == {config_of(1), config_of(2)}
+
+
+SHIFTS: dict[str, tuple[dict[str, object], int]] = {
+    "all-at-once": ({"Type": "ALL_AT_ONCE"}, 4200),
+    "canary": (
+        {"Type": "CANARY", "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 30}},
+        4800,
+    ),
+    "linear": (
+        {"Type": "LINEAR", "LinearStepSize": {"Type": "CAPACITY_PERCENT", "Value": 30}},
+        6000,
+    ),
+}
+
+
+@pytest.mark.parametrize("shift", SHIFTS)
+def test_traffic_moves_as_the_settings_say(
+    serving: Deploying, monkeypatch: pytest.MonkeyPatch, shift: str
+) -> None:
+    use(monkeypatch, replace(PROPERTIES, shift=shift, step_percent=30))
+    tried(serving)
+    serving.wake()
+    (update,) = serving.serving.requested("UpdateEndpoint")
+    routing, seconds = SHIFTS[shift]
+    assert update["RetainAllVariantProperties"] is False
+    assert update["DeploymentConfig"] == {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": {**routing, "WaitIntervalInSeconds": 600},
+            "TerminationWaitInSeconds": 0,
+            "MaximumExecutionTimeoutInSeconds": seconds,
+        },
+        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "demo-errors"}]},
+    }
+
+
+def test_without_alarms_nothing_rolls_back(
+    serving: Deploying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, replace(PROPERTIES, alarms=()))
+    tried(serving)
+    serving.wake()
+    (update,) = serving.serving.requested("UpdateEndpoint")
+    assert set(update["DeploymentConfig"]) == {"BlueGreenUpdatePolicy"}
+
+
+def test_changed_settings_are_deployed_as_a_version_is(
+    serving: Deploying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = replace(PROPERTIES, instances=2)
+    use(monkeypatch, changed)
+    serving.settle()
+    assert serving.serves == config_of(1, changed)
+    use(monkeypatch, PROPERTIES)
+    serving.settle()
+    assert serving.serves == config_of(1)
+
+
+def test_settings_that_fail_do_not_reject_the_version_that_serves(
+    serving: Deploying, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    changed = replace(PROPERTIES, instances=2)
+    serving.serving.failing[config_of(1, changed)] = "no capacity; {try later}"
+    use(monkeypatch, changed)
+    serving.settle()
+    assert serving.status_of(1) == "Approved"
+    assert serving.serves == config_of(1)
+    assert "no capacity try later" in caplog.text
+    assert serving.names("Endpoint") == {ENDPOINT}
+
+
+# The smoke test
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ({"predictions": [{"label": "yes", "score": 0.3}]}, "answer.predictions[0].score is 0.3"),
+        ({"predictions": []}, "answer.predictions is [], but was"),
+        ("<html>", "is not JSON"),
+        (ApiError("ModelError", "Received server error (500)", 424), "Received server error (500)"),
+    ],
+)
+def test_a_version_that_answers_otherwise_is_rejected(
+    serving: Deploying, answer: object, reason: str
+) -> None:
+    number = tried(serving)
+    serving.runtime.answers[serving.package(number)] = answer
+    serving.wake()
+    assert serving.status_of(number) == "Rejected"
+    assert reason in serving.reason_of(number)
+    serving.settle(10)
+    assert serving.serves == config_of(1)
+    assert serving.names("EndpointConfig") == {config_of(1)}
+    assert serving.names("Model") == {model_of(1)}
+    assert serving.names("Endpoint") == {ENDPOINT}
+
+
+def test_a_version_without_a_smoke_test_is_rejected(deployed: Deploying) -> None:
+    number = deployed.register()
+    del deployed.metadata(number)["smoke-test"]
+    assert deployed.wake() == ["UpdateModelPackage"]
+    assert "has no smoke test: run the pipeline again" in deployed.reason_of(number)
+
+
+def test_a_version_without_an_instance_type_is_rejected(deployed: Deploying) -> None:
+    number = deployed.register()
+    del deployed.serving.packages[deployed.package(number)]["InferenceSpecification"]
+    deployed.wake()
+    assert "has no instance type: run the pipeline again" in deployed.reason_of(number)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "does not exist: run the pipeline again"),
+        (b"{", "is malformed"),
+        (b"[]", "is malformed"),
+        (b'{"content_type": 1, "body": "", "accept": "", "answer": 1}', "is malformed"),
+    ],
+)
+def test_a_version_whose_smoke_test_cannot_be_used_is_rejected(
+    deployed: Deploying, content: bytes | None, reason: str
+) -> None:
+    number = tried(deployed)
+    key = f"evaluation/{number}/smoke.json"
+    if content is None:
+        deployed.s3.delete_object({"Bucket": BUCKET, "Key": key})
+    else:
+        deployed.s3.put(BUCKET, key, content)
+    deployed.wake()
+    assert deployed.status_of(number) == "Rejected"
+    assert reason in deployed.reason_of(number)
+
+
+def test_a_smoke_test_that_is_no_s3_uri_rejects(deployed: Deploying) -> None:
+    number = tried(deployed)
+    deployed.metadata(number)["smoke-test"] = "https://example.com/smoke.json"
+    deployed.wake()
+    assert "is not an S3 URI" in deployed.reason_of(number)
+
+
+@pytest.mark.parametrize("code", ["ModelNotReadyException", "ValidationError"])
+def test_a_model_that_is_not_ready_is_asked_again(deployed: Deploying, code: str) -> None:
+    tried(deployed)
+    deployed.runtime.failures["InvokeEndpoint"] = [ApiError(code, "Endpoint not found")]
+    assert deployed.wake() == []
+    assert deployed.wake() == ["AddTags", "CreateEndpoint"]
+
+
+# What fails on the way
+
+
+def test_a_trial_that_fails_rejects(serving: Deploying) -> None:
+    serving.serving.failing[config_of(2)] = "the container does not start"
+    number = serving.register()
+    serving.settle(20)
+    assert serving.status_of(number) == "Rejected"
+    assert serving.reason_of(number) == (
+        f"the trial endpoint {TRIAL} failed: the container does not start"
+    )
+    assert serving.serves == config_of(1)
+
+
+def test_a_rollback_rejects(serving: Deploying) -> None:
+    serving.serving.failing[f"{ENDPOINT}/{config_of(2)}"] = "alarm demo-errors went off"
+    number = serving.register()
+    serving.settle()
+    assert serving.status_of(number) == "Rejected"
+    assert "rolled the endpoint demo-4f2a back: alarm demo-errors" in serving.reason_of(number)
+    assert serving.serves == config_of(1)
+    assert serving.status_of(1) == "Approved"
+    assert serving.names("EndpointConfig") == {config_of(1)}
+
+
+def test_a_rejected_version_can_be_approved_again(serving: Deploying) -> None:
+    serving.serving.failing[f"{ENDPOINT}/{config_of(2)}"] = "alarm"
+    number = serving.register()
+    serving.settle()
+    serving.serving.failing.clear()
+    serving.set_status(number, "Approved")
+    serving.settle()
+    assert serving.serves == config_of(2)
+
+
+def test_a_model_that_sagemaker_refuses_rejects(serving: Deploying) -> None:
+    refused = ApiError("ValidationException", "Could not find model data at s3://demo/model")
+    serving.serving.failures["CreateModel"] = [refused]
+    number = serving.register()
+    serving.wake()
+    assert serving.reason_of(number).startswith("CreateModel: Could not find model data")
+
+
+def test_a_version_that_takes_too_long_is_rejected(serving: Deploying) -> None:
+    serving.serving.start_seconds = 30 * 3600
+    number = serving.register()
+    serving.wake()
+    serving.wait(23 * 60)
+    assert serving.wake() == []
+    serving.wait(2 * 60)
+    assert serving.wake()[0] == "UpdateModelPackage"
+    assert serving.reason_of(number) == "not in service after 24 hours; see the function's log"
+
+
+def test_an_endpoint_that_fails_to_start_says_how_to_repair_it(deployed: Deploying) -> None:
+    deployed.serving.failing[f"{ENDPOINT}/{config_of(1)}"] = "no capacity"
+    deployed.register()
+    deployed.settle()
+    assert deployed.status_of(1) == "Rejected"
+    assert deployed.reason_of(1) == (
+        "the endpoint demo-4f2a has failed: `python build.py endpoint repair`, then approve "
+        "version 1 again"
+    )
+    assert deployed.names("Endpoint") == {ENDPOINT}
+
+
+def test_another_version_is_not_rejected_for_a_failed_endpoint(serving: Deploying) -> None:
+    """All versions would be, one after the other."""
+    serving.endpoint()["status"] = "Failed"
+    number = serving.register()
+    serving.settle(20)
+    assert serving.status_of(number) == serving.status_of(1) == "Approved"
+    del serving.serving.resources["Endpoint"][ENDPOINT]
+    serving.settle()
+    assert serving.serves == config_of(number)
+
+
+def test_an_update_that_sagemaker_refuses_is_not_taken_for_a_rollback(serving: Deploying) -> None:
+    """It may be changing for another reason."""
+    number = tried(serving)
+    serving.serving.before["UpdateEndpoint"] = [
+        lambda: serving.endpoint().update(status="SystemUpdating")
+    ]
+    assert serving.wake() == ["AddTags", "UpdateEndpoint", "AddTags"]
+    serving.endpoint().update(status="InService", modified=serving.serving.now)
+    serving.settle()
+    assert serving.status_of(number) == "Approved"
+    assert serving.serves == config_of(number)
+
+
+def test_a_refused_update_fails_the_call(serving: Deploying) -> None:
+    number = tried(serving)
+    refused = ApiError("ValidationException", "alarm demo-errors does not exist")
+    serving.serving.failures["UpdateEndpoint"] = [refused]
+    with pytest.raises(ClientError):
+        serving.wake()
+    serving.settle()
+    assert serving.serves == config_of(number)
+
+
+def test_an_update_that_another_call_made_is_fine(serving: Deploying) -> None:
+    number = tried(serving)
+    request = {"EndpointName": ENDPOINT, "EndpointConfigName": config_of(number)}
+
+    def be_faster() -> None:
+        serving.serving.update_endpoint(request)
+
+    serving.serving.before["UpdateEndpoint"] = [be_faster]
+    assert serving.wake() == ["AddTags", "UpdateEndpoint"]
+    serving.settle()
+    assert serving.serves == config_of(number)
+
+
+def test_a_version_rejected_during_its_smoke_test_does_not_serve(serving: Deploying) -> None:
+    number = tried(serving)
+    serving.runtime.before["InvokeEndpoint"] = [lambda: serving.set_status(number, "Rejected")]
+    assert serving.wake() == []
+
+
+def test_a_version_rejected_by_a_person_keeps_their_reason(serving: Deploying) -> None:
+    number = tried(serving)
+    serving.runtime.answers[serving.package(number)] = "other"
+    serving.runtime.before["InvokeEndpoint"] = [
+        lambda: serving.set_status(number, "PendingManualApproval")
+    ]
+    assert "UpdateModelPackage" not in serving.wake()
+
+
+@pytest.mark.parametrize(
+    "operation", ["CreateModel", "CreateEndpointConfig", "CreateEndpoint", "AddTags"]
+)
+def test_a_missing_right_fails_the_call_in_one_line(
+    deployed: Deploying, caplog: pytest.LogCaptureFixture, operation: str
+) -> None:
+    deployed.register()
+    if operation == "AddTags":
+        deployed.wake()
+        deployed.wait()
+    deployed.serving.failures[operation] = [ApiError("AccessDeniedException", "not authorized")]
+    with pytest.raises(ClientError):
+        deployed.wake()
+    (line,) = [record.message for record in caplog.records if record.levelno == logging.ERROR]
+    assert line.startswith(f"{operation} ")
+    assert "Grant the function's role this permission" in line
+    assert deployed.status_of(1) == "Approved"
+    deployed.settle()
+    assert deployed.serves == config_of(1)
+
+
+def test_a_missing_property_fails_the_call(
+    deployed: Deploying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("Owner")
+    with pytest.raises(PropertyError, match="Owner is missing"):
+        deployed.wake()
+
+
+def test_neither_event_nor_environment_is_logged(
+    deployed: Deploying, caplog: pytest.LogCaptureFixture
+) -> None:
+    deployed.register()
+    deployed.settle()
+    assert "whatever" not in caplog.text
+    assert PROPERTIES.key_arn not in caplog.text
+
+
+# The bake
+
+
+def shifting(deployed: Deploying, seconds: float = 600) -> None:
+    deployed.serving.shift_seconds = seconds
+    tried(deployed)
+    deployed.wake()
+    assert deployed.endpoint()["pending"] == config_of(2)
+    deployed.runtime.requests.clear()
+
+
+def test_requests_are_sent_while_traffic_moves(serving: Deploying) -> None:
+    shifting(serving)
+    assert serving.wake() == []
+    sent = serving.runtime.requested("InvokeEndpoint")
+    assert [one["EndpointName"] for one in sent] == [ENDPOINT] * 60
+    assert sent[0]["ContentType"] == sent[0]["Accept"] == "application/json"
+
+
+def test_requests_end_when_the_traffic_has_moved(serving: Deploying) -> None:
+    shifting(serving, 25)
+    serving.wake()
+    assert 20 <= len(serving.runtime.requested("InvokeEndpoint")) <= 40
+
+
+def test_requests_end_before_time_runs_out(serving: Deploying) -> None:
+    shifting(serving)
+    serving.wake(seconds=100)
+    assert 5 <= len(serving.runtime.requested("InvokeEndpoint")) <= 20
+
+
+def test_a_request_that_fails_is_logged_and_the_others_are_sent(
+    serving: Deploying, caplog: pytest.LogCaptureFixture
+) -> None:
+    shifting(serving)
+    serving.runtime.failures["InvokeEndpoint"] = [ApiError("ModelError", "error (500)", 424)]
+    serving.wake()
+    assert f"a sample request to {ENDPOINT} failed" in caplog.text
+    assert len(serving.runtime.requested("InvokeEndpoint")) == 60
+
+
+def test_no_requests_are_sent_without_a_smoke_test(
+    serving: Deploying, caplog: pytest.LogCaptureFixture
+) -> None:
+    shifting(serving)
+    serving.s3.put(BUCKET, "evaluation/2/smoke.json", b"{")
+    assert serving.wake() == []
+    assert "no sample requests" in caplog.text
+
+
+@pytest.mark.parametrize("status", ["Updating", "SystemUpdating", "RollingBack", "Creating"])
+def test_an_endpoint_that_changes_otherwise_gets_none(serving: Deploying, status: str) -> None:
+    serving.register()
+    serving.endpoint()["status"] = status
+    assert serving.wake() == []
+    assert serving.runtime.requested("InvokeEndpoint")[1:] == []
+
+
+# Rejection by a person
+
+
+def test_rejecting_what_serves_goes_back_at_once(serving: Deploying) -> None:
+    serving.register()
+    serving.settle()
+    serving.set_status(2, "Rejected")
+    assert serving.wake() == ["AddTags", "UpdateEndpoint"]
+    update = serving.serving.requested("UpdateEndpoint")[-1]
+    routing = update["DeploymentConfig"]["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
+    assert routing == {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
+    assert "AutoRollbackConfiguration" not in update["DeploymentConfig"]
+    serving.settle(30)
+    assert serving.serves == config_of(1)
+    assert serving.names("EndpointConfig") == {config_of(1)}
+    assert serving.names("Model") == {model_of(1)}
+
+
+def test_what_went_back_can_come_again(serving: Deploying) -> None:
+    serving.register()
+    serving.settle()
+    serving.set_status(2, "Rejected")
+    serving.settle()
+    serving.set_status(2, "Approved")
+    serving.settle()
+    assert serving.serves == config_of(2)
+    serving.set_status(2, "Rejected")
+    serving.settle()
+    assert serving.serves == config_of(1)
+
+
+def test_going_back_is_tried_once(serving: Deploying, caplog: pytest.LogCaptureFixture) -> None:
+    serving.register()
+    serving.settle()
+    serving.set_status(2, "Rejected")
+    serving.serving.failing[f"{ENDPOINT}/{config_of(1)}"] = "no capacity"
+    serving.settle()
+    assert len(serving.serving.requested("UpdateEndpoint")) == 2
+    assert "did not go back to version 1" in caplog.text
+    assert serving.serves == config_of(2)
+    assert serving.status_of(1) == "Approved"
+
+
+def test_rejecting_the_only_version_keeps_it_serving(serving: Deploying) -> None:
+    serving.set_status(1, "Rejected")
+    serving.settle()
+    assert serving.serves == config_of(1)
+    assert serving.names("Model") == {model_of(1)}
+
+
+def test_rejecting_a_version_in_its_trial_ends_the_trial(serving: Deploying) -> None:
+    number = serving.register()
+    serving.wake()
+    serving.set_status(number, "Rejected")
+    serving.settle(15)
+    assert serving.names("Endpoint") == {ENDPOINT}
+    assert serving.names("EndpointConfig") == {config_of(1)}
+    assert serving.names("Model") == {model_of(1)}
+
+
+def test_rejecting_a_version_during_the_shift_goes_back(serving: Deploying) -> None:
+    number = tried(serving)
+    serving.wake()
+    serving.set_status(number, "Rejected")
+    serving.settle()
+    assert serving.serves == config_of(1)
+    assert serving.names("Endpoint") == {ENDPOINT}
+
+
+def test_a_newer_version_replaces_one_in_its_trial(serving: Deploying) -> None:
+    serving.register()
+    serving.wake()
+    number = serving.register()
+    serving.settle()
+    assert serving.serves == config_of(number)
+    assert serving.names("EndpointConfig") == {config_of(1), config_of(number)}
+    assert serving.names("Model") == {model_of(1), model_of(number)}
+
+
+# Other people's decisions
+
+
+def test_an_endpoint_that_somebody_deleted_stays_deleted(serving: Deploying) -> None:
+    del serving.serving.resources["Endpoint"][ENDPOINT]
+    assert serving.wake() == []
+
+
+def test_a_paused_endpoint_is_not_created(serving: Deploying) -> None:
+    serving.tags_of(config_of(1))["tabular-ml-vpc:paused"] = "2026-01-01T00:00:00+00:00"
+    del serving.serving.resources["Endpoint"][ENDPOINT]
+    number = serving.register()
+    serving.settle(15)
+    assert serving.names("Endpoint") == set()
+    assert serving.status_of(number) == "Approved"
+    del serving.tags_of(config_of(1))["tabular-ml-vpc:paused"]
+    serving.settle()
+    assert serving.serves == config_of(number)
+
+
+def test_a_pause_during_a_trial_ends_it(serving: Deploying) -> None:
+    """And what is resumed much later is not late."""
+    number = tried(serving)
+    serving.tags_of(config_of(1))["tabular-ml-vpc:paused"] = "2026-01-01T00:00:00+00:00"
+    paused = serving.serving.resources["Endpoint"].pop(ENDPOINT)
+    serving.settle(10)
+    assert serving.names("Endpoint") == set()
+    serving.wait(60 * 48)
+    serving.serving.resources["Endpoint"][ENDPOINT] = paused
+    del serving.tags_of(config_of(1))["tabular-ml-vpc:paused"]
+    serving.settle()
+    assert (serving.serves, serving.status_of(number)) == (config_of(number), "Approved")
+
+
+def have_other_endpoint(deployed: Deploying, config: str, tags: dict[str, str]) -> None:
+    """Put an endpoint in place that a run or a person made."""
+    serving = deployed.serving
+    serving.make("Model", f"model-of-{config}", tags)
+    serving.make("EndpointConfig", config, tags, models=[f"model-of-{config}"], created=serving.now)
+    serving.make("Endpoint", ENDPOINT, tags, config=config, status="InService")
+
+
+@pytest.mark.parametrize("config", [f"{ENDPOINT}-Sfx", "users-config"])
+def test_what_is_newer_than_the_version_is_left(deployed: Deploying, config: str) -> None:
+    """A run deployed it, before the setting changed, or a person."""
+    deployed.register()
+    deployed.wait()
+    have_other_endpoint(deployed, config, OWNER)
+    assert deployed.wake() == []
+    number = deployed.register()
+    deployed.wait()
+    deployed.settle()
+    assert deployed.serves == config_of(number)
+    assert config in deployed.names("EndpointConfig")
+
+
+def test_an_older_version_that_somebody_chose_is_left(serving: Deploying) -> None:
+    serving.register()
+    serving.settle()
+    serving.endpoint()["config"] = config_of(1)
+    assert serving.wake() == []
+
+
+@pytest.mark.parametrize("tags", [{}, OTHER])
+def test_an_endpoint_of_somebody_else_is_not_touched(
+    deployed: Deploying, caplog: pytest.LogCaptureFixture, tags: dict[str, str]
+) -> None:
+    have_other_endpoint(deployed, "users-config", tags)
+    deployed.wait()
+    deployed.register()
+    assert deployed.wake() == []
+    assert f"endpoint {ENDPOINT}: not created by this pipeline" in caplog.text
+
+
+@pytest.mark.parametrize("tags", [{}, OTHER])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("Endpoint", TRIAL), ("EndpointConfig", config_of(1)), ("Model", model_of(1))],
+)
+def test_a_name_that_somebody_else_took_is_not_touched(
+    deployed: Deploying,
+    caplog: pytest.LogCaptureFixture,
+    tags: dict[str, str],
+    kind: str,
+    name: str,
+) -> None:
+    deployed.serving.make(kind, name, tags, config="users", status="InService")
+    deployed.register()
+    assert deployed.wake() == []
+    assert f"{name}: not created by this pipeline, not touched" in caplog.text
+
+
+def test_a_model_of_ours_made_of_something_else_is_not_used(deployed: Deploying) -> None:
+    deployed.serving.make("Model", model_of(1), OWNER, package="another")
+    deployed.register()
+    assert deployed.wake() == []
+
+
+@pytest.mark.parametrize("tags", [{}, OTHER])
+def test_a_version_of_somebody_else_is_not_deployed(
+    deployed: Deploying, tags: dict[str, str]
+) -> None:
+    number = deployed.register()
+    deployed.register(owner=tags)
+    deployed.settle()
+    assert deployed.serves == config_of(number)
+
+
+def test_configurations_of_others_stay(serving: Deploying) -> None:
+    serving.serving.make("EndpointConfig", "v7-0a1b2c-demo-4f2a", OTHER, models=["theirs"])
+    serving.serving.make("EndpointConfig", "v7-0a1b2c-demo-4f2a-2", OWNER, models=["theirs"])
+    before = serving.names("EndpointConfig")
+    serving.settle(15)
+    assert serving.names("EndpointConfig") == before
