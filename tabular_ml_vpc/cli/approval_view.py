@@ -107,8 +107,10 @@ def following(out: Console) -> Iterator[Callable[[Progress], None]]:
     began = time.monotonic()
 
     def observe(progress: Progress) -> None:
+        if progress.problem:
+            return  # it is the command's error
         clock = f"{time.monotonic() - began:7.1f} s"
-        style = "green" if progress.serves else "red" if progress.problem else ""
+        style = "green" if progress.serves else ""
         out.print(f"{clock}  {inert(progress.text)}", style=style, markup=False, soft_wrap=True)
 
     if not out.is_terminal:
