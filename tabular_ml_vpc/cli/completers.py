@@ -24,10 +24,12 @@ from pipeline import example
 from tabular_ml_vpc.cli.options import DEFAULT_STACK, Completer
 from tabular_ml_vpc.operations import pipelines, stacks
 from tabular_ml_vpc.operations.runs.executions import open_pipelines
+from tabular_ml_vpc.operations.runs.registry import Registry
 from tabular_ml_vpc.operations.target import Target, open_target
 
 _QUICK: Final = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
 _RUNS: Final = 20
+_VERSIONS: Final = 20
 
 
 def _of_target(offer: Callable[[Target], Iterable[CompletionItem]]) -> Completer:
@@ -65,6 +67,20 @@ def run_ids(target: Target) -> Iterator[CompletionItem]:
     for pipeline in open_pipelines(target, None):
         for run in pipeline.newest(_RUNS):
             yield CompletionItem(run.id, help=f"{run.status}, {run.started:%Y-%m-%d %H:%M}")
+
+
+def version_numbers(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Offer the newest versions in the registry of the command's pipeline, or of all."""
+
+    @_of_target
+    def offered(target: Target) -> Iterator[CompletionItem]:
+        for registry in Registry.each(target, context.params.get("pipeline")):
+            for version in registry.listed()[:_VERSIONS]:
+                yield CompletionItem(str(version.number), help=version.status)
+
+    return offered(context, parameter, incomplete)
 
 
 @_of_target

@@ -16,7 +16,7 @@ from rich.tree import Tree
 from pipeline import plan
 from pipeline.definition import APPROVAL_GATE, EVALUATION, QUALITY_GATE
 from pipeline.table_schema import baseline_name
-from tabular_ml_vpc.cli.console import show_next
+from tabular_ml_vpc.cli.console import inert, show_next
 from tabular_ml_vpc.cli.links import endpoint_url, linked
 from tabular_ml_vpc.cli.stack_view import drawn, duration, short
 from tabular_ml_vpc.figures import figure
@@ -28,6 +28,7 @@ from tabular_ml_vpc.operations.runs.executions import (
     RunObserver,
     StepProgress,
 )
+from tabular_ml_vpc.operations.runs.registry import PENDING
 from tabular_ml_vpc.operations.runs.results import NOTHING, RunResults
 
 _LOG_LINES: Final = 20
@@ -280,6 +281,9 @@ def _show_registered(out: Console, pipeline: DeployedPipeline, execution: Execut
     registered = execution.made("RegisterModel")
     if registered is None or execution.status != "Succeeded":
         return
+    if pipeline.workload.on_approval:
+        _show_decided(out, pipeline, registered)
+        return
     status = pipeline.parameters(execution.arn).get("ApprovalStatus", "")
     deploys = any(step["Name"] == APPROVAL_GATE for step in pipeline.definition["Steps"])
     reason = (
@@ -295,11 +299,27 @@ def _show_registered(out: Console, pipeline: DeployedPipeline, execution: Execut
     )
 
 
+def _show_decided(out: Console, pipeline: DeployedPipeline, registered: StepProgress) -> None:
+    """Say whether a version waits for approval, and how to approve it."""
+    number = registered.made_name
+    found = pipeline.workload.described("describe_model_package", ModelPackageName=registered.made)
+    status = found["ModelApprovalStatus"] if found else PENDING
+    if status != PENDING:
+        comment = inert(str((found or {}).get("ApprovalDescription", "")))
+        text = f"The model was registered as version {number}: {status}"
+        out.print(f"{text} ({comment})." if comment else f"{text}.", markup=False, soft_wrap=True)
+        return
+    out.print(f"The model was registered as version {number} and waits for approval.", markup=False)
+    approve = f"python build.py approve {number}{pipeline.options()}"
+    show_next(out, (approve, "by somebody who may: an approved version is deployed"))
+
+
 def as_json(
     pipeline: DeployedPipeline, execution: Execution, findings: RunResults
 ) -> dict[str, Any]:
     """Everything about an execution, for programs."""
     failed, deployed = execution.failed_step, execution.made("Endpoint")
+    registered = execution.made("RegisterModel")
     return {
         **short_json(execution),
         "pipeline": pipeline.name,
@@ -308,6 +328,7 @@ def as_json(
         "metrics": findings.metrics,
         "gate": findings.decision.as_json() if findings.decision else None,
         "problem": findings.problem or None,
+        "model_version": int(registered.made_name) if registered else None,
         "endpoint": deployed.made_name if deployed else None,
         "failure": failed
         and {

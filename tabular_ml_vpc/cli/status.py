@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
+from itertools import takewhile
 from typing import Any, Final
 
 import click
@@ -13,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from generator.errors import CommandError
 from generator.record import MODE_OUTPUT
 from pipeline.layout import MAIN
 from tabular_ml_vpc.cli.console import console, print_json
@@ -25,6 +28,8 @@ from tabular_ml_vpc.figures import counted
 from tabular_ml_vpc.operations import pipelines, stacks
 from tabular_ml_vpc.operations.operation import StackOperation, first_cause, past_events
 from tabular_ml_vpc.operations.runs import deployed
+from tabular_ml_vpc.operations.runs.registry import APPROVED, PENDING, Listed, Registry
+from tabular_ml_vpc.operations.runs.serving import Serving
 from tabular_ml_vpc.operations.spaces import StudioSpaces
 from tabular_ml_vpc.operations.stack_requests import blocked
 from tabular_ml_vpc.operations.stacks import StackNode
@@ -32,6 +37,7 @@ from tabular_ml_vpc.operations.target import Target
 from tabular_ml_vpc.operations.workload import Workload
 
 _NO_ENDPOINT: Final = "not created yet; a run that passes the gate creates it"
+_NONE_APPROVED: Final = "not created yet; approving a version creates it"
 _AT_ONCE: Final = 8
 """How many pipelines are read at the same time."""
 _COLUMNS: Final = (
@@ -111,7 +117,8 @@ def _read(target: Target, node: StackNode, chosen: str | None) -> dict[str, Any]
 def _pipeline(workload: Workload) -> dict[str, Any]:
 
     execution = next(iter(workload.executions(1)), None)
-    endpoint = workload.endpoint_status()
+    serving = Serving.read(workload)
+    endpoint = serving.endpoint
     return {
         "name": workload.name,
         "pipeline": workload.pipeline,
@@ -126,7 +133,38 @@ def _pipeline(workload: Workload) -> dict[str, Any]:
             "status": endpoint["EndpointStatus"] if endpoint else None,
             "problem": _endpoint_problem(workload, endpoint),
         },
+        "approval": _approval(workload, serving) if workload.on_approval else None,
     }
+
+
+def _approval(workload: Workload, serving: Serving) -> dict[str, Any]:
+    """Return which versions wait, are approved, on trial and served, as plain values."""
+    workload.unseen.update(serving.unseen)
+    listed = _versions(workload)
+    # An older version than the newest approved one cannot be approved.
+    since = takewhile(lambda one: one.status != APPROVED, listed)
+    waiting = [one.number for one in since if one.status == PENDING]
+    command = f"python build.py approve {waiting[0]}{workload.options()}" if waiting else ""
+    return {
+        "waiting": waiting,
+        "command": command,
+        "approved": next((one.number for one in listed if one.status == APPROVED), None),
+        "serves": serving.version,
+        "deploying": serving.arriving,
+        "trial": serving.trial
+        and {
+            "name": serving.trial["EndpointName"],
+            "status": serving.trial_status,
+            "version": serving.tried,
+        },
+    }
+
+
+def _versions(workload: Workload) -> list[Listed]:
+    """Return the registered versions; none if they may not be listed, which is in `unseen`."""
+    with suppress(CommandError):
+        return Registry(workload, "").listed()
+    return []
 
 
 def _endpoint_problem(workload: Workload, endpoint: Mapping[str, Any] | None) -> str | None:
@@ -193,8 +231,28 @@ def _show_pipeline(out: Console, target: Target, found: Mapping[str, Any]) -> No
     execution, endpoint = found["last_execution"], found["endpoint"]
     last = _last(execution) if execution else "none yet"
     out.print(f"pipeline  {found['pipeline'] or 'none'}; last run: {last}", markup=False)
-    name, state = endpoint["name"] or "none", endpoint["status"] or _NO_ENDPOINT
+    absent = _NONE_APPROVED if found["approval"] else _NO_ENDPOINT
+    name, state = endpoint["name"] or "none", _state(found) or absent
     out.print(Text.assemble("endpoint  ", _endpoint(target, endpoint, name), f": {state}"))
+    if approval := found["approval"]:
+        _show_approval(out, approval, "approval")
+
+
+def _show_approval(out: Console, found: Mapping[str, Any], label: str) -> None:
+    """Show what is on its way to the endpoint, and what waits, with the command that approves."""
+    trial, approved, lines = found["trial"], found["approved"], []
+    if trial:
+        version = f"version {trial['version']}" if trial["version"] else "a version"
+        lines.append(f"{version} is on trial: {trial['name']} is {trial['status']}")
+    on_its_way = (found["serves"], found["deploying"], trial and trial["version"])
+    if approved and approved not in on_its_way:
+        lines.append(f"version {approved} is approved, and does not serve")
+    if waiting := found["waiting"]:
+        others = len(waiting) - 1
+        more = f" (and {counted(others, 'older one')})" if others else ""
+        lines.append(f"version {waiting[0]}{more} waits for approval: `{found['command']}`")
+    for line in lines:
+        out.print(f"{label}  {line}", markup=False, soft_wrap=True)
 
 
 def _show_pipelines(out: Console, target: Target, found: list[Mapping[str, Any]]) -> None:
@@ -203,13 +261,28 @@ def _show_pipelines(out: Console, target: Target, found: list[Mapping[str, Any]]
         (
             pipeline["name"],
             _last(pipeline["last_execution"]) if pipeline["last_execution"] else "none yet",
-            _endpoint(target, endpoint, endpoint["status"] or "not created yet"),
+            _endpoint(target, endpoint, _state(pipeline) or "not created yet"),
             pipeline["pipeline"] or "none",
         )
         for pipeline in found
         for endpoint in (pipeline["endpoint"],)
     ]
     show_table(out, _COLUMNS, rows)
+    for pipeline in found:
+        if approval := pipeline["approval"]:
+            _show_approval(out, approval, pipeline["name"])
+
+
+def _state(found: Mapping[str, Any]) -> str:
+    """Return the endpoint's status with the versions that it serves and gets, if known."""
+    approval = found["approval"] or {}
+    serves, deploying = approval.get("serves"), approval.get("deploying")
+    words = (
+        found["endpoint"]["status"] or "",
+        f"serves version {serves}" if serves else "",
+        f"changes to version {deploying}" if deploying else "",
+    )
+    return ", ".join(filter(None, words))
 
 
 def _endpoint(target: Target, endpoint: Mapping[str, Any], text: str) -> Text:

@@ -20,6 +20,10 @@ PIPELINE: Final = "Custom::Pipeline"
 _RUNNING: Final = frozenset({"Executing", "Stopping"})
 _MODEL_NAMES: Final = "pipelines-"
 _MOST: Final = 900
+DEPLOYMENT_MODE: Final = "DeploymentMode"
+"""Output of a root stack in which runs do not deploy; its value says what does."""
+ON_APPROVAL: Final = "on-approval"
+"""The setting ``pipeline.deploy`` and the output's value: a function deploys what was approved."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Workload(SageMakerReader):
     """The value of the tag that everything has that its runs create."""
     siblings: tuple[str, ...] = ()
     """The names of all pipelines of its stack."""
+    on_approval: bool = False
+    """Whether a function deploys what was approved; otherwise, only runs deploy."""
 
     @classmethod
     def of(cls, target: Target, root: Stack, name: str | None) -> Workload:
@@ -68,7 +74,7 @@ class Workload(SageMakerReader):
         for one in names:
             identity = ids.get(pipelines.stack_title(one))
             nested = stacks.find(target, identity) if identity else None
-            found.append(cls._in(target, one, nested, known))
+            found.append(cls._in(target, one, nested, root, known))
         return found
 
     @classmethod
@@ -80,11 +86,17 @@ class Workload(SageMakerReader):
             for above, _ in node.holding(PIPELINE)
         }
         ordered = sorted(found, key=lambda name: known.index(name) if name in known else len(known))
-        return [cls._in(target, name, found[name], tuple(ordered)) for name in ordered]
+        known = tuple(ordered)
+        return [cls._in(target, name, found[name], node.stack, known) for name in ordered]
 
     @classmethod
     def _in(
-        cls, target: Target, name: str, nested: Stack | None, siblings: tuple[str, ...]
+        cls,
+        target: Target,
+        name: str,
+        nested: Stack | None,
+        root: Stack,
+        siblings: tuple[str, ...],
     ) -> Workload:
         outputs = nested.outputs if nested else {}
         pipeline = outputs.get("PipelineName")
@@ -92,7 +104,8 @@ class Workload(SageMakerReader):
         owner = nested.id if nested else None
         if name != MAIN and pipeline:
             owner = f"{pipeline.removesuffix(f'-{name}')}/{name}"
-        return cls(target, name, pipeline, endpoint, owner, siblings)
+        on_approval = root.outputs.get(DEPLOYMENT_MODE) == ON_APPROVAL
+        return cls(target, name, pipeline, endpoint, owner, siblings, on_approval)
 
     @property
     def several(self) -> bool:
@@ -103,6 +116,13 @@ class Workload(SageMakerReader):
         """Return the options that give another command the same pipeline."""
         chosen = f" {pipelines.OPTION} {self.name}" if self.several else ""
         return f"{self.target.options()}{chosen}"
+
+    @property
+    def creation(self) -> str:
+        """Return what creates an endpoint that does not exist, with the command."""
+        if self.on_approval:
+            return f"approving a version creates it (`python build.py approve{self.options()}`)"
+        return f"a run that passes the gate creates it (`python build.py run{self.options()}`)"
 
     def executions(self, limit: int | None = None) -> list[JsonView]:
         """Return the pipeline's executions, newest first, the first ``limit``."""

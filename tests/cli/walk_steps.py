@@ -10,8 +10,11 @@ from typing import Final
 
 EVALUATED: Final = "run --follow"
 """The step before which the runs get the report that their jobs would have written."""
-SUCCEED_ELSEWHERE: Final = frozenset({"predict", "audit", "invoke", "sbom", "setup", "site"})
-"""Commands that take minutes, install, or need an endpoint that answers: see their own pages."""
+SUCCEED_ELSEWHERE: Final = frozenset(
+    {"predict", "audit", "invoke", "sbom", "setup", "site", "approve", "reject", "rollback"}
+)
+"""Commands that take minutes, install, or need an endpoint that answers or a version that waits:
+see the pages of these commands."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,12 @@ STEPS: Final = (
     ),
     Step("history"),
     *_mistakes("history 123", "history --limit 0", "history --json yes"),
+    Step("models"),
+    *_mistakes("models --limit 0", "models 1", "models --pipeline churn"),
+    *_mistakes("approve 7", "approve v1", "approve --comment ''", "approve --follow"),
+    *_mistakes("approve", "approve 1", "reject", "rollback", status=1),
+    *_mistakes("reject 7", "reject v1", "reject --comment ''"),
+    *_mistakes("rollback 1", "rollback --comment ''"),
     Step("stop", terminal=False),
     *_mistakes("stop 123", "stop --all latest", "stop now!"),
     *_mistakes("invoke --file none.csv", "invoke", "invoke 1,2 --file none.csv"),

@@ -20,7 +20,7 @@ from tests.operations.canned import Answer, refusal, session
 
 BEGAN = datetime(2026, 11, 24, 18, 0, tzinfo=UTC)
 _PLACE = "eu-west-1:123456789012"
-_NO_SUCH = refusal("ValidationException", "Could not find it")
+NO_SUCH = refusal("ValidationException", "Could not find it")
 
 
 def pipeline_name(name: str) -> str:
@@ -42,25 +42,29 @@ class Several:
     log_groups: tuple[str, ...] = ()
     described: list[str] = field(default_factory=list)
     """Stacks that were described."""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    """More outputs of the root stack."""
     started: list[dict[str, Any]] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
 
     def session(self) -> Session:
         """Return a session of which every call is answered here."""
+        return session(self.answers())
+
+    def answers(self) -> dict[str, Answer]:
+        """Return the answer of each operation."""
         names = ("DescribeStacks", "ListStackResources")
-        answers: dict[str, Answer] = {
-            f"cloudformation.{n}": getattr(self, _snake(n)) for n in names
-        }
+        answers: dict[str, Answer] = {f"cloudformation.{n}": getattr(self, snake(n)) for n in names}
         for name in (
             *("ListPipelineExecutions", "DescribePipeline", "StartPipelineExecution"),
             *("StopPipelineExecution", "DescribePipelineExecution", "DescribeEndpoint"),
             *("ListPipelineExecutionSteps", "ListTags", "DeleteEndpoint"),
         ):
-            answers[f"sagemaker.{name}"] = _from_json(getattr(self, _snake(name)))
+            answers[f"sagemaker.{name}"] = from_json(getattr(self, snake(name)))
         groups = [{"logGroupName": name} for name in self.log_groups]
         answers["logs.DescribeLogGroups"] = {"logGroups": groups}
-        return session(answers)
+        return answers
 
     def describe_stacks(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         asked = request["StackName"].rpartition("/")[2]
@@ -76,6 +80,7 @@ class Several:
                             "DataBucket": "data",
                             "PipelineName": pipeline_name(MAIN),
                             MODE_OUTPUT: "dev",
+                            **self.outputs,
                         },
                     )
                 ]
@@ -121,7 +126,7 @@ class Several:
         made = request["EndpointName"]
         name = next(one for one in self.runs if pipeline_name(one) == made)
         if name not in self.endpoints or made in self.deleted:
-            return _NO_SUCH
+            return NO_SUCH
         return {
             "EndpointName": made,
             "EndpointArn": f"arn:aws:sagemaker:{_PLACE}:endpoint/{made}",
@@ -149,11 +154,13 @@ class Several:
         }
 
 
-def _from_json(answer: Any) -> Answer:
+def from_json(answer: Any) -> Answer:
+    """Return an answer that gets the request as an object."""
     return lambda body: answer(json.loads(body))  # type: ignore[arg-type]
 
 
-def _snake(name: str) -> str:
+def snake(name: str) -> str:
+    """Return an operation's name as that of a method."""
     return "".join(f"_{one.lower()}" if one.isupper() else one for one in name).lstrip("_")
 
 

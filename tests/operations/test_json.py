@@ -24,13 +24,14 @@ NAMES_OF_THEIRS: Final = {
     "sources",
 }
 """Objects whose keys are names that CloudFormation, a person or a file gave."""
-TIMES: Final = {"time", "started", "ended", "changed"}
+TIMES: Final = {"time", "started", "ended", "changed", "registered"}
 STACK: Final = ("--stack-name", "tabular-life")
 NO_JSON: Final = {"init", "setup", "completion"}
 DOCUMENTS: Final = {"pipeline", "sbom"}
 """Commands that print a document in a format of others."""
 ELSEWHERE: Final = {
     **dict.fromkeys(("run", "stop", "invoke", "predict"), "tests/operations/runs"),
+    **dict.fromkeys(("approve", "reject", "rollback"), "tests/operations/runs/test_approval.py"),
     **dict.fromkeys(("local",), "tests/local"),
     **dict.fromkeys(("ci",), "tests/cli/test_ci.py"),
     **dict.fromkeys(("audit",), "tests/reports/audit"),
@@ -49,6 +50,7 @@ SUCCESSES: Final[dict[str, tuple[str, ...]]] = {
     "open": STACK,
     "logs": (*STACK, "--since", "1d", "--tail", "3"),
     "history": STACK,
+    "models": STACK,
     "endpoint": ("repair", *STACK),
     "drift": STACK,
     "cost": (),
@@ -123,7 +125,10 @@ def test_an_error_is_json_too(command: str, run: Run) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["status", "outputs", "open", "logs", "run", "stop", "history", "invoke", "drift"],
+    [
+        *("status", "outputs", "open", "logs", "run", "stop", "history", "invoke", "drift"),
+        *("models", "approve", "reject", "rollback"),
+    ],
 )
 @pytest.mark.usefixtures("deployed")
 def test_a_stack_that_does_not_exist_is_json_too(command: str, run: Run) -> None:

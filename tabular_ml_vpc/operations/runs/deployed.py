@@ -14,6 +14,7 @@ from typing import Any, Final
 from generator.errors import CommandError
 from pipeline.definition import OWNER_TAG
 from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, Execution
+from tabular_ml_vpc.operations.runs.serving import version_in
 from tabular_ml_vpc.operations.workload import Workload
 
 FAILED: Final = "Failed"
@@ -35,11 +36,11 @@ def problem(pipeline: DeployedPipeline, execution: Execution) -> str:
         return ""
     if found["EndpointStatus"] == FAILED:
         return failed(pipeline.workload, found)
-    serves = str(found["EndpointConfigName"])
-    if serves.lower() == requested.made_name.lower():
-        return ""
+    serves, name = str(found["EndpointConfigName"]), str(found["EndpointName"])
+    if serves.lower() == requested.made_name.lower() or version_in(serves, name) is not None:
+        return ""  # this run's, or a version that was approved since
     return (
-        f"the endpoint {found['EndpointName']} serves {serves}, not this run's "
+        f"the endpoint {name} serves {serves}, not this run's "
         f"{requested.made_name}: the update was rejected or rolled back{_reason(found)}"
     )
 
@@ -49,8 +50,15 @@ def failed(workload: Workload, found: Mapping[str, Any]) -> str:
     command = f"python build.py endpoint repair{workload.options()}"
     return (
         f"the endpoint {found['EndpointName']} has failed{_reason(found)} and can only be deleted: "
-        f"`{command}` deletes it, and the next run recreates it"
+        f"`{command}` deletes it, and {_recreated(workload)}"
     )
+
+
+def _recreated(workload: Workload) -> str:
+    """Say what recreates a failed endpoint that was deleted."""
+    if workload.on_approval:
+        return f"approving a version recreates it (`python build.py approve{workload.options()}`)"
+    return "the next run recreates it"
 
 
 def _reason(found: Mapping[str, Any]) -> str:
@@ -81,7 +89,7 @@ def repair(workload: Workload, sleep: Sleep = time.sleep) -> str:
         )
     workload.sagemaker.delete_endpoint(EndpointName=name)
     wait_for_endpoint(workload, lambda status: status is None, sleep)
-    return f"deleted the failed endpoint {name}; the next run recreates it"
+    return f"deleted the failed endpoint {name}; {_recreated(workload)}"
 
 
 def wait_for_endpoint(

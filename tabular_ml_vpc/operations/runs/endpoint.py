@@ -178,8 +178,7 @@ def find(target: Target, workload: Workload) -> Deployed:
     options = workload.options()
     if name is None or status is None:
         raise CommandError(
-            f"the endpoint {name or ''} does not exist: a run that passes the gate creates it "
-            f"(`python build.py run{options}`), or, if it was paused, "
+            f"the endpoint {name or ''} does not exist: {workload.creation}, or, if it was paused, "
             f"`python build.py endpoint resume{options}`"
         )
     if status["EndpointStatus"] in {"Creating", "Failed", "Deleting"}:

@@ -50,9 +50,10 @@ def pause(workload: Workload, sleep: Sleep = time.sleep) -> str:
     )
     workload.sagemaker.delete_endpoint(EndpointName=name)
     wait_for_endpoint(workload, lambda status: status is None, sleep)
+    others = "" if workload.on_approval else ", or the next run,"
     return (
         f"paused the endpoint {name}: it is deleted and no longer billed; "
-        f"`python build.py endpoint resume{workload.options()}`, or the next run, creates it again"
+        f"`python build.py endpoint resume{workload.options()}`{others} creates it again"
     )
 
 
@@ -94,10 +95,7 @@ def resume(workload: Workload, sleep: Sleep = time.sleep) -> str:
     paused = max(_paused(workload), default=None)
     workload.check_seen()
     if name is None or paused is None:
-        raise CommandError(
-            f"the endpoint {name or ''} was not paused: a run that passes the gate creates it "
-            f"(`python build.py run{options}`)"
-        )
+        raise CommandError(f"the endpoint {name or ''} was not paused: {workload.creation}")
     _, config, arn = paused
     workload.sagemaker.create_endpoint(
         EndpointName=name,
@@ -121,6 +119,11 @@ def _already_there(workload: Workload, found: JsonView) -> str:
     if status == "Deleting":
         raise CommandError(f"the endpoint {name} is still being deleted; run the command again")
     return f"nothing to resume: the endpoint {name} is {status}"
+
+
+def is_paused(workload: Workload) -> bool:
+    """Return whether a configuration of ours waits to be resumed, as far as it can be seen."""
+    return any(_paused(workload))
 
 
 def _paused(workload: Workload) -> Iterator[tuple[str, str, str]]:

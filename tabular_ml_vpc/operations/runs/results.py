@@ -14,7 +14,7 @@ from tabular_ml_vpc.figures import figure
 from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, Execution
 from tabular_ml_vpc.operations.target import in_words
 
-_REPORT: Final = "evaluation.json"
+REPORT: Final = "evaluation.json"
 _LARGEST: Final = 1e300
 _PARTS: Final = ("metrics", "baseline", "gate")
 
@@ -78,7 +78,7 @@ def findings(pipeline: DeployedPipeline, execution: Execution) -> RunResults:
     except ClientError as error:
         return RunResults({}, problem=f"the metrics cannot be read: {in_words(error)}")
     except (ValueError, RecursionError):
-        return RunResults({}, problem=f"the metrics cannot be read: {_REPORT} is not a report")
+        return RunResults({}, problem=f"the metrics cannot be read: {REPORT} is not a report")
     gate = execution.step(QUALITY_GATE)
     if gate is None or not gate.outcome:
         return RunResults(evaluation)
@@ -92,7 +92,7 @@ def _report(pipeline: DeployedPipeline, job: str) -> dict[str, Any]:
     if not uris:  # a pipeline with another definition
         return {}
     bucket, _, prefix = uris[0].removeprefix("s3://").partition("/")
-    key = f"{prefix.rstrip('/')}/{_REPORT}"
+    key = f"{prefix.rstrip('/')}/{REPORT}"
     body = pipeline.target.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     return report_of(body)
 

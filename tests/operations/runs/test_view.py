@@ -16,7 +16,7 @@ from rich.console import Console
 from pipeline import example
 from pipeline.definition import EVALUATION, build
 from tabular_ml_vpc.cli import run_view
-from tabular_ml_vpc.operations.runs import results
+from tabular_ml_vpc.operations.runs import deployed, results
 from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, Execution, StepProgress
 from tabular_ml_vpc.operations.target import Target
 from tabular_ml_vpc.operations.workload import Workload
@@ -38,6 +38,15 @@ class Aws:
     evaluated: dict[str, Any] = field(default_factory=lambda: EVALUATED)
     readable: bool = True
     log: list[str] = field(default_factory=lambda: ["first", "Fitting model: LightGBM"])
+    approval: str = "PendingManualApproval"
+    serves: str = "p-1"
+
+    def describe_model_package(self, **_: str) -> dict[str, Any]:
+        return {"ModelApprovalStatus": self.approval, "ApprovalDescription": "as\x1b[2J agreed"}
+
+    def describe_endpoint(self, **_: str) -> dict[str, Any]:
+        status = {"EndpointStatus": "InService", "EndpointConfigName": self.serves}
+        return {"EndpointName": "p", **status}
 
     def describe_processing_job(self, **_: str) -> dict[str, Any]:
         output = {"OutputName": EVALUATION.name, "S3Output": {"S3Uri": "s3://b/processed/abc123"}}
@@ -88,9 +97,9 @@ class FakePipeline(DeployedPipeline):
         return build(example.environment())
 
 
-def pipeline(aws: Aws) -> DeployedPipeline:
+def pipeline(aws: Aws, *, on_approval: bool = False) -> DeployedPipeline:
     target = FakeTarget(Session(region_name="eu-west-1"), "tabular", aws=aws)
-    return FakePipeline(target, Workload(target, "main", "p", "p", None))
+    return FakePipeline(target, Workload(target, "main", "p", "p", None, on_approval=on_approval))
 
 
 def step(
@@ -133,10 +142,10 @@ def followed(aws: Aws, *seen: Execution, terminal: bool = False) -> str:
     return out.file.getvalue()
 
 
-def ended(aws: Aws, done: Execution) -> str:
+def ended(aws: Aws, done: Execution, *, on_approval: bool = False) -> str:
     out = Console(file=io.StringIO(), width=150, highlight=False)
-    found = results.findings(pipeline(aws), done)
-    run_view.show_end(out, pipeline(aws), done, found)
+    shown = pipeline(aws, on_approval=on_approval)
+    run_view.show_end(out, shown, done, results.findings(shown, done))
     assert isinstance(out.file, io.StringIO)
     return out.file.getvalue()
 
@@ -241,3 +250,49 @@ def test_a_failure_is_shown_without_the_toolkit_s_words_and_with_its_log() -> No
 @pytest.mark.parametrize(("status", "running"), [("Stopping", True), ("Stopped", False)])
 def test_an_execution_that_is_stopping_still_runs(status: str, running: bool) -> None:
     assert replace(execution("Executing", ()), status=status).running is running
+
+
+REGISTERED = execution("Succeeded", PASSED[:-1])
+
+
+def test_the_end_of_a_run_whose_model_waits_says_how_to_approve_it() -> None:
+    shown = ended(Aws(), REGISTERED, on_approval=True)
+
+    assert "The model was registered as version 3 and waits for approval.\n" in shown
+    assert "Next: python build.py approve 3 --region eu-west-1  (by somebody who may" in shown
+
+
+@pytest.mark.parametrize("status", ["Approved", "Rejected"])
+def test_the_end_of_a_run_whose_model_was_decided_about_says_how(status: str) -> None:
+    shown = ended(Aws(approval=status), REGISTERED, on_approval=True)
+
+    assert f"The model was registered as version 3: {status} (as\\x1b[2J agreed).\n" in shown
+    assert "Next:" not in shown
+
+
+def test_a_run_is_printed_with_the_version_that_it_registered() -> None:
+    class Readable(FakePipeline):
+        def typed_parameters(self, arn: str) -> dict[str, Any]:  # noqa: ARG002
+            return {}
+
+    known = pipeline(Aws())
+    shown = run_view.as_json(Readable(known.target, known.workload), REGISTERED, results.NOTHING)
+    assert (shown["model_version"], shown["endpoint"]) == (3, None)
+
+
+@pytest.mark.parametrize(
+    ("serves", "problem"),
+    [("config-1", ""), ("v4-0a1b2c-p", ""), ("p-0", "the endpoint p serves p-0, not this run's")],
+)
+def test_a_version_approved_since_is_no_failed_deployment(serves: str, problem: str) -> None:
+    configured = step("C", "EndpointConfig", made="arn:aws:sagemaker:::endpoint-config/config-1")
+    done = execution("Succeeded", (*PASSED, configured))
+
+    class Newest(FakePipeline):
+        def newest(self, limit: int) -> list[Execution]:
+            return [done][:limit]
+
+    known = pipeline(Aws(serves=serves))
+    found = deployed.problem(Newest(known.target, known.workload), done)
+    assert found.startswith(problem)
+    assert bool(found) is bool(problem)
