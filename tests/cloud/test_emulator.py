@@ -21,7 +21,11 @@ from tabular_ml_vpc.local.emulator.inventory import inventory
 Template = dict[str, Any]
 
 FUNCTION = """
-import json, pathlib, tempfile, urllib.request, boto3
+import json, os, pathlib, tempfile, urllib.request, boto3
+
+def hear(event, context):
+    boto3.client("sqs").send_message(
+        QueueUrl=os.environ["QUEUE"], MessageBody=event["detail-type"])
 
 def handler(event, context):
     properties = event["ResourceProperties"]

@@ -102,6 +102,8 @@ KINDS: dict[str, Callable[..., list[str]]] = {
     "topics": _listed("sns", "list_topics", "Topics", "TopicArn"),
     "subscriptions": _listed("sns", "list_subscriptions", "Subscriptions", "SubscriptionArn"),
     "queues": _listed("sqs", "list_queues", "QueueUrls", ""),
+    "alarms": _listed("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+    "dashboards": _listed("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
     "rules": _listed("events", "list_rules", "Rules", "Name"),
     "vpcs": _own_vpcs,
     "security groups": _not_default_groups,

@@ -28,9 +28,11 @@ from tabular_ml_vpc.local.emulator import (
     sagemaker_api,
     sagemaker_real,
     sagemaker_resources,
+    sagemaker_runtime,
     schedules,
     stack_phases,
 )
+from tabular_ml_vpc.local.emulator.sagemaker_stand_ins import StandIns
 
 JOBS = "--jobs="
 
@@ -57,6 +59,7 @@ def register_additions() -> None:
 
 def register_jobs() -> None:
     """With `--jobs=FOLDER`, run real jobs and endpoints in that environment."""
+    sagemaker_runtime.register(StandIns())
     for argument in sys.argv[1:]:
         if argument.startswith(JOBS):
             sagemaker_real.register(Path(argument.removeprefix(JOBS)))

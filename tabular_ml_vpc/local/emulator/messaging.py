@@ -28,8 +28,11 @@ KEY_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt")
 logger = logging.getLogger("eventbridge")
 
 
-def allows(policy: str, action: str, resource: str) -> bool:
-    """Whether a resource policy allows an action for EventBridge itself."""
+def allows(policy: str | Fields, action: str, resource: str, **keys: str) -> bool:
+    """Whether a resource policy allows an action for EventBridge itself.
+
+    `keys` are condition keys of the service `aws`, such as `SourceArn`.
+    """
     context = EvalContext(
         principal_arn="service",
         principal_type="Service",
@@ -38,6 +41,7 @@ def allows(policy: str, action: str, resource: str) -> bool:
         resource_arn=resource,
         region=get_region(),
         secure_transport=True,
+        service_context={f"aws:{key.lower()}": value for key, value in keys.items()},
     )
     decision: str = evaluate_resource_policy(policy, context, service=SERVICE).decision
     return decision == "Allow"

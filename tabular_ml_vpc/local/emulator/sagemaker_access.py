@@ -26,6 +26,7 @@ PATHS = {
     "ListPipelineExecutions": ("pipeline/{PipelineName}",),
     "StartPipelineExecution": ("pipeline/{PipelineName}",),
     "InvokeEndpoint": ("endpoint/{EndpointName}",),
+    "UpdateEndpointWeightsAndCapacities": ("endpoint/{EndpointName}",),
     "StopProcessingJob": ("processing-job/{ProcessingJobName}",),
     "StopTrainingJob": ("training-job/{TrainingJobName}",),
     "CreateEndpoint": ("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"),
@@ -56,12 +57,31 @@ def denial_of_role(store: Store, role_arn: str, operation: str, request: Fields)
 
     A role that does not exist is not checked: small tests use any name.
     """
+    return _denial(role_arn, checks(store, operation, request))
+
+
+def denial_of_alarm(role_arn: str, alarm: str) -> str:
+    """Return why a role cannot describe an alarm; empty if it can, or if it does not exist.
+
+    Source: "Auto-Rollback Configuration and Monitoring", SageMaker developer guide: "Ensure that
+    your IAM execution role has permission to perform the cloudwatch:DescribeAlarms action".
+    """
+    return _denial(role_arn, [_describing(alarm)])
+
+
+def _describing(alarm: str) -> AccessCheck:
+    arn = f"arn:aws:cloudwatch:{get_region()}:{get_account_id()}:alarm:{alarm}"
+    return "cloudwatch:DescribeAlarms", arn, {}
+
+
+def _denial(role_arn: str, needed: list[AccessCheck]) -> str:
+    """Return the first of these permissions that a role lacks; empty if it has all."""
     account, name = get_account_id(), role_arn.rsplit("/", 1)[-1]
     if name not in iam._roles:
         return ""
     policies = iam_evaluator._gather_role_policies(name, account)
     limits = iam_evaluator._permissions_boundary(iam._roles, name, account)
-    for action, arn, keys in checks(store, operation, request):
+    for action, arn, keys in needed:
         context = EvalContext(
             principal_arn=f"arn:aws:sts::{account}:assumed-role/{name}/SageMaker",
             principal_type="AssumedRole",
@@ -91,7 +111,8 @@ def checks(store: Store, operation: str, request: Fields) -> list[AccessCheck]:
         found.append(("sagemaker:AddTags", arns[0], tagging))
     passed = {"iam:PassedToService": "sagemaker.amazonaws.com"}
     found += [("iam:PassRole", role, passed) for role in _roles(request)]
-    return found
+    rollback = (request.get("DeploymentConfig") or {}).get("AutoRollbackConfiguration") or {}
+    return found + [_describing(alarm["AlarmName"]) for alarm in rollback.get("Alarms", [])]
 
 
 def _roles(request: Fields) -> list[str]:
@@ -100,7 +121,7 @@ def _roles(request: Fields) -> list[str]:
 
 def _resources(store: Store, operation: str, request: Fields) -> list[str]:
     """Return the ARNs of a request's resources; `*` if the action has no resource type."""
-    for name in ("ResourceArn", "PipelineExecutionArn"):
+    for name in ("ResourceArn", "PipelineExecutionArn", "ModelPackageArn"):
         if name in request:
             return [request[name]]
     names = _Names(request)
@@ -146,7 +167,7 @@ def _context(request: Fields) -> Fields:
     ):
         if name in settings:
             context[key] = str(settings[name]).lower()
-    context |= {**_keys(request), **_machines(request)}
+    context |= {**_keys(request), **_machines(request), **_approval(request)}
     return context | _ownership(request, request.get("DomainId", ""))
 
 
@@ -177,6 +198,16 @@ def _keys(request: Fields) -> Fields:
         "sagemaker:OutputKmsKeyArn": output.get("KmsKeyId"),
     }
     return {key: value for key, value in found.items() if value}
+
+
+def _approval(request: Fields) -> Fields:
+    """Return the condition keys for a model package's approval and metadata."""
+    metadata = request.get("CustomerMetadataProperties") or {}
+    found = {f"sagemaker:CustomerMetadataProperties/{key}": metadata[key] for key in metadata}
+    for name in ("ModelApprovalStatus", "CustomerMetadataPropertiesToRemove"):
+        if name in request:
+            found[f"sagemaker:{name}"] = request[name]
+    return found
 
 
 def _machines(request: Fields) -> Fields:

@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from ministack import app
 from ministack.core import router
-from ministack.core.responses import get_region
 from ministack.core.router import extract_access_key_id, extract_region
-from ministack.services import s3
 
-from tabular_ml_vpc.local.emulator import endpoint_events, sagemaker_access, sagemaker_runs
+from tabular_ml_vpc.local.emulator import (
+    sagemaker_access,
+    sagemaker_events,
+    sagemaker_packages,
+    sagemaker_runs,
+)
 from tabular_ml_vpc.local.emulator.refusals import refusal
+from tabular_ml_vpc.local.emulator.sagemaker_input import check_input
+from tabular_ml_vpc.local.emulator.sagemaker_kinds import BUSY, HOLDS, PREPARE, fields_of_pipeline
 from tabular_ml_vpc.local.emulator.sagemaker_store import (
     KINDS,
+    MODEL,
+    STORE,
     ApiError,
     Record,
-    Store,
-    check_input,
-    load_model,
-    unique_id,
+    named,
 )
 from tabular_ml_vpc.local.emulator.types import ApiResponse, Fields
 
 PAGE = 10
-BUSY = ("Executing", "Stopping")
-AFTER: dict[str, Callable[[Record], None]] = {}
+AFTER: dict[str, Callable[[Record], None]] = {
+    "CreateModelPackage": sagemaker_events.tell_of_package,
+}
 """Called after an operation, by its name: with jobs, starts their processes."""
-
-MODEL = load_model()
-STORE = Store()
 
 ApiOperation = Callable[[Fields], Fields]
 
@@ -62,18 +63,6 @@ def operate(operation: str, request: Fields) -> Fields:
     raise ApiError("UnknownOperationException", f"{operation} is not emulated")
 
 
-def named(kind: str, request: Fields) -> Record:
-    """Return the record that a request names; raises ApiError if it does not exist."""
-    record = STORE.find(kind, request)
-    if record is None:
-        operation = MODEL.operation_model(f"Describe{kind}")
-        known = {shape.name for shape in operation.error_shapes}
-        code = "ResourceNotFound" if "ResourceNotFound" in known else "ValidationException"
-        named = ", ".join(str(request[key]) for key in KINDS[kind].keys if key in request)
-        raise ApiError(code, f'Could not find {kind} "{named}". It does not exist.')
-    return record
-
-
 def _create(kind: str, request: Fields) -> Fields:
     if kind not in ("ModelPackage", "Domain") and STORE.find(kind, request):
         code = "ResourceInUse" if kind in ("UserProfile", "Space", "App") else "ValidationException"
@@ -99,46 +88,11 @@ def _shown(operation: str, record: Record) -> Fields:
 
 def _update(kind: str, request: Fields) -> Fields:
     record = named(kind, request)
-    if kind == "Endpoint":
-        _check_update_of_endpoint(record, request)
-        record.fields["before"] = record.fields["EndpointConfigName"]
     if kind == "Pipeline":
-        request = {**request, **_pipeline_fields(request)}
+        request = {**request, **fields_of_pipeline(request)}
     record.fields.update(request)
     _call_after(f"Update{kind}", record)
     return _shown(f"Update{kind}", record)
-
-
-def _check_update_of_endpoint(record: Record, request: Fields) -> None:
-    """Reject an update unless the endpoint is in service ("API_UpdateEndpoint")."""
-    named("EndpointConfig", {"EndpointConfigName": request["EndpointConfigName"]})
-    status = record.fields["EndpointStatus"]
-    if status == "Failed":
-        raise ApiError("ValidationException", f"Cannot update failed endpoint {record.arn}")
-    if status != "InService":
-        raise ApiError("ValidationException", f"Cannot update in-progress endpoint {record.arn}")
-
-
-def _deploy(record: Record) -> None:
-    """Deploy, without jobs, as the model's name says: `broken` fails, `slow` takes a while."""
-    before = record.fields.pop("before", None)
-    record.fields.pop("FailureReason", None)
-    config = named("EndpointConfig", record.fields).fields
-    models = [variant["ModelName"] for variant in config["ProductionVariants"]]
-    if any(sagemaker_runs.SLOW in model for model in models):
-        record.fields["EndpointStatus"] = sagemaker_runs.DEPLOYING[before is not None]
-        served = {"EndpointStatus": "InService"}
-        threading.Timer(
-            sagemaker_runs.DEPLOYING_SECONDS, lambda: record.fields.update(served)
-        ).start()
-    if not any(sagemaker_runs.BROKEN in model for model in models):
-        return
-    record.fields["FailureReason"] = "The primary container did not pass the ping health check."
-    if before is None:
-        record.fields["EndpointStatus"] = "Failed"
-    else:
-        record.fields["EndpointConfigName"] = before
-    endpoint_events.publish(record, "RollingBack" if before else "Failed")
 
 
 def _call_after(operation: str, record: Record) -> None:
@@ -190,6 +144,9 @@ def _matches(record: Record, request: Fields) -> bool:
     fields = record.fields
     name = str(fields.get(record.kind.keys[-1], ""))
     status = fields.get(record.kind.status_field)
+    request = dict(request)
+    if "ModelPackageGroupName" in request:  # or its ARN
+        request["ModelPackageGroupName"] = request["ModelPackageGroupName"].rpartition("/")[2]
     filters = {
         "DomainIdEquals": "DomainId",
         "UserProfileNameEquals": "UserProfileName",
@@ -197,6 +154,7 @@ def _matches(record: Record, request: Fields) -> bool:
         "SpaceNameContains": "SpaceName",
         "PipelineName": "PipelineName",
         "ModelPackageGroupName": "ModelPackageGroupName",
+        "ModelApprovalStatus": "ModelApprovalStatus",
     }
     return (
         all(request[key] == fields.get(field) for key, field in filters.items() if key in request)
@@ -204,127 +162,6 @@ def _matches(record: Record, request: Fields) -> bool:
         and name.startswith(request.get("PipelineNamePrefix", ""))
         and request.get("StatusEquals", status) == status
     )
-
-
-# Fields that a kind adds to the request's.
-
-
-def _domain_fields(_request: Fields) -> Fields:
-    domain_id = unique_id("d-", 12)
-    url = f"https://{domain_id}.studio.{get_region()}.sagemaker.aws"
-    return {"DomainId": domain_id, "Url": url}
-
-
-def _package_fields(request: Fields) -> Fields:
-    group = request.get("ModelPackageGroupName", "")
-    group_name = named("ModelPackageGroup", {"ModelPackageGroupName": group}).fields[
-        "ModelPackageGroupName"
-    ]
-    held = _packages_of(group_name)
-    version = 1 + max((record.fields["ModelPackageVersion"] for record in held), default=0)
-    return {
-        "ModelPackageGroupName": group_name,
-        "ModelPackageVersion": version,
-        "ModelPackageName": f"{group_name}/{version}",
-    }
-
-
-def _packages_of(group_name: str) -> list[Record]:
-    return [
-        record
-        for record in STORE.all("ModelPackage")
-        if record.fields["ModelPackageGroupName"] == group_name
-    ]
-
-
-def _endpoint_fields(request: Fields) -> Fields:
-    named("EndpointConfig", {"EndpointConfigName": request["EndpointConfigName"]})
-    return {}
-
-
-def _app_fields(request: Fields) -> Fields:
-    return {"owner": request.get("SpaceName") or request.get("UserProfileName")}
-
-
-def _pipeline_fields(request: Fields) -> Fields:
-    """Return the definition, possibly from S3; raises if it is not JSON."""
-    place = request.get("PipelineDefinitionS3Location")
-    definition = request.get("PipelineDefinition")
-    if place:
-        data = s3._get_object_data(place["Bucket"], place["ObjectKey"])
-        definition = (data or b"").decode()
-    if definition is None:
-        return {}
-    try:
-        json.loads(definition)
-    except ValueError as problem:
-        raise ApiError("ValidationException", f"Unable to parse pipeline: {problem}") from None
-    return {"PipelineDefinition": definition}
-
-
-AFTER.update(CreateEndpoint=_deploy, UpdateEndpoint=_deploy)
-
-PREPARE: dict[str, Callable[[Fields], Fields]] = {
-    "Domain": _domain_fields,
-    "ModelPackage": _package_fields,
-    "Endpoint": _endpoint_fields,
-    "App": _app_fields,
-    "Pipeline": _pipeline_fields,
-}
-
-
-# What prevents a deletion.
-
-
-def _within(record: Record, kinds: tuple[str, ...], key: str) -> list[str]:
-    value = record.fields[key]
-    return [
-        inner.arn
-        for kind in kinds
-        for inner in STORE.all(kind)
-        if inner.fields["DomainId"] == record.fields["DomainId"]
-        and (inner.fields.get(key) == value or _owner(inner) == value)
-        and inner.fields.get("Status") != "Deleted"
-    ]
-
-
-def _owner(record: Record) -> str:
-    settings = record.fields.get("OwnershipSettings") or {}
-    return str(settings.get("OwnerUserProfileName", ""))
-
-
-def _busy_executions(record: Record) -> list[str]:
-    return [
-        run.arn
-        for run in STORE.all("PipelineExecution")
-        if run.fields["PipelineName"] == record.fields["PipelineName"]
-        and run.fields["PipelineExecutionStatus"] in BUSY
-    ]
-
-
-def _domains_naming(record: Record) -> list[str]:
-    """Return the domains whose settings name a lifecycle configuration."""
-    domains = [domain for domain in STORE.all("Domain") if not domain.gone_at]
-    return [domain.arn for domain in domains if record.arn in json.dumps(domain.fields)]
-
-
-HOLDS: dict[str, tuple[str, Callable[[Record], list[str]]]] = {
-    "Domain": (
-        "ResourceInUse",
-        lambda record: _within(record, ("UserProfile", "Space", "App"), "DomainId"),
-    ),
-    "UserProfile": (
-        "ResourceInUse",
-        lambda record: _within(record, ("Space", "App"), "UserProfileName"),
-    ),
-    "Space": ("ResourceInUse", lambda record: _within(record, ("App",), "SpaceName")),
-    "ModelPackageGroup": (
-        "ConflictException",
-        lambda record: [held.arn for held in _packages_of(record.fields["ModelPackageGroupName"])],
-    ),
-    "Pipeline": ("ConflictException", _busy_executions),
-    "StudioLifecycleConfig": ("ResourceInUse", _domains_naming),
-}
 
 
 # Special operations.
@@ -417,6 +254,7 @@ SPECIAL: dict[str, ApiOperation] = {
     "ListTags": _list_tags,
     "AddTags": _add_tags,
     "DeleteTags": _delete_tags,
+    "UpdateModelPackage": sagemaker_packages.update,
     "StartPipelineExecution": _start,
     "StopPipelineExecution": _stop,
     "ListPipelineExecutionSteps": _steps,

@@ -35,7 +35,7 @@ SOURCE = "aws.sagemaker"
 EVENT = "SageMaker Model Building Pipeline Execution Status Change"
 STEP_FAILED = "Step failure: One or multiple steps failed."
 JOBS = {"Processing": "ProcessingJob", "Training": "TrainingJob"}
-STARTED = ("Creating", "Updating")
+STARTED = ("Creating", "Updating", "RollingBack")
 
 
 class _StoppedError(Exception):

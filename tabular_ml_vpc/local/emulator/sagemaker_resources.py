@@ -12,8 +12,8 @@ from typing import Any
 
 from ministack.services.cloudformation import provisioners
 
-from tabular_ml_vpc.local.emulator.sagemaker_api import MODEL, STORE, operate
-from tabular_ml_vpc.local.emulator.sagemaker_store import ApiError, Record
+from tabular_ml_vpc.local.emulator.sagemaker_api import operate
+from tabular_ml_vpc.local.emulator.sagemaker_store import MODEL, STORE, ApiError, Record
 from tabular_ml_vpc.local.emulator.types import Fields, Made
 
 POLL_SECONDS = 0.05

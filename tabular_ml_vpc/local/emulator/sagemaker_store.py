@@ -7,11 +7,9 @@ service's behavior. Deletions of endpoints, domains, profiles and apps take a mo
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 import botocore.loaders
 import botocore.model
@@ -58,7 +56,7 @@ KINDS = {
             ("EndpointName",),
             "endpoint/{EndpointName}",
             "EndpointStatus",
-            "InService",
+            "Creating",
             lingers=True,
         ),
         Kind(
@@ -226,34 +224,18 @@ def unique_id(prefix: str, size: int) -> str:
     return prefix + secrets.token_hex(size)[:size]
 
 
-def check_input(shape: Any, value: Any, path: str = "") -> list[str]:
-    """Return the errors in a request: missing or unknown members, enums, patterns, sizes."""
-    if shape.type_name == "structure":
-        missing = [name for name in shape.required_members if name not in value]
-        unknown = [name for name in value if name not in shape.members]
-        found = [f"{path}.{name} is required" for name in missing]
-        found += [f"{path}.{name} is not a parameter" for name in unknown]
-        for name in set(value) & set(shape.members):
-            found += check_input(shape.members[name], value[name], f"{path}.{name}")
-        return found
-    if shape.type_name == "list":
-        return [
-            problem
-            for number, item in enumerate(value)
-            for problem in check_input(shape.member, item, f"{path}[{number}]")
-        ]
-    if shape.type_name == "string" and isinstance(value, str):
-        return _check_string(shape.metadata, value, path)
-    return []
+def named(kind: str, request: Fields) -> Record:
+    """Return the record that a request names; raises ApiError if it does not exist."""
+    record = STORE.find(kind, request)
+    if record is None:
+        operation = MODEL.operation_model(f"Describe{kind}")
+        known = {shape.name for shape in operation.error_shapes}
+        code = "ResourceNotFound" if "ResourceNotFound" in known else "ValidationException"
+        named = ", ".join(str(request[key]) for key in KINDS[kind].keys if key in request)
+        raise ApiError(code, f'Could not find {kind} "{named}". It does not exist.')
+    return record
 
 
-def _check_string(rules: Fields, value: str, path: str) -> list[str]:
-    problems = []
-    if rules.get("enum") and value not in rules["enum"]:
-        problems.append(f"{path} {value!r} is not one of {', '.join(rules['enum'])}")
-    if len(value) > rules.get("max", len(value)) or len(value) < rules.get("min", 0):
-        problems.append(f"{path} has {len(value)} characters")
-    pattern = rules.get("pattern")
-    if pattern and "\\p{" not in pattern and not re.fullmatch(pattern, value, re.DOTALL):
-        problems.append(f"{path} {value!r} does not match {pattern}")
-    return problems
+MODEL = load_model()
+STORE = Store()
+"""The resources of this emulator."""
