@@ -35,6 +35,7 @@ from generator.settings_pipelines import (
 )
 from generator.settings_section import AnySection, Section, SettingsError
 from generator.settings_studio import STUDIO_RULES, Studio
+from generator.settings_watching import WatchingSettings
 from pipeline.definition import OWNER_TAG
 from pipeline.layout import MAIN
 from pipeline.run_parameters import (
@@ -268,6 +269,7 @@ class Settings(Section):
     pipelines: tuple[PipelineEntry, ...] = Field(default=(PipelineEntry(name=MAIN),), min_length=1)
     """The pipelines of the environment, each a table [[pipelines]] (docs/pipelines.md). They share
     the network, the key, the buckets and Studio, and cannot read each other's data."""
+    watching: WatchingSettings = Field(default_factory=WatchingSettings)
     functions: Functions = Field(default_factory=Functions)
     limits: Limits = Field(default_factory=Limits)
     packages: Packages = Field(default_factory=Packages)

@@ -153,6 +153,7 @@ _ARNS: Final = {
 }
 """Types whose ``Ref`` is an ARN made of their properties: the service, and the path."""
 _NAME_PROPERTIES: Final = {
+    "AWS::CloudWatch::Dashboard": "DashboardName",
     "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
     "AWS::IAM::Role": "RoleName",
     "AWS::KMS::Alias": "AliasName",
@@ -211,6 +212,7 @@ def _last_part(ref: str, _place: StackLocation, _properties: Properties) -> str:
 _ATTRIBUTES: Final[Mapping[tuple[str, str], _Attribute]] = {
     ("AWS::CodeArtifact::Domain", "Name"): _last_part,
     ("AWS::CodeArtifact::Repository", "Name"): _last_part,
+    ("AWS::CloudWatch::Alarm", "Arn"): _arn("cloudwatch", "alarm:{}"),
     ("AWS::EC2::SecurityGroup", "GroupId"): _same,
     ("AWS::EC2::VPC", "VpcId"): _same,
     ("AWS::IAM::Role", "Arn"): lambda ref, place, properties: (

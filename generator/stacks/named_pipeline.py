@@ -14,13 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from awacs.aws import Statement
-from troposphere import GetAtt, Sub, Template, ec2, iam, logs
+from troposphere import AWSObject, GetAtt, Sub, Template, ec2, iam, logs
 
 from functions.pipeline_manager.properties import (
     PipelineProperties,
     PredictionPipelineProperties,
 )
-from generator import alerts, images, schedule
+from generator import alerts, dashboard, images, schedule
 from generator.custom_resources import shared_custom_resource
 from generator.pipeline_parts import (
     PREDICTIONS,
@@ -61,6 +61,7 @@ from generator.wiring import (
     OptionalText,
     PolicyArn,
     QueueArn,
+    QueueName,
     RoleArn,
     RoleName,
     SecurityGroupId,
@@ -113,6 +114,8 @@ class Inputs:
     """Exists unless there is a topic for all alerts."""
     endpoints_security_group_id: SecurityGroupId | None = None
     """That of our own endpoints; a foreign VPC may have none of them."""
+    dead_letter_queue_name: QueueName | None = None
+    """Exists if the pipelines have dashboards."""
     schedule: OptionalText | None = None
     """Exists if any of these pipelines has a schedule; empty for the others."""
     spark_image_tag: Text | None = None
@@ -157,6 +160,7 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
         *(() if has_own_endpoints(settings.network) else _ENDPOINTS),
         *(() if any_named_is_scheduled(settings) else ("schedule",)),
         *(("alert_email",) if settings.security.alert_topic else ()),
+        *(() if settings.watching.dashboard else ("dead_letter_queue_name",)),
     ]
     inputs = declare(Inputs, template, without)
     template.add_mapping(images.MAPPING_NAME, images.accounts(spark))
@@ -187,7 +191,7 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
             [pipeline],
         )
         add(template, predictions)
-    topic = alerts.add_alerts(template, _alerts(inputs, settings), pipeline)
+    topic = _add_alerts(template, inputs, pipeline, settings)
     if inputs.schedule is not None:
         schedule.add_schedule(template, _schedule(inputs, inputs.schedule, settings), pipeline)
     outputs = Outputs(pipeline_name=Text(GetAtt(pipeline, "PipelineName")), topic_arn=topic)
@@ -346,6 +350,22 @@ def _spark_environment(
     }
 
 
+def _add_alerts(
+    template: Template, inputs: Inputs, pipeline: AWSObject, settings: Settings
+) -> TopicArn:
+    """Add what reports runs and watches the endpoint, and a topic unless one exists."""
+    found = alerts.add_alerts(template, _alerts(inputs, settings), pipeline)
+    if inputs.dead_letter_queue_name is not None:
+        context = dashboard.Context(
+            inputs.pipeline_name,
+            inputs.dead_letter_queue_name,
+            inputs.entry_name,
+            settings.watching.latency_milliseconds,
+        )
+        dashboard.add_dashboard(template, context, found.alarms)
+    return found.topic
+
+
 def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
     name = inputs.pipeline_name
     return alerts.Context(
@@ -362,6 +382,7 @@ def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
         ),
         inputs.entry_name,
         settings.security.alert_topic,
+        settings.watching,
     )
 
 

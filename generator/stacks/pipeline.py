@@ -20,7 +20,7 @@ from functions.pipeline_manager.properties import (
     PredictionPipelineProperties,
 )
 from functions.seed_data.properties import SeedDataProperties
-from generator import alerts, images, schedule
+from generator import alerts, dashboard, images, schedule
 from generator.custom_resources import (
     FunctionContext,
     FunctionInputs,
@@ -306,7 +306,7 @@ def _add_schedule(
 def _add_alerts(
     template: Template, inputs: Inputs, pipeline: AWSObject, settings: Settings
 ) -> TopicArn:
-    """Add what reports runs, a topic unless one exists, and the shared queue's alarm."""
+    """Add what reports runs and watches the endpoint, the shared queue's alarm, and a topic."""
     name = inputs.unique_name
     success = success_rule_name(name) if settings.pipeline.success_messages else None
     rules = alerts.RuleNames(failure_rule_name(name), endpoint_rule_name(name), success)
@@ -317,7 +317,14 @@ def _add_alerts(
         inputs.alert_email,
         rules,
         topic=settings.security.alert_topic,
+        watching=settings.watching,
     )
-    topic = alerts.add_alerts(template, context, pipeline)
-    add(template, alerts.dead_letter_alarm(inputs.dead_letter_queue_name, topic))
-    return topic
+    found = alerts.add_alerts(template, context, pipeline)
+    queue = inputs.dead_letter_queue_name
+    dead_letters = add(template, alerts.dead_letter_alarm(queue, found.topic))
+    if settings.watching.dashboard:
+        shown = dashboard.Context(
+            name, queue, latency_milliseconds=settings.watching.latency_milliseconds
+        )
+        dashboard.add_dashboard(template, shown, [*found.alarms, dead_letters])
+    return found.topic
