@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from troposphere import AWSObject, Equals, GetAtt, Not, Ref, Sub, Template, cloudwatch, events, sns
 
+from generator import watching
 from generator.policies.resources import topic_policy
+from generator.settings_watching import WatchingSettings
 from generator.wiring import (
     Expression,
     KeyArn,
@@ -52,8 +54,17 @@ RUN_SUCCEEDED = (
     "`python build.py history{option} <run>` shows its metrics, and "
     "`python build.py status{option}` which model the endpoint serves, if there is an endpoint."
 )
+ENDPOINT_IS_SLOW = (
+    "The model takes longer than {milliseconds} milliseconds for more than 1 of 100 requests (p99 "
+    "of ModelLatency), in 3 of the last 5 minutes. `python build.py logs{option} --source "
+    "endpoint` shows its log; a larger EndpointInstanceType of the next run may help."
+)
+ENDPOINT_IS_IDLE = (
+    "The endpoint got no request in {hours} hours, and costs as much as a busy one. "
+    "`python build.py endpoint pause{option}` deletes it; `python build.py endpoint "
+    "resume{option}` creates it again, with the same model."
+)
 ALARM_SECONDS = 300
-VARIANT = "AllTraffic"
 
 
 @dataclass(frozen=True)
@@ -81,16 +92,46 @@ class Context:
     """The pipeline's name in the settings, if commands need it."""
     topic: str = ""
     """ARN of a topic that exists; empty: the pipeline gets its own."""
+    watching: WatchingSettings = field(default_factory=WatchingSettings)
+    """Which alarms the endpoint has besides the one on server errors."""
 
 
-def add_alerts(template: Template, context: Context, pipeline: AWSObject) -> TopicArn:
-    """Add the rules, the alarm for the endpoint, and a topic unless there is one; return it."""
+@dataclass(frozen=True)
+class Alerts:
+    """The topic, and the alarms of one pipeline's endpoint."""
+
+    topic: TopicArn
+    server_errors: cloudwatch.Alarm
+    latency: cloudwatch.Alarm | None = None
+    idle: cloudwatch.Alarm | None = None
+    """The last two exist if the settings choose them."""
+
+    @property
+    def alarms(self) -> list[cloudwatch.Alarm]:
+        """Return all alarms."""
+        found = (self.server_errors, self.latency, self.idle)
+        return [alarm for alarm in found if alarm is not None]
+
+    @property
+    def of_bad_models(self) -> list[cloudwatch.Alarm]:
+        """Return the alarms that a bad model raises: errors, and if there, latency."""
+        return [alarm for alarm in self.alarms if alarm is not self.idle]
+
+
+def add_alerts(template: Template, context: Context, pipeline: AWSObject) -> Alerts:
+    """Add the rules, the endpoint's alarms, and a topic unless there is one."""
     topic = TopicArn(context.topic or _add_topic(template, context))
     add_all(template, [_failure_rule(context, pipeline, topic), _endpoint_rule(context, topic)])
     if context.rules.success is not None:
         add(template, _success_rule(context, pipeline, topic, context.rules.success))
-    add(template, _server_error_alarm(context, topic))
-    return topic
+    found = Alerts(
+        topic,
+        _server_error_alarm(context, topic),
+        _latency_alarm(context, topic),
+        _idle_alarm(context, topic),
+    )
+    add_all(template, found.alarms)
+    return found
 
 
 def _add_topic(template: Template, context: Context) -> Ref:
@@ -182,16 +223,12 @@ def to_topic(
 ) -> events.Target:
     """Send a sentence that says what to do, and the event as it came.
 
-    ``paths`` are the event's fields for the ``<...>`` in ``text``, ``_OPTION`` in it names the
-    pipeline. Source: EventBridge user guide,
+    ``paths`` are the event's fields for the ``<...>`` in ``text``. Source: EventBridge user guide,
     "Amazon EventBridge input transformation".
     """
-    option = " --pipeline ${Entry}" if context.entry else ""
-    sentence = text.replace(_OPTION, option)
-    content = f'{{"alert": "{sentence}", "event": <aws.events.event.json>}}'
+    content = f'{{"alert": "{text}", "event": <aws.events.event.json>}}'
     transformer = events.InputTransformer(
-        InputPathsMap=dict(paths),
-        InputTemplate=Sub(content, Entry=context.entry) if context.entry else content,
+        InputPathsMap=dict(paths), InputTemplate=_with_option(content, context)
     )
     return events.Target(
         Arn=topic,
@@ -201,29 +238,52 @@ def to_topic(
     )
 
 
+def _with_option(text: str, context: Context) -> Expression:
+    """Return a text in which ``_OPTION`` is the option that names the pipeline, if there is one."""
+    if context.entry is None:
+        return text.replace(_OPTION, "")
+    return Sub(text.replace(_OPTION, " --pipeline ${Entry}"), Entry=context.entry)
+
+
 def _server_error_alarm(context: Context, topic: TopicArn) -> cloudwatch.Alarm:
     """Return the alarm for 5xx responses: a broken model passes SageMaker's own health check."""
-    dimensions = {"EndpointName": context.name, "VariantName": VARIANT}
     return _alarm(
         "EndpointServerErrorAlarm",
         "The endpoint returned server errors (5xx)",
         topic,
-        "AWS/SageMaker",
+        watching.REQUESTS,
         "Invocation5XXErrors",
-        dimensions,
+        watching.dimensions(context.name),
     )
+
+
+def _latency_alarm(context: Context, topic: TopicArn) -> cloudwatch.Alarm | None:
+    """Return the alarm for a slow model, if the settings have a limit."""
+    limit = context.watching.latency_milliseconds
+    if not limit:
+        return None
+    text = ENDPOINT_IS_SLOW.replace("{milliseconds}", f"{limit:,}")
+    return watching.latency_alarm(context.name, topic, _with_option(text, context), limit)
+
+
+def _idle_alarm(context: Context, topic: TopicArn) -> cloudwatch.Alarm | None:
+    """Return the alarm for an endpoint without requests, if the settings have a limit."""
+    hours = context.watching.idle_hours
+    if not hours:
+        return None
+    text = ENDPOINT_IS_IDLE.replace("{hours} hours", "1 hour" if hours == 1 else f"{hours} hours")
+    return watching.idle_alarm(context.name, topic, _with_option(text, context), hours)
 
 
 def dead_letter_alarm(queue: QueueName, topic: TopicArn) -> cloudwatch.Alarm:
     """Return the alarm for events that a function or the topic did not process."""
-    queue_name = {"QueueName": queue}
     return _alarm(
         "DeadLetterAlarm",
         "The dead-letter queue contains an undeliverable event",
         topic,
         "AWS/SQS",
         "ApproximateNumberOfMessagesVisible",
-        queue_name,
+        [cloudwatch.MetricDimension(Name="QueueName", Value=queue)],
     )
 
 
@@ -233,16 +293,14 @@ def _alarm(
     topic: TopicArn,
     namespace: str,
     metric: str,
-    dimensions: Mapping[str, object],
+    dimensions: list[cloudwatch.MetricDimension],
 ) -> cloudwatch.Alarm:
     return cloudwatch.Alarm(
         title,
         AlarmActions=[topic],
         AlarmDescription=description,
         ComparisonOperator="GreaterThanThreshold",
-        Dimensions=[
-            cloudwatch.MetricDimension(Name=name, Value=value) for name, value in dimensions.items()
-        ],
+        Dimensions=dimensions,
         EvaluationPeriods=1,
         MetricName=metric,
         Namespace=namespace,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from awacs.aws import Statement
-from troposphere import AWSObject, Join, Ref, Sub, Template, awslambda, events
+from troposphere import AWSObject, Join, Sub, Template, awslambda, events
 
 from functions.deploy_model.properties import DeployModelProperties
 from functions.shared.properties import field_names, optional_names, property_name
@@ -22,7 +22,7 @@ from generator import alerts
 from generator.custom_resources import FunctionContext, FunctionSpec, add_function
 from generator.policies.resources import named_rule_name
 from generator.settings_serving import Serving
-from generator.wiring import Expression, FunctionArn, RoleName, TopicArn, UniqueName, add
+from generator.wiring import Expression, FunctionArn, RoleName, UniqueName, add
 
 TITLES: Final = {"approval": "ApprovalRule", "endpoint": "EndpointChangeRule", "tick": "TickRule"}
 DEPLOYING_SECONDS: Final = 300
@@ -32,8 +32,6 @@ ENDPOINT_CHANGES: Final = (
     alerts.ENDPOINT_CHANGE,
     "SageMaker Endpoint Deployment State Change",
 )
-ALARMS: Final = ("EndpointServerErrorAlarm",)
-"""Logical ids of the alarms that take requests back during a deployment."""
 WAITS: Final = "PendingManualApproval"
 TOLD: Final = (WAITS, "Rejected")
 REVIEW: Final = (
@@ -77,13 +75,15 @@ class Context:
     values: Mapping[str, Expression]
     """Values of ``DeployModelProperties`` by field: roles, network, key, owner."""
     serving: Serving
-    alerts: alerts.Context
-    topic: TopicArn
+    told: alerts.Context
+    """Whom alerts tell."""
+    made: alerts.Alerts
+    """The topic, and the alarms that take requests back during a deployment."""
 
     @property
     def name(self) -> UniqueName:
         """The name of the pipeline, its endpoint and its model package group."""
-        return self.alerts.name
+        return self.told.name
 
 
 def add_deployment(template: Template, context: Context, pipeline: AWSObject) -> None:
@@ -93,7 +93,7 @@ def add_deployment(template: Template, context: Context, pipeline: AWSObject) ->
     """
     target = events.Target(
         Arn=context.function.across_border(),
-        DeadLetterConfig=events.DeadLetterConfig(Arn=context.alerts.dead_letter_queue),
+        DeadLetterConfig=events.DeadLetterConfig(Arn=context.told.dead_letter_queue),
         Id="DeployModel",
         Input=_input(context),
     )
@@ -133,7 +133,7 @@ def _input(context: Context) -> Sub:
         "step_percent": str(serving.step_percent),
         "bake_minutes": str(serving.bake_minutes),
         "deadline_hours": str(serving.deadline_hours),
-        "alarms": Join(",", [Ref(title) for title in ALARMS]),
+        "alarms": Join(",", [alarm.ref() for alarm in context.made.of_bad_models]),
     }
     if serving.captures:
         values["capture_percent"] = str(serving.capture_percent)
@@ -166,7 +166,7 @@ def _review_rule(context: Context) -> events.Rule:
         Description="A version waits for approval, or was rejected",
         EventPattern=_pattern([VERSION_CHANGE], detail),
         Name=named_rule_name(context.name, "review"),
-        Targets=[alerts.to_topic(context.alerts, context.topic, REVIEW, paths)],
+        Targets=[alerts.to_topic(context.told, context.made.topic, REVIEW, paths)],
     )
 
 

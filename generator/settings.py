@@ -36,6 +36,7 @@ from generator.settings_pipelines import (
 from generator.settings_section import AnySection, Section, SettingsError
 from generator.settings_serving import Serving, check_serving
 from generator.settings_studio import STUDIO_RULES, Studio
+from generator.settings_watching import WatchingSettings
 from pipeline.definition import OWNER_TAG
 from pipeline.layout import MAIN
 from pipeline.run_parameters import (
@@ -272,6 +273,7 @@ class Settings(Section):
     """The pipelines of the environment, each a table [[pipelines]] (docs/pipelines.md). They share
     the network, the key, the buckets and Studio, and cannot read each other's data."""
     serving: Serving = Field(default_factory=Serving)
+    watching: WatchingSettings = Field(default_factory=WatchingSettings)
     functions: Functions = Field(default_factory=Functions)
     limits: Limits = Field(default_factory=Limits)
     packages: Packages = Field(default_factory=Packages)

@@ -34,10 +34,7 @@ class Shift(StrEnum):
 
 
 class Serving(Section):
-    """Endpoints: their size, and how an approved model replaces the one that serves.
-
-    All but ``instances`` concern models that are deployed on approval (docs/approval.md).
-    """
+    """Endpoints, and how an approved model replaces the one that serves (docs/approval.md)."""
 
     instances: int = Field(default=1, ge=1, le=20, strict=True)
     """Instances of each endpoint. From two on, SageMaker spreads them over the subnets' zones."""

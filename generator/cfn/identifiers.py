@@ -153,6 +153,7 @@ _ARNS: Final = {
 }
 """Types whose ``Ref`` is an ARN made of their properties: the service, and the path."""
 _NAME_PROPERTIES: Final = {
+    "AWS::CloudWatch::Dashboard": "DashboardName",
     "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
     "AWS::IAM::Role": "RoleName",
     "AWS::KMS::Alias": "AliasName",

@@ -443,10 +443,26 @@ def _of_messages(settings: Settings) -> tuple[Scope, ...]:
     name = settings.project
     return (
         Scope("Rules", ("events:*",), (f"arn:*:events:*:*:rule/{name}*",)),
-        Scope("Alarms", ("cloudwatch:*",), (f"arn:*:cloudwatch:*:*:alarm:{name}*",)),
+        *_of_dashboards(settings),
+        Scope("Alarms", ("cloudwatch:*",), (_alarms(name),)),
         Scope("Topics", ("sns:*",), (f"arn:*:sns:*:*:{name}*",)),
         Scope("Queues", ("sqs:*",), (f"arn:*:sqs:*:*:{name}*",)),
     )
+
+
+def _of_dashboards(settings: Settings) -> tuple[Scope, ...]:
+    """Return the scopes of dashboards, which belong to no region, and of all tags in CloudWatch."""
+    if not settings.watching.dashboard:
+        return ()
+    dashboards = f"arn:*:cloudwatch::*:dashboard/{settings.project}*"
+    return (
+        Scope("Dashboards", ("cloudwatch:*Dashboard*",), (dashboards,)),
+        Scope("CloudWatchTags", _CLOUDWATCH_TAGS, (_alarms(settings.project), dashboards)),
+    )
+
+
+def _alarms(name: str) -> str:
+    return f"arn:*:cloudwatch:*:*:alarm:{name}*"
 
 
 def _ours(settings: Settings) -> dict[str, Any]:
@@ -483,6 +499,7 @@ _ANYWHERE: Final = (
     "cloudformation:GetTemplateSummary",
     "cloudformation:ListStacks",
     "cloudformation:ValidateTemplate",
+    "cloudwatch:ListDashboards",
     "ec2:Describe*",
     "ec2:GetSecurityGroupsForVpc",
     "elasticfilesystem:CreateFileSystem",
@@ -517,6 +534,11 @@ _SIGN_IN: Final = (
 )
 """The organization's IAM Identity Center, whose ids are not known to us."""
 _USERS: Final = ("arn:*:identitystore:::user/*", "arn:*:identitystore::*:identitystore/*")
+_CLOUDWATCH_TAGS: Final = (
+    "cloudwatch:ListTagsForResource",
+    "cloudwatch:TagResource",
+    "cloudwatch:UntagResource",
+)
 _EC2_CREATES: Final = ("ec2:Create*",)
 _IAM_POLICIES: Final = (
     "iam:*PolicyVersion*",

@@ -2,8 +2,9 @@
 
 They are enough for `python build.py status`, `outputs`, `logs`, `run`, `stop`, `history`, `invoke`
 and `predict`. An operator cannot deploy, delete, pass a role or read the rows that runs prepare;
-but, with `pipeline.predictions`, those that were predicted. Runs do what the pipeline's own role
-permits; an operator's part is to start and stop them.
+but, with `pipeline.predictions`, those that were predicted. With `watching.dashboard`, an operator
+can look at the dashboards in the console. Runs do what the pipeline's own role permits; an
+operator's part is to start and stop them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ PATH: Final = f"{FOLDER}/operator-policy.json"
 _LISTS: Final = ("cloudformation:ListStacks", "logs:DescribeLogGroups")
 _LISTS_OF_STUDIO: Final = ("sagemaker:ListApps", "sagemaker:ListSpaces")
 """These and the above are actions that support no resource, or none whose ARN has our name."""
+_LISTS_OF_CLOUDWATCH: Final = (
+    "cloudwatch:DescribeAlarms",
+    "cloudwatch:GetMetricData",
+    "cloudwatch:ListDashboards",
+)
+"""What a dashboard's page reads besides the dashboard; metrics have no ARN."""
 _STACKS: Final = (
     "cloudformation:DescribeStackEvents",
     "cloudformation:DescribeStacks",
@@ -87,6 +94,7 @@ def policy(settings: Settings) -> Json:
             _only_tables(name),
             *_no_files_of_people(name, studio),
             *(_predict(name) if settings.pipeline.predictions else []),
+            *(_look_at_dashboards(name) if settings.watching.dashboard else []),
             _use_key(settings),
         ]
     )
@@ -145,6 +153,19 @@ def _predict(name: str) -> list[Json]:
             ["s3:GetObject"],
             [f"arn:*:s3:::{name}*/{prefix}*" for prefix in prefixes],
         ),
+    ]
+
+
+def _look_at_dashboards(name: str) -> list[Json]:
+    """Allow the dashboards in CloudWatch's console, with all metrics and states of alarms.
+
+    A console request for alarms names none of them. Source: CloudWatch user guide, "CloudWatch
+    permissions reference".
+    """
+    dashboards = [f"arn:*:cloudwatch::*:dashboard/{name}*"]
+    return [
+        statement("LookAtDashboards", ["cloudwatch:GetDashboard"], dashboards),
+        statement("LookAtMetrics", _LISTS_OF_CLOUDWATCH, ["*"]),
     ]
 
 

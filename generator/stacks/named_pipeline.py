@@ -14,13 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from awacs.aws import Statement
-from troposphere import GetAtt, Sub, Template, ec2, iam, logs
+from troposphere import AWSObject, GetAtt, Sub, Template, ec2, iam, logs
 
 from functions.pipeline_manager.properties import (
     PipelineProperties,
     PredictionPipelineProperties,
 )
-from generator import alerts, deployment, images, schedule
+from generator import alerts, dashboard, deployment, images, schedule
 from generator.custom_resources import shared_custom_resource
 from generator.pipeline_parts import (
     PREDICTIONS,
@@ -61,6 +61,7 @@ from generator.wiring import (
     OptionalText,
     PolicyArn,
     QueueArn,
+    QueueName,
     RoleArn,
     RoleName,
     SecurityGroupId,
@@ -115,6 +116,8 @@ class Inputs:
     """Exists unless there is a topic for all alerts."""
     endpoints_security_group_id: SecurityGroupId | None = None
     """That of our own endpoints; a foreign VPC may have none of them."""
+    dead_letter_queue_name: QueueName | None = None
+    """Exists if the pipelines have dashboards."""
     schedule: OptionalText | None = None
     """Exists if any of these pipelines has a schedule; empty for the others."""
     spark_image_tag: Text | None = None
@@ -160,6 +163,7 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
         *(() if any_named_is_scheduled(settings) else ("schedule",)),
         *(("alert_email",) if settings.security.alert_topic else ()),
         *(() if settings.pipeline.on_approval else ("deploy_model_function_arn",)),
+        *(() if settings.watching.dashboard else ("dead_letter_queue_name",)),
     ]
     inputs = declare(Inputs, template, without)
     template.add_mapping(images.MAPPING_NAME, images.accounts(spark))
@@ -191,14 +195,14 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
         )
         add(template, predictions)
     told = _alerts(inputs, settings)
-    topic = alerts.add_alerts(template, told, pipeline)
+    found = _add_alerts(template, inputs, told, pipeline)
     if function := inputs.deploy_model_function_arn:
         deploying = _deployment(inputs, roles, group, settings)
-        context = deployment.Context(function, deploying, settings.serving, told, topic)
+        context = deployment.Context(function, deploying, settings.serving, told, found)
         deployment.add_deployment(template, context, pipeline)
     if inputs.schedule is not None:
         schedule.add_schedule(template, _schedule(inputs, inputs.schedule, settings), pipeline)
-    outputs = Outputs(pipeline_name=Text(GetAtt(pipeline, "PipelineName")), topic_arn=topic)
+    outputs = Outputs(pipeline_name=Text(GetAtt(pipeline, "PipelineName")), topic_arn=found.topic)
     publish(outputs, template)
     return StackTemplate(SPARK_FILE if spark else FILE, template, Inputs, Outputs)
 
@@ -390,6 +394,22 @@ def _spark_environment(
     }
 
 
+def _add_alerts(
+    template: Template, inputs: Inputs, told: alerts.Context, pipeline: AWSObject
+) -> alerts.Alerts:
+    """Add what reports runs and watches the endpoint, and a topic unless one exists."""
+    found = alerts.add_alerts(template, told, pipeline)
+    if inputs.dead_letter_queue_name is not None:
+        context = dashboard.Context(
+            inputs.pipeline_name,
+            inputs.dead_letter_queue_name,
+            inputs.entry_name,
+            told.watching.latency_milliseconds,
+        )
+        dashboard.add_dashboard(template, context, found.alarms)
+    return found
+
+
 def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
     name = inputs.pipeline_name
     return alerts.Context(
@@ -406,6 +426,7 @@ def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
         ),
         inputs.entry_name,
         settings.security.alert_topic,
+        settings.watching,
     )
 
 

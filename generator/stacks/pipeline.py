@@ -20,7 +20,7 @@ from functions.pipeline_manager.properties import (
     PredictionPipelineProperties,
 )
 from functions.seed_data.properties import SeedDataProperties
-from generator import alerts, deployment, images, schedule
+from generator import alerts, dashboard, deployment, images, schedule
 from generator.custom_resources import (
     FunctionContext,
     FunctionInputs,
@@ -64,6 +64,7 @@ from generator.wiring import (
     add,
     add_all,
     declare,
+    present,
     publish,
 )
 from pipeline.layout import CAPTURED, folder
@@ -142,15 +143,22 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         )
         add(template, beside)
     told = _alerts(inputs, settings)
-    topic = _add_alerts(template, inputs, told, pipeline)
+    found = _add_alerts(template, inputs, told, pipeline)
     if inputs.deploy_model_role:
-        function = _add_deploying_function(template, inputs, context, inputs.deploy_model_role)
-        _add_deployment(template, inputs, settings, told, topic, pipeline, function)
+        function = _add_deploying_function(template, inputs, context, found)
+        deploying = deployment.Context(
+            FunctionArn(GetAtt(function, "Arn")),
+            _deployment(inputs, settings),
+            settings.serving,
+            told,
+            found,
+        )
+        deployment.add_deployment(template, deploying, pipeline)
     _add_schedule(template, inputs, pipeline, settings)
     outputs = Outputs(
         pipeline_name=Text(GetAtt(pipeline, "PipelineName")),
         endpoint_name=Text(inputs.unique_name.across_border()),
-        topic_arn=topic,
+        topic_arn=found.topic,
     )
     publish(outputs, template)
     return StackTemplate("pipeline", template, Inputs, Outputs)
@@ -306,11 +314,12 @@ def _spark_environment(inputs: Inputs, instances: int) -> dict[str, Expression]:
 
 
 def _add_deploying_function(
-    template: Template, inputs: Inputs, context: FunctionContext, role: RoleName
+    template: Template, inputs: Inputs, context: FunctionContext, found: alerts.Alerts
 ) -> awslambda.Function:
     """Add the function that deploys models on approval, which only its rules wake."""
+    role = present(inputs.deploy_model_role)
     managed = permissions.one_pipeline(inputs.unique_name, inputs.model_role)
-    alarms = [GetAtt(title, "Arn") for title in deployment.ALARMS]
+    alarms = [GetAtt(alarm, "Arn") for alarm in found.of_bad_models]
     allowed = approval.deploy_model(managed, inputs.data_bucket, inputs.key_arn, alarms)
     function = deployment.add_deploying_function(template, role, allowed, context)
     rules = arn("events", "rule/${Name}-*", Name=inputs.unique_name)
@@ -318,15 +327,8 @@ def _add_deploying_function(
     return function
 
 
-def _add_deployment(
-    template: Template,
-    inputs: Inputs,
-    settings: Settings,
-    told: alerts.Context,
-    topic: TopicArn,
-    pipeline: AWSObject,
-    function: awslambda.Function,
-) -> None:
+def _deployment(inputs: Inputs, settings: Settings) -> dict[str, Expression]:
+    """Return what the function needs that deploys models on approval."""
     values: dict[str, Expression] = {
         "owner": Ref("AWS::StackId"),
         "model_role_arn": role_arn(inputs.model_role),
@@ -336,9 +338,7 @@ def _add_deployment(
     }
     if settings.serving.captures:
         values["capture_uri"] = deployment.capture_uri(inputs.data_bucket, folder(CAPTURED))
-    invoked = FunctionArn(GetAtt(function, "Arn"))
-    context = deployment.Context(invoked, values, settings.serving, told, topic)
-    deployment.add_deployment(template, context, pipeline)
+    return values
 
 
 def _add_schedule(
@@ -368,13 +368,20 @@ def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
         inputs.alert_email,
         rules,
         topic=settings.security.alert_topic,
+        watching=settings.watching,
     )
 
 
 def _add_alerts(
-    template: Template, inputs: Inputs, context: alerts.Context, pipeline: AWSObject
-) -> TopicArn:
-    """Add what reports runs, a topic unless one exists, and the shared queue's alarm."""
-    topic = alerts.add_alerts(template, context, pipeline)
-    add(template, alerts.dead_letter_alarm(inputs.dead_letter_queue_name, topic))
-    return topic
+    template: Template, inputs: Inputs, told: alerts.Context, pipeline: AWSObject
+) -> alerts.Alerts:
+    """Add what reports runs and watches the endpoint, the shared queue's alarm, and a topic."""
+    found = alerts.add_alerts(template, told, pipeline)
+    queue, watching = inputs.dead_letter_queue_name, told.watching
+    dead_letters = add(template, alerts.dead_letter_alarm(queue, found.topic))
+    if watching.dashboard:
+        shown = dashboard.Context(
+            told.name, queue, latency_milliseconds=watching.latency_milliseconds
+        )
+        dashboard.add_dashboard(template, shown, [*found.alarms, dead_letters])
+    return found

@@ -112,6 +112,9 @@ def _inputs(
         quality_threshold=parameters.quality_threshold,
         auto_gluon_image_tag=parameters.auto_gluon_image_tag,
         alert_email=None if settings.security.alert_topic else parameters.alert_email,
+        dead_letter_queue_name=basis.security.dead_letter_queue_name
+        if settings.watching.dashboard
+        else None,
         schedule=OptionalText(schedule_of(entry, settings.pipeline))
         if any_named_is_scheduled(settings)
         else None,

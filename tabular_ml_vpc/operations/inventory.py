@@ -145,6 +145,11 @@ _KINDS: Final[dict[str, _Kind]] = {
     "AWS::CloudWatch::Alarm": _Kind(
         "cloudwatch", _alarm, "aws cloudwatch delete-alarms --alarm-names {}"
     ),
+    "AWS::CloudWatch::Dashboard": _Kind(
+        "cloudwatch",
+        _call("get_dashboard", "DashboardName"),
+        "aws cloudwatch delete-dashboards --dashboard-names {}",
+    ),
     "AWS::EC2::VPC": _Kind(
         "ec2", _ids("describe_vpcs", "VpcIds", "Vpcs"), "aws ec2 delete-vpc --vpc-id {}"
     ),

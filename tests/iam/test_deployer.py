@@ -41,6 +41,7 @@ SETTINGS = Settings.model_validate(
         "packages": {"source": "pypi", "internal_names": ["acme"]},
         "studio": {"sign_in": "identity-center", "identity_center_groups": [GROUP]},
         "pipelines": [{"name": "main"}, {"name": "churn"}],
+        "watching": {"dashboard": True},
     }
 )
 """Settings with which the templates have a resource of every type."""
@@ -196,6 +197,10 @@ def _arns() -> list[str]:
         if one.type in kinds
     ]
     arns += [one.reference for one in deployment if one.type.startswith("AWS::CodeArtifact::")]
+    arns += [
+        f"arn:aws:cloudwatch::{PLACE.account}:dashboard/{one.reference}"
+        for one in deployment.of_type("AWS::CloudWatch::Dashboard")
+    ]
     arns += [f"arn:aws:s3:::{one.reference}" for one in deployment.of_type("AWS::S3::Bucket")]
     arns += [
         f"arn:aws:iam::{PLACE.account}:role{one.properties.get('Path', '/')}{one.reference}"

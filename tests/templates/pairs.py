@@ -183,6 +183,12 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
         "no triggers": {},
         "triggers": {"pipeline": {"success_messages": True, "schedule": "rate(7 days)"}},
     },
+    "watching": {
+        "nothing watched": {},
+        "watched": {
+            "watching": {"dashboard": True, "idle_hours": 168, "latency_milliseconds": 59_999}
+        },
+    },
     "functions": {
         "functions": {},
         "signed functions": {

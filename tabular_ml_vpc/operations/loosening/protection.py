@@ -225,7 +225,7 @@ _PROTECTIONS: Final[Mapping[str, _Protection]] = {
 _KNOWN: Final = frozenset(
     {
         "AWS::CloudFormation::Stack",
-        "AWS::CloudWatch::Alarm",
+        *(f"AWS::CloudWatch::{kind}" for kind in ("Alarm", "Dashboard")),
         *(f"AWS::CodeArtifact::{kind}" for kind in ("Domain", "PackageGroup", "Repository")),
         *(
             f"AWS::EC2::{kind}"

@@ -28,6 +28,7 @@ from generator.settings_network import Network
 from generator.settings_packages import Packages
 from generator.settings_pipelines import PipelineSettings
 from generator.settings_studio import Studio
+from generator.settings_watching import WatchingSettings
 from pipeline.types import JsonView
 from tabular_ml_vpc.reports.audit import assessments
 from tabular_ml_vpc.reports.audit.assessments import AssessmentAnswer
@@ -267,6 +268,7 @@ def _choices() -> str:
         "functions": Functions,
         "limits": Limits,
         "pipeline": PipelineSettings,
+        "watching": WatchingSettings,
         "storage": Storage,
         "studio": Studio,
         "packages": Packages,

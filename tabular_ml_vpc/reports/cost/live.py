@@ -83,6 +83,11 @@ QUERIES: Final[Mapping[str, Query]] = {
     "cloudwatch_alarm_standard_month": _regional(
         "AmazonCloudWatch", "CW:AlarmMonitorUsage", productFamily="Alarm", alarmType="Standard"
     ),
+    "cloudwatch_dashboard_month": Query(
+        "AmazonCloudWatch",
+        {"productFamily": "Dashboard", "location": "Any"},
+        "^DashboardsUsageHour(?:-Basic)?$",
+    ),
     "lambda_gb_second_x86": _regional("AWSLambda", "Lambda-GB-Second", group="AWS-Lambda-Duration"),
     "lambda_requests_1m_x86": _regional("AWSLambda", "Request", 1e6, group="AWS-Lambda-Requests"),
     "sns_publish_1m": _regional(

@@ -236,9 +236,30 @@ def _functions(found: list[ResolvedResource], usage: Usage) -> Iterator[Meter]:
 
 
 def _alarms(found: list[ResolvedResource], _: Usage) -> Iterator[Meter]:
+    """Yield the metrics of all alarms; an alarm on a metric math expression has several.
+
+    "You incur a cost for each alarm-metric that's referenced in the metric math expression"
+    (CloudWatch user guide, "CloudWatch billing and cost").
+    """
+    metrics = sum(map(_metrics_of, found))
+    alarms = f"{len(found)} alarm{'s'[: len(found) != 1]}"
+    basis = alarms if metrics == len(found) else f"{alarms} on {metrics} metrics"
     yield Meter(
-        *("CloudWatch alarms", "cloudwatch_alarm_standard_month", _constant(len(found))),
-        f"{len(found)} alarms",
+        *("CloudWatch alarms", "cloudwatch_alarm_standard_month", _constant(metrics)), basis
+    )
+
+
+def _metrics_of(alarm: ResolvedResource) -> int:
+    """Return the number of metrics that an alarm refers to."""
+    queries = alarm.properties.get("Metrics")
+    return 1 if queries is None else sum("MetricStat" in query for query in queries)
+
+
+def _dashboards(found: list[ResolvedResource], _: Usage) -> Iterator[Meter]:
+    """Yield the dashboards; all of them have the price of those with up to 50 metrics."""
+    basis = f"{len(found)}; an account's first three are free"
+    yield Meter(
+        *("CloudWatch dashboards", "cloudwatch_dashboard_month", _constant(len(found))), basis
     )
 
 
@@ -308,6 +329,7 @@ _COUNTS: Final[Mapping[str, Count]] = {
     "AWS::EC2::FlowLog": _flow_logs,
     "AWS::Lambda::Function": _functions,
     "AWS::CloudWatch::Alarm": _alarms,
+    "AWS::CloudWatch::Dashboard": _dashboards,
     "AWS::SNS::Topic": _topics,
     "AWS::SNS::Subscription": _subscriptions,
     "AWS::SQS::Queue": _queues,

@@ -199,7 +199,7 @@ def _draw_alerts(drawing: Drawing, deployment: ResolvedDeployment, box: Box) -> 
     rules = deployment.of_type("AWS::Events::Rule")
     alarms = deployment.of_type("AWS::CloudWatch::Alarm")
     card(drawing, sources[0], "eventbridge", words(rules[0].logical_id), ())
-    card(drawing, sources[1], "cloudwatch", f"{len(alarms)} alarms")
+    card(drawing, sources[1], "cloudwatch", f"{len(alarms)} alarms", _dashboards(deployment))
     topics = deployment.of_type("AWS::SNS::Topic")
     title = f"{len(topics)} alert topics" if topics[1:] else "Alert topic"
     card(drawing, topic, "sns", title, () if topics else ("that exists",))
@@ -217,6 +217,12 @@ def _draw_alerts(drawing: Drawing, deployment: ResolvedDeployment, box: Box) -> 
             mail.x + 36, mail.bottom + 21, "optional", size=SMALL, style="soft", anchor="middle"
         )
     drawing.arrow([(topic.right, topic.middle[1]), (mail.x + 15, topic.middle[1])])
+
+
+def _dashboards(deployment: ResolvedDeployment) -> tuple[str, ...]:
+    """Return how many dashboards show the alarms; nothing if there is none."""
+    number = len(deployment.of_type("AWS::CloudWatch::Dashboard"))
+    return (f"on {number} dashboard{'s'[: number > 1]}",) if number else ()
 
 
 def _draw_rest(drawing: Drawing, deployment: ResolvedDeployment, box: Box) -> None:

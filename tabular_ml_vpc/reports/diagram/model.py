@@ -17,6 +17,7 @@ ENDPOINT: Final = "AWS::EC2::VPCEndpoint"
 ICONS: Final[Mapping[str, str]] = {
     "AWS::CloudFormation::Stack": "cloudformation",
     "AWS::CloudWatch::Alarm": "cloudwatch",
+    "AWS::CloudWatch::Dashboard": "cloudwatch",
     "AWS::EC2::FlowLog": "flowlog",
     "AWS::Events::Rule": "eventbridge",
     "AWS::IAM::Role": "iam",

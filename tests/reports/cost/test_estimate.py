@@ -90,6 +90,7 @@ def test_the_cdk_examples_seven_endpoints_cost_what_its_readme_says() -> None:
     ("kind", "properties", "what"),
     [
         ("AWS::CloudWatch::Alarm", {}, "CloudWatch alarms"),
+        ("AWS::CloudWatch::Dashboard", {}, "CloudWatch dashboards"),
         ("AWS::KMS::Key", {}, "KMS keys"),
         ("AWS::SQS::Queue", {}, "Dead-letter queue"),
         ("AWS::Logs::LogGroup", {}, "Functions' and endpoint's logs"),
@@ -142,6 +143,36 @@ def test_packages_cost_two_endpoints_what_is_kept_and_what_is_requested() -> Non
     assert found["Packages kept"].usd == Levels(0.025, 0.25, 2.5)
     assert found["Requests of pip"].usd == pytest.approx(Levels(0.005, 0.1, 1.0))
     assert "Packages kept" not in hours
+
+
+def test_an_alarm_costs_as_much_as_its_metrics_and_a_dashboard_what_the_list_says() -> None:
+    watching = {"dashboard": True, "idle_hours": 24, "latency_milliseconds": 500}
+    pipelines = [{"name": "main"}, {"name": "churn"}]
+    settings = Settings.model_validate({"pipelines": pipelines, "watching": watching})
+    found = {line.meter.what: line for line in estimated(CostChoices(settings, {}, usage())).lines}
+
+    alarms = found["CloudWatch alarms"]
+    assert alarms.meter.basis == "7 alarms on 9 metrics"
+    assert alarms.usd == pytest.approx(Levels(0.9, 0.9, 0.9))
+    assert found["CloudWatch dashboards"].usd == Levels(6, 6, 6)
+    assert "CloudWatch dashboards" not in {line.meter.what for line in estimated(choices()).lines}
+
+
+def test_a_dashboard_in_govcloud_has_no_known_price() -> None:
+    assert Prices(read_table(), "us-gov-west-1").price("cloudwatch_dashboard_month").usd is None
+
+
+def test_the_page_says_what_watching_costs() -> None:
+    prices = Prices(read_table(), "us-east-1")
+    alarm = prices.price("cloudwatch_alarm_standard_month").usd
+    dashboard = prices.price("cloudwatch_dashboard_month").usd
+    assert alarm
+    assert dashboard
+    page = " ".join((REPOSITORY / "docs/watching.md").read_text(encoding="utf-8").split())
+
+    assert f"| `latency_milliseconds` | one metric | {alarm:.2f} USD |" in page
+    assert f"| `idle_hours` | two metrics | {2 * alarm:.2f} USD |" in page
+    assert f"| `dashboard` | one dashboard, ten metrics | {dashboard:.2f} USD" in page
 
 
 def test_the_page_says_what_the_endpoints_of_packages_cost() -> None:

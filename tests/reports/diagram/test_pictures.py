@@ -113,6 +113,7 @@ ORGANIZATION = {
         {"studio": {"user_profiles": ["a" * 63, *(f"person-{n}" for n in range(12))]}},
         {"studio": ORGANIZATION},
         *({"pipelines": several(count)} for count in (2, 5, 50)),
+        {"pipelines": several(50), "watching": {"dashboard": True, "idle_hours": 24}},
         {"project": "a" * 30, "security": {"key": "arn:aws:kms:eu-west-1:111122223333:key/1"}},
         {"network": EXISTING},
         {"network": EXISTING_WITH_OURS},
@@ -137,6 +138,19 @@ def test_people_of_an_organization_are_drawn_as_such() -> None:
     said = [{text.text for text in texts_of(one)} for one in (usual, theirs)]
     assert {"People", "Identity Center"} <= said[1] - said[0]
     assert "Data scientist" in said[0] - said[1]
+
+
+def test_dashboards_are_drawn_with_the_alarms_that_they_show() -> None:
+    watching = {"watching": {"dashboard": True, "idle_hours": 24, "latency_milliseconds": 500}}
+    for pipelines, said in (
+        ([{"name": "main"}], "on 1 dashboard"),
+        (several(2), "on 3 dashboards"),
+    ):
+        settings = Settings.model_validate({"pipelines": pipelines, **watching})
+        drawing, width, height = architecture(resolve(settings))
+        shown = words_in(drawing.to_svg(width, height, LIGHT))
+        assert f"{3 * len(pipelines) + 1} alarms {said} " in shown
+    assert "dashboard" not in picture_of(made())
 
 
 def texts_of(picture: Picture) -> list[ET.Element]:
