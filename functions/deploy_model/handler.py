@@ -1,14 +1,14 @@
 """Deploy the newest approved version of the model: one call does the next step.
 
 Not a custom resource: EventBridge calls it when a version of the group, the endpoint or the trial
-endpoint changes, and every five minutes, which repairs lost events. The event does not matter: the
-function reads what there is (``observe``), decides (``core``) and acts (``act``). It never waits
-for a phase; only sample requests during a shift take about a minute. It returns nothing; an
+endpoint changes, and every five minutes, which repairs lost events. What happened does not matter:
+the function reads what there is (``observe``), decides (``core``) and acts (``act``). It never
+waits for a phase; only sample requests during a shift take about a minute. It returns nothing; an
 unexpected error fails the call, so that Lambda retries it and then hands the event to the queue of
 undeliverable events ("Asynchronous invocation", Lambda developer guide).
 
-Environment: an environment variable for each field of
-:class:`functions.deploy_model.properties.DeployModelProperties`, such as ``EndpointName``.
+Event: the fields of :class:`functions.deploy_model.properties.DeployModelProperties`, which each
+rule's target has as its input, whatever woke it.
 
 Permissions:
 
@@ -44,7 +44,6 @@ Permissions:
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -58,7 +57,7 @@ from functions.deploy_model.smoke import ANSWER_SECONDS
 from functions.shared import aws
 from functions.shared.calls import Calls
 from functions.shared.deadline import Deadline
-from functions.shared.properties import field_names, from_event, property_name
+from functions.shared.properties import from_event
 from functions.shared.reasons import reason
 
 if TYPE_CHECKING:
@@ -70,8 +69,8 @@ _MARGIN_SECONDS: Final = 5.0
 _RUNTIME: Final = "sagemaker-runtime"
 
 
-def handler(_event: Event, context: LambdaContext) -> None:
-    """Do the next step of the deployment, whatever the event says."""
+def handler(event: Event, context: LambdaContext) -> None:
+    """Do the next step of a pipeline's deployment."""
     logging.getLogger("functions").setLevel(logging.INFO)
 
     def remaining_seconds() -> float:
@@ -79,17 +78,10 @@ def handler(_event: Event, context: LambdaContext) -> None:
 
     calls = Calls(Deadline(remaining_seconds))
     try:
-        _run(_properties(), calls)
+        _run(from_event(DeployModelProperties, event), calls)
     except Exception as error:
         LOG.error("%s", reason(calls, error))
         raise
-
-
-def _properties() -> DeployModelProperties:
-    names = map(property_name, field_names(DeployModelProperties))
-    return from_event(
-        DeployModelProperties, {name: os.environ[name] for name in names if name in os.environ}
-    )
 
 
 def _run(properties: DeployModelProperties, calls: Calls) -> None:

@@ -1,4 +1,4 @@
-"""Properties of the function that deploys approved models: its environment variables."""
+"""Properties of the function that deploys approved models, as its rules pass them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LINEAR: Final = "linear"
 
 @dataclass(frozen=True, kw_only=True)
 class DeployModelProperties:
-    """One pipeline's deployment; the template sets an environment variable for each field.
+    """One pipeline's deployment; the template makes a rule's input of it.
 
     ``owner`` is the value of the tag ``OWNER_TAG``. ``instances`` is the size of a fleet, and
     ``shift`` is how traffic moves to a new one: ``all-at-once``, ``canary`` or ``linear``, in steps
