@@ -43,6 +43,7 @@ CHOSEN = Settings.model_validate(
         "functions": {"reserved_concurrency": 2, "tracing": False},
         "packages": {"source": "pypi", "internal_names": ["acme"]},
         "pipeline": {"schedule": NEVER, "success_messages": True},
+        "watching": {"dashboard": True, "idle_hours": 168, "latency_milliseconds": 500},
         "studio": {
             "people": [{"name": str(one), "persona": one} for one in Persona],
             "personal_prefixes": True,
@@ -79,6 +80,7 @@ def outputs(account: Account) -> Iterator[dict[str, str]]:
     assert account.delete(STACK) == "DELETE_COMPLETE", account.failures(STACK)
     left = [kind for kind in inventory(account.session) if "package" in kind or "cycle" in kind]
     assert left == []
+    assert account.client("cloudwatch").list_dashboards()["DashboardEntries"] == []
     assert [one["Key"] for one in s3.list_objects_v2(Bucket=LOGS)["Contents"]] == ["of/others"]
     assert {"TopicArn": TOPIC} in sns.list_topics()["Topics"]
     sns.delete_topic(TopicArn=TOPIC)
@@ -122,6 +124,23 @@ def test_each_person_has_the_role_of_their_persona(
         "ml-engineer": ["MlEngineerRole"],
         "reviewer": ["ReviewerRole"],
     }
+
+
+def test_the_endpoint_has_a_dashboard_and_alarms_that_the_existing_topic_gets(
+    account: Account, outputs: dict[str, str]
+) -> None:
+    cloudwatch = account.client("cloudwatch")
+    body = cloudwatch.get_dashboard(DashboardName=outputs["PipelineName"])["DashboardBody"]
+    (shown,) = [
+        one["properties"]["alarms"] for one in json.loads(body)["widgets"] if one["type"] == "alarm"
+    ]
+    alarms = {one["AlarmArn"]: one for one in cloudwatch.describe_alarms()["MetricAlarms"]}
+    assert set(shown) == set(alarms)
+    assert len(shown) == 4
+    for one in alarms.values():
+        assert one["AlarmActions"] == [TOPIC]
+    assert f'"{outputs["EndpointName"]}"' in body
+    assert "${" not in body
 
 
 def test_the_functions_could_write_into_the_locked_bucket(
