@@ -16,6 +16,7 @@ from functions.deploy_model.observe import FAILED_TAG, SERVED_TAG, STARTED_TAG, 
 from functions.deploy_model.state import (
     NO_ENDPOINT,
     REFUSED,
+    AskTrial,
     Complain,
     Config,
     DeleteConfig,
@@ -28,7 +29,6 @@ from functions.deploy_model.state import (
     SendSamples,
     StartTrial,
     Step,
-    Test,
     Version,
     Wait,
 )
@@ -89,7 +89,7 @@ class Actor:
     def _complain(self, step: Complain) -> None:
         LOG.error("%s", step.reason)
 
-    def _test(self, step: Test) -> None:
+    def _ask_trial(self, step: AskTrial) -> None:
         LOG.info("version %d cannot answer its smoke test yet", step.version.number)
 
     def _mark_served(self, step: MarkServed) -> None:
@@ -224,7 +224,7 @@ def _message(error: ClientError) -> str:
 _ACTIONS: Final[Mapping[type[Step], Callable[[Actor, Any], None]]] = {
     Wait: Actor._wait,
     Complain: Actor._complain,
-    Test: Actor._test,
+    AskTrial: Actor._ask_trial,
     MarkServed: Actor._mark_served,
     MarkFailed: Actor._mark_failed,
     StartTrial: Actor._start_trial,

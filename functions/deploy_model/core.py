@@ -17,6 +17,7 @@ from typing import Final
 from functions.deploy_model.state import (
     NO_ENDPOINT,
     REFUSED,
+    AskTrial,
     Complain,
     Config,
     DeleteConfig,
@@ -31,7 +32,6 @@ from functions.deploy_model.state import (
     Snapshot,
     StartTrial,
     Steps,
-    Test,
     Version,
     Wait,
 )
@@ -200,7 +200,7 @@ def _judge(snapshot: Snapshot, desired: Version, trial: Endpoint, config: Config
         why = trial.failure or "no reason given"
         return _give_up(snapshot, desired, f"the trial endpoint {trial.name} failed: {why}")
     if snapshot.verdict is None:
-        return (Test(desired),)
+        return (AskTrial(desired),)
     if snapshot.verdict:
         return _give_up(snapshot, desired, snapshot.verdict)
     endpoint = snapshot.endpoint

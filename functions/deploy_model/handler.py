@@ -99,7 +99,7 @@ def _run(properties: DeployModelProperties, calls: Calls) -> None:
     deadline = timedelta(hours=properties.deadline_hours)
     snapshot = observer.snapshot(now)
     steps = decide(snapshot, deadline)
-    if tests := [step for step in steps if isinstance(step, state.Test)]:
+    if tests := [step for step in steps if isinstance(step, state.AskTrial)]:
         snapshot = replace(snapshot, verdict=actor.verdict(tests[0].version))
         steps = decide(snapshot, deadline)
     for step in steps:

@@ -152,7 +152,7 @@ class DeleteTrial:
 
 
 @dataclass(frozen=True)
-class Test:
+class AskTrial:
     """Send the smoke test to the trial endpoint, then decide again."""
 
     version: Version
@@ -207,7 +207,7 @@ Step: TypeAlias = (
     | MarkFailed
     | StartTrial
     | DeleteTrial
-    | Test
+    | AskTrial
     | Deploy
     | SendSamples
     | Reject

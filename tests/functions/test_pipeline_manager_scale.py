@@ -70,7 +70,8 @@ def test_models_of_others_change_nothing(deployed: Deployment) -> None:
     assert len(deployed.names("Model")) == 500
     assert NAME not in deployed.sagemaker.pipelines
     calls = [name for name, _ in deployed.sagemaker.requests]
-    assert "ListModels" not in calls
+    searched = deployed.sagemaker.requested("ListModels")
+    assert {request["NameContains"] for request in searched} == {f"-{ENDPOINT}"}
     # For each run: tags, description and removal of its configuration, its model, its package.
     assert len(calls) <= 6 * RUNS + REFUSED + 30
 

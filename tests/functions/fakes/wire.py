@@ -10,6 +10,7 @@ member; neither side sees the other's objects.
 from __future__ import annotations
 
 import copy
+import math
 import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -25,6 +26,8 @@ from botocore.model import OperationModel
 from botocore.retries import standard
 from botocore.validate import ParamValidator
 
+from functions.shared.calls import Calls
+from functions.shared.deadline import Deadline
 from tests.functions.fakes import replies
 from tests.functions.recorder import REGION
 
@@ -145,8 +148,13 @@ class Wire:
         return self._clients[service]
 
     def forget(self) -> None:
-        """Be as a new process: what botocore remembers of failures is gone, also by chance."""
+        """Be as a new process: what botocore remembers of failures is gone, also by chance.
+
+        So is the deadline of an earlier event.
+        """
         random.seed(0)
+        for client in self._clients.values():
+            Calls(Deadline(lambda: math.inf)).watch(client)
         for quota in self._quotas:
             quota._available_capacity = quota._max_capacity
 
