@@ -17,6 +17,7 @@ from awacs.aws import Statement
 from troposphere import AWSObject, Join, Sub, Template, awslambda, events
 
 from functions.deploy_model.properties import DeployModelProperties
+from functions.shared.names import trial_name
 from functions.shared.properties import field_names, optional_names, property_name
 from generator import alerts
 from generator.custom_resources import FunctionContext, FunctionSpec, add_function
@@ -98,7 +99,7 @@ def add_deployment(template: Template, context: Context, pipeline: AWSObject) ->
         Input=_input(context),
     )
     versions = {"ModelPackageGroupName": [context.name]}
-    changes = {"EndpointName": [context.name, Sub("try-${Name}", Name=context.name)]}
+    changes = {"EndpointName": [context.name, Sub(trial_name("${Name}"), Name=context.name)]}
     patterns: dict[str, dict[str, Any]] = {
         "approval": {"EventPattern": _pattern([VERSION_CHANGE], versions)},
         "endpoint": {"EventPattern": _pattern(ENDPOINT_CHANGES, changes)},

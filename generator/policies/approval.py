@@ -14,6 +14,7 @@ from awacs import cloudwatch, kms, s3, sagemaker
 from awacs.aws import Condition, Statement, StringEquals, StringNotEquals
 from troposphere import Sub
 
+from functions.shared.names import trial_name
 from generator.policies.documents import FOLDER, document, text
 from generator.policies.documents import sagemaker as arns
 from generator.policies.documents import statement as literal
@@ -48,6 +49,11 @@ def leave_approval_to_others(name: UniqueName, *, several: bool = False) -> list
             only=ours,
         ),
     ]
+
+
+def endpoint_alarms() -> Sub:
+    """Return the ARN pattern of the alarms about the endpoint, in the stack that this is used in."""
+    return arn("cloudwatch", "alarm:${AWS::StackName}-Endpoint*")
 
 
 def deploy_model(
@@ -87,7 +93,7 @@ def _judge_versions(managed: Managed) -> list[Statement]:
 
 
 def _make_models(managed: Managed) -> list[Statement]:
-    models, configs = _versioned(managed, "model"), _versioned(managed, "endpoint-config")
+    models, configs = managed.versioned("model"), managed.versioned("endpoint-config")
     return [
         allow("MakeModels", [sagemaker.CreateModel, sagemaker.DescribeModel], [models]),
         allow("MakeConfigs", [sagemaker.CreateEndpointConfig], [configs]),
@@ -107,7 +113,7 @@ def _make_endpoints(managed: Managed) -> list[Statement]:
     CreateEndpoint and UpdateEndpoint are checked on the configuration's ARN as well (Service
     Authorization Reference). The endpoint that serves can be deleted by nobody but the manager.
     """
-    configs, models = _versioned(managed, "endpoint-config"), _versioned(managed, "model")
+    configs, models = managed.versioned("endpoint-config"), managed.versioned("model")
     return [
         allow(
             "MakeEndpoints",
@@ -124,7 +130,7 @@ def _make_endpoints(managed: Managed) -> list[Statement]:
         allow(
             "DeleteTrials",
             [sagemaker.DeleteEndpoint, sagemaker.DeleteEndpointConfig, sagemaker.DeleteModel],
-            [_trial(managed), configs, models],
+            [managed.trial(), configs, models],
             Condition(managed.owner),
         ),
     ]
@@ -142,17 +148,8 @@ def _ask_and_compare(managed: Managed, bucket: BucketName, key: KeyArn) -> list[
     ]
 
 
-def _versioned(managed: Managed, kind: str) -> Sub:
-    """Return the ARN of what the function makes of a version, such as ``v3-<name>``."""
-    return arn("sagemaker", f"{kind}/v*-${{Name}}{managed.rest}", Name=managed.name)
-
-
-def _trial(managed: Managed) -> Sub:
-    return arn("sagemaker", f"endpoint/try-${{Name}}{managed.rest}", Name=managed.name)
-
-
 def _endpoints(managed: Managed) -> list[Sub]:
-    return [managed.arn("endpoint"), _trial(managed)]
+    return [managed.arn("endpoint"), managed.trial()]
 
 
 def approver(settings: Settings) -> Json:
@@ -190,7 +187,7 @@ def approver(settings: Settings) -> Json:
                 ],
                 arns(
                     f"endpoint/{name}*",
-                    f"endpoint/try-{name}*",
+                    f"endpoint/{trial_name(name)}*",
                     f"endpoint-config/{name}*",
                     f"endpoint-config/v*-{name}*",
                 ),

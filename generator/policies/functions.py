@@ -22,6 +22,7 @@ from awacs.aws import (
 )
 from troposphere import Ref, Sub
 
+from functions.shared.names import trial_name
 from generator.policies.people import pass_role, tag_what_is_made
 from generator.policies.statements import (
     STEPS,
@@ -245,6 +246,14 @@ class Managed:
         beside = [] if self.rest else [self.arn("pipeline", f"{SUFFIX}{rest}")]
         return [self.arn("pipeline", rest), *beside]
 
+    def trial(self) -> Sub:
+        """Return the ARN of the endpoint on which an approved version is tried."""
+        return arn("sagemaker", f"endpoint/{trial_name('${Name}')}{self.rest}", Name=self.name)
+
+    def versioned(self, kind: str) -> Sub:
+        """Return the ARN of what is made of a version, such as ``v3-<name>``."""
+        return arn("sagemaker", f"{kind}/v*-${{Name}}{self.rest}", Name=self.name)
+
     def containing(self, kind: str) -> Sub:
         """Return the ARN of resources whose names contain the pipeline's."""
         return arn("sagemaker", f"{kind}/*${{Name}}{self.rest or '*'}", Name=self.name)
@@ -371,7 +380,7 @@ def _remove_what_runs_made(managed: Managed) -> list[Statement]:
         allow(
             "DeleteWhatRunsMade",
             [sagemaker.DeleteEndpoint, sagemaker.DeleteEndpointConfig, sagemaker.DeleteModel],
-            [managed.arn("endpoint"), *_configs_and_models(managed)],
+            [managed.arn("endpoint"), managed.trial(), *_configs_and_models(managed)],
             Condition(managed.owner),
         ),
         allow(
@@ -388,8 +397,9 @@ def _remove_what_runs_made(managed: Managed) -> list[Statement]:
 
 
 def _configs_and_models(managed: Managed) -> list[Sub]:
-    """Return the ARNs of what runs create; the service adds a suffix to the names."""
+    """Return the ARNs of what runs, and approvals, create; the service adds a suffix to names."""
     return [
         managed.containing("endpoint-config"),
         arn("sagemaker", "model/pipelines-*"),
+        managed.versioned("model"),
     ]

@@ -158,10 +158,13 @@ def model(
     at: Folders = folder,
     *,
     captures: bool = False,
+    alarms: Sequence[Expression] = (),
 ) -> list[Statement]:
     """Serve: read ``models/``, write the endpoint's log and, if it ``captures``, requests.
 
-    Source for the latter: SageMaker developer guide, "Capture data from real-time endpoint".
+    ``alarms`` are those that take requests back while they move to a new model. Sources for these:
+    SageMaker developer guide, "Capture data from real-time endpoint" and "Auto-Rollback
+    Configuration and Monitoring" ("your IAM execution role").
     """
     through_s3 = StringEquals("kms:ViaService", Sub("s3.${AWS::Region}.${AWS::URLSuffix}"))
     captured = [
@@ -170,6 +173,7 @@ def model(
     ]
     return [
         *(captured if captures else []),
+        *([allow("LookAtAlarms", [cloudwatch.DescribeAlarms], alarms)] if alarms else []),
         *read_prefixes(bucket, [at(MODELS)]),
         allow("DecryptModels", [kms.Decrypt, kms.DescribeKey], [key]),
         use_key_of_logs(key, held=[kms.Decrypt, kms.DescribeKey]),

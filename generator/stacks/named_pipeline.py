@@ -30,7 +30,7 @@ from generator.pipeline_parts import (
     predicting,
 )
 from generator.policies import jobs, people
-from generator.policies.approval import leave_approval_to_others
+from generator.policies.approval import endpoint_alarms, leave_approval_to_others
 from generator.policies.guards import Cluster, NetworkBoundary, keep_jobs_inside
 from generator.policies.resources import NAMED_SCHEDULE, NAMED_SUCCESS, named_rule_name
 from generator.policies.statements import (
@@ -306,7 +306,13 @@ def _permissions(
         ),
         "Training": jobs.training(data, key, [images.TRAINING], at),
         "Model": jobs.model(
-            data, key, [images.INFERENCE], name, at, captures=settings.serving.captures
+            data,
+            key,
+            [images.INFERENCE],
+            name,
+            at,
+            captures=settings.serving.captures,
+            alarms=[endpoint_alarms()] if settings.pipeline.on_approval else (),
         ),
     }
     if roles.spark:

@@ -145,7 +145,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     told = _alerts(inputs, settings)
     found = _add_alerts(template, inputs, told, pipeline)
     if inputs.deploy_model_role:
-        function = _add_deploying_function(template, inputs, context, found)
+        function = _add_deploying_function(template, inputs, context)
         deploying = deployment.Context(
             FunctionArn(GetAtt(function, "Arn")),
             _deployment(inputs, settings),
@@ -199,7 +199,12 @@ def _role_permissions(
         ),
         "Training": jobs.training(data, key, [images.TRAINING]),
         "Model": jobs.model(
-            data, key, [images.INFERENCE], name, captures=settings.serving.captures
+            data,
+            key,
+            [images.INFERENCE],
+            name,
+            captures=settings.serving.captures,
+            alarms=[approval.endpoint_alarms()] if settings.pipeline.on_approval else (),
         ),
     }
     own = [("Pipeline", inputs.pipeline_role)]
@@ -314,12 +319,12 @@ def _spark_environment(inputs: Inputs, instances: int) -> dict[str, Expression]:
 
 
 def _add_deploying_function(
-    template: Template, inputs: Inputs, context: FunctionContext, found: alerts.Alerts
+    template: Template, inputs: Inputs, context: FunctionContext
 ) -> awslambda.Function:
     """Add the function that deploys models on approval, which only its rules wake."""
     role = present(inputs.deploy_model_role)
     managed = permissions.one_pipeline(inputs.unique_name, inputs.model_role)
-    alarms = [GetAtt(alarm, "Arn") for alarm in found.of_bad_models]
+    alarms = [approval.endpoint_alarms()]
     allowed = approval.deploy_model(managed, inputs.data_bucket, inputs.key_arn, alarms)
     function = deployment.add_deploying_function(template, role, allowed, context)
     rules = arn("events", "rule/${Name}-*", Name=inputs.unique_name)

@@ -121,7 +121,7 @@ def outputs(account: Account) -> Iterator[dict[str, str]]:
     account.deploy(account.package(change=choose), STACK)
     given = account.outputs(STACK)
     yield given
-    main = Registry(account, given["DataBucket"], given["PipelineName"])
+    main = Registry(account, given["DataBucket"], given["PipelineName"], ("--pipeline", "main"))
     main.approve(main.register("late", run="slow-trial"))
     wait("a trial", lambda: f"try-{main.name}" in main.endpoints())
     assert account.delete(STACK) == "DELETE_COMPLETE", account.failures(STACK)

@@ -76,6 +76,13 @@ def owned(account: Account, who: str) -> dict[str, str]:
     return {f"aws:ResourceTag/{OWNER_TAG}": str(owner)}
 
 
+def alarm_of(account: Account, role: str) -> str:
+    """Return the ARN of the alarm that takes requests back, of a role's pipeline."""
+    stack = "ChurnPipeline" if "Churn" in role or role == CHURN else "pipeline"
+    alarm = account.deployment.get(stack, "EndpointServerErrorAlarm").reference
+    return account.place.arn("cloudwatch", f"alarm:{alarm}")
+
+
 def calls(account: Account, who: str, own: str) -> list[Request]:
     """Return what the function calls to try, deploy and reject a version of ``own``."""
 
@@ -89,7 +96,6 @@ def calls(account: Account, who: str, own: str) -> list[Request]:
     config = of(f"endpoint-config/v3-0a1b2c-{own}")
     endpoint, trial = of(f"endpoint/{own}"), of(f"endpoint/try-{own}")
     made = account.deployment.get(stack_of(who), "Pipeline").properties
-    alarm = account.deployment.get(stack_of(who), "EndpointServerErrorAlarm").reference
     tags = owned(account, who)
     places = {"": "processed/r/evaluation/smoke.json"}
     bucket = placeholders(account)["bucket"]
@@ -110,7 +116,7 @@ def calls(account: Account, who: str, own: str) -> list[Request]:
         call("sagemaker:AddTags", config, tags),
         call("sagemaker:UpdateEndpoint", endpoint),
         call("sagemaker:UpdateEndpoint", config),
-        call("cloudwatch:DescribeAlarms", account.place.arn("cloudwatch", f"alarm:{alarm}")),
+        call("cloudwatch:DescribeAlarms", alarm_of(account, who)),
         call("s3:GetObject", f"{bucket}/{key}"),
         call("s3:ListBucket", bucket),
         call("kms:Decrypt", account.key_arn, through_s3),
@@ -150,6 +156,7 @@ def needed(approving: Account, name: str) -> list[Required]:
         found += [
             Request(role, "s3:PutObject", f"{bucket}/{place}/x.jsonl"),
             Request(role, "kms:GenerateDataKey", approving.key_arn, through_s3),
+            Request(role, "cloudwatch:DescribeAlarms", alarm_of(approving, role)),
         ]
     versions = approving.place.arn("sagemaker", f"model-package/{name}/3")
     policy = approval.approver(CHOSEN)
