@@ -42,8 +42,8 @@ PROPERTIES = DeployModelProperties(
 )
 
 
-def environment(properties: DeployModelProperties) -> dict[str, str]:
-    """Return the function's environment variables."""
+def as_event(properties: DeployModelProperties) -> dict[str, str]:
+    """Return what a rule passes to the function."""
     values = {name: getattr(properties, name) for name in field_names(DeployModelProperties)}
     return {
         property_name(name): ",".join(value) if isinstance(value, tuple) else str(value)
@@ -74,6 +74,7 @@ class Deploying:
     s3: FakeS3
     serving: FakeServing
     runtime: FakeRuntime
+    properties: DeployModelProperties = PROPERTIES
 
     def register(self, status: str = "Approved", owner: Mapping[str, str] = OWNER) -> int:
         """Register a version as a run does; return its number."""
@@ -122,7 +123,7 @@ class Deploying:
         """Run the function for one event; return the operations that changed something."""
         before = len(self.serving.requests)
         clock = self.world.clock
-        handler({"detail-type": "whatever"}, Context(clock, clock.now + seconds))
+        handler(as_event(self.properties), Context(clock, clock.now + seconds))
         reads = ("Describe", "List")
         return [name for name, _ in self.serving.requests[before:] if not name.startswith(reads)]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.deploy_model.properties import DeployModelProperties
+from functions.deploy_model.handler import handler
 from functions.shared.errors import PropertyError
 from tests.functions.deploy_world import (
     BUCKET,
@@ -18,24 +18,18 @@ from tests.functions.deploy_world import (
     PROPERTIES,
     TRIAL,
     Deploying,
+    as_event,
     config_of,
     deploying,
-    environment,
     model_of,
 )
 from tests.functions.fakes.wire import ApiError
-from tests.functions.world import World
-
-
-def use(monkeypatch: pytest.MonkeyPatch, properties: DeployModelProperties) -> None:
-    for name, value in environment(properties).items():
-        monkeypatch.setenv(name, value)
+from tests.functions.world import Context, World
 
 
 @pytest.fixture
-def deployed(world: World, monkeypatch: pytest.MonkeyPatch) -> Deploying:
+def deployed(world: World) -> Deploying:
     """A pipeline that deploys on approval, without a version."""
-    use(monkeypatch, PROPERTIES)
     return deploying(world)
 
 
@@ -111,10 +105,8 @@ def test_no_data_is_captured_unless_asked(deployed: Deploying) -> None:
     assert config["KmsKeyId"] == PROPERTIES.key_arn
 
 
-def test_requests_and_answers_are_captured(
-    deployed: Deploying, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    use(monkeypatch, replace(PROPERTIES, capture_percent=20, capture_uri="s3://demo/capture"))
+def test_requests_and_answers_are_captured(deployed: Deploying) -> None:
+    deployed.properties = replace(PROPERTIES, capture_percent=20, capture_uri="s3://demo/capture")
     deployed.register()
     deployed.wake()
     (config,) = deployed.serving.requested("CreateEndpointConfig")
@@ -157,10 +149,8 @@ SHIFTS: dict[str, tuple[dict[str, object], int]] = {
 
 
 @pytest.mark.parametrize("shift", SHIFTS)
-def test_traffic_moves_as_the_settings_say(
-    serving: Deploying, monkeypatch: pytest.MonkeyPatch, shift: str
-) -> None:
-    use(monkeypatch, replace(PROPERTIES, shift=shift, step_percent=30))
+def test_traffic_moves_as_the_settings_say(serving: Deploying, shift: str) -> None:
+    serving.properties = replace(PROPERTIES, shift=shift, step_percent=30)
     tried(serving)
     serving.wake()
     (update,) = serving.serving.requested("UpdateEndpoint")
@@ -176,34 +166,30 @@ def test_traffic_moves_as_the_settings_say(
     }
 
 
-def test_without_alarms_nothing_rolls_back(
-    serving: Deploying, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    use(monkeypatch, replace(PROPERTIES, alarms=()))
+def test_without_alarms_nothing_rolls_back(serving: Deploying) -> None:
+    serving.properties = replace(PROPERTIES, alarms=())
     tried(serving)
     serving.wake()
     (update,) = serving.serving.requested("UpdateEndpoint")
     assert set(update["DeploymentConfig"]) == {"BlueGreenUpdatePolicy"}
 
 
-def test_changed_settings_are_deployed_as_a_version_is(
-    serving: Deploying, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_changed_settings_are_deployed_as_a_version_is(serving: Deploying) -> None:
     changed = replace(PROPERTIES, instances=2)
-    use(monkeypatch, changed)
+    serving.properties = changed
     serving.settle()
     assert serving.serves == config_of(1, changed)
-    use(monkeypatch, PROPERTIES)
+    serving.properties = PROPERTIES
     serving.settle()
     assert serving.serves == config_of(1)
 
 
 def test_settings_that_fail_do_not_reject_the_version_that_serves(
-    serving: Deploying, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    serving: Deploying, caplog: pytest.LogCaptureFixture
 ) -> None:
     changed = replace(PROPERTIES, instances=2)
     serving.serving.failing[config_of(1, changed)] = "no capacity; {try later}"
-    use(monkeypatch, changed)
+    serving.properties = changed
     serving.settle()
     assert serving.status_of(1) == "Approved"
     assert serving.serves == config_of(1)
@@ -439,20 +425,17 @@ def test_a_missing_right_fails_the_call_in_one_line(
     assert deployed.serves == config_of(1)
 
 
-def test_a_missing_property_fails_the_call(
-    deployed: Deploying, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("Owner")
+def test_a_missing_property_fails_the_call(deployed: Deploying) -> None:
+    event = as_event(PROPERTIES)
+    del event["Owner"]
     with pytest.raises(PropertyError, match="Owner is missing"):
-        deployed.wake()
+        handler(event, Context(deployed.world.clock, 300))
 
 
-def test_neither_event_nor_environment_is_logged(
-    deployed: Deploying, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_event_is_not_logged(deployed: Deploying, caplog: pytest.LogCaptureFixture) -> None:
     deployed.register()
     deployed.settle()
-    assert "whatever" not in caplog.text
+    assert PROPERTIES.model_role_arn not in caplog.text
     assert PROPERTIES.key_arn not in caplog.text
 
 

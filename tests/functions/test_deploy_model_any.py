@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as some
@@ -19,12 +18,10 @@ from tests.functions.conftest import EPOCH
 from tests.functions.deploy_world import (
     ENDPOINT,
     OTHER,
-    PROPERTIES,
     TRIAL,
     Deploying,
     config_of,
     deploying,
-    environment,
 )
 from tests.functions.fakes.wire import ApiError
 from tests.functions.world import World
@@ -122,12 +119,6 @@ LIVES: Final = some.lists(
 )
 
 
-@pytest.fixture
-def properties(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in environment(PROPERTIES).items():
-        monkeypatch.setenv(name, value)
-
-
 @contextmanager
 def new_life(world: World) -> Iterator[Life]:
     """Begin a life at the first of January, beside something that is not ours."""
@@ -139,7 +130,6 @@ def new_life(world: World) -> Iterator[Life]:
     assert NEVER_OURS in deployed.names("EndpointConfig")
 
 
-@pytest.mark.usefixtures("properties")
 @bounded(8)
 @given(lives=LIVES)
 def test_any_life_ends_well(world: World, lives: list[tuple[str, int]]) -> None:
