@@ -373,5 +373,38 @@ def test_a_rule_invokes_a_function_whose_policy_lets_it(
 
 def first_message(cloud: Deployment, seconds: int) -> str:
     """Return the first message in the queue; empty if there is none in time."""
-    got = cloud.session.client("sqs").receive_message(QueueUrl=cloud.queue, WaitTimeSeconds=seconds)
+    got = receive(cloud, seconds)
     return str(got["Messages"][0]["Body"]) if "Messages" in got else ""
+
+
+def receive(cloud: Deployment, seconds: int) -> dict[str, Any]:
+    sqs = cloud.session.client("sqs")
+    return dict(sqs.receive_message(QueueUrl=cloud.queue, WaitTimeSeconds=seconds))
+
+
+def test_events_wait_for_a_function_that_runs_once_at_a_time(cloud: Deployment) -> None:
+    """Source: "How Lambda handles errors and retries with asynchronous invocation"."""
+    name = f"queue-{uuid.uuid4().hex[:6]}"
+    stack = ruled(cloud, OF_THE_RULE, SCHEDULE)
+    function = stack["Resources"]["Function"]["Properties"]
+    function["ReservedConcurrentExecutions"] = 1
+    function["Environment"]["Variables"]["SECONDS"] = "0.5"
+    stack["Resources"]["Once"] = {
+        "Type": "AWS::Lambda::EventInvokeConfig",
+        "Properties": {
+            "FunctionName": {"Ref": "Function"},
+            "Qualifier": "$LATEST",
+            "MaximumRetryAttempts": 0,
+        },
+    }
+    assert cloud.deploy(name, stack) == "CREATE_COMPLETE"
+    rule = cloud.session.client("cloudformation").describe_stack_resource(
+        StackName=name, LogicalResourceId="Rule"
+    )["StackResourceDetail"]["PhysicalResourceId"]
+    for _ in range(3):
+        tick(cloud.session, rule)
+    heard = 0
+    while heard < 3 and "Messages" in (got := receive(cloud, seconds=5)):
+        heard += len(got["Messages"])
+    assert heard == 3
+    assert cloud.delete(name) == "DELETE_COMPLETE"
