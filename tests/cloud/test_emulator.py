@@ -21,9 +21,10 @@ from tabular_ml_vpc.local.emulator.inventory import inventory
 Template = dict[str, Any]
 
 FUNCTION = """
-import json, os, pathlib, tempfile, urllib.request, boto3
+import json, os, pathlib, tempfile, time, urllib.request, boto3
 
 def hear(event, context):
+    time.sleep(float(os.environ.get("SECONDS", "0")))
     boto3.client("sqs").send_message(
         QueueUrl=os.environ["QUEUE"], MessageBody=event["detail-type"])
 

@@ -116,12 +116,13 @@ def test_of_two_runs_that_deploy_at_once_the_first_serves_and_the_other_can_be_r
 ) -> None:
     """Started from the console, where nobody refuses it (docs/troubleshooting.md)."""
     account.deploy(account.package(), name)
-    outputs = account.outputs(name)
+    outputs, sagemaker = account.outputs(name), account.client("sagemaker")
     pipeline = outputs["PipelineName"]
     if update:
         account.run_pipeline(pipeline)
     first = account.run_pipeline(pipeline, PipelineExecutionDisplayName="slow")
-    served = account.endpoint_of(outputs)["EndpointConfigName"]
+    deploying = sagemaker.describe_endpoint(EndpointName=outputs["EndpointName"])
+    served = deploying["PendingDeploymentSummary"]["EndpointConfigName"]
 
     other = account.run_pipeline(pipeline)
 

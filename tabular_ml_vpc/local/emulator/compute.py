@@ -6,7 +6,9 @@ Source: "AWS::Lambda::Function", "AWS::IAM::OIDCProvider", "AWS::IAM::Role" and
 
 from __future__ import annotations
 
+import contextvars
 import json
+import time
 from typing import Any
 
 from ministack.core import lambda_runtime
@@ -19,6 +21,9 @@ from tabular_ml_vpc.local.emulator.types import Fields, Made
 
 FUNCTION = "AWS::Lambda::Function"
 ROLE = "AWS::IAM::Role"
+THROTTLED_SECONDS = 0.2
+QUEUED = contextvars.ContextVar("queued", default=False)
+"""Whether the invocation is asynchronous."""
 # Property of the template: member of the API.
 KEPT_OF_A_FUNCTION = {
     "VpcConfig": "VpcConfig",
@@ -175,10 +180,35 @@ def log_as_lambda_does() -> None:
     lambda_runtime._PYTHON_WORKER_SCRIPT = script.replace(begin, begin + handler)
 
 
+def queue_what_is_throttled() -> None:
+    """Keep an asynchronous event until the function's reserved concurrency lets it run.
+
+    Source: "How Lambda handles errors and retries with asynchronous invocation", Lambda developer
+    guide: a throttled event returns to the queue, for up to six hours. Here, there is no limit.
+    """
+    execute, invoke = lambda_svc._execute_function, lambda_svc.invoke_async_with_retry
+
+    def execute_in_turn(function: Fields, event: Fields) -> Fields:
+        result: Fields = execute(function, event)
+        while QUEUED.get() and result.get("throttle"):
+            time.sleep(THROTTLED_SECONDS)
+            result = execute(function, event)
+        return result
+
+    def invoke_later(function: Fields, event: Fields) -> None:
+        token = QUEUED.set(True)
+        invoke(function, event)
+        QUEUED.reset(token)
+
+    lambda_svc._execute_function = execute_in_turn
+    lambda_svc.invoke_async_with_retry = invoke_later
+
+
 def register() -> None:
     """Register the types that are missing and complete the others."""
     drop_output_without_log_group()
     log_as_lambda_does()
+    queue_what_is_throttled()
     provisioners._RESOURCE_HANDLERS["AWS::IAM::RolePolicy"] = {
         "create": _role_policy_create,
         "update": _role_policy_update,

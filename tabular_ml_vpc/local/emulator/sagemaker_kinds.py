@@ -109,10 +109,7 @@ HOLDS: dict[str, tuple[str, Callable[[Record], list[str]]]] = {
         lambda record: _within(record, ("Space", "App"), "UserProfileName"),
     ),
     "Space": ("ResourceInUse", lambda record: _within(record, ("App",), "SpaceName")),
-    "ModelPackageGroup": (
-        "ConflictException",
-        _packages_in,
-    ),
+    "ModelPackageGroup": ("ConflictException", _packages_in),
     "Pipeline": ("ConflictException", _busy_executions),
     "StudioLifecycleConfig": ("ResourceInUse", _domains_naming),
 }
