@@ -50,6 +50,7 @@ SUCCESSES: Final[dict[str, tuple[str, ...]]] = {
     "logs": (*STACK, "--since", "1d", "--tail", "3"),
     "history": STACK,
     "endpoint": ("repair", *STACK),
+    "forget": (*STACK, "--column", "region", "--value", "nobody"),
     "drift": STACK,
     "cost": (),
     "diagram": ("--check",),
