@@ -91,7 +91,8 @@ def command(
         require_terminal("--delete needs --yes, since there is no terminal to ask on")
     search = StackSearch.open(target, pipeline)
     versions = search.versions()
-    with _progress(console(to_stderr=True), search.bucket, versions) as observe:
+    where = f"s3://{search.bucket}{f', of the pipeline {pipeline} only' if pipeline else ''}"
+    with _progress(console(to_stderr=True), where, versions) as observe:
         results = search.find(sought, versions, ENVIRONMENT, observe)
     if not as_json:
         _show(results, target)
@@ -144,11 +145,11 @@ def _is_text(value: str) -> bool:
 
 
 @contextmanager
-def _progress(out: Console, bucket: str, versions: Sequence[Version]) -> Iterator[Observer]:
+def _progress(out: Console, where: str, versions: Sequence[Version]) -> Iterator[Observer]:
     """Show a bar on a terminal; elsewhere, say once what is searched."""
     total = sum(version.bytes for version in versions)
     what = counted(len(versions), "version")
-    out.print(f"Searching {what} of objects ({total:,} bytes) in s3://{bucket}", soft_wrap=True)
+    out.print(f"Searching {what} of objects ({total:,} bytes) in {where}", soft_wrap=True)
     columns = (BarColumn(), DownloadColumn(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
         task = bar.add_task("", total=total)

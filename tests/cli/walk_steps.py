@@ -110,7 +110,7 @@ STEPS: Final = (
     Step("endpoint resume"),
     *_mistakes("endpoint", "endpoint delete", "endpoint repair now"),
     Step("forget --column region --value nowhere", terminal=False),
-    Step("forget --column monthly_spend --value 14.98 --value 15", 1, terminal=False),
+    Step("forget --column monthly_spend --value 49.9", 1, terminal=False),
     *_mistakes(
         "forget --value 1",
         "forget --column customer",

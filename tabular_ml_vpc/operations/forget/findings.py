@@ -83,8 +83,8 @@ class Finding:
         if self.kind in {layout.PROCESSED, layout.PREDICTIONS, CAPTURED}:
             return f"--delete deletes it, or: {command}"
         if self.version is not None and self.version.current:
-            return f"yours: put the object there without the rows; then: {command}"
-        return f"yours: {command}"
+            return f"put the file there without the rows, then: {command}"
+        return command
 
     def _delete(self, bucket: str, place: str) -> str:
         version = self.version.id if self.version else ""

@@ -74,7 +74,7 @@ def aws(emulator: Emulator) -> Iterator[Session]:
 @pytest.fixture
 def forget(capsys: pytest.CaptureFixture[str], holder: Holder) -> Run:
     """Give a function that runs `build.py forget` on the stack."""
-    assert holder
+    assert holder.bucket
     run = runner(capsys)
     return lambda *arguments: run("forget", "--stack-name", STACK, *arguments)
 

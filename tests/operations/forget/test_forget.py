@@ -155,7 +155,7 @@ def test_old_versions_are_found_and_say_when_they_are_gone(forget: Run, holder: 
 
     (raw,) = of_kind(done, "raw")
     assert (raw["current"], bool(raw["gone"])) == (False, True)
-    assert raw["advice"].startswith("yours: aws s3api delete-object ")
+    assert raw["advice"].startswith("aws s3api delete-object ")
     assert kinds(done)["models"] == 1  # trained before
 
 

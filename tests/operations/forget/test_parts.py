@@ -287,7 +287,11 @@ class TestDeletion:
         return Finding(one.place.kind, key, Counter({(0, "exact"): 1}), one)
 
     def search(self, answer: canned.Answer) -> StackSearch:
-        caller = {"Account": "123456789012", "UserId": "u", "Arn": "arn:aws:iam::123456789012:user/u"}
+        caller = {
+            "Account": "123456789012",
+            "UserId": "u",
+            "Arn": "arn:aws:iam::123456789012:user/u",
+        }
         answers = {"s3.DeleteObjects": answer, "sts.GetCallerIdentity": caller}
         return StackSearch(Target(canned.session(answers), "tabular"), "bucket", (), ("",))
 
