@@ -147,7 +147,8 @@ def _is_text(value: str) -> bool:
 @contextmanager
 def _progress(out: Console, where: str, versions: Sequence[Version]) -> Iterator[Observer]:
     """Show a bar on a terminal; elsewhere, say once what is searched."""
-    total = sum(version.bytes for version in versions)
+    sizes = (one.bytes for one in versions if one.place.kind != layout.MODELS)  # hardly read
+    total = sum(sizes)
     what = counted(len(versions), "version")
     out.print(f"Searching {what} of objects ({total:,} bytes) in {where}", soft_wrap=True)
     columns = (BarColumn(), DownloadColumn(), TextColumn("{task.description}", markup=False))

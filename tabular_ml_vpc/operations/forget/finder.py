@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -34,7 +35,9 @@ _TABLES: Final = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".pq", ".txt
 _ARCHIVE: Final = ".tar.gz"
 _SCHEMA: Final = "schema.json"
 _TRAINED: Final = "its training data hold such rows"
-_ORDER: Final = (layout.RAW, STUDIO, "", layout.PROCESSED, layout.PREDICTIONS, CAPTURED)
+_ORDER: Final = (layout.RAW, STUDIO, "", layout.PREDICTIONS)
+_LATER: Final = frozenset({layout.PROCESSED, layout.MODELS, layout.CODE, CAPTURED})
+_THREADS: Final = 8
 
 
 @dataclass
@@ -44,6 +47,8 @@ class _RunFindings:
     values: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     searched: set[str] = field(default_factory=set)
     """The sides of which a file was compared with the rows that were found."""
+    quoted: Found | None = None
+    """What its schema quotes; None if that could not be read."""
 
 
 @dataclass
@@ -69,9 +74,10 @@ class Finder:
 
         """
         for version in sorted(self.versions, key=_order):
-            if version.place.kind not in {layout.PROCESSED, layout.MODELS, layout.CODE}:
+            if version.place.kind not in _LATER:
                 self._search(version)
         self._check_column()
+        self._search_captured()
         for run, versions in _by_run(self.versions, layout.PROCESSED).items():
             self._search_run(run, versions)
         self._judge_runs()
@@ -94,21 +100,37 @@ class Finder:
         place, name = version.place, version.key.lower()
         if place.kind == layout.RAW:
             self._in_tables[version] = self._table(version, keep=True)
-        elif place.kind == CAPTURED:
-            self._plain(version, self.reader.captured)
         elif name.endswith(".json") and place.kind in {layout.PROCESSED, layout.PREDICTIONS}:
-            self._plain(version, lambda one: self.reader.document(one)[0])
+            self._document(version)
         elif place.kind in {layout.PROCESSED, layout.PREDICTIONS} or name.endswith(_TABLES):
             self._table(version)
         else:
             self.results.skipped[place.kind] = self.results.skipped.get(place.kind, 0) + 1
 
-    def _plain(self, version: Version, search: Callable[[Version], Found]) -> None:
+    def _document(self, version: Version) -> None:
         self._begin(version)
         try:
-            self._add(version, search(version))
+            self._add(version, self.reader.document(version)[0])
         except Unreadable as error:
             self._unread(version, error)
+
+    def _search_captured(self) -> None:
+        """Search captured requests: many small objects, so several at a time."""
+        captured = [one for one in self.versions if one.place.kind == CAPTURED]
+
+        def search(version: Version) -> Found | Unreadable:
+            try:
+                return self.reader.captured(version)
+            except Unreadable as error:
+                return error
+
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for version, found in zip(captured, pool.map(search, captured), strict=True):
+                self._begin(version)
+                if isinstance(found, Unreadable):
+                    self._unread(version, found)
+                else:
+                    self._add(version, found)
 
     def _table(self, version: Version, *, keep: bool = False) -> Found | None:
         self._begin(version)
@@ -158,7 +180,7 @@ class Finder:
 
     def _search_run(self, run: Run, versions: list[Version]) -> None:
         """Search what a run prepared; its schema first, by which the rest is compared."""
-        schema = self._schema(versions)
+        schema = self._schema(run, versions)
         for version in versions:
             side = version.place.rest.partition("/")[0]
             if side in _SIDES and version.key.endswith(".parquet"):
@@ -166,13 +188,13 @@ class Finder:
             elif version.key.endswith(".json") or not _is_hidden(version):
                 self._search(version)
 
-    def _schema(self, versions: Iterable[Version]) -> Path | None:
+    def _schema(self, run: Run, versions: Iterable[Version]) -> Path | None:
         """Write the run's newest schema to a file and return its path."""
         wanted = f"{TABLE_SCHEMA.name}/{_SCHEMA}"
         for version in versions:
             if version.place.rest == wanted:
                 try:
-                    _, text = self.reader.document(version)
+                    self._runs[run].quoted, text = self.reader.document(version)
                 except Unreadable:
                     return None  # reported when it is searched
                 path = self.reader.scratch / _SCHEMA
@@ -208,18 +230,21 @@ class Finder:
         }
         made: dict[str, Finding] = {}
         for run in sorted({*self._runs, *models}):
-            reason = self._reason(run, readers[run[0]]) if run[0] in readers else ""
+            reason = self._reason(run, readers.get(run[0]))
             for version in models.get(run, []):
-                if finding := self._model(version, reason):
+                if finding := self._model(run, version, reason):
                     made[f"s3://{self.reader.bucket}/{version.key}"] = finding
         for one in self.pipelines:
             self.results.findings += _made_from(one.workload, made)
 
-    def _reason(self, run: Run, runs: Runs) -> str:
+    def _reason(self, run: Run, runs: Runs | None) -> str:
         """Return why a run's model depends on the rows; empty if it does not."""
         known = self._runs[run]
         if known.values[TRAIN_DATA.name]:
             return _TRAINED
+        if runs is None:
+            self.results.unknown.append((run[1], f"the stack has no pipeline {run[0]}"))
+            return ""
         table = runs.table(run[1])
         if table.unknown:
             self.results.unknown.append((run[1], table.unknown))
@@ -237,19 +262,28 @@ class Finder:
         keys = ", ".join(sorted({one.key for one in table.versions if self._in_tables.get(one)}))
         return f"possible: its run read {keys}, which holds such rows"
 
-    def _model(self, version: Version, reason: str) -> Finding | None:
-        """Search a model's documents; return the finding, if it is one."""
+    def _model(self, run: Run, version: Version, reason: str) -> Finding | None:
+        """Return the finding, if a model is one.
+
+        Its archive has the run's schema, and a reference that says nothing that the training data
+        do not: it is read only if the schema is gone.
+        """
         if not version.key.endswith(_ARCHIVE):
             return None
-        self._begin(version)
-        try:
-            found = self.reader.archive(version)
-        except Unreadable as error:
-            self._unread(version, error)
-            found = Counter()
+        found = self._runs[run].quoted
+        if found is None:
+            found = self._in_archive(version)
         before = len(self.results.findings)
         self._add(version, found, reason)
         return self.results.findings[-1] if len(self.results.findings) > before else None
+
+    def _in_archive(self, version: Version) -> Found:
+        self._begin(version)
+        try:
+            return self.reader.archive(version)
+        except Unreadable as error:
+            self._unread(version, error)
+            return Counter()
 
 
 def _made_from(workload: Workload, made: dict[str, Finding]) -> Iterator[Finding]:

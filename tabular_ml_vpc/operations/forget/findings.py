@@ -40,14 +40,14 @@ class Finding:
     name: str
     """The key of an object, the ARN of a package, or the name of an endpoint."""
     found: Found
-    """Empty if it follows from something else."""
+    """Rows and quotations in the object itself."""
     version: Version | None = None
     gone: datetime | None = None
     """When the version is deleted for good if nobody does anything."""
     pipeline: str = ""
     run: str = ""
     reason: str = ""
-    """Where ``found`` is empty: what it follows from."""
+    """What else it follows from: the run that made it, or the model that it has."""
 
     @property
     def deletable(self) -> bool:
@@ -57,8 +57,6 @@ class Finding:
     @property
     def what(self) -> str:
         """Return in words what was found."""
-        if not self.found:
-            return self.reason
         rows: dict[str, int] = {}
         for (_, kind), count in self.found.items():
             rows[kind] = rows.get(kind, 0) + count
@@ -66,7 +64,7 @@ class Finding:
             "quotes it" if kind == QUOTED else f"{counted(count, 'row')}{_WORDS[kind]}"
             for kind, count in sorted(rows.items())
         ]
-        return ", ".join(parts)
+        return "; ".join(filter(None, (", ".join(parts), self.reason)))
 
     def advice(self, bucket: str, place: str) -> str:
         """Return what to do; ``place`` are the ``aws`` command's options for the region."""

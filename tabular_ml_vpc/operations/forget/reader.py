@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final, cast
 
 from botocore.exceptions import ClientError
@@ -49,6 +50,7 @@ class Reader:
     search: TableSearch
     scratch: Path
     _held: Version | None = field(default=None, init=False)
+    _one_request: Lock = field(default_factory=Lock, init=False)
 
     def table(self, version: Version, *, keep: bool = False) -> TableFound:
         """Search a CSV or Parquet file.
@@ -105,7 +107,7 @@ class Reader:
         return found
 
     def captured(self, version: Version) -> Found:
-        """Search captured requests.
+        """Search captured requests; several threads may, but nothing else meanwhile.
 
         Raises:
             Unreadable: they are none, or may not be read.
@@ -119,9 +121,10 @@ class Reader:
 
     def _request(self, body: bytes) -> Found:
         """Search a request in Parquet."""
-        file = self.scratch / "request"
-        file.write_bytes(body)
-        return _table_found(self.search.table(file, keep=False)).found or Counter()
+        with self._one_request:
+            file = self.scratch / "request"
+            file.write_bytes(body)
+            return _table_found(self.search.table(file, keep=False)).found or Counter()
 
     def _quoted(self, text: bytes) -> Found:
         try:

@@ -6,9 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from botocore.exceptions import ClientError
+
 from pipeline.run_parameters import INPUT
 from tabular_ml_vpc.operations.forget.versions import Version
 from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, Execution, now
+from tabular_ml_vpc.operations.target import in_words, is_denied
 
 _MOST: Final = 900
 
@@ -35,7 +38,12 @@ class Runs:
         execution = self._executions().get(run)
         if execution is None:
             return RunTable(unknown="SageMaker does not list this run")
-        uri = self.pipeline.parameters(execution.arn).get(INPUT, "")
+        try:
+            uri = self.pipeline.parameters(execution.arn).get(INPUT, "")
+        except ClientError as error:
+            if not is_denied(error):
+                raise
+            return RunTable(unknown=in_words(error))
         start = f"s3://{self.bucket}/"
         if not uri.startswith(start):
             return RunTable(unknown=f"its table is not in this bucket: {uri}")

@@ -86,6 +86,7 @@ class StackSearch:
                 permission to read the registry or the endpoint.
 
         """
+        self._check_permissions()
         results = Results(sought, self.bucket)
         lifecycle = Lifecycle.read(self._s3, self.bucket, self.target.account)
         pipelines = [DeployedPipeline(self.target, one) for one in self.workloads]
@@ -95,6 +96,18 @@ class StackSearch:
         ):
             reader = Reader(self.target, self.bucket, sought, search, Path(scratch))
             return Finder(reader, versions, lifecycle, pipelines, results, observe).find()
+
+    def _check_permissions(self) -> None:
+        """Refuse to begin what would end, after all tables were read, for want of a permission."""
+        for workload in self.workloads:
+            workload.executions(1)
+            workload.endpoint_status()
+            group = workload.pipeline
+            if group is not None:
+                key = "ModelPackageSummaryList"
+                found = workload.listed("list_model_packages", key, ModelPackageGroupName=group)
+                next(found, None)
+            workload.check_seen()
 
     def check_idle(self) -> None:
         """Refuse to delete what a run may be reading.

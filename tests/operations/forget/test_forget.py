@@ -171,7 +171,7 @@ def test_what_cannot_be_read_is_said(forget: Run, holder: Holder) -> None:
 
 
 def test_an_archive_that_is_incomplete_is_said(forget: Run, holder: Holder) -> None:
-    key = f"models/{holder.run}/other/model.tar.gz"
+    key = "models/r9/job/output/model.tar.gz"
     version = holder.put(key, packed({"schema.json": "{}" * 5000})[:-20])
     try:
         done = forget("--column", "customer", "--value", "nobody", "--json")
@@ -179,6 +179,39 @@ def test_an_archive_that_is_incomplete_is_said(forget: Run, holder: Holder) -> N
         holder.s3.delete_object(Bucket=holder.bucket, Key=key, VersionId=version)
 
     assert [one["key"] for one in done.json["unread"]] == [key]
+
+
+def test_without_the_run_s_files_the_archive_is_read(forget: Run, holder: Holder) -> None:
+    """A pipeline that the stack does not have any more leaves its models behind."""
+    key = "pipelines/models/former/r1/job/output/model.tar.gz"
+    reference = '{"columns": [{"name": "customer", "categories": {"C-0003": 2}}]}'
+    version = holder.put(key, packed({"reference.json": reference, "weights": "C-0003"}))
+    try:
+        done = forget("--column", "customer", "--value", "C-0003", "--json")
+    finally:
+        holder.s3.delete_object(Bucket=holder.bucket, Key=key, VersionId=version)
+
+    (model,) = [one for one in of_kind(done, "models") if one["name"] == key]
+    assert (model["pipeline"], model["matches"][0]["kind"]) == ("former", "quoted")
+    assert done.json["unknown_runs"] == [
+        {"run": "r1", "reason": "the stack has no pipeline former"}
+    ]
+
+
+def test_a_missing_permission_ends_it_before_anything_is_read(
+    forget: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(self: Any, _: int) -> list[Any]:
+        self.unseen.add("list_pipeline_executions")
+        return []
+
+    monkeypatch.setattr("tabular_ml_vpc.operations.workload.Workload.executions", denied)
+
+    done = forget("--column", "customer", "--value", "C-0003")
+
+    assert done.status == 1
+    assert "no permission for sagemaker:ListPipelineExecutions" in done.err
+    assert not done.out
 
 
 def test_a_mistyped_column_is_an_error(forget: Run) -> None:
