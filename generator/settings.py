@@ -132,7 +132,8 @@ class Storage(Section):
     """Days after which overwritten or deleted versions in the data bucket expire."""
     processed_days: int = Field(default=365, ge=0, le=3650, strict=True)
     """Days after which the data that a run prepared expires (processed/<run>/: the split table and
-    the evaluation); 0: never. Objects in raw/ never expire."""
+    the evaluation); 0: never. The metrics of such a run are gone from history, because S3's rules
+    take no wildcard that would keep <run>/evaluation/. Objects in raw/ never expire."""
     predictions_days: int = Field(default=0, ge=0, le=3650, strict=True)
     """Days after which the results of batch predictions (predictions/) expire; 0: never."""
     captured_days: int = Field(default=30, ge=1, le=3650, strict=True)

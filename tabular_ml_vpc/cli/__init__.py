@@ -60,6 +60,7 @@ COMMANDS: Final[dict[str, str]] = {
     "invoke": "Get predictions from the endpoint; measure its latency.",
     "predict": "Predict a whole table with a trained model, without the endpoint.",
     "endpoint": "Repair a failed endpoint; pause and resume one, so that it is not billed.",
+    "forget": "Find what holds a person's rows: tables, prepared data, predictions, models.",
     "drift": "Show changes that were made outside CloudFormation.",
     "destroy": "Delete the stack and all that its pipeline created; list what is kept.",
     "pipeline": "Draw the pipeline, list each step's inputs and outputs, check its definition.",

@@ -29,6 +29,7 @@ USAGE: Final = "usage.json"
 
 SERVE: Final = _INSIDE / "serve.py"
 PARQUET_ROWS: Final = _INSIDE / "rows.py"
+SEARCH: Final = _INSIDE / "search.py"
 _STAND_IN: Final = _INSIDE / "stand_in"
 _GRACE_SECONDS: Final = 3.0
 _POLL_SECONDS: Final = 0.05

@@ -118,6 +118,14 @@ STEPS: Final = (
     Step("endpoint pause"),
     Step("endpoint resume"),
     *_mistakes("endpoint", "endpoint delete", "endpoint repair now"),
+    Step("forget --column region --value nowhere", terminal=False),
+    Step("forget --column monthly_spend --value 49.9", 1, terminal=False),
+    *_mistakes(
+        "forget --value 1",
+        "forget --column customer",
+        "forget --column region --values none.txt",
+        "forget --column region --value north --delete",
+    ),
     # Without AWS
     Step("pipeline"),
     *_mistakes("pipeline --jsn", "pipeline draw", "pipeline --check"),

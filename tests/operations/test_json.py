@@ -52,6 +52,7 @@ SUCCESSES: Final[dict[str, tuple[str, ...]]] = {
     "history": STACK,
     "models": STACK,
     "endpoint": ("repair", *STACK),
+    "forget": (*STACK, "--column", "region", "--value", "nobody"),
     "drift": STACK,
     "cost": (),
     "diagram": ("--check",),
