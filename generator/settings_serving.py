@@ -20,6 +20,8 @@ approval: SageMaker allows 63 in the name of an endpoint configuration, of which
 takes 13 and the version, a hash and hyphens up to 15."""
 
 _WHOLE: Final = 100
+_MOST_MINUTES: Final = 420
+"""8 hours ("API_BlueGreenUpdatePolicy"), less one for the instances to start and stop."""
 
 
 class Shift(StrEnum):
@@ -41,7 +43,7 @@ class Serving(Section):
     shift: Shift = Shift.ALL_AT_ONCE
     """How requests move to a new model: all-at-once, canary (a part first, then the rest) or linear
     (equal parts). Canary and linear need at least two instances."""
-    step_percent: int = Field(default=50, ge=5, le=50, strict=True)
+    step_percent: int = Field(default=50, ge=10, le=50, strict=True)
     """Part of the capacity that canary moves first, and linear at a time: at least one instance."""
     bake_minutes: int = Field(default=10, ge=5, le=60, strict=True)
     """Minutes after each step in which an alarm about the endpoint takes all requests back."""
@@ -89,7 +91,13 @@ def check_serving(
 
 def _check_step(serving: Serving) -> None:
     """Refuse a step of less than one instance; SageMaker allows at most half of the capacity."""
-    needed = -(-_WHOLE // serving.step_percent)
+    steps = needed = -(-_WHOLE // serving.step_percent)
+    if serving.shift is Shift.LINEAR and steps * serving.bake_minutes > _MOST_MINUTES:
+        raise ValueError(
+            f"serving.bake_minutes: got {serving.bake_minutes} after each of {steps} steps: they "
+            f"must not take more than {_MOST_MINUTES} minutes together, because SageMaker ends a "
+            "deployment after 8 hours"
+        )
     if serving.instances < needed:
         raise ValueError(
             f"serving.step_percent: got {serving.step_percent} of {serving.instances} "

@@ -119,6 +119,6 @@ def _policy(properties: DeployModelProperties, shift: str, bake_minutes: int) ->
     bakes = {CANARY: 2, LINEAR: math.ceil(100 / percent)}.get(shift, 1)
     return {
         "TrafficRoutingConfiguration": routing,
-        "TerminationWaitInSeconds": 0,
+        "TerminationWaitInSeconds": bake,
         "MaximumExecutionTimeoutInSeconds": min(_MOST_SECONDS, _START_SECONDS + bakes * bake),
     }

@@ -52,7 +52,7 @@ def leave_approval_to_others(name: UniqueName, *, several: bool = False) -> list
 
 
 def endpoint_alarms() -> Sub:
-    """Return the ARN pattern of the alarms about the endpoint, in the stack that this is used in."""
+    """Return the pattern of the alarms about the endpoint in the stack that this is used in."""
     return arn("cloudwatch", "alarm:${AWS::StackName}-Endpoint*")
 
 

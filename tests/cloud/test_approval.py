@@ -82,16 +82,17 @@ class Registry:
 
     def serves(self) -> str | None:
         """Return what the endpoint says; None if it does not exist."""
-        if not self.endpoints(self.name):
+        if self.name not in self.endpoints():
             return None
         runtime = self.account.client("sagemaker-runtime")
         answer = runtime.invoke_endpoint(EndpointName=self.name, Body=b"{}")
         return str(json.loads(answer["Body"].read())["predictions"][0]["label"])
 
-    def endpoints(self, name: str = "") -> list[str]:
+    def endpoints(self) -> list[str]:
+        """Return those of the endpoint and its trial that exist."""
         found = self.sagemaker.list_endpoints(NameContains=self.name, MaxResults=100)["Endpoints"]
         names = [one["EndpointName"] for one in found if one["EndpointStatus"] != "Deleting"]
-        return [one for one in names if one in (name or one)]
+        return [one for one in names if one in (self.name, f"try-{self.name}")]
 
     def settled(self) -> bool:
         """Tell whether neither a trial nor a shift is in progress."""
@@ -100,7 +101,7 @@ class Registry:
         if self.name not in self.endpoints():
             return True
         described = self.sagemaker.describe_endpoint(EndpointName=self.name)
-        return described["EndpointStatus"] == "InService"
+        return bool(described["EndpointStatus"] == "InService")
 
     def tick(self) -> None:
         tick(self.account.session, f"{self.name}-tick")

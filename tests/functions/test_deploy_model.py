@@ -159,7 +159,7 @@ def test_traffic_moves_as_the_settings_say(serving: Deploying, shift: str) -> No
     assert update["DeploymentConfig"] == {
         "BlueGreenUpdatePolicy": {
             "TrafficRoutingConfiguration": {**routing, "WaitIntervalInSeconds": 600},
-            "TerminationWaitInSeconds": 0,
+            "TerminationWaitInSeconds": 600,
             "MaximumExecutionTimeoutInSeconds": seconds,
         },
         "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "demo-errors"}]},

@@ -1,0 +1,66 @@
+"""What AWS would refuse at the first deployment of a model is refused when templates are built."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from generator.settings import Settings
+
+ON_APPROVAL: dict[str, Any] = {"pipeline": {"deploy": "on-approval"}}
+
+
+def problem(chosen: dict[str, Any]) -> str:
+    """Return what is said of settings that are refused."""
+    with pytest.raises(ValidationError) as refused:
+        Settings.model_validate(chosen)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("serving", "said"),
+    [
+        ({"shift": "canary", "instances": 2}, "serving.shift: got 'canary': needs pipeline.deploy"),
+        ({"capture_percent": 10}, "serving.capture_percent: got 10: needs pipeline.deploy"),
+    ],
+)
+def test_what_the_native_step_cannot_do_needs_an_approval(
+    serving: dict[str, Any], said: str
+) -> None:
+    assert said in problem({"serving": serving})
+    assert Settings.model_validate({**ON_APPROVAL, "serving": serving})
+
+
+@pytest.mark.parametrize(
+    ("percent", "instances", "needed"), [(50, 1, 2), (25, 3, 4), (30, 3, 4), (10, 9, 10)]
+)
+def test_a_step_is_at_least_one_instance(percent: int, instances: int, needed: int) -> None:
+    serving = {"shift": "canary", "step_percent": percent, "instances": instances}
+    said = problem({**ON_APPROVAL, "serving": serving})
+    assert f"serving.step_percent: got {percent} of {instances} instance" in said
+    assert f"serving.instances must be at least {needed}" in said
+    assert Settings.model_validate({**ON_APPROVAL, "serving": {**serving, "instances": needed}})
+
+
+def test_a_deployment_ends_within_what_sagemaker_allows() -> None:
+    slow = {"shift": "linear", "step_percent": 10, "instances": 10, "bake_minutes": 60}
+    assert "got 60 after each of 10 steps" in problem({**ON_APPROVAL, "serving": slow})
+    assert Settings.model_validate({**ON_APPROVAL, "serving": {**slow, "bake_minutes": 42}})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("instances", 0), ("step_percent", 51), ("bake_minutes", 4), ("shift", "slowly")],
+)
+def test_other_values_are_refused(field: str, value: object) -> None:
+    assert field in problem({**ON_APPROVAL, "serving": {field: value}})
+
+
+def test_names_leave_room_for_a_version() -> None:
+    entries = [{"name": "main"}, {"name": "b" * 20}]
+    chosen = {"project": "a" * 16, "pipelines": entries}
+    assert Settings.model_validate(chosen)
+    said = problem({**chosen, **ON_APPROVAL})
+    assert "both names together can have 35 characters with pipeline.deploy" in said
