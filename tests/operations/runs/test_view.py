@@ -193,6 +193,65 @@ def test_the_end_shows_each_number_once_and_the_majority_class_beside() -> None:
     assert "The endpoint p serves this model." in shown
 
 
+def champion(value: float | None, lead: float | None, reason: str = "") -> dict[str, Any]:
+    """The report of a model that was compared with the serving one, or could not be."""
+    found = {"metric": "roc_auc", "value": value, "lead": lead, "serves": True, "reason": reason}
+    return EVALUATED | {"champion": found | {"comparable": value is not None}}
+
+
+@dataclass(frozen=True)
+class ComparingPipeline(FakePipeline):
+    """A pipeline that serves models on approval, and compares them with the one that serves."""
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        return build(replace(example.environment(), on_approval=True, champion_margin=0.01))
+
+
+def comparing(aws: Aws) -> DeployedPipeline:
+    found = pipeline(aws)
+    return ComparingPipeline(found.target, found.workload)
+
+
+def end_of_comparison(aws: Aws, done: Execution) -> list[str]:
+    out = Console(file=io.StringIO(), width=150, highlight=False)
+    found = results.findings(comparing(aws), done)
+    run_view.show_end(out, comparing(aws), done, found)
+    assert isinstance(out.file, io.StringIO)
+    return out.file.getvalue().splitlines()
+
+
+def test_a_model_that_is_worse_than_the_serving_one_is_told_both_values() -> None:
+    aws = Aws(evaluated=champion(0.975, -0.025))
+    shown = end_of_comparison(aws, execution("Failed", REFUSED))
+
+    told = "roc_auc 0.95, and 0.975 of the model that serves"
+    assert f"The quality gate rejected the model: {told}." in shown
+    assert (
+        "The serving model has roc_auc 0.975 on the same rows: the new model is worse by 0.025."
+    ) in shown
+
+
+def test_a_model_that_is_worse_by_less_than_the_margin_is_refused_for_another_reason() -> None:
+    aws = Aws(evaluated=champion(0.955, -0.005))
+    shown = end_of_comparison(aws, execution("Failed", REFUSED))
+
+    told = "the threshold 0.7 is lower than the deployment's"
+    assert f"The quality gate rejected the model: {told}." in shown
+
+
+def test_a_model_that_was_not_compared_waits_for_its_approval() -> None:
+    aws = Aws(evaluated=champion(None, None, "its classes are 'a', 'b'"))
+    shown = end_of_comparison(aws, execution("Succeeded", PASSED[:-1]))
+
+    reason = "its classes are 'a', 'b'"
+    assert f"The model was not compared with the serving model: {reason}." in shown
+    assert (
+        "The model was registered as version 3 (PendingManualApproval) but not deployed: it is "
+        "deployed once somebody approves it."
+    ) in shown
+
+
 REGRESSION: dict[str, Any] = {
     "problem": "regression",
     "metrics": {
