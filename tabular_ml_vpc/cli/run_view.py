@@ -285,11 +285,10 @@ def _show_registered(out: Console, pipeline: DeployedPipeline, execution: Execut
     registered = execution.made("RegisterModel")
     if registered is None or execution.status != "Succeeded":
         return
-    status = pipeline.parameters(execution.arn).get(APPROVAL, PENDING)
-    definition = pipeline.definition
-    if all(one["Name"] != APPROVAL for one in definition["Parameters"]):
-        reason = "it is deployed once somebody approves it"
-    elif any(step["Name"] == APPROVAL_GATE for step in definition["Steps"]):
+    status = pipeline.parameters(execution.arn).get(APPROVAL)
+    if status is None:
+        status, reason = PENDING, "it is deployed once somebody approves it"
+    elif any(step["Name"] == APPROVAL_GATE for step in pipeline.definition["Steps"]):
         reason = "only a run with ApprovalStatus=Approved deploys its model"
     else:
         reason = "the setting pipeline.deploy is none"

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from pipeline import example
-from pipeline.definition import EVALUATION, build
+from pipeline.definition import EVALUATION, Environment, build
 from tabular_ml_vpc.cli import run_view
 from tabular_ml_vpc.operations.runs import results
 from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, Execution, StepProgress
@@ -38,6 +38,7 @@ class Aws:
     evaluated: dict[str, Any] = field(default_factory=lambda: EVALUATED)
     readable: bool = True
     log: list[str] = field(default_factory=lambda: ["first", "Fitting model: LightGBM"])
+    environment: Environment = field(default_factory=example.environment)
 
     def describe_processing_job(self, **_: str) -> dict[str, Any]:
         output = {"OutputName": EVALUATION.name, "S3Output": {"S3Uri": "s3://b/processed/abc123"}}
@@ -50,7 +51,7 @@ class Aws:
         return {"Body": io.BytesIO(json.dumps(self.evaluated).encode())}
 
     def describe_pipeline_definition_for_execution(self, **_: str) -> dict[str, Any]:
-        return {"PipelineDefinition": json.dumps(build(example.environment()))}
+        return {"PipelineDefinition": json.dumps(build(self.environment))}
 
     def get_paginator(self, _name: str) -> Aws:
         return self
@@ -85,7 +86,7 @@ class FakePipeline(DeployedPipeline):
 
     @property
     def definition(self) -> dict[str, Any]:
-        return build(example.environment())
+        return build(self.target.client("").environment)
 
 
 def pipeline(aws: Aws) -> DeployedPipeline:
@@ -199,31 +200,14 @@ def champion(value: float | None, lead: float | None, reason: str = "") -> dict[
     return EVALUATED | {"champion": found | {"comparable": value is not None}}
 
 
-@dataclass(frozen=True)
-class ComparingPipeline(FakePipeline):
-    """A pipeline that serves models on approval, and compares them with the one that serves."""
-
-    @property
-    def definition(self) -> dict[str, Any]:
-        return build(replace(example.environment(), on_approval=True, champion_margin=0.01))
-
-
-def comparing(aws: Aws) -> DeployedPipeline:
-    found = pipeline(aws)
-    return ComparingPipeline(found.target, found.workload)
-
-
-def end_of_comparison(aws: Aws, done: Execution) -> list[str]:
-    out = Console(file=io.StringIO(), width=150, highlight=False)
-    found = results.findings(comparing(aws), done)
-    run_view.show_end(out, comparing(aws), done, found)
-    assert isinstance(out.file, io.StringIO)
-    return out.file.getvalue().splitlines()
+def comparing(value: float | None, lead: float | None, reason: str = "") -> Aws:
+    """A deployment on approval whose models are compared with the one that serves."""
+    environment = replace(example.environment(), on_approval=True, champion_margin=0.01)
+    return Aws(evaluated=champion(value, lead, reason), environment=environment)
 
 
 def test_a_model_that_is_worse_than_the_serving_one_is_told_both_values() -> None:
-    aws = Aws(evaluated=champion(0.975, -0.025))
-    shown = end_of_comparison(aws, execution("Failed", REFUSED))
+    shown = ended(comparing(0.975, -0.025), execution("Failed", REFUSED))
 
     told = "roc_auc 0.95, and 0.975 of the model that serves"
     assert f"The quality gate rejected the model: {told}." in shown
@@ -233,18 +217,16 @@ def test_a_model_that_is_worse_than_the_serving_one_is_told_both_values() -> Non
 
 
 def test_a_model_that_is_worse_by_less_than_the_margin_is_refused_for_another_reason() -> None:
-    aws = Aws(evaluated=champion(0.955, -0.005))
-    shown = end_of_comparison(aws, execution("Failed", REFUSED))
+    shown = ended(comparing(0.955, -0.005), execution("Failed", REFUSED))
 
     told = "the threshold 0.7 is lower than the deployment's"
     assert f"The quality gate rejected the model: {told}." in shown
 
 
 def test_a_model_that_was_not_compared_waits_for_its_approval() -> None:
-    aws = Aws(evaluated=champion(None, None, "its classes are 'a', 'b'"))
-    shown = end_of_comparison(aws, execution("Succeeded", PASSED[:-1]))
-
     reason = "its classes are 'a', 'b'"
+    shown = ended(comparing(None, None, reason), execution("Succeeded", PASSED[:-1]))
+
     assert f"The model was not compared with the serving model: {reason}." in shown
     assert (
         "The model was registered as version 3 (PendingManualApproval) but not deployed: it is "
