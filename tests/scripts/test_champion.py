@@ -20,7 +20,7 @@ from columns import Column, Schema
 from sklearn import datasets
 
 from functions.seed_data.table import blocks
-from pipeline.definition import build
+from pipeline.definition import CHAMPION_ARCHIVE, CHAMPION_PLACEHOLDER, build
 from pipeline.example import environment
 from tabular_ml_vpc.local.execution import Host, new_execution, run
 from tabular_ml_vpc.local.record import ExecutionRecord
@@ -376,5 +376,8 @@ def test_scores_of_the_same_predictions_are_equal_whatever_was_added_first() -> 
     assert Champion(0.5).lead(0.4999) == pytest.approx(-0.0001)
 
 
-def test_the_definition_s_placeholder_leaves_no_archive() -> None:
-    assert champion.score(Path("nowhere"), Path(), Path(), METRIC) == champion.NOBODY
+def test_the_definition_names_what_is_in_the_champion_s_folder(tmp_path: Path) -> None:
+    (tmp_path / CHAMPION_PLACEHOLDER).touch()
+    assert champion.score(tmp_path, tmp_path, tmp_path, METRIC) is champion.NOBODY
+    (tmp_path / CHAMPION_ARCHIVE).touch()
+    assert champion.score(tmp_path, tmp_path, tmp_path, METRIC).serves
