@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.layout import MAIN, MODELS, PROCESSED, RAW, folder
+from pipeline.layout import CHAMPION, MAIN, MODELS, PROCESSED, RAW, folder
 from pipeline.run_parameters import (
     APPROVAL,
     APPROVALS,
@@ -37,7 +37,9 @@ SCRIPTS: Final = (
     "serving_choice.py",
     "evaluate.py",
     "served.py",
+    "scoring.py",
     "smoke.py",
+    "champion.py",
     "predict.py",
     "reference.py",
     "drift.py",
@@ -71,6 +73,15 @@ QUALITY_GATE: Final = "QualityGate"
 APPROVAL_GATE: Final = "ApprovalGate"
 """The two conditions: a model at its threshold is registered, and an approved one deployed."""
 
+CHAMPION_ARCHIVE: Final = "model.tar.gz"
+CHAMPION_PLACEHOLDER: Final = "none.txt"
+"""Objects of the champion's folder: a copy of the archive that serves; and one that is always
+there, because a job fails if its input has no object.
+"""
+
+LEAD: Final = "lead"
+"""The field of the gate's file with the model's value minus the serving model's."""
+
 CLUSTER_INSTANCES: Final = 2
 """Default number of instances in a cluster."""
 
@@ -102,7 +113,9 @@ class Environment:
     defaults of pipeline parameters. Unless it `deploys`, a model that passes the gate is registered
     and not served. With `on_approval`, it is registered as pending, a run has no parameter
     `ApprovalStatus`, and what deploys a model once somebody approved it is not the run. The
-    endpoint has `endpoint_instances` instances.
+    endpoint has `endpoint_instances` instances. With a `champion_margin` of 0 or more, a model is
+    refused if its metric is worse by more than that than the metric of the model in the folder
+    `champion` (`pipeline.layout`) on the same rows.
     """
 
     pipeline_name: str
@@ -135,6 +148,12 @@ class Environment:
     deploys: bool = True
     on_approval: bool = False
     endpoint_instances: int = 1
+    champion_margin: float = -1
+
+    @property
+    def has_champion(self) -> bool:
+        """Whether models are compared with the one that serves."""
+        return self.champion_margin >= 0
 
 
 @dataclass(frozen=True)
@@ -344,8 +363,10 @@ def _hyperparameters() -> Json:
 def _evaluate(environment: Environment) -> Json:
     """Scores the model with the code that will serve it, on rows not used for training.
 
-    The schema is in the model; the only argument is the gate's metric.
+    The schema is in the model; the only argument is the gate's metric. With the input `champion`,
+    it also scores the model that serves on the same rows.
     """
+    champion = f"s3://{environment.bucket}/{champion_folder(environment)}"
     job = Job(
         image=environment.training_image,
         command=[argument("metric", "QualityMetric")],
@@ -353,6 +374,7 @@ def _evaluate(environment: Environment) -> Json:
         inputs=[
             processing_input("model", get("Steps.Train.ModelArtifacts.S3ModelArtifacts")),
             processing_input("test", TEST_DATA.uri),
+            *([processing_input(CHAMPION, champion)] if environment.has_champion else []),
         ],
         outputs=[EVALUATION],
     )
@@ -363,6 +385,11 @@ def _evaluate(environment: Environment) -> Json:
     }
     step = call_step("Evaluate", "Processing", processing(environment, job), job_retries())
     return step | {"PropertyFiles": [gate]}
+
+
+def champion_folder(environment: Environment) -> str:
+    """The prefix of the archive that serves, with which a run's model is compared."""
+    return folder(CHAMPION, environment.name)
 
 
 def _gate(environment: Environment) -> Json:
@@ -397,11 +424,17 @@ def _approval(environment: Environment) -> Json:
 
 
 def _passes(environment: Environment) -> list[Json]:
-    """The gate's conditions: a run can raise the deployment's threshold but not lower it."""
+    """The gate's conditions: a run can raise the deployment's threshold but not lower it.
+
+    `lead` is the value minus the serving model's; without one to compare with, it is so large that
+    it always passes (`pipeline/scripts/champion.py`).
+    """
     threshold = parameter("QualityThreshold")
+    least_lead = 0 - environment.champion_margin
     return [
         _at_least(_gate_value("value"), threshold),
         _at_least(threshold, environment.quality_threshold),
+        *([_at_least(_gate_value(LEAD), least_lead)] if environment.has_champion else []),
     ]
 
 
@@ -410,13 +443,20 @@ def _at_least(left: Json, right: Json | float) -> Json:
 
 
 def _gate_value(field: str) -> Json:
-    """The gate's `metric` or `value`, which the service reads with the pipeline's role."""
+    """A field of the gate's file, which the service reads with the pipeline's role."""
     file = get(f"Steps.{EVALUATION.step}.PropertyFiles.{_GATE_FILE}")
     return {"Std:JsonGet": {"PropertyFile": file, "Path": field}}
 
 
 def _refusal(environment: Environment) -> Json:
     """Ends the run as failed, with the reason."""
+    champion: list[str | Json] = []
+    if environment.has_champion:
+        champion = [
+            "; that of the model that serves, on the same rows, is ",
+            _gate_value("champion"),
+            f", and a new model may be worse by at most {environment.champion_margin}",
+        ]
     message = join(
         "The model was not registered or deployed: its ",
         _gate_value("metric"),
@@ -424,7 +464,9 @@ def _refusal(environment: Environment) -> Json:
         _gate_value("value"),
         "; the run asked for at least ",
         parameter("QualityThreshold"),
-        f", and this deployment for at least {environment.quality_threshold}. All metrics: ",
+        f", and this deployment for at least {environment.quality_threshold}",
+        *champion,
+        ". All metrics: ",
         EVALUATION.uri,
         "/evaluation.json",
     )

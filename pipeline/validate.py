@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeline.definition import SCRIPTS
+from pipeline.layout import CHAMPION
 from pipeline.run_parameters import (
     ENDPOINT_INSTANCE_TYPE_PATTERN,
     INSTANCE_TYPE_RULE,
@@ -53,8 +54,10 @@ _RUN_ID: Final = "Execution.PipelineExecutionId"
 _INPUT_FIELDS: Final = re.compile(r"(S3Input\.S3Uri|S3DataSource\.S3Uri|ModelDataUrl)$")
 _OUTPUT_FIELDS: Final = re.compile(r"(S3Output\.S3Uri|S3OutputPath)$")
 _CHANNELS: Final = "/opt/ml/input/data/"
-_BROUGHT: Final = ("code", "libraries")
-"""Inputs that the deployment provides: the scripts, and the packages that an image lacks."""
+_BROUGHT: Final = ("code", "libraries", CHAMPION)
+"""Inputs that the deployment provides: the scripts, the packages that an image lacks, and the model
+that serves.
+"""
 
 _INSTANCE_TYPES: Final[Mapping[str, str]] = {
     "Processing": PROCESSING_INSTANCE_TYPE_PATTERN,

@@ -5,7 +5,8 @@ through `transform_fn` as requests in Parquet, so that the quality gate tests wh
 It writes six files:
 
 - `gate.json`: the gate's metric and value; the pipeline reads `value` from it. It is small, because
-  the service limits the size of property files.
+  the service limits the size of property files. If the model is compared with the one that serves
+  (`champion.py`), also the serving model's value, as text, and the new one's `lead`.
 - `evaluation.json`: the same, all metrics beside those of a baseline, and the confusion matrix.
 - `model_quality.json`: the metrics in the registry's format ("Model quality metrics and Amazon
   CloudWatch monitoring", in the SageMaker guide).
@@ -26,29 +27,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import champion
 import class_quality
 import jobs
 import number_quality
-import numpy as np
-import pyarrow as pa
+import scoring
 import served
 import smoke
 from columns import Json
-from jobs import JobError, listing
-from pyarrow import parquet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
+    from champion import Champion
     from columns import Schema
-    from served import ServedModel
 
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """The job's settings; `metric` is the one for the quality gate."""
+    """The job's settings; `metric` is the one for the quality gate.
+
+    The folder `champion` exists if the model is to be compared with the one that serves.
+    """
 
     model: Path
+    champion: Path
     test: Path
     evaluation: Path
     metric: str
@@ -63,86 +66,20 @@ def settings(argv: Sequence[str]) -> EvaluationOptions:
     processing = jobs.base_folder() / "processing"
     parser = jobs.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--model", type=Path, default=processing / "input/model")
+    parser.add_argument("--champion", type=Path, default=processing / "input/champion")
     parser.add_argument("--test", type=Path, default=processing / "input/test")
     parser.add_argument("--evaluation", type=Path, default=processing / "output/evaluation")
     parser.add_argument("--metric", choices=jobs.METRICS, default=jobs.AUTO)
     return EvaluationOptions(**vars(parser.parse_pairs(argv)))
 
 
-# --- Scoring -----------------------------------------------------------------------------------
-
-
-Scored = tuple[np.ndarray, ...]
-"""The arrays of one request's rows: truth, prediction and, for classes, probabilities."""
-
-
-def score(loaded: ServedModel, test: Path) -> Scored:
-    """Send the test data through the serving code, some rows a request.
-
-    Raises:
-        JobError: the test data is missing or does not fit the model.
-    """
-    schema = loaded.model.schema
-    parts = []
-    for rows in _requests(test, schema.label, loaded.request_rows):
-        truth = _truth(rows.column(schema.label), schema.classes)
-        for answer in loaded.answers(rows.drop_columns([schema.label]), "application/json"):
-            answered = _numbers(schema.classes, json.loads(answer)["predictions"])
-            parts.append((truth[: len(answered[0])], *answered))
-            truth = truth[len(answered[0]) :]
-    if not parts:
-        raise JobError("the test data has no rows: nothing to evaluate with")
-    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
-
-
-def _requests(test: Path, label: str, most: int) -> Iterator[pa.Table]:
-    """The rows of all Parquet files in the folder, as many at a time as fit in one response."""
-    files = sorted(test.rglob("*.parquet"))
-    if not files:
-        raise JobError(f"there is no Parquet file in {test}")
-    for path in files:
-        try:
-            file = parquet.ParquetFile(path)
-            if label not in file.schema_arrow.names:
-                columns = listing(file.schema_arrow.names)
-                raise JobError(f"label column {label!r} is not in {path.name}: {columns}")
-            for batch in file.iter_batches(most):
-                yield pa.Table.from_batches([batch])
-        except pa.ArrowException as error:
-            raise JobError(f"{path.name} is not a Parquet file: {error}") from error
-
-
-def _truth(values: pa.ChunkedArray, classes: Sequence[str]) -> np.ndarray:
-    if not classes:
-        return np.asarray(values.to_numpy(), "float64")
-    places = {name: place for place, name in enumerate(classes)}
-    labels = values.to_pylist()
-    unknown = sorted({str(label) for label in labels} - set(places))
-    if unknown:
-        raise JobError(f"the test data: the model does not know the class {listing(unknown)}")
-    return np.array([places[label] for label in labels])
-
-
-def _numbers(classes: Sequence[str], rows: Sequence[Json]) -> Scored:
-    """The arrays of one answer: at the end, numbers take a tenth of the JSON's memory."""
-    if not classes:
-        return (np.array([row["prediction"] for row in rows], "float64"),)
-    places = {name: place for place, name in enumerate(classes)}
-    return (
-        np.array([places[row["label"]] for row in rows]),
-        np.array([[row["probabilities"][name] for name in classes] for row in rows]),
-    )
-
-
 # --- Reports -----------------------------------------------------------------------------------
 
 
-def reports(schema: Schema, found: Scored, metric: str, manifest: Json) -> dict[str, Json]:
+def reports(schema: Schema, found: scoring.Scored, metric: str, manifest: Json) -> dict[str, Json]:
     """The contents of the files, by name."""
     if schema.classes:
-        positive = schema.positive_class
-        place = None if positive is None else schema.classes.index(positive)
-        classes = class_quality.ClassScores(tuple(schema.classes), place, *found)
+        classes = scoring.of_classes(schema, found)
         evaluation = class_quality.evaluation(classes)
         quality = class_quality.model_quality(classes)
         curves: Json = {"curves": class_quality.curves(classes)}
@@ -169,21 +106,45 @@ def evaluate(argv: Sequence[str]) -> None:
     """
     wanted = settings(argv)
     with served.unpacked(wanted.model) as folder:
-        loaded = served.load(folder)
-        schema = loaded.model.schema
-        metric = jobs.metric(schema.problem, wanted.metric)
-        found = score(loaded, wanted.test)
-        rows = _requests(wanted.test, schema.label, loaded.request_rows)
-        places = smoke.places(found[1], schema.classes)
-        files = reports(schema, found, metric, _read_json(folder / "manifest.json"))
-        files["training.json"] = {
-            path.stem: _read_json(path) for path in sorted((folder / "report").glob("*"))
-        }
-        files["smoke.json"] = smoke.request(loaded, smoke.chosen(rows, places))
+        before = None
+        if wanted.champion.is_dir():
+            before = champion.score(wanted.champion, folder, wanted.test, wanted.metric)
+        files = evaluated(folder, wanted)
+    if before is not None:
+        compare(before, files)
     with jobs.whole(*(wanted.evaluation / name for name in files)) as drafts:
         for draft, report in zip(drafts, files.values(), strict=True):
             draft.write_text(json.dumps(report, indent=1, allow_nan=False), encoding="utf-8")
     print(json.dumps(files["evaluation.json"]["metrics"]))
+
+
+def evaluated(folder: Path, wanted: EvaluationOptions) -> dict[str, Json]:
+    """The contents of the files about the unpacked model, by name.
+
+    Raises:
+        JobError: the model or the test data is not usable.
+    """
+    loaded = served.load(folder)
+    schema = loaded.model.schema
+    metric = jobs.metric(schema.problem, wanted.metric)
+    found = scoring.score(loaded, schema, wanted.test)
+    files = reports(schema, found, metric, _read_json(folder / "manifest.json"))
+    files["training.json"] = {
+        path.stem: _read_json(path) for path in sorted((folder / "report").glob("*"))
+    }
+    rows = scoring.requests(wanted.test, schema.label, loaded.request_rows)
+    places = smoke.places(found[1], schema.classes)
+    files["smoke.json"] = smoke.request(loaded, smoke.chosen(rows, places))
+    return files
+
+
+def compare(before: Champion, files: dict[str, Json]) -> None:
+    """Add the serving model's value to the files, and print it."""
+    gate = files["gate.json"]
+    metric, value = gate["metric"], gate["value"]
+    files["gate.json"] = gate | before.of_gate(value)
+    files["evaluation.json"]["champion"] = before.as_json(metric, value)
+    print(before.told(metric, value))
 
 
 def _read_json(path: Path) -> Any:

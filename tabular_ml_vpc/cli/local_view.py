@@ -16,9 +16,11 @@ from rich.text import Text
 
 from pipeline import plan
 from pipeline.definition import DATA_PROFILE, QUALITY_GATE
+from pipeline.run_parameters import APPROVAL, PENDING
 from pipeline.table_schema import baseline_name
 from tabular_ml_vpc.cli import local_table
 from tabular_ml_vpc.cli.console import console, show_next
+from tabular_ml_vpc.comparison import comparison
 from tabular_ml_vpc.figures import counted, figure
 from tabular_ml_vpc.local import runs
 from tabular_ml_vpc.local.execution import StepObserver
@@ -213,8 +215,11 @@ def _show_gate(out: Console, run: Run) -> None:
         else:
             text = f"The quality gate rejected the model: {name} {left} {contrary} {right}."
             out.print(text, style="yellow")
+    before = comparison(run.evaluation)
+    if before is not None:
+        out.print(f"{before}", style="yellow" if before.warns else "", markup=False)
     if run.succeeded and not run.deployed:
-        status = run.execution.parameters["ApprovalStatus"]
+        status = run.execution.parameters.get(APPROVAL, PENDING)
         out.print(f"The model was registered as {status} but not deployed.", style="yellow")
 
 

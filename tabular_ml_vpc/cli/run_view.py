@@ -15,10 +15,12 @@ from rich.tree import Tree
 
 from pipeline import plan
 from pipeline.definition import APPROVAL_GATE, EVALUATION, QUALITY_GATE
+from pipeline.run_parameters import APPROVAL, PENDING
 from pipeline.table_schema import baseline_name
 from tabular_ml_vpc.cli.console import inert, show_next
 from tabular_ml_vpc.cli.links import endpoint_url, linked
 from tabular_ml_vpc.cli.stack_view import drawn, duration, short
+from tabular_ml_vpc.comparison import comparison
 from tabular_ml_vpc.figures import figure
 from tabular_ml_vpc.local.jobs import plain_reason
 from tabular_ml_vpc.operations.runs import job_log, results
@@ -241,6 +243,9 @@ def _show_decision(out: Console, findings: RunResults) -> None:
     else:
         text = f"The quality gate rejected the model: {decision}."
         out.print(text, style="yellow", markup=False)
+    before = comparison(findings.evaluation)
+    if before is not None:
+        out.print(f"{before}", style="yellow" if before.warns else "", markup=False)
 
 
 def _show_failure(out: Console, pipeline: DeployedPipeline, execution: Execution) -> None:
@@ -284,7 +289,7 @@ def _show_registered(out: Console, pipeline: DeployedPipeline, execution: Execut
     if pipeline.workload.on_approval:
         _show_decided(out, pipeline, registered)
         return
-    status = pipeline.parameters(execution.arn).get("ApprovalStatus", "")
+    status = pipeline.parameters(execution.arn).get(APPROVAL, PENDING)
     deploys = any(step["Name"] == APPROVAL_GATE for step in pipeline.definition["Steps"])
     reason = (
         "only a run with ApprovalStatus=Approved deploys its model"

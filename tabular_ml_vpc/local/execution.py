@@ -182,6 +182,9 @@ class _Interpreter:
     def _name(self, value: Any) -> str:
         """The name of what is compared; a metric's name is next to its value in the file."""
         if isinstance(value, dict) and "Std:JsonGet" in value:
+            field = str(value["Std:JsonGet"]["Path"])
+            if field != "value":
+                return field
             try:
                 return str(self._values.resolve(_beside(value, "metric")))
             except ExpressionError:  # a file with only the value

@@ -80,11 +80,8 @@ def test_the_pipelines_properties_are_its_environment_with_a_hash_for_the_prefix
 def every_property(value: str) -> dict[str, str]:
     """Every property of a pipeline: numbers and texts alike."""
     names = map(property_name, field_names(PipelineProperties))
-    return dict.fromkeys(names, value) | {
-        "Predicts": "false",
-        "Deploys": "false",
-        "OnApproval": "false",
-    }
+    flags = dict.fromkeys(("Predicts", "Deploys", "OnApproval"), "false")
+    return dict.fromkeys(names, value) | flags
 
 
 def test_the_code_prefix_follows_from_the_hash() -> None:

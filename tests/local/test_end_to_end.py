@@ -39,8 +39,13 @@ def processes(folder: Path) -> list[str]:
 
 def ask(url: str, rows: list[dict[str, Any]]) -> Any:
     """One prediction request, as a client of its own."""
+    return posted(url, json.dumps(rows))
+
+
+def posted(url: str, body: str) -> Any:
+    """The answer to a request in JSON."""
     request = urllib.request.Request(  # noqa: S310 - the URL of our own endpoint
-        url, json.dumps(rows).encode(), {"Content-Type": "application/json"}
+        url, body.encode(), {"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
         return json.load(answer)
@@ -66,6 +71,10 @@ def test_the_synthetic_table_goes_through_the_gate_to_an_endpoint_that_answers(
         answer = ask(found["endpoint"], [record, record])["predictions"]
         assert len(answer) == 2
         assert sum(answer[0]["probabilities"].values()) == pytest.approx(1)
+        (file,) = Path(found["folder"]).rglob("evaluation/smoke.json")
+        smoke = json.loads(file.read_text())
+        assert len(smoke["answer"]["predictions"]) == 20
+        assert posted(found["endpoint"], smoke["body"]) == smoke["answer"]
     finally:
         stopped = build_py("--stop", "--json")
     assert json.loads(stopped.stdout) == {"stopped": found["endpoint"]}

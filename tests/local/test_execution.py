@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -87,6 +88,40 @@ def test_a_bad_model_is_refused_with_its_numbers() -> None:
     assert steps(execution)[3:] == ["QualityGate", "RefuseModel"]
     told = "roc_auc on the test data is 0.61; the run asked for at least 0.8"
     assert told in execution.failure_reason
+
+
+def compared(value: float, lead: float, champion: str) -> ExecutionRecord:
+    """A run of a deployment on approval, in which a model may be worse by 0.01."""
+    report = {"metric": "roc_auc", "value": value, "lead": lead, "champion": champion}
+    definition = build(replace(environment(), on_approval=True, champion_margin=0.01))
+    jobs = Jobs(report=report)
+    return run(definition, new_execution(definition, {}, "local"), jobs.host())
+
+
+def test_a_model_that_is_worse_than_the_serving_one_is_refused_with_both_values() -> None:
+    execution = compared(0.9, -0.05, "0.95")
+    assert (execution.status, execution.refused) == (Status.FAILED, True)
+    assert steps(execution)[2:] == ["Evaluate", "QualityGate", "RefuseModel"]
+    assert "roc_auc on the test data is 0.9; the run asked" in execution.failure_reason
+    told = "that of the model that serves, on the same rows, is 0.95, and a new model may be worse"
+    assert f"{told} by at most 0.01" in execution.failure_reason
+    names = [(gate.name, gate.outcome) for gate in execution.compared_by("QualityGate")]
+    assert names == [("roc_auc", True), ("lead", False)]
+
+
+@pytest.mark.parametrize("lead", [-0.01, 0.0, 1e9])
+def test_a_model_within_the_margin_waits_for_its_approval(lead: float) -> None:
+    execution = compared(0.9, lead, "0.91")
+    assert execution.status is Status.SUCCEEDED
+    assert steps(execution)[3:] == ["QualityGate", "RegisterModel"]
+    assert execution.steps[-1].description["ModelApprovalStatus"] == "PendingManualApproval"
+    uri = f"s3://local-data/processed/{execution.id}/evaluation/smoke.json"
+    assert execution.steps[-1].description["CustomerMetadataProperties"]["smoke-test"] == uri
+
+
+def test_a_model_below_the_threshold_is_refused_however_bad_the_serving_one_is() -> None:
+    execution = compared(0.6, 0.2, "0.4")
+    assert steps(execution)[-1] == "RefuseModel"
 
 
 def test_the_gate_records_what_it_compared() -> None:

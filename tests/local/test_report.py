@@ -341,6 +341,39 @@ def test_a_failure_shows_its_reason_and_the_end_of_its_log(tmp_path: Path) -> No
     Page(text)
 
 
+def with_champion(folder: Path, **changed: Any) -> str:
+    """The page of a model that was compared with the serving one, or could not be."""
+    found = {"metric": "roc_auc", "value": 0.85, "lead": 0.025, "serves": True, "reason": ""}
+    evaluation = {"evaluation": {"champion": found | changed}}
+    return render(finished(folder, ["no", "yes"], changed=evaluation))
+
+
+def test_the_serving_models_value_is_beside_the_new_ones(tmp_path: Path) -> None:
+    text = with_champion(tmp_path)
+    assert (
+        "The serving model has roc_auc 0.85 on the same rows: the new model is better by 0.025."
+    ) in text
+    assert "<b>0.850</b><span>serving model, roc_auc</span>" in text
+    assert "lead +0.025" in text
+    assert "Check this first" not in text
+
+
+def test_a_serving_model_that_could_not_be_compared_is_the_first_thing_to_check(
+    tmp_path: Path,
+) -> None:
+    text = with_champion(tmp_path, value=None, lead=None, reason=NASTY)
+    (alert,) = re.findall(r'<aside class="alert">.*?</aside>', text, re.DOTALL)
+    assert "The model was not compared with the serving model: &lt;script&gt;" in alert
+    assert NASTY not in text
+    Page(text)
+
+
+def test_nothing_is_wrong_where_no_model_serves_yet(tmp_path: Path) -> None:
+    text = with_champion(tmp_path, value=None, lead=None, serves=False)
+    assert "No model serves yet, so there was nothing to compare the model with." in text
+    assert "Check this first" not in text
+
+
 def test_calibration_of_many_classes_is_pooled_by_rows(tmp_path: Path) -> None:
     text = render(finished(tmp_path, ["a", "b", "c"]))
     assert "Predicted probability 0.9, Observed share 1: 30 rows" in text

@@ -334,6 +334,49 @@ def test_on_approval_the_package_names_its_smoke_test(
     }
 
 
+@pytest.fixture
+def compared(environment: Environment) -> Json:
+    """The definition of a deployment that compares models with the one that serves."""
+    return build(replace(environment, on_approval=True, champion_margin=0.01))
+
+
+def test_a_model_is_compared_with_the_one_that_serves(
+    compared: Json, environment: Environment
+) -> None:
+    assert validate(compared) == []
+    inputs = steps(compared)["Evaluate"]["Arguments"]["ProcessingInputs"]
+    assert [item["InputName"] for item in inputs] == ["model", "test", "champion", "code"]
+    assert inputs[2]["S3Input"]["S3Uri"] == "s3://demo-data/champion/"
+    file = {"Get": "Steps.Evaluate.PropertyFiles.Gate"}
+    lead = {"Std:JsonGet": {"PropertyFile": file, "Path": "lead"}}
+    conditions = steps(compared)["QualityGate"]["Arguments"]["Conditions"]
+    assert conditions == [*passes(environment), at_least(lead, -0.01)]
+
+
+def test_a_named_pipeline_has_a_champion_of_its_own(environment: Environment) -> None:
+    found = build(replace(environment, name="churn", champion_margin=0))
+    inputs = steps(found)["Evaluate"]["Arguments"]["ProcessingInputs"]
+    assert inputs[2]["S3Input"]["S3Uri"] == "s3://demo-data/pipelines/champion/churn/"
+
+
+def test_a_margin_of_nothing_is_a_plain_zero(environment: Environment) -> None:
+    found = build(replace(environment, champion_margin=0.0))
+    for gate in ("QualityGate", "ApprovalGate"):
+        least = steps(found)[gate]["Arguments"]["Conditions"][-1]["RightValue"]
+        assert json.dumps(least) == "0.0"
+
+
+def test_the_refusal_names_the_serving_model_s_value_and_the_margin(compared: Json) -> None:
+    message = json.dumps(steps(compared)["RefuseModel"])
+    assert '"Path": "champion"' in message
+    assert "worse by at most 0.01" in message
+
+
+def test_without_a_margin_nothing_is_compared(definition: Json) -> None:
+    assert "champion" not in json.dumps(definition)
+    assert '"lead"' not in json.dumps(definition)
+
+
 def test_a_cluster_s_definition_has_no_fault(on_spark: Json) -> None:
     assert validate(on_spark) == []
 

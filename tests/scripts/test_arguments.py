@@ -24,12 +24,17 @@ CODE = ("sagemaker_program", "sagemaker_submit_directory")
 @pytest.fixture
 def definition() -> Json:
     """A definition; what a deployment decides is of no matter to the scripts."""
+    return build(any_environment())
+
+
+def any_environment() -> Environment:
+    """What a deployment decides, with any values."""
     hints = get_type_hints(Environment)
     fields = dataclasses.fields(Environment)
     required = [field.name for field in fields if field.default is dataclasses.MISSING]
     values: dict[object, Any] = {str: "x", float: 0.5}
     made = {name: values.get(hints[name], ("x",)) for name in required}
-    return build(Environment(**made | {"quality_metric": "auto"}))
+    return Environment(**made | {"quality_metric": "auto"})
 
 
 def arguments(definition: Json, name: str) -> Json:
@@ -150,6 +155,8 @@ def test_the_scripts_folders_are_the_definitions(
     last = evaluate.settings(["--metric", "f1"])
     places = {last.model, last.test, last.evaluation}
     assert {str(place) for place in places} == folders(definition, "Evaluate")
+    comparing = build(dataclasses.replace(any_environment(), champion_margin=0))
+    assert folders(comparing, "Evaluate") == {*map(str, places), str(last.champion)}
     training = train.settings([])
     assert str(training.train) == "/opt/ml/input/data/train"
     assert str(training.schema) == "/opt/ml/input/data/schema"

@@ -20,6 +20,7 @@ import pandas as pd
 import predict
 import pyarrow as pa
 import pytest
+import scoring
 import served
 import train
 from columns import Column, Schema
@@ -775,7 +776,7 @@ def test_evaluation_splits_what_is_too_large_to_ask_or_to_answer(tmp_path: Path)
     pd.DataFrame({"x": texts, "y": list("ab") * 10}).to_parquet(tmp_path / "test.parquet")
     endpoint: Any = Endpoint(most_rows=2)
     loaded = served.ServedModel(endpoint, inference.Model(None, schema))
-    truth, predicted, _ = evaluate.score(loaded, tmp_path)
+    truth, predicted, _ = scoring.score(loaded, schema, tmp_path)
     assert truth.tolist() == [0, 1] * 10
     assert predicted.tolist() == [0] * 20
     assert endpoint.rows == 20

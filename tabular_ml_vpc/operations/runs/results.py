@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from pipeline.definition import EVALUATION, QUALITY_GATE
+from pipeline.definition import EVALUATION, LEAD, QUALITY_GATE
+from tabular_ml_vpc.comparison import comparison
 from tabular_ml_vpc.figures import figure
 from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, Execution
 from tabular_ml_vpc.operations.target import in_words
@@ -21,15 +23,22 @@ _PARTS: Final = ("metrics", "baseline", "gate")
 
 @dataclass(frozen=True)
 class Decision:
-    """What the gate compared, and the outcome."""
+    """What the gate compared, and the outcome.
+
+    `champion` is the serving model's value, if the gate rejected the model for being worse.
+    """
 
     metric: str
     value: float
     threshold: float
     passed: bool
+    champion: float | None = None
 
     def __str__(self) -> str:
         if not self.passed and self.value >= self.threshold:
+            if self.champion is not None:
+                value = f"{self.metric} {figure(self.value)}"
+                return f"{value}, and {figure(self.champion)} of the model that serves"
             return f"the threshold {figure(self.threshold)} is lower than the deployment's"
         sign = ">=" if self.passed else "<"
         return f"{self.metric} {figure(self.value)} {sign} {figure(self.threshold)}"
@@ -119,4 +128,24 @@ def _decision(
     if not is_number(gate.get("value")) or threshold is None:
         return None
     passed = outcome.lower() == "true"
-    return Decision(str(gate.get("metric")), float(gate["value"]), float(threshold), passed)
+    champion = None if passed else _better_champion(pipeline, evaluation)
+    metric, value = str(gate.get("metric")), float(gate["value"])
+    return Decision(metric, value, float(threshold), passed, champion)
+
+
+def _better_champion(pipeline: DeployedPipeline, evaluation: Mapping[str, Any]) -> float | None:
+    """The serving model's value, if it is better by more than the gate allows."""
+    before = comparison(evaluation)
+    if before is None or before.lead is None or before.lead >= 0:
+        return None
+    return before.value if before.lead < _least_lead(pipeline.definition) else None
+
+
+def _least_lead(definition: Mapping[str, Any]) -> float:
+    """The lead over the serving model that the definition's gate asks for."""
+    gates = [step["Arguments"] for step in definition["Steps"] if step["Name"] == QUALITY_GATE]
+    for condition in (one for gate in gates for one in gate["Conditions"]):
+        left = condition.get("LeftValue")
+        if isinstance(left, dict) and left.get("Std:JsonGet", {}).get("Path") == LEAD:
+            return float(condition["RightValue"])
+    return -math.inf

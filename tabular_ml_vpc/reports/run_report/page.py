@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.definition import EVALUATION, QUALITY_GATE
+from pipeline.run_parameters import APPROVAL, PENDING
 from pipeline.table_schema import baseline_of, plain_name
 from pipeline.types import Json
+from tabular_ml_vpc.comparison import comparison
 from tabular_ml_vpc.local.jobs import plain_reason
 from tabular_ml_vpc.local.record import Status, StepRecord
 from tabular_ml_vpc.local.runs import Run
@@ -86,6 +88,7 @@ def render(run: Run) -> str:
         log=_log(run),
         view=view,
         leakage=charts.bars(data.leakage(view)),
+        uncompared=_uncompared(run),
         figures=list(_figures(run)),
         sections={
             "Quality": list(_quality(run)),
@@ -121,17 +124,19 @@ def _passed(run: Run) -> RunVerdict:
     if run.deployed:
         text = f"{decision} The endpoint responded over HTTP."
         return RunVerdict("passed", "✓", "Passed the gate, deployed", text)
-    status = run.execution.parameters["ApprovalStatus"]
+    status = run.execution.parameters.get(APPROVAL, PENDING)
     return RunVerdict("passed", "✓", f"Passed the gate, registered as {status}", decision)
 
 
 def _decision(run: Run) -> str:
     words = {True: "reaches", False: "is below"}
-    return " ".join(
+    sentences = [
         f"{gate.name} {cards.short(gate.left)} {words[gate.outcome]} "
         f"the threshold {cards.short(gate.right)}."
         for gate in run.execution.compared_by(QUALITY_GATE)
-    )
+    ]
+    before = comparison(run.evaluation)
+    return " ".join([*sentences, *([f"{before}"] if before is not None else [])])
 
 
 def _failed_step(run: Run) -> StepRecord | None:
@@ -156,8 +161,18 @@ def _figures(run: Run) -> Iterator[Figure]:
             always = baseline.get(name)
             note = "" if always is None else f"{baseline_of(evaluation, name)} {_metric(always)}"
             yield Figure(title, _metric(found[name]), note, name == gate)
+    before = comparison(evaluation)
+    if before is not None and before.value is not None and before.lead is not None:
+        title = f"serving model, {before.metric}"
+        yield Figure(title, _metric(before.value), f"the new model's lead {before.lead:+.3g}")
     if run.smoke:
         yield Figure("one prediction, p50", f"{run.smoke.latencies[0].p50_ms:.1f} ms")
+
+
+def _uncompared(run: Run) -> str:
+    """What to say of a serving model with which the new one could not be compared."""
+    before = comparison(run.evaluation)
+    return f"{before}" if before is not None and before.warns else ""
 
 
 def _gate(evaluation: Json) -> str:

@@ -37,6 +37,14 @@ values = some.recursive(
 )
 reports = (
     some.fixed_dictionaries({}, optional=dict.fromkeys((*EVALUATED, "problem"), values))
+    | some.fixed_dictionaries(
+        {
+            **dict.fromkeys(EVALUATED, some.dictionaries(texts, values, max_size=2)),
+            "champion": some.fixed_dictionaries(
+                {}, optional=dict.fromkeys(("metric", "value", "lead", "serves", "reason"), values)
+            ),
+        }
+    )
     | some.fixed_dictionaries({"metrics": some.dictionaries(texts, values, max_size=4)})
     | values
 )

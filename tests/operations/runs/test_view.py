@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from pipeline import example
-from pipeline.definition import EVALUATION, build
+from pipeline.definition import EVALUATION, Environment, build
 from tabular_ml_vpc.cli import run_view
 from tabular_ml_vpc.operations.runs import deployed, results
 from tabular_ml_vpc.operations.runs.executions import DeployedPipeline, Execution, StepProgress
@@ -48,6 +48,8 @@ class Aws:
         status = {"EndpointStatus": "InService", "EndpointConfigName": self.serves}
         return {"EndpointName": "p", **status}
 
+    environment: Environment = field(default_factory=example.environment)
+
     def describe_processing_job(self, **_: str) -> dict[str, Any]:
         output = {"OutputName": EVALUATION.name, "S3Output": {"S3Uri": "s3://b/processed/abc123"}}
         return {"ProcessingOutputConfig": {"Outputs": [output]}}
@@ -59,7 +61,7 @@ class Aws:
         return {"Body": io.BytesIO(json.dumps(self.evaluated).encode())}
 
     def describe_pipeline_definition_for_execution(self, **_: str) -> dict[str, Any]:
-        return {"PipelineDefinition": json.dumps(build(example.environment()))}
+        return {"PipelineDefinition": json.dumps(build(self.environment))}
 
     def get_paginator(self, _name: str) -> Aws:
         return self
@@ -94,7 +96,7 @@ class FakePipeline(DeployedPipeline):
 
     @property
     def definition(self) -> dict[str, Any]:
-        return build(example.environment())
+        return build(self.target.client("").environment)
 
 
 def pipeline(aws: Aws, *, on_approval: bool = False) -> DeployedPipeline:
@@ -200,6 +202,46 @@ def test_the_end_shows_each_number_once_and_the_majority_class_beside() -> None:
     assert ["accuracy", "0.9", "0.7"] in [line.split() for line in shown.splitlines()]
     assert "neg_log_loss" not in shown
     assert "The endpoint p serves this model." in shown
+
+
+def champion(value: float | None, lead: float | None, reason: str = "") -> dict[str, Any]:
+    """The report of a model that was compared with the serving one, or could not be."""
+    found = {"metric": "roc_auc", "value": value, "lead": lead, "serves": True, "reason": reason}
+    return EVALUATED | {"champion": found | {"comparable": value is not None}}
+
+
+def comparing(value: float | None, lead: float | None, reason: str = "") -> Aws:
+    """A deployment on approval whose models are compared with the one that serves."""
+    environment = replace(example.environment(), on_approval=True, champion_margin=0.01)
+    return Aws(evaluated=champion(value, lead, reason), environment=environment)
+
+
+def test_a_model_that_is_worse_than_the_serving_one_is_told_both_values() -> None:
+    shown = ended(comparing(0.975, -0.025), execution("Failed", REFUSED))
+
+    told = "roc_auc 0.95, and 0.975 of the model that serves"
+    assert f"The quality gate rejected the model: {told}." in shown
+    assert (
+        "The serving model has roc_auc 0.975 on the same rows: the new model is worse by 0.025."
+    ) in shown
+
+
+def test_a_model_that_is_worse_by_less_than_the_margin_is_refused_for_another_reason() -> None:
+    shown = ended(comparing(0.955, -0.005), execution("Failed", REFUSED))
+
+    told = "the threshold 0.7 is lower than the deployment's"
+    assert f"The quality gate rejected the model: {told}." in shown
+
+
+def test_a_model_that_was_not_compared_waits_for_its_approval() -> None:
+    reason = "its classes are 'a', 'b'"
+    shown = ended(comparing(None, None, reason), execution("Succeeded", PASSED[:-1]))
+
+    assert f"The model was not compared with the serving model: {reason}." in shown
+    assert (
+        "The model was registered as version 3 (PendingManualApproval) but not deployed: it is "
+        "deployed once somebody approves it."
+    ) in shown
 
 
 REGRESSION: dict[str, Any] = {
