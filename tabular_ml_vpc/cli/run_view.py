@@ -30,7 +30,6 @@ from tabular_ml_vpc.operations.runs.executions import (
     RunObserver,
     StepProgress,
 )
-from tabular_ml_vpc.operations.runs.registry import PENDING
 from tabular_ml_vpc.operations.runs.results import NOTHING, RunResults
 
 _LOG_LINES: Final = 20

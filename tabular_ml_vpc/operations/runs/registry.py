@@ -14,7 +14,7 @@ from typing import Final
 from botocore.exceptions import ClientError
 
 from generator.errors import CommandError, UsageError
-from pipeline import layout
+from pipeline import layout, run_parameters
 from pipeline.definition import OWNER_TAG
 from pipeline.types import JsonView
 from tabular_ml_vpc.operations import advice, stacks
@@ -26,7 +26,7 @@ from tabular_ml_vpc.operations.workload import Workload
 
 APPROVED: Final = "Approved"
 REJECTED: Final = "Rejected"
-PENDING: Final = "PendingManualApproval"
+PENDING: Final = run_parameters.PENDING
 LONGEST_COMMENT: Final = 1024
 """Characters of ``ApprovalDescription``, which has one line."""
 _LATEST_ARCHIVES: Final = 20
