@@ -171,6 +171,6 @@ def _review_rule(context: Context) -> events.Rule:
     )
 
 
-def capture_uri(bucket: Expression, folder: Expression) -> Sub:
-    """Return where captured requests are stored."""
-    return Sub("s3://${Bucket}/${Folder}", Bucket=bucket, Folder=folder)
+def uri(bucket: Expression, folder: Expression, name: str = "") -> Sub:
+    """Return the URI of a folder in the bucket, or of an object in it."""
+    return Sub(f"s3://${{Bucket}}/${{Folder}}{name}", Bucket=bucket, Folder=folder)

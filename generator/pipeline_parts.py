@@ -70,6 +70,7 @@ def environment(
         settings.pipeline,
         settings.serving.instances,
     )
+    margin = settings.serving.champion_margin
     return {
         "pipeline_name": name,
         "endpoint_name": name,
@@ -87,6 +88,7 @@ def environment(
         "source_hash": package.source_hash(),
         **({} if chosen.deploys else {"deploys": "false"}),
         **({"on_approval": "true"} if chosen.on_approval else {}),
+        **({"champion_margin": f"{margin:g}"} if settings.serving.compares else {}),
         **({"endpoint_instances": str(instances)} if instances > 1 else {}),
     }
 

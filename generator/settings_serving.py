@@ -49,9 +49,17 @@ class Serving(Section):
     """Minutes after each step in which an alarm about the endpoint takes all requests back."""
     deadline_hours: int = Field(default=6, ge=1, le=72, strict=True)
     """Hours after which a version that was approved and does not serve yet is rejected."""
+    champion_margin: float = Field(default=-1, ge=-1, allow_inf_nan=False)
+    """How much worse than the model that serves a new one may be, in the gate's metric, on the same
+    rows: a model that is worse by more is refused by its run. -1: they are not compared."""
     capture_percent: int = Field(default=0, ge=0, le=100, strict=True)
     """Share of requests whose rows and predictions SageMaker stores under captured/, encrypted; 0:
     none. They contain what clients send (docs/threat-model.md)."""
+
+    @property
+    def compares(self) -> bool:
+        """Whether runs compare their models with the one that serves."""
+        return self.champion_margin >= 0
 
     @property
     def captures(self) -> bool:
@@ -82,6 +90,16 @@ def check_serving(
         raise ValueError(
             f"serving.capture_percent: got {serving.capture_percent}: needs {wanted}; the "
             "pipeline's own step cannot capture requests"
+        )
+    if serving.compares and not on_approval:
+        raise ValueError(
+            f"serving.champion_margin: got {serving.champion_margin:g}: needs {wanted}; otherwise "
+            "nothing keeps the archive that serves"
+        )
+    if -1 < serving.champion_margin < 0:
+        raise ValueError(
+            f"serving.champion_margin: got {serving.champion_margin:g}: must be -1 (models are not "
+            "compared), 0 or more"
         )
     if serving.shift is not Shift.ALL_AT_ONCE:
         _check_step(serving)

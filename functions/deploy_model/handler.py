@@ -39,6 +39,8 @@ Permissions:
 - ``kms:CreateGrant`` on the key, for the volumes of the endpoints' instances, through SageMaker
 - ``s3:GetObject`` on the evaluations' folder, ``s3:ListBucket`` on the bucket (otherwise S3 returns
   "forbidden" for a missing file, "API_GetObject"), ``kms:Decrypt`` on the key, through S3
+- if runs compare their models with the one that serves: ``s3:GetObject`` on ``models/*`` and
+  ``champion/*``, ``s3:PutObject`` on ``champion/*``, ``kms:GenerateDataKey`` on the key, through S3
 """
 
 from __future__ import annotations
@@ -50,6 +52,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from functions.deploy_model import state
 from functions.deploy_model.act import Actor
+from functions.deploy_model.champion import Champion
 from functions.deploy_model.core import decide
 from functions.deploy_model.observe import Observer
 from functions.deploy_model.properties import DeployModelProperties
@@ -104,6 +107,14 @@ def _run(properties: DeployModelProperties, calls: Calls) -> None:
         steps = decide(snapshot, deadline)
     for step in steps:
         actor.act(step)
+    if properties.champion_uri:
+        champion = Champion(
+            client("s3"),
+            observer.sagemaker,
+            properties.champion_uri,
+            properties.model_package_group,
+        )
+        champion.follow(snapshot.endpoint, snapshot.serving)
 
 
 def _now() -> datetime:

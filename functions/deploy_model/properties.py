@@ -19,7 +19,8 @@ class DeployModelProperties:
     of ``step_percent`` of the new fleet, each watched for ``bake_minutes``. ``alarms`` are names;
     one that goes off during a shift rolls it back. A version that does not serve
     ``deadline_hours`` after its trial began is rejected. ``capture_percent`` of the requests and
-    answers are stored under ``capture_uri``.
+    answers are stored under ``capture_uri``. A copy of the archive that serves is kept at
+    ``champion_uri``, unless that is empty.
     """
 
     endpoint_name: str
@@ -37,3 +38,4 @@ class DeployModelProperties:
     alarms: tuple[str, ...] = ()
     capture_percent: int = 0
     capture_uri: str = ""
+    champion_uri: str = ""

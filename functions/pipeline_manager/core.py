@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 _READS = 3
+_NO_CHAMPION = b"No model serves yet; SageMaker fails a job whose input has no object.\n"
 _ABSENT = frozenset({"NoSuchKey", "404"})
 _TAKEN = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict", "409"})
 
@@ -53,7 +54,7 @@ class Code:
     def _keep(self, key: str, content: bytes) -> None:
         stored = self._read(key)
         if stored is None:
-            stored = content if self._put_new(key, content) else self._read(key)
+            stored = content if self.put_new(key, content) else self._read(key)
         if stored != content:
             raise ResourceError(
                 f"s3://{self.bucket}/{key} differs from this version's script and was not "
@@ -75,7 +76,7 @@ class Code:
                     raise
         return None
 
-    def _put_new(self, key: str, content: bytes) -> bool:
+    def put_new(self, key: str, content: bytes) -> bool:
         """Write a file unless it exists; return whether it was written."""
         try:
             self.s3.put_object(Bucket=self.bucket, Key=key, Body=content, IfNoneMatch="*")
@@ -109,7 +110,11 @@ class ManagedPipeline:
                 f"The existing pipeline {self.properties.pipeline_name} does not belong to this "
                 "stack and was not changed. Delete it, or deploy under another name."
             )
-        Code(s3, self.properties.bucket, self.properties.code_prefix).upload(scripts)
+        code = Code(s3, self.properties.bucket, self.properties.code_prefix)
+        code.upload(scripts)
+        if self.properties.has_champion and not self.properties.predicts:
+            folder = definition.champion_folder(self.properties)
+            code.put_new(f"{folder}{definition.CHAMPION_PLACEHOLDER}", _NO_CHAMPION)
         return self._update(existing) if existing else self._create()
 
     def describe(self) -> Json | None:

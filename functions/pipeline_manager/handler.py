@@ -16,7 +16,8 @@ deleted when an update takes it out of the stack.
 
 Permissions:
 
-- ``s3:GetObject``, ``s3:PutObject`` on ``code/*`` of the bucket
+- ``s3:GetObject``, ``s3:PutObject`` on ``code/*`` of the bucket, and ``s3:PutObject`` on
+  ``champion/none.txt`` if models are compared with the one that serves
 - ``s3:ListBucket`` on the bucket, without a prefix condition (otherwise S3 returns "forbidden" for
   a missing file, "API_GetObject")
 - ``kms:GenerateDataKey``, ``kms:Decrypt`` on the bucket's key, through S3

@@ -20,8 +20,6 @@ class PipelineProperties(Environment):
     source_hash: str
     predicts: bool = False
     """Whether this is the pipeline of batch predictions, whose executions leave files only."""
-    on_approval: bool = False
-    """Whether a function deploys each approved version, which it tries on a trial endpoint."""
     code_prefix: str = field(init=False)
 
     def __post_init__(self) -> None:

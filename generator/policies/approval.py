@@ -24,6 +24,7 @@ from generator.policies.people import pass_role, tag_what_is_made
 from generator.policies.statements import allow, allow_anywhere, arn, bucket_arn, deny, objects_arn
 from generator.settings import Settings
 from generator.wiring import BucketName, Expression, KeyArn, UniqueName
+from pipeline.layout import CHAMPION, MODELS, folder, named
 from pipeline.types import Json
 
 PATH: Final = f"{FOLDER}/approver-policy.json"
@@ -57,11 +58,17 @@ def endpoint_alarms() -> Sub:
 
 
 def deploy_model(
-    managed: Managed, bucket: BucketName, key: KeyArn, alarms: Sequence[Expression]
+    managed: Managed,
+    bucket: BucketName,
+    key: KeyArn,
+    alarms: Sequence[Expression],
+    *,
+    compares: bool,
 ) -> list[Statement]:
     """Return what the function may do that tries and deploys approved versions.
 
-    ``managed`` says whose; ``managed.role`` is that of models.
+    ``managed`` says whose; ``managed.role`` is that of models. If runs ``compare`` their models
+    with the one that serves, it keeps a copy of that one's archive.
     """
     return [
         *_judge_versions(managed),
@@ -69,6 +76,7 @@ def deploy_model(
         *_make_endpoints(managed),
         pass_role("PassModelRole", managed.role),
         *_ask_and_compare(managed, bucket, key),
+        *(_keep_champion(managed, bucket, key) if compares else []),
         *grant_key_for_volumes(key),
         allow("LookAtAlarms", [cloudwatch.DescribeAlarms], alarms),
     ]
@@ -145,6 +153,17 @@ def _ask_and_compare(managed: Managed, bucket: BucketName, key: KeyArn) -> list[
         allow("ReadSmokeTest", [s3.GetObject], [objects_arn(bucket, RESULTS_OF_RUNS[of_named])]),
         allow("TellAbsentFromForbidden", [s3.ListBucket], [bucket_arn(bucket)]),
         allow("DecryptSmokeTest", [kms.Decrypt], [key], Condition(through_s3)),
+    ]
+
+
+def _keep_champion(managed: Managed, bucket: BucketName, key: KeyArn) -> list[Statement]:
+    at = named if managed.rest else folder
+    through_s3 = StringEquals("kms:ViaService", Sub("s3.${AWS::Region}.${AWS::URLSuffix}"))
+    champion = objects_arn(bucket, at(CHAMPION))
+    return [
+        allow("ReadModels", [s3.GetObject], [objects_arn(bucket, at(MODELS)), champion]),
+        allow("KeepChampion", [s3.PutObject], [champion]),
+        allow("EncryptChampion", [kms.GenerateDataKey], [key], Condition(through_s3)),
     ]
 
 

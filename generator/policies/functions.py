@@ -49,6 +49,7 @@ from generator.wiring import (
     VpcId,
 )
 from pipeline.definition import OWNER_TAG
+from pipeline.layout import CHAMPION, folder, named
 from pipeline.prediction import SUFFIX
 
 _INTERFACES = (
@@ -287,9 +288,15 @@ def all_named_pipelines(name: UniqueName, root_stack: RootStackName) -> Managed:
 _OWNER = f"aws:ResourceTag/{OWNER_TAG}"
 
 
-def pipeline_manager(bucket: BucketName, key: KeyArn, managed: Managed) -> list[Statement]:
-    """Allow managing pipelines and their code and, at deletion, what their runs created."""
+def pipeline_manager(
+    bucket: BucketName, key: KeyArn, managed: Managed, *, compares: bool = False
+) -> list[Statement]:
+    """Allow managing pipelines and their code and, at deletion, what their runs created.
+
+    If runs ``compare`` their models with the one that serves, their input has an object before.
+    """
     return [
+        *([_begin_champion(bucket, managed)] if compares else []),
         allow("KeepCode", [s3.GetObject, s3.PutObject], [objects_arn(bucket, "code/")]),
         allow("TellAbsentFromForbidden", [s3.ListBucket], [bucket_arn(bucket)]),
         use_key_through(["s3"], key),
@@ -299,6 +306,11 @@ def pipeline_manager(bucket: BucketName, key: KeyArn, managed: Managed) -> list[
         *_remove_what_runs_made(managed),
         read_own_stack(managed.stack),
     ]
+
+
+def _begin_champion(bucket: BucketName, managed: Managed) -> Statement:
+    begin = f"{named(CHAMPION)}*/" if managed.rest else folder(CHAMPION)
+    return allow("BeginChampion", [s3.PutObject], [objects_arn(bucket, f"{begin}none.txt")])
 
 
 _ON_PIPELINES = (

@@ -25,7 +25,17 @@ from generator.policies.statements import (
 )
 from generator.settings_people import SHARED
 from generator.wiring import BucketName, Expression, KeyArn, UniqueName
-from pipeline.layout import CAPTURED, CODE, MODELS, PREDICTIONS, PROCESSED, RAW, folder, named
+from pipeline.layout import (
+    CAPTURED,
+    CHAMPION,
+    CODE,
+    MODELS,
+    PREDICTIONS,
+    PROCESSED,
+    RAW,
+    folder,
+    named,
+)
 
 ENDPOINT_LOGS = "/aws/sagemaker/Endpoints"
 """Prefix of the log groups of endpoints; the endpoint's name follows."""
@@ -74,12 +84,15 @@ def own_processing(
     *,
     spark: bool,
     predicts: bool,
+    compares: bool = False,
 ) -> list[Statement]:
     """Return the permissions of the isolated processing jobs of one pipeline.
 
-    They read raw tables to prepare them, unless that is done on ``spark``, or to predict them.
+    They read raw tables to prepare them, unless that is done on ``spark``, or to predict them; and
+    the archive that serves, if models are compared with it.
     """
-    kinds = RESULTS if spark and not predicts else (RAW, *RESULTS)
+    results = (*RESULTS, CHAMPION) if compares else RESULTS
+    kinds = results if spark and not predicts else (RAW, *results)
     written = (PROCESSED, PREDICTIONS) if predicts else (PROCESSED,)
     return processing(bucket, key, repositories, kinds, at, written)
 

@@ -15,7 +15,7 @@ from generator.policies.documents import FOLDER, document, sagemaker, statement,
 from generator.policies.jobs import FILES
 from generator.settings import PROJECT_TAG, Settings
 from generator.settings_studio import Studio
-from pipeline.layout import CODE, MODELS, PREDICTIONS, PROCESSED, folder, named
+from pipeline.layout import CAPTURED, CHAMPION, CODE, MODELS, PREDICTIONS, PROCESSED, folder, named
 from pipeline.types import Json
 
 PATH: Final = f"{FOLDER}/operator-policy.json"
@@ -106,7 +106,7 @@ def _only_tables(name: str) -> Json:
     A ``*`` crosses slashes, and the bucket's name is not known here. It follows that no folder in
     ``raw/`` can have one of these names.
     """
-    kinds = (PROCESSED, MODELS, CODE, PREDICTIONS)
+    kinds = (PROCESSED, MODELS, CODE, PREDICTIONS, CAPTURED, CHAMPION)
     others = [f"arn:*:s3:::{name}*/{kind}/*" for kind in kinds]
     return statement("OnlyTables", ["s3:PutObject"], others) | {"Effect": "Deny"}
 

@@ -82,6 +82,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
             inputs.data_bucket,
             inputs.key_arn,
             all_named_pipelines(inputs.unique_name, inputs.root_stack),
+            compares=settings.serving.compares,
         ),
         timeout_seconds=MANAGING_SECONDS,
     )
@@ -128,7 +129,8 @@ def _add_deploying(
     add(template, guard)
     managed = all_named_pipelines(inputs.unique_name, inputs.root_stack)
     alarms = [arn("cloudwatch", "alarm:${RootStack}-*", RootStack=inputs.root_stack)]
-    allowed = deploy_model(managed, inputs.data_bucket, inputs.key_arn, alarms)
+    compares = context.settings.serving.compares
+    allowed = deploy_model(managed, inputs.data_bucket, inputs.key_arn, alarms, compares=compares)
     function = deployment.add_deploying_function(template, role, allowed, context)
     function.DependsOn = [*function.DependsOn, guard.title]
     rules = arn("events", "rule/${Name}-*", Name=inputs.unique_name)

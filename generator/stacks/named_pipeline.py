@@ -76,7 +76,8 @@ from generator.wiring import (
     declare,
     publish,
 )
-from pipeline.layout import CAPTURED, CODE, folder, named
+from pipeline.definition import CHAMPION_ARCHIVE
+from pipeline.layout import CAPTURED, CHAMPION, CODE, folder, named
 
 FILE = "named-pipeline"
 SPARK_FILE = "named-pipeline-spark"
@@ -303,6 +304,7 @@ def _permissions(
             at,
             spark=roles.spark is not None,
             predicts=settings.pipeline.predictions,
+            compares=settings.serving.compares,
         ),
         "Training": jobs.training(data, key, [images.TRAINING], at),
         "Model": jobs.model(
@@ -365,7 +367,10 @@ def _deployment(
     }
     if settings.serving.captures:
         place = _folder(inputs, CAPTURED)
-        values["capture_uri"] = deployment.capture_uri(inputs.data_bucket, place)
+        values["capture_uri"] = deployment.uri(inputs.data_bucket, place)
+    if settings.serving.compares:
+        place = _folder(inputs, CHAMPION)
+        values["champion_uri"] = deployment.uri(inputs.data_bucket, place, CHAMPION_ARCHIVE)
     return values
 
 

@@ -67,7 +67,8 @@ from generator.wiring import (
     present,
     publish,
 )
-from pipeline.layout import CAPTURED, folder
+from pipeline.definition import CHAMPION_ARCHIVE
+from pipeline.layout import CAPTURED, CHAMPION, folder
 
 DATA_KEY = "raw/data.csv"
 SEEDING_SECONDS = 900
@@ -196,6 +197,7 @@ def _role_permissions(
             [images.TRAINING],
             spark=inputs.spark_role is not None,
             predicts=settings.pipeline.predictions,
+            compares=settings.serving.compares,
         ),
         "Training": jobs.training(data, key, [images.TRAINING]),
         "Model": jobs.model(
@@ -279,7 +281,12 @@ def _add_manager(
         package="pipeline_manager",
         description="Manages the pipeline; at deletion, removes what its runs created",
         role=inputs.pipeline_manager_role,
-        permissions=permissions.pipeline_manager(inputs.data_bucket, inputs.key_arn, managed),
+        permissions=permissions.pipeline_manager(
+            inputs.data_bucket,
+            inputs.key_arn,
+            managed,
+            compares=context.settings.serving.compares,
+        ),
         timeout_seconds=MANAGING_SECONDS,
     )
     return add_function(template, spec, context)
@@ -325,7 +332,13 @@ def _add_deploying_function(
     role = present(inputs.deploy_model_role)
     managed = permissions.one_pipeline(inputs.unique_name, inputs.model_role)
     alarms = [approval.endpoint_alarms()]
-    allowed = approval.deploy_model(managed, inputs.data_bucket, inputs.key_arn, alarms)
+    allowed = approval.deploy_model(
+        managed,
+        inputs.data_bucket,
+        inputs.key_arn,
+        alarms,
+        compares=context.settings.serving.compares,
+    )
     function = deployment.add_deploying_function(template, role, allowed, context)
     rules = arn("events", "rule/${Name}-*", Name=inputs.unique_name)
     add(template, deployment.let_rules_invoke(function, rules))
@@ -342,7 +355,11 @@ def _deployment(inputs: Inputs, settings: Settings) -> dict[str, Expression]:
         "key_arn": inputs.key_arn.across_border(),
     }
     if settings.serving.captures:
-        values["capture_uri"] = deployment.capture_uri(inputs.data_bucket, folder(CAPTURED))
+        values["capture_uri"] = deployment.uri(inputs.data_bucket, folder(CAPTURED))
+    if settings.serving.compares:
+        values["champion_uri"] = deployment.uri(
+            inputs.data_bucket, folder(CHAMPION), CHAMPION_ARCHIVE
+        )
     return values
 
 

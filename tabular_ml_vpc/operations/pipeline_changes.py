@@ -102,7 +102,14 @@ def in_the_way(target: Target, node: StackNode, names: Iterable[str]) -> list[Le
 
 def _removed(workload: Workload, bucket: str) -> RemovedPipeline:
     endpoint = workload.endpoint_status()
-    kinds = (layout.RAW, layout.PROCESSED, layout.MODELS, layout.PREDICTIONS)
+    kinds = (
+        layout.RAW,
+        layout.PROCESSED,
+        layout.MODELS,
+        layout.PREDICTIONS,
+        layout.CAPTURED,
+        layout.CHAMPION,
+    )
     return RemovedPipeline(
         workload.name,
         workload.pipeline,

@@ -253,6 +253,14 @@ _RIGHTS: dict[str, Rights] = {
     "ec2:RevokeSecurityGroupIngress": _revoke("ec2:RevokeSecurityGroupIngress"),
     "s3:AbortMultipartUpload": _on_object("s3:AbortMultipartUpload"),
     "s3:CompleteMultipartUpload": lambda p: _UPLOAD(p) + _put_object(p),
+    "s3:CopyObject": lambda p: [
+        Right(
+            "s3:GetObject",
+            f"arn:{PARTITION}:s3:::{p['CopySource']['Bucket']}/{p['CopySource']['Key']}",
+        ),
+        Right("kms:Decrypt", KEY_ARN, (("kms:ViaService", f"s3.{REGION}.amazonaws.com"),)),
+        *_put_object(p),
+    ],
     "s3:CreateMultipartUpload": _UPLOAD,
     "s3:DeleteObject": _delete_object,
     "s3:DeleteObjects": _delete_objects,

@@ -690,3 +690,55 @@ def test_configurations_of_others_stay(serving: Deploying) -> None:
     before = serving.names("EndpointConfig")
     serving.settle(15)
     assert serving.names("EndpointConfig") == before
+
+
+# The copy of the archive that serves
+
+
+COMPARING = replace(PROPERTIES, champion_uri=f"s3://{BUCKET}/champion/model.tar.gz")
+
+
+def champion(deployed: Deploying) -> bytes | None:
+    """Return the content of the copy."""
+    found = deployed.s3.buckets[BUCKET].current("champion/model.tar.gz")
+    return found.body if found else None
+
+
+def with_archive(deployed: Deploying, number: int, content: bytes) -> None:
+    """Let a version have an archive."""
+    key = f"models/{number}/model.tar.gz"
+    deployed.s3.put(BUCKET, key, content)
+    (container,) = deployed.serving.packages[deployed.package(number)]["InferenceSpecification"][
+        "Containers"
+    ]
+    container["ModelDataUrl"] = f"s3://{BUCKET}/{key}"
+
+
+def test_the_archive_that_serves_is_copied_once(deployed: Deploying) -> None:
+    deployed.properties = COMPARING
+    with_archive(deployed, deployed.register(), b"one")
+    deployed.wake()
+    assert champion(deployed) is None
+    deployed.settle()
+    assert champion(deployed) == b"one"
+    copies = deployed.s3.requested("CopyObject")
+    assert len(copies) == 1
+    deployed.settle()
+    assert deployed.s3.requested("CopyObject") == copies
+
+
+def test_the_copy_follows_the_endpoint_forward_and_back(deployed: Deploying) -> None:
+    deployed.properties = COMPARING
+    with_archive(deployed, deployed.register(), b"one")
+    deployed.settle()
+    with_archive(deployed, deployed.register(), b"two")
+    deployed.settle(180)
+    assert champion(deployed) == b"two"
+    deployed.set_status(2, "Rejected")
+    deployed.settle(180)
+    assert champion(deployed) == b"one"
+
+
+def test_without_a_margin_nothing_is_copied(serving: Deploying) -> None:
+    serving.settle()
+    assert serving.s3.requested("CopyObject") == []

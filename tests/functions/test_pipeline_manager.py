@@ -270,3 +270,23 @@ def test_nothing_outside_the_code_folder_is_written(deployed: Deployment) -> Non
     deployed.world.send(handler, "Create", PROPERTIES)
     keys = {request["Key"] for request in deployed.s3.requested("PutObject")}
     assert all(key.startswith(f"code/{HASH}/") for key in keys)
+
+
+# What the runs' first comparison needs
+
+
+def test_where_models_are_compared_there_is_an_object_before_the_first_champion(
+    deployed: Deployment,
+) -> None:
+    compared = properties(champion_margin="0.01")
+    assert deployed.world.send(handler, "Create", compared).succeeded
+    assert deployed.s3.buckets[BUCKET].readable() & {"champion/none.txt"}
+    deployed.s3.put(BUCKET, "champion/model.tar.gz", b"serves")
+    world = deployed.world
+    assert world.send(handler, "Update", compared, OldResourceProperties=compared).succeeded
+    assert len([one for one in deployed.s3.buckets[BUCKET].versions if "none" in one.key]) == 1
+
+
+def test_where_they_are_not_there_is_none(deployed: Deployment) -> None:
+    assert deployed.world.send(handler, "Create", PROPERTIES).succeeded
+    assert not [key for key in deployed.s3.buckets[BUCKET].readable() if "champion" in key]

@@ -21,7 +21,7 @@ CHOSEN = Settings.model_validate(
     {
         "pipelines": [{"name": "main"}, {"name": "churn"}],
         "pipeline": {"deploy": "on-approval"},
-        "serving": {"capture_percent": 5},
+        "serving": {"capture_percent": 5, "champion_margin": 0},
         "studio": {
             "people": [
                 {"name": "ana", "persona": "ml-engineer"},
@@ -157,6 +157,31 @@ def needed(approving: Account, name: str) -> list[Required]:
             Request(role, "s3:PutObject", f"{bucket}/{place}/x.jsonl"),
             Request(role, "kms:GenerateDataKey", approving.key_arn, through_s3),
             Request(role, "cloudwatch:DescribeAlarms", alarm_of(approving, role)),
+        ]
+    for deployer, manager, jobs, at in (
+        (MAIN, "PipelineManagerRole", "ProcessingRole", "{}/"),
+        (
+            CHURN,
+            "NamedPipelinesManagerRole",
+            "ChurnPipeline/ProcessingRole",
+            "pipelines/{}/churn/",
+        ),
+    ):
+        archive = f"{bucket}/{at.format('models')}r/model.tar.gz"
+        champion = f"{bucket}/{at.format('champion')}model.tar.gz"
+        found += [
+            Request(deployer, "s3:GetObject", archive, {}, "S3Endpoint"),
+            Request(deployer, "s3:GetObject", champion, {}, "S3Endpoint"),
+            Request(deployer, "s3:PutObject", champion, {}, "S3Endpoint"),
+            Request(deployer, "kms:GenerateDataKey", approving.key_arn, through_s3),
+            Request(
+                manager,
+                "s3:PutObject",
+                f"{bucket}/{at.format('champion')}none.txt",
+                {},
+                "S3Endpoint",
+            ),
+            Request(jobs, "s3:GetObject", champion, {}, "S3Endpoint"),
         ]
     versions = approving.place.arn("sagemaker", f"model-package/{name}/3")
     policy = approval.approver(CHOSEN)
@@ -310,6 +335,29 @@ def attempts(approving: Account, name: str) -> dict[str, Request]:
         ),
         "main's model captures into churn's folder": Request(
             "ModelRole", "s3:PutObject", f"{bucket}/pipelines/captured/churn/x"
+        ),
+        "a run replaces the champion": Request(
+            "ProcessingRole", "s3:PutObject", f"{bucket}/champion/model.tar.gz", {}, "S3Endpoint"
+        ),
+        "a person replaces the champion": Request(
+            "StudioRole", "s3:PutObject", f"{bucket}/champion/model.tar.gz", {}, "S3Endpoint"
+        ),
+        "the manager replaces the champion": Request(
+            "PipelineManagerRole",
+            "s3:PutObject",
+            f"{bucket}/champion/model.tar.gz",
+            {},
+            "S3Endpoint",
+        ),
+        "main's function replaces churn's champion": Request(
+            MAIN,
+            "s3:PutObject",
+            f"{bucket}/pipelines/champion/churn/model.tar.gz",
+            {},
+            "S3Endpoint",
+        ),
+        "the function writes a model": Request(
+            MAIN, "s3:PutObject", f"{bucket}/models/r/model.tar.gz", {}, "S3Endpoint"
         ),
         "a model reads captured requests": Request(
             "ModelRole", "s3:GetObject", f"{bucket}/captured/x.jsonl"

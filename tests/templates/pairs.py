@@ -171,6 +171,7 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
                 "bake_minutes": 5,
                 "deadline_hours": 1,
                 "capture_percent": 20,
+                "champion_margin": 0.01,
             },
             "storage": {"captured_days": 7},
         },

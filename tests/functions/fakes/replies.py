@@ -89,7 +89,9 @@ def _rest(operation: OperationModel, shape: Any, result: dict[str, Any], lost: i
             prefix = serialization["name"]
             headers |= {f"{prefix}{key}": value for key, value in result.pop(name).items()}
     if payload := shape.serialization.get("payload"):
-        content = result[payload]
+        content, kind = result[payload], shape.members[payload]
+        if kind.type_name == "structure":
+            content = _element(payload, _members(kind, content))
         if not isinstance(content, bytes):
             content = content.encode() if isinstance(content, str) else content.read()
         return response(200, content, headers, lost)
