@@ -63,7 +63,7 @@ def recorded(template: Mapping[str, Any]) -> Chosen:
 def _flat(settings: Settings) -> Iterator[tuple[str, Any]]:
     for name, value in settings.model_dump(mode="json").items():
         if isinstance(value, dict):
-            yield from ((f"{name}.{inner}", one) for inner, one in value.items())
+            yield from ((f"{name}.{inner}", _stated(one)) for inner, one in value.items())
         elif _is_named_list(value):
             for item in value:
                 named = f"{name}.{item[NAME]}"
