@@ -14,14 +14,14 @@ import io
 import posixpath
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final
 
 from generator.errors import CommandError
 from generator.files import DIST, REPOSITORY, SOURCES, TEMPLATES, write
-from generator.settings import Mode
+from generator.settings import Mode, Settings
 
 FUNCTIONS: Final = (
     "vpc_baseline",
@@ -31,6 +31,11 @@ FUNCTIONS: Final = (
     "pipeline_manager",
     "deploy_model",
 )
+
+BY_CHOICE: Final[Mapping[str, Callable[[Settings], bool]]] = {
+    "deploy_model": lambda settings: settings.pipeline.on_approval,
+}
+"""The functions that not every deployment has, and whether one has them."""
 
 _OURS: Final = ("functions", "pipeline")
 _VENDORED: Final = "crhelper"
@@ -55,6 +60,11 @@ Files = Mapping[str, bytes]
 
 class PackageError(CommandError):
     """A function cannot be packaged; the message names the file at fault."""
+
+
+def deployed(settings: Settings) -> tuple[str, ...]:
+    """Return the functions that a deployment has."""
+    return tuple(one for one in FUNCTIONS if one not in BY_CHOICE or BY_CHOICE[one](settings))
 
 
 def handler_of(function: str) -> str:

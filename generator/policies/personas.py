@@ -5,12 +5,13 @@ Neither can deploy a model, nor change what a run made: that is left to the pipe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from awacs import kms, logs, s3, sagemaker
 from awacs.aws import Condition, Statement, StringEquals
 from troposphere import Sub
 
 from functions.shared.properties import property_name
-from generator.package import FUNCTIONS
 from generator.policies.jobs import RESULTS_OF_RUNS
 from generator.policies.people import (
     FOLLOW_RUNS,
@@ -31,7 +32,7 @@ from generator.policies.statements import (
 from generator.wiring import RootStackName
 
 
-def operate(place: Place, root_stack: RootStackName) -> list[Statement]:
+def operate(place: Place, root_stack: RootStackName, functions: Sequence[str]) -> list[Statement]:
     """Return what an ML engineer can do besides a data scientist's work, from inside the VPC.
 
     Delete a failed endpoint, so that the next run recreates it (`docs/commands/endpoint.md`), and
@@ -45,7 +46,7 @@ def operate(place: Place, root_stack: RootStackName) -> list[Statement]:
         allow(
             "ReadFunctionLogs",
             [logs.DescribeLogStreams, logs.FilterLogEvents, logs.GetLogEvents],
-            [_log_group(function, root_stack) for function in FUNCTIONS],
+            [_log_group(function, root_stack) for function in functions],
         ),
     ]
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from awacs.aws import Statement
 from troposphere import AWSObject, Equals, GetAtt, If, Template, awslambda, ec2, sagemaker, sso
 
 from functions.clear_studio.properties import ClearStudioProperties
@@ -16,6 +17,7 @@ from generator.custom_resources import (
     custom_resource,
     function_context,
 )
+from generator.package import deployed
 from generator.policies import functions as permissions
 from generator.policies import people
 from generator.policies.jobs import own_files
@@ -281,17 +283,18 @@ def role_policies(
             found.append(role_policy("ReviewerPolicy", role, reviewer(place)))
         if persona is Persona.ML_ENGINEER and root_stack:
             found.append(role_policy("MlEngineerPolicy", role, statements))
-            found.append(_operating(place, role, root_stack))
+            allowed = operate(place, root_stack, deployed(settings))
+            found.append(_operating(role, allowed))
             with_files.append(role)
     if place.personal:
         found.append(_own_files(place, with_files))
     return found
 
 
-def _operating(place: people.Place, role: RoleName, root_stack: RootStackName) -> AWSObject:
+def _operating(role: RoleName, allowed: list[Statement]) -> AWSObject:
     """Return what ML engineers can do besides: a managed policy, as inline ones have no room."""
     what = "What ML engineers do besides the work of data scientists"
-    return managed_policy("OperatingPolicy", what, [role], operate(place, root_stack))
+    return managed_policy("OperatingPolicy", what, [role], allowed)
 
 
 def _own_files(place: people.Place, roles: Sequence[RoleName]) -> AWSObject:

@@ -93,7 +93,7 @@ _BUCKETS: Final = {"empty_bucket": ("DataBucket", "LogBucket")}
 _OUTSIDE: Final = ("vpc_baseline",)
 _BY_CHOICE: Final = ("deploy_model",)
 """Not in the deployment by default (`test_approval.py`)."""
-_NOT_HERE: Final = ("former", "missing", "new-pipeline", "aws-us-gov", "other")
+_NOT_HERE: Final = ("champion", "former", "missing", "new-pipeline", "aws-us-gov", "other")
 """Parts of names in tests of what cannot be in a deployment: its names never change."""
 
 

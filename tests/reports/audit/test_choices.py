@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from generator.package import FUNCTIONS
+from generator.package import deployed
 from generator.settings import Mode, Settings, read
 from generator.settings_people import Persona
 from generator.settings_section import SettingsError
@@ -40,13 +40,13 @@ def test_no_function_reserves_concurrency_by_default() -> None:
 
 def test_every_function_reserves_what_is_asked() -> None:
     reserved = [f["ReservedConcurrentExecutions"] for f in functions(reserved_concurrency=2)]
-    assert reserved == [2] * len(FUNCTIONS)
+    assert reserved == [2] * len(deployed(Settings()))
 
 
 def test_every_function_must_be_signed_if_asked() -> None:
     assert all("CodeSigningConfigArn" not in function for function in functions())
     configured = [f["CodeSigningConfigArn"] for f in functions(code_signing_config=SIGNED)]
-    assert configured == [SIGNED] * len(FUNCTIONS)
+    assert configured == [SIGNED] * len(deployed(Settings()))
 
 
 @pytest.mark.parametrize(("tracing", "mode"), [(True, "Active"), (False, "PassThrough")])
