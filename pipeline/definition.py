@@ -164,6 +164,11 @@ class Output:
     name: str
 
     @property
+    def folder(self) -> str:
+        """The folder in the container."""
+        return f"/opt/ml/processing/output/{self.name}"
+
+    @property
     def uri(self) -> Json:
         """The expression for the folder's S3 URI; a step that uses it waits for `step`."""
         path = f"ProcessingOutputConfig.Outputs['{self.name}'].S3Output.S3Uri"
@@ -175,6 +180,8 @@ TEST_DATA: Final = Output("Preprocess", "test")
 TABLE_SCHEMA: Final = Output("Preprocess", "schema")
 DATA_PROFILE: Final = Output("Preprocess", "profile")
 EVALUATION: Final = Output("Evaluate", "evaluation")
+SMOKE: Final = Output("Evaluate", "smoke")
+"""Rows of the test data, which those who may read the evaluation may not read."""
 
 _GATE_FILE: Final = "Gate"
 """The property file with only the gate's metric and value: the service limits the size of such
@@ -369,14 +376,17 @@ def _evaluate(environment: Environment) -> Json:
     champion = f"s3://{environment.bucket}/{champion_folder(environment)}"
     job = Job(
         image=environment.training_image,
-        command=[argument("metric", "QualityMetric")],
+        command=[
+            argument("metric", "QualityMetric"),
+            *([f"--smoke={SMOKE.folder}"] if environment.on_approval else []),
+        ],
         script="evaluate.py",
         inputs=[
             processing_input("model", get("Steps.Train.ModelArtifacts.S3ModelArtifacts")),
             processing_input("test", TEST_DATA.uri),
             *([processing_input(CHAMPION, champion)] if environment.has_champion else []),
         ],
-        outputs=[EVALUATION],
+        outputs=[EVALUATION, *([SMOKE] if environment.on_approval else [])],
     )
     gate = {
         "PropertyFileName": _GATE_FILE,
@@ -493,7 +503,7 @@ def _register(environment: Environment) -> Json:
     }
     smoke_test: Json = {}
     if environment.on_approval:
-        smoke_test = {SMOKE_TEST: join(EVALUATION.uri, "/smoke.json")}
+        smoke_test = {SMOKE_TEST: join(SMOKE.uri, "/smoke.json")}
     arguments = {
         "ModelPackageGroupName": environment.model_package_group,
         "ModelApprovalStatus": PENDING if environment.on_approval else parameter(APPROVAL),
@@ -634,7 +644,7 @@ def _processing_output(environment: Environment, output: Output, kind: str) -> J
         "OutputName": output.name,
         "S3Output": {
             "S3Uri": run_folder(environment, kind, f"/{output.name}"),
-            "LocalPath": f"/opt/ml/processing/output/{output.name}",
+            "LocalPath": output.folder,
             "S3UploadMode": "EndOfJob",
         },
     }

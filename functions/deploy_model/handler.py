@@ -37,8 +37,8 @@ Permissions:
 - ``iam:PassRole`` on the models' role, with the condition ``iam:PassedToService`` =
   ``sagemaker.amazonaws.com``
 - ``kms:CreateGrant`` on the key, for the volumes of the endpoints' instances, through SageMaker
-- ``s3:GetObject`` on the evaluations' folder, ``s3:ListBucket`` on the bucket (otherwise S3 returns
-  "forbidden" for a missing file, "API_GetObject"), ``kms:Decrypt`` on the key, through S3
+- ``s3:GetObject`` on the smoke tests' folders, ``s3:ListBucket`` on the bucket (otherwise S3
+  returns "forbidden" for a missing file, "API_GetObject"), ``kms:Decrypt`` on the key, through S3
 - if runs compare their models with the one that serves: ``s3:GetObject`` on ``models/*`` and
   ``champion/*``, ``s3:PutObject`` on ``champion/*``, ``kms:GenerateDataKey`` on the key, through S3
 """

@@ -19,7 +19,7 @@ from generator.policies.documents import FOLDER, document, text
 from generator.policies.documents import sagemaker as arns
 from generator.policies.documents import statement as literal
 from generator.policies.functions import Managed
-from generator.policies.jobs import RESULTS_OF_RUNS, grant_key_for_volumes
+from generator.policies.jobs import SMOKE_TESTS, grant_key_for_volumes
 from generator.policies.people import pass_role, tag_what_is_made
 from generator.policies.statements import allow, allow_anywhere, arn, bucket_arn, deny, objects_arn
 from generator.settings import Settings
@@ -150,7 +150,7 @@ def _ask_and_compare(managed: Managed, bucket: BucketName, key: KeyArn) -> list[
     through_s3 = StringEquals("kms:ViaService", Sub("s3.${AWS::Region}.${AWS::URLSuffix}"))
     return [
         allow("AskEndpoints", [sagemaker.InvokeEndpoint], _endpoints(managed)),
-        allow("ReadSmokeTest", [s3.GetObject], [objects_arn(bucket, RESULTS_OF_RUNS[of_named])]),
+        allow("ReadSmokeTest", [s3.GetObject], [objects_arn(bucket, SMOKE_TESTS[of_named])]),
         allow("TellAbsentFromForbidden", [s3.ListBucket], [bucket_arn(bucket)]),
         allow("DecryptSmokeTest", [kms.Decrypt], [key], Condition(through_s3)),
     ]

@@ -25,6 +25,7 @@ from generator.policies.statements import (
 )
 from generator.settings_people import SHARED
 from generator.wiring import BucketName, Expression, KeyArn, UniqueName
+from pipeline.definition import SMOKE
 from pipeline.layout import (
     CAPTURED,
     CHAMPION,
@@ -43,6 +44,8 @@ ENDPOINT_LOGS = "/aws/sagemaker/Endpoints"
 
 RESULTS_OF_RUNS = tuple(f"{place}*/evaluation/" for place in (folder(PROCESSED), named(PROCESSED)))
 """Where runs write what they found out: metrics, the report and the gate's decision; no rows."""
+SMOKE_TESTS = tuple(f"{place}*/{SMOKE.name}/" for place in (folder(PROCESSED), named(PROCESSED)))
+"""Where runs write some test rows and the answers that an endpoint must give to them."""
 FILES = "studio/"
 """Prefix of people's files."""
 TABLES = (RAW, CODE)

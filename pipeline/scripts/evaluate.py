@@ -2,7 +2,7 @@
 
 The job unpacks the model archive, loads its own `code/inference.py`, and passes the test data
 through `transform_fn` as requests in Parquet, so that the quality gate tests what will be deployed.
-It writes six files:
+It writes five files, and a sixth to a folder of its own:
 
 - `gate.json`: the gate's metric and value; the pipeline reads `value` from it. It is small, because
   the service limits the size of property files. If the model is compared with the one that serves
@@ -13,8 +13,8 @@ It writes six files:
 - `curves.json`: for the report: `curves` of classes (ROC, precision-recall, calibration), or of a
   regression what `number_quality.drawings` gives.
 - `training.json`: leaderboard and feature importance, as training left them in the model.
-- `smoke.json`: a request with a few of the rows and its answer, which the deployment compares with
-  its endpoint's (`smoke.py`).
+- `smoke.json`, if asked for: a request with some rows and its answer, which a deployment compares
+  with its endpoint's (`smoke.py`).
 
 Runs as a processing job on the AutoGluon training image.
 """
@@ -54,6 +54,7 @@ class EvaluationOptions:
     champion: Path
     test: Path
     evaluation: Path
+    smoke: Path | None
     metric: str
 
 
@@ -69,6 +70,7 @@ def settings(argv: Sequence[str]) -> EvaluationOptions:
     parser.add_argument("--champion", type=Path, default=processing / "input/champion")
     parser.add_argument("--test", type=Path, default=processing / "input/test")
     parser.add_argument("--evaluation", type=Path, default=processing / "output/evaluation")
+    parser.add_argument("--smoke", type=Path)
     parser.add_argument("--metric", choices=jobs.METRICS, default=jobs.AUTO)
     return EvaluationOptions(**vars(parser.parse_pairs(argv)))
 
@@ -109,17 +111,20 @@ def evaluate(argv: Sequence[str]) -> None:
         before = None
         if wanted.champion.is_dir():
             before = champion.score(wanted.champion, folder, wanted.test, wanted.metric)
-        files = evaluated(folder, wanted)
+        files, smoke_test = evaluated(folder, wanted)
     if before is not None:
         compare(before, files)
-    with jobs.whole(*(wanted.evaluation / name for name in files)) as drafts:
-        for draft, report in zip(drafts, files.values(), strict=True):
+    places = {wanted.evaluation / name: report for name, report in files.items()}
+    if wanted.smoke is not None:
+        places[wanted.smoke / "smoke.json"] = smoke_test
+    with jobs.whole(*places) as drafts:
+        for draft, report in zip(drafts, places.values(), strict=True):
             draft.write_text(json.dumps(report, indent=1, allow_nan=False), encoding="utf-8")
     print(json.dumps(files["evaluation.json"]["metrics"]))
 
 
-def evaluated(folder: Path, wanted: EvaluationOptions) -> dict[str, Json]:
-    """The contents of the files about the unpacked model, by name.
+def evaluated(folder: Path, wanted: EvaluationOptions) -> tuple[dict[str, Json], Json]:
+    """The contents of the files about the unpacked model, by name, and its smoke test, if wanted.
 
     Raises:
         JobError: the model or the test data is not usable.
@@ -132,10 +137,11 @@ def evaluated(folder: Path, wanted: EvaluationOptions) -> dict[str, Json]:
     files["training.json"] = {
         path.stem: _read_json(path) for path in sorted((folder / "report").glob("*"))
     }
+    if wanted.smoke is None:
+        return files, {}
     rows = scoring.requests(wanted.test, schema.label, loaded.request_rows)
     places = smoke.places(found[1], schema.classes)
-    files["smoke.json"] = smoke.request(loaded, smoke.chosen(rows, places))
-    return files
+    return files, smoke.request(loaded, smoke.chosen(rows, places))
 
 
 def compare(before: Champion, files: dict[str, Json]) -> None:

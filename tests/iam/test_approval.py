@@ -97,9 +97,9 @@ def calls(account: Account, who: str, own: str) -> list[Request]:
     endpoint, trial = of(f"endpoint/{own}"), of(f"endpoint/try-{own}")
     made = account.deployment.get(stack_of(who), "Pipeline").properties
     tags = owned(account, who)
-    places = {"": "processed/r/evaluation/smoke.json"}
+    places = {"": "processed/r/smoke/smoke.json"}
     bucket = placeholders(account)["bucket"]
-    key = places.get(PIPELINES[who], "pipelines/processed/churn/r/evaluation/smoke.json")
+    key = places.get(PIPELINES[who], "pipelines/processed/churn/r/smoke/smoke.json")
     through_s3 = {"kms:ViaService": f"s3.{account.place.region}.amazonaws.com"}
     found = [
         call("sagemaker:ListModelPackages", of(f"model-package/{own}/*")),

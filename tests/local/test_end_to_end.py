@@ -71,10 +71,6 @@ def test_the_synthetic_table_goes_through_the_gate_to_an_endpoint_that_answers(
         answer = ask(found["endpoint"], [record, record])["predictions"]
         assert len(answer) == 2
         assert sum(answer[0]["probabilities"].values()) == pytest.approx(1)
-        (file,) = Path(found["folder"]).rglob("evaluation/smoke.json")
-        smoke = json.loads(file.read_text())
-        assert len(smoke["answer"]["predictions"]) == 20
-        assert posted(found["endpoint"], smoke["body"]) == smoke["answer"]
     finally:
         stopped = build_py("--stop", "--json")
     assert json.loads(stopped.stdout) == {"stopped": found["endpoint"]}

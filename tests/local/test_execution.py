@@ -115,7 +115,7 @@ def test_a_model_within_the_margin_waits_for_its_approval(lead: float) -> None:
     assert execution.status is Status.SUCCEEDED
     assert steps(execution)[3:] == ["QualityGate", "RegisterModel"]
     assert execution.steps[-1].description["ModelApprovalStatus"] == "PendingManualApproval"
-    uri = f"s3://local-data/processed/{execution.id}/evaluation/smoke.json"
+    uri = f"s3://local-data/processed/{execution.id}/smoke/smoke.json"
     assert execution.steps[-1].description["CustomerMetadataProperties"]["smoke-test"] == uri
 
 

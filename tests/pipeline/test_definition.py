@@ -12,7 +12,7 @@ import botocore.session
 import pytest
 
 from pipeline import definition as module
-from pipeline.definition import EVALUATION, OWNER_TAG, SCRIPTS, build, join
+from pipeline.definition import OWNER_TAG, SCRIPTS, SMOKE, build, join
 from pipeline.limits import ARGUMENT_CHARACTERS, parameter_room
 from pipeline.plan import flatten
 from pipeline.run_parameters import (
@@ -330,7 +330,7 @@ def test_on_approval_the_package_names_its_smoke_test(
     found = steps(on_approval)["RegisterModel"]["Arguments"]["CustomerMetadataProperties"]
     assert found == {
         OWNER_TAG: environment.owner,
-        "smoke-test": join(EVALUATION.uri, "/smoke.json"),
+        "smoke-test": join(SMOKE.uri, "/smoke.json"),
     }
 
 

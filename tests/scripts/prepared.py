@@ -105,6 +105,11 @@ class Run:
         return json.loads((self.folder / "evaluation" / name).read_text(encoding="utf-8"))
 
     @property
+    def smoke_test(self) -> Any:
+        """The request that evaluation kept, and its answer."""
+        return json.loads((self.folder / "smoke/smoke.json").read_text(encoding="utf-8"))
+
+    @property
     def manifest(self) -> Any:
         """What the model says of itself."""
         return json.loads((self.folder / "model/manifest.json").read_text(encoding="utf-8"))
@@ -143,6 +148,6 @@ def finish(folder: Path, metric: str, *arguments: str) -> Run:
     done = Run(folder)
     done.archive()
     archive = ["--model", str(folder / "archive")]
-    wanted = [*archive, *places(folder, "test", "evaluation"), "--metric", metric]
+    wanted = [*archive, *places(folder, "test", "evaluation", "smoke"), "--metric", metric]
     assert evaluate.main(wanted) == 0
     return done

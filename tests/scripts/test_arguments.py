@@ -14,7 +14,7 @@ import train
 from sagemaker_training import environment as toolkit
 from sagemaker_training import mapping
 
-from pipeline.definition import Environment, build
+from pipeline.definition import SMOKE, Environment, build
 from pipeline.run_parameters import FAMILIES, METRICS, PRESETS, RUN_PARAMETERS
 from pipeline.types import Json
 
@@ -157,6 +157,13 @@ def test_the_scripts_folders_are_the_definitions(
     assert {str(place) for place in places} == folders(definition, "Evaluate")
     comparing = build(dataclasses.replace(any_environment(), champion_margin=0))
     assert folders(comparing, "Evaluate") == {*map(str, places), str(last.champion)}
+    approving = build(dataclasses.replace(any_environment(), on_approval=True))
+    assert folders(approving, "Evaluate") == {*map(str, places), SMOKE.folder}
+    assert last.smoke is None
+    assert (
+        f"--smoke={SMOKE.folder}"
+        in arguments(approving, "Evaluate")["AppSpecification"]["ContainerArguments"]
+    )
     training = train.settings([])
     assert str(training.train) == "/opt/ml/input/data/train"
     assert str(training.schema) == "/opt/ml/input/data/schema"

@@ -160,7 +160,7 @@ def test_the_smoke_test_is_a_request_that_the_endpoint_answers_so(
     request: pytest.FixtureRequest, name: str
 ) -> None:
     done: Run = request.getfixturevalue(name)
-    smoke = done.report("smoke.json")
+    smoke = done.smoke_test
     answer, kind = inference.transform_fn(
         done.model, smoke["body"].encode(), smoke["content_type"], smoke["accept"]
     )
