@@ -30,6 +30,7 @@ FUNCTIONS: Final = (
     "seed_data",
     "pipeline_manager",
     "deploy_model",
+    "pause_endpoint",
 )
 
 _OURS: Final = ("functions", "pipeline")
