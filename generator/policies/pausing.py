@@ -17,7 +17,9 @@ def pause_endpoint(managed: Managed, key: KeyArn, *, runs_deploy: bool) -> list[
     """Return the permissions; the function looks for runs in progress if they deploy.
 
     CreateEndpoint is checked on the configuration's ARN as well (Service Authorization Reference).
-    The function can create no configuration and no model: it serves only what served before.
+    The function can create no configuration and no model: it serves only what served before. Names
+    cannot tell a pipeline's configurations from another's of the deployment (a run adds a suffix),
+    and no document says that CreateEndpoint sends a configuration's tags: the function checks them.
     """
     endpoint, configs = managed.arn("endpoint"), managed.containing("endpoint-config")
     runs = allow("LookForRuns", [sagemaker.ListPipelineExecutions], [managed.arn("pipeline")])
