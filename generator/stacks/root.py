@@ -38,8 +38,8 @@ from generator.wiring import (
 
 DEPLOYMENT_MODE = "DeploymentMode"
 """The root's output that says that models are deployed on approval; absent if not."""
-RESUMES = "EndpointResumes"
-"""The root's output that says when endpoints are resumed; absent if nothing pauses them."""
+PAUSES, RESUMES = "EndpointPauses", "EndpointResumes"
+"""The root's outputs that say when endpoints are paused and resumed; absent without a schedule."""
 PURPOSE = "SageMaker in a VPC"
 """What the root template's description says between the project and the mode."""
 DESCRIPTIONS = {
@@ -265,10 +265,13 @@ def _deployment_output(settings: Settings) -> dict[str, _Output]:
 
 
 def _pausing_output(settings: Settings) -> dict[str, _Output]:
-    """Return what commands read of when paused endpoints serve again, if there is a schedule."""
+    """Return what commands read of the schedule that pauses endpoints, if there is one."""
     if not settings.serving.pauses:
         return {}
-    return {RESUMES: ("When paused endpoints are resumed (UTC)", settings.serving.resume)}
+    return {
+        PAUSES: ("When endpoints are paused (UTC)", settings.serving.pause),
+        RESUMES: ("When endpoints are resumed (UTC)", settings.serving.resume),
+    }
 
 
 def _add_outputs(

@@ -15,6 +15,7 @@ from generator.cfn.evaluator import ResolvedDeployment
 from generator.resolved import resolve
 from generator.settings import Mode, Settings
 from generator.stacks import root
+from tabular_ml_vpc.operations.workload import PAUSES, RESUMES
 
 EVENING, MORNING = "cron(0 18 ? * MON-FRI *)", "cron(0 7 ? * MON-FRI *)"
 CHOSEN: dict[str, Any] = {
@@ -160,9 +161,10 @@ def test_the_rules_are_deleted_before_the_pipeline_whose_deletion_removes_the_re
             assert "Pipeline" in stack.resources[title].DependsOn
 
 
-def test_commands_read_from_an_output_when_the_endpoint_is_resumed() -> None:
+def test_commands_read_from_outputs_when_the_schedule_undoes_what_they_did() -> None:
     template = root.build(Settings.model_validate(CHOSEN), Mode.DEV)["root"]
-    assert template.outputs["EndpointResumes"].Value == MORNING
+    assert template.outputs[PAUSES].Value == EVENING
+    assert template.outputs[RESUMES].Value == MORNING
 
 
 def test_the_longest_names_fit() -> None:
