@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from functions.shared.pausing import PAUSED_TAG
 from generator.settings import Mode, Settings
@@ -135,7 +136,7 @@ def test_a_paused_endpoint_does_not_answer_and_the_same_model_does_when_it_is_re
         endpoint.evening()
         wait("paused", lambda: endpoint.status == "")
         assert endpoint.paused() == [config]
-        with pytest.raises(Exception, match="not found"):
+        with pytest.raises(ClientError, match="Could not find"):
             endpoint.says()
         assert other.says() == other.entry
         endpoint.morning()
@@ -167,29 +168,66 @@ def test_the_command_resumes_what_the_schedule_paused(endpoints: dict[str, Endpo
     assert main.paused() == []
 
 
-def test_a_foreign_endpoint_is_untouched(endpoints: dict[str, Endpoint]) -> None:
+def undelivered(account: Account) -> list[dict[str, Any]]:
+    """Return the events in the dead-letter queue, whose alarm tells people, and remove them."""
+    url = account.resource(account.nested(STACK, "security"), "DeadLetterQueue")
+    sqs, found = account.client("sqs"), []
+    while got := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        for message in got:
+            found.append(json.loads(message["Body"]))
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return found
+
+
+def refuses_to_pause(account: Account, endpoint: Endpoint) -> None:
+    """Let it be evening: the function refuses, again and again, and hands the event over."""
+    before = endpoint.described
+    assert before
+    assert undelivered(account) == []
+    events: list[dict[str, Any]] = []
+    endpoint.evening()
+
+    def told() -> bool:
+        events.extend(undelivered(account))
+        return bool(events)
+
+    wait("an event in the dead-letter queue", told)
+    after = endpoint.described
+    assert after
+    for key in ("EndpointStatus", "EndpointConfigName", "CreationTime", "LastModifiedTime"):
+        assert after[key] == before[key]
+    assert endpoint.paused() == []
+    assert f'"EndpointName": "{endpoint.name}"' in json.dumps(events)
+    assert '"Action": "pause"' in json.dumps(events)
+
+
+def test_a_foreign_endpoint_is_untouched_and_people_are_told(
+    account: Account, endpoints: dict[str, Endpoint]
+) -> None:
     churn = endpoints["churn"]
     found = churn.described
     assert found
     arn = found["EndpointArn"]
     owner = churn.tags(arn)["pipeline-owner"]
-    churn.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "pipeline-owner", "Value": "somebody"}])
-    churn.evening()
-    time.sleep(3)
-    assert (churn.status, churn.paused()) == ("InService", [])
+
+    def own(value: str) -> None:
+        tags = [{"Key": "pipeline-owner", "Value": value}]
+        churn.sagemaker.add_tags(ResourceArn=arn, Tags=tags)
+
+    own("somebody")
+    refuses_to_pause(account, churn)
     churn.morning()
-    time.sleep(1)
-    assert churn.described == {**found, "LastModifiedTime": found["LastModifiedTime"]}
-    churn.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "pipeline-owner", "Value": owner}])
+    time.sleep(2)
+    assert churn.says() == "churn"
+    own(owner)
 
 
-def test_a_run_in_progress_keeps_the_endpoint(
+def test_a_run_in_progress_keeps_the_endpoint_and_people_are_told(
     account: Account, endpoints: dict[str, Endpoint]
 ) -> None:
     main = endpoints["main"]
     held = account.run_pipeline(main.name, PipelineExecutionDisplayName="hold")
     assert account.status_of(held) == "Executing"
-    main.evening()
-    time.sleep(3)
-    assert (main.status, main.paused()) == ("InService", [])
+    refuses_to_pause(account, main)
     main.sagemaker.stop_pipeline_execution(PipelineExecutionArn=held)
+    wait("stopped", lambda: account.status_of(held) == "Stopped")
