@@ -113,6 +113,8 @@ class FunctionSpec:
     permissions: Sequence[Statement]
     timeout_seconds: int
     memory_mb: int = 256
+    oldest_event_seconds: int = 0
+    """How long an event may wait, its repetitions included; 0: as long as the function may run."""
 
     @property
     def title(self) -> str:
@@ -141,7 +143,7 @@ def _deliveries(spec: FunctionSpec, function: awslambda.Function) -> awslambda.E
     return awslambda.EventInvokeConfig(
         _deliveries_title(function),
         FunctionName=function.ref(),
-        MaximumEventAgeInSeconds=spec.timeout_seconds,
+        MaximumEventAgeInSeconds=spec.oldest_event_seconds or spec.timeout_seconds,
         Qualifier="$LATEST",
     )
 

@@ -8,7 +8,6 @@ developer guide, "Events that SageMaker AI sends to Amazon EventBridge".
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,10 +17,10 @@ from troposphere import AWSObject, Join, Sub, Template, awslambda, events
 
 from functions.deploy_model.properties import DeployModelProperties
 from functions.shared.names import trial_name
-from functions.shared.properties import field_names, optional_names, property_name
 from generator import alerts
 from generator.custom_resources import FunctionContext, FunctionSpec, add_function
 from generator.policies.resources import named_rule_name
+from generator.rule_input import rule_input
 from generator.settings_serving import Serving
 from generator.wiring import Expression, FunctionArn, RoleName, UniqueName, add
 
@@ -123,7 +122,7 @@ def _pattern(kinds: Sequence[str], detail: Mapping[str, object]) -> dict[str, ob
 
 
 def _input(context: Context) -> Sub:
-    """Return the function's properties as JSON text; lists are joined, as for custom resources."""
+    """Return the function's properties as JSON text."""
     serving = context.serving
     values: dict[str, Expression] = {
         **context.values,
@@ -138,20 +137,7 @@ def _input(context: Context) -> Sub:
     }
     if serving.captures:
         values["capture_percent"] = str(serving.capture_percent)
-    unknown = values.keys() ^ set(field_names(DeployModelProperties))
-    if wrong := sorted(unknown - optional_names(DeployModelProperties)):
-        raise TypeError(
-            f"{', '.join(wrong)} missing from, or unknown to, the function's properties"
-        )
-    names = {
-        property_name(field): values[field]
-        for field in field_names(DeployModelProperties)
-        if field in values
-    }
-    fixed = {name: value for name, value in names.items() if isinstance(value, str)}
-    open_ones = {name: value for name, value in names.items() if name not in fixed}
-    content = fixed | {name: f"${{{name}}}" for name in open_ones}
-    return Sub(json.dumps(content, separators=(",", ":")), open_ones)
+    return rule_input(DeployModelProperties, values)
 
 
 def _review_rule(context: Context) -> events.Rule:

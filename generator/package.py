@@ -30,10 +30,12 @@ FUNCTIONS: Final = (
     "seed_data",
     "pipeline_manager",
     "deploy_model",
+    "pause_endpoint",
 )
 
 BY_CHOICE: Final[Mapping[str, Callable[[Settings], bool]]] = {
     "deploy_model": lambda settings: settings.pipeline.on_approval,
+    "pause_endpoint": lambda settings: settings.serving.pauses,
 }
 """The functions that not every deployment has, and whether one has them."""
 

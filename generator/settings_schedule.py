@@ -62,6 +62,24 @@ class _Field:
         first, dash, last = values.partition("-")
         return self._is_value(first) and (not dash or self._is_value(last))
 
+    def values(self, text: str) -> set[int]:
+        """Return the values that a valid text without special forms stands for."""
+        found = set[int]()
+        for part in text.split(","):
+            span, slash, step = part.partition("/")
+            first, dash, last = span.partition("-")
+            start = self.least if first in "*?" else self._value(first)
+            end = self._value(last) if dash else start
+            if not dash and (first in "*?" or slash):
+                end = self.most
+            length = self.most - self.least + 1
+            steps = range(0, (end - start) % length + 1, int(step) if slash else 1)
+            found |= {self.least + (start - self.least + one) % length for one in steps}
+        return found
+
+    def _value(self, text: str) -> int:
+        return self.names[text] if text in self.names else int(text)
+
     def _is_value(self, text: str) -> bool:
         if text in self.names:
             return True
@@ -81,6 +99,9 @@ _FIELDS: Final = (
     _Field("year", 1970, 2199),
 )
 _DAY_OF_MONTH, _DAY_OF_WEEK = 2, 4
+_DATES: Final = (_DAY_OF_MONTH, 3, 5)
+"""The fields of a date: day of month, month, year."""
+MINUTES_A_WEEK: Final = 7 * 24 * 60
 
 
 def check(expression: str) -> str:
@@ -99,6 +120,25 @@ def check(expression: str) -> str:
     if problem := _rate_problem(inside) if kind == "rate" else _cron_problem(inside):
         raise ValueError(f"{RULE}; {problem}")
     return expression
+
+
+def minutes_of_the_week(expression: str) -> set[int] | None:
+    """Return at which minutes after Sunday 00:00 UTC a valid cron expression fires, every week.
+
+    None if that is not the same every week: the expression names dates, or is a rate.
+    """
+    fields = expression.removeprefix("cron(").removesuffix(")").split()
+    if len(fields) != len(_FIELDS) or any(fields[index] not in "*?" for index in _DATES):
+        return None
+    minutes, hours, days = ((_FIELDS[index], fields[index]) for index in (0, 1, _DAY_OF_WEEK))
+    if re.fullmatch(days[0].special, days[1]):
+        return None
+    return {
+        ((day - 1) * 24 + hour) * 60 + minute
+        for day in days[0].values(days[1])
+        for hour in hours[0].values(hours[1])
+        for minute in minutes[0].values(minutes[1])
+    }
 
 
 def _rate_problem(inside: str) -> str:

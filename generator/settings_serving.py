@@ -9,8 +9,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from generator import settings_schedule
 from generator.settings_pipelines import Deployment, PipelineEntry, PipelineSettings
 from generator.settings_section import Section
 
@@ -55,6 +56,24 @@ class Serving(Section):
     capture_percent: int = Field(default=0, ge=0, le=100, strict=True)
     """Share of requests whose rows and predictions SageMaker stores under captured/, encrypted; 0:
     none. They contain what clients send (docs/threat-model.md)."""
+
+    pause: str = ""
+    """When EventBridge ends the bill of every endpoint, in UTC, such as cron(0 18 ? * MON-FRI *):
+    it is deleted, and clients get no answers; empty: never (docs/commands/endpoint.md)."""
+    resume: str = ""
+    """When it is created again, with the same model, such as cron(0 7 ? * MON-FRI *)."""
+
+    @field_validator("pause", "resume")
+    @classmethod
+    def _is_a_time(cls, expression: str) -> str:
+        if expression.startswith("rate("):
+            raise ValueError("must be a cron expression: a rate begins when it is deployed")
+        return settings_schedule.check(expression)
+
+    @property
+    def pauses(self) -> bool:
+        """Whether endpoints are paused and resumed on a schedule."""
+        return bool(self.pause)
 
     @property
     def compares(self) -> bool:
@@ -101,10 +120,31 @@ def check_serving(
             f"serving.champion_margin: got {serving.champion_margin:g}: must be -1 (models are not "
             "compared), 0 or more"
         )
+    _check_pausing(serving, pipeline)
     if serving.shift is not Shift.ALL_AT_ONCE:
         _check_step(serving)
     if on_approval:
         _check_names(pipelines, project)
+
+
+def _check_pausing(serving: Serving, pipeline: PipelineSettings) -> None:
+    """Refuse half a schedule, one that does nothing, and one without endpoints."""
+    if not (serving.pause or serving.resume):
+        return
+    for given, other in (("pause", "resume"), ("resume", "pause")):
+        if not getattr(serving, other):
+            raise ValueError(
+                f"serving.{given}: got {getattr(serving, given)!r}: needs serving.{other}, too"
+            )
+    if serving.pause.split() == serving.resume.split():
+        raise ValueError(
+            f"serving.resume: got {serving.resume!r}: must not be the same as serving.pause"
+        )
+    if pipeline.deploy is Deployment.NONE:
+        raise ValueError(
+            f"serving.pause: got {serving.pause!r}: must be omitted with pipeline.deploy = "
+            f'"{Deployment.NONE}", which has no endpoints'
+        )
 
 
 def _check_step(serving: Serving) -> None:

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
 from functions.deploy_model.names import config_name, version_of
 from functions.deploy_model.state import Config, Endpoint, Snapshot, Version
 from functions.shared.aws import listed
-from functions.shared.errors import is_not_found
 from functions.shared.names import model_name, trial_name
+from functions.shared.pausing import PAUSED_TAG
+from functions.shared.sagemaker import described, tags_of
 from pipeline.definition import OWNER_TAG
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 STARTED_TAG: Final = "tabular-ml-vpc:started"
 SERVED_TAG: Final = "tabular-ml-vpc:served"
 FAILED_TAG: Final = "tabular-ml-vpc:failed"
-_PAUSED_TAG: Final = "tabular-ml-vpc:paused"
-"""Of ``endpoint pause``."""
 SMOKE_TEST: Final = "smoke-test"
 """Key of a package's metadata whose value is the S3 URI of ``smoke.json``."""
 APPROVED: Final = "Approved"
@@ -135,7 +132,7 @@ class Observer:
             started=tags.get(STARTED_TAG, ""),
             served=SERVED_TAG in tags,
             failed=tags.get(FAILED_TAG, ""),
-            paused=_PAUSED_TAG in tags,
+            paused=PAUSED_TAG in tags,
         )
 
     def _serving(self, endpoint: Endpoint | None, found: list[Config]) -> Config | None:
@@ -173,24 +170,10 @@ class Observer:
         return bool(tags.get(OWNER_TAG) == self.properties.owner)
 
     def _tags(self, arn: str) -> dict[str, str]:
-        """Return a resource's tags; none if it is gone."""
-        tags: dict[str, str] = {}
-        try:
-            for page in self.sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn):
-                tags |= {tag["Key"]: tag["Value"] for tag in page["Tags"]}
-        except ClientError as error:
-            if not is_not_found(error):
-                raise
-        return tags
+        return tags_of(self.sagemaker, arn)
 
     def _describe(self, kind: str, **names: str) -> Json | None:
-        try:
-            found: Json = getattr(self.sagemaker, f"describe_{kind}")(**names)
-        except ClientError as error:
-            if is_not_found(error):
-                return None
-            raise
-        return found
+        return described(self.sagemaker, kind, **names)
 
 
 def _version(arn: str, package: JsonView) -> Version:

@@ -631,6 +631,8 @@ def named_rule_name(name: UniqueName, event: str) -> Sub:
 DEPLOYING_RULES = ("approval", "endpoint", "review", "tick")
 """Those of the rules of models that are deployed on approval, of ``main`` as of the others: a
 version's status changed, an endpoint's did, somebody has to look, and time has passed."""
+PAUSING_RULES = {"pause": "off", "resume": "on", "resumed": "up"}
+"""Those of the rules that pause and resume an endpoint, by action; ``main`` has the same."""
 NAMED_RULES = ("end", "run")
 """Last words of the names of rules: an endpoint that failed, and a run that did."""
 NAMED_SUCCESS, NAMED_SCHEDULE = "ok", "due"

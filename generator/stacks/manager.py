@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from troposphere import GetAtt, Template
 
-from generator import deployment
+from generator import deployment, pausing
 from generator.custom_resources import (
     FunctionContext,
     FunctionInputs,
@@ -23,6 +23,7 @@ from generator.policies.approval import deploy_model
 from generator.policies.functions import all_named_pipelines, pipeline_manager
 from generator.policies.guards import NetworkBoundary, keep_jobs_inside
 from generator.policies.jobs import from_first_to_last
+from generator.policies.pausing import pause_endpoint
 from generator.policies.spending import bound_spending
 from generator.policies.statements import arn, managed_policy
 from generator.settings import Mode, Settings
@@ -55,6 +56,8 @@ class Inputs(FunctionInputs):
     named_manager_role: RoleName
     deploy_named_model_role: RoleName | None = None
     """Exists if models are deployed on approval."""
+    pause_named_endpoint_role: RoleName | None = None
+    """Exists if endpoints are paused on a schedule."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,18 @@ class Outputs:
     spending_limits_policy: PolicyArn
     deploy_model_function_arn: FunctionArn | None = None
     """Exists if models are deployed on approval."""
+    pause_endpoint_function_arn: FunctionArn | None = None
+    """Exists if endpoints are paused on a schedule."""
 
 
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack."""
     template = Template(Description=f"{settings.project}: what named pipelines share")
-    on_approval = settings.pipeline.on_approval
-    inputs = declare(Inputs, template, [] if on_approval else ["deploy_named_model_role"])
+    without = [
+        *([] if settings.pipeline.on_approval else ["deploy_named_model_role"]),
+        *([] if settings.serving.pauses else ["pause_named_endpoint_role"]),
+    ]
+    inputs = declare(Inputs, template, without)
     context = function_context(template, inputs, settings, mode)
     spec = FunctionSpec(
         package="pipeline_manager",
@@ -102,11 +110,16 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     deploying = None
     if inputs.deploy_named_model_role:
         deploying = _add_deploying(template, inputs, context, inputs.deploy_named_model_role)
+    pausing_function = None
+    if inputs.pause_named_endpoint_role:
+        role = inputs.pause_named_endpoint_role
+        pausing_function = _add_pausing(template, inputs, context, role)
     outputs = Outputs(
         function_arn=FunctionArn(GetAtt(function, "Arn")),
         jobs_lasting_policy=PolicyArn(add(template, lasting).ref()),
         spending_limits_policy=PolicyArn(add(template, spending).ref()),
         deploy_model_function_arn=deploying,
+        pause_endpoint_function_arn=pausing_function,
     )
     publish(outputs, template)
     return StackTemplate("manager", template, Inputs, Outputs)
@@ -135,4 +148,18 @@ def _add_deploying(
     function.DependsOn = [*function.DependsOn, guard.title]
     rules = arn("events", "rule/${Name}-*", Name=inputs.unique_name)
     add(template, deployment.let_rules_invoke(function, rules))
+    return FunctionArn(GetAtt(function, "Arn"))
+
+
+def _add_pausing(
+    template: Template, inputs: Inputs, context: FunctionContext, role: RoleName
+) -> FunctionArn:
+    """Add the function that pauses and resumes the endpoints of all named pipelines."""
+    name = inputs.unique_name
+    allowed = pause_endpoint(
+        all_named_pipelines(name, inputs.root_stack),
+        inputs.key_arn,
+        runs_deploy=context.settings.pipeline.deploys,
+    )
+    function = pausing.add_pausing_function(template, role, allowed, context, "${Name}-*", name)
     return FunctionArn(GetAtt(function, "Arn"))

@@ -20,7 +20,7 @@ from functions.pipeline_manager.properties import (
     PipelineProperties,
     PredictionPipelineProperties,
 )
-from generator import alerts, dashboard, deployment, images, schedule
+from generator import alerts, dashboard, deployment, images, pausing, schedule
 from generator.custom_resources import shared_custom_resource
 from generator.pipeline_parts import (
     PREDICTIONS,
@@ -113,6 +113,8 @@ class Inputs:
     auto_gluon_image_tag: Text
     deploy_model_function_arn: FunctionArn | None = None
     """Exists if models are deployed on approval."""
+    pause_endpoint_function_arn: FunctionArn | None = None
+    """Exists if the endpoint is paused on a schedule."""
     alert_email: OptionalText | None = None
     """Exists unless there is a topic for all alerts."""
     endpoints_security_group_id: SecurityGroupId | None = None
@@ -164,6 +166,7 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
         *(() if any_named_is_scheduled(settings) else ("schedule",)),
         *(("alert_email",) if settings.security.alert_topic else ()),
         *(() if settings.pipeline.on_approval else ("deploy_model_function_arn",)),
+        *(() if settings.serving.pauses else ("pause_endpoint_function_arn",)),
         *(() if settings.watching.dashboard else ("dead_letter_queue_name",)),
     ]
     inputs = declare(Inputs, template, without)
@@ -201,6 +204,9 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
         deploying = _deployment(inputs, roles, group, settings)
         context = deployment.Context(function, deploying, settings.serving, told, found)
         deployment.add_deployment(template, context, pipeline)
+    if inputs.pause_endpoint_function_arn:
+        scheduled = _pausing(inputs, inputs.pause_endpoint_function_arn, settings)
+        pausing.add_pausing(template, scheduled, pipeline)
     if inputs.schedule is not None:
         schedule.add_schedule(template, _schedule(inputs, inputs.schedule, settings), pipeline)
     outputs = Outputs(pipeline_name=Text(GetAtt(pipeline, "PipelineName")), topic_arn=found.topic)
@@ -372,6 +378,17 @@ def _deployment(
         place = _folder(inputs, CHAMPION)
         values["champion_uri"] = deployment.uri(inputs.data_bucket, place, CHAMPION_ARCHIVE)
     return values
+
+
+def _pausing(inputs: Inputs, function: FunctionArn, settings: Settings) -> pausing.Context:
+    return pausing.Context(
+        function,
+        inputs.pipeline_name,
+        _owner(inputs),
+        inputs.dead_letter_queue,
+        settings.serving,
+        settings.pipeline.deploys,
+    )
 
 
 def _environment(

@@ -20,7 +20,7 @@ from functions.pipeline_manager.properties import (
     PredictionPipelineProperties,
 )
 from functions.seed_data.properties import SeedDataProperties
-from generator import alerts, dashboard, deployment, images, schedule
+from generator import alerts, dashboard, deployment, images, pausing, schedule
 from generator.custom_resources import (
     FunctionContext,
     FunctionInputs,
@@ -38,6 +38,7 @@ from generator.pipeline_parts import (
 )
 from generator.policies import approval, jobs, people
 from generator.policies import functions as permissions
+from generator.policies.pausing import pause_endpoint
 from generator.policies.resources import (
     endpoint_rule_name,
     failure_rule_name,
@@ -95,6 +96,8 @@ class Inputs(FunctionInputs):
     pipeline_manager_role: RoleName
     deploy_model_role: RoleName | None = None
     """Exists if models are deployed on approval."""
+    pause_endpoint_role: RoleName | None = None
+    """Exists if the endpoint is paused on a schedule."""
     rows: Number
     seed: Number
     processing_instance_type: Text
@@ -155,6 +158,8 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
             found,
         )
         deployment.add_deployment(template, deploying, pipeline)
+    if inputs.pause_endpoint_role:
+        _add_pausing(template, inputs, context, inputs.pause_endpoint_role, pipeline)
     _add_schedule(template, inputs, pipeline, settings)
     outputs = Outputs(
         pipeline_name=Text(GetAtt(pipeline, "PipelineName")),
@@ -172,6 +177,7 @@ def _not_needed(settings: Settings) -> list[str]:
         *(["alert_email"] if settings.security.alert_topic else []),
         *([] if on_spark(settings) else _SPARK),
         *([] if settings.pipeline.on_approval else ["deploy_model_role"]),
+        *([] if settings.serving.pauses else ["pause_endpoint_role"]),
     ]
 
 
@@ -361,6 +367,30 @@ def _deployment(inputs: Inputs, settings: Settings) -> dict[str, Expression]:
             inputs.data_bucket, folder(CHAMPION), CHAMPION_ARCHIVE
         )
     return values
+
+
+def _add_pausing(
+    template: Template,
+    inputs: Inputs,
+    context: FunctionContext,
+    role: RoleName,
+    pipeline: AWSObject,
+) -> None:
+    """Add what pauses and resumes the endpoint."""
+    name, settings = inputs.unique_name, context.settings
+    managed = permissions.one_pipeline(name, inputs.model_role)
+    runs_deploy = settings.pipeline.deploys
+    allowed = pause_endpoint(managed, inputs.key_arn, runs_deploy=runs_deploy)
+    function = pausing.add_pausing_function(template, role, allowed, context, "${Name}", name)
+    scheduled = pausing.Context(
+        FunctionArn(GetAtt(function, "Arn")),
+        name,
+        Ref("AWS::StackId"),
+        inputs.dead_letter_queue,
+        settings.serving,
+        runs_deploy,
+    )
+    pausing.add_pausing(template, scheduled, pipeline)
 
 
 def _add_schedule(

@@ -38,6 +38,8 @@ from generator.wiring import (
 
 DEPLOYMENT_MODE = "DeploymentMode"
 """The root's output that says that models are deployed on approval; absent if not."""
+PAUSES, RESUMES = "EndpointPauses", "EndpointResumes"
+"""The root's outputs that say when endpoints are paused and resumed; absent without a schedule."""
 PURPOSE = "SageMaker in a VPC"
 """What the root template's description says between the project and the mode."""
 DESCRIPTIONS = {
@@ -238,6 +240,7 @@ def _pipeline_inputs(root: Root, basis: Basis) -> pipeline.Inputs:
         seed_data_role=secured.seed_data_role,
         pipeline_manager_role=secured.pipeline_manager_role,
         deploy_model_role=secured.deploy_model_role,
+        pause_endpoint_role=secured.pause_endpoint_role,
         rows=parameters.rows,
         seed=parameters.seed,
         processing_instance_type=parameters.processing_instance_type,
@@ -259,6 +262,16 @@ def _deployment_output(settings: Settings) -> dict[str, _Output]:
         return {}
     what = "on-approval: the endpoint serves the newest version that somebody approved"
     return {DEPLOYMENT_MODE: (what, str(settings.pipeline.deploy))}
+
+
+def _pausing_output(settings: Settings) -> dict[str, _Output]:
+    """Return what commands read of the schedule that pauses endpoints, if there is one."""
+    if not settings.serving.pauses:
+        return {}
+    return {
+        PAUSES: ("When endpoints are paused (UTC)", settings.serving.pause),
+        RESUMES: ("When endpoints are resumed (UTC)", settings.serving.resume),
+    }
 
 
 def _add_outputs(
@@ -285,6 +298,7 @@ def _add_outputs(
             Sub(start, Pipeline=trained.pipeline_name),
         ),
         **_deployment_output(root.settings),
+        **_pausing_output(root.settings),
         record.MODE_OUTPUT: (f"{mode}: {DESCRIPTIONS[mode]}", str(mode)),
         record.HASH_OUTPUT: (
             "Hash of the settings; the template's metadata has those that are not defaults",

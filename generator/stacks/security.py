@@ -20,6 +20,7 @@ from generator.policies.resources import (
     DEPLOYING_RULES,
     NAMED_SCHEDULE,
     NAMED_SUCCESS,
+    PAUSING_RULES,
     RUN_SCHEDULE,
     RUN_SUCCEEDED,
     dead_letter_policy,
@@ -102,6 +103,10 @@ class RoleNames:
     """Exists if there are pipelines besides ``main``."""
     deploy_named_model_role: RoleName | None = None
     """Exists if both is the case."""
+    pause_endpoint_role: RoleName | None = None
+    """Exists if endpoints are paused on a schedule."""
+    pause_named_endpoint_role: RoleName | None = None
+    """Exists if, besides, there are pipelines besides ``main``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +189,7 @@ def _add_roles(template: Template, inputs: Inputs, settings: Settings) -> RoleNa
 def _function_roles(template: Template, settings: Settings) -> dict[str, RoleName]:
     """Add the roles of our functions; return them by their fields in ``RoleNames``."""
     ours, several = not settings.network.is_existing, shares_pipelines(settings)
-    on_approval = settings.pipeline.on_approval
+    on_approval, pauses = settings.pipeline.on_approval, settings.serving.pauses
     functions = {
         "VpcBaseline": "that closes the default security group"
         if ours
@@ -198,6 +203,12 @@ def _function_roles(template: Template, settings: Settings) -> dict[str, RoleNam
         **(
             {"DeployNamedModel": "that deploys approved models of named pipelines"}
             if several and on_approval
+            else {}
+        ),
+        **({"PauseEndpoint": "that pauses and resumes the endpoint"} if pauses else {}),
+        **(
+            {"PauseNamedEndpoint": "that pauses and resumes the endpoints of named pipelines"}
+            if several and pauses
             else {}
         ),
     }
@@ -218,6 +229,8 @@ _FIELDS: Final = {
     "DeployModel": "deploy_model_role",
     "NamedPipelinesManager": "named_manager_role",
     "DeployNamedModel": "deploy_named_model_role",
+    "PauseEndpoint": "pause_endpoint_role",
+    "PauseNamedEndpoint": "pause_named_endpoint_role",
 }
 
 
@@ -245,6 +258,8 @@ def _lasting_permissions(
         roles.deploy_model_role,
         roles.named_manager_role,
         roles.deploy_named_model_role,
+        roles.pause_endpoint_role,
+        roles.pause_named_endpoint_role,
     )
     dead_letters = QueueArn(GetAtt(queue, "Arn"))
     return [
@@ -333,16 +348,19 @@ def _queue(key: KeyArn, root_stack: RootStackName) -> sqs.Queue:
 
 def _queue_policy(inputs: Inputs, queue: sqs.Queue, settings: Settings) -> sqs.QueuePolicy:
     succeeds = settings.pipeline.success_messages
-    deploying = DEPLOYING_RULES if settings.pipeline.on_approval else ()
+    serving = [
+        *(DEPLOYING_RULES if settings.pipeline.on_approval else ()),
+        *(PAUSING_RULES.values() if settings.serving.pauses else ()),
+    ]
     more = [
         *([RUN_SUCCEEDED] if succeeds else []),
         *([RUN_SCHEDULE] if main_is_scheduled(settings) else []),
-        *deploying,
+        *serving,
     ]
     more_named = [
         *([NAMED_SUCCESS] if succeeds else []),
         *([NAMED_SCHEDULE] if any_named_is_scheduled(settings) else []),
-        *deploying,
+        *serving,
     ]
     return sqs.QueuePolicy(
         "DeadLetterQueuePolicy",

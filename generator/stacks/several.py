@@ -79,6 +79,7 @@ def _nest_manager(root: Root, basis: Basis) -> manager.Outputs:
         data_bucket=basis.storage.data_bucket,
         named_manager_role=present(basis.security.named_manager_role),
         deploy_named_model_role=basis.security.deploy_named_model_role,
+        pause_named_endpoint_role=basis.security.pause_named_endpoint_role,
     )
     return root.nest(manager.build(root.settings, root.mode), inputs)
 
@@ -103,6 +104,7 @@ def _inputs(
         jobs_lasting_policy=managed.jobs_lasting_policy,
         spending_limits_policy=managed.spending_limits_policy,
         deploy_model_function_arn=managed.deploy_model_function_arn,
+        pause_endpoint_function_arn=managed.pause_endpoint_function_arn,
         label_column=Text(entry.label or Environment.label_column),
         problem_type=Text(entry.problem or Environment.problem_type),
         processing_instance_type=parameters.processing_instance_type,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from functions.shared.pausing import IN_PROGRESS
 from generator.cfn.expressions import NESTED
 from pipeline.definition import OWNER_TAG
 from pipeline.layout import MAIN
@@ -17,11 +18,13 @@ from tabular_ml_vpc.operations.stacks import Stack, StackNode
 from tabular_ml_vpc.operations.target import Target
 
 PIPELINE: Final = "Custom::Pipeline"
-_RUNNING: Final = frozenset({"Executing", "Stopping"})
 _MODEL_NAMES: Final = "pipelines-"
 _MOST: Final = 900
 DEPLOYMENT_MODE: Final = "DeploymentMode"
 """Output of a root stack in which runs do not deploy; its value says what does."""
+PAUSES: Final = "EndpointPauses"
+RESUMES: Final = "EndpointResumes"
+"""Outputs of a root stack whose endpoints are paused on a schedule; their values say when."""
 ON_APPROVAL: Final = "on-approval"
 """The setting ``pipeline.deploy`` and the output's value: a function deploys what was approved."""
 
@@ -41,6 +44,9 @@ class Workload(SageMakerReader):
     """The names of all pipelines of its stack."""
     on_approval: bool = False
     """Whether a function deploys what was approved; otherwise, only runs deploy."""
+    pauses: str = ""
+    """When the schedule pauses the endpoint, as an expression of EventBridge, or empty."""
+    resumes: str = ""
 
     @classmethod
     def of(cls, target: Target, root: Stack, name: str | None) -> Workload:
@@ -105,7 +111,8 @@ class Workload(SageMakerReader):
         if name != MAIN and pipeline:
             owner = f"{pipeline.removesuffix(f'-{name}')}/{name}"
         on_approval = root.outputs.get(DEPLOYMENT_MODE) == ON_APPROVAL
-        return cls(target, name, pipeline, endpoint, owner, siblings, on_approval)
+        pauses, resumes = (root.outputs.get(output, "") for output in (PAUSES, RESUMES))
+        return cls(target, name, pipeline, endpoint, owner, siblings, on_approval, pauses, resumes)
 
     @property
     def several(self) -> bool:
@@ -147,7 +154,7 @@ class Workload(SageMakerReader):
 
     def running(self) -> list[JsonView]:
         """Return the executions in progress."""
-        return [run for run in self.executions() if run["PipelineExecutionStatus"] in _RUNNING]
+        return [run for run in self.executions() if run["PipelineExecutionStatus"] in IN_PROGRESS]
 
     def endpoint_status(self) -> JsonView | None:
         """Return SageMaker's description of the endpoint, if it exists."""

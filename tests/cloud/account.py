@@ -142,7 +142,7 @@ class Account:
             return False
         return True
 
-    def run_pipeline(self, name: str, **request: str) -> str:
+    def run_pipeline(self, name: str, **request: object) -> str:
         """Start a run and return its ARN; the emulator ends it at once unless it is held."""
         started = self.client("sagemaker").start_pipeline_execution(PipelineName=name, **request)
         return str(started["PipelineExecutionArn"])

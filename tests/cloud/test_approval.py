@@ -25,7 +25,13 @@ CHOSEN = Settings.model_validate(
     {
         "pipeline": {"deploy": "on-approval"},
         "pipelines": [{"name": "main"}, {"name": "churn"}],
-        "serving": {"instances": 2, "shift": "canary", "bake_minutes": 60},
+        "serving": {
+            "instances": 2,
+            "shift": "canary",
+            "bake_minutes": 60,
+            "pause": "cron(0 18 ? * MON-FRI *)",
+            "resume": "cron(0 7 ? * MON-FRI *)",
+        },
         "studio": {"domain": "none"},
     }
 )
@@ -254,3 +260,19 @@ def test_a_paused_endpoint_stays_paused_until_it_is_resumed(main: Registry) -> N
     assert main.endpoints() == []
     assert build_py("endpoint", "resume", "--stack-name", STACK, *main.option)[0] == 0
     assert main.serves() == "one"
+
+
+def test_what_is_approved_while_the_schedule_pauses_is_served_after_the_resumption(
+    account: Account, main: Registry
+) -> None:
+    tick(account.session, f"{main.name}-off")
+    wait("paused", lambda: main.endpoints() == [])
+    number = main.register("four")
+    main.approve(number)
+    main.tick()
+    time.sleep(3)
+    assert main.endpoints() == []
+    tick(account.session, f"{main.name}-on")
+    wait("resumed", lambda: main.serves() == "one")
+    main.tick()
+    wait("served", lambda: main.settled() and main.serves() == "four")

@@ -14,6 +14,7 @@ import pytest
 from crhelper import CfnResource
 
 from functions.deploy_model import handler as deploy_model
+from functions.pause_endpoint import handler as pause_endpoint
 from functions.shared import answer, aws, custom_resource
 from functions.shared.deadline import Deadline
 from tests.functions.fakes.clock import Clock
@@ -28,6 +29,7 @@ FUNCTIONS = (
     "clear_studio",
     "deploy_model",
     "empty_bucket",
+    "pause_endpoint",
     "pipeline_manager",
     "seed_data",
     "vpc_baseline",
@@ -73,8 +75,9 @@ def world(
     monkeypatch.setattr(ssl, "create_default_context", lambda _purpose: None)
     monkeypatch.setattr(answer, "deliver", partial(answer.deliver, sleep=clock.sleep))
     monkeypatch.setattr(custom_resource, "Deadline", partial(Deadline, sleep=clock.sleep))
-    monkeypatch.setattr(deploy_model, "Deadline", partial(Deadline, sleep=clock.sleep))
-    monkeypatch.setattr(deploy_model, "_now", lambda: EPOCH + timedelta(seconds=clock.now))
+    for woken in (deploy_model, pause_endpoint):
+        monkeypatch.setattr(woken, "Deadline", partial(Deadline, sleep=clock.sleep))
+        monkeypatch.setattr(woken, "_now", lambda: EPOCH + timedelta(seconds=clock.now))
     return World(function, wire, clock, responses, cloudformation)
 
 

@@ -318,6 +318,7 @@ _RIGHTS: dict[str, Rights] = {
     "sagemaker:ListPipelineExecutions": _sagemaker(
         "ListPipelineExecutions", "pipeline/{PipelineName}"
     ),
+    "sagemaker:DeleteTags": _of_arn("DeleteTags", "ResourceArn"),
     "sagemaker:DeleteUserProfile": _sagemaker(
         "DeleteUserProfile", "user-profile/{DomainId}/{UserProfileName}"
     ),

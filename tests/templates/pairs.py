@@ -184,6 +184,15 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
         "no triggers": {},
         "triggers": {"pipeline": {"success_messages": True, "schedule": "rate(7 days)"}},
     },
+    "pausing": {
+        "always on": {},
+        "paused": {
+            "serving": {
+                "pause": "cron(0 18 ? * MON-FRI *)",
+                "resume": "cron(0 7 ? * MON-FRI *)",
+            }
+        },
+    },
     "watching": {
         "nothing watched": {},
         "watched": {
@@ -216,9 +225,14 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
 """By dimension, the choices of which exactly one is made."""
 
 REFUSED: Final = frozenset(
-    frozenset((packages, studio))
-    for packages in ("packages", "existing packages")
-    for studio in ("no Studio", "existing domain")
+    [
+        *(
+            frozenset((packages, studio))
+            for packages in ("packages", "existing packages")
+            for studio in ("no Studio", "existing domain")
+        ),
+        frozenset(("paused", "no endpoints")),
+    ]
 )
 """Choices that contradict each other."""
 

@@ -64,3 +64,33 @@ def test_names_leave_room_for_a_version() -> None:
     Settings.model_validate(chosen)
     said = problem({**chosen, **ON_APPROVAL})
     assert "both names together can have 35 characters with pipeline.deploy" in said
+
+
+EVENING, MORNING = "cron(0 18 ? * MON-FRI *)", "cron(0 7 ? * MON-FRI *)"
+
+
+@pytest.mark.parametrize("deploy", ["pipeline", "on-approval"])
+def test_endpoints_are_paused_however_models_are_deployed(deploy: str) -> None:
+    chosen = {"pipeline": {"deploy": deploy}, "serving": {"pause": EVENING, "resume": MORNING}}
+    assert Settings.model_validate(chosen).serving.pauses
+    assert not Settings().serving.pauses
+
+
+@pytest.mark.parametrize(
+    ("serving", "said"),
+    [
+        ({"pause": EVENING}, f"serving.pause: got '{EVENING}': needs serving.resume, too"),
+        ({"resume": MORNING}, f"serving.resume: got '{MORNING}': needs serving.pause, too"),
+        ({"pause": EVENING, "resume": EVENING}, "must not be the same as serving.pause"),
+        ({"pause": "rate(1 day)", "resume": MORNING}, "must be a cron expression"),
+        ({"pause": "cron(0 24 ? * MON *)", "resume": MORNING}, "hours: '24' is not allowed"),
+        ({"pause": EVENING, "resume": "at seven"}, "six fields in UTC"),
+    ],
+)
+def test_half_a_schedule_or_a_wrong_one_is_refused(serving: dict[str, str], said: str) -> None:
+    assert said in problem({"serving": serving})
+
+
+def test_without_endpoints_there_is_nothing_to_pause() -> None:
+    chosen = {"pipeline": {"deploy": "none"}, "serving": {"pause": EVENING, "resume": MORNING}}
+    assert 'must be omitted with pipeline.deploy = "none"' in problem(chosen)

@@ -9,24 +9,21 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Final
 
+from functions.shared.pausing import DELETING, FAILED, IN_SERVICE, PAUSED_TAG, stamp
 from generator.errors import CommandError
 from pipeline.definition import OWNER_TAG
 from pipeline.types import JsonView
-from tabular_ml_vpc.operations.runs.deployed import FAILED, Sleep, failed, wait_for_endpoint
+from tabular_ml_vpc.operations.runs.deployed import Sleep, failed, wait_for_endpoint
 from tabular_ml_vpc.operations.workload import Workload
-
-PAUSED_TAG: Final = "tabular-ml-vpc:paused"
-"""Tag of the configuration that served; its value is when it was paused."""
-_SERVES: Final = "InService"
 
 
 def pause(workload: Workload, sleep: Sleep = time.sleep) -> str:
     """Delete the endpoint and wait; return what was done.
 
     Raises:
-        CommandError: it is not ours or changing, or a run that would create it is in progress.
+        CommandError: it, or its configuration, is not ours; it is changing; or a run that would
+            create it is in progress.
 
     """
     found = workload.endpoint_status()
@@ -44,17 +41,29 @@ def pause(workload: Workload, sleep: Sleep = time.sleep) -> str:
             f"the configuration {found['EndpointConfigName']} of the endpoint {name} cannot be "
             "read, so that it could not serve again: it was not deleted"
         )
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    workload.sagemaker.add_tags(
-        ResourceArn=config["EndpointConfigArn"], Tags=[{"Key": PAUSED_TAG, "Value": now}]
-    )
+    is_ours = workload.is_ours(config["EndpointConfigArn"])
+    workload.check_seen()
+    if not is_ours:
+        raise CommandError(
+            f"the configuration {found['EndpointConfigName']} of the endpoint {name} was not "
+            f"created by this stack's pipeline (tag {OWNER_TAG}), so that `resume` would not find "
+            "it: it was not deleted"
+        )
+    tags = [{"Key": PAUSED_TAG, "Value": stamp(datetime.now(UTC))}]
+    workload.sagemaker.add_tags(ResourceArn=config["EndpointConfigArn"], Tags=tags)
     workload.sagemaker.delete_endpoint(EndpointName=name)
     wait_for_endpoint(workload, lambda status: status is None, sleep)
     others = "" if workload.on_approval else ", or the next run,"
     return (
         f"paused the endpoint {name}: it is deleted and no longer billed; "
         f"`python build.py endpoint resume{workload.options()}`{others} creates it again"
+        f"{_undone('resumes', workload.resumes)}"
     )
+
+
+def _undone(what: str, when: str) -> str:
+    """Return a line about the schedule that will undo what was done, if there is one."""
+    return f"\nthe schedule {what} it at {when} (UTC)" if when else ""
 
 
 def _check_can_be_deleted(workload: Workload, found: JsonView) -> None:
@@ -70,8 +79,8 @@ def _check_can_be_deleted(workload: Workload, found: JsonView) -> None:
         raise CommandError(
             f"the endpoint {name} has failed: `python build.py endpoint repair{options}` deletes it"
         )
-    if status != _SERVES:
-        raise CommandError(f"the endpoint {name} is {status}: try again when it is {_SERVES}")
+    if status != IN_SERVICE:
+        raise CommandError(f"the endpoint {name} is {status}: try again when it is {IN_SERVICE}")
     if running:
         identity = str(running[0]["PipelineExecutionArn"]).rpartition("/")[2]
         raise CommandError(
@@ -102,21 +111,22 @@ def resume(workload: Workload, sleep: Sleep = time.sleep) -> str:
         EndpointConfigName=config,
         Tags=[{"Key": OWNER_TAG, "Value": workload.owner}],
     )
-    status = wait_for_endpoint(workload, lambda status: status in {_SERVES, FAILED}, sleep)
-    if status != _SERVES:
+    status = wait_for_endpoint(workload, lambda status: status in {IN_SERVICE, FAILED}, sleep)
+    if status != IN_SERVICE:
         raise CommandError(
             f"the endpoint {name} failed to serve {config} again: `python build.py logs{options} "
             f"--source endpoint` shows why, `python build.py endpoint repair{options}` deletes it"
         )
     workload.sagemaker.delete_tags(ResourceArn=arn, TagKeys=[PAUSED_TAG])
-    return f"the endpoint {name} serves {config} again"
+    undone = _undone("pauses", workload.pauses)
+    return f"the endpoint {name} serves {config} again{undone}"
 
 
 def _already_there(workload: Workload, found: JsonView) -> str:
     name, status = found["EndpointName"], found["EndpointStatus"]
     if status == FAILED:
         raise CommandError(failed(workload, found))
-    if status == "Deleting":
+    if status == DELETING:
         raise CommandError(f"the endpoint {name} is still being deleted; run the command again")
     return f"nothing to resume: the endpoint {name} is {status}"
 

@@ -6,12 +6,15 @@ Instance types are pipeline parameters; their defaults, which the deployment set
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from functions.pause_endpoint.properties import PAUSE, RESUME
 from functions.pipeline_manager.properties import PipelineProperties
 from functions.shared.properties import from_event
 from generator.cfn.evaluator import ResolvedDeployment
+from generator.pausing import TITLES
+from generator.settings_schedule import MINUTES_A_WEEK, minutes_of_the_week
 from pipeline.definition import build
 from pipeline.layout import MAIN
 from pipeline.types import Json
@@ -29,6 +32,8 @@ class PlannedPipeline:
     stack: str
     definition: Json
     environment: PipelineProperties
+    serves: float = 1.0
+    """The share of a week in which the schedule lets the endpoint serve."""
 
 
 def pipelines(deployment: ResolvedDeployment) -> list[PlannedPipeline]:
@@ -37,8 +42,33 @@ def pipelines(deployment: ResolvedDeployment) -> list[PlannedPipeline]:
     for one in deployment.of_type("Custom::Pipeline"):
         texts = {name: str(value) for name, value in one.properties.items()}
         environment = from_event(PipelineProperties, texts)
-        found.append(PlannedPipeline(environment.name, one.stack, build(environment), environment))
+        planned = PlannedPipeline(environment.name, one.stack, build(environment), environment)
+        found.append(replace(planned, serves=_share(deployment, one.stack)))
     return sorted(found, key=lambda one: one.name != MAIN)
+
+
+def _share(deployment: ResolvedDeployment, stack: str) -> float:
+    """Return ``PlannedPipeline.serves``; 1 if nothing pauses the endpoint every week."""
+    expressions = {
+        one.logical_id: str(one.properties.get("ScheduleExpression", ""))
+        for one in deployment.of_type("AWS::Events::Rule")
+        if one.stack == stack
+    }
+    pauses, resumes = (expressions.get(TITLES[action], "") for action in (PAUSE, RESUME))
+    return share_of_the_week(pauses, resumes) if pauses else 1.0
+
+
+def share_of_the_week(pauses: str, resumes: str) -> float:
+    """Return the share of a week between resumptions and pauses; 1 if weeks differ."""
+    off, on = minutes_of_the_week(pauses), minutes_of_the_week(resumes)
+    if not off or not on:
+        return 1.0
+    changes = sorted({**dict.fromkeys(off, False), **dict.fromkeys(on, True)}.items())
+    ends = [*(minute for minute, _ in changes[1:]), changes[0][0] + MINUTES_A_WEEK]
+    serving = sum(
+        end - minute for (minute, serves), end in zip(changes, ends, strict=True) if serves
+    )
+    return serving / MINUTES_A_WEEK
 
 
 def definition(deployment: ResolvedDeployment) -> Json:
@@ -68,6 +98,8 @@ def endpoint_month(pipeline: PlannedPipeline, usage: Usage) -> list[Meter]:
         return []
     instance, count = planned.endpoint_instance_type, planned.endpoint_instances
     meter, hours = f"sagemaker_hosting_hour.{instance}", usage["endpoint-hours"]
+    if not usage.is_given("endpoint-hours"):
+        hours = hours.times(pipeline.serves)
     meters = [
         Meter(f"Endpoint on {instance}", meter, hours.times(count), f"{count} x {span(hours)} h")
     ]

@@ -147,6 +147,9 @@ ASSUMPTIONS: Final = (
 )
 
 
+_GIVEN: Final = "given"
+
+
 @dataclass(frozen=True)
 class Usage:
     """The assumptions, by name."""
@@ -155,6 +158,10 @@ class Usage:
 
     def __getitem__(self, name: str) -> Levels:
         return self.assumptions[name].levels
+
+    def is_given(self, name: str) -> bool:
+        """Tell whether a value replaced the assumption."""
+        return self.assumptions[name].reason == _GIVEN
 
     def assuming(self, changes: Mapping[str, float]) -> Usage:
         """Return a copy with single values in place of the three levels.
@@ -170,7 +177,7 @@ class Usage:
             if not 0 <= value < float("inf"):
                 raise UsageError(f"{name}: got {value}: must be a number, 0 or more")
             levels = Levels(value, value, value)
-            changed[name] = replace(changed[name], levels=levels, reason="given")
+            changed[name] = replace(changed[name], levels=levels, reason=_GIVEN)
         return Usage(changed)
 
 

@@ -65,4 +65,4 @@ def test_a_model_is_served_when_it_is_approved_and_the_next_is_compared_with_it(
 
     second = build_py("run", *FAST)
     assert second.status == 0, second.err
-    assert "the model that serves" in second.out + second.err
+    assert "The serving model has" in second.out + second.err

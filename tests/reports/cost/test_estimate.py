@@ -278,6 +278,46 @@ def test_two_endpoint_instances_cost_twice() -> None:
     assert found.quantity == Levels(1460, 1460, 1460)
 
 
+EVENING, MORNING = "cron(0 18 ? * MON-FRI *)", "cron(0 7 ? * MON-FRI *)"
+
+
+@pytest.mark.parametrize("deploy", ["pipeline", "on-approval"])
+def test_hours_in_which_the_schedule_pauses_the_endpoint_cost_nothing(deploy: str) -> None:
+    chosen = {
+        "pipelines": [{"name": "main"}, {"name": "churn"}],
+        "pipeline": {"deploy": deploy},
+        "serving": {"pause": EVENING, "resume": MORNING},
+    }
+    paused = replace(choices(), settings=Settings.model_validate(chosen))
+    for pipeline in runs.pipelines(deployment(paused, "us-east-1")):
+        serves = runs.endpoint_month(pipeline, usage())[0]
+        assert serves.quantity.typical == pytest.approx(730 * 5 * 11 / (7 * 24))
+        given = runs.endpoint_month(pipeline, usage().assuming({"endpoint-hours": 100}))[0]
+        assert given.quantity.typical == 100
+
+
+@pytest.mark.parametrize(
+    ("pauses", "resumes", "hours"),
+    [
+        (EVENING, MORNING, 5 * 11),
+        ("cron(0 18 ? * FRI *)", "cron(0 6 ? * MON *)", 4 * 24 + 12),
+        ("cron(30 20 * * ? *)", "cron(30 8 * * ? *)", 7 * 12),
+        ("cron(0 20 ? * * *)", "cron(0 8 ? * 2,4 *)", 2 * 12),
+        ("cron(0 18-22 ? * MON-FRI *)", MORNING, 5 * 11),
+        ("cron(0 2 ? * SAT-MON *)", "cron(0 4 ? * SAT-MON *)", 7 * 24 - 6),
+        ("cron(0 0/6 ? * * *)", "cron(0 3/6 ? * * *)", 7 * 12),
+        ("cron(0 18 1 * ? *)", "cron(0 7 2 * ? *)", 7 * 24),
+        ("cron(0 18 ? * 6L *)", MORNING, 7 * 24),
+        ("cron(0 18 ? 1-6 FRI *)", MORNING, 7 * 24),
+        (EVENING, "cron(0 7 ? * MON-FRI 2030)", 7 * 24),
+    ],
+)
+def test_hours_a_week_come_from_the_expressions_if_all_weeks_are_alike(
+    pauses: str, resumes: str, hours: float
+) -> None:
+    assert runs.share_of_the_week(pauses, resumes) * 7 * 24 == pytest.approx(hours)
+
+
 def test_on_approval_a_trial_and_a_second_fleet_are_priced_and_ticks() -> None:
     chosen = {"pipeline": {"deploy": "on-approval"}, "serving": {"instances": 2}}
     safe = replace(choices(), settings=Settings.model_validate(chosen))

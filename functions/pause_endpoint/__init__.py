@@ -1,0 +1,1 @@
+"""Pause and resume an endpoint on a schedule."""

@@ -1,0 +1,35 @@
+"""Properties of the function that pauses and resumes endpoints, as its rules pass them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from functions.shared.errors import PropertyError
+
+PAUSE: Final = "pause"
+RESUME: Final = "resume"
+RESUMED: Final = "resumed"
+ACTIONS: Final = (PAUSE, RESUME, RESUMED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PauseEndpointProperties:
+    """One pipeline's endpoint, and what to do; the template makes a rule's input of it.
+
+    ``owner`` is the value of the tag ``OWNER_TAG``. ``action`` is ``pause``, ``resume`` or, of an
+    endpoint that serves (again), ``resumed``. ``pipeline_name`` is given if runs deploy: a run in
+    progress then keeps the endpoint from being paused.
+    """
+
+    endpoint_name: str
+    owner: str
+    action: str
+    pipeline_name: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse an action that nobody knows."""
+        if self.action not in ACTIONS:
+            raise PropertyError(
+                f"property Action is {self.action!r}, but must be one of {', '.join(ACTIONS)}"
+            )
