@@ -138,6 +138,9 @@ def _input(context: Context) -> Sub:
     }
     if serving.captures:
         values["capture_percent"] = str(serving.capture_percent)
+    if serving.scales:
+        values["maximum_instances"] = str(serving.maximum_instances)
+        values["target_invocations"] = str(serving.target_invocations)
     unknown = values.keys() ^ set(field_names(DeployModelProperties))
     if wrong := sorted(unknown - optional_names(DeployModelProperties)):
         raise TypeError(

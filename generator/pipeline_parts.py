@@ -89,6 +89,7 @@ def environment(
         **({} if chosen.deploys else {"deploys": "false"}),
         **({"on_approval": "true"} if chosen.on_approval else {}),
         **({"champion_margin": f"{margin:g}"} if settings.serving.compares else {}),
+        **({"scales": "true"} if settings.serving.scales else {}),
         **({"endpoint_instances": str(instances)} if instances > 1 else {}),
     }
 

@@ -39,7 +39,14 @@ class Serving(Section):
     """Endpoints, and how an approved model replaces the one that serves (docs/approval.md)."""
 
     instances: int = Field(default=1, ge=1, le=20, strict=True)
-    """Instances of each endpoint. From two on, SageMaker spreads them over the subnets' zones."""
+    """Instances of each endpoint; with maximum_instances, the fewest. From two on, SageMaker
+    spreads them over the subnets' zones."""
+    maximum_instances: int = Field(default=0, ge=0, le=100, strict=True)
+    """Most instances of each endpoint, which then grows and shrinks with its requests
+    (docs/approval.md, "Scaling"); 0 or the same as instances: it has always as many."""
+    target_invocations: int = Field(default=0, ge=0, le=600_000, strict=True)
+    """Requests per minute that one instance should get, on average, if the endpoint scales: fewer
+    than it can answer, because new instances take minutes to start."""
     shift: Shift = Shift.ALL_AT_ONCE
     """How requests move to a new model: all-at-once, canary (a part first, then the rest) or linear
     (equal parts). Canary and linear need at least two instances."""
@@ -65,6 +72,11 @@ class Serving(Section):
     def captures(self) -> bool:
         """Whether requests are stored."""
         return self.capture_percent > 0
+
+    @property
+    def scales(self) -> bool:
+        """Whether endpoints grow and shrink."""
+        return self.maximum_instances > self.instances
 
 
 def check_serving(
@@ -101,10 +113,35 @@ def check_serving(
             f"serving.champion_margin: got {serving.champion_margin:g}: must be -1 (models are not "
             "compared), 0 or more"
         )
+    if serving.maximum_instances and not on_approval:
+        raise ValueError(
+            f"serving.maximum_instances: got {serving.maximum_instances}: needs {wanted}; the "
+            "pipeline's own step cannot have an endpoint scale"
+        )
+    _check_scaling(serving)
     if serving.shift is not Shift.ALL_AT_ONCE:
         _check_step(serving)
     if on_approval:
         _check_names(pipelines, project)
+
+
+def _check_scaling(serving: Serving) -> None:
+    """Refuse limits that contradict each other, and scaling without a target, or the reverse."""
+    if 0 < serving.maximum_instances < serving.instances:
+        raise ValueError(
+            f"serving.maximum_instances: got {serving.maximum_instances}: must be 0, or at least "
+            f"serving.instances ({serving.instances})"
+        )
+    if serving.scales and not serving.target_invocations:
+        raise ValueError(
+            "serving.target_invocations: got 0: with serving.maximum_instances, it must be the "
+            "requests per minute that one instance should get, at least 1"
+        )
+    if serving.target_invocations and not serving.scales:
+        raise ValueError(
+            f"serving.target_invocations: got {serving.target_invocations}: needs "
+            f"serving.maximum_instances, more than serving.instances ({serving.instances})"
+        )
 
 
 def _check_step(serving: Serving) -> None:
