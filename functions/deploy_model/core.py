@@ -246,7 +246,7 @@ def _with_scaling(snapshot: Snapshot, steps: Steps) -> Steps:
     if deploys:
         ends = target and target.ours and snapshot.serving_type != deploys.version.instance_type
         return (StopScaling(), *steps) if ends else steps
-    if not _serves_ours(snapshot) or target == wanted:
+    if snapshot.blind or not _serves_ours(snapshot) or target == wanted:
         return steps
     if target and not target.ours:
         whose = "this pipeline did not register its scalable target, and does not change it"

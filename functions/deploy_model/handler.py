@@ -105,7 +105,10 @@ def handler(event: Event, context: LambdaContext) -> None:
 
 
 def _run(properties: DeployModelProperties, calls: Calls) -> None:
-    """Read, decide and act; a smoke test is read like the rest, when the decision needs it."""
+    """Read, decide and act; a smoke test is read like the rest, when the decision needs it.
+
+    If the scaling cannot be read, the call does everything else before it fails.
+    """
 
     def client(service: str) -> Any:
         """A model may take its time, and a request that it could not answer is not repeated."""
@@ -134,6 +137,8 @@ def _run(properties: DeployModelProperties, calls: Calls) -> None:
             properties.model_package_group,
         )
         champion.follow(snapshot.endpoint, snapshot.serving)
+    if snapshot.blind:
+        raise snapshot.blind
 
 
 def _now() -> datetime:

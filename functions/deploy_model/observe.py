@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.deploy_model.names import config_name, version_of
 from functions.deploy_model.requests import METRIC, POLICY
@@ -101,7 +101,11 @@ class Observer:
             return replace(snapshot, wanted=wanted)
         described = self._describe("endpoint_config", EndpointConfigName=endpoint.config)
         serving_type = _first(described or {}).get("InstanceType", "")
-        return replace(snapshot, wanted=wanted, target=self._target(), serving_type=serving_type)
+        seen = replace(snapshot, wanted=wanted, serving_type=serving_type)
+        try:
+            return replace(seen, target=self._target())
+        except (BotoCoreError, ClientError) as error:
+            return replace(seen, blind=error)
 
     def _target(self) -> Target | None:
         """Return how the endpoint's fleet scales, if it does."""

@@ -120,6 +120,8 @@ class Snapshot:
     """How the fleet should scale; None if it should not."""
     target: Target | None = None
     """How it scales; read only if it should."""
+    blind: Exception | None = None
+    """Why it could not be read how it scales: no reason not to take a bad version back."""
     serving_type: str = ""
     """The type of the endpoint's instances; read only if it should scale."""
 

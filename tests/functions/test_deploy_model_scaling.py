@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from botocore.exceptions import ClientError
 
 from functions.shared.scaling import identity
 from tests.functions.deploy_world import (
@@ -212,3 +213,31 @@ def test_an_endpoint_that_somebody_gave_something_else_is_left_alone(serving: De
     serving.endpoint()["config"] = "theirs"
     serving.scaling.deregister_scalable_target(identity(ENDPOINT))
     assert serving.wake() == []
+
+
+# What does not work
+
+
+def test_a_bad_version_is_taken_back_although_the_scaling_cannot_be_seen(
+    serving: Deploying,
+) -> None:
+    serving.register()
+    serving.settle()
+    serving.endpoint()["instances"] = 4
+    serving.set_status(2, "Rejected")
+    denied = ApiError("AccessDeniedException", "not authorized")
+    serving.scaling.failures["DescribeScalableTargets"] = [denied]
+    with pytest.raises(ClientError, match="not authorized"):
+        serving.wake()
+    serving.wait()
+    assert serving.serves == config_of(1, SCALED)
+    assert serving.endpoint()["instances"] == 4
+
+
+def test_a_target_that_cannot_be_seen_is_not_registered_again(serving: Deploying) -> None:
+    denied = ApiError("AccessDeniedException", "not authorized")
+    serving.scaling.failures["DescribeScalableTargets"] = [denied]
+    before = len(serving.scaling.requests)
+    with pytest.raises(ClientError):
+        serving.wake()
+    assert len(serving.scaling.requests) == before + 1
