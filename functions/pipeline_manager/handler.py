@@ -85,7 +85,7 @@ def _act(request: Request) -> Attributes:
     sagemaker = request.client("sagemaker")
     pipeline = ManagedPipeline(sagemaker, properties, request.request_id)
     if request.deletes:
-        scaling = request.client(SERVICE) if properties.scales else None
+        scaling = request.client(SERVICE) if properties.maximum_instances else None
         Removal(pipeline, request.deadline, scaling).run()
         return {}
     arn = pipeline.deploy(request.client("s3"), read_scripts())
@@ -102,5 +102,6 @@ def _end_what_is_switched_off(request: Request, pipeline: ManagedPipeline) -> No
     """
     if not pipeline.properties.on_approval:
         Removal(pipeline, request.deadline).end_trial()
-    if request.old_properties.get("Scales") == "true" and not pipeline.properties.scales:
+    scaled = int(request.old_properties.get("MaximumInstances", 0))
+    if scaled and not pipeline.properties.maximum_instances:
         Removal(pipeline, request.deadline, request.client(SERVICE)).end_scaling()

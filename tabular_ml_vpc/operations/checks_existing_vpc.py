@@ -75,7 +75,7 @@ def _vpc_of(template: JsonView) -> str:
 def needed(context: CheckContext) -> list[str]:
     """Return the services without whose endpoint Studio, pip or the functions do not work."""
     inside = context.values.get("FunctionsInTheVpc", "yes") == "yes"
-    scales = any(one.get("Scales") == "true" for one in context.properties("Custom::Pipeline"))
+    scales = any("MaximumInstances" in one for one in context.properties("Custom::Pipeline"))
     of_scaling = [str(InterfaceEndpoint.APPLICATION_AUTOSCALING)] if scales else []
     of_all = [str(InterfaceEndpoint.SAGEMAKER_API), CLOUDFORMATION]
     of_functions = [*of_all, *of_scaling] if inside else []

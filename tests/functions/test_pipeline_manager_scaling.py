@@ -26,7 +26,7 @@ from tests.functions.pipeline_world import (
 from tests.functions.world import Put, World
 
 ON_APPROVAL = properties() | {"OnApproval": "true"}
-SCALED = ON_APPROVAL | {"Scales": "true"}
+SCALED = ON_APPROVAL | {"MaximumInstances": "6"}
 
 
 @dataclass
@@ -123,7 +123,7 @@ def test_nothing_is_asked_of_the_service_without_scaling(scaled: Scaled) -> None
 
 def test_the_pipeline_of_predictions_leaves_the_scaling(scaled: Scaled) -> None:
     scaled.scaling.requests.clear()
-    before = of_predictions() | {"Scales": "true"}
+    before = of_predictions() | {"MaximumInstances": "6"}
     scaled.deployment.world.send(handler, "Update", of_predictions(), OldResourceProperties=before)
     scaled.deployment.world.send(handler, "Delete", before)
     assert scaled.scaling.requests == []
