@@ -8,14 +8,13 @@ policies and their alarms, too), Application Auto Scaling API reference; SageMak
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
 from functions.shared.errors import error_code
-
-if TYPE_CHECKING:
-    from pipeline.types import Json
+from functions.shared.names import DIMENSION
 
 LOG = logging.getLogger(__name__)
 
@@ -23,7 +22,6 @@ SERVICE: Final = "application-autoscaling"
 VARIANT: Final = "AllTraffic"
 """The only variant of our endpoints."""
 NAMESPACE: Final = "sagemaker"
-DIMENSION: Final = "sagemaker:variant:DesiredInstanceCount"
 _GONE: Final = frozenset({"ObjectNotFoundException", "ResourceNotFoundException"})
 
 
@@ -36,7 +34,7 @@ def identity(endpoint: str) -> dict[str, str]:
     }
 
 
-def describe(scaling: Any, endpoint: str) -> Json | None:
+def describe(scaling: Any, endpoint: str) -> Mapping[str, Any] | None:
     """Return the target of an endpoint, if it is registered."""
     named = identity(endpoint)
     found = scaling.describe_scalable_targets(
@@ -47,7 +45,7 @@ def describe(scaling: Any, endpoint: str) -> Json | None:
     return next(iter(found["ScalableTargets"]), None)
 
 
-def tags_of(scaling: Any, target: Json) -> dict[str, str]:
+def tags_of(scaling: Any, target: Mapping[str, Any]) -> dict[str, str]:
     """Return the tags of a target; none if it is gone."""
     try:
         found = scaling.list_tags_for_resource(ResourceARN=target["ScalableTargetARN"])

@@ -15,8 +15,7 @@ from awacs import cloudwatch, iam, kms, s3, sagemaker
 from awacs.aws import Action, Condition, Null, Statement, StringEquals, StringNotEquals
 from troposphere import Sub
 
-from functions.shared.names import trial_name
-from functions.shared.scaling import DIMENSION
+from functions.shared.names import DIMENSION, trial_name
 from generator.policies.documents import FOLDER, document, text
 from generator.policies.documents import sagemaker as arns
 from generator.policies.documents import statement as literal
