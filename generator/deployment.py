@@ -137,6 +137,9 @@ def _input(context: Context) -> Sub:
     }
     if serving.captures:
         values["capture_percent"] = str(serving.capture_percent)
+    if serving.scales:
+        values["maximum_instances"] = str(serving.maximum_instances)
+        values["target_invocations"] = str(serving.target_invocations)
     return rule_input(DeployModelProperties, values)
 
 

@@ -65,11 +65,8 @@ def environment(
     ``pipeline`` is its name, which its endpoint and its model package group have too. The roles,
     the security groups and the owner are missing.
     """
-    name, chosen, instances = (
-        pipeline.across_border(),
-        settings.pipeline,
-        settings.serving.instances,
-    )
+    name, chosen = pipeline.across_border(), settings.pipeline
+    instances, most = settings.serving.instances, settings.serving.maximum_instances
     margin = settings.serving.champion_margin
     return {
         "pipeline_name": name,
@@ -89,6 +86,7 @@ def environment(
         **({} if chosen.deploys else {"deploys": "false"}),
         **({"on_approval": "true"} if chosen.on_approval else {}),
         **({"champion_margin": f"{margin:g}"} if settings.serving.compares else {}),
+        **({"maximum_instances": str(most)} if settings.serving.scales else {}),
         **({"endpoint_instances": str(instances)} if instances > 1 else {}),
     }
 

@@ -61,6 +61,9 @@ PACKAGE_ENDPOINTS = (
 )
 
 
+CLOUDFORMATION = "cloudformation"
+"""PrivateLink name of the service that our functions answer."""
+
 LOG_RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922),
     *(3288, 3653),
@@ -397,6 +400,16 @@ def interface_endpoints(settings: Settings) -> tuple[InterfaceEndpoint, ...]:
     chosen = settings.network.interface_endpoints
     needed = PACKAGE_ENDPOINTS if settings.packages.available else ()
     return (*chosen, *(name for name in needed if name not in chosen))
+
+
+def endpoints_of_functions(settings: Settings) -> tuple[str, ...]:
+    """Return the further interface endpoints that our functions need if they are in the VPC.
+
+    They answer CloudFormation, and have an endpoint's fleet scale.
+    """
+    scaling = InterfaceEndpoint.APPLICATION_AUTOSCALING
+    needed = settings.serving.scales and scaling not in interface_endpoints(settings)
+    return (CLOUDFORMATION, *([str(scaling)] if needed else []))
 
 
 SettingsSource = Path | Settings | None

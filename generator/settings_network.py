@@ -34,6 +34,7 @@ class InterfaceEndpoint(StrEnum):
     CODEARTIFACT_API = "codeartifact.api"
     CODEARTIFACT_REPOSITORIES = "codeartifact.repositories"
     SERVICE_CATALOG = "servicecatalog"
+    APPLICATION_AUTOSCALING = "application-autoscaling"
 
 
 STANDARD_ENDPOINTS = (

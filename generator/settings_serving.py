@@ -40,7 +40,14 @@ class Serving(Section):
     """Endpoints, and how an approved model replaces the one that serves (docs/approval.md)."""
 
     instances: int = Field(default=1, ge=1, le=20, strict=True)
-    """Instances of each endpoint. From two on, SageMaker spreads them over the subnets' zones."""
+    """Instances of each endpoint; with maximum_instances, the fewest. From two on, SageMaker
+    spreads them over the subnets' zones."""
+    maximum_instances: int = Field(default=0, ge=0, le=100, strict=True)
+    """Most instances of each endpoint, which then grows and shrinks with its requests
+    (docs/approval.md, "Scaling"); 0 or the same as instances: it has always as many."""
+    target_invocations: int = Field(default=0, ge=0, le=600_000, strict=True)
+    """Requests per minute that one instance should get, on average, if the endpoint scales: fewer
+    than it can answer, because new instances take minutes to start."""
     shift: Shift = Shift.ALL_AT_ONCE
     """How requests move to a new model: all-at-once, canary (a part first, then the rest) or linear
     (equal parts). Canary and linear need at least two instances."""
@@ -85,6 +92,11 @@ class Serving(Section):
         """Whether requests are stored."""
         return self.capture_percent > 0
 
+    @property
+    def scales(self) -> bool:
+        """Whether endpoints grow and shrink."""
+        return self.maximum_instances > self.instances
+
 
 def check_serving(
     serving: Serving,
@@ -121,6 +133,12 @@ def check_serving(
             "compared), 0 or more"
         )
     _check_pausing(serving, pipeline)
+    if serving.maximum_instances and not on_approval:
+        raise ValueError(
+            f"serving.maximum_instances: got {serving.maximum_instances}: needs {wanted}; the "
+            "pipeline's own step cannot have an endpoint scale"
+        )
+    _check_scaling(serving)
     if serving.shift is not Shift.ALL_AT_ONCE:
         _check_step(serving)
     if on_approval:
@@ -144,6 +162,25 @@ def _check_pausing(serving: Serving, pipeline: PipelineSettings) -> None:
         raise ValueError(
             f"serving.pause: got {serving.pause!r}: must be omitted with pipeline.deploy = "
             f'"{Deployment.NONE}", which has no endpoints'
+        )
+
+
+def _check_scaling(serving: Serving) -> None:
+    """Refuse limits that contradict each other, and scaling without a target, or the reverse."""
+    if 0 < serving.maximum_instances < serving.instances:
+        raise ValueError(
+            f"serving.maximum_instances: got {serving.maximum_instances}: must be 0, or at least "
+            f"serving.instances ({serving.instances})"
+        )
+    if serving.scales and not serving.target_invocations:
+        raise ValueError(
+            "serving.target_invocations: got 0: with serving.maximum_instances, it must be the "
+            "requests per minute that one instance should get, at least 1"
+        )
+    if serving.target_invocations and not serving.scales:
+        raise ValueError(
+            f"serving.target_invocations: got {serving.target_invocations}: needs "
+            f"serving.maximum_instances, more than serving.instances ({serving.instances})"
         )
 
 

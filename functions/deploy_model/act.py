@@ -26,12 +26,15 @@ from functions.deploy_model.state import (
     MarkFailed,
     MarkServed,
     Reject,
+    Scale,
     SendSamples,
     StartTrial,
     Step,
+    StopScaling,
     Version,
     Wait,
 )
+from functions.shared import scaling
 from functions.shared.errors import error_code, is_not_found
 from functions.shared.names import model_name, trial_name
 
@@ -49,6 +52,8 @@ _NOT_IN_A_TAG: Final = re.compile(r"[^\w\s.:/=+\-@]")
 _EXISTS: Final = re.compile("already exist", re.IGNORECASE)
 _IN_PROGRESS: Final = re.compile("in[- ]progress", re.IGNORECASE)
 _INVALID: Final = "ValidationException"
+_BUSY: Final = "ConcurrentUpdateException"
+"""Another call changes the same scalable target."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,8 @@ class Actor:
             created = requests.endpoint(self._endpoint, step.config.name, properties)
             self._create("create_endpoint", created)
             return
-        self._update(step, requests.update(step.config.name, properties, back=step.back))
+        request = requests.update(step.config.name, properties, back=step.back, retain=step.retain)
+        self._update(step, request)
 
     def _update(self, step: Deploy, request: Json) -> None:
         """Update the endpoint; record that SageMaker refused, so that it looks not rolled back."""
@@ -153,6 +159,23 @@ class Actor:
             self._tag(step.config, STARTED_TAG, REFUSED)
             if not _is_in_progress(error):
                 raise
+
+    def _scale(self, step: Scale) -> None:
+        """Register the fleet and have it follow the requests; another call may be as far."""
+        properties, client = self.observer.properties, self.observer.scaling
+        LOG.info("register_scalable_target %s %s", self._endpoint, step.wanted)
+        try:
+            client.register_scalable_target(
+                **requests.target(step.wanted, properties, new=step.new)
+            )
+            client.put_scaling_policy(**requests.tracking(step.wanted, properties))
+        except ClientError as error:
+            if not (scaling.is_gone(error) or error_code(error) == _BUSY):
+                raise
+            LOG.info("the endpoint %s scales next time: %s", self._endpoint, _message(error))
+
+    def _stop_scaling(self, _step: StopScaling) -> None:
+        scaling.deregister(self.observer.scaling, self._endpoint)
 
     def _send_samples(self, step: SendSamples) -> None:
         try:
@@ -230,6 +253,8 @@ _ACTIONS: Final[Mapping[type[Step], Callable[[Actor, Any], None]]] = {
     StartTrial: Actor._start_trial,
     DeleteTrial: Actor._delete_trial,
     Deploy: Actor._deploy,
+    Scale: Actor._scale,
+    StopScaling: Actor._stop_scaling,
     SendSamples: Actor._send_samples,
     Reject: Actor._reject,
     DeleteConfig: Actor._delete_config,

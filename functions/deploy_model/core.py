@@ -28,10 +28,12 @@ from functions.deploy_model.state import (
     MarkFailed,
     MarkServed,
     Reject,
+    Scale,
     SendSamples,
     Snapshot,
     StartTrial,
     Steps,
+    StopScaling,
     Version,
     Wait,
 )
@@ -42,6 +44,10 @@ _RUN_AGAIN: Final = "run the pipeline again, then approve the version that it re
 
 def decide(snapshot: Snapshot, deadline: timedelta) -> Steps:
     """Return the next steps; ``deadline`` is how long a version may take to serve."""
+    return _with_scaling(snapshot, _decide(snapshot, deadline))
+
+
+def _decide(snapshot: Snapshot, deadline: timedelta) -> Steps:
     marks = _marks(snapshot)
     if snapshot.desired is None:
         return (*marks, *_idle(snapshot))
@@ -54,11 +60,10 @@ def decide(snapshot: Snapshot, deadline: timedelta) -> Steps:
 
 def _marks(snapshot: Snapshot) -> Steps:
     """Record what serves, whether it is still desired or not."""
-    endpoint, serving = snapshot.endpoint, snapshot.serving
-    if endpoint is None or serving is None or not (endpoint.ours and endpoint.is_in_service):
+    serving = snapshot.serving
+    if serving is None or serving.served or not _serves_ours(snapshot):
         return ()
-    unmarked = serving.number and serving.ours and not serving.served
-    return (MarkServed(serving),) if unmarked else ()
+    return (MarkServed(serving),)
 
 
 # Rules: each returns the steps, or None if it does not apply
@@ -105,7 +110,8 @@ def _if_served_before(snapshot: Snapshot, desired: Version, _deadline: timedelta
         problem = f"the endpoint {endpoint.name} ({endpoint.status}) did not go back to version "
         advice = f"{desired.number}. See its events, then approve a version again."
         return (Complain(f"{problem}{advice}"), *_idle(snapshot))
-    return (Deploy(desired, config, endpoint.modified, back=True),)
+    retain = _retains(snapshot, desired)
+    return (Deploy(desired, config, endpoint.modified, back=True, retain=retain),)
 
 
 def _if_settings_failed(
@@ -204,7 +210,8 @@ def _judge(snapshot: Snapshot, desired: Version, trial: Endpoint, config: Config
     if snapshot.verdict:
         return _give_up(snapshot, desired, snapshot.verdict)
     endpoint = snapshot.endpoint
-    return (Deploy(desired, config, endpoint.modified if endpoint else NO_ENDPOINT),)
+    started = endpoint.modified if endpoint else NO_ENDPOINT
+    return (Deploy(desired, config, started, retain=_retains(snapshot, desired)),)
 
 
 def _give_up(snapshot: Snapshot, desired: Version, reason: str) -> Steps:
@@ -221,6 +228,48 @@ def _give_up(snapshot: Snapshot, desired: Version, reason: str) -> Steps:
     if config and config.ours and config.name not in _in_use(endpoint):
         steps = (*steps, *_deletions(snapshot, (config,)))
     return steps
+
+
+# Scaling
+
+
+def _with_scaling(snapshot: Snapshot, steps: Steps) -> Steps:
+    """Add what the fleet's scaling needs: it is ended for a change of the instance type only.
+
+    SageMaker refuses that change otherwise, and no other ("Update endpoints that use auto scaling",
+    SageMaker developer guide). It is put back when the endpoint serves one of our configurations.
+    """
+    wanted, target = snapshot.wanted, snapshot.target
+    if wanted is None:
+        return steps
+    deploys = next((step for step in steps if isinstance(step, Deploy)), None)
+    if deploys:
+        ends = target and target.ours and snapshot.serving_type != deploys.version.instance_type
+        return (StopScaling(), *steps) if ends else steps
+    if snapshot.blind or not _serves_ours(snapshot) or target == wanted:
+        return steps
+    if target and not target.ours:
+        whose = "this pipeline did not register its scalable target, and does not change it"
+        return (*steps, Complain(f"the endpoint scales as somebody else decided: {whose}"))
+    return (*steps, Scale(wanted, new=target is None))
+
+
+def _serves_ours(snapshot: Snapshot) -> bool:
+    endpoint, serving = snapshot.endpoint, snapshot.serving
+    if endpoint is None or serving is None or not (endpoint.ours and endpoint.is_in_service):
+        return False
+    return bool(serving.number and serving.ours)
+
+
+def _retains(snapshot: Snapshot, desired: Version) -> bool:
+    """Tell whether a deployment keeps the size of a fleet that scaled out.
+
+    One that is smaller than the minimum would have too few instances for the steps of a shift.
+    """
+    endpoint, wanted = snapshot.endpoint, snapshot.wanted
+    if endpoint is None or wanted is None or snapshot.serving_type != desired.instance_type:
+        return False
+    return endpoint.instances > wanted.minimum
 
 
 # Cleaning up

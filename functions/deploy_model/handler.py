@@ -34,6 +34,22 @@ Permissions:
   ``endpoint-config/v*-<name>``, ``sagemaker:DeleteModel`` on ``model/v*-<name>``, all with the
   condition ``aws:ResourceTag/pipeline-owner`` = the owner
 - ``sagemaker:InvokeEndpoint`` on both endpoints
+- if the fleet scales, ``application-autoscaling:DescribeScalableTargets``,
+  ``application-autoscaling:DescribeScalingPolicies`` on ``*`` (they support no narrower resource),
+  ``application-autoscaling:ListTagsForResource`` on ``scalable-target/*`` (its ids are random)
+- ``application-autoscaling:RegisterScalableTarget``, ``application-autoscaling:TagResource`` on
+  ``scalable-target/*`` that has no owner yet, with the condition ``aws:RequestTag/pipeline-owner``
+  = the owner
+- ``application-autoscaling:RegisterScalableTarget``, ``application-autoscaling:PutScalingPolicy``,
+  ``application-autoscaling:DeregisterScalableTarget`` on ``scalable-target/*``, with the condition
+  ``aws:ResourceTag/pipeline-owner`` = the owner
+- ``sagemaker:UpdateEndpointWeightsAndCapacities`` on ``endpoint/<name>``,
+  ``cloudwatch:DescribeAlarms`` on ``alarm:*``; ``cloudwatch:PutMetricAlarm``,
+  ``cloudwatch:DeleteAlarms`` on ``alarm:TargetTracking-endpoint/<name>/variant/*``, with the
+  condition ``aws:CalledViaLast`` = ``application-autoscaling.amazonaws.com``: its caller needs them
+  ("Permissions validation for Application Auto Scaling API calls on target resources")
+- ``iam:CreateServiceLinkedRole`` for the role of Application Auto Scaling in SageMaker, which the
+  first registration in an account creates
 - ``iam:PassRole`` on the models' role, with the condition ``iam:PassedToService`` =
   ``sagemaker.amazonaws.com``
 - ``kms:CreateGrant`` on the key, for the volumes of the endpoints' instances, through SageMaker
@@ -62,6 +78,7 @@ from functions.shared.calls import Calls
 from functions.shared.deadline import Deadline
 from functions.shared.properties import from_event
 from functions.shared.reasons import reason
+from functions.shared.scaling import SERVICE
 
 if TYPE_CHECKING:
     from functions.shared.custom_resource import Event, LambdaContext
@@ -88,7 +105,10 @@ def handler(event: Event, context: LambdaContext) -> None:
 
 
 def _run(properties: DeployModelProperties, calls: Calls) -> None:
-    """Read, decide and act; a smoke test is read like the rest, when the decision needs it."""
+    """Read, decide and act; a smoke test is read like the rest, when the decision needs it.
+
+    If the scaling cannot be read, the call does everything else before it fails.
+    """
 
     def client(service: str) -> Any:
         """A model may take its time, and a request that it could not answer is not repeated."""
@@ -97,7 +117,9 @@ def _run(properties: DeployModelProperties, calls: Calls) -> None:
         return calls.watch(aws.client(service))
 
     now = _now()
-    observer = Observer(client("sagemaker"), properties)
+    scales = properties.maximum_instances > properties.instances
+    scaling = client(SERVICE) if scales else None
+    observer = Observer(client("sagemaker"), properties, scaling)
     actor = Actor(observer, client, calls.deadline, now)
     deadline = timedelta(hours=properties.deadline_hours)
     snapshot = observer.snapshot(now)
@@ -115,6 +137,8 @@ def _run(properties: DeployModelProperties, calls: Calls) -> None:
             properties.model_package_group,
         )
         champion.follow(snapshot.endpoint, snapshot.serving)
+    if snapshot.blind:
+        raise snapshot.blind
 
 
 def _now() -> datetime:

@@ -7,8 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from functions.deploy_model.names import config_name, version_of
-from functions.deploy_model.state import Config, Endpoint, Snapshot, Version
+from functions.deploy_model.requests import METRIC, POLICY
+from functions.deploy_model.state import Config, Endpoint, Snapshot, Target, Version
+from functions.shared import scaling
 from functions.shared.aws import listed
 from functions.shared.names import model_name, trial_name
 from functions.shared.pausing import PAUSED_TAG
@@ -33,6 +37,8 @@ class Observer:
 
     sagemaker: Any
     properties: DeployModelProperties
+    scaling: Any = None
+    """Application Auto Scaling; None if the fleet should not scale."""
 
     def snapshot(self, now: datetime) -> Snapshot:
         """Return all that the decision depends on."""
@@ -51,7 +57,8 @@ class Observer:
             serving=self._serving(endpoint, found),
             paused=any(config.ours and config.paused for config in found),
         )
-        return replace(snapshot, taken=tuple(self._taken(snapshot)))
+        taken = tuple(self._taken(snapshot))
+        return replace(self._with_scaling(snapshot), taken=taken)
 
     def is_approved(self, arn: str) -> bool:
         """Tell whether a version is approved right now."""
@@ -73,7 +80,54 @@ class Observer:
             ours=self._is_ours(self._tags(found["EndpointArn"])),
             pending=found.get("PendingDeploymentSummary", {}).get("EndpointConfigName", ""),
             failure=found.get("FailureReason", ""),
+            instances=_first(found).get("DesiredInstanceCount", 0),
         )
+
+    # Scaling
+
+    def _with_scaling(self, snapshot: Snapshot) -> Snapshot:
+        """Add how the fleet scales, and how it should; nothing if the settings do not scale it."""
+        if self.scaling is None:
+            return snapshot
+        properties = self.properties
+        wanted = Target(
+            minimum=properties.instances,
+            maximum=properties.maximum_instances,
+            invocations=properties.target_invocations,
+        )
+        endpoint = snapshot.endpoint
+        if endpoint is None or endpoint.is_changing:
+            return replace(snapshot, wanted=wanted)
+        described = self._describe("endpoint_config", EndpointConfigName=endpoint.config)
+        serving_type = _first(described or {}).get("InstanceType", "")
+        seen = replace(snapshot, wanted=wanted, serving_type=serving_type)
+        try:
+            return replace(seen, target=self._target())
+        except (BotoCoreError, ClientError) as error:
+            return replace(seen, blind=error)
+
+    def _target(self) -> Target | None:
+        """Return how the endpoint's fleet scales, if it does."""
+        found = scaling.describe(self.scaling, self.properties.endpoint_name)
+        if found is None:
+            return None
+        return Target(
+            minimum=found["MinCapacity"],
+            maximum=found["MaxCapacity"],
+            invocations=self._tracked(),
+            ours=self._is_ours(scaling.tags_of(self.scaling, found)),
+        )
+
+    def _tracked(self) -> float | None:
+        """Return the target of our policy."""
+        named = scaling.identity(self.properties.endpoint_name)
+        found = self.scaling.describe_scaling_policies(PolicyNames=[POLICY], **named)
+        for policy in found["ScalingPolicies"]:
+            tracks = policy.get("TargetTrackingScalingPolicyConfiguration", {})
+            metric = tracks.get("PredefinedMetricSpecification", {})
+            if metric.get("PredefinedMetricType") == METRIC and not tracks.get("DisableScaleIn"):
+                return float(tracks["TargetValue"])
+        return None
 
     # The registry
 
@@ -186,6 +240,11 @@ def _version(arn: str, package: JsonView) -> Version:
         instance_type=types[0],
         smoke_test=package.get("CustomerMetadataProperties", {}).get(SMOKE_TEST, ""),
     )
+
+
+def _first(described: JsonView) -> Json:
+    """Return the only variant of an endpoint or a configuration; none while it is created."""
+    return dict(next(iter(described.get("ProductionVariants", [])), {}))
 
 
 def _number(arn: str) -> int:

@@ -20,7 +20,8 @@ class DeployModelProperties:
     one that goes off during a shift rolls it back. A version that does not serve
     ``deadline_hours`` after its trial began is rejected. ``capture_percent`` of the requests and
     answers are stored under ``capture_uri``. A copy of the archive that serves is kept at
-    ``champion_uri``, unless that is empty.
+    ``champion_uri``, unless that is empty. With ``maximum_instances``, the fleet grows from
+    ``instances`` to that many, so that each gets ``target_invocations`` requests a minute.
     """
 
     endpoint_name: str
@@ -39,3 +40,5 @@ class DeployModelProperties:
     capture_percent: int = 0
     capture_uri: str = ""
     champion_uri: str = ""
+    maximum_instances: int = 0
+    target_invocations: int = 0

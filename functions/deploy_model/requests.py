@@ -1,7 +1,8 @@
 """The requests that create a version's model, configuration and endpoints, and move its traffic.
 
 Sources: "API_CreateModel", "API_CreateEndpointConfig", "API_DataCaptureConfig",
-"API_UpdateEndpoint", "API_BlueGreenUpdatePolicy", "API_TrafficRoutingConfig".
+"API_UpdateEndpoint", "API_BlueGreenUpdatePolicy", "API_TrafficRoutingConfig"; Application Auto
+Scaling API reference, "API_RegisterScalableTarget" and "API_PutScalingPolicy".
 """
 
 from __future__ import annotations
@@ -11,14 +12,18 @@ from typing import TYPE_CHECKING, Final
 
 from functions.deploy_model.properties import ALL_AT_ONCE, CANARY, LINEAR
 from functions.shared.names import model_name
+from functions.shared.scaling import VARIANT, identity
 from pipeline.definition import OWNER_TAG
 
 if TYPE_CHECKING:
     from functions.deploy_model.properties import DeployModelProperties
-    from functions.deploy_model.state import Version
+    from functions.deploy_model.state import Target, Version
     from pipeline.types import Json
 
-_VARIANT: Final = "AllTraffic"
+POLICY: Final = "invocations-per-instance"
+"""Name of the scaling policy; one of another name is somebody else's."""
+METRIC: Final = "SageMakerVariantInvocationsPerInstance"
+"""Requests of an instance in a minute, on average."""
 _TYPES: Final = {ALL_AT_ONCE: "ALL_AT_ONCE", CANARY: "CANARY", LINEAR: "LINEAR"}
 _SIZES: Final = {CANARY: "CanarySize", LINEAR: "LinearStepSize"}
 _START_SECONDS: Final = 3600
@@ -53,7 +58,7 @@ def config(name: str, version: Version, properties: DeployModelProperties) -> Js
         "EndpointConfigName": name,
         "ProductionVariants": [
             {
-                "VariantName": _VARIANT,
+                "VariantName": VARIANT,
                 "ModelName": model_name(version.number, properties.endpoint_name),
                 "InstanceType": version.instance_type,
                 "InitialInstanceCount": properties.instances,
@@ -90,11 +95,14 @@ def endpoint(name: str, config_name: str, properties: DeployModelProperties) -> 
     }
 
 
-def update(config_name: str, properties: DeployModelProperties, *, back: bool) -> Json:
+def update(
+    config_name: str, properties: DeployModelProperties, *, back: bool, retain: bool = False
+) -> Json:
     """Return the endpoint's move to another configuration.
 
     The way ``back`` to a version that served before is the shortest, and no alarm stops it: the one
-    that the rejected version set off may still be on.
+    that the rejected version set off may still be on. With ``retain``, the new fleet has as many
+    instances as the old one, and not as few as the configuration says.
     """
     deployment: Json = {"BlueGreenUpdatePolicy": _policy(properties, ALL_AT_ONCE, bake_minutes=0)}
     if not back:
@@ -106,8 +114,31 @@ def update(config_name: str, properties: DeployModelProperties, *, back: bool) -
     return {
         "EndpointName": properties.endpoint_name,
         "EndpointConfigName": config_name,
-        "RetainAllVariantProperties": False,
+        "RetainAllVariantProperties": retain,
         "DeploymentConfig": deployment,
+    }
+
+
+def target(wanted: Target, properties: DeployModelProperties, *, new: bool) -> Json:
+    """Return the registration of the endpoint's fleet; tags are for a ``new`` target only."""
+    request: Json = {
+        **identity(properties.endpoint_name),
+        "MinCapacity": wanted.minimum,
+        "MaxCapacity": wanted.maximum,
+    }
+    return request | ({"Tags": {OWNER_TAG: properties.owner}} if new else {})
+
+
+def tracking(wanted: Target, properties: DeployModelProperties) -> Json:
+    """Return the policy that keeps the requests of an instance near the target."""
+    return {
+        **identity(properties.endpoint_name),
+        "PolicyName": POLICY,
+        "PolicyType": "TargetTrackingScaling",
+        "TargetTrackingScalingPolicyConfiguration": {
+            "TargetValue": wanted.invocations,
+            "PredefinedMetricSpecification": {"PredefinedMetricType": METRIC},
+        },
     }
 
 

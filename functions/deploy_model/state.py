@@ -63,6 +63,8 @@ class Endpoint:
     ours: bool
     pending: str = ""
     failure: str = ""
+    instances: int = 0
+    """How many it should have at the moment; 0 if it has none yet."""
 
     @property
     def is_changing(self) -> bool:
@@ -78,6 +80,18 @@ class Endpoint:
     def is_in_service(self) -> bool:
         """Tell whether it serves."""
         return self.status == IN_SERVICE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """How the fleet grows and shrinks ("API_ScalableTarget", "API_ScalingPolicy")."""
+
+    minimum: int
+    maximum: int
+    invocations: float | None
+    """Requests of an instance in a minute; None without our policy, or if somebody changed it."""
+    ours: bool = True
+    """Whether it has our owner tag."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +116,14 @@ class Snapshot:
     """What has a name that we need and is not ours, such as ``model v1-demo``."""
     verdict: str | None = None
     """Of the smoke test: empty if it passed, or why it failed; None if it was not made."""
+    wanted: Target | None = None
+    """How the fleet should scale; None if it should not."""
+    target: Target | None = None
+    """How it scales; read only if it should."""
+    blind: Exception | None = None
+    """Why it could not be read how it scales: no reason not to take a bad version back."""
+    serving_type: str = ""
+    """The type of the endpoint's instances; read only if it should scale."""
 
     @property
     def config(self) -> Config | None:
@@ -162,13 +184,28 @@ class AskTrial:
 class Deploy:
     """Have the endpoint serve a configuration; ``started`` is what to record before.
 
-    ``back`` is for a version that served before: all at once, and no alarm stops it.
+    ``back`` is for a version that served before: all at once, and no alarm stops it. ``retain``
+    keeps the size of the fleet.
     """
 
     version: Version
     config: Config
     started: str
     back: bool = False
+    retain: bool = False
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Have the fleet scale as wanted; a ``new`` target has to be registered with our tag."""
+
+    wanted: Target
+    new: bool
+
+
+@dataclass(frozen=True)
+class StopScaling:
+    """End the scaling of the fleet: it stays as large as it is."""
 
 
 @dataclass(frozen=True)
@@ -209,6 +246,8 @@ Step: TypeAlias = (
     | DeleteTrial
     | AskTrial
     | Deploy
+    | Scale
+    | StopScaling
     | SendSamples
     | Reject
     | DeleteConfig

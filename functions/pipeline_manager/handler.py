@@ -8,7 +8,8 @@ Event: the fields of :class:`functions.pipeline_manager.properties.PipelinePrope
 Create and Update upload the job scripts under ``code/<source hash>/`` and create the pipeline, or
 update it if it has our tag; they fail if a pipeline of that name is not ours. They change no
 execution and nothing that runs created; but an Update after which nothing deploys on approval
-removes the trial endpoint, if it is ours. Deleting the stack stops running executions, then removes
+removes the trial endpoint, if it is ours, and one after which the fleet no longer scales
+deregisters it. Deleting the stack stops running executions, ends the scaling, then removes
 the endpoint, the trial endpoint, endpoint configurations, models and model packages that runs and
 deployments created and that are still ours by their tags (model packages: by their metadata), and
 then the pipeline. A repeated Delete continues where it stopped. A pipeline of predictions is also
@@ -42,6 +43,12 @@ Permissions:
   owner
 - ``sagemaker:ListModelPackages``, ``sagemaker:DescribeModelPackage``,
   ``sagemaker:DeleteModelPackage`` on ``model-package/<group>/*``
+- if the fleet scales, ``application-autoscaling:DescribeScalableTargets`` on ``*`` (it supports no
+  narrower resource), ``application-autoscaling:ListTagsForResource`` on ``scalable-target/*``;
+  ``application-autoscaling:DeregisterScalableTarget`` on ``scalable-target/*``, with the condition
+  ``aws:ResourceTag/pipeline-owner`` = the owner
+- for that, ``cloudwatch:DeleteAlarms`` on ``alarm:TargetTracking-endpoint/<name>/variant/*``, with
+  the condition ``aws:CalledViaLast`` = ``application-autoscaling.amazonaws.com``
 - ``cloudformation:DescribeStacks`` on the stack
 """
 
@@ -59,6 +66,7 @@ from functions.shared.custom_resource import (
     serve,
 )
 from functions.shared.properties import from_event
+from functions.shared.scaling import SERVICE
 
 
 def handler(event: Event, context: LambdaContext) -> None:
@@ -77,9 +85,23 @@ def _act(request: Request) -> Attributes:
     sagemaker = request.client("sagemaker")
     pipeline = ManagedPipeline(sagemaker, properties, request.request_id)
     if request.deletes:
-        Removal(pipeline, request.deadline).run()
+        scaling = request.client(SERVICE) if properties.maximum_instances else None
+        Removal(pipeline, request.deadline, scaling).run()
         return {}
     arn = pipeline.deploy(request.client("s3"), read_scripts())
-    if request.kind == "Update" and not (properties.predicts or properties.on_approval):
-        Removal(pipeline, request.deadline).end_trial()
+    if request.kind == "Update" and not properties.predicts:
+        _end_what_is_switched_off(request, pipeline)
     return {"PipelineName": properties.pipeline_name, "PipelineArn": arn}
+
+
+def _end_what_is_switched_off(request: Request, pipeline: ManagedPipeline) -> None:
+    """Remove what deployments on approval have besides the endpoint, and do not have any more.
+
+    The scaling is ended here, and not by the function that began it: that one's way to Application
+    Auto Scaling, and its permission, end with this update.
+    """
+    if not pipeline.properties.on_approval:
+        Removal(pipeline, request.deadline).end_trial()
+    scaled = int(request.old_properties.get("MaximumInstances", 0))
+    if scaled and not pipeline.properties.maximum_instances:
+        Removal(pipeline, request.deadline, request.client(SERVICE)).end_scaling()

@@ -20,6 +20,8 @@ class PipelineProperties(Environment):
     source_hash: str
     predicts: bool = False
     """Whether this is the pipeline of batch predictions, whose executions leave files only."""
+    maximum_instances: int = 0
+    """Most instances of the endpoint, if the function that deploys has it scale; or 0."""
     code_prefix: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
 from functions.pipeline_manager.resources import ManagedResource, Resources, model_of
 from functions.pipeline_manager.runs import Runs, execution_of, identity
+from functions.shared import scaling
 from functions.shared.aws import listed, pages
 from functions.shared.errors import ResourceError, error_code
 from functions.shared.names import is_version_model, trial_name
@@ -50,6 +51,8 @@ class Removal:
 
     pipeline: ManagedPipeline
     deadline: Deadline
+    scaling: Any = None
+    """Application Auto Scaling; None if the endpoint's fleet does not scale."""
     kept: set[str] = field(default_factory=set)
     """Names, in lower case, of the resources that an endpoint of another owner uses."""
     executions: dict[str, Json] = field(default_factory=dict)
@@ -82,8 +85,19 @@ class Removal:
         failure = f"Time ran out: the endpoint {self._trial} still exists. Update the stack again."
         self._remove_endpoints(self._trial, failure=failure)
 
+    def end_scaling(self) -> None:
+        """Deregister the endpoint's scalable target if it is ours; the fleet stays as it is."""
+        target = scaling.describe(self.scaling, self._endpoint)
+        if target is None:
+            return
+        tags = scaling.tags_of(self.scaling, target)
+        if tags.get(OWNER_TAG) == self.pipeline.properties.owner:
+            scaling.deregister(self.scaling, self._endpoint)
+
     def _remove_made(self, runs: Runs | None) -> None:
         """Remove what runs created; without ``runs``, our pipeline is gone."""
+        if self.scaling:
+            self.end_scaling()
         failure = self.pipeline.unfinished("an endpoint that is being deleted")
         self._remove_endpoints(self._endpoint, self._trial, failure=failure)
         self._remove_all(self._configs(), "endpoint configurations")

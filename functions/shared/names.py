@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import Final
+
+DIMENSION: Final = "sagemaker:variant:DesiredInstanceCount"
+"""What scales of an endpoint, as Application Auto Scaling names it."""
 
 
 def trial_name(endpoint: str) -> str:

@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from awacs import cloudwatch, kms, s3, sagemaker
-from awacs.aws import Condition, Statement, StringEquals, StringNotEquals
+from awacs import application_autoscaling as autoscaling
+from awacs import cloudwatch, iam, kms, s3, sagemaker
+from awacs.aws import Action, Condition, Null, Statement, StringEquals, StringNotEquals
 from troposphere import Sub
 
-from functions.shared.names import trial_name
+from functions.shared.names import DIMENSION, trial_name
 from generator.policies.documents import FOLDER, document, text
 from generator.policies.documents import sagemaker as arns
 from generator.policies.documents import statement as literal
-from generator.policies.functions import Managed
+from generator.policies.functions import OWNER, Managed
 from generator.policies.jobs import SMOKE_TESTS, grant_key_for_volumes
 from generator.policies.people import pass_role, tag_what_is_made
 from generator.policies.statements import allow, allow_anywhere, arn, bucket_arn, deny, objects_arn
@@ -142,6 +143,101 @@ def _make_endpoints(managed: Managed) -> list[Statement]:
             Condition(managed.owner),
         ),
     ]
+
+
+def scale(managed: Managed) -> list[Statement]:
+    """Register, change and deregister the endpoint's scalable target, with its policy and alarms.
+
+    A target's id is random, so that its owner tag says whose it is: one that has none yet can be
+    given ours. What scaling does, its caller has to be allowed as well. Sources: Service
+    Authorization Reference; Application Auto Scaling user guide, "Permissions validation for
+    Application Auto Scaling API calls on target resources" and "Service-linked roles".
+    """
+    unowned = Null(OWNER, "true")
+    of_endpoints = {"application-autoscaling:scalable-dimension": DIMENSION}
+    return [
+        allow_anywhere(
+            "FindScaling",
+            [autoscaling.DescribeScalableTargets, autoscaling.DescribeScalingPolicies],
+        ),
+        allow("ReadScalingTags", [autoscaling.ListTagsForResource], [_targets()]),
+        allow(
+            "BeginScaling",
+            [autoscaling.RegisterScalableTarget],
+            [_targets()],
+            Condition([managed.giving_owner(of_endpoints), unowned]),
+        ),
+        allow(
+            "OwnScaling",
+            [autoscaling.TagResource],
+            [_targets()],
+            Condition([managed.giving_owner({}), unowned]),
+        ),
+        allow(
+            "ChangeScaling",
+            [
+                autoscaling.DeregisterScalableTarget,
+                autoscaling.PutScalingPolicy,
+                autoscaling.RegisterScalableTarget,
+            ],
+            [_targets()],
+            Condition(managed.owner),
+        ),
+        allow(
+            "ChangeSizeOfFleet",
+            [sagemaker.UpdateEndpointWeightsAndCapacities],
+            [managed.arn("endpoint")],
+        ),
+        allow("LookAtScalingAlarms", [cloudwatch.DescribeAlarms], [arn("cloudwatch", "alarm:*")]),
+        _alarms_of_scaling(managed, [cloudwatch.DeleteAlarms, cloudwatch.PutMetricAlarm]),
+        allow(
+            "RoleOfScaling",
+            [iam.CreateServiceLinkedRole],
+            [Sub(_ROLE_OF_SCALING)],
+            Condition(StringEquals("iam:AWSServiceName", _SERVICE_OF_SCALING)),
+        ),
+    ]
+
+
+def end_scaling(managed: Managed) -> list[Statement]:
+    """Deregister the endpoint's scalable target, with its policy and alarms."""
+    return [
+        allow_anywhere("FindScaling", [autoscaling.DescribeScalableTargets]),
+        allow("ReadScalingTags", [autoscaling.ListTagsForResource], [_targets()]),
+        allow(
+            "EndScaling",
+            [autoscaling.DeregisterScalableTarget],
+            [_targets()],
+            Condition(managed.owner),
+        ),
+        _alarms_of_scaling(managed, [cloudwatch.DeleteAlarms]),
+    ]
+
+
+def _targets() -> Sub:
+    return arn("application-autoscaling", "scalable-target/*")
+
+
+def _alarms_of_scaling(managed: Managed, actions: Sequence[Action]) -> Statement:
+    """Allow changing the alarms of target tracking, through Application Auto Scaling only.
+
+    Source: "AWS managed policy: AmazonSageMakerCanvasFullAccess", SageMaker developer guide.
+    """
+    alarms = f"alarm:TargetTracking-endpoint/${{Name}}{managed.rest}/variant/*"
+    through = StringEquals("aws:CalledViaLast", "application-autoscaling.amazonaws.com")
+    return allow(
+        "AlarmsOfScaling",
+        actions,
+        [arn("cloudwatch", alarms, Name=managed.name)],
+        Condition(through),
+    )
+
+
+_SERVICE_OF_SCALING: Final = "sagemaker.application-autoscaling.amazonaws.com"
+_ROLE_OF_SCALING: Final = (
+    "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/aws-service-role/"
+    f"{_SERVICE_OF_SCALING}/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+)
 
 
 def _ask_and_compare(managed: Managed, bucket: BucketName, key: KeyArn) -> list[Statement]:

@@ -6,7 +6,7 @@ that Lambda itself needs in every function's role.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from awacs import cloudformation, ec2, logs, s3, sagemaker, sqs, xray
@@ -238,6 +238,10 @@ class Managed:
         """Return the ARN of a resource with the pipeline's name, or ``rest`` after that."""
         return arn("sagemaker", f"{kind}/${{Name}}{self.rest}{rest}", Name=self.name)
 
+    def giving_owner(self, keys: Mapping[str, str]) -> StringEquals | StringLike:
+        """Return the condition that a request gives the owner tag, and has these keys, too."""
+        return type(self.owner)({_GIVEN_OWNER: self.owner.value, **keys})
+
     def pipelines(self, rest: str = "") -> list[Sub]:
         """Return the ARNs of the pipelines, or of what ``rest`` says of them.
 
@@ -266,7 +270,7 @@ def one_pipeline(name: UniqueName, role: RoleName) -> Managed:
         name=name,
         rest="",
         role=role,
-        owner=StringEquals(_OWNER, Ref("AWS::StackId")),
+        owner=StringEquals(OWNER, Ref("AWS::StackId")),
         stack=Ref("AWS::StackId"),
     )
 
@@ -280,12 +284,13 @@ def all_named_pipelines(name: UniqueName, root_stack: RootStackName) -> Managed:
         name=name,
         rest="-*",
         role=RoleArn(pathed_roles(name, STEPS)),
-        owner=StringLike(_OWNER, Sub("${Name}/*", Name=name)),
+        owner=StringLike(OWNER, Sub("${Name}/*", Name=name)),
         stack=arn("cloudformation", "stack/${RootStack}-*", RootStack=root_stack),
     )
 
 
-_OWNER = f"aws:ResourceTag/{OWNER_TAG}"
+OWNER = f"aws:ResourceTag/{OWNER_TAG}"
+_GIVEN_OWNER = f"aws:RequestTag/{OWNER_TAG}"
 
 
 def pipeline_manager(

@@ -22,6 +22,8 @@ from generator.wiring import Expression, KeyArn, RoleArn, RoleName, UniqueName
 from pipeline.prediction import SUFFIX
 
 ANYWHERE_REASONS = {
+    "application-autoscaling:DescribeScalableTargets": "takes no resource",
+    "application-autoscaling:DescribeScalingPolicies": "takes no resource",
     "cloudwatch:PutMetricData": "metrics have no ARN; limited by cloudwatch:namespace",
     "ec2:AssignPrivateIpAddresses": "Lambda in a VPC; AWS documents it on *",
     "ec2:CreateNetworkInterface": "AWS: a condition or resource fails the job's validation",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from troposphere import GetAtt, Template
+from troposphere import GetAtt, Template, iam
 
 from generator import deployment, pausing
 from generator.custom_resources import (
@@ -19,13 +19,13 @@ from generator.custom_resources import (
     add_function,
     function_context,
 )
-from generator.policies.approval import deploy_model
+from generator.policies.approval import deploy_model, end_scaling, scale
 from generator.policies.functions import all_named_pipelines, pipeline_manager
 from generator.policies.guards import NetworkBoundary, keep_jobs_inside
 from generator.policies.jobs import from_first_to_last
 from generator.policies.pausing import pause_endpoint
 from generator.policies.spending import bound_spending
-from generator.policies.statements import arn, managed_policy
+from generator.policies.statements import arn, managed_policy, role_policy
 from generator.settings import Mode, Settings
 from generator.wiring import (
     BucketName,
@@ -95,6 +95,8 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         timeout_seconds=MANAGING_SECONDS,
     )
     function = add_function(template, spec, context)
+    if settings.serving.scales:
+        add(template, _end_of_scaling(inputs))
     lasting = managed_policy(
         "JobsLastingPolicy",
         "What SageMaker does with the role of a job or model, until its last interface is gone",
@@ -125,6 +127,15 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     return StackTemplate("manager", template, Inputs, Outputs)
 
 
+def _end_of_scaling(inputs: Inputs) -> iam.RolePolicy:
+    """Let the function end the scaling of endpoints.
+
+    The policy is a resource of its own: an update without scaling deletes it after its use.
+    """
+    managed = all_named_pipelines(inputs.unique_name, inputs.root_stack)
+    return role_policy("EndScalingPolicy", inputs.named_manager_role, end_scaling(managed))
+
+
 def _add_deploying(
     template: Template, inputs: Inputs, context: FunctionContext, role: RoleName
 ) -> FunctionArn:
@@ -144,6 +155,8 @@ def _add_deploying(
     alarms = [arn("cloudwatch", "alarm:${RootStack}-*", RootStack=inputs.root_stack)]
     compares = context.settings.serving.compares
     allowed = deploy_model(managed, inputs.data_bucket, inputs.key_arn, alarms, compares=compares)
+    if context.settings.serving.scales:
+        allowed += scale(managed)
     function = deployment.add_deploying_function(template, role, allowed, context)
     function.DependsOn = [*function.DependsOn, guard.title]
     rules = arn("events", "rule/${Name}-*", Name=inputs.unique_name)

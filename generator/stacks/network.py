@@ -10,9 +10,9 @@ from troposphere import Equals, GetAtt, GetAZs, If, Not, Select, Split, Template
 from generator.custom_resources import IN_THE_VPC
 from generator.policies.statements import role_arn, role_policy, write_flow_logs
 from generator.retention import retention
-from generator.settings import Mode, Settings, interface_endpoints
+from generator.settings import Mode, Settings, endpoints_of_functions, interface_endpoints
 from generator.settings_network import Network
-from generator.stacks.network_endpoints import CLOUDFORMATION, interface_endpoint, s3_gateway
+from generator.stacks.network_endpoints import interface_endpoint, s3_gateway
 from generator.stacks.network_parts import (
     EndpointGroup,
     Outputs,
@@ -155,12 +155,13 @@ def _add_interface_endpoints(
     group: SecurityGroupId,
     settings: Settings,
 ) -> None:
-    """Add the endpoints that the settings need, and CloudFormation's if functions need it."""
-    for service in (*map(str, interface_endpoints(settings)), CLOUDFORMATION):
+    """Add the endpoints that the settings need, and those that functions in the VPC need."""
+    of_functions = endpoints_of_functions(settings)
+    for service in (*map(str, interface_endpoints(settings)), *of_functions):
         endpoint = interface_endpoint(
             service, settings, vpc.ref(), [subnet.ref() for subnet in subnets], group
         )
-        if service == CLOUDFORMATION:
+        if service in of_functions:
             endpoint.Condition = IN_THE_VPC
         add(template, endpoint)
 

@@ -18,7 +18,6 @@ from generator.settings_network import S3, InterfaceEndpoint, Network
 from generator.settings_packages import Packages
 from generator.wiring import Expression, SecurityGroupId
 
-CLOUDFORMATION: Final = "cloudformation"
 _REGISTRIES: Final = (InterfaceEndpoint.ECR_API, InterfaceEndpoint.ECR_DKR)
 
 

@@ -137,7 +137,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     values = _environment(inputs, settings)
     predicts = settings.pipeline.predictions
     function = _add_manager(template, inputs, context)
-    needs = [*role_policies, group, seed]
+    needs = [*role_policies, group, seed, *_add_end_of_scaling(template, inputs, settings)]
     pipeline = custom_resource("Pipeline", PipelineProperties, values, function, needs)
     add(template, pipeline)
     if predicts:
@@ -298,6 +298,23 @@ def _add_manager(
     return add_function(template, spec, context)
 
 
+def _add_end_of_scaling(
+    template: Template, inputs: Inputs, settings: Settings
+) -> list[iam.RolePolicy]:
+    """Let the manager end the endpoint's scaling, if it scales.
+
+    The policy is a resource of its own: an update without scaling deletes it after the manager has
+    used it.
+    """
+    if not settings.serving.scales:
+        return []
+    managed = permissions.one_pipeline(inputs.unique_name, inputs.pipeline_role)
+    policy = role_policy(
+        "EndScalingPolicy", inputs.pipeline_manager_role, approval.end_scaling(managed)
+    )
+    return [add(template, policy)]
+
+
 def _environment(inputs: Inputs, settings: Settings) -> Mapping[str, Expression]:
     """Return the deployment's values for the pipeline, by the names in the definition."""
     entry = main_pipeline(settings)
@@ -345,6 +362,8 @@ def _add_deploying_function(
         alarms,
         compares=context.settings.serving.compares,
     )
+    if context.settings.serving.scales:
+        allowed += approval.scale(managed)
     function = deployment.add_deploying_function(template, role, allowed, context)
     rules = arn("events", "rule/${Name}-*", Name=inputs.unique_name)
     add(template, deployment.let_rules_invoke(function, rules))

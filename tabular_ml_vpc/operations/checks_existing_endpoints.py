@@ -6,8 +6,13 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from generator.settings_network import S3, STANDARD_ENDPOINTS, CreatedEndpointPolicy
-from generator.stacks.network_endpoints import CLOUDFORMATION
+from generator.settings import CLOUDFORMATION
+from generator.settings_network import (
+    S3,
+    STANDARD_ENDPOINTS,
+    CreatedEndpointPolicy,
+    InterfaceEndpoint,
+)
 from tabular_ml_vpc.operations.checks_boundary import Need, allows
 from tabular_ml_vpc.operations.existing_vpc import (
     ExistingVpc,
@@ -22,6 +27,9 @@ from tabular_ml_vpc.operations.findings import CheckFinding, Verdict
 _S3: Final = "S3 endpoint"
 _INTERFACES: Final = "endpoints"
 _GATEWAY: Final = "Gateway"
+_SCALING: Final = str(InterfaceEndpoint.APPLICATION_AUTOSCALING)
+_OF_FUNCTIONS: Final = (CLOUDFORMATION, _SCALING)
+"""Services that only the stack's functions need."""
 
 
 def s3(vpc: ExistingVpc) -> Iterator[CheckFinding]:
@@ -138,7 +146,7 @@ def interfaces(vpc: ExistingVpc, needed: Sequence[str]) -> Iterator[CheckFinding
 
 def _missing(vpc: ExistingVpc, service: str, *, required: bool) -> CheckFinding:
     remedy = f"python build.py --config FILE.toml  # add {service} to network.create_endpoints"
-    if service == CLOUDFORMATION:
+    if service in _OF_FUNCTIONS:
         remedy += ", or: python build.py deploy --set FunctionsInTheVpc=no"
     return CheckFinding(
         _INTERFACES,
@@ -287,6 +295,7 @@ def _needs(vpc: ExistingVpc, service: str) -> list[Need]:
         "sagemaker.api": [("sagemaker:CreatePipeline", "*"), ("sagemaker:ListSpaces", "*")],
         "sagemaker.runtime": [("sagemaker:InvokeEndpoint", "*")],
         CLOUDFORMATION: [("cloudformation:DescribeStacks", "*")],
+        _SCALING: [("application-autoscaling:RegisterScalableTarget", "*")],
     }
     found = (calls[short] for short in calls if vpc.full_name(short) == service)
     return [Need("", action, resource) for action, resource in next(found, [])]

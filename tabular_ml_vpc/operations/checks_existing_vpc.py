@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from generator import record
-from generator.settings import PACKAGE_ENDPOINTS
+from generator.settings import CLOUDFORMATION, PACKAGE_ENDPOINTS
 from generator.settings_network import REQUIRED_ENDPOINTS, InterfaceEndpoint
-from generator.stacks.network_endpoints import CLOUDFORMATION
 from pipeline.types import JsonView
 from tabular_ml_vpc.operations.checks_existing_endpoints import interfaces, s3
 from tabular_ml_vpc.operations.existing_vpc import (
@@ -76,7 +75,10 @@ def _vpc_of(template: JsonView) -> str:
 def needed(context: CheckContext) -> list[str]:
     """Return the services without whose endpoint Studio, pip or the functions do not work."""
     inside = context.values.get("FunctionsInTheVpc", "yes") == "yes"
-    of_functions = [str(InterfaceEndpoint.SAGEMAKER_API), CLOUDFORMATION] if inside else []
+    scales = any("MaximumInstances" in one for one in context.properties("Custom::Pipeline"))
+    of_scaling = [str(InterfaceEndpoint.APPLICATION_AUTOSCALING)] if scales else []
+    of_all = [str(InterfaceEndpoint.SAGEMAKER_API), CLOUDFORMATION]
+    of_functions = [*of_all, *of_scaling] if inside else []
     of_studio = REQUIRED_ENDPOINTS if context.properties("AWS::SageMaker::Domain") else ()
     installing = context.properties("AWS::SageMaker::StudioLifecycleConfig")
     of_pip = PACKAGE_ENDPOINTS if installing else ()

@@ -52,14 +52,17 @@ class Registry:
     bucket: str
     name: str
     option: tuple[str, ...] = ()
+    stack: str = STACK
 
     @property
     def sagemaker(self) -> Any:
         return self.account.client("sagemaker")
 
-    def register(self, says: str, expected: str | None = None, run: str = "usual") -> int:
+    def register(
+        self, says: str, expected: str | None = None, run: str = "usual", **options: Any
+    ) -> int:
         """Run the pipeline; the model says a label, and its smoke test expects one."""
-        self.account.run_pipeline(self.name, PipelineExecutionDisplayName=run)
+        self.account.run_pipeline(self.name, PipelineExecutionDisplayName=run, **options)
         newest = self.sagemaker.list_model_packages(ModelPackageGroupName=self.name, MaxResults=100)
         version = max(one["ModelPackageVersion"] for one in newest["ModelPackageSummaryList"])
         described = self.version(version)
@@ -82,7 +85,7 @@ class Registry:
 
     def approve(self, number: int) -> None:
         status, said = build_py(
-            "approve", str(number), "--yes", "--stack-name", STACK, *self.option
+            "approve", str(number), "--yes", "--stack-name", self.stack, *self.option
         )
         assert status == 0, said
 

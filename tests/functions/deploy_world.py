@@ -13,6 +13,7 @@ from functions.shared.names import model_name, trial_name
 from functions.shared.properties import field_names, property_name
 from pipeline.definition import OWNER_TAG
 from tests.functions.fakes.s3 import FakeS3
+from tests.functions.fakes.scaling import FakeScaling
 from tests.functions.fakes.serving import FakeRuntime, FakeServing
 from tests.functions.recorder import ACCOUNT, KEY_ARN
 from tests.functions.world import STACK_ID, Context, World
@@ -74,9 +75,15 @@ class Deploying:
     s3: FakeS3
     serving: FakeServing
     runtime: FakeRuntime
+    scaling: FakeScaling
     properties: DeployModelProperties = PROPERTIES
 
-    def register(self, status: str = "Approved", owner: Mapping[str, str] = OWNER) -> int:
+    def register(
+        self,
+        status: str = "Approved",
+        owner: Mapping[str, str] = OWNER,
+        instance_type: str = INSTANCE_TYPE,
+    ) -> int:
         """Register a version as a run does; return its number."""
         package = self.serving.register(ENDPOINT, owner)
         number = int(package.rpartition("/")[2])
@@ -95,7 +102,7 @@ class Deploying:
                 "Containers": [{"Image": "image"}],
                 "SupportedContentTypes": ["application/json"],
                 "SupportedResponseMIMETypes": ["application/json"],
-                "SupportedRealtimeInferenceInstanceTypes": [INSTANCE_TYPE],
+                "SupportedRealtimeInferenceInstanceTypes": [instance_type],
             },
         }
         self.metadata(number)["smoke-test"] = f"s3://{BUCKET}/{key}"
@@ -121,11 +128,17 @@ class Deploying:
 
     def wake(self, seconds: float = TIMEOUT_SECONDS) -> list[str]:
         """Run the function for one event; return the operations that changed something."""
-        before = len(self.serving.requests)
+        services = (self.scaling, self.serving)
+        before = [len(one.requests) for one in services]
         clock = self.world.clock
         handler(as_event(self.properties), Context(clock, clock.now + seconds))
         reads = ("Describe", "List")
-        return [name for name, _ in self.serving.requests[before:] if not name.startswith(reads)]
+        return [
+            name
+            for one, start in zip(services, before, strict=True)
+            for name, _ in one.requests[start:]
+            if not name.startswith(reads)
+        ]
 
     def wait(self, minutes: float = 5) -> None:
         self.world.clock.sleep(60 * minutes)
@@ -159,5 +172,8 @@ def deploying(world: World) -> Deploying:
     runtime = FakeRuntime(
         serving=serving, expected=lambda package: answer_of(int(package.rpartition("/")[2]))
     )
-    world.backed_by(s3=s3, sagemaker=serving, **{"sagemaker-runtime": runtime})
-    return Deploying(world, s3, serving, runtime)
+    scaling = FakeScaling(sagemaker=serving)
+    serving.scaled = lambda: bool(scaling.targets)
+    services = {"sagemaker-runtime": runtime, "application-autoscaling": scaling}
+    world.backed_by(s3=s3, sagemaker=serving, **services)
+    return Deploying(world, s3, serving, runtime, scaling)

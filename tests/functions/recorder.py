@@ -14,9 +14,9 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -240,10 +240,81 @@ def _update_model_package(p: Parameters) -> list[Right]:
     return [Right("sagemaker:UpdateModelPackage", p["ModelPackageArn"], status)]
 
 
+_SCALING: Final = (
+    ("application-autoscaling:scalable-dimension", "sagemaker:variant:DesiredInstanceCount"),
+    ("application-autoscaling:service-namespace", "sagemaker"),
+)
+_VIA_SCALING: Final = (("aws:CalledViaLast", "application-autoscaling.amazonaws.com"),)
+
+
+def _on_target(operation: str) -> Right:
+    """A right on a scalable target, whose id is random."""
+    target = arn("application-autoscaling", "scalable-target/0a1b2c")
+    return Right(f"application-autoscaling:{operation}", target, _SCALING)
+
+
+def _register_target(p: Parameters) -> list[Right]:
+    """The caller may do what scaling does ("Permissions validation for ... target resources").
+
+    The first one in an account creates a role ("Service-linked roles").
+    """
+    endpoint = arn("sagemaker", p["ResourceId"].rpartition("/variant/")[0])
+    found = [
+        _on_target("RegisterScalableTarget"),
+        Right("sagemaker:UpdateEndpointWeightsAndCapacities", endpoint),
+        Right("sagemaker:DescribeEndpoint", endpoint),
+    ]
+    if tags := p.get("Tags"):
+        asked = tuple((f"aws:RequestTag/{key}", value) for key, value in tags.items())
+        found = [replace(found[0], context=(*_SCALING, *asked)), *found[1:]]
+        found.append(replace(_on_target("TagResource"), context=asked))
+        found.append(Right("iam:CreateServiceLinkedRole", _LINKED_ROLE, _LINKED))
+    return found
+
+
+def _put_scaling_policy(p: Parameters) -> list[Right]:
+    """Target tracking makes two alarms ("Target tracking scaling policies")."""
+    alarms = arn("cloudwatch", f"alarm:TargetTracking-{p['ResourceId']}-AlarmHigh-x")
+    return [
+        _on_target("PutScalingPolicy"),
+        Right("cloudwatch:DescribeAlarms", alarms),
+        Right("cloudwatch:PutMetricAlarm", alarms, _VIA_SCALING),
+        Right("cloudwatch:DeleteAlarms", alarms, _VIA_SCALING),
+    ]
+
+
+def _deregister_target(p: Parameters) -> list[Right]:
+    """Its policies and their alarms go with it ("API_DeregisterScalableTarget")."""
+    alarms = arn("cloudwatch", f"alarm:TargetTracking-{p['ResourceId']}-AlarmHigh-x")
+    return [
+        _on_target("DeregisterScalableTarget"),
+        Right("cloudwatch:DeleteAlarms", alarms, _VIA_SCALING),
+    ]
+
+
+_LINKED_ROLE: Final = (
+    f"arn:{PARTITION}:iam::{ACCOUNT}:role/aws-service-role/"
+    "sagemaker.application-autoscaling.amazonaws.com/"
+    "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+)
+_LINKED: Final = (("iam:AWSServiceName", "sagemaker.application-autoscaling.amazonaws.com"),)
+
 _GRANT = Right("kms:CreateGrant", KEY_ARN, (("kms:GrantIsForAWSResource", "true"),))
 _UPLOAD = _on_object("s3:PutObject", key=("kms:GenerateDataKey", "kms:Decrypt"))
 
 _RIGHTS: dict[str, Rights] = {
+    "application-autoscaling:DeregisterScalableTarget": _deregister_target,
+    "application-autoscaling:DescribeScalableTargets": _anywhere(
+        "application-autoscaling:DescribeScalableTargets"
+    ),
+    "application-autoscaling:DescribeScalingPolicies": _anywhere(
+        "application-autoscaling:DescribeScalingPolicies"
+    ),
+    "application-autoscaling:ListTagsForResource": lambda p: [
+        Right("application-autoscaling:ListTagsForResource", p["ResourceARN"])
+    ],
+    "application-autoscaling:PutScalingPolicy": _put_scaling_policy,
+    "application-autoscaling:RegisterScalableTarget": _register_target,
     "cloudformation:DescribeStacks": lambda p: [
         Right("cloudformation:DescribeStacks", p["StackName"])
     ],

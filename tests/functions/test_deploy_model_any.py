@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Final
 
 from botocore.exceptions import ClientError
@@ -18,6 +19,7 @@ from tests.functions.conftest import EPOCH
 from tests.functions.deploy_world import (
     ENDPOINT,
     OTHER,
+    PROPERTIES,
     TRIAL,
     Deploying,
     config_of,
@@ -30,8 +32,10 @@ from tests.fuzz import bounded
 WRITES: Final = (
     *("CreateModel", "CreateEndpointConfig", "CreateEndpoint", "AddTags", "UpdateEndpoint"),
     *("UpdateModelPackage", "DeleteEndpoint", "DeleteEndpointConfig", "DeleteModel"),
+    *("RegisterScalableTarget", "PutScalingPolicy", "DeregisterScalableTarget"),
 )
 NEVER_OURS: Final = "v9-0a1b2c-demo-4f2a"
+SCALED: Final = replace(PROPERTIES, maximum_instances=3, target_invocations=100)
 
 
 class Life:
@@ -65,16 +69,20 @@ class Life:
     def crash(self, number: int) -> None:
         """End the function at one of its writes, before or after the service did it."""
         operation = WRITES[number % len(WRITES)]
-        self.serving.failures[operation] = [ApiError("AccessDeniedException", "crash")]
+        for service in (self.serving, self.deployed.scaling):
+            service.failures[operation] = [ApiError("AccessDeniedException", "crash")]
         self.wake(number)
-        self.serving.failures[operation].clear()
+        for service in (self.serving, self.deployed.scaling):
+            service.failures[operation].clear()
 
     def overlap(self, number: int) -> None:
         """Wake the function in the middle of another call of it."""
         operation = WRITES[number % len(WRITES)]
-        self.serving.before[operation] = [lambda: self.wake(number)]
+        for service in (self.serving, self.deployed.scaling):
+            service.before[operation] = [lambda: self.wake(number)]
         self.wake(number)
-        self.serving.before[operation].clear()
+        for service in (self.serving, self.deployed.scaling):
+            service.before[operation].clear()
 
     def reject_meanwhile(self, number: int) -> None:
         """Reject a version while the function runs, but not in the moment of the update."""
@@ -103,6 +111,18 @@ class Life:
 
     def delete(self, _number: int) -> None:
         self.serving.resources["Endpoint"].pop(ENDPOINT, None)
+
+    def scale(self, number: int) -> None:
+        """Scale in or out, as the service does."""
+        endpoint = self.serving.resources["Endpoint"].get(ENDPOINT)
+        if self.deployed.scaling.targets and endpoint:
+            endpoint.fields["instances"] = 1 + number % 3
+
+    def switch_scaling(self, number: int) -> None:
+        """Change the settings; what scaling leaves when it is switched off, an update removes."""
+        self.deployed.properties = (PROPERTIES, SCALED)[number % 2]
+        if self.deployed.properties is PROPERTIES:
+            self.deployed.scaling.targets.clear()
 
 
 ACTIONS: Final[dict[str, Callable[[Life, int], None]]] = {
@@ -150,6 +170,7 @@ def test_any_life_ends_well(world: World, lives: list[tuple[str, int]]) -> None:
         )
         assert life.deployed.serves == config_of(newest)
         assert life.deployed.names("Endpoint") == {ENDPOINT}
+        assert bool(life.deployed.scaling.targets) == (life.deployed.properties is SCALED)
         left = life.deployed.names("EndpointConfig") - {NEVER_OURS}
         assert left <= {
             config_of(number)

@@ -74,7 +74,8 @@ def test_a_missing_property_is_named() -> None:
 def test_the_pipelines_properties_are_its_environment_with_a_hash_for_the_prefix() -> None:
     environment = {field.name for field in fields(Environment)}
     given = set(field_names(PipelineProperties))
-    assert given == environment - {"code_prefix"} | {"source_hash", "predicts", "on_approval"}
+    own = {"source_hash", "predicts", "on_approval", "maximum_instances"}
+    assert given == environment - {"code_prefix"} | own
 
 
 def every_property(value: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from tests.iam.account import Account, Request
 Parameters = Mapping[str, Any]
 
 ENDPOINTS: Final = {
+    "application-autoscaling": "ApplicationAutoscalingEndpoint",
     "cloudformation": "CloudformationEndpoint",
     "ecr": "EcrDkrEndpoint",
     "logs": "LogsEndpoint",

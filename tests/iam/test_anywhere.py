@@ -29,7 +29,14 @@ def test_every_action_on_everything_has_a_reason(account: Account) -> None:
 
 def test_every_reason_is_of_use(account: Account) -> None:
     installing = Settings.model_validate({"packages": {"source": "pypi"}})
-    used = anywhere(account) | anywhere(Account.of(resolve(installing)))
+    scaling = Settings.model_validate(
+        {
+            "pipeline": {"deploy": "on-approval"},
+            "serving": {"maximum_instances": 2, "target_invocations": 60},
+        }
+    )
+    chosen = (Account.of(resolve(one)) for one in (installing, scaling))
+    used = anywhere(account).union(*map(anywhere, chosen))
     assert ANYWHERE_REASONS.keys() - used == set()
 
 

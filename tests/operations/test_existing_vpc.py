@@ -14,7 +14,7 @@ from generator import emit
 from generator.cfn.parameters import definitions
 from generator.files import REPOSITORY
 from generator.record import METADATA, metadata
-from generator.settings import Mode
+from generator.settings import Mode, Settings
 from generator.stacks.root import build
 from pipeline.types import Json
 from tabular_ml_vpc.operations import checks_network, checks_quotas, parameters
@@ -256,6 +256,27 @@ def test_the_endpoint_for_functions_is_not_needed_if_they_are_outside() -> None:
         asked.target, asked.templates, {**asked.values, "FunctionsInTheVpc": "no"}
     )
     assert [one for one in existing_vpc(outside) if one.verdict is Verdict.PROBLEM] == []
+
+
+@pytest.mark.parametrize(("inside", "missing"), [("yes", 1), ("no", 0)])
+def test_functions_that_scale_endpoints_need_theirs_in_the_vpc(inside: str, missing: int) -> None:
+    chosen = {
+        "network": EXISTING,
+        "pipeline": {"deploy": "on-approval"},
+        "serving": {"maximum_instances": 3, "target_invocations": 60},
+    }
+    made = build(Settings.model_validate(chosen), Mode.DEV)
+    usually = context(usual())
+    asked = CheckContext(
+        usually.target,
+        {name: emit.as_dict(stack) for name, stack in made.items()},
+        {**usually.values, "FunctionsInTheVpc": inside},
+    )
+    problems = [one for one in existing_vpc(asked) if one.verdict is Verdict.PROBLEM]
+    assert len(problems) == missing
+    for problem in problems:
+        assert "no endpoint for com.amazonaws.eu-west-1.application-autoscaling" in problem.what
+        assert "add application-autoscaling to network.create_endpoints" in problem.command
 
 
 def test_zones_without_the_service_of_an_endpoint_to_create_are_a_problem() -> None:

@@ -175,6 +175,10 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
             },
             "storage": {"captured_days": 7},
         },
+        "on approval, scaling": {
+            "pipeline": {"deploy": "on-approval"},
+            "serving": {"maximum_instances": 4, "target_invocations": 600},
+        },
     },
     "predictions": {
         "no predictions": {},

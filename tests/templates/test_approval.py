@@ -13,6 +13,7 @@ from functions.deploy_model.properties import DeployModelProperties
 from functions.pipeline_manager.properties import PipelineProperties
 from functions.shared.properties import from_event
 from generator.cfn.evaluator import ResolvedDeployment
+from generator.custom_resources import IN_THE_VPC
 from generator.resolved import resolve
 from generator.settings import Mode, Settings
 from generator.stacks import root
@@ -189,3 +190,44 @@ def test_the_longest_names_fit() -> None:
         if one.properties["EndpointName"].endswith(entry)
     ]
     assert len(f"v99999-abcdef-{pipeline}") <= 63
+
+
+SCALED: dict[str, Any] = CHOSEN | {
+    "serving": {"instances": 2, "maximum_instances": 6, "target_invocations": 600}
+}
+
+
+@pytest.fixture(scope="module")
+def scaled() -> ResolvedDeployment:
+    """The same, with endpoints that scale."""
+    return resolve(Settings.model_validate(SCALED))
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_functions_are_told_of_scaling(
+    approving: ResolvedDeployment, scaled: ResolvedDeployment, stack: str
+) -> None:
+    found, fixed = told(scaled, stack), told(approving, stack)
+    assert (found.instances, found.maximum_instances, found.target_invocations) == (2, 6, 600)
+    assert (fixed.maximum_instances, fixed.target_invocations) == (0, 0)
+    assert scaled.get(stack, "Pipeline").properties["MaximumInstances"] == "6"
+    assert "MaximumInstances" not in approving.get(stack, "Pipeline").properties
+
+
+def test_the_manager_can_end_the_scaling_as_long_as_there_is_a_pipeline() -> None:
+    """The policy is a resource of its own, which an update deletes after the pipeline's update."""
+    made = root.build(Settings.model_validate(SCALED), Mode.DEV)
+    assert "EndScalingPolicy" in made["pipeline"].resources["Pipeline"].DependsOn
+    assert "EndScalingPolicy" in made["manager"].resources
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_functions_in_our_vpc_reach_application_auto_scaling(chosen: bool) -> None:
+    services = ["sagemaker.api", "sagemaker.runtime"]
+    services += ["application-autoscaling"] if chosen else []
+    settings = SCALED | {"network": {"interface_endpoints": services}}
+    made = root.build(Settings.model_validate(settings), Mode.DEV)["network"].resources
+    endpoint = made["ApplicationAutoscalingEndpoint"].to_dict()
+    assert endpoint.get("Condition") == (None if chosen else IN_THE_VPC)
+    fixed = root.build(Settings.model_validate(CHOSEN), Mode.DEV)["network"].resources
+    assert "ApplicationAutoscalingEndpoint" not in fixed

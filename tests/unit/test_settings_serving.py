@@ -24,6 +24,10 @@ def problem(chosen: dict[str, Any]) -> str:
     [
         ({"shift": "canary", "instances": 2}, "serving.shift: got 'canary': needs pipeline.deploy"),
         ({"capture_percent": 10}, "serving.capture_percent: got 10: needs pipeline.deploy"),
+        (
+            {"maximum_instances": 3, "target_invocations": 60},
+            "serving.maximum_instances: got 3: needs pipeline.deploy",
+        ),
     ],
 )
 def test_what_the_native_step_cannot_do_needs_an_approval(
@@ -51,8 +55,46 @@ def test_a_deployment_ends_within_what_sagemaker_allows() -> None:
 
 
 @pytest.mark.parametrize(
+    ("serving", "said"),
+    [
+        (
+            {"instances": 3, "maximum_instances": 2},
+            "serving.maximum_instances: got 2: must be 0, or at least serving.instances (3)",
+        ),
+        ({"maximum_instances": 2}, "serving.target_invocations: got 0: with serving.maximum_in"),
+        (
+            {"instances": 2, "maximum_instances": 2, "target_invocations": 60},
+            "serving.target_invocations: got 60: needs serving.maximum_instances, more than "
+            "serving.instances (2)",
+        ),
+    ],
+)
+def test_scaling_needs_a_larger_maximum_and_a_target(serving: dict[str, Any], said: str) -> None:
+    assert said in problem({**ON_APPROVAL, "serving": serving})
+
+
+def test_the_steps_of_a_shift_fit_the_smallest_fleet() -> None:
+    scaling = {"shift": "canary", "maximum_instances": 8, "target_invocations": 60}
+    assert "got 50 of 1 instance" in problem({**ON_APPROVAL, "serving": scaling})
+    Settings.model_validate({**ON_APPROVAL, "serving": {**scaling, "instances": 2}})
+
+
+@pytest.mark.parametrize(("maximum", "scales"), [(0, False), (2, False), (3, True)])
+def test_a_fleet_scales_if_it_may_grow(maximum: int, scales: bool) -> None:
+    serving = {"instances": 2, "maximum_instances": maximum}
+    serving |= {"target_invocations": 60} if scales else {}
+    assert Settings.model_validate({**ON_APPROVAL, "serving": serving}).serving.scales is scales
+
+
+@pytest.mark.parametrize(
     ("field", "value"),
-    [("instances", 0), ("step_percent", 51), ("bake_minutes", 4), ("shift", "slowly")],
+    [
+        ("instances", 0),
+        ("step_percent", 51),
+        ("bake_minutes", 4),
+        ("shift", "slowly"),
+        ("maximum_instances", 101),
+    ],
 )
 def test_other_values_are_refused(field: str, value: object) -> None:
     assert field in problem({**ON_APPROVAL, "serving": {field: value}})

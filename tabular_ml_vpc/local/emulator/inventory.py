@@ -91,6 +91,12 @@ def _model_packages(session: Session) -> list[str]:
     return [package["ModelPackageArn"] for package in packages]
 
 
+def _scalable_targets(session: Session) -> list[str]:
+    client = session.client("application-autoscaling")
+    targets = client.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    return [one["ResourceId"] for one in targets]
+
+
 KINDS: dict[str, Callable[..., list[str]]] = {
     "stacks": _stacks,
     "buckets": _listed("s3", "list_buckets", "Buckets", "Name"),
@@ -132,6 +138,7 @@ KINDS: dict[str, Callable[..., list[str]]] = {
         "sagemaker", "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"
     ),
     "endpoints": _listed("sagemaker", "list_endpoints", "Endpoints", "EndpointName"),
+    "scalable targets": _scalable_targets,
     "model package groups": _listed(
         "sagemaker",
         "list_model_package_groups",

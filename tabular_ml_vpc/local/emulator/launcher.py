@@ -30,6 +30,7 @@ from tabular_ml_vpc.local.emulator import (
     sagemaker_real,
     sagemaker_resources,
     sagemaker_runtime,
+    scaling,
     schedules,
     stack_phases,
 )
@@ -52,6 +53,7 @@ def register_additions() -> None:
         log_streams,
         math_alarms,
         messaging,
+        scaling,
         schedules,
         sagemaker_api,
         sagemaker_resources,

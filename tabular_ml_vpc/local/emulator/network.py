@@ -275,6 +275,7 @@ def _checked(delete: Delete, users: Callable[[str], list[str]]) -> Delete:
 SERVICES = (
     *("sagemaker.api", "sagemaker.runtime", "cloudformation", "athena", "glue"),
     *("codeartifact.api", "codeartifact.repositories", "servicecatalog"),
+    "application-autoscaling",
 )
 STUDIO = "studio"
 

@@ -13,6 +13,7 @@ from ministack.core.iam_evaluator import AuthError, EvalContext, enforce
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import iam
 
+from tabular_ml_vpc.local.emulator import scaling
 from tabular_ml_vpc.local.emulator.sagemaker_store import KINDS, Store, arn_of
 from tabular_ml_vpc.local.emulator.types import Fields
 
@@ -106,6 +107,8 @@ def checks(store: Store, operation: str, request: Fields) -> list[AccessCheck]:
         keys = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
         keys |= {f"sagemaker:ResourceTag/{key}": value for key, value in tags.items()}
         found.append((f"sagemaker:{operation}", arn, {**context, **keys}))
+    if operation == "DeleteEndpoint":
+        found += [_deregistering(one) for one in scaling.of_endpoint(request["EndpointName"])]
     if operation.startswith("Create") and request.get("Tags"):
         tagging = {**context, "sagemaker:TaggingAction": operation}
         found.append(("sagemaker:AddTags", arns[0], tagging))
@@ -113,6 +116,16 @@ def checks(store: Store, operation: str, request: Fields) -> list[AccessCheck]:
     found += [("iam:PassRole", role, passed) for role in _roles(request)]
     rollback = (request.get("DeploymentConfig") or {}).get("AutoRollbackConfiguration") or {}
     return found + [_describing(alarm["AlarmName"]) for alarm in rollback.get("Alarms", [])]
+
+
+def _deregistering(target: Fields) -> AccessCheck:
+    """Return what a deletion needs besides if the endpoint scales.
+
+    The real message is another one (awslabs/stable-diffusion-aws-extension, issue 161).
+    """
+    tags = {f"aws:ResourceTag/{key}": value for key, value in target["Tags"].items()}
+    action = "application-autoscaling:DeregisterScalableTarget"
+    return action, target["ScalableTargetARN"], tags
 
 
 def _roles(request: Fields) -> list[str]:

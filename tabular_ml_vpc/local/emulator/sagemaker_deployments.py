@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from ministack.services import cloudwatch
 
-from tabular_ml_vpc.local.emulator import sagemaker_access
+from tabular_ml_vpc.local.emulator import sagemaker_access, scaling
 from tabular_ml_vpc.local.emulator.sagemaker_store import ApiError, Record, named
 from tabular_ml_vpc.local.emulator.types import Fields
 
@@ -66,6 +66,8 @@ def check(record: Record, request: Fields) -> Deployment:
         raise _invalid(f"Cannot update failed endpoint {record.arn}")
     if status != "InService":
         raise _invalid(f"Cannot update in-progress endpoint {record.arn}")
+    before = named("EndpointConfig", {"EndpointConfigName": record.fields["EndpointConfigName"]})
+    scaling.check_types(record, before, config)
     settings = settings_of(record, request)
     if "RollingUpdatePolicy" in settings:
         raise _invalid("RollingUpdatePolicy is not emulated")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from tabular_ml_vpc.local.emulator import sagemaker_deployments, sagemaker_events
+from tabular_ml_vpc.local.emulator import sagemaker_deployments, sagemaker_events, scaling
 from tabular_ml_vpc.local.emulator.sagemaker_deployments import Deployment, Step
 from tabular_ml_vpc.local.emulator.sagemaker_jobs import FAILURES, in_background
 from tabular_ml_vpc.local.emulator.sagemaker_store import ApiError, Record, named
@@ -86,6 +86,7 @@ class Endpoints:
 
     def delete(self, record: Record) -> None:
         """Stop what serves an endpoint; if it is changing, whoever changes it does so."""
+        scaling.forget(record)
         sagemaker_events.change_endpoint(record, "Deleting")
         if PENDING not in record.fields:
             self._stop(record)

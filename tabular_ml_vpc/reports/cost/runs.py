@@ -96,19 +96,33 @@ def endpoint_month(pipeline: PlannedPipeline, usage: Usage) -> list[Meter]:
     planned = pipeline.environment
     if not (planned.deploys or planned.on_approval):
         return []
-    instance, count = planned.endpoint_instance_type, planned.endpoint_instances
+    instance, fleet = planned.endpoint_instance_type, _fleet(planned, usage)
     meter, hours = f"sagemaker_hosting_hour.{instance}", usage["endpoint-hours"]
     if not usage.is_given("endpoint-hours"):
         hours = hours.times(pipeline.serves)
-    meters = [
-        Meter(f"Endpoint on {instance}", meter, hours.times(count), f"{count} x {span(hours)} h")
-    ]
+    basis = f"{span(fleet)} x {span(hours)} h"
+    meters = [Meter(f"Endpoint on {instance}", meter, hours.times(fleet), basis)]
     if planned.on_approval:
         approvals, moving = usage["approvals"], usage["deployment-hours"]
-        basis = f"{span(approvals)} approvals x 2 x {count} x {span(moving)} h"
-        second = approvals.times(moving).times(2 * count)
+        both = fleet.map(lambda one: one + planned.endpoint_instances)
+        basis = f"{span(approvals)} approvals x {span(both)} x {span(moving)} h"
+        second = approvals.times(moving).times(both)
         meters.append(Meter(f"Trials and second fleets on {instance}", meter, second, basis))
+    if planned.maximum_instances:
+        alarms = Levels(2, 2, 2)
+        price = "cloudwatch_alarm_standard_month"
+        meters.append(Meter("Alarms of target tracking", price, alarms, "2 alarms"))
     return meters
+
+
+def _fleet(planned: PipelineProperties, usage: Usage) -> Levels:
+    """Return the endpoint's instances, on average, if it scales.
+
+    Two alarms follow its requests ("Target tracking scaling policies").
+    """
+    fewest = planned.endpoint_instances
+    further = max(planned.maximum_instances - fewest, 0)
+    return usage["scaled-share"].map(lambda share: fewest + share * further)
 
 
 def _job(step: Json, minutes: Levels, defaults: Json) -> Iterator[Meter]:

@@ -47,6 +47,8 @@ GIVEN_UP: Final = {
     InterfaceEndpoint.CODEARTIFACT_API: "a notebook cannot install packages from CodeArtifact",
     InterfaceEndpoint.CODEARTIFACT_REPOSITORIES: "as for codeartifact.api: the two work together",
     InterfaceEndpoint.SERVICE_CATALOG: "no SageMaker projects in Studio",
+    InterfaceEndpoint.APPLICATION_AUTOSCALING: "a notebook cannot see how an endpoint scales; it "
+    "scales, since functions in the VPC get their endpoint for that",
 }
 """What does not work in our Studio without an endpoint; those that it requires are left out."""
 ONE_ZONE: Final = (

@@ -130,6 +130,10 @@ ASSUMPTIONS: Final = (
         "it serves until somebody deletes it",
     ),
     _assumption(
+        *("scaled-share", 0, 0.3, 1, "of the instances between the fewest and the most"),
+        "only if endpoints scale: with even requests few of them serve, and all in a rush",
+    ),
+    _assumption(
         *("approvals", 0.5, 2, 30, "approved versions per month"),
         "only if models are deployed on approval",
     ),

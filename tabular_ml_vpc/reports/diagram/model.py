@@ -85,6 +85,7 @@ SERVICES: Final[Mapping[str, tuple[str, str]]] = {
     "codeartifact.api": ("codeartifact", "CodeArtifact API"),
     "codeartifact.repositories": ("codeartifact", "CodeArtifact"),
     "servicecatalog": ("servicecatalog", "Service Catalog"),
+    "application-autoscaling": ("cloudwatch", "Application Auto Scaling"),
 }
 """Icon and name of each service that can have an interface endpoint."""
 

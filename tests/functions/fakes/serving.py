@@ -35,6 +35,8 @@ class FakeServing(FakeSageMaker):
         """Why an endpoint fails to start with a configuration, or to move to it, by its name."""
         self.tested: set[str] = set()
         """The configurations that passed their tests on a trial endpoint."""
+        self.scaled: Callable[[], bool] = lambda: False
+        """Whether the endpoint is a target of automatic scaling."""
         self.served: set[str] = set()
 
     @property
@@ -99,7 +101,9 @@ class FakeServing(FakeSageMaker):
         for model in models:
             self._resource("Model", model)
         name = p["EndpointConfigName"]
-        return {"EndpointConfigArn": self._made("EndpointConfig", name, p, models=models)}
+        variants = p["ProductionVariants"]
+        made = self._made("EndpointConfig", name, p, models=models, variants=variants)
+        return {"EndpointConfigArn": made}
 
     def _made(self, kind: str, name: str, p: Fields, **fields: object) -> str:
         if any(known.lower() == name.lower() for known in self.resources[kind]):
@@ -109,7 +113,10 @@ class FakeServing(FakeSageMaker):
 
     def describe_endpoint_config(self, p: Fields) -> Fields:
         found = super().describe_endpoint_config(p)
-        return found | {"CreationTime": self._created("EndpointConfig", p["EndpointConfigName"])}
+        name = p["EndpointConfigName"]
+        if variants := self._resource("EndpointConfig", name).fields.get("variants"):
+            found["ProductionVariants"] = variants
+        return found | {"CreationTime": self._created("EndpointConfig", name)}
 
     def list_endpoint_configs(self, p: Fields) -> Fields:
         listing = super().list_endpoint_configs(p)
@@ -148,6 +155,9 @@ class FakeServing(FakeSageMaker):
         described = super().describe_endpoint(p) | {
             "LastModifiedTime": found.fields.get("modified", _WHEN)
         }
+        if count := found.fields.get("instances"):
+            variant = {"VariantName": "AllTraffic", "DesiredInstanceCount": count}
+            described["ProductionVariants"] = [variant]
         if found.fields.get("failure"):
             described["FailureReason"] = found.fields["failure"]
         if found.fields.get("pending"):
@@ -172,7 +182,12 @@ class FakeServing(FakeSageMaker):
         self._resource("EndpointConfig", found.fields["config"])
         config = self._resource("EndpointConfig", p["EndpointConfigName"])
         self._check_may_serve(config.name)
-        found.fields["pending"] = config.name
+        if self.scaled():
+            before = self._resource("EndpointConfig", found.fields["config"])
+            types = {self._variant(one).get("InstanceType") for one in (before, config)}
+            if len(types) > 1:
+                raise ApiError("ValidationException", "a target of automatic scaling: deregister")
+        found.fields |= {"pending": config.name, "retains": p.get("RetainAllVariantProperties")}
         self._begin(found.name, config.name, "Updating", self.shift_seconds)
         return {"EndpointArn": found.arn}
 
@@ -198,8 +213,16 @@ class FakeServing(FakeSageMaker):
         endpoint.fields |= {"modified": self.now, "failure": why, "status": status}
         if not why:
             endpoint.fields["config"] = config
+            variant = self._variant(self._resource("EndpointConfig", config))
+            if not endpoint.fields.pop("retains", False):
+                endpoint.fields["instances"] = variant.get("InitialInstanceCount")
             if endpoint.name == self.name:
                 self.served.add(config)
+
+    @staticmethod
+    def _variant(config: Resource) -> Fields:
+        variants: list[Fields] = config.fields.get("variants") or [{}]
+        return variants[0]
 
     def delete_endpoint(self, p: Fields) -> None:
         assert p["EndpointName"] != self.name, "what serves is never deleted"

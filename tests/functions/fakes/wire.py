@@ -172,9 +172,10 @@ class Wire:
         return replies.success(call.model, result)
 
     def _begin(self, model: OperationModel, context: Fields, **_: object) -> None:
-        service = model.service_model.service_name
-        self._call[service] = Call(service, model, context["test_parameters"])
-        self.begin(self._call[service])
+        service = model.service_model
+        call = Call(service.service_name, model, context["test_parameters"])
+        self._call[service.service_id.hyphenize()] = call
+        self.begin(call)
 
     def _send(self, event_name: str, **_: object) -> AWSResponse:
         service_id = event_name.split(".")[1]

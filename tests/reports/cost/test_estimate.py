@@ -333,6 +333,20 @@ def test_on_approval_a_trial_and_a_second_fleet_are_priced_and_ticks() -> None:
     assert ticks.quantity.typical == 8760 * 2 * 0.25
 
 
+def test_an_endpoint_that_scales_costs_between_its_fewest_and_most_instances() -> None:
+    serving = {"instances": 2, "maximum_instances": 6, "target_invocations": 60}
+    chosen = {"pipeline": {"deploy": "on-approval"}, "serving": serving}
+    scaled = replace(choices(), settings=Settings.model_validate(chosen))
+    (pipeline,) = runs.pipelines(deployment(scaled, "us-east-1"))
+    assumed = usage().assuming({"approvals": 1, "deployment-hours": 1, "scaled-share": 0.5})
+
+    serves, second, alarms = runs.endpoint_month(pipeline, assumed)
+
+    assert serves.quantity.typical == 730 * 4
+    assert second.quantity.typical == 2 + 4
+    assert (alarms.meter, alarms.quantity.typical) == ("cloudwatch_alarm_standard_month", 2)
+
+
 def test_a_month_is_environment_studio_runs_and_endpoint() -> None:
     found = estimated(choices())
 
