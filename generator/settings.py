@@ -405,11 +405,17 @@ def interface_endpoints(settings: Settings) -> tuple[InterfaceEndpoint, ...]:
 def endpoints_of_functions(settings: Settings) -> tuple[str, ...]:
     """Return the further interface endpoints that our functions need if they are in the VPC.
 
-    They answer CloudFormation, and have an endpoint's fleet scale.
+    They answer CloudFormation, try models on approval, and have an endpoint's fleet scale.
     """
-    scaling = InterfaceEndpoint.APPLICATION_AUTOSCALING
-    needed = settings.serving.scales and scaling not in interface_endpoints(settings)
-    return (CLOUDFORMATION, *([str(scaling)] if needed else []))
+    needed = {
+        InterfaceEndpoint.SAGEMAKER_RUNTIME: settings.pipeline.on_approval,
+        InterfaceEndpoint.APPLICATION_AUTOSCALING: settings.serving.scales,
+    }
+    present = interface_endpoints(settings)
+    return (
+        CLOUDFORMATION,
+        *(str(one) for one, is_needed in needed.items() if is_needed and one not in present),
+    )
 
 
 SettingsSource = Path | Settings | None

@@ -231,3 +231,16 @@ def test_functions_in_our_vpc_reach_application_auto_scaling(chosen: bool) -> No
     assert endpoint.get("Condition") == (None if chosen else IN_THE_VPC)
     fixed = root.build(Settings.model_validate(CHOSEN), Mode.DEV)["network"].resources
     assert "ApplicationAutoscalingEndpoint" not in fixed
+
+
+def test_the_function_reaches_the_endpoints_that_it_asks() -> None:
+    few: dict[str, Any] = {
+        "network": {"interface_endpoints": ["sagemaker.api"]},
+        "studio": {"domain": "none"},
+    }
+    for deploy, reached in (("on-approval", True), ("pipeline", False)):
+        made = resolve(Settings.model_validate({**few, "pipeline": {"deploy": deploy}}))
+        services = [
+            str(one.properties["ServiceName"]) for one in made.of_type("AWS::EC2::VPCEndpoint")
+        ]
+        assert any(one.endswith("sagemaker.runtime") for one in services) is reached
