@@ -30,6 +30,7 @@ FUNCTIONS: Final = (
     "seed_data",
     "pipeline_manager",
     "deploy_model",
+    "watch_model",
 )
 
 _OURS: Final = ("functions", "pipeline")

@@ -1,8 +1,12 @@
-"""Names by which the functions know what they created for a version of the model."""
+"""Names by which the functions know what they created."""
 
 from __future__ import annotations
 
 import re
+from typing import Final
+
+SEED_OWNER: Final = "seed-data-owner"
+"""Key of the metadata that marks the synthetic table: whoever replaces the table drops it."""
 
 
 def trial_name(endpoint: str) -> str:

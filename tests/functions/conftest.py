@@ -16,6 +16,7 @@ from crhelper import CfnResource
 from functions.deploy_model import handler as deploy_model
 from functions.shared import answer, aws, custom_resource
 from functions.shared.deadline import Deadline
+from functions.watch_model import handler as watch_model
 from tests.functions.fakes.clock import Clock
 from tests.functions.fakes.cloudformation import FakeCloudFormation
 from tests.functions.fakes.wire import Wire
@@ -31,6 +32,7 @@ FUNCTIONS = (
     "pipeline_manager",
     "seed_data",
     "vpc_baseline",
+    "watch_model",
 )
 
 
@@ -75,6 +77,7 @@ def world(
     monkeypatch.setattr(custom_resource, "Deadline", partial(Deadline, sleep=clock.sleep))
     monkeypatch.setattr(deploy_model, "Deadline", partial(Deadline, sleep=clock.sleep))
     monkeypatch.setattr(deploy_model, "_now", lambda: EPOCH + timedelta(seconds=clock.now))
+    monkeypatch.setattr(watch_model, "_now", lambda: EPOCH + timedelta(seconds=clock.now))
     return World(function, wire, clock, responses, cloudformation)
 
 
