@@ -8,7 +8,6 @@ developer guide, "Events that SageMaker AI sends to Amazon EventBridge".
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,12 +17,12 @@ from troposphere import AWSObject, Join, Sub, Template, awslambda, events
 
 from functions.deploy_model.properties import DeployModelProperties
 from functions.shared.names import trial_name
-from functions.shared.properties import field_names, optional_names, property_name
 from generator import alerts
 from generator.custom_resources import FunctionContext, FunctionSpec, add_function
 from generator.policies.resources import named_rule_name
 from generator.settings_serving import Serving
 from generator.wiring import Expression, FunctionArn, RoleName, UniqueName, add
+from generator.woken import rule_input
 
 TITLES: Final = {"approval": "ApprovalRule", "endpoint": "EndpointChangeRule", "tick": "TickRule"}
 DEPLOYING_SECONDS: Final = 300
@@ -45,7 +44,7 @@ REVIEW: Final = (
 def add_deploying_function(
     template: Template, role: RoleName, permissions: Sequence[Statement], context: FunctionContext
 ) -> awslambda.Function:
-    """Add the function; what lets rules invoke it is ``let_rules_invoke``."""
+    """Add the function; what lets rules invoke it is ``woken.let_rules_invoke``."""
     spec = FunctionSpec(
         package="deploy_model",
         description="Tries and deploys models that somebody approved",
@@ -54,18 +53,6 @@ def add_deploying_function(
         timeout_seconds=DEPLOYING_SECONDS,
     )
     return add_function(template, spec, context)
-
-
-def let_rules_invoke(function: awslambda.Function, rules: Sub) -> awslambda.Permission:
-    """Let EventBridge invoke the function for rules whose ARN matches, in this account."""
-    return awslambda.Permission(
-        "DeployModelPermission",
-        Action="lambda:InvokeFunction",
-        FunctionName=function.ref(),
-        Principal="events.amazonaws.com",
-        SourceAccount=Sub("${AWS::AccountId}"),
-        SourceArn=rules,
-    )
 
 
 @dataclass(frozen=True)
@@ -138,20 +125,7 @@ def _input(context: Context) -> Sub:
     }
     if serving.captures:
         values["capture_percent"] = str(serving.capture_percent)
-    unknown = values.keys() ^ set(field_names(DeployModelProperties))
-    if wrong := sorted(unknown - optional_names(DeployModelProperties)):
-        raise TypeError(
-            f"{', '.join(wrong)} missing from, or unknown to, the function's properties"
-        )
-    names = {
-        property_name(field): values[field]
-        for field in field_names(DeployModelProperties)
-        if field in values
-    }
-    fixed = {name: value for name, value in names.items() if isinstance(value, str)}
-    open_ones = {name: value for name, value in names.items() if name not in fixed}
-    content = fixed | {name: f"${{{name}}}" for name in open_ones}
-    return Sub(json.dumps(content, separators=(",", ":")), open_ones)
+    return rule_input(DeployModelProperties, values)
 
 
 def _review_rule(context: Context) -> events.Rule:

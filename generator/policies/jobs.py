@@ -74,12 +74,15 @@ def own_processing(
     *,
     spark: bool,
     predicts: bool,
+    checks: bool = False,
 ) -> list[Statement]:
     """Return the permissions of the isolated processing jobs of one pipeline.
 
-    They read raw tables to prepare them, unless that is done on ``spark``, or to predict them.
+    They read raw tables to prepare them, unless that is done on ``spark``, or to predict them, and
+    captured requests if they ``check`` them for drift.
     """
     kinds = RESULTS if spark and not predicts else (RAW, *RESULTS)
+    kinds = (*kinds, CAPTURED) if checks else kinds
     written = (PROCESSED, PREDICTIONS) if predicts else (PROCESSED,)
     return processing(bucket, key, repositories, kinds, at, written)
 

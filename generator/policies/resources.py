@@ -631,6 +631,11 @@ def named_rule_name(name: UniqueName, event: str) -> Sub:
 DEPLOYING_RULES = ("approval", "endpoint", "review", "tick")
 """Those of the rules of models that are deployed on approval, of ``main`` as of the others: a
 version's status changed, an endpoint's did, somebody has to look, and time has passed."""
+WATCH_TICK = "ask"
+"""That of the rule that has new data and drift looked for, of all pipelines; it is short because
+names with the longest project and pipeline leave three characters."""
+DRIFT_RULES = ("drift", "drift-failed")
+"""Those of the rules of drift checks: one has ended, and one has failed."""
 NAMED_RULES = ("end", "run")
 """Last words of the names of rules: an endpoint that failed, and a run that did."""
 NAMED_SUCCESS, NAMED_SCHEDULE = "ok", "due"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from troposphere import GetAtt, Template
 
-from generator import deployment
+from generator import deployment, watcher
 from generator.custom_resources import (
     FunctionContext,
     FunctionInputs,
@@ -25,7 +25,8 @@ from generator.policies.guards import NetworkBoundary, keep_jobs_inside
 from generator.policies.jobs import from_first_to_last
 from generator.policies.spending import bound_spending
 from generator.policies.statements import arn, managed_policy
-from generator.settings import Mode, Settings
+from generator.policies.watcher import Wants, watch_model
+from generator.settings import Mode, Settings, named_are_watched, named_await_new_data
 from generator.wiring import (
     BucketName,
     FunctionArn,
@@ -38,6 +39,7 @@ from generator.wiring import (
     declare,
     publish,
 )
+from generator.woken import let_rules_invoke
 
 MANAGING_SECONDS = 900
 ANSWERING_SECONDS = 2 * MANAGING_SECONDS
@@ -55,6 +57,8 @@ class Inputs(FunctionInputs):
     named_manager_role: RoleName
     deploy_named_model_role: RoleName | None = None
     """Exists if models are deployed on approval."""
+    watch_named_model_role: RoleName | None = None
+    """Exists if drift is checked, or new data awaited."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +70,19 @@ class Outputs:
     spending_limits_policy: PolicyArn
     deploy_model_function_arn: FunctionArn | None = None
     """Exists if models are deployed on approval."""
+    watch_model_function_arn: FunctionArn | None = None
+    """Exists if drift is checked, or new data awaited."""
 
 
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack."""
     template = Template(Description=f"{settings.project}: what named pipelines share")
     on_approval = settings.pipeline.on_approval
-    inputs = declare(Inputs, template, [] if on_approval else ["deploy_named_model_role"])
+    not_needed = [
+        *([] if on_approval else ["deploy_named_model_role"]),
+        *([] if named_are_watched(settings) else ["watch_named_model_role"]),
+    ]
+    inputs = declare(Inputs, template, not_needed)
     context = function_context(template, inputs, settings, mode)
     spec = FunctionSpec(
         package="pipeline_manager",
@@ -106,6 +116,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         jobs_lasting_policy=PolicyArn(add(template, lasting).ref()),
         spending_limits_policy=PolicyArn(add(template, spending).ref()),
         deploy_model_function_arn=deploying,
+        watch_model_function_arn=_add_watching(template, inputs, context),
     )
     publish(outputs, template)
     return StackTemplate("manager", template, Inputs, Outputs)
@@ -132,5 +143,24 @@ def _add_deploying(
     function = deployment.add_deploying_function(template, role, allowed, context)
     function.DependsOn = [*function.DependsOn, guard.title]
     rules = arn("events", "rule/${Name}-*", Name=inputs.unique_name)
-    add(template, deployment.let_rules_invoke(function, rules))
+    add(template, let_rules_invoke(function, rules))
+    return FunctionArn(GetAtt(function, "Arn"))
+
+
+def _add_watching(
+    template: Template, inputs: Inputs, context: FunctionContext
+) -> FunctionArn | None:
+    """Add the function that checks named pipelines for drift and starts their runs, if asked."""
+    settings, role = context.settings, inputs.watch_named_model_role
+    if role is None:
+        return None
+    wants = Wants(
+        new_data=named_await_new_data(settings),
+        drift=bool(settings.watching.drift_hours),
+        on_drift=settings.pipeline.on_drift,
+    )
+    managed = all_named_pipelines(inputs.unique_name, inputs.root_stack)
+    allowed = watch_model(managed, inputs.data_bucket, inputs.key_arn, wants)
+    rules = arn("events", "rule/${Name}-*", Name=inputs.unique_name)
+    function = watcher.add_watching_function(template, role, allowed, context, rules)
     return FunctionArn(GetAtt(function, "Arn"))

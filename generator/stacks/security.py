@@ -18,10 +18,12 @@ from generator.policies.functions import every_function, function_in_the_vpc
 from generator.policies.jobs import from_first_to_last
 from generator.policies.resources import (
     DEPLOYING_RULES,
+    DRIFT_RULES,
     NAMED_SCHEDULE,
     NAMED_SUCCESS,
     RUN_SCHEDULE,
     RUN_SUCCEEDED,
+    WATCH_TICK,
     dead_letter_policy,
     key_policy,
 )
@@ -39,6 +41,8 @@ from generator.settings import (
     Settings,
     any_named_is_scheduled,
     main_is_scheduled,
+    main_is_watched,
+    named_are_watched,
     on_spark,
     shares_pipelines,
 )
@@ -60,6 +64,7 @@ from generator.wiring import (
     publish,
 )
 
+WATCHES = "that checks for drift and starts runs"
 DAYS_UNTIL_KEY_IS_DELETED = {Mode.DEV: 7, Mode.PROD: 30}
 MESSAGE_SECONDS = 14 * 24 * 3600
 """SQS's longest retention ("SetQueueAttributes")."""
@@ -102,6 +107,9 @@ class RoleNames:
     """Exists if there are pipelines besides ``main``."""
     deploy_named_model_role: RoleName | None = None
     """Exists if both is the case."""
+    watch_model_role: RoleName | None = None
+    watch_named_model_role: RoleName | None = None
+    """Exist if drift is checked, or new data awaited, of ``main`` or of the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,6 +208,12 @@ def _function_roles(template: Template, settings: Settings) -> dict[str, RoleNam
             if several and on_approval
             else {}
         ),
+        **({"WatchModel": WATCHES} if main_is_watched(settings) else {}),
+        **(
+            {"WatchNamedModel": f"{WATCHES} of named pipelines"}
+            if named_are_watched(settings)
+            else {}
+        ),
     }
     boundary = settings.security.permissions_boundary
     roles = {}
@@ -218,6 +232,8 @@ _FIELDS: Final = {
     "DeployModel": "deploy_model_role",
     "NamedPipelinesManager": "named_manager_role",
     "DeployNamedModel": "deploy_named_model_role",
+    "WatchModel": "watch_model_role",
+    "WatchNamedModel": "watch_named_model_role",
 }
 
 
@@ -245,6 +261,8 @@ def _lasting_permissions(
         roles.deploy_model_role,
         roles.named_manager_role,
         roles.deploy_named_model_role,
+        roles.watch_model_role,
+        roles.watch_named_model_role,
     )
     dead_letters = QueueArn(GetAtt(queue, "Arn"))
     return [
@@ -334,15 +352,20 @@ def _queue(key: KeyArn, root_stack: RootStackName) -> sqs.Queue:
 def _queue_policy(inputs: Inputs, queue: sqs.Queue, settings: Settings) -> sqs.QueuePolicy:
     succeeds = settings.pipeline.success_messages
     deploying = DEPLOYING_RULES if settings.pipeline.on_approval else ()
+    drift = DRIFT_RULES if settings.watching.drift_hours else ()
     more = [
         *([RUN_SUCCEEDED] if succeeds else []),
         *([RUN_SCHEDULE] if main_is_scheduled(settings) else []),
         *deploying,
+        *([WATCH_TICK] if main_is_watched(settings) else []),
+        *drift,
     ]
     more_named = [
         *([NAMED_SUCCESS] if succeeds else []),
         *([NAMED_SCHEDULE] if any_named_is_scheduled(settings) else []),
         *deploying,
+        *([WATCH_TICK] if named_are_watched(settings) else []),
+        *drift,
     ]
     return sqs.QueuePolicy(
         "DeadLetterQueuePolicy",

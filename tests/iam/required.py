@@ -91,8 +91,8 @@ _ROLES: Final = {
 }
 _BUCKETS: Final = {"empty_bucket": ("DataBucket", "LogBucket")}
 _OUTSIDE: Final = ("vpc_baseline",)
-_BY_CHOICE: Final = ("deploy_model",)
-"""Not in the deployment by default (`test_approval.py`)."""
+_BY_CHOICE: Final = ("deploy_model", "watch_model")
+"""Not in the deployment by default (`test_approval.py`, `test_watch_model.py`)."""
 _NOT_HERE: Final = ("former", "missing", "new-pipeline", "aws-us-gov", "other")
 """Parts of names in tests of what cannot be in a deployment: its names never change."""
 
