@@ -254,7 +254,7 @@ def to_topic(
 
 def _with_option(text: str, context: Context) -> Expression:
     """Return a text in which ``_OPTION`` is the option that names the pipeline, if there is one."""
-    if context.entry is None:
+    if context.entry is None or _OPTION not in text:
         return text.replace(_OPTION, "")
     return Sub(text.replace(_OPTION, " --pipeline ${Entry}"), Entry=context.entry)
 
