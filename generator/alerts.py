@@ -64,6 +64,18 @@ ENDPOINT_IS_IDLE = (
     "`python build.py endpoint pause{option}` deletes it; `python build.py endpoint "
     "resume{option}` creates it again, with the same model."
 )
+DRIFT_FOUND = (
+    "In at least one column, the requests that the newest drift check read differ from the "
+    "training data of the model that serves. `aws sagemaker list-pipeline-executions "
+    "--pipeline-name ${Name}-predict` names the columns in the check's description. If clients "
+    "send something wrong, correct that; if the world has changed, replace the table that runs "
+    "read, then `python build.py run{option}`."
+)
+CHECK_FAILED = (
+    "A drift check or a batch prediction failed: <run>. `aws sagemaker "
+    "list-pipeline-execution-steps --pipeline-execution-arn <run>` shows why. The next check comes "
+    "when it is due; the drift alarm keeps its state until then."
+)
 ALARM_SECONDS = 300
 
 
@@ -104,18 +116,19 @@ class Alerts:
     server_errors: cloudwatch.Alarm
     latency: cloudwatch.Alarm | None = None
     idle: cloudwatch.Alarm | None = None
-    """The last two exist if the settings choose them."""
+    drift: cloudwatch.Alarm | None = None
+    """The last three exist if the settings choose them."""
 
     @property
     def alarms(self) -> list[cloudwatch.Alarm]:
         """Return all alarms."""
-        found = (self.server_errors, self.latency, self.idle)
+        found = (self.server_errors, self.latency, self.idle, self.drift)
         return [alarm for alarm in found if alarm is not None]
 
     @property
     def of_bad_models(self) -> list[cloudwatch.Alarm]:
         """Return the alarms that a bad model raises: errors, and if there, latency."""
-        return [alarm for alarm in self.alarms if alarm is not self.idle]
+        return [one for one in (self.server_errors, self.latency) if one is not None]
 
 
 def add_alerts(template: Template, context: Context, pipeline: AWSObject) -> Alerts:
@@ -129,6 +142,7 @@ def add_alerts(template: Template, context: Context, pipeline: AWSObject) -> Ale
         _server_error_alarm(context, topic),
         _latency_alarm(context, topic),
         _idle_alarm(context, topic),
+        _drift_alarm(context, topic),
     )
     add_all(template, found.alarms)
     return found
@@ -240,7 +254,7 @@ def to_topic(
 
 def _with_option(text: str, context: Context) -> Expression:
     """Return a text in which ``_OPTION`` is the option that names the pipeline, if there is one."""
-    if context.entry is None:
+    if context.entry is None or _OPTION not in text:
         return text.replace(_OPTION, "")
     return Sub(text.replace(_OPTION, " --pipeline ${Entry}"), Entry=context.entry)
 
@@ -273,6 +287,17 @@ def _idle_alarm(context: Context, topic: TopicArn) -> cloudwatch.Alarm | None:
         return None
     text = ENDPOINT_IS_IDLE.replace("{hours} hours", "1 hour" if hours == 1 else f"{hours} hours")
     return watching.idle_alarm(context.name, topic, _with_option(text, context), hours)
+
+
+def _drift_alarm(context: Context, topic: TopicArn) -> cloudwatch.Alarm | None:
+    """Return the alarm for drift, if the settings ask for checks."""
+    if not context.watching.drift_hours:
+        return None
+    values: dict[str, Expression] = {"Name": context.name.across_border()}
+    if context.entry is not None:
+        values["Entry"] = context.entry
+    text = DRIFT_FOUND.replace(_OPTION, " --pipeline ${Entry}" if context.entry else "")
+    return watching.drift_alarm(context.name, topic, Sub(text, values))
 
 
 def dead_letter_alarm(queue: QueueName, topic: TopicArn) -> cloudwatch.Alarm:

@@ -20,9 +20,9 @@ from functions.shared.names import trial_name
 from generator import alerts
 from generator.custom_resources import FunctionContext, FunctionSpec, add_function
 from generator.policies.resources import named_rule_name
-from generator.rule_input import rule_input
 from generator.settings_serving import Serving
 from generator.wiring import Expression, FunctionArn, RoleName, UniqueName, add
+from generator.woken import rule_input
 
 TITLES: Final = {"approval": "ApprovalRule", "endpoint": "EndpointChangeRule", "tick": "TickRule"}
 DEPLOYING_SECONDS: Final = 300
@@ -44,7 +44,7 @@ REVIEW: Final = (
 def add_deploying_function(
     template: Template, role: RoleName, permissions: Sequence[Statement], context: FunctionContext
 ) -> awslambda.Function:
-    """Add the function; what lets rules invoke it is ``let_rules_invoke``."""
+    """Add the function; what lets rules invoke it is ``woken.let_rules_invoke``."""
     spec = FunctionSpec(
         package="deploy_model",
         description="Tries and deploys models that somebody approved",
@@ -53,18 +53,6 @@ def add_deploying_function(
         timeout_seconds=DEPLOYING_SECONDS,
     )
     return add_function(template, spec, context)
-
-
-def let_rules_invoke(function: awslambda.Function, rules: Sub) -> awslambda.Permission:
-    """Let EventBridge invoke the function for rules whose ARN matches, in this account."""
-    return awslambda.Permission(
-        "DeployModelPermission",
-        Action="lambda:InvokeFunction",
-        FunctionName=function.ref(),
-        Principal="events.amazonaws.com",
-        SourceAccount=Sub("${AWS::AccountId}"),
-        SourceArn=rules,
-    )
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from typing import Final
 
 from generator.errors import CommandError
 from generator.files import DIST, REPOSITORY, SOURCES, TEMPLATES, write
-from generator.settings import Mode, Settings
+from generator.settings import Mode, Settings, main_is_watched, named_are_watched
 
 FUNCTIONS: Final = (
     "vpc_baseline",
@@ -31,11 +31,13 @@ FUNCTIONS: Final = (
     "pipeline_manager",
     "deploy_model",
     "pause_endpoint",
+    "watch_model",
 )
 
 BY_CHOICE: Final[Mapping[str, Callable[[Settings], bool]]] = {
     "deploy_model": lambda settings: settings.pipeline.on_approval,
     "pause_endpoint": lambda settings: settings.serving.pauses,
+    "watch_model": lambda settings: main_is_watched(settings) or named_are_watched(settings),
 }
 """The functions that not every deployment has, and whether one has them."""
 

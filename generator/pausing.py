@@ -19,9 +19,9 @@ from generator import alerts
 from generator.custom_resources import FunctionContext, FunctionSpec, add_function
 from generator.policies.resources import PAUSING_RULES, named_rule_name
 from generator.policies.statements import arn
-from generator.rule_input import rule_input
 from generator.settings_serving import Serving
 from generator.wiring import Expression, FunctionArn, QueueArn, RoleName, UniqueName, add
+from generator.woken import rule_input
 
 TITLES: Final = {PAUSE: "PauseRule", RESUME: "ResumeRule", RESUMED: "ResumedRule"}
 PAUSING_SECONDS: Final = 300

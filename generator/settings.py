@@ -28,6 +28,7 @@ from generator.settings_pipelines import (
     NAME_RULE,
     PipelineEntry,
     PipelineSettings,
+    awaits_new_data,
     check_names,
     check_together,
     runs_on_spark,
@@ -36,7 +37,7 @@ from generator.settings_pipelines import (
 from generator.settings_section import AnySection, Section, SettingsError
 from generator.settings_serving import Serving, check_serving
 from generator.settings_studio import STUDIO_RULES, Studio
-from generator.settings_watching import WatchingSettings
+from generator.settings_watching import WatchingSettings, check_watching
 from pipeline.definition import OWNER_TAG
 from pipeline.layout import MAIN
 from pipeline.run_parameters import (
@@ -328,6 +329,7 @@ class Settings(Section):
     def _agree_with_the_pipelines(self) -> Settings:
         check_together(self.pipelines, self.project, self.pipeline, self.limits)
         check_serving(self.serving, self.pipeline, self.pipelines, self.project)
+        check_watching(self.watching, self.serving, self.pipeline)
         return self
 
     @model_validator(mode="after")
@@ -390,6 +392,26 @@ def main_is_scheduled(settings: Settings) -> bool:
 def any_named_is_scheduled(settings: Settings) -> bool:
     """Tell whether any pipeline besides ``main`` has a schedule."""
     return any(schedule_of(entry, settings.pipeline) for entry in named_pipelines(settings))
+
+
+def main_is_watched(settings: Settings) -> bool:
+    """Tell whether ``main`` has the function that checks for drift and starts runs."""
+    news = awaits_new_data(main_pipeline(settings), settings.pipeline)
+    return bool(settings.watching.drift_hours) or news
+
+
+def named_await_new_data(settings: Settings) -> bool:
+    """Tell whether a new table starts a run of any pipeline besides ``main``."""
+    usual = settings.pipeline
+    return usual.on_new_data or any(
+        awaits_new_data(entry, usual) for entry in named_pipelines(settings)
+    )
+
+
+def named_are_watched(settings: Settings) -> bool:
+    """Tell whether pipelines besides ``main`` share a function as above."""
+    wanted = bool(settings.watching.drift_hours) or named_await_new_data(settings)
+    return shares_pipelines(settings) and wanted
 
 
 def interface_endpoints(settings: Settings) -> tuple[InterfaceEndpoint, ...]:

@@ -101,6 +101,15 @@ class PipelineSettings(Section):
     schedule: str = ""
     """When EventBridge starts a run of each pipeline with its default parameters, in UTC, such as
     rate(7 days) or cron(0 6 ? * MON *); empty: never (docs/triggers.md)."""
+    on_new_data: bool = Field(default=False, strict=True)
+    """Whether a run of each pipeline starts when the table at the default of InputData was replaced
+    (docs/triggers.md)."""
+    new_data_minutes: int = Field(default=10, ge=1, le=1440, strict=True)
+    """Minutes for which that table must have been left alone before the run starts."""
+    on_drift: bool = Field(default=False, strict=True)
+    """Whether a run of each pipeline starts when a check of watching.drift_hours found drift."""
+    drift_cooldown_hours: int = Field(default=168, ge=1, le=8760, strict=True)
+    """Hours in which drift starts at most one run of a pipeline."""
 
     several: bool = Field(default=False, strict=True)
     """Deploy what pipelines besides main share even if there is none. Adding the first one then
@@ -151,6 +160,8 @@ class PipelineEntry(Section):
     """Number of instances in the Spark cluster; otherwise pipeline.preprocess_instances."""
     schedule: str | None = None
     """When EventBridge starts a run, or empty for never; otherwise pipeline.schedule."""
+    on_new_data: bool | None = Field(default=None, strict=True)
+    """Whether a new table starts a run; otherwise pipeline.on_new_data."""
 
     @field_validator("schedule")
     @classmethod
@@ -310,6 +321,16 @@ def runs_on_spark(entry: PipelineEntry, usual: PipelineSettings) -> bool:
 def schedule_of(entry: PipelineEntry, usual: PipelineSettings) -> str:
     """Return the expression by which a pipeline's runs are started, or an empty text."""
     return usual.schedule if entry.schedule is None else entry.schedule
+
+
+def awaits_new_data(entry: PipelineEntry, usual: PipelineSettings) -> bool:
+    """Tell whether a new table starts a run of a pipeline."""
+    return usual.on_new_data if entry.on_new_data is None else entry.on_new_data
+
+
+def minutes_of(entry: PipelineEntry, usual: PipelineSettings) -> str:
+    """Return for how many minutes a new table is left alone before a run; 0 if it starts none."""
+    return str(usual.new_data_minutes if awaits_new_data(entry, usual) else 0)
 
 
 def instances(entry: PipelineEntry, usual: PipelineSettings) -> int:

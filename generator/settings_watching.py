@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from generator.settings_pipelines import PipelineSettings
 from generator.settings_section import Section
+from generator.settings_serving import Serving
 
 SECONDS_AN_HOUR: Final = 3600
 MOST_IDLE_HOURS: Final = 168
@@ -16,6 +18,9 @@ PutMetricAlarm)."""
 ANSWER_MILLISECONDS: Final = 60_000
 """A model must answer within 60 seconds (SageMaker Runtime API reference, InvokeEndpoint): no
 latency is longer."""
+
+MOST_DRIFT_HOURS: Final = 168
+HOURS_A_DAY: Final = 24
 
 
 class WatchingSettings(Section):
@@ -32,3 +37,42 @@ class WatchingSettings(Section):
     latency_milliseconds: int = Field(default=0, ge=0, lt=ANSWER_MILLISECONDS, strict=True)
     """The longest time, in milliseconds, in which the model may answer 99 of 100 requests; the
     alert topic reports an endpoint that is slower in three of five minutes. 0: no alarm."""
+    drift_hours: int = Field(default=0, ge=0, le=MOST_DRIFT_HOURS, strict=True)
+    """Hours between two checks of captured requests for drift from the training data; the alert
+    topic reports what drifted. A check reads the last hour (1), or the day so far (2, 3, 4, 6, 8,
+    12), or the last whole day (24, 48, 72, 96, 120, 144, 168). 0: never. Needs
+    serving.capture_percent and pipeline.predictions; each check is a processing job."""
+
+    @field_validator("drift_hours")
+    @classmethod
+    def _divides_days(cls, hours: int) -> int:
+        if hours and HOURS_A_DAY % hours and hours % HOURS_A_DAY:
+            raise ValueError(
+                "must be 0, 1, 2, 3, 4, 6, 8, 12 or 24, or whole days in hours up to "
+                f"{MOST_DRIFT_HOURS}: requests are stored by day and hour"
+            )
+        return hours
+
+
+def check_watching(
+    watching: WatchingSettings, serving: Serving, pipeline: PipelineSettings
+) -> None:
+    """Refuse checks of requests that nobody stores, or without what checks them.
+
+    Raises:
+        ValueError: names the setting, the value and what it needs.
+
+    """
+    hours = watching.drift_hours
+    if hours and not serving.captures:
+        raise ValueError(
+            f"watching.drift_hours: got {hours}: needs serving.capture_percent of at least 1; a "
+            "check reads captured requests"
+        )
+    if hours and not pipeline.predictions:
+        raise ValueError(
+            f"watching.drift_hours: got {hours}: needs pipeline.predictions = true; the pipeline "
+            "of batch predictions makes the checks"
+        )
+    if pipeline.on_drift and not hours:
+        raise ValueError("pipeline.on_drift: got true: needs watching.drift_hours")

@@ -1,4 +1,4 @@
-"""Alarms of one endpoint that the settings choose: the model is slow, or nobody uses it.
+"""Alarms of one endpoint that the settings choose: slow, not used, or asked what it never learned.
 
 The metrics are in the SageMaker developer guide, "Amazon SageMaker AI metrics in Amazon
 CloudWatch".
@@ -10,6 +10,7 @@ from typing import Final
 
 from troposphere import cloudwatch
 
+from functions.watch_model.properties import DIMENSION, DRIFTED_COLUMNS, NAMESPACE
 from generator.settings_watching import SECONDS_AN_HOUR
 from generator.wiring import Expression, TopicArn, UniqueName
 
@@ -22,6 +23,7 @@ MICROSECONDS: Final = 1000
 """In a millisecond. ``ModelLatency`` and ``OverheadLatency`` are in microseconds."""
 LATENCY_ALARM: Final = "EndpointLatencyAlarm"
 IDLE_ALARM: Final = "EndpointIdleAlarm"
+DRIFT_ALARM: Final = "DriftAlarm"
 _MINUTE: Final = 60
 _MINUTES, _SLOW_MINUTES = 5, 3
 _MORE_THAN_SAMPLES: Final = 1_000_000
@@ -98,6 +100,30 @@ def idle_alarm(
         ],
         Threshold=0,
         TreatMissingData="notBreaching",
+    )
+
+
+def drift_alarm(pipeline: UniqueName, topic: TopicArn, description: Expression) -> cloudwatch.Alarm:
+    """Return the alarm for drift that the newest check found.
+
+    Checks are hours apart, and a missing data point leaves the alarm as it is: it goes off when a
+    check finds drift, and ends when a later one finds none. The period is an hour because
+    CloudWatch may extract a metric from a log late (Amazon CloudWatch user guide, "Setting alarms
+    on metrics created with the embedded metric format").
+    """
+    return cloudwatch.Alarm(
+        DRIFT_ALARM,
+        AlarmActions=[topic],
+        AlarmDescription=description,
+        ComparisonOperator="GreaterThanThreshold",
+        Dimensions=[cloudwatch.MetricDimension(Name=DIMENSION, Value=pipeline)],
+        EvaluationPeriods=1,
+        MetricName=DRIFTED_COLUMNS,
+        Namespace=NAMESPACE,
+        Period=SECONDS_AN_HOUR,
+        Statistic="Maximum",
+        Threshold=0,
+        TreatMissingData="ignore",
     )
 
 

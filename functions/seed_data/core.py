@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.seed_data.table import BLOCK_ROWS, VERSION, blocks
 from functions.shared.errors import ResourceError, error_code
+from functions.shared.names import SEED_OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,7 +24,7 @@ LOG = logging.getLogger(__name__)
 MIN_ROWS: Final = 100
 MAX_ROWS: Final = 10_000_000
 
-OWNER: Final = "seed-data-owner"
+OWNER: Final = SEED_OWNER
 TABLE: Final = "seed-data-table"
 
 _CONTENT_TYPE = "text/csv"

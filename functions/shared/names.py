@@ -1,4 +1,4 @@
-"""Names by which the functions know what they created for a version of the model."""
+"""Names by which the functions know what they created."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Final
 
 DIMENSION: Final = "sagemaker:variant:DesiredInstanceCount"
 """What scales of an endpoint, as Application Auto Scaling names it."""
+SEED_OWNER: Final = "seed-data-owner"
+"""Key of the metadata that marks the synthetic table: whoever replaces the table drops it."""
 
 
 def trial_name(endpoint: str) -> str:

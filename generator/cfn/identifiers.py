@@ -242,5 +242,8 @@ _ATTRIBUTES: Final[Mapping[tuple[str, str], _Attribute]] = {
     ("Custom::Pipeline", "PipelineName"): lambda _ref, _place, properties: str(
         properties()["PipelineName"]
     ),
+    ("Custom::PredictionPipeline", "PipelineArn"): lambda _ref, place, properties: place.arn(
+        "sagemaker", f"pipeline/{properties()['PipelineName']}"
+    ),
     ("Custom::VpcBaseline", "S3PrefixListId"): lambda _ref, _place, _: "pl-6da54004",
 }

@@ -88,14 +88,17 @@ def own_processing(
     spark: bool,
     predicts: bool,
     compares: bool = False,
+    checks: bool = False,
 ) -> list[Statement]:
     """Return the permissions of the isolated processing jobs of one pipeline.
 
-    They read raw tables to prepare them, unless that is done on ``spark``, or to predict them; and
-    the archive that serves, if models are compared with it.
+    They read raw tables to prepare them, unless that is done on ``spark``, or to predict them; the
+    archive that serves, if models are compared with it; and captured requests, if they ``check``
+    them for drift.
     """
     results = (*RESULTS, CHAMPION) if compares else RESULTS
     kinds = results if spark and not predicts else (RAW, *results)
+    kinds = (*kinds, CAPTURED) if checks else kinds
     written = (PROCESSED, PREDICTIONS) if predicts else (PROCESSED,)
     return processing(bucket, key, repositories, kinds, at, written)
 

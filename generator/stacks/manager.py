@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from troposphere import GetAtt, Template, iam
 
-from generator import deployment, pausing
+from generator import deployment, pausing, watcher
 from generator.custom_resources import (
     FunctionContext,
     FunctionInputs,
@@ -26,7 +26,8 @@ from generator.policies.jobs import from_first_to_last
 from generator.policies.pausing import pause_endpoint
 from generator.policies.spending import bound_spending
 from generator.policies.statements import arn, managed_policy, role_policy
-from generator.settings import Mode, Settings
+from generator.policies.watcher import Wants, watch_model
+from generator.settings import Mode, Settings, named_are_watched, named_await_new_data
 from generator.wiring import (
     BucketName,
     FunctionArn,
@@ -39,6 +40,7 @@ from generator.wiring import (
     declare,
     publish,
 )
+from generator.woken import let_rules_invoke
 
 MANAGING_SECONDS = 900
 ANSWERING_SECONDS = 2 * MANAGING_SECONDS
@@ -58,6 +60,8 @@ class Inputs(FunctionInputs):
     """Exists if models are deployed on approval."""
     pause_named_endpoint_role: RoleName | None = None
     """Exists if endpoints are paused on a schedule."""
+    watch_named_model_role: RoleName | None = None
+    """Exists if drift is checked, or new data awaited."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ class Outputs:
     """Exists if models are deployed on approval."""
     pause_endpoint_function_arn: FunctionArn | None = None
     """Exists if endpoints are paused on a schedule."""
+    watch_model_function_arn: FunctionArn | None = None
+    """Exists if drift is checked, or new data awaited."""
 
 
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
@@ -79,6 +85,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     without = [
         *([] if settings.pipeline.on_approval else ["deploy_named_model_role"]),
         *([] if settings.serving.pauses else ["pause_named_endpoint_role"]),
+        *([] if named_are_watched(settings) else ["watch_named_model_role"]),
     ]
     inputs = declare(Inputs, template, without)
     context = function_context(template, inputs, settings, mode)
@@ -122,6 +129,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         spending_limits_policy=PolicyArn(add(template, spending).ref()),
         deploy_model_function_arn=deploying,
         pause_endpoint_function_arn=pausing_function,
+        watch_model_function_arn=_add_watching(template, inputs, context),
     )
     publish(outputs, template)
     return StackTemplate("manager", template, Inputs, Outputs)
@@ -160,7 +168,26 @@ def _add_deploying(
     function = deployment.add_deploying_function(template, role, allowed, context)
     function.DependsOn = [*function.DependsOn, guard.title]
     rules = arn("events", "rule/${Name}-*", Name=inputs.unique_name)
-    add(template, deployment.let_rules_invoke(function, rules))
+    add(template, let_rules_invoke(function, rules))
+    return FunctionArn(GetAtt(function, "Arn"))
+
+
+def _add_watching(
+    template: Template, inputs: Inputs, context: FunctionContext
+) -> FunctionArn | None:
+    """Add the function that checks named pipelines for drift and starts their runs, if asked."""
+    settings, role = context.settings, inputs.watch_named_model_role
+    if role is None:
+        return None
+    wants = Wants(
+        new_data=named_await_new_data(settings),
+        drift=bool(settings.watching.drift_hours),
+        on_drift=settings.pipeline.on_drift,
+    )
+    managed = all_named_pipelines(inputs.unique_name, inputs.root_stack)
+    allowed = watch_model(managed, inputs.data_bucket, inputs.key_arn, wants)
+    rules = arn("events", "rule/${Name}-*", Name=inputs.unique_name)
+    function = watcher.add_watching_function(template, role, allowed, context, rules)
     return FunctionArn(GetAtt(function, "Arn"))
 
 

@@ -20,7 +20,7 @@ from functions.pipeline_manager.properties import (
     PipelineProperties,
     PredictionPipelineProperties,
 )
-from generator import alerts, dashboard, deployment, images, pausing, schedule
+from generator import alerts, dashboard, deployment, images, pausing, schedule, watcher
 from generator.custom_resources import shared_custom_resource
 from generator.pipeline_parts import (
     PREDICTIONS,
@@ -43,7 +43,13 @@ from generator.policies.statements import (
     trust_pipelines,
     trust_sagemaker,
 )
-from generator.settings import Mode, Settings, any_named_is_scheduled
+from generator.settings import (
+    Mode,
+    Settings,
+    any_named_is_scheduled,
+    named_are_watched,
+    named_await_new_data,
+)
 from generator.stacks.existing_network import endpoint_groups, has_own_endpoints
 from generator.stacks.manager import ANSWERING_SECONDS
 from generator.stacks.network_parts import (
@@ -76,8 +82,9 @@ from generator.wiring import (
     declare,
     publish,
 )
+from pipeline import layout
 from pipeline.definition import CHAMPION_ARCHIVE
-from pipeline.layout import CAPTURED, CHAMPION, CODE, folder, named
+from pipeline.layout import CAPTURED, CHAMPION, CODE, RAW, folder, named
 
 FILE = "named-pipeline"
 SPARK_FILE = "named-pipeline-spark"
@@ -115,6 +122,10 @@ class Inputs:
     """Exists if models are deployed on approval."""
     pause_endpoint_function_arn: FunctionArn | None = None
     """Exists if the endpoint is paused on a schedule."""
+    watch_model_function_arn: FunctionArn | None = None
+    """Exists if drift is checked, or new data awaited."""
+    new_data_minutes: Number | None = None
+    """Exists if any of these pipelines awaits new data; 0 for the others."""
     alert_email: OptionalText | None = None
     """Exists unless there is a topic for all alerts."""
     endpoints_security_group_id: SecurityGroupId | None = None
@@ -168,6 +179,8 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
         *(() if settings.pipeline.on_approval else ("deploy_model_function_arn",)),
         *(() if settings.serving.pauses else ("pause_endpoint_function_arn",)),
         *(() if settings.watching.dashboard else ("dead_letter_queue_name",)),
+        *(() if named_are_watched(settings) else ("watch_model_function_arn",)),
+        *(() if named_await_new_data(settings) else ("new_data_minutes",)),
     ]
     inputs = declare(Inputs, template, without)
     template.add_mapping(images.MAPPING_NAME, images.accounts(spark))
@@ -187,6 +200,7 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
         "Pipeline", PipelineProperties, values, manager, ANSWERING_SECONDS, needs
     )
     add(template, pipeline)
+    predictions = None
     if settings.pipeline.predictions:
         values |= predicting(inputs.pipeline_name)
         predictions = shared_custom_resource(
@@ -209,6 +223,19 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
         pausing.add_pausing(template, scheduled, pipeline)
     if inputs.schedule is not None:
         schedule.add_schedule(template, _schedule(inputs, inputs.schedule, settings), pipeline)
+    if watching := inputs.watch_model_function_arn:
+        watched = watcher.Context(
+            watching,
+            watcher.Folders(
+                inputs.data_bucket,
+                *(_folder(inputs, kind) for kind in (RAW, CAPTURED, layout.PREDICTIONS)),
+            ),
+            inputs.new_data_minutes or "0",
+            told,
+            found.topic,
+        )
+        checks = predictions if settings.watching.drift_hours else None
+        watcher.add_watcher(template, watched, settings, pipeline, checks)
     outputs = Outputs(pipeline_name=Text(GetAtt(pipeline, "PipelineName")), topic_arn=found.topic)
     publish(outputs, template)
     return StackTemplate(SPARK_FILE if spark else FILE, template, Inputs, Outputs)
@@ -311,6 +338,7 @@ def _permissions(
             spark=roles.spark is not None,
             predicts=settings.pipeline.predictions,
             compares=settings.serving.compares,
+            checks=bool(settings.watching.drift_hours),
         ),
         "Training": jobs.training(data, key, [images.TRAINING], at),
         "Model": jobs.model(

@@ -20,7 +20,7 @@ from functions.pipeline_manager.properties import (
     PredictionPipelineProperties,
 )
 from functions.seed_data.properties import SeedDataProperties
-from generator import alerts, dashboard, deployment, images, pausing, schedule
+from generator import alerts, dashboard, deployment, images, pausing, schedule, watcher
 from generator.custom_resources import (
     FunctionContext,
     FunctionInputs,
@@ -46,9 +46,17 @@ from generator.policies.resources import (
     success_rule_name,
 )
 from generator.policies.statements import arn, role_arn, role_policy
+from generator.policies.watcher import Wants, watch_model
 from generator.retention import retention
-from generator.settings import Mode, Settings, main_pipeline, on_spark, shares_pipelines
-from generator.settings_pipelines import instances, schedule_of
+from generator.settings import (
+    Mode,
+    Settings,
+    main_is_watched,
+    main_pipeline,
+    on_spark,
+    shares_pipelines,
+)
+from generator.settings_pipelines import awaits_new_data, instances, minutes_of, schedule_of
 from generator.wiring import (
     BucketName,
     Expression,
@@ -68,8 +76,10 @@ from generator.wiring import (
     present,
     publish,
 )
+from generator.woken import let_rules_invoke
+from pipeline import layout
 from pipeline.definition import CHAMPION_ARCHIVE
-from pipeline.layout import CAPTURED, CHAMPION, folder
+from pipeline.layout import CAPTURED, CHAMPION, RAW, folder
 
 DATA_KEY = "raw/data.csv"
 SEEDING_SECONDS = 900
@@ -98,6 +108,8 @@ class Inputs(FunctionInputs):
     """Exists if models are deployed on approval."""
     pause_endpoint_role: RoleName | None = None
     """Exists if the endpoint is paused on a schedule."""
+    watch_model_role: RoleName | None = None
+    """Exists if drift is checked, or new data awaited."""
     rows: Number
     seed: Number
     processing_instance_type: Text
@@ -140,6 +152,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     needs = [*role_policies, group, seed, *_add_end_of_scaling(template, inputs, settings)]
     pipeline = custom_resource("Pipeline", PipelineProperties, values, function, needs)
     add(template, pipeline)
+    beside = None
     if predicts:
         values = {**values, **predicting(inputs.unique_name)}
         beside = custom_resource(
@@ -161,6 +174,18 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     if inputs.pause_endpoint_role:
         _add_pausing(template, inputs, context, inputs.pause_endpoint_role, pipeline)
     _add_schedule(template, inputs, pipeline, settings)
+    if inputs.watch_model_role:
+        watched = watcher.Context(
+            _add_watching_function(template, inputs, context, inputs.watch_model_role),
+            watcher.Folders(
+                inputs.data_bucket, folder(RAW), folder(CAPTURED), folder(layout.PREDICTIONS)
+            ),
+            minutes_of(main_pipeline(settings), settings.pipeline),
+            told,
+            found.topic,
+        )
+        checks = beside if settings.watching.drift_hours else None
+        watcher.add_watcher(template, watched, settings, pipeline, checks)
     outputs = Outputs(
         pipeline_name=Text(GetAtt(pipeline, "PipelineName")),
         endpoint_name=Text(inputs.unique_name.across_border()),
@@ -178,6 +203,7 @@ def _not_needed(settings: Settings) -> list[str]:
         *([] if on_spark(settings) else _SPARK),
         *([] if settings.pipeline.on_approval else ["deploy_model_role"]),
         *([] if settings.serving.pauses else ["pause_endpoint_role"]),
+        *([] if main_is_watched(settings) else ["watch_model_role"]),
     ]
 
 
@@ -204,6 +230,7 @@ def _role_permissions(
             spark=inputs.spark_role is not None,
             predicts=settings.pipeline.predictions,
             compares=settings.serving.compares,
+            checks=bool(settings.watching.drift_hours),
         ),
         "Training": jobs.training(data, key, [images.TRAINING]),
         "Model": jobs.model(
@@ -366,8 +393,25 @@ def _add_deploying_function(
         allowed += approval.scale(managed)
     function = deployment.add_deploying_function(template, role, allowed, context)
     rules = arn("events", "rule/${Name}-*", Name=inputs.unique_name)
-    add(template, deployment.let_rules_invoke(function, rules))
+    add(template, let_rules_invoke(function, rules))
     return function
+
+
+def _add_watching_function(
+    template: Template, inputs: Inputs, context: FunctionContext, role: RoleName
+) -> FunctionArn:
+    """Add the function that checks for drift and starts runs, which only its rules wake."""
+    settings = context.settings
+    wants = Wants(
+        new_data=awaits_new_data(main_pipeline(settings), settings.pipeline),
+        drift=bool(settings.watching.drift_hours),
+        on_drift=settings.pipeline.on_drift,
+    )
+    managed = permissions.one_pipeline(inputs.unique_name, inputs.pipeline_role)
+    allowed = watch_model(managed, inputs.data_bucket, inputs.key_arn, wants)
+    rules = arn("events", "rule/${Name}-*", Name=inputs.unique_name)
+    function = watcher.add_watching_function(template, role, allowed, context, rules)
+    return FunctionArn(GetAtt(function, "Arn"))
 
 
 def _deployment(inputs: Inputs, settings: Settings) -> dict[str, Expression]:

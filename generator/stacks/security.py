@@ -18,11 +18,13 @@ from generator.policies.functions import every_function, function_in_the_vpc
 from generator.policies.jobs import from_first_to_last
 from generator.policies.resources import (
     DEPLOYING_RULES,
+    DRIFT_RULES,
     NAMED_SCHEDULE,
     NAMED_SUCCESS,
     PAUSING_RULES,
     RUN_SCHEDULE,
     RUN_SUCCEEDED,
+    WATCH_TICK,
     dead_letter_policy,
     key_policy,
 )
@@ -40,6 +42,8 @@ from generator.settings import (
     Settings,
     any_named_is_scheduled,
     main_is_scheduled,
+    main_is_watched,
+    named_are_watched,
     on_spark,
     shares_pipelines,
 )
@@ -61,6 +65,7 @@ from generator.wiring import (
     publish,
 )
 
+WATCHES = "that checks for drift and starts runs"
 DAYS_UNTIL_KEY_IS_DELETED = {Mode.DEV: 7, Mode.PROD: 30}
 MESSAGE_SECONDS = 14 * 24 * 3600
 """SQS's longest retention ("SetQueueAttributes")."""
@@ -107,6 +112,9 @@ class RoleNames:
     """Exists if endpoints are paused on a schedule."""
     pause_named_endpoint_role: RoleName | None = None
     """Exists if, besides, there are pipelines besides ``main``."""
+    watch_model_role: RoleName | None = None
+    watch_named_model_role: RoleName | None = None
+    """Exist if drift is checked, or new data awaited, of ``main`` or of the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,6 +219,12 @@ def _function_roles(template: Template, settings: Settings) -> dict[str, RoleNam
             if several and pauses
             else {}
         ),
+        **({"WatchModel": WATCHES} if main_is_watched(settings) else {}),
+        **(
+            {"WatchNamedModel": f"{WATCHES} of named pipelines"}
+            if named_are_watched(settings)
+            else {}
+        ),
     }
     boundary = settings.security.permissions_boundary
     roles = {}
@@ -231,6 +245,8 @@ _FIELDS: Final = {
     "DeployNamedModel": "deploy_named_model_role",
     "PauseEndpoint": "pause_endpoint_role",
     "PauseNamedEndpoint": "pause_named_endpoint_role",
+    "WatchModel": "watch_model_role",
+    "WatchNamedModel": "watch_named_model_role",
 }
 
 
@@ -260,6 +276,8 @@ def _lasting_permissions(
         roles.deploy_named_model_role,
         roles.pause_endpoint_role,
         roles.pause_named_endpoint_role,
+        roles.watch_model_role,
+        roles.watch_named_model_role,
     )
     dead_letters = QueueArn(GetAtt(queue, "Arn"))
     return [
@@ -351,15 +369,18 @@ def _queue_policy(inputs: Inputs, queue: sqs.Queue, settings: Settings) -> sqs.Q
     serving = [
         *(DEPLOYING_RULES if settings.pipeline.on_approval else ()),
         *(PAUSING_RULES.values() if settings.serving.pauses else ()),
+        *(DRIFT_RULES if settings.watching.drift_hours else ()),
     ]
     more = [
         *([RUN_SUCCEEDED] if succeeds else []),
         *([RUN_SCHEDULE] if main_is_scheduled(settings) else []),
+        *([WATCH_TICK] if main_is_watched(settings) else []),
         *serving,
     ]
     more_named = [
         *([NAMED_SUCCESS] if succeeds else []),
         *([NAMED_SCHEDULE] if any_named_is_scheduled(settings) else []),
+        *([WATCH_TICK] if named_are_watched(settings) else []),
         *serving,
     ]
     return sqs.QueuePolicy(

@@ -10,6 +10,7 @@ from troposphere import Output, Ref, Sub, Template
 from generator.parameters import of_pipeline
 from generator.settings import (
     any_named_is_scheduled,
+    named_await_new_data,
     named_pipelines,
     shares_pipelines,
 )
@@ -17,6 +18,7 @@ from generator.settings_pipelines import (
     PipelineEntry,
     in_letters,
     instances,
+    minutes_of,
     runs_on_spark,
     schedule_of,
 )
@@ -80,6 +82,7 @@ def _nest_manager(root: Root, basis: Basis) -> manager.Outputs:
         named_manager_role=present(basis.security.named_manager_role),
         deploy_named_model_role=basis.security.deploy_named_model_role,
         pause_named_endpoint_role=basis.security.pause_named_endpoint_role,
+        watch_named_model_role=basis.security.watch_named_model_role,
     )
     return root.nest(manager.build(root.settings, root.mode), inputs)
 
@@ -105,6 +108,10 @@ def _inputs(
         spending_limits_policy=managed.spending_limits_policy,
         deploy_model_function_arn=managed.deploy_model_function_arn,
         pause_endpoint_function_arn=managed.pause_endpoint_function_arn,
+        watch_model_function_arn=managed.watch_model_function_arn,
+        new_data_minutes=Number(minutes_of(entry, settings.pipeline))
+        if named_await_new_data(settings)
+        else None,
         label_column=Text(entry.label or Environment.label_column),
         problem_type=Text(entry.problem or Environment.problem_type),
         processing_instance_type=parameters.processing_instance_type,

@@ -23,7 +23,15 @@ from generator.policies.replication import replicate, trust_s3
 from generator.policies.resources import data_bucket_policy, log_bucket_policy
 from generator.policies.statements import JOBS, bare_role, pathed_roles, role_arn, role_policy
 from generator.retention import retention
-from generator.settings import Mode, Settings, Storage, on_spark, shares_pipelines
+from generator.settings import (
+    Mode,
+    Settings,
+    Storage,
+    main_is_watched,
+    named_are_watched,
+    on_spark,
+    shares_pipelines,
+)
 from generator.settings_people import Persona
 from generator.settings_studio import Studio
 from generator.stacks import personas
@@ -77,6 +85,9 @@ class Inputs(FunctionInputs):
     """Both exist if there are pipelines besides ``main``."""
     deploy_named_model_role: RoleName | None = None
     """Exists if both is the case."""
+    watch_model_role: RoleName | None = None
+    watch_named_model_role: RoleName | None = None
+    """Exist if drift is checked, or new data awaited, of ``main`` or of the others."""
     persona_roles: RoleList | None = None
 
 
@@ -129,7 +140,12 @@ def _not_needed(settings: Settings) -> list[str]:
     """Return the optional inputs that these settings do not need."""
     named = [] if shares_pipelines(settings) else ["unique_name", "named_manager_role"]
     spark = [] if on_spark(settings) else ["spark_role"]
-    return [*spark, *named, *_deploying_not_needed(settings), *_people_not_needed(settings)]
+    watching = [
+        *([] if main_is_watched(settings) else ["watch_model_role"]),
+        *([] if named_are_watched(settings) else ["watch_named_model_role"]),
+    ]
+    deploying = _deploying_not_needed(settings)
+    return [*spark, *named, *deploying, *watching, *_people_not_needed(settings)]
 
 
 def _deploying_not_needed(settings: Settings) -> list[str]:
@@ -409,6 +425,8 @@ def _roles_in_the_vpc(
         inputs.named_manager_role,
         inputs.deploy_model_role,
         inputs.deploy_named_model_role,
+        inputs.watch_model_role,
+        inputs.watch_named_model_role,
     )
     return [
         *[role_arn(role) for role in always if role],

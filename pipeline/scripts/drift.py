@@ -56,6 +56,10 @@ class DriftOptions:
     limits: Limits
 
 
+class UnknownDriftError(JobError):
+    """Nothing can be said about drift, for a reason that is nobody's mistake."""
+
+
 def settings(argv: Sequence[str]) -> DriftOptions:
     """Read the command line.
 
@@ -90,12 +94,13 @@ def read_model(folder: Path) -> tuple[ModuleType, Schema, Json]:
     """The archive's serving code, its schema, and what its training data looked like.
 
     Raises:
-        JobError: the archive is broken, or is from before there were references.
+        JobError: the archive is broken.
+        UnknownDriftError: it is from before there were references.
     """
     with served.unpacked(folder, _is_about_data) as model:
         before = read_reference(model)
         if before is None:
-            raise JobError(
+            raise UnknownDriftError(
                 f"model.tar.gz has no {reference.FILE}: an older version trained it; train it again"
             )
         try:
@@ -187,6 +192,11 @@ class Captured:
             self.refused += 1
 
 
+def captured_files(folder: Path) -> list[Path]:
+    """The files of data capture in a folder; none if it holds a table."""
+    return sorted(folder.rglob(_CAPTURED)) if folder.is_dir() else []
+
+
 def _decoded(data: str, encoding: str) -> bytes:
     return base64.b64decode(data) if encoding == "BASE64" else data.encode()
 
@@ -198,7 +208,7 @@ def compare(rows: Iterator[Rows], seen: Mapping[str, Observed], limits: Limits) 
     """What the rows say of each column.
 
     Raises:
-        JobError: there are too few rows to say anything.
+        UnknownDriftError: there are too few rows to say anything.
     """
     count = 0
     for values, odd in rows:
@@ -206,7 +216,9 @@ def compare(rows: Iterator[Rows], seen: Mapping[str, Observed], limits: Limits) 
             observed.add(values[name], odd.get(name, Counter()))
         count += len(next(iter(values.values())))
     if count < LEAST_ROWS:
-        raise JobError(f"{count} rows are too few to compare: at least {LEAST_ROWS} are needed")
+        raise UnknownDriftError(
+            f"{count} rows are too few to compare: at least {LEAST_ROWS} are needed"
+        )
     columns = [observed.compared(limits) for observed in seen.values()]
     columns.sort(key=lambda item: (not item["drifted"], -item["psi"]))
     return {
@@ -226,7 +238,7 @@ def drift(argv: Sequence[str]) -> None:
     wanted = settings(argv)
     code, schema, before = read_model(wanted.model)
     seen = reference.observed(schema, before)
-    files = sorted(wanted.table.rglob(_CAPTURED)) if wanted.table.is_dir() else []
+    files = captured_files(wanted.table)
     captured = Captured(files, code, schema)
     rows = captured.rows() if files else of_table(_table(wanted), schema)
     found: dict[str, Any] = compare(rows, seen, wanted.limits)

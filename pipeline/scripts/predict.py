@@ -6,7 +6,8 @@ file of the same name and format: its rows in their order, all of their columns 
 by `prediction` and, for classes, one column `probability_<class>` each.
 
 It also writes how far the table is from the model's training data (`drift.json`), unless the table
-has too few rows to tell, or the model is from before models knew that.
+has too few rows to tell, or the model is from before models knew that. Requests of SageMaker's data
+capture were answered already: of them it writes only that.
 
 Not a Batch Transform job: that splits CSV by lines, which breaks headers and cells with line
 breaks, and cannot split Parquet ("API_TransformInput", SplitType).
@@ -223,6 +224,9 @@ def predict(argv: Sequence[str]) -> None:
         JobError: an argument, the model or the table is not usable.
     """
     wanted = settings(argv)
+    if files := drift.captured_files(wanted.table):
+        compare_requests(wanted, files)
+        return
     table = tables.find(wanted.table, wanted.input_uri)
     with served.unpacked(wanted.model) as folder:
         loaded = served.load(folder)
@@ -234,6 +238,25 @@ def predict(argv: Sequence[str]) -> None:
             found = compared(folder, table, rows)
             report.write_text(json.dumps(found, indent=1, allow_nan=False), encoding="utf-8")
     print(json.dumps({"rows": rows, "files": len(table.files), "drifted": found["drifted"]}))
+
+
+def compare_requests(wanted: PredictionOptions, files: Sequence[Path]) -> None:
+    """Write how far captured requests are from the training data.
+
+    Raises:
+        JobError: the model or a file is broken.
+    """
+    try:
+        code, schema, before = drift.read_model(wanted.model)
+        captured = drift.Captured(files, code, schema)
+        seen = reference.observed(schema, before)
+        found: Json = drift.compare(captured.rows(), seen, reference.Limits())
+        found |= {"requests": captured.requests, "refused": captured.refused}
+    except drift.UnknownDriftError as unknown:
+        found = {"drifted": None, "reason": str(unknown)}
+    with jobs.whole(wanted.drift / "drift.json") as (report,):
+        report.write_text(json.dumps(found, indent=1, allow_nan=False), encoding="utf-8")
+    print(json.dumps({"files": len(files), "drifted": found["drifted"]}))
 
 
 def compared(model: Path, table: tables.Table, rows: int) -> Json:

@@ -674,6 +674,8 @@ def test_a_run_makes_what_its_definition_says(cloud: Deployment) -> None:
         RoleArn="arn:aws:iam::123456789012:role/any",
     )
     run = sagemaker.start_pipeline_execution(PipelineName="Runs", ClientRequestToken="y" * 32)
+    again = sagemaker.start_pipeline_execution(PipelineName="Runs", ClientRequestToken="y" * 32)
+    assert again["PipelineExecutionArn"] == run["PipelineExecutionArn"]
     held = sagemaker.start_pipeline_execution(
         PipelineName="Runs", PipelineExecutionDisplayName="hold", ClientRequestToken="z" * 32
     )

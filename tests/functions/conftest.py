@@ -17,6 +17,7 @@ from functions.deploy_model import handler as deploy_model
 from functions.pause_endpoint import handler as pause_endpoint
 from functions.shared import answer, aws, custom_resource
 from functions.shared.deadline import Deadline
+from functions.watch_model import handler as watch_model
 from tests.functions.fakes.clock import Clock
 from tests.functions.fakes.cloudformation import FakeCloudFormation
 from tests.functions.fakes.wire import Wire
@@ -33,6 +34,7 @@ FUNCTIONS = (
     "pipeline_manager",
     "seed_data",
     "vpc_baseline",
+    "watch_model",
 )
 
 
@@ -77,6 +79,7 @@ def world(
     monkeypatch.setattr(custom_resource, "Deadline", partial(Deadline, sleep=clock.sleep))
     for woken in (deploy_model, pause_endpoint):
         monkeypatch.setattr(woken, "Deadline", partial(Deadline, sleep=clock.sleep))
+    for woken in (deploy_model, pause_endpoint, watch_model):
         monkeypatch.setattr(woken, "_now", lambda: EPOCH + timedelta(seconds=clock.now))
     return World(function, wire, clock, responses, cloudformation)
 

@@ -341,6 +341,7 @@ _RIGHTS: dict[str, Rights] = {
     "s3:HeadBucket": _on_bucket("s3:ListBucket"),
     "s3:HeadObject": _on_object("s3:GetObject", reads=True),
     "s3:ListMultipartUploads": _on_bucket("s3:ListBucketMultipartUploads"),
+    "s3:ListObjectsV2": _on_bucket("s3:ListBucket"),
     "s3:ListObjectVersions": _on_bucket("s3:ListBucketVersions"),
     "s3:PutBucketPolicy": _on_bucket("s3:PutBucketPolicy"),
     "s3:PutObject": _put_object,
@@ -396,8 +397,12 @@ _RIGHTS: dict[str, Rights] = {
     "sagemaker:ListUserProfiles": _anywhere("sagemaker:ListUserProfiles"),
     "sagemaker:ListSpaces": _anywhere("sagemaker:ListSpaces"),
     "sagemaker:ListTags": _of_arn("ListTags", "ResourceArn"),
+    "sagemaker:StartPipelineExecution": _sagemaker(
+        "StartPipelineExecution", "pipeline/{PipelineName}"
+    ),
     "sagemaker:StopPipelineExecution": _of_arn("StopPipelineExecution", "PipelineExecutionArn"),
     "sagemaker:UpdateEndpoint": _update_endpoint,
     "sagemaker:UpdateModelPackage": _update_model_package,
+    "sagemaker:UpdatePipelineExecution": _of_arn("UpdatePipelineExecution", "PipelineExecutionArn"),
     "sagemaker:UpdatePipeline": _write_pipeline("UpdatePipeline"),
 }

@@ -365,6 +365,7 @@ def test_importing_the_functions_makes_no_client(monkeypatch: pytest.MonkeyPatch
     __import__("functions.pipeline_manager.handler")
     __import__("functions.deploy_model.handler")
     __import__("functions.pause_endpoint.handler")
+    __import__("functions.watch_model.handler")
 
 
 def test_crhelper_makes_no_clients_for_polling(

@@ -91,8 +91,9 @@ _ROLES: Final = {
 }
 _BUCKETS: Final = {"empty_bucket": ("DataBucket", "LogBucket")}
 _OUTSIDE: Final = ("vpc_baseline",)
-_BY_CHOICE: Final = ("deploy_model", "pause_endpoint")
-"""Not in the deployment by default (`test_approval.py`, `test_pausing.py`)."""
+_BY_CHOICE: Final = ("deploy_model", "pause_endpoint", "watch_model")
+"""Not in the deployment by default (`test_approval.py`, `test_pausing.py`, `test_watch_model.py`).
+"""
 _ACTIONS_BY_CHOICE: Final = ("application-autoscaling:", "cloudwatch:DeleteAlarms")
 """Needed only if fleets scale (`test_scaling.py`)."""
 _NOT_HERE: Final = ("champion", "former", "missing", "new-pipeline", "aws-us-gov", "other")

@@ -15,6 +15,7 @@ import drift
 import inference
 import numpy as np
 import pandas as pd
+import predict
 import pyarrow as pa
 import pytest
 import reference
@@ -218,6 +219,35 @@ def test_captured_requests_are_read_as_the_endpoint_read_them(archive: Path, bas
     found = report(archive, base, "--unseen", "0.001")
     assert (found["rows"], found["requests"], found["refused"]) == (120, 3, 1)
     assert of(found, "plan")["unseen"]["examples"] == {"platinum": 6}
+
+
+def captured(base: Path, table: pd.DataFrame) -> None:
+    """Give the job of predictions the requests of an hour, as data capture stores them."""
+    folder = base / "processing/input/table/10"
+    folder.mkdir(parents=True)
+    (folder / "20-00-one.jsonl").write_text(record(table.to_csv(index=False), "text/csv"))
+
+
+def test_the_pipeline_of_predictions_only_compares_captured_requests(
+    archive: Path, base: Path
+) -> None:
+    table = rows(120, seed=6)
+    moved(table)
+    captured(base, table)
+    assert predict.main(["--model", str(archive), "--input-uri", "s3://b/captured/e/10/"]) == 0
+    found = json.loads((base / "processing/output/drift/drift.json").read_text())
+    assert (found["drifted"], found["rows"], found["requests"]) == (["age"], 120, 1)
+    assert not (base / "processing/output/predictions").exists()
+
+
+def test_too_few_captured_requests_are_no_failure_of_predictions(archive: Path, base: Path) -> None:
+    captured(base, rows(29, seed=6))
+    assert predict.main(["--model", str(archive), "--input-uri", "s3://b/captured/e/10/"]) == 0
+    found = json.loads((base / "processing/output/drift/drift.json").read_text())
+    assert found == {
+        "drifted": None,
+        "reason": "29 rows are too few to compare: at least 30 are needed",
+    }
 
 
 def test_what_cannot_be_compared_is_refused(archive: Path, base: Path, tmp_path: Path) -> None:

@@ -102,6 +102,7 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
                     "endpoint_instance_type": "ml.m5.large",
                     "alert_email": "",
                     "schedule": "cron(0 6 ? * MON *)",
+                    "on_new_data": True,
                 },
             ]
         },
@@ -179,6 +180,16 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
             "pipeline": {"deploy": "on-approval"},
             "serving": {"maximum_instances": 4, "target_invocations": 600},
         },
+        "on approval, checked for drift": {
+            "pipeline": {
+                "deploy": "on-approval",
+                "predictions": True,
+                "on_drift": True,
+                "drift_cooldown_hours": 24,
+            },
+            "serving": {"capture_percent": 100},
+            "watching": {"drift_hours": 1},
+        },
     },
     "predictions": {
         "no predictions": {},
@@ -187,6 +198,7 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
     "triggers": {
         "no triggers": {},
         "triggers": {"pipeline": {"success_messages": True, "schedule": "rate(7 days)"}},
+        "new data": {"pipeline": {"on_new_data": True, "new_data_minutes": 1440}},
     },
     "pausing": {
         "always on": {},

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.settings import Settings, read
+from generator.settings import Settings, read, validated
 from generator.settings_section import SettingsError
 from generator.settings_watching import (
     ANSWER_MILLISECONDS,
@@ -67,3 +67,52 @@ def test_a_mistake_is_one_line_with_what_is_allowed(text: str, said: str, tmp_pa
         read(settings_file(tmp_path, f"watching.{text}\n"))
     assert said in str(failure.value)
     assert "\n" not in str(failure.value)
+
+
+CHECKED = {
+    "pipeline": {"deploy": "on-approval", "predictions": True},
+    "serving": {"capture_percent": 5},
+}
+
+
+@pytest.mark.parametrize("hours", [0, 1, 2, 3, 4, 6, 8, 12, 24, 48, 168])
+def test_drift_is_checked_at_hours_that_days_consist_of(hours: int) -> None:
+    settings = Settings.model_validate({**CHECKED, "watching": {"drift_hours": hours}})
+    assert settings.watching.drift_hours == hours
+
+
+@pytest.mark.parametrize("hours", [5, 7, 18, 25, 36])
+def test_drift_is_not_checked_at_other_hours(hours: int) -> None:
+    with pytest.raises(SettingsError, match=f"watching.drift_hours: got {hours}: must be 0, 1, 2"):
+        validated(Settings, {**CHECKED, "watching": {"drift_hours": hours}}, "")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"watching": {"drift_hours": 24}},
+            "watching.drift_hours: got 24: needs serving.capture_percent of at least 1; a check "
+            "reads captured requests",
+        ),
+        (
+            {
+                **CHECKED,
+                "pipeline": {"deploy": "on-approval"},
+                "watching": {"drift_hours": 24},
+            },
+            "watching.drift_hours: got 24: needs pipeline.predictions = true; the pipeline of "
+            "batch predictions makes the checks",
+        ),
+        (
+            {"pipeline": {"on_drift": True}},
+            "pipeline.on_drift: got true: needs watching.drift_hours",
+        ),
+    ],
+)
+def test_checks_without_what_they_need_are_refused(
+    settings: dict[str, object], message: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        validated(Settings, settings, "")
+    assert str(caught.value) == message

@@ -204,7 +204,11 @@ def _address_of_studio(request: Fields) -> Fields:
 
 
 def _start(request: Fields) -> Fields:
-    pipeline = named("Pipeline", request)
+    """Start a run; a repeated token starts none, and answers with the first one."""
+    pipeline, token = named("Pipeline", request), request.get("ClientRequestToken")
+    known = sagemaker_runs.started(STORE, pipeline, token) if token else None
+    if known:
+        return {"PipelineExecutionArn": known.arn}
     run = sagemaker_runs.start(STORE, operate, pipeline, request)
     pipeline.fields["LastRunTime"] = run.fields["StartTime"]
     return {"PipelineExecutionArn": run.arn}

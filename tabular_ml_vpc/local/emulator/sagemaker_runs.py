@@ -55,6 +55,14 @@ REAL: list[Real] = []
 """Empty, or one item that runs real executions."""
 
 
+def started(store: Store, pipeline: Record, token: str) -> Record | None:
+    """Return the execution of a pipeline that was started with a token, if there is one."""
+    for run in store.all("PipelineExecution"):
+        if run.fields["PipelineArn"] == pipeline.arn and run.fields["token"] == token:
+            return run
+    return None
+
+
 def start(store: Store, operate: Operate, pipeline: Record, request: Fields) -> Record:
     """Create an execution and, unless it is held, run it to its end."""
     now = time.time()
@@ -68,6 +76,7 @@ def start(store: Store, operate: Operate, pipeline: Record, request: Fields) -> 
             "PipelineDefinition": pipeline.fields["PipelineDefinition"],
             "RoleArn": pipeline.fields["RoleArn"],
             "id": identity,
+            "token": request.get("ClientRequestToken"),
             "StartTime": now,
             "steps": [],
         },

@@ -26,6 +26,7 @@ class Version:
     body: bytes | None
     metadata: dict[str, str] = field(default_factory=dict)
     content_type: str = ""
+    modified: datetime = _WHEN
 
     @property
     def etag(self) -> str:
@@ -112,7 +113,7 @@ class FakeS3(Backend):
 
     def head_object(self, p: Fields) -> Fields:
         found = self._current(p["Bucket"], p["Key"], "404")
-        return {"ETag": found.etag, "Metadata": found.metadata}
+        return {"ETag": found.etag, "Metadata": found.metadata, "LastModified": found.modified}
 
     def get_object(self, p: Fields) -> Fields:
         found = self._current(p["Bucket"], p["Key"], "NoSuchKey")
@@ -152,6 +153,12 @@ class FakeS3(Backend):
         place.versions = [one for one in place.versions if (one.key, one.version_id) not in gone]
         errors = [{**one, "Code": "AccessDenied", "Message": "locked"} for one in locked]
         return {"Errors": errors} if errors else {}
+
+    def list_objects_v2(self, p: Fields) -> Fields:
+        keys = sorted(self._bucket(p["Bucket"]).readable())
+        found = [{"Key": key} for key in keys if key.startswith(p["Prefix"])]
+        shown = found[: p["MaxKeys"]]
+        return {"KeyCount": len(shown), **({"Contents": shown} if shown else {})}
 
     def list_object_versions(self, p: Fields) -> Fields:
         place = self._bucket(p["Bucket"])

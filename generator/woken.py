@@ -1,20 +1,30 @@
-"""What a rule tells the function that it wakes: the function's properties, as JSON text."""
+"""Functions that rules wake: what lets them, and what a rule tells the function of its pipeline."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 
-from troposphere import Sub
+from troposphere import Sub, awslambda
 
 from functions.shared.properties import field_names, optional_names, property_name
 from generator.wiring import Expression
 
 
-def rule_input(properties: type[object], values: Mapping[str, Expression]) -> Sub:
-    """Return ``values``, by field of ``properties``, as a target's ``Input``.
+def let_rules_invoke(function: awslambda.Function, rules: Sub) -> awslambda.Permission:
+    """Let EventBridge invoke a function for rules whose ARN matches, in this account."""
+    return awslambda.Permission(
+        f"{str(function.title).removesuffix('Function')}Permission",
+        Action="lambda:InvokeFunction",
+        FunctionName=function.ref(),
+        Principal="events.amazonaws.com",
+        SourceAccount=Sub("${AWS::AccountId}"),
+        SourceArn=rules,
+    )
 
-    Lists are joined, as for custom resources.
+
+def rule_input(properties: type[object], values: Mapping[str, Expression]) -> Sub:
+    """Return a function's properties as JSON text; ``values`` have the names of their fields.
 
     Raises:
         TypeError: a required field has no value, or a value has no field.

@@ -1,0 +1,152 @@
+"""Carry out the decided steps; another call of the function may have been faster."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from functions.shared.errors import error_code, is_not_found
+from functions.shared.names import is_version_model
+from functions.watch_model import metrics
+from functions.watch_model.state import Publish, StartCheck, StartRun, Step
+
+if TYPE_CHECKING:
+    from functions.watch_model.properties import WatchModelProperties
+
+LOG = logging.getLogger(__name__)
+
+_DESCRIPTION_LENGTH: Final = 1024
+"""Shorter than the service's limit of 3,072 ("API_UpdatePipelineExecution")."""
+_TABLE: Final = "InputData"
+_MODEL: Final = "ModelArchive"
+"""Parameters of the pipeline of predictions (``pipeline/prediction.py``)."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """What the endpoint serves: the archive's S3 URI, and the variant that gets the requests."""
+
+    archive: str
+    variant: str
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Starts executions, and publishes what checks found."""
+
+    sagemaker: Any
+    s3: Any
+    properties: WatchModelProperties
+    now: datetime
+
+    def act(self, step: Step) -> None:
+        """Carry out one step."""
+        _ACTIONS[type(step)](self, step)
+
+    # Checks
+
+    def _publish(self, step: Publish) -> None:
+        """Publish first: a check that is published twice does no harm, a lost one would."""
+        report = self._report(step.check.arn.rpartition("/")[2])
+        values, outcome = metrics.of_report(report), metrics.outcome(report)
+        if values:
+            print(metrics.line(self.properties.pipeline_name, values, self.now), flush=True)
+        LOG.info("%s: %s", step.check.name, outcome)
+        self._unless_gone(
+            "update_pipeline_execution",
+            PipelineExecutionArn=step.check.arn,
+            PipelineExecutionDescription=" ".join(outcome.split())[:_DESCRIPTION_LENGTH],
+        )
+
+    def _report(self, execution: str) -> dict[str, Any]:
+        key = f"{self.properties.predictions_prefix}{execution}/drift/drift.json"
+        try:
+            body = self.s3.get_object(Bucket=self.properties.bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if error_code(error) != "NoSuchKey":
+                raise
+            return {"drifted": None, "reason": f"there is no {key}"}
+        return dict(json.loads(body))
+
+    def _start_check(self, step: StartCheck) -> None:
+        """Start a check, unless nothing serves or nothing was captured."""
+        properties = self.properties
+        served = self._served()
+        if served is None:
+            LOG.info("%s: the endpoint serves no version of the registry", step.name)
+            return
+        prefix = f"{properties.capture_prefix}{properties.endpoint_name}/{served.variant}/"
+        prefix += step.folder
+        if not self._has_objects(prefix):
+            LOG.info("%s: no request was captured under %s", step.name, prefix)
+            return
+        values = {_TABLE: f"s3://{properties.bucket}/{prefix}", _MODEL: served.archive}
+        self._start(
+            properties.predictions_pipeline,
+            step.name,
+            f"Drift check of {prefix}",
+            step.name,
+            PipelineParameters=[{"Name": name, "Value": one} for name, one in values.items()],
+        )
+
+    def _has_objects(self, prefix: str) -> bool:
+        found = self.s3.list_objects_v2(Bucket=self.properties.bucket, Prefix=prefix, MaxKeys=1)
+        return bool(found.get("Contents"))
+
+    def _served(self) -> Served | None:
+        """Return what the endpoint serves; None without one, or if it serves something else."""
+        try:
+            endpoint = self.sagemaker.describe_endpoint(EndpointName=self.properties.endpoint_name)
+            name = endpoint["EndpointConfigName"]
+            config = self.sagemaker.describe_endpoint_config(EndpointConfigName=name)
+            variant = config["ProductionVariants"][0]
+            if not is_version_model(variant["ModelName"], self.properties.endpoint_name):
+                return None
+            model = self.sagemaker.describe_model(ModelName=variant["ModelName"])
+            version = model["PrimaryContainer"]["ModelPackageName"]
+            package = self.sagemaker.describe_model_package(ModelPackageName=version)
+        except ClientError as error:
+            if is_not_found(error):
+                return None
+            raise
+        archive = package["InferenceSpecification"]["Containers"][0]["ModelDataUrl"]
+        return Served(archive, variant["VariantName"])
+
+    # Runs
+
+    def _start_run(self, step: StartRun) -> None:
+        self._start(self.properties.pipeline_name, step.name, step.reason, step.token)
+
+    def _start(self, pipeline: str, name: str, reason: str, token: str, **more: Any) -> None:
+        LOG.info("start %s of %s: %s", name, pipeline, reason)
+        self._unless_gone(
+            "start_pipeline_execution",
+            PipelineName=pipeline,
+            PipelineExecutionDisplayName=name,
+            PipelineExecutionDescription=" ".join(reason.split())[:_DESCRIPTION_LENGTH],
+            ClientRequestToken=hashlib.sha256(f"{pipeline} {token}".encode()).hexdigest(),
+            **more,
+        )
+
+    def _unless_gone(self, operation: str, **request: Any) -> None:
+        """Call SageMaker; the pipeline is gone if its stack is being deleted."""
+        try:
+            getattr(self.sagemaker, operation)(**request)
+        except ClientError as error:
+            if not is_not_found(error):
+                raise
+            LOG.info("%s: the pipeline is gone", operation)
+
+
+_ACTIONS: Final[Mapping[type[Step], Callable[[Actor, Any], None]]] = {
+    Publish: Actor._publish,
+    StartCheck: Actor._start_check,
+    StartRun: Actor._start_run,
+}

@@ -1,0 +1,42 @@
+"""Properties of the function that checks for drift and starts runs, as its rules pass them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+NAMESPACE: Final = "tabular-ml-vpc"
+"""Of the metrics."""
+DIMENSION: Final = "Pipeline"
+DRIFTED_COLUMNS: Final = "DriftedColumns"
+LARGEST_PSI_RATIO: Final = "LargestPsiRatio"
+"""The largest population stability index of a column, divided by its limit."""
+ROWS: Final = "Rows"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchModelProperties:
+    """What is watched of one pipeline; the template makes a rule's input of it.
+
+    With ``new_data_minutes``, a run starts when the object ``table_key`` has changed and has been
+    left alone for so long. With ``drift_hours``, requests that were captured under
+    ``capture_prefix`` are checked so often, by executions of ``predictions_pipeline``, which write
+    under ``predictions_prefix``. With ``drift_cooldown_hours``, a run starts when drift was found,
+    at most once in so many hours. 0 means never. Prefixes and keys are in ``bucket``.
+    """
+
+    pipeline_name: str
+    bucket: str
+    table_key: str = ""
+    new_data_minutes: int = 0
+    endpoint_name: str = ""
+    predictions_pipeline: str = ""
+    drift_hours: int = 0
+    capture_prefix: str = ""
+    predictions_prefix: str = ""
+    drift_cooldown_hours: int = 0
+
+    @property
+    def starts_runs(self) -> bool:
+        """Whether anything starts runs."""
+        return bool(self.new_data_minutes or self.drift_cooldown_hours)

@@ -1,0 +1,232 @@
+"""Drift that raises an alarm, and runs that new data and drift start, once each."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from functions.watch_model.core import newest_check
+from generator.settings import Mode, Settings
+from tabular_ml_vpc.local.emulator.inventory import inventory
+from tabular_ml_vpc.reports.audit.checkers import plain_stacks
+from tests.cloud.account import CSV, Account, Templates
+from tests.cloud.test_approval import Registry, wait
+from tests.cloud.test_endpoints import build_py
+from tests.emulated_events import tick
+from tests.functions.watch_world import report
+
+STACK = "watching"
+SETTLE_SECONDS = 4
+CHOSEN = Settings.model_validate(
+    {
+        "pipeline": {
+            "deploy": "on-approval",
+            "predictions": True,
+            "on_new_data": True,
+            "new_data_minutes": 1,
+            "on_drift": True,
+        },
+        "pipelines": [{"name": "main"}, {"name": "churn"}],
+        "serving": {"capture_percent": 100},
+        "watching": {"drift_hours": 1},
+        "studio": {"domain": "none"},
+    }
+)
+
+
+def choose(templates: Templates) -> None:
+    """Put the templates of the chosen settings in the place of the default ones."""
+    templates.clear()
+    for name, template in plain_stacks(CHOSEN, Mode.DEV).items():
+        templates[name] = dict(template)
+
+
+class Watched(Registry):
+    """A pipeline that is watched."""
+
+    def look(self) -> None:
+        """Wake the function twice at a time, as EventBridge may."""
+        for _ in range(2):
+            tick(self.account.session, f"{self.name}-ask")
+        time.sleep(SETTLE_SECONDS)
+
+    def executions(self, suffix: str = "") -> list[dict[str, Any]]:
+        """Return the executions, newest first."""
+        found = self.sagemaker.list_pipeline_executions(
+            PipelineName=f"{self.name}{suffix}",
+            SortBy="CreationTime",
+            SortOrder="Descending",
+            MaxResults=100,
+        )
+        return list(found["PipelineExecutionSummaries"])
+
+    @property
+    def checks(self) -> list[dict[str, Any]]:
+        return self.executions("-predict")
+
+    @property
+    def prefix(self) -> str:
+        """What a kind of data's prefix begins with, and ends with."""
+        return "{}/" if self.option[1] == "main" else f"pipelines/{{}}/{self.option[1]}/"
+
+    def upload(self) -> None:
+        """Replace the table, as a person does."""
+        self.account.put(self.bucket, f"{self.prefix.format('raw')}data.csv", CSV)
+
+    def capture(self) -> None:
+        """Store a request of the last hour, as data capture does; the hour may end meanwhile."""
+        for later in (0, 1):
+            now = datetime.now(UTC) + timedelta(hours=later)
+            folder = newest_check(now, CHOSEN.watching.drift_hours).folder
+            place = f"{self.prefix.format('captured')}{self.name}/AllTraffic/{folder}"
+            self.account.put(self.bucket, f"{place}20-00-one.jsonl")
+
+    def end_check(self, found: dict[str, Any]) -> None:
+        """Write the report of the newest check, which the emulator's job does not."""
+        identity = self.checks[0]["PipelineExecutionArn"].rpartition("/")[2]
+        key = f"{self.prefix.format('predictions')}{identity}/drift/drift.json"
+        self.account.put(self.bucket, key, json.dumps(found).encode())
+
+    def metric(self, name: str) -> list[float]:
+        """Return the largest value of a metric in each minute."""
+        now = datetime.now(UTC)
+        found = self.account.client("cloudwatch").get_metric_statistics(
+            Namespace="tabular-ml-vpc",
+            MetricName=name,
+            Dimensions=[{"Name": "Pipeline", "Value": self.name}],
+            StartTime=now - timedelta(hours=1),
+            EndTime=now + timedelta(hours=1),
+            Period=60,
+            Statistics=["Maximum"],
+        )
+        return [point["Maximum"] for point in found["Datapoints"]]
+
+    def alarm(self) -> str:
+        """Return the state of the drift alarm."""
+        title = "PipelineStack" if self.option[1] == "main" else "ChurnPipelineStack"
+        alarm = self.account.resource(self.account.resource(STACK, title), "DriftAlarm")
+        found = self.account.client("cloudwatch").describe_alarms(AlarmNames=[alarm])
+        return str(found["MetricAlarms"][0]["StateValue"])
+
+    def approve(self, number: int) -> None:
+        given = ("approve", str(number), "--yes", "--stack-name", STACK, *self.option)
+        status, said = build_py(*given)
+        assert status == 0, said
+
+    def serve(self) -> int:
+        """Register and approve a version, and wait until it serves."""
+        number = self.register("one")
+        self.approve(number)
+        wait("served", lambda: self.serves() == "one" and self.settled())
+        return number
+
+
+@pytest.fixture(scope="module")
+def outputs(account: Account) -> Iterator[dict[str, str]]:
+    """Deploy, give the stack's outputs, and delete it while a run is held; nothing is left."""
+    before = inventory(account.session)
+    account.deploy(account.package(change=choose), STACK)
+    given = account.outputs(STACK)
+    yield given
+    account.run_pipeline(f"{given['PipelineName']}-predict", PipelineExecutionDisplayName="hold")
+    assert account.delete(STACK) == "DELETE_COMPLETE", account.failures(STACK)
+    assert inventory(account.session) == before
+
+
+@pytest.fixture(scope="module")
+def main(account: Account, outputs: dict[str, str]) -> Watched:
+    """The pipeline `main`."""
+    return Watched(account, outputs["DataBucket"], outputs["PipelineName"], ("--pipeline", "main"))
+
+
+@pytest.fixture(scope="module")
+def churn(account: Account, outputs: dict[str, str]) -> Watched:
+    """The other one, whose function all named pipelines share."""
+    name = outputs["PipelineNameChurn"]
+    return Watched(account, outputs["DataBucket"], name, ("--pipeline", "churn"))
+
+
+def test_the_synthetic_table_starts_no_run(main: Watched) -> None:
+    table = main.account.client("s3").head_object(Bucket=main.bucket, Key="raw/data.csv")
+    age = datetime.now(UTC) - table["LastModified"]
+    time.sleep(max(0.0, 61 - age.total_seconds()))
+    main.look()
+    assert main.executions() == []
+
+
+def test_a_new_table_starts_one_run_however_often_the_function_is_woken(
+    main: Watched, churn: Watched
+) -> None:
+    for one in (main, churn):
+        one.upload()
+        one.look()
+        assert one.executions() == []
+    time.sleep(61)
+    for one in (main, churn):
+        for _ in range(3):
+            one.look()
+        (run,) = one.executions()
+        assert run["PipelineExecutionDisplayName"].startswith("new-data-")
+        assert run["PipelineExecutionStatus"] == "Succeeded"
+
+
+def test_nothing_is_checked_before_something_serves(main: Watched) -> None:
+    main.capture()
+    main.look()
+    assert main.checks == []
+
+
+def test_the_absence_of_drift_raises_no_alarm(main: Watched, churn: Watched) -> None:
+    for one in (main, churn):
+        number = one.serve()
+        one.capture()
+        one.look()
+        (check,) = one.checks
+        sent = one.sagemaker.list_pipeline_parameters_for_execution(
+            PipelineExecutionArn=check["PipelineExecutionArn"]
+        )["PipelineParameters"]
+        values = {item["Name"]: item["Value"] for item in sent}
+        (container,) = one.version(number)["InferenceSpecification"]["Containers"]
+        assert values["ModelArchive"] == container["ModelDataUrl"]
+        captured = f"s3://{one.bucket}/{one.prefix.format('captured')}{one.name}/AllTraffic/"
+        assert values["InputData"].startswith(captured)
+        one.end_check(report())
+        one.look()
+        one.look()
+        assert one.metric("DriftedColumns") == [0]
+        assert one.metric("Rows") == [480]
+        assert one.alarm() == "OK"
+        assert one.checks[0]["PipelineExecutionDescription"].startswith("Drifted columns: 0 of 4")
+
+
+def test_planted_drift_raises_the_alarm_and_starts_one_run(main: Watched) -> None:
+    """The next check: the emulator's clock cannot be moved, so that the last one is described."""
+    before = len(main.executions())
+    arn = main.checks[0]["PipelineExecutionArn"]
+    main.end_check(report("plan"))
+    main.sagemaker.update_pipeline_execution(
+        PipelineExecutionArn=arn, PipelineExecutionDescription="not published"
+    )
+    for _ in range(3):
+        main.look()
+    assert max(main.metric("DriftedColumns")) == 1
+    assert max(main.metric("LargestPsiRatio")) == pytest.approx(2.5)
+    assert main.alarm() == "ALARM"
+    assert len(main.checks) == 1
+    new = main.executions()[: len(main.executions()) - before]
+    assert [run["PipelineExecutionDisplayName"][:6] for run in new] == ["drift-"]
+
+
+def test_the_function_needed_no_right_that_it_has_not(account: Account, main: Watched) -> None:
+    """An event that it could not handle would be in the queue of undeliverable events."""
+    sqs = account.client("sqs")
+    queue = account.resource(account.nested(STACK, "security"), "DeadLetterQueue")
+    found = sqs.get_queue_attributes(
+        QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"]
+    )["Attributes"]
+    assert found["ApproximateNumberOfMessages"] == "0", main.name
