@@ -290,7 +290,7 @@ def _rules(found: list[ResolvedResource], usage: Usage) -> Iterator[Meter]:
     calls, seconds = usage["ticks"].times(len(ticking)), usage["tick-seconds"]
     basis = f"{len(ticking)} x {span(usage['ticks'])} calls"
     yield Meter(
-        *("Ticks of deployments", "lambda_gb_second_x86", calls.times(seconds).times(_TICK_GB)),
+        *("Ticks of functions", "lambda_gb_second_x86", calls.times(seconds).times(_TICK_GB)),
         f"{basis} x {_TICK_GB:g} GB x {span(seconds)} s",
     )
     yield Meter("Calls by ticks", "lambda_requests_1m_x86", calls.times(1e-6), basis)

@@ -143,7 +143,7 @@ ASSUMPTIONS: Final = (
     ),
     _assumption(
         *("ticks", 8_760, 8_760, 8_760, "calls per month by one pipeline's tick"),
-        "every five minutes, only if models are deployed on approval",
+        "every five minutes, only with approval, new data or drift checks",
     ),
     _assumption(
         *("tick-seconds", 0.5, 1, 3, "seconds per tick"), "some calls of SageMaker; no waiting"

@@ -329,7 +329,7 @@ def test_on_approval_a_trial_and_a_second_fleet_are_priced_and_ticks() -> None:
 
     assert serves.quantity.typical == 1460
     assert second.quantity.typical == 3 * 0.5 * 2 * 2
-    (ticks,) = [one for one in meters.metered(made, assumed) if one.what == "Ticks of deployments"]
+    (ticks,) = [one for one in meters.metered(made, assumed) if one.what == "Ticks of functions"]
     assert ticks.quantity.typical == 8760 * 2 * 0.25
 
 
