@@ -57,7 +57,7 @@ class Serving(Section):
     """Minutes after each step in which an alarm about the endpoint takes all requests back."""
     deadline_hours: int = Field(default=6, ge=1, le=72, strict=True)
     """Hours after which a version that was approved and does not serve yet is rejected."""
-    champion_margin: float = Field(default=-1, ge=-1, allow_inf_nan=False)
+    champion_margin: float = Field(default=-1.0, ge=-1, allow_inf_nan=False, strict=True)
     """How much worse than the model that serves a new one may be, in the gate's metric, on the same
     rows: a model that is worse by more is refused by its run. -1: they are not compared."""
     capture_percent: int = Field(default=0, ge=0, le=100, strict=True)
@@ -195,10 +195,9 @@ def _check_step(serving: Serving) -> None:
         )
     if serving.instances < needed:
         raise ValueError(
-            f"serving.step_percent: got {serving.step_percent} of {serving.instances} "
-            f"{'instance' if serving.instances == 1 else 'instances'}: {serving.shift} moves at "
-            "least one instance and at most half of them at a time: serving.instances must be at "
-            f"least {needed}"
+            f"serving.instances: got {serving.instances}: must be at least {needed} with "
+            f"serving.shift = {str(serving.shift)!r} and serving.step_percent = "
+            f"{serving.step_percent}, which is less than one instance"
         )
 
 

@@ -33,6 +33,7 @@ class Champion:
     sagemaker: Any
     uri: str
     group: str
+    models: str
 
     def follow(self, endpoint: Endpoint | None, serving: Config | None) -> None:
         """Copy the archive of the version that serves, unless the copy is of that version."""
@@ -58,6 +59,9 @@ class Champion:
         """Copy on S3's side; an archive that is too large is not compared, and said."""
         described: Json = self.sagemaker.describe_model_package(ModelPackageName=package)
         archive = described["InferenceSpecification"]["Containers"][0]["ModelDataUrl"]
+        if not archive.startswith(self.models):
+            LOG.error("%s is not an archive of this pipeline's runs: not copied", archive)
+            return
         (bucket, key), (source, path) = _place(self.uri), _place(archive)
         LOG.info("copy %s to %s", archive, self.uri)
         try:

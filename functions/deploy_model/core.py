@@ -83,7 +83,8 @@ def _if_changing(snapshot: Snapshot, desired: Version, _deadline: timedelta) -> 
     if endpoint is None or not endpoint.is_changing:
         return None
     if endpoint.pending == snapshot.config_name != endpoint.config and not endpoint.is_going:
-        return (SendSamples(desired),)
+        trial: Steps = (DeleteTrial(),) if _is_deletable(snapshot.trial) else ()
+        return (*trial, SendSamples(desired))
     return (Wait(f"the endpoint {endpoint.name} is {endpoint.status}"),)
 
 
@@ -166,8 +167,11 @@ def _if_late(snapshot: Snapshot, desired: Version, deadline: timedelta) -> Steps
 
 def _otherwise_try(snapshot: Snapshot, desired: Version, _deadline: timedelta) -> Steps | None:
     lacks = [not desired.instance_type and "instance type", not desired.smoke_test and "smoke test"]
-    for what in filter(None, lacks):
-        return _give_up(snapshot, desired, f"the version has no {what}: {_RUN_AGAIN}")
+    for what in filter(None, lacks):  # of a run before on-approval, which approved it by itself
+        problem = f"version {desired.number} has no {what} and is not deployed: {_RUN_AGAIN}"
+        return (Complain(problem), *_idle(snapshot))
+    if desired.foreign:
+        return _give_up(snapshot, desired, f"{desired.foreign}: {_RUN_AGAIN}")
     return (*_discard(snapshot, keep=snapshot.config_name), *_try(snapshot, desired))
 
 
@@ -211,7 +215,9 @@ def _judge(snapshot: Snapshot, desired: Version, trial: Endpoint, config: Config
         return _give_up(snapshot, desired, snapshot.verdict)
     endpoint = snapshot.endpoint
     started = endpoint.modified if endpoint else NO_ENDPOINT
-    return (Deploy(desired, config, started, retain=_retains(snapshot, desired)),)
+    # The alarm that a rejected version set off may still be on, and would stop what replaces it.
+    away = bool(endpoint and endpoint.number and endpoint.number not in snapshot.approved)
+    return (Deploy(desired, config, started, back=away, retain=_retains(snapshot, desired)),)
 
 
 def _give_up(snapshot: Snapshot, desired: Version, reason: str) -> Steps:

@@ -135,6 +135,7 @@ def _run(properties: DeployModelProperties, calls: Calls) -> None:
             observer.sagemaker,
             properties.champion_uri,
             properties.model_package_group,
+            properties.models_uri,
         )
         champion.follow(snapshot.endpoint, snapshot.serving)
     if snapshot.blind:

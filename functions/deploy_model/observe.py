@@ -150,7 +150,7 @@ class Observer:
             if package is None or package.get("ModelApprovalStatus") != APPROVED:
                 del arns[number]  # the listing lags behind
             elif self._is_ours(package.get("CustomerMetadataProperties", {})):
-                return frozenset(arns), _version(arns[number], package)
+                return frozenset(arns), _version(arns[number], package, self.properties.models_uri)
         return frozenset(arns), None
 
     # Configurations
@@ -230,16 +230,31 @@ class Observer:
         return described(self.sagemaker, kind, **names)
 
 
-def _version(arn: str, package: JsonView) -> Version:
+def _version(arn: str, package: JsonView, models: str) -> Version:
     inference = package.get("InferenceSpecification", {})
     types = inference.get("SupportedRealtimeInferenceInstanceTypes") or [""]
+    smoke_test = package.get("CustomerMetadataProperties", {}).get(SMOKE_TEST, "")
     return Version(
         arn=arn,
         number=_number(arn),
         created=_utc(package["CreationTime"]),
         instance_type=types[0],
-        smoke_test=package.get("CustomerMetadataProperties", {}).get(SMOKE_TEST, ""),
+        smoke_test=smoke_test,
+        foreign=_foreign(inference.get("Containers", []), smoke_test, models),
     )
+
+
+def _foreign(containers: list[JsonView], smoke_test: str, models: str) -> str:
+    """Tell why a version is not what a run registered: who approves can change what it names."""
+    if len(containers) != 1:
+        return f"the version has {len(containers)} containers, and a run's has one"
+    archive = str(containers[0].get("ModelDataUrl", ""))
+    run = archive.removeprefix(models).partition("/")[0]
+    if not (archive.startswith(models) and run):
+        return f"the archive {archive} is not one of this pipeline's runs"
+    if smoke_test and f"/{run}/" not in smoke_test:
+        return f"the smoke test {smoke_test} is not that of the archive's run {run}"
+    return ""
 
 
 def _first(described: JsonView) -> Json:

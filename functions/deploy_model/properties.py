@@ -14,14 +14,15 @@ LINEAR: Final = "linear"
 class DeployModelProperties:
     """One pipeline's deployment; the template makes a rule's input of it.
 
-    ``owner`` is the value of the tag ``OWNER_TAG``. ``instances`` is the size of a fleet, and
-    ``shift`` is how traffic moves to a new one: ``all-at-once``, ``canary`` or ``linear``, in steps
-    of ``step_percent`` of the new fleet, each watched for ``bake_minutes``. ``alarms`` are names;
-    one that goes off during a shift rolls it back. A version that does not serve
-    ``deadline_hours`` after its trial began is rejected. ``capture_percent`` of the requests and
-    answers are stored under ``capture_uri``. A copy of the archive that serves is kept at
-    ``champion_uri``, unless that is empty. With ``maximum_instances``, the fleet grows from
-    ``instances`` to that many, so that each gets ``target_invocations`` requests a minute.
+    ``owner`` is the value of the tag ``OWNER_TAG``, and ``models_uri`` is where runs write
+    models. ``instances`` is the size of a fleet, and ``shift`` is how traffic moves to a new one:
+    ``all-at-once``, ``canary`` or ``linear``, in steps of ``step_percent`` of the new fleet, each
+    watched for ``bake_minutes``. ``alarms`` are names; one that goes off during a shift rolls it
+    back. A version that does not serve ``deadline_hours`` after its trial began is rejected.
+    ``capture_percent`` of the requests and answers are stored under ``capture_uri``. A copy of
+    the archive that serves is kept at ``champion_uri``, unless that is empty. With
+    ``maximum_instances``, the fleet grows from ``instances`` to that many, so that each gets
+    ``target_invocations`` requests a minute.
     """
 
     endpoint_name: str
@@ -31,6 +32,7 @@ class DeployModelProperties:
     subnet_ids: tuple[str, ...]
     security_group_ids: tuple[str, ...]
     key_arn: str
+    models_uri: str
     instances: int
     shift: str
     step_percent: int

@@ -26,6 +26,8 @@ class Version:
     instance_type: str = ""
     smoke_test: str = ""
     """S3 URI of the request and the answer to expect; empty for a version of an older run."""
+    foreign: str = ""
+    """Why it is not what a run of ours registered; empty if it is."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,13 +34,11 @@ PENDING: Final = "PendingManualApproval"
 REJECTED: Final = "Rejected"
 
 
-def leave_approval_to_others(name: UniqueName, *, several: bool = False) -> list[Statement]:
-    """Deny approving a version, or registering an approved one, in the groups of our pipelines."""
-    groups = ["${Name}", *(["${Name}-*"] if several else [])]
+def leave_approval_to_others(name: UniqueName) -> list[Statement]:
+    """Deny runs approving a version, or registering an approved one."""
     ours = [
-        arn("sagemaker", f"model-package{kind}/{group}{rest}", Name=name)
-        for group in groups
-        for kind, rest in (("", "/*"), ("-group", ""))
+        arn("sagemaker", kind, Name=name)
+        for kind in ("model-package/${Name}/*", "model-package-group/${Name}")
     ]
     return [
         deny("ApproveNothing", [sagemaker.UpdateModelPackage], None, only=ours),
@@ -56,6 +54,43 @@ def leave_approval_to_others(name: UniqueName, *, several: bool = False) -> list
 def endpoint_alarms() -> Sub:
     """Return the pattern of the alarms about the endpoint in the stack that this is used in."""
     return arn("cloudwatch", "alarm:${AWS::StackName}-Endpoint*")
+
+
+def leave_serving_to_others(name: UniqueName, *, several: bool) -> list[Statement]:
+    """Deny people who train what would make another model serve, whatever else they may do.
+
+    Approving, registering, changing and deleting versions; changing what the endpoint serves; and
+    the tags by which the function knows how far it is.
+    """
+    names = ["${Name}", *(["${Name}-*"] if several else [])]
+
+    def of(*kinds: str) -> list[Sub]:
+        return [arn("sagemaker", kind.format(one), Name=name) for one in names for kind in kinds]
+
+    made = of("endpoint-config/v*-{}", "model/v*-{}")
+    return [
+        deny(
+            "DecideNothing",
+            [
+                sagemaker.CreateModelPackage,
+                sagemaker.DeleteModelPackage,
+                sagemaker.UpdateModelPackage,
+            ],
+            None,
+            only=of("model-package/{}/*", "model-package-group/{}"),
+        ),
+        deny(
+            "ServeNothing",
+            [
+                sagemaker.CreateEndpoint,
+                sagemaker.UpdateEndpoint,
+                sagemaker.UpdateEndpointWeightsAndCapacities,
+            ],
+            None,
+            only=of("endpoint/{}", f"endpoint/{trial_name('{}')}"),
+        ),
+        deny("TagNothing", [sagemaker.AddTags, sagemaker.DeleteTags], None, only=made),
+    ]
 
 
 def deploy_model(
@@ -285,13 +320,15 @@ def approver(settings: Settings) -> Json:
                 [f"arn:*:cloudformation:*:*:stack/{name}*/*"],
             ),
             literal(
-                "DecideOnVersions",
-                [
-                    "sagemaker:DescribeModelPackage",
-                    "sagemaker:ListModelPackages",
-                    "sagemaker:UpdateModelPackage",
-                ],
+                "LookAtVersions",
+                ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"],
                 versions,
+            ),
+            literal(
+                "DecideOnVersions",
+                ["sagemaker:UpdateModelPackage"],
+                versions,
+                {"Null": {STATUS: "false"}},
             ),
             literal(
                 "LookAtEndpoints",
@@ -307,6 +344,7 @@ def approver(settings: Settings) -> Json:
                     f"endpoint-config/v*-{name}*",
                 ),
             ),
+            literal("FindPausedEndpoint", ["sagemaker:ListEndpointConfigs"], ["*"]),
             literal(
                 "ReadResults",
                 ["s3:GetObject"],

@@ -398,6 +398,7 @@ def _deployment(
         "subnet_ids": inputs.subnet_ids.across_border(),
         "security_group_ids": group_id(group).across_border(),
         "key_arn": inputs.key_arn.across_border(),
+        "models_uri": deployment.uri(inputs.data_bucket, _folder(inputs, layout.MODELS)),
     }
     if settings.serving.captures:
         place = _folder(inputs, CAPTURED)

@@ -13,7 +13,7 @@ from troposphere import AWSHelperFn, AWSObject, GetAtt, Sub, Tags, Template, aws
 from functions.vpc_baseline.properties import VpcBaselineProperties
 from generator.custom_resources import FunctionContext, FunctionSpec, add_function, custom_resource
 from generator.policies import functions as permissions
-from generator.policies.approval import leave_approval_to_others
+from generator.policies.approval import leave_serving_to_others
 from generator.policies.guards import Cluster, NetworkBoundary, keep_jobs_inside
 from generator.policies.spending import bound_spending
 from generator.policies.statements import managed_policy
@@ -147,9 +147,9 @@ def guards(inputs: PartsInputs, settings: Settings, outputs: Outputs) -> list[AW
     if settings.pipeline.on_approval and in_studio:
         approvals = managed_policy(
             "ApprovalsComeFromOthersPolicy",
-            "No approval of a model by those who train it",
+            "No approval, and no other model on the endpoint, by those who train models",
             in_studio,
-            leave_approval_to_others(inputs.unique_name, several=shares_pipelines(settings)),
+            leave_serving_to_others(inputs.unique_name, several=shares_pipelines(settings)),
         )
         policies.append(approvals)
     return policies

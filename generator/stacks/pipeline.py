@@ -422,6 +422,7 @@ def _deployment(inputs: Inputs, settings: Settings) -> dict[str, Expression]:
         "subnet_ids": inputs.subnet_ids.across_border(),
         "security_group_ids": inputs.jobs_security_group_id.across_border(),
         "key_arn": inputs.key_arn.across_border(),
+        "models_uri": deployment.uri(inputs.data_bucket, folder(layout.MODELS)),
     }
     if settings.serving.captures:
         values["capture_uri"] = deployment.uri(inputs.data_bucket, folder(CAPTURED))

@@ -34,6 +34,7 @@ PROPERTIES = DeployModelProperties(
     subnet_ids=("subnet-1", "subnet-2"),
     security_group_ids=("sg-1",),
     key_arn=KEY_ARN,
+    models_uri=f"s3://{BUCKET}/models/",
     instances=1,
     shift="canary",
     step_percent=50,
@@ -87,7 +88,7 @@ class Deploying:
         """Register a version as a run does; return its number."""
         package = self.serving.register(ENDPOINT, owner)
         number = int(package.rpartition("/")[2])
-        key = f"evaluation/{number}/smoke.json"
+        key = f"processed/r{number}/smoke/smoke.json"
         content = {
             "content_type": "application/json",
             "body": '{"rows": [1]}',
@@ -99,7 +100,12 @@ class Deploying:
             "ModelApprovalStatus": status,
             "CreationTime": self.serving.now,
             "InferenceSpecification": {
-                "Containers": [{"Image": "image"}],
+                "Containers": [
+                    {
+                        "Image": "image",
+                        "ModelDataUrl": f"s3://{BUCKET}/models/r{number}/model.tar.gz",
+                    }
+                ],
                 "SupportedContentTypes": ["application/json"],
                 "SupportedResponseMIMETypes": ["application/json"],
                 "SupportedRealtimeInferenceInstanceTypes": [instance_type],

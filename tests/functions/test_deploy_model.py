@@ -224,18 +224,47 @@ def test_a_version_that_answers_otherwise_is_rejected(
     assert serving.names("Endpoint") == {ENDPOINT}
 
 
-def test_a_version_without_a_smoke_test_is_rejected(deployed: Deploying) -> None:
-    number = deployed.register()
-    del deployed.metadata(number)["smoke-test"]
-    assert deployed.wake() == ["UpdateModelPackage"]
-    assert "has no smoke test: run the pipeline again" in deployed.reason_of(number)
+def test_a_version_of_a_run_before_approvals_keeps_its_status_and_is_not_deployed(
+    deployed: Deploying, caplog: pytest.LogCaptureFixture
+) -> None:
+    older, number = deployed.register(), deployed.register()
+    for one in (older, number):
+        del deployed.metadata(one)["smoke-test"]
+    deployed.settle()
+    assert deployed.names("Endpoint") == set()
+    assert {deployed.status_of(one) for one in (older, number)} == {"Approved"}
+    assert f"version {number} has no smoke test and is not deployed" in caplog.text
 
 
-def test_a_version_without_an_instance_type_is_rejected(deployed: Deploying) -> None:
+def test_a_version_without_an_instance_type_is_not_deployed(
+    deployed: Deploying, caplog: pytest.LogCaptureFixture
+) -> None:
     number = deployed.register()
     del deployed.serving.packages[deployed.package(number)]["InferenceSpecification"]
-    deployed.wake()
-    assert "has no instance type: run the pipeline again" in deployed.reason_of(number)
+    assert deployed.wake() == []
+    assert deployed.status_of(number) == "Approved"
+    assert "has no instance type and is not deployed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("archive", "smoke_test", "said"),
+    [
+        ("s3://elsewhere/models/r1/model.tar.gz", "", "is not one of this pipeline's runs"),
+        (f"s3://{BUCKET}/models/r9/model.tar.gz", "", "is not that of the archive's run r9"),
+        ("", "s3://elsewhere/processed/r9/smoke.json", "is not that of the archive's run r1"),
+    ],
+)
+def test_a_version_that_names_what_its_run_did_not_make_is_rejected(
+    deployed: Deploying, archive: str, smoke_test: str, said: str
+) -> None:
+    number = deployed.register()
+    if archive:
+        with_archive(deployed, number, archive)
+    if smoke_test:
+        deployed.metadata(number)["smoke-test"] = smoke_test
+    assert deployed.wake() == ["UpdateModelPackage"]
+    assert said in deployed.reason_of(number)
+    assert deployed.names("Endpoint") == set()
 
 
 @pytest.mark.parametrize(
@@ -251,7 +280,7 @@ def test_a_version_whose_smoke_test_cannot_be_used_is_rejected(
     deployed: Deploying, content: bytes | None, reason: str
 ) -> None:
     number = tried(deployed)
-    key = f"evaluation/{number}/smoke.json"
+    key = f"processed/r{number}/smoke/smoke.json"
     if content is None:
         deployed.s3.delete_object({"Bucket": BUCKET, "Key": key})
     else:
@@ -263,7 +292,7 @@ def test_a_version_whose_smoke_test_cannot_be_used_is_rejected(
 
 def test_a_smoke_test_that_is_no_s3_uri_rejects(deployed: Deploying) -> None:
     number = tried(deployed)
-    deployed.metadata(number)["smoke-test"] = "https://example.com/smoke.json"
+    deployed.metadata(number)["smoke-test"] = "https://example.com/r1/smoke.json"
     deployed.wake()
     assert "is not an S3 URI" in deployed.reason_of(number)
 
@@ -452,7 +481,7 @@ def shifting(deployed: Deploying, seconds: float = 600) -> None:
 
 def test_requests_are_sent_while_traffic_moves(serving: Deploying) -> None:
     shifting(serving)
-    assert serving.wake() == []
+    assert serving.wake() == ["DeleteEndpoint"]  # the trial: it is billed, and has done its work
     sent = serving.runtime.requested("InvokeEndpoint")
     assert [one["EndpointName"] for one in sent] == [ENDPOINT] * 60
     assert sent[0]["ContentType"] == sent[0]["Accept"] == "application/json"
@@ -484,8 +513,8 @@ def test_no_requests_are_sent_without_a_smoke_test(
     serving: Deploying, caplog: pytest.LogCaptureFixture
 ) -> None:
     shifting(serving)
-    serving.s3.put(BUCKET, "evaluation/2/smoke.json", b"{")
-    assert serving.wake() == []
+    serving.s3.put(BUCKET, "processed/r2/smoke/smoke.json", b"{")
+    assert serving.wake() == ["DeleteEndpoint"]
     assert "no sample requests" in caplog.text
 
 
@@ -704,19 +733,24 @@ def champion(deployed: Deploying) -> bytes | None:
     return found.body if found else None
 
 
-def with_archive(deployed: Deploying, number: int, content: bytes) -> None:
-    """Let a version have an archive."""
-    key = f"models/{number}/model.tar.gz"
-    deployed.s3.put(BUCKET, key, content)
+def with_archive(deployed: Deploying, number: int, uri: str) -> None:
+    """Have a version name another archive."""
     (container,) = deployed.serving.packages[deployed.package(number)]["InferenceSpecification"][
         "Containers"
     ]
-    container["ModelDataUrl"] = f"s3://{BUCKET}/{key}"
+    container["ModelDataUrl"] = uri
+
+
+def registered(deployed: Deploying, content: bytes) -> int:
+    """Register a version whose archive has a content."""
+    number = deployed.register()
+    deployed.s3.put(BUCKET, f"models/r{number}/model.tar.gz", content)
+    return number
 
 
 def test_the_archive_that_serves_is_copied_once(deployed: Deploying) -> None:
     deployed.properties = COMPARING
-    with_archive(deployed, deployed.register(), b"one")
+    registered(deployed, b"one")
     deployed.wake()
     assert champion(deployed) is None
     deployed.settle()
@@ -729,9 +763,9 @@ def test_the_archive_that_serves_is_copied_once(deployed: Deploying) -> None:
 
 def test_the_copy_follows_the_endpoint_forward_and_back(deployed: Deploying) -> None:
     deployed.properties = COMPARING
-    with_archive(deployed, deployed.register(), b"one")
+    registered(deployed, b"one")
     deployed.settle()
-    with_archive(deployed, deployed.register(), b"two")
+    registered(deployed, b"two")
     deployed.settle(180)
     assert champion(deployed) == b"two"
     deployed.set_status(2, "Rejected")

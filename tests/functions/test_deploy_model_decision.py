@@ -132,7 +132,7 @@ CASES: dict[str, tuple[Snapshot, tuple[object, ...]]] = {
     ),
     "the traffic moves": (
         replace(SNAPSHOT, endpoint=replace(E1, status="Updating", pending="c2")),
-        (SendSamples(V2),),
+        (DeleteTrial(), SendSamples(V2)),
     ),
     "the traffic moves to another": (
         replace(SNAPSHOT, endpoint=replace(E1, status="Updating", pending="theirs")),
@@ -217,10 +217,9 @@ CASES: dict[str, tuple[Snapshot, tuple[object, ...]]] = {
     "no smoke test": (
         replace(SNAPSHOT, desired=replace(V2, smoke_test=""), trial=None, configs=(C1,)),
         (
-            Reject(
-                replace(V2, smoke_test=""),
-                "the version has no smoke test: run the pipeline again, then approve the version "
-                "that it registers",
+            Complain(
+                "version 2 has no smoke test and is not deployed: run the pipeline again, then "
+                "approve the version that it registers",
             ),
         ),
     ),

@@ -186,8 +186,11 @@ def needed(approving: Account, name: str) -> list[Required]:
     versions = approving.place.arn("sagemaker", f"model-package/{name}/3")
     policy = approval.approver(CHOSEN)
     found += [
-        Request(APPROVER, f"sagemaker:{what}", versions, extra=(policy,))
-        for what in ("DescribeModelPackage", "UpdateModelPackage")
+        Request(APPROVER, f"sagemaker:{what}", versions, context, extra=(policy,))
+        for what, context in (
+            ("DescribeModelPackage", {}),
+            ("UpdateModelPackage", {STATUS: "Approved"}),
+        )
     ]
     return [Required(DERIVED, one, "on approval") for one in found]
 
@@ -227,6 +230,26 @@ def attempts(approving: Account, name: str) -> dict[str, Request]:
         )
         for who in ("StudioRole", "MlEngineerRole", "ReviewerRole", "PipelineRole")
     }
+    everything = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "sagemaker:*", "Resource": "*"}],
+    }
+    pending = {STATUS: "PendingManualApproval"}
+    tagged = of(f"endpoint-config/v3-0a1b2c-{name}")
+    for who in ("StudioRole", "MlEngineerRole", "ReviewerRole"):
+        for action, resource, context in (
+            ("UpdateEndpoint", endpoint, {}),
+            ("UpdateEndpoint", of(f"endpoint/{name}-churn"), {}),
+            ("UpdateEndpointWeightsAndCapacities", endpoint, {}),
+            ("CreateEndpoint", of(f"endpoint/try-{name}"), {}),
+            ("CreateModelPackage", of(f"model-package/{name}/4"), pending),
+            ("DeleteModelPackage", version, {}),
+            ("AddTags", tagged, {}),
+            ("DeleteTags", tagged, {}),
+        ):
+            found[f"{who}: {action} on {resource}, though its organization allows it"] = Request(
+                who, f"sagemaker:{action}", resource, context, extra=(everything,)
+            )
     package = of(f"model-package/{name}/4")
     own, churn = network(approving, MAIN), network(approving, CHURN)
     made = approving.deployment.get("ChurnPipeline", "Pipeline").properties
@@ -364,6 +387,9 @@ def attempts(approving: Account, name: str) -> dict[str, Request]:
         ),
         "a person reads captured requests": Request(
             "StudioRole", "s3:GetObject", f"{bucket}/captured/x.jsonl", {}, "S3Endpoint"
+        ),
+        "an approver changes a version without a decision": Request(
+            APPROVER, "sagemaker:UpdateModelPackage", version, extra=(approval.approver(CHOSEN),)
         ),
         "an approver starts a run": Request(
             APPROVER,

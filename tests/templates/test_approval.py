@@ -77,6 +77,8 @@ def test_the_function_is_told_what_is_the_pipelines_own(
     assert ",".join(found.subnet_ids) == made["SubnetIds"]
     assert ",".join(found.security_group_ids) == made["SecurityGroupIds"]
     assert found.key_arn == made["KeyArn"]
+    models = "models/" if stack == "pipeline" else "pipelines/models/churn/"
+    assert found.models_uri == f"s3://{made['Bucket']}/{models}"
     assert (found.instances, found.shift, found.step_percent) == (2, "canary", 50)
     assert found.alarms == (approving.get(stack, "EndpointServerErrorAlarm").reference,)
     assert found.capture_percent == 10

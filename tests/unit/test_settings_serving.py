@@ -43,8 +43,8 @@ def test_what_the_native_step_cannot_do_needs_an_approval(
 def test_a_step_is_at_least_one_instance(percent: int, instances: int, needed: int) -> None:
     serving = {"shift": "canary", "step_percent": percent, "instances": instances}
     said = problem({**ON_APPROVAL, "serving": serving})
-    assert f"serving.step_percent: got {percent} of {instances} instance" in said
-    assert f"serving.instances must be at least {needed}" in said
+    assert f"serving.instances: got {instances}: must be at least {needed} with" in said
+    assert f"serving.step_percent = {percent}" in said
     Settings.model_validate({**ON_APPROVAL, "serving": {**serving, "instances": needed}})
 
 
@@ -75,7 +75,9 @@ def test_scaling_needs_a_larger_maximum_and_a_target(serving: dict[str, Any], sa
 
 def test_the_steps_of_a_shift_fit_the_smallest_fleet() -> None:
     scaling = {"shift": "canary", "maximum_instances": 8, "target_invocations": 60}
-    assert "got 50 of 1 instance" in problem({**ON_APPROVAL, "serving": scaling})
+    assert "serving.instances: got 1: must be at least 2" in problem(
+        {**ON_APPROVAL, "serving": scaling}
+    )
     Settings.model_validate({**ON_APPROVAL, "serving": {**scaling, "instances": 2}})
 
 

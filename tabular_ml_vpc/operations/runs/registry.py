@@ -240,8 +240,8 @@ class Registry:
             if not is_denied(error):
                 raise
             raise CommandError(
-                f"no permission to decide about version {version.number}: who may approve and "
-                "reject is set by serving.approvers in the settings; people in Studio and the "
-                "pipeline's role cannot (sagemaker:UpdateModelPackage: "
+                f"no permission to decide about version {version.number}: whoever may has the "
+                "policy templates/approver-policy.json; people in Studio and the pipeline's role "
+                "cannot (sagemaker:UpdateModelPackage: "
                 f"{advice.flat(message_of(error))})"
             ) from error

@@ -331,8 +331,8 @@ def test_who_may_not_decide_is_told_who_may(on: On, command: str) -> None:
     assert done.status == 1
     number = 2 if command == "rollback" else 3
     assert only_error(done) == (
-        f"no permission to decide about version {number}: who may approve and reject is set by "
-        "serving.approvers in the settings; people in Studio and the pipeline's role cannot "
+        f"no permission to decide about version {number}: whoever may has the policy "
+        "templates/approver-policy.json; people in Studio and the pipeline's role cannot "
         "(sagemaker:UpdateModelPackage: User: carol is not authorized to perform it)"
     )
 
