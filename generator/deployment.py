@@ -74,10 +74,11 @@ class Context:
         return self.told.name
 
 
-def add_deployment(template: Template, context: Context, pipeline: AWSObject) -> None:
+def add_deployment(template: Template, context: Context, trials: AWSObject) -> None:
     """Add the rules that wake the function for a pipeline, and the one that tells people.
 
-    They are deleted before the pipeline, whose deletion removes what the function made.
+    They are deleted before ``trials``, whose deletion removes the trial endpoint, and that before
+    the pipeline, whose deletion removes the rest of what the function made.
     """
     target = events.Target(
         Arn=context.function.across_border(),
@@ -95,7 +96,7 @@ def add_deployment(template: Template, context: Context, pipeline: AWSObject) ->
     for what, wakes in patterns.items():
         rule = events.Rule(
             TITLES[what],
-            DependsOn=[pipeline.title],
+            DependsOn=[trials.title],
             Description=f"Wakes the deployment of approved models: {what}",
             Name=named_rule_name(context.name, what),
             Targets=[target],

@@ -15,6 +15,8 @@ from pipeline.prediction import SUFFIX
 
 PREDICTIONS: Final = "Predictions"
 """Logical id of the pipeline of batch predictions."""
+TRIALS: Final = "Trials"
+"""Logical id of what removes the trial endpoint."""
 
 
 class PipelineInputs(Protocol):

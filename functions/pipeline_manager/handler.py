@@ -1,14 +1,14 @@
 """``Custom::Pipeline``: the SageMaker pipeline, its code and, at deletion, what its runs created.
 
-Also ``Custom::PredictionPipeline``, beside it.
+Also ``Custom::PredictionPipeline``, beside it, and ``Custom::Trials``, which does nothing but
+remove the trial endpoint, if it is ours, when it is deleted itself, also by an update.
 
 Event: the fields of :class:`functions.pipeline_manager.properties.PipelineProperties`. Returns
 ``PipelineName`` and ``PipelineArn``.
 
 Create and Update upload the job scripts under ``code/<source hash>/`` and create the pipeline, or
 update it if it has our tag; they fail if a pipeline of that name is not ours. They change no
-execution and nothing that runs created; but an Update after which nothing deploys on approval
-removes the trial endpoint, if it is ours, and one after which the fleet no longer scales
+execution and nothing that runs created; but an Update after which the fleet no longer scales
 deregisters it. Deleting the stack stops running executions, ends the scaling, then removes
 the endpoint, the trial endpoint, endpoint configurations, models and model packages that runs and
 deployments created and that are still ours by their tags (model packages: by their metadata), and
@@ -75,33 +75,39 @@ def handler(event: Event, context: LambdaContext) -> None:
 
 
 def _deletes(event: Event) -> Deletes:
-    """A pipeline of predictions goes with its setting: its executions leave files only."""
-    predicts = event.get("ResourceProperties", {}).get("Predicts") == "true"
-    return Deletes.ALL if predicts else Deletes.OF_STACK
+    """A pipeline of predictions and trial endpoints go with their setting: nothing depends on them.
+
+    The executions of the former leave files only.
+    """
+    properties = event.get("ResourceProperties", {})
+    goes = "true" in (properties.get("Predicts"), properties.get("Trials"))
+    return Deletes.ALL if goes else Deletes.OF_STACK
 
 
 def _act(request: Request) -> Attributes:
     properties = from_event(PipelineProperties, request.properties)
     sagemaker = request.client("sagemaker")
     pipeline = ManagedPipeline(sagemaker, properties, request.request_id)
+    if properties.trials:
+        if request.deletes:
+            Removal(pipeline, request.deadline).end_trial()
+        return {}
     if request.deletes:
         scaling = request.client(SERVICE) if properties.maximum_instances else None
         Removal(pipeline, request.deadline, scaling).run()
         return {}
     arn = pipeline.deploy(request.client("s3"), read_scripts())
     if request.kind == "Update" and not properties.predicts:
-        _end_what_is_switched_off(request, pipeline)
+        _end_scaling(request, pipeline)
     return {"PipelineName": properties.pipeline_name, "PipelineArn": arn}
 
 
-def _end_what_is_switched_off(request: Request, pipeline: ManagedPipeline) -> None:
-    """Remove what deployments on approval have besides the endpoint, and do not have any more.
+def _end_scaling(request: Request, pipeline: ManagedPipeline) -> None:
+    """End the scaling that is switched off.
 
-    The scaling is ended here, and not by the function that began it: that one's way to Application
-    Auto Scaling, and its permission, end with this update.
+    Not by the function that began it: its way to Application Auto Scaling, and its permission, end
+    with this update.
     """
-    if not pipeline.properties.on_approval:
-        Removal(pipeline, request.deadline).end_trial()
     scaled = int(request.old_properties.get("MaximumInstances", 0))
     if scaled and not pipeline.properties.maximum_instances:
         Removal(pipeline, request.deadline, request.client(SERVICE)).end_scaling()

@@ -1,4 +1,4 @@
-"""Properties of ``Custom::Pipeline`` and ``Custom::PredictionPipeline``."""
+"""Properties of ``Custom::Pipeline``, ``PredictionPipeline`` and ``Trials``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class PipelineProperties(Environment):
     RETIRED: ClassVar[frozenset[str]] = frozenset({"PreprocessImage"})
 
     source_hash: str
+    trials: bool = False
+    """Whether this stands for the endpoint on which approved versions are tried, and no more."""
     predicts: bool = False
     """Whether this is the pipeline of batch predictions, whose executions leave files only."""
     maximum_instances: int = 0
@@ -33,4 +35,12 @@ class PredictionPipelineProperties(PipelineProperties):
     """Properties of ``Custom::PredictionPipeline``: the same, and ``predicts`` is true.
 
     It has a type of its own, so that who counts, prices or draws pipelines sees those that train.
+    """
+
+
+class TrialsProperties(PipelineProperties):
+    """Properties of ``Custom::Trials``: the same, and ``trials`` is true.
+
+    The rules that begin trials depend on it and are deleted before it, also when an update takes
+    them out of the stack: no trial begins after its deletion.
     """

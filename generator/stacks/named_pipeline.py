@@ -19,11 +19,13 @@ from troposphere import AWSObject, GetAtt, Sub, Template, ec2, iam, logs
 from functions.pipeline_manager.properties import (
     PipelineProperties,
     PredictionPipelineProperties,
+    TrialsProperties,
 )
 from generator import alerts, dashboard, deployment, images, pausing, schedule, watcher
 from generator.custom_resources import shared_custom_resource
 from generator.pipeline_parts import (
     PREDICTIONS,
+    TRIALS,
     endpoint_log_group,
     environment,
     model_package_group,
@@ -202,11 +204,10 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
     add(template, pipeline)
     predictions = None
     if settings.pipeline.predictions:
-        values |= predicting(inputs.pipeline_name)
         predictions = shared_custom_resource(
             PREDICTIONS,
             PredictionPipelineProperties,
-            values,
+            values | predicting(inputs.pipeline_name),
             manager,
             ANSWERING_SECONDS,
             [pipeline],
@@ -217,7 +218,16 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
     if function := inputs.deploy_model_function_arn:
         deploying = _deployment(inputs, roles, group, settings)
         context = deployment.Context(function, deploying, settings.serving, told, found)
-        deployment.add_deployment(template, context, pipeline)
+        trials = shared_custom_resource(
+            TRIALS,
+            TrialsProperties,
+            values | {"trials": "true"},
+            manager,
+            ANSWERING_SECONDS,
+            [pipeline],
+        )
+        add(template, trials)
+        deployment.add_deployment(template, context, trials)
     if inputs.pause_endpoint_function_arn:
         scheduled = _pausing(inputs, inputs.pause_endpoint_function_arn, settings)
         pausing.add_pausing(template, scheduled, pipeline)

@@ -18,6 +18,7 @@ from troposphere import (
 from functions.pipeline_manager.properties import (
     PipelineProperties,
     PredictionPipelineProperties,
+    TrialsProperties,
 )
 from functions.seed_data.properties import SeedDataProperties
 from generator import alerts, dashboard, deployment, images, pausing, schedule, watcher
@@ -31,6 +32,7 @@ from generator.custom_resources import (
 )
 from generator.pipeline_parts import (
     PREDICTIONS,
+    TRIALS,
     endpoint_log_group,
     environment,
     model_package_group,
@@ -146,44 +148,36 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     role_policies = add_all(template, _role_permissions(inputs, endpoint_logs, settings))
     seed = _add_seeding(template, inputs, context)
     group = add(template, model_package_group(inputs.unique_name))
-    values = _environment(inputs, settings)
-    predicts = settings.pipeline.predictions
-    function = _add_manager(template, inputs, context)
+    values = {**_environment(inputs, settings)}
+    manager = _add_manager(template, inputs, context)
     needs = [*role_policies, group, seed, *_add_end_of_scaling(template, inputs, settings)]
-    pipeline = custom_resource("Pipeline", PipelineProperties, values, function, needs)
+    pipeline = custom_resource("Pipeline", PipelineProperties, values, manager, needs)
     add(template, pipeline)
     beside = None
-    if predicts:
-        values = {**values, **predicting(inputs.unique_name)}
+    if settings.pipeline.predictions:
+        own = values | predicting(inputs.unique_name)
         beside = custom_resource(
-            PREDICTIONS, PredictionPipelineProperties, values, function, [pipeline]
+            PREDICTIONS, PredictionPipelineProperties, own, manager, [pipeline]
         )
         add(template, beside)
     told = _alerts(inputs, settings)
     found = _add_alerts(template, inputs, told, pipeline)
     if inputs.deploy_model_role:
-        function = _add_deploying_function(template, inputs, context)
+        own = values | {"trials": "true"}
+        trials = add(template, custom_resource(TRIALS, TrialsProperties, own, manager, [pipeline]))
         deploying = deployment.Context(
-            FunctionArn(GetAtt(function, "Arn")),
+            FunctionArn(GetAtt(_add_deploying_function(template, inputs, context), "Arn")),
             _deployment(inputs, settings),
             settings.serving,
             told,
             found,
         )
-        deployment.add_deployment(template, deploying, pipeline)
+        deployment.add_deployment(template, deploying, trials)
     if inputs.pause_endpoint_role:
         _add_pausing(template, inputs, context, inputs.pause_endpoint_role, pipeline)
     _add_schedule(template, inputs, pipeline, settings)
     if inputs.watch_model_role:
-        watched = watcher.Context(
-            _add_watching_function(template, inputs, context, inputs.watch_model_role),
-            watcher.Folders(
-                inputs.data_bucket, folder(RAW), folder(CAPTURED), folder(layout.PREDICTIONS)
-            ),
-            minutes_of(main_pipeline(settings), settings.pipeline),
-            told,
-            found.topic,
-        )
+        watched = _watched(template, inputs, context, told, found.topic)
         checks = beside if settings.watching.drift_hours else None
         watcher.add_watcher(template, watched, settings, pipeline, checks)
     outputs = Outputs(
@@ -193,6 +187,25 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     )
     publish(outputs, template)
     return StackTemplate("pipeline", template, Inputs, Outputs)
+
+
+def _watched(
+    template: Template,
+    inputs: Inputs,
+    context: FunctionContext,
+    told: alerts.Context,
+    topic: TopicArn,
+) -> watcher.Context:
+    """Add the function that watches for drift and new data; return the pipeline as it sees it."""
+    settings, role = context.settings, present(inputs.watch_model_role)
+    places = (folder(kind) for kind in (RAW, CAPTURED, layout.PREDICTIONS))
+    return watcher.Context(
+        _add_watching_function(template, inputs, context, role),
+        watcher.Folders(inputs.data_bucket, *places),
+        minutes_of(main_pipeline(settings), settings.pipeline),
+        told,
+        topic,
+    )
 
 
 def _not_needed(settings: Settings) -> list[str]:

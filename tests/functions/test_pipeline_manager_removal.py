@@ -399,36 +399,35 @@ def update(deployed: Deployment, seconds: float = 900, **changes: str) -> Put:
     return deployed.world.send(handler, "Update", given, seconds=seconds)
 
 
-def test_an_update_without_approval_removes_the_trial_endpoint(approved: Deployment) -> None:
-    assert update(approved, OnApproval="false").succeeded
+TRIALS = PROPERTIES | {"Trials": "true", "OnApproval": "true"}
+
+
+@pytest.mark.parametrize("status", ["UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "DELETE_IN_PROGRESS"])
+def test_the_trial_endpoint_goes_with_what_stands_for_it(approved: Deployment, status: str) -> None:
+    approved.world.cloudformation.status = status
+    assert approved.world.send(handler, "Delete", TRIALS).succeeded
     assert approved.names("Endpoint") == {ENDPOINT}
     assert f"v7-0a1b2c-{ENDPOINT}" in approved.names("EndpointConfig")
 
 
-def test_an_update_that_keeps_the_approval_keeps_the_trial_endpoint(approved: Deployment) -> None:
+def test_updates_leave_the_trial_endpoint(approved: Deployment) -> None:
+    assert update(approved).succeeded
     assert update(approved, OnApproval="true").succeeded
+    assert approved.world.send(handler, "Update", TRIALS).succeeded
     assert approved.names("Endpoint") == {ENDPOINT, TRIAL}
 
 
 @pytest.mark.parametrize("tags", [{}, OTHER])
-def test_an_update_leaves_the_trial_endpoint_of_others(
-    approved: Deployment, tags: dict[str, str]
-) -> None:
+def test_the_trial_endpoint_of_others_is_left(approved: Deployment, tags: dict[str, str]) -> None:
     sagemaker = approved.sagemaker
     sagemaker.tags[sagemaker.resources["Endpoint"][TRIAL].arn] = tags
-    assert update(approved).succeeded
-    assert approved.names("Endpoint") == {ENDPOINT, TRIAL}
-
-
-def test_an_update_of_the_pipeline_of_predictions_leaves_it(approved: Deployment) -> None:
-    approved.have_pipeline(OWNER, PREDICTIONS)
-    assert approved.world.send(handler, "Update", of_predictions()).succeeded
+    assert approved.world.send(handler, "Delete", TRIALS).succeeded
     assert approved.names("Endpoint") == {ENDPOINT, TRIAL}
 
 
 def test_a_trial_endpoint_that_does_not_go_in_time_is_said(approved: Deployment) -> None:
     approved.sagemaker.resources["Endpoint"][TRIAL].fields["status"] = "Creating"
-    put = update(approved, seconds=100)
+    put = approved.world.send(handler, "Delete", TRIALS, seconds=100)
     assert put.reason == (
         f"Time ran out: the endpoint {TRIAL} still exists. Update the stack again."
     )

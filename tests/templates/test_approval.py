@@ -164,7 +164,8 @@ def test_the_rules_are_deleted_before_the_pipeline_whose_deletion_removes_the_re
     for template in ("pipeline", "named-pipeline"):
         stack = root.build(Settings.model_validate(CHOSEN), Mode.DEV)[template]
         for title in WAKES:
-            assert "Pipeline" in stack.resources[title].DependsOn
+            assert stack.resources[title].DependsOn == ["Trials"]
+        assert "Pipeline" in stack.resources["Trials"].DependsOn
 
 
 def test_captured_requests_expire(approving: ResolvedDeployment) -> None:

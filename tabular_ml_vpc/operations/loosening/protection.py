@@ -252,6 +252,7 @@ _KNOWN: Final = frozenset(
                 "Pipeline",
                 "PredictionPipeline",
                 "SeedData",
+                "Trials",
                 "VpcBaseline",
             )
         ),

@@ -37,6 +37,7 @@ _SERVICE_ICONS: Final = (
     ("AWS::SageMaker::", "sagemaker"),
     ("Custom::Pipeline", "sagemaker"),
     ("Custom::PredictionPipeline", "sagemaker"),
+    ("Custom::Trials", "sagemaker"),
     ("Custom::EmptyBucket", "s3"),
     ("Custom::SeedData", "s3"),
     ("Custom::ClearStudio", "sagemaker"),
