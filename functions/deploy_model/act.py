@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from functions.deploy_model import requests, smoke
-from functions.deploy_model.observe import FAILED_TAG, SERVED_TAG, STARTED_TAG, Observer
+from functions.deploy_model.observe import FAILED_TAG, STARTED_TAG, Observer
 from functions.deploy_model.state import (
     NO_ENDPOINT,
     REFUSED,
@@ -36,7 +36,7 @@ from functions.deploy_model.state import (
 )
 from functions.shared import scaling
 from functions.shared.errors import error_code, is_not_found
-from functions.shared.names import model_name, trial_name
+from functions.shared.names import SERVED_TAG, model_name, trial_name
 
 if TYPE_CHECKING:
     from functions.shared.deadline import Deadline

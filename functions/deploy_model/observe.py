@@ -14,7 +14,7 @@ from functions.deploy_model.requests import METRIC, POLICY
 from functions.deploy_model.state import Config, Endpoint, Snapshot, Target, Version
 from functions.shared import scaling
 from functions.shared.aws import listed
-from functions.shared.names import model_name, trial_name
+from functions.shared.names import SERVED_TAG, model_name, trial_name
 from functions.shared.pausing import PAUSED_TAG
 from functions.shared.sagemaker import described, tags_of
 from pipeline.definition import OWNER_TAG
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pipeline.types import Json, JsonView
 
 STARTED_TAG: Final = "tabular-ml-vpc:started"
-SERVED_TAG: Final = "tabular-ml-vpc:served"
 FAILED_TAG: Final = "tabular-ml-vpc:failed"
 SMOKE_TEST: Final = "smoke-test"
 """Key of a package's metadata whose value is the S3 URI of ``smoke.json``."""

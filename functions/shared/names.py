@@ -11,6 +11,10 @@ SEED_OWNER: Final = "seed-data-owner"
 """Key of the metadata that marks the synthetic table: whoever replaces the table drops it."""
 
 
+SERVED_TAG: Final = "tabular-ml-vpc:served"
+"""Tag of a configuration of ours that an endpoint served; the value is since when."""
+
+
 def trial_name(endpoint: str) -> str:
     """Return the name of the endpoint on which a version is tried before it serves."""
     return f"try-{endpoint}"

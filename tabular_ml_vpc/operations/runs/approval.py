@@ -66,7 +66,8 @@ def to_approve(registry: Registry, number: int | None, *, follow: bool = False) 
     if version.status == APPROVED and not follow:
         raise CommandError(
             f"version {version.number} is already approved: nothing was changed (`python build.py "
-            f"models{registry.workload.options()}` shows what serves)"
+            f"models{registry.workload.options()}` shows what serves; `endpoint resume` creates an "
+            "endpoint again that somebody deleted)"
         )
     if registry.workload.on_approval:
         _check_newest(registry, version)

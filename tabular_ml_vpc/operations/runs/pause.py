@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from functions.shared.names import SERVED_TAG
 from functions.shared.pausing import DELETING, FAILED, IN_SERVICE, PAUSED_TAG, stamp
 from generator.errors import CommandError
 from pipeline.definition import OWNER_TAG
 from pipeline.types import JsonView
 from tabular_ml_vpc.operations.runs.deployed import Sleep, failed, wait_for_endpoint
+from tabular_ml_vpc.operations.runs.serving import version_in
 from tabular_ml_vpc.operations.workload import Workload
 
 
@@ -101,7 +103,7 @@ def resume(workload: Workload, sleep: Sleep = time.sleep) -> str:
     if found is not None:
         return _already_there(workload, found)
     name, options = workload.endpoint, workload.options()
-    paused = max(_paused(workload), default=None)
+    paused = max(_paused(workload), default=None) or _newest_served(workload)
     workload.check_seen()
     if name is None or paused is None:
         raise CommandError(f"the endpoint {name or ''} was not paused: {workload.creation}")
@@ -138,6 +140,25 @@ def is_paused(workload: Workload) -> bool:
 
 def _paused(workload: Workload) -> Iterator[tuple[str, str, str]]:
     """Yield when each paused configuration of ours was paused, its name and its ARN."""
+    return _tagged(workload, PAUSED_TAG)
+
+
+def _newest_served(workload: Workload) -> tuple[str, str, str] | None:
+    """Return the configuration of the newest version that served, if it is ours.
+
+    Its endpoint was deleted without a pause, by a person or as one that failed. What deploys on
+    approval leaves such an endpoint alone, and a run deploys none.
+    """
+    if not workload.on_approval or workload.endpoint is None:
+        return None
+    numbered = (
+        (version_in(one[1], workload.endpoint) or 0, one) for one in _tagged(workload, SERVED_TAG)
+    )
+    return max(numbered, default=(0, None))[1]
+
+
+def _tagged(workload: Workload, key: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the value of a tag, the name and the ARN of each configuration of ours that has it."""
     for one in workload.listed(
         "list_endpoint_configs", "EndpointConfigs", NameContains=workload.endpoint
     ):
@@ -146,5 +167,5 @@ def _paused(workload: Workload) -> Iterator[tuple[str, str, str]]:
             tag["Key"]: tag["Value"]
             for tag in workload.listed("list_tags", "Tags", ResourceArn=arn)
         }
-        if tags.get(OWNER_TAG) == workload.owner and PAUSED_TAG in tags:
-            yield tags[PAUSED_TAG], one["EndpointConfigName"], arn
+        if tags.get(OWNER_TAG) == workload.owner and key in tags:
+            yield tags[key], one["EndpointConfigName"], arn

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from functions.shared.names import SERVED_TAG
 from functions.shared.pausing import PAUSED_TAG
 from generator.errors import CommandError
 from pipeline.definition import OWNER_TAG
@@ -107,3 +108,18 @@ def test_a_configuration_that_resume_would_not_find_is_not_paused() -> None:
     with pytest.raises(CommandError, match=f"{NAME}-abc .* was not created by this stack"):
         pause(serving.workload)
     assert serving.changes == []
+
+
+@pytest.mark.parametrize("on_approval", [True, False])
+def test_what_served_and_was_deleted_is_created_again_where_no_run_would(
+    on_approval: bool,
+) -> None:
+    served = {OWNER_TAG: "ours", SERVED_TAG: "2026-01-01T00:00:00+00:00"}
+    serving = Serving(exists=False, config_tags=served)
+    workload = replace(serving.workload, on_approval=on_approval)
+    if not on_approval:
+        with pytest.raises(CommandError, match="was not paused"):
+            resume(workload)
+        return
+    assert "serves tabular-1-abc again" in resume(workload)
+    assert serving.changes == ["CreateEndpoint", "DeleteTags"]
