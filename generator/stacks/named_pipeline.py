@@ -11,6 +11,7 @@ SageMaker deletes with their permissions (``generator.policies.jobs.from_first_t
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from awacs.aws import Statement
@@ -173,18 +174,7 @@ class _Roles:
 def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Inputs, Outputs]:
     """Return the stack of a pipeline whose Preprocess runs on one machine, or on ``spark``."""
     template = Template(Description=f"{settings.project}: a named pipeline, its roles, its alerts")
-    without = [
-        *(() if spark else _SPARK),
-        *(() if has_own_endpoints(settings.network) else _ENDPOINTS),
-        *(() if any_named_is_scheduled(settings) else ("schedule",)),
-        *(("alert_email",) if settings.security.alert_topic else ()),
-        *(() if settings.pipeline.on_approval else ("deploy_model_function_arn",)),
-        *(() if settings.serving.pauses else ("pause_endpoint_function_arn",)),
-        *(() if settings.watching.dashboard else ("dead_letter_queue_name",)),
-        *(() if named_are_watched(settings) else ("watch_model_function_arn",)),
-        *(() if named_await_new_data(settings) else ("new_data_minutes",)),
-    ]
-    inputs = declare(Inputs, template, without)
+    inputs = declare(Inputs, template, _not_needed(settings, spark=spark))
     template.add_mapping(images.MAPPING_NAME, images.accounts(spark))
     roles = _add_roles(template, inputs, settings, spark)
     group, cluster = _add_groups(template, inputs, roles, settings)
@@ -196,59 +186,70 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
     registry = add(template, model_package_group(inputs.pipeline_name))
     values = _environment(inputs, roles, group, settings)
     values |= _spark_environment(inputs, roles, cluster)
-    manager = inputs.manager_function_arn
     needs = [*policies, guard, registry]
-    pipeline = shared_custom_resource(
-        "Pipeline", PipelineProperties, values, manager, ANSWERING_SECONDS, needs
-    )
+    pipeline = _managed("Pipeline", PipelineProperties, values, inputs, needs)
     add(template, pipeline)
-    predictions = None
+    checked = None
     if settings.pipeline.predictions:
-        predictions = shared_custom_resource(
-            PREDICTIONS,
-            PredictionPipelineProperties,
-            values | predicting(inputs.pipeline_name),
-            manager,
-            ANSWERING_SECONDS,
-            [pipeline],
-        )
+        own = values | predicting(inputs.pipeline_name)
+        predictions = _managed(PREDICTIONS, PredictionPipelineProperties, own, inputs, [pipeline])
         add(template, predictions)
+        checked = predictions if settings.watching.drift_hours else None
     told = _alerts(inputs, settings)
     found = _add_alerts(template, inputs, told, pipeline)
     if function := inputs.deploy_model_function_arn:
         deploying = _deployment(inputs, roles, group, settings)
         context = deployment.Context(function, deploying, settings.serving, told, found)
-        trials = shared_custom_resource(
-            TRIALS,
-            TrialsProperties,
-            values | {"trials": "true"},
-            manager,
-            ANSWERING_SECONDS,
-            [pipeline],
-        )
-        add(template, trials)
+        own = values | {"trials": "true"}
+        trials = add(template, _managed(TRIALS, TrialsProperties, own, inputs, [pipeline]))
         deployment.add_deployment(template, context, trials)
     if inputs.pause_endpoint_function_arn:
         scheduled = _pausing(inputs, inputs.pause_endpoint_function_arn, settings)
         pausing.add_pausing(template, scheduled, pipeline)
     if inputs.schedule is not None:
         schedule.add_schedule(template, _schedule(inputs, inputs.schedule, settings), pipeline)
-    if watching := inputs.watch_model_function_arn:
-        watched = watcher.Context(
-            watching,
-            watcher.Folders(
-                inputs.data_bucket,
-                *(_folder(inputs, kind) for kind in (RAW, CAPTURED, layout.PREDICTIONS)),
-            ),
-            inputs.new_data_minutes or "0",
-            told,
-            found.topic,
-        )
-        checks = predictions if settings.watching.drift_hours else None
-        watcher.add_watcher(template, watched, settings, pipeline, checks)
+    if function := inputs.watch_model_function_arn:
+        watched = _watched(inputs, function, told, found.topic)
+        watcher.add_watcher(template, watched, settings, pipeline, checked)
     outputs = Outputs(pipeline_name=Text(GetAtt(pipeline, "PipelineName")), topic_arn=found.topic)
     publish(outputs, template)
     return StackTemplate(SPARK_FILE if spark else FILE, template, Inputs, Outputs)
+
+
+def _not_needed(settings: Settings, *, spark: bool) -> list[str]:
+    """Return the optional inputs that these settings do not need."""
+    return [
+        *(() if spark else _SPARK),
+        *(() if has_own_endpoints(settings.network) else _ENDPOINTS),
+        *(() if any_named_is_scheduled(settings) else ("schedule",)),
+        *(("alert_email",) if settings.security.alert_topic else ()),
+        *(() if settings.pipeline.on_approval else ("deploy_model_function_arn",)),
+        *(() if settings.serving.pauses else ("pause_endpoint_function_arn",)),
+        *(() if settings.watching.dashboard else ("dead_letter_queue_name",)),
+        *(() if named_are_watched(settings) else ("watch_model_function_arn",)),
+        *(() if named_await_new_data(settings) else ("new_data_minutes",)),
+    ]
+
+
+def _managed(
+    title: str,
+    properties: type[object],
+    values: Mapping[str, Expression],
+    inputs: Inputs,
+    needs: Sequence[AWSObject],
+) -> AWSObject:
+    """Return a custom resource of the function that owns all named pipelines."""
+    manager = inputs.manager_function_arn
+    return shared_custom_resource(title, properties, values, manager, ANSWERING_SECONDS, needs)
+
+
+def _watched(
+    inputs: Inputs, function: FunctionArn, told: alerts.Context, topic: TopicArn
+) -> watcher.Context:
+    """Return the pipeline as what watches for drift and new data sees it."""
+    places = (_folder(inputs, kind) for kind in (RAW, CAPTURED, layout.PREDICTIONS))
+    folders = watcher.Folders(inputs.data_bucket, *places)
+    return watcher.Context(function, folders, inputs.new_data_minutes or "0", told, topic)
 
 
 def _add_roles(template: Template, inputs: Inputs, settings: Settings, spark: bool) -> _Roles:
