@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Protocol
 
+from awacs.aws import Statement
 from troposphere import Sub, logs, sagemaker
 
 from generator import images, package
+from generator.policies import approval, jobs, people
 from generator.policies.jobs import ENDPOINT_LOGS
 from generator.retention import retention
 from generator.settings import Mode, Settings
-from generator.wiring import BucketName, Expression, KeyArn, Number, SubnetIds, Text, UniqueName
+from generator.wiring import (
+    BucketName,
+    Expression,
+    KeyArn,
+    Number,
+    RoleArn,
+    RoleName,
+    SubnetIds,
+    Text,
+    UniqueName,
+)
+from pipeline.layout import folder
 from pipeline.prediction import SUFFIX
 
 PREDICTIONS: Final = "Predictions"
 """Logical id of the pipeline of batch predictions."""
+SPARK_PROCESSING: Final = "SparkProcessing"
+"""Purpose of the role that prepares tables on a cluster."""
 TRIALS: Final = "Trials"
 """Logical id of what removes the trial endpoint."""
 
@@ -118,3 +134,53 @@ def model_package_group(name: UniqueName) -> sagemaker.ModelPackageGroup:
         ModelPackageGroupDescription="Models that passed the pipeline's quality gate",
         ModelPackageGroupName=name,
     )
+
+
+def step_permissions(
+    inputs: PipelineInputs,
+    name: UniqueName,
+    settings: Settings,
+    passed: Sequence[tuple[str, RoleName | RoleArn]],
+    at: jobs.Folders = folder,
+) -> dict[str, list[Statement]]:
+    """Return the permissions of a pipeline's jobs, its model, and itself, by purpose.
+
+    ``passed`` are purposes and roles of the jobs and the model; ``at`` says where its data is.
+    """
+    data, key, on_approval = inputs.data_bucket, inputs.key_arn, settings.pipeline.on_approval
+    on_spark = SPARK_PROCESSING in dict(passed)
+    statements = {
+        "Processing": jobs.own_processing(
+            data,
+            key,
+            [images.TRAINING],
+            at,
+            spark=on_spark,
+            predicts=settings.pipeline.predictions,
+            compares=settings.serving.compares,
+            checks=bool(settings.watching.drift_hours),
+        ),
+        "Training": jobs.training(data, key, [images.TRAINING], at),
+        people.MODEL: jobs.model(
+            data,
+            key,
+            [images.INFERENCE],
+            name,
+            at,
+            captures=settings.serving.captures,
+            alarms=[approval.endpoint_alarms()] if on_approval else (),
+        ),
+        "Pipeline": people.pipeline(
+            name,
+            data,
+            key,
+            passed,
+            [images.INFERENCE],
+            at,
+            deploys=settings.pipeline.deploys,
+            guards=approval.leave_approval_to_others(name) if on_approval else (),
+        ),
+    }
+    if on_spark:
+        statements[SPARK_PROCESSING] = jobs.processing(data, key, [images.SPARK], jobs.TABLES, at)
+    return statements

@@ -26,14 +26,15 @@ from generator import alerts, dashboard, deployment, images, pausing, schedule, 
 from generator.custom_resources import shared_custom_resource
 from generator.pipeline_parts import (
     PREDICTIONS,
+    SPARK_PROCESSING,
     TRIALS,
     endpoint_log_group,
     environment,
     model_package_group,
     predicting,
+    step_permissions,
 )
-from generator.policies import jobs, people
-from generator.policies.approval import endpoint_alarms, leave_approval_to_others
+from generator.policies import people
 from generator.policies.guards import Cluster, NetworkBoundary, keep_jobs_inside
 from generator.policies.resources import NAMED_SCHEDULE, NAMED_SUCCESS, named_rule_name
 from generator.policies.statements import (
@@ -164,7 +165,7 @@ class _Roles:
     def passed(self) -> dict[str, iam.Role]:
         """The roles that the pipeline passes to its jobs and its model, by purpose."""
         found = {"Processing": self.processing, "Training": self.training, people.MODEL: self.model}
-        return found | ({"SparkProcessing": self.spark} if self.spark else {})
+        return found | ({SPARK_PROCESSING: self.spark} if self.spark else {})
 
     @property
     def all(self) -> list[iam.Role]:
@@ -335,47 +336,12 @@ def _permissions(
     The guard is in force before them. They are deleted before the endpoint's log group, which a
     late log line would otherwise recreate.
     """
-    data, key, name = inputs.data_bucket, inputs.key_arn, inputs.pipeline_name
 
     def at(kind: str) -> Expression:
         return folder(CODE) if kind == CODE else _folder(inputs, kind)
 
-    statements = {
-        "Processing": jobs.own_processing(
-            data,
-            key,
-            [images.TRAINING],
-            at,
-            spark=roles.spark is not None,
-            predicts=settings.pipeline.predictions,
-            compares=settings.serving.compares,
-            checks=bool(settings.watching.drift_hours),
-        ),
-        "Training": jobs.training(data, key, [images.TRAINING], at),
-        "Model": jobs.model(
-            data,
-            key,
-            [images.INFERENCE],
-            name,
-            at,
-            captures=settings.serving.captures,
-            alarms=[endpoint_alarms()] if settings.pipeline.on_approval else (),
-        ),
-    }
-    if roles.spark:
-        spark = jobs.processing(data, key, [images.SPARK], jobs.TABLES, at)
-        statements["SparkProcessing"] = spark
     passed = [(purpose, _arn(role)) for purpose, role in roles.passed.items()]
-    statements["Pipeline"] = people.pipeline(
-        name,
-        data,
-        key,
-        passed,
-        [images.INFERENCE],
-        at,
-        deploys=settings.pipeline.deploys,
-        guards=leave_approval_to_others(name) if settings.pipeline.on_approval else (),
-    )
+    statements = step_permissions(inputs, inputs.pipeline_name, settings, passed, at)
     owners = roles.passed | {"Pipeline": roles.pipeline}
     policies = [
         role_policy(f"{purpose}Policy", RoleName(owners[purpose].ref()), rules)

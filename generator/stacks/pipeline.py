@@ -32,11 +32,13 @@ from generator.custom_resources import (
 )
 from generator.pipeline_parts import (
     PREDICTIONS,
+    SPARK_PROCESSING,
     TRIALS,
     endpoint_log_group,
     environment,
     model_package_group,
     predicting,
+    step_permissions,
 )
 from generator.policies import approval, jobs, people
 from generator.policies import functions as permissions
@@ -228,57 +230,23 @@ def _role_permissions(
     They are deleted before the endpoint's log group, which a late log line would otherwise
     recreate.
     """
-    data, key, name = inputs.data_bucket, inputs.key_arn, inputs.unique_name
-    several = shares_pipelines(settings)
     passed = [
         ("Processing", inputs.processing_role),
         ("Training", inputs.training_role),
         (people.MODEL, inputs.model_role),
+        *([(SPARK_PROCESSING, inputs.spark_role)] if inputs.spark_role else []),
     ]
-    statements = {
-        "Processing": jobs.own_processing(
-            data,
-            key,
-            [images.TRAINING],
-            spark=inputs.spark_role is not None,
-            predicts=settings.pipeline.predictions,
-            compares=settings.serving.compares,
-            checks=bool(settings.watching.drift_hours),
-        ),
-        "Training": jobs.training(data, key, [images.TRAINING]),
-        "Model": jobs.model(
-            data,
-            key,
-            [images.INFERENCE],
-            name,
-            captures=settings.serving.captures,
-            alarms=[approval.endpoint_alarms()] if settings.pipeline.on_approval else (),
-        ),
-    }
-    own = [("Pipeline", inputs.pipeline_role)]
+    statements = step_permissions(inputs, inputs.unique_name, settings, passed)
+    roles = dict([*passed, ("Pipeline", inputs.pipeline_role)])
     if inputs.notebook_jobs_role:
-        own.insert(0, ("NotebookJobs", inputs.notebook_jobs_role))
+        roles["NotebookJobs"] = inputs.notebook_jobs_role
         statements["NotebookJobs"] = jobs.notebook_jobs(
-            data,
-            key,
+            inputs.data_bucket,
+            inputs.key_arn,
             [images.TRAINING],
-            several=several,
+            several=shares_pipelines(settings),
             personal=settings.studio.personal_prefixes,
         )
-    if inputs.spark_role:
-        passed.append(("SparkProcessing", inputs.spark_role))
-        statements["SparkProcessing"] = jobs.processing(data, key, [images.SPARK], jobs.TABLES)
-    guards = approval.leave_approval_to_others(name) if settings.pipeline.on_approval else ()
-    statements["Pipeline"] = people.pipeline(
-        name,
-        data,
-        key,
-        passed,
-        [images.INFERENCE],
-        deploys=settings.pipeline.deploys,
-        guards=guards,
-    )
-    roles = dict([*passed, *own])
     policies = [
         role_policy(f"{purpose}Policy", roles[purpose], rules)
         for purpose, rules in statements.items()
