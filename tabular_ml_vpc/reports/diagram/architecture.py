@@ -32,6 +32,8 @@ S3_BELOW: Final = 60
 ALERTS: Final = 372
 STEPS: Final = 106
 """Height of the pipeline's steps."""
+APPROVED = ("Approval", "Trial", "Endpoint")
+"""What follows a run: a person decides, and a function deploys."""
 NAMES: Final = 20
 """Height of a line with the names of several pipelines."""
 IN_THE_VPC: Final = ("AWS::EC2::VPC", "AWS::EC2::Subnet", GROUP, ENDPOINT)
@@ -144,7 +146,7 @@ def _draw_buckets(
 
 
 def _draw_pipeline(drawing: Drawing, deployment: ResolvedDeployment, box: Box) -> None:
-    """Draw the steps of a successful run, in a row."""
+    """Draw the steps of a successful run, in a row, and what follows if somebody approves it."""
     found = pipelines(deployment)
     down = NAMES if found[1:] else 0
     if found[1:]:
@@ -156,14 +158,15 @@ def _draw_pipeline(drawing: Drawing, deployment: ResolvedDeployment, box: Box) -
     else:
         title = "SageMaker pipeline: its jobs and models run in the VPC, isolated"
     frame(drawing, box, title, "tint")
-    steps = main_path(found[0].definition["Steps"])
+    steps = [words(step["Name"]) for step in main_path(found[0].definition["Steps"])]
+    later = APPROVED if found[0].environment.on_approval else ()
     gap = 17.0
-    width = (box.width - 20 - gap * (len(steps) - 1)) / len(steps)
-    for number, step in enumerate(steps):
+    width = (box.width - 20 - gap * (len([*steps, *later]) - 1)) / len([*steps, *later])
+    for number, name in enumerate((*steps, *later)):
         x, y = box.x + 10 + number * (width + gap), box.y + 30 + down
         chip = Box(x, y, width, STEPS - 42)
-        drawing.box(chip, "card")
-        lines = wrapped(words(step["Name"]), width - 6, SMALL, bold=True)
+        drawing.box(chip, "card" if number < len(steps) else "vpc-tint")
+        lines = wrapped(name, width - 6, SMALL, bold=True)
         middle, centre = chip.middle
         for index, line in enumerate(lines):
             y = centre + 4 + (index - (len(lines) - 1) / 2) * 15

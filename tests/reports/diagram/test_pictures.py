@@ -115,6 +115,7 @@ ORGANIZATION = {
         *({"pipelines": several(count)} for count in (2, 5, 50)),
         {"pipelines": several(50), "watching": {"dashboard": True, "idle_hours": 24}},
         {"project": "a" * 30, "security": {"key": "arn:aws:kms:eu-west-1:111122223333:key/1"}},
+        {"pipeline": {"deploy": "on-approval"}, "pipelines": several(2)},
         {"network": EXISTING},
         {"network": EXISTING_WITH_OURS},
     ],
@@ -138,6 +139,12 @@ def test_people_of_an_organization_are_drawn_as_such() -> None:
     said = [{text.text for text in texts_of(one)} for one in (usual, theirs)]
     assert {"People", "Identity Center"} <= said[1] - said[0]
     assert "Data scientist" in said[0] - said[1]
+
+
+def test_what_follows_an_approval_is_drawn_after_the_run() -> None:
+    approving = resolve(Settings.model_validate({"pipeline": {"deploy": "on-approval"}}))
+    assert "Register model Approval Trial Endpoint" in picture_of(approving)
+    assert "Approval Trial" not in picture_of(resolve(Settings()))
 
 
 def test_dashboards_are_drawn_with_the_alarms_that_they_show() -> None:
