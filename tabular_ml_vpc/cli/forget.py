@@ -25,7 +25,7 @@ from tabular_ml_vpc.operations.forget.finder import Observer
 from tabular_ml_vpc.operations.forget.findings import ENDPOINT, PACKAGE, Finding, Results
 from tabular_ml_vpc.operations.forget.search import Deletion, StackSearch
 from tabular_ml_vpc.operations.forget.sought import Sought
-from tabular_ml_vpc.operations.forget.versions import CAPTURED, Version
+from tabular_ml_vpc.operations.forget.versions import Version
 from tabular_ml_vpc.operations.target import Target
 
 ENVIRONMENT: Final = REPOSITORY / ".venv-local"
@@ -35,7 +35,7 @@ _TITLES: Final = {
     layout.RAW: "Your tables",
     layout.PROCESSED: "Prepared data",
     layout.PREDICTIONS: "Predictions",
-    CAPTURED: "Captured requests",
+    layout.CAPTURED: "Captured requests",
     layout.MODELS: "Models",
     PACKAGE: "Versions in the registry",
     ENDPOINT: "The endpoint",

@@ -21,7 +21,7 @@ from tabular_ml_vpc.operations.forget.findings import ENDPOINT, PACKAGE, Finding
 from tabular_ml_vpc.operations.forget.reader import Reader, Unreadable
 from tabular_ml_vpc.operations.forget.runs import Runs
 from tabular_ml_vpc.operations.forget.sought import Found
-from tabular_ml_vpc.operations.forget.versions import CAPTURED, STUDIO, Lifecycle, Version
+from tabular_ml_vpc.operations.forget.versions import STUDIO, Lifecycle, Version
 from tabular_ml_vpc.operations.runs.executions import DeployedPipeline
 from tabular_ml_vpc.operations.workload import Workload
 
@@ -36,7 +36,7 @@ _ARCHIVE: Final = ".tar.gz"
 _SCHEMA: Final = "schema.json"
 _TRAINED: Final = "its training data hold such rows"
 _ORDER: Final = (layout.RAW, STUDIO, "", layout.PREDICTIONS)
-_LATER: Final = frozenset({layout.PROCESSED, layout.MODELS, layout.CODE, CAPTURED})
+_LATER: Final = frozenset({layout.PROCESSED, layout.MODELS, layout.CODE, layout.CAPTURED})
 _THREADS: Final = 8
 
 
@@ -116,7 +116,7 @@ class Finder:
 
     def _search_captured(self) -> None:
         """Search captured requests: many small objects, so several at a time."""
-        captured = [one for one in self.versions if one.place.kind == CAPTURED]
+        captured = [one for one in self.versions if one.place.kind == layout.CAPTURED]
 
         def search(version: Version) -> Found | Unreadable:
             try:

@@ -19,7 +19,7 @@ from tabular_ml_vpc.operations.forget.sought import (
     Found,
     Sought,
 )
-from tabular_ml_vpc.operations.forget.versions import CAPTURED, DERIVED, Version
+from tabular_ml_vpc.operations.forget.versions import DERIVED, Version
 
 PACKAGE: Final = "package"
 ENDPOINT: Final = "endpoint"
@@ -78,7 +78,7 @@ class Finding:
         command = self._delete(bucket, place)
         if self.kind == layout.MODELS:
             return f"run again without the rows; once nothing serves it: {command}"
-        if self.kind in {layout.PROCESSED, layout.PREDICTIONS, CAPTURED}:
+        if self.kind in {layout.PROCESSED, layout.PREDICTIONS, layout.CAPTURED}:
             return f"--delete deletes it, or: {command}"
         if self.version is not None and self.version.current:
             return f"put the file there without the rows, then: {command}"

@@ -18,7 +18,6 @@ from tabular_ml_vpc.operations.forget.findings import Finding, Results
 from tabular_ml_vpc.operations.forget.reader import Reader
 from tabular_ml_vpc.operations.forget.sought import Sought
 from tabular_ml_vpc.operations.forget.versions import (
-    CAPTURED,
     DERIVED,
     Lifecycle,
     Version,
@@ -34,7 +33,7 @@ _OF_A_PIPELINE: Final = (
     layout.PROCESSED,
     layout.MODELS,
     layout.PREDICTIONS,
-    CAPTURED,
+    layout.CAPTURED,
 )
 _AT_ONCE: Final = 1000
 """Versions in one request ("API_DeleteObjects")."""

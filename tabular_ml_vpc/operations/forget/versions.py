@@ -19,12 +19,10 @@ from pipeline import layout
 from pipeline.types import JsonView
 from tabular_ml_vpc.operations.target import code_of
 
-CAPTURED: Final = "captured"
-"""Requests to the endpoint and their answers, where a stack captures them."""
 STUDIO: Final = "studio"
-DERIVED: Final = frozenset({layout.PROCESSED, layout.PREDICTIONS, CAPTURED})
+DERIVED: Final = frozenset({layout.PROCESSED, layout.PREDICTIONS, layout.CAPTURED})
 """What runs and the endpoint wrote, and can be deleted here; raw tables and models cannot."""
-_KINDS: Final = (layout.RAW, layout.PROCESSED, layout.MODELS, layout.PREDICTIONS, CAPTURED)
+_KINDS: Final = (layout.RAW, layout.PROCESSED, layout.MODELS, layout.PREDICTIONS, layout.CAPTURED)
 _BY_RUN: Final = frozenset({layout.PROCESSED, layout.MODELS, layout.PREDICTIONS})
 
 

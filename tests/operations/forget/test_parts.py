@@ -20,7 +20,6 @@ from tabular_ml_vpc.operations.forget.runs import seen
 from tabular_ml_vpc.operations.forget.search import StackSearch
 from tabular_ml_vpc.operations.forget.sought import Sought
 from tabular_ml_vpc.operations.forget.versions import (
-    CAPTURED,
     Lifecycle,
     Place,
     Version,
@@ -173,7 +172,7 @@ def test_a_key_says_whose_an_object_is(key: str, place: Place) -> None:
     assert place_of(key) == place
 
 
-@pytest.mark.parametrize("kind", [layout.RAW, layout.PROCESSED, layout.MODELS, CAPTURED])
+@pytest.mark.parametrize("kind", [layout.RAW, layout.PROCESSED, layout.MODELS, layout.CAPTURED])
 @pytest.mark.parametrize("pipeline", ["main", "churn"])
 def test_keys_are_read_as_the_layout_writes_them(kind: str, pipeline: str) -> None:
     place = place_of(f"{layout.folder(kind, pipeline)}r/x")
