@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from generator.package import FUNCTIONS
+from generator.package import deployed
 from generator.policies import existing
 from generator.settings import Mode, Settings
 from generator.settings_people import Persona
@@ -238,7 +238,7 @@ def test_every_function_has_its_reservation(account: Account, outputs: dict[str,
         for name in names
         if name.startswith(f"{STACK}-")
     ]
-    assert reserved == [2] * len(FUNCTIONS)
+    assert reserved == [2] * len(deployed(CHOSEN))
 
 
 def test_the_script_of_every_app_gets_a_token_for_the_deployment_s_repository(

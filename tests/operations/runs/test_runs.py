@@ -94,6 +94,7 @@ def test_a_run_goes_through_all_steps_and_ends_with_the_endpoint(
         "value": found["metrics"]["roc_auc"],
         "threshold": 0.7,
         "passed": True,
+        "champion": None,
     }
 
 

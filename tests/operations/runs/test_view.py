@@ -235,13 +235,11 @@ def test_a_model_that_is_worse_by_less_than_the_margin_is_refused_for_another_re
 
 def test_a_model_that_was_not_compared_waits_for_its_approval() -> None:
     reason = "its classes are 'a', 'b'"
-    shown = ended(comparing(None, None, reason), execution("Succeeded", PASSED[:-1]))
+    done = execution("Succeeded", PASSED[:-1])
+    shown = ended(comparing(None, None, reason), done, on_approval=True)
 
     assert f"The model was not compared with the serving model: {reason}." in shown
-    assert (
-        "The model was registered as version 3 (PendingManualApproval) but not deployed: it is "
-        "deployed once somebody approves it."
-    ) in shown
+    assert "The model was registered as version 3 and waits for approval." in shown
 
 
 REGRESSION: dict[str, Any] = {
