@@ -20,7 +20,7 @@ from tests.cloud.test_endpoints import build_py, listening
 from tests.emulated_events import sent_twice, tick
 
 STACK = "approving"
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 240
 CHOSEN = Settings.model_validate(
     {
         "pipeline": {"deploy": "on-approval"},

@@ -16,7 +16,8 @@ from typing import Any
 
 from awscli.clidriver import create_clidriver, main
 
-LONGEST_SLEEP = 0.3
+LONGEST_SLEEP = 1.0
+"""The command gives up after 120 polls: 2 minutes, in which a busy machine deletes a stack."""
 
 
 def cap_sleeps() -> None:
