@@ -322,8 +322,8 @@ class Builder:
                 value,
                 "; the run asked for at least ",
                 self.parameters["QualityThreshold"],
-                ", and this deployment for at least "
-                f"{self.environment.quality_threshold}. All metrics: ",
+                f", and this deployment for at least {self.environment.quality_threshold}",
+                ". All metrics: ",
                 self.evaluation,
                 "/evaluation.json",
             ],
