@@ -61,7 +61,6 @@ Permissions:
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -75,33 +74,18 @@ from functions.deploy_model.properties import DeployModelProperties
 from functions.deploy_model.smoke import ANSWER_SECONDS
 from functions.shared import aws
 from functions.shared.calls import Calls
-from functions.shared.deadline import Deadline
-from functions.shared.properties import from_event
-from functions.shared.reasons import reason
 from functions.shared.scaling import SERVICE
+from functions.shared.woken import woken
 
 if TYPE_CHECKING:
     from functions.shared.custom_resource import Event, LambdaContext
 
-LOG = logging.getLogger(__name__)
-
-_MARGIN_SECONDS: Final = 5.0
 _RUNTIME: Final = "sagemaker-runtime"
 
 
 def handler(event: Event, context: LambdaContext) -> None:
     """Do the next step of a pipeline's deployment."""
-    logging.getLogger("functions").setLevel(logging.INFO)
-
-    def remaining_seconds() -> float:
-        return context.get_remaining_time_in_millis() / 1000 - _MARGIN_SECONDS
-
-    calls = Calls(Deadline(remaining_seconds))
-    try:
-        _run(from_event(DeployModelProperties, event), calls)
-    except Exception as error:
-        LOG.error("%s", reason(calls, error))
-        raise
+    woken(DeployModelProperties, _run, event, context)
 
 
 def _run(properties: DeployModelProperties, calls: Calls) -> None:

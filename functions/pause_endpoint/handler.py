@@ -28,44 +28,23 @@ Permissions:
 
 from __future__ import annotations
 
-import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from functions.pause_endpoint.core import decide
 from functions.pause_endpoint.endpoint import ScheduledEndpoint
 from functions.pause_endpoint.properties import PauseEndpointProperties
 from functions.shared import aws
 from functions.shared.calls import Calls
-from functions.shared.deadline import Deadline
-from functions.shared.errors import ResourceError
-from functions.shared.properties import from_event
-from functions.shared.reasons import reason
+from functions.shared.woken import woken
 
 if TYPE_CHECKING:
     from functions.shared.custom_resource import Event, LambdaContext
 
-LOG = logging.getLogger(__name__)
-
-_MARGIN_SECONDS: Final = 5.0
-
 
 def handler(event: Event, context: LambdaContext) -> None:
     """Pause or resume a pipeline's endpoint."""
-    logging.getLogger("functions").setLevel(logging.INFO)
-
-    def remaining_seconds() -> float:
-        return context.get_remaining_time_in_millis() / 1000 - _MARGIN_SECONDS
-
-    calls = Calls(Deadline(remaining_seconds))
-    try:
-        _run(from_event(PauseEndpointProperties, event), calls)
-    except ResourceError as error:
-        LOG.error("%s", error)
-        raise
-    except Exception as error:
-        LOG.error("%s", reason(calls, error))
-        raise
+    woken(PauseEndpointProperties, _run, event, context)
 
 
 def _run(properties: PauseEndpointProperties, calls: Calls) -> None:

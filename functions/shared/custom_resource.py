@@ -30,7 +30,7 @@ from crhelper import FAILED, CfnResource
 
 from functions.shared import answer, aws
 from functions.shared.calls import Calls
-from functions.shared.deadline import Deadline
+from functions.shared.deadline import Deadline, deadline_of
 from functions.shared.errors import PropertyError, ResourceError, error_code
 from functions.shared.operation import Operation
 from functions.shared.reasons import reason
@@ -180,7 +180,7 @@ class _Responder(CfnResource):
         return self._id()
 
     def _watched_calls(self) -> Calls:
-        deadline = _deadline(self._lambda_context)
+        deadline = deadline_of(self._lambda_context, _DEADLINE_MARGIN_SECONDS)
         kind, answered = self._real_event["RequestType"], self._claim.locked
         operation = Operation(kind, self._status, answered, deadline.remaining_seconds)
         return Calls(deadline, operation.check)
@@ -258,13 +258,6 @@ def shorten(reason: str) -> str:
         return reason
     half = (_REASON_LENGTH - 5) // 2
     return f"{reason[:half]} ... {reason[-half:]}"
-
-
-def _deadline(context: LambdaContext) -> Deadline:
-    def remaining_seconds() -> float:
-        return context.get_remaining_time_in_millis() / 1000 - _DEADLINE_MARGIN_SECONDS
-
-    return Deadline(remaining_seconds)
 
 
 def _request(event: Event, calls: Calls) -> Request:

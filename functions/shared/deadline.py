@@ -5,8 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from functions.shared.errors import ResourceError
+
+if TYPE_CHECKING:
+    from functions.shared.custom_resource import LambdaContext
 
 
 @dataclass(frozen=True)
@@ -27,3 +31,12 @@ class Deadline:
             if self.remaining_seconds() <= poll_seconds:
                 raise ResourceError(failure)
             self.sleep(poll_seconds)
+
+
+def deadline_of(context: LambdaContext, margin_seconds: float) -> Deadline:
+    """Return a deadline that is this long before Lambda's timeout."""
+
+    def remaining_seconds() -> float:
+        return context.get_remaining_time_in_millis() / 1000 - margin_seconds
+
+    return Deadline(remaining_seconds)

@@ -25,15 +25,12 @@ Permissions:
 
 from __future__ import annotations
 
-import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from functions.shared import aws
 from functions.shared.calls import Calls
-from functions.shared.deadline import Deadline
-from functions.shared.properties import from_event
-from functions.shared.reasons import reason
+from functions.shared.woken import woken
 from functions.watch_model.act import Actor
 from functions.watch_model.core import decide
 from functions.watch_model.observe import Observer
@@ -42,24 +39,10 @@ from functions.watch_model.properties import WatchModelProperties
 if TYPE_CHECKING:
     from functions.shared.custom_resource import Event, LambdaContext
 
-LOG = logging.getLogger(__name__)
-
-_MARGIN_SECONDS: Final = 5.0
-
 
 def handler(event: Event, context: LambdaContext) -> None:
     """Do what is due for one pipeline."""
-    logging.getLogger("functions").setLevel(logging.INFO)
-
-    def remaining_seconds() -> float:
-        return context.get_remaining_time_in_millis() / 1000 - _MARGIN_SECONDS
-
-    calls = Calls(Deadline(remaining_seconds))
-    try:
-        _run(from_event(WatchModelProperties, event), calls)
-    except Exception as error:
-        LOG.error("%s", reason(calls, error))
-        raise
+    woken(WatchModelProperties, _run, event, context)
 
 
 def _run(properties: WatchModelProperties, calls: Calls) -> None:

@@ -15,7 +15,7 @@ from crhelper import CfnResource
 
 from functions.deploy_model import handler as deploy_model
 from functions.pause_endpoint import handler as pause_endpoint
-from functions.shared import answer, aws, custom_resource
+from functions.shared import answer, aws, deadline
 from functions.shared.deadline import Deadline
 from functions.watch_model import handler as watch_model
 from tests.functions.fakes.clock import Clock
@@ -76,9 +76,7 @@ def world(
     # Reading the machine's certificates takes 0.1 s each time.
     monkeypatch.setattr(ssl, "create_default_context", lambda _purpose: None)
     monkeypatch.setattr(answer, "deliver", partial(answer.deliver, sleep=clock.sleep))
-    monkeypatch.setattr(custom_resource, "Deadline", partial(Deadline, sleep=clock.sleep))
-    for woken in (deploy_model, pause_endpoint):
-        monkeypatch.setattr(woken, "Deadline", partial(Deadline, sleep=clock.sleep))
+    monkeypatch.setattr(deadline, "Deadline", partial(Deadline, sleep=clock.sleep))
     for woken in (deploy_model, pause_endpoint, watch_model):
         monkeypatch.setattr(woken, "_now", lambda: EPOCH + timedelta(seconds=clock.now))
     return World(function, wire, clock, responses, cloudformation)

@@ -23,7 +23,7 @@ from crhelper import CfnResource
 import functions.pipeline_manager.handler
 import functions.seed_data.core
 from functions.seed_data.table import BLOCK_ROWS
-from functions.shared import answer, aws, custom_resource
+from functions.shared import answer, aws, custom_resource, deadline
 from functions.shared.deadline import Deadline
 from tests.functions.fakes.clock import Clock
 from tests.functions.fakes.cloudformation import FakeCloudFormation
@@ -201,7 +201,7 @@ class Lambda:
             (aws, "boto3", SimpleNamespace(client=self._client)),
             (botocore.endpoint, "time", SimpleNamespace(sleep=clock.sleep)),
             (answer, "deliver", deliver),
-            (custom_resource, "Deadline", partial(Deadline, sleep=clock.sleep)),
+            (deadline, "Deadline", partial(Deadline, sleep=clock.sleep)),
             (
                 custom_resource,
                 "threading",
