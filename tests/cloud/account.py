@@ -18,6 +18,7 @@ from generator.files import DIST, REPOSITORY, TEMPLATES
 from generator.settings import Mode, Settings
 from generator.stacks import root
 from tabular_ml_vpc.local.emulator.awscli import AwsCli
+from tabular_ml_vpc.reports.audit.checkers import plain_stacks
 
 Templates = dict[str, dict[str, Any]]
 Change = Callable[[Templates], None]
@@ -191,6 +192,17 @@ def statements(templates: Templates, stack: str, policy: str) -> list[dict[str, 
     document = templates[stack]["Resources"][policy]["Properties"]["PolicyDocument"]
     found: list[dict[str, Any]] = document["Statement"]
     return found
+
+
+def chosen(settings: Settings, mode: Mode = Mode.DEV) -> Change:
+    """Return a change that puts the templates of these settings in the place of all others."""
+
+    def change(templates: Templates) -> None:
+        templates.clear()
+        for name, template in plain_stacks(settings, mode).items():
+            templates[name] = dict(template)
+
+    return change
 
 
 def without_action(stack: str, policy: str, action: str) -> Change:

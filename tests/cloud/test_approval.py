@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
-from generator.settings import Mode, Settings
+from generator.settings import Settings
 from tabular_ml_vpc.local.emulator.inventory import inventory
-from tabular_ml_vpc.reports.audit.checkers import plain_stacks
-from tests.cloud.account import Account, Templates
+from tests.cloud.account import Account, chosen
 from tests.cloud.test_endpoints import build_py, listening
 from tests.emulated_events import sent_twice, tick
 
@@ -35,13 +34,6 @@ CHOSEN = Settings.model_validate(
         "studio": {"domain": "none"},
     }
 )
-
-
-def choose(templates: Templates) -> None:
-    """Put the templates of the chosen settings in the place of the default ones."""
-    templates.clear()
-    for name, template in plain_stacks(CHOSEN, Mode.DEV).items():
-        templates[name] = dict(template)
 
 
 @dataclass(frozen=True)
@@ -128,7 +120,7 @@ def wait(what: str, until: Callable[[], bool]) -> None:
 def outputs(account: Account) -> Iterator[dict[str, str]]:
     """Deploy, give the stack's outputs, and delete it in the middle of a trial; nothing is left."""
     before = inventory(account.session)
-    account.deploy(account.package(change=choose), STACK)
+    account.deploy(account.package(change=chosen(CHOSEN)), STACK)
     given = account.outputs(STACK)
     yield given
     main = Registry(account, given["DataBucket"], given["PipelineName"], ("--pipeline", "main"))

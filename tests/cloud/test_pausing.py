@@ -11,10 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from functions.shared.pausing import PAUSED_TAG
-from generator.settings import Mode, Settings
+from generator.settings import Settings
 from tabular_ml_vpc.local.emulator.inventory import inventory
-from tabular_ml_vpc.reports.audit.checkers import plain_stacks
-from tests.cloud.account import Account, Templates
+from tests.cloud.account import Account, chosen
 from tests.cloud.test_approval import wait
 from tests.cloud.test_endpoints import build_py
 from tests.emulated_events import sent_twice, tick
@@ -28,13 +27,6 @@ CHOSEN = Settings.model_validate(
         "studio": {"domain": "none"},
     }
 )
-
-
-def choose(templates: Templates) -> None:
-    """Put the templates of the chosen settings in the place of the default ones."""
-    templates.clear()
-    for name, template in plain_stacks(CHOSEN, Mode.DEV).items():
-        templates[name] = dict(template)
 
 
 class Endpoint:
@@ -103,7 +95,7 @@ class Endpoint:
 def outputs(account: Account) -> Iterator[dict[str, str]]:
     """Deploy, give the stack's outputs, and delete it while endpoints are paused; nothing stays."""
     before = inventory(account.session)
-    account.deploy(account.package(change=choose), STACK)
+    account.deploy(account.package(change=chosen(CHOSEN)), STACK)
     given = account.outputs(STACK)
     yield given
     main = Endpoint(account, given["PipelineName"], "main")

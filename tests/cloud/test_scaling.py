@@ -10,10 +10,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from functions.shared.scaling import identity
-from generator.settings import Mode, Settings
+from generator.settings import Settings
 from tabular_ml_vpc.local.emulator.inventory import inventory
-from tabular_ml_vpc.reports.audit.checkers import plain_stacks
-from tests.cloud.account import Account, Change, Templates
+from tests.cloud.account import Account, Change, chosen
 from tests.cloud.test_approval import Registry, wait
 from tests.cloud.test_endpoints import build_py
 
@@ -25,13 +24,7 @@ SCALED = FIXED | {"serving": {"maximum_instances": 3, "target_invocations": 600}
 
 def choose(settings: dict[str, Any]) -> Change:
     """Put the templates of these settings in the place of the default ones."""
-
-    def change(templates: Templates) -> None:
-        templates.clear()
-        for name, template in plain_stacks(Settings.model_validate(settings), Mode.DEV).items():
-            templates[name] = dict(template)
-
-    return change
+    return chosen(Settings.model_validate(settings))
 
 
 class Scaled(Registry):

@@ -11,12 +11,10 @@ from typing import Any
 import pytest
 
 from functions.watch_model.core import newest_check
-from generator.settings import Mode, Settings
+from generator.settings import Settings
 from tabular_ml_vpc.local.emulator.inventory import inventory
-from tabular_ml_vpc.reports.audit.checkers import plain_stacks
-from tests.cloud.account import CSV, Account, Templates
+from tests.cloud.account import CSV, Account, chosen
 from tests.cloud.test_approval import Registry, wait
-from tests.cloud.test_endpoints import build_py
 from tests.emulated_events import tick
 from tests.functions.watch_world import report
 
@@ -37,13 +35,6 @@ CHOSEN = Settings.model_validate(
         "studio": {"domain": "none"},
     }
 )
-
-
-def choose(templates: Templates) -> None:
-    """Put the templates of the chosen settings in the place of the default ones."""
-    templates.clear()
-    for name, template in plain_stacks(CHOSEN, Mode.DEV).items():
-        templates[name] = dict(template)
 
 
 class Watched(Registry):
@@ -113,11 +104,6 @@ class Watched(Registry):
         found = self.account.client("cloudwatch").describe_alarms(AlarmNames=[alarm])
         return str(found["MetricAlarms"][0]["StateValue"])
 
-    def approve(self, number: int) -> None:
-        given = ("approve", str(number), "--yes", "--stack-name", STACK, *self.option)
-        status, said = build_py(*given)
-        assert status == 0, said
-
     def serve(self) -> int:
         """Register and approve a version, and wait until it serves."""
         number = self.register("one")
@@ -130,7 +116,7 @@ class Watched(Registry):
 def outputs(account: Account) -> Iterator[dict[str, str]]:
     """Deploy, give the stack's outputs, and delete it while a run is held; nothing is left."""
     before = inventory(account.session)
-    account.deploy(account.package(change=choose), STACK)
+    account.deploy(account.package(change=chosen(CHOSEN)), STACK)
     given = account.outputs(STACK)
     yield given
     account.run_pipeline(f"{given['PipelineName']}-predict", PipelineExecutionDisplayName="hold")
@@ -141,14 +127,16 @@ def outputs(account: Account) -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="module")
 def main(account: Account, outputs: dict[str, str]) -> Watched:
     """The pipeline `main`."""
-    return Watched(account, outputs["DataBucket"], outputs["PipelineName"], ("--pipeline", "main"))
+    return Watched(
+        account, outputs["DataBucket"], outputs["PipelineName"], ("--pipeline", "main"), STACK
+    )
 
 
 @pytest.fixture(scope="module")
 def churn(account: Account, outputs: dict[str, str]) -> Watched:
     """The other one, whose function all named pipelines share."""
     name = outputs["PipelineNameChurn"]
-    return Watched(account, outputs["DataBucket"], name, ("--pipeline", "churn"))
+    return Watched(account, outputs["DataBucket"], name, ("--pipeline", "churn"), STACK)
 
 
 def test_the_synthetic_table_starts_no_run(main: Watched) -> None:

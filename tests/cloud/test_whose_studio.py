@@ -12,21 +12,15 @@ from generator.settings import Mode, Settings
 from tabular_ml_vpc.local.emulator.inventory import inventory
 from tabular_ml_vpc.operations.spaces import StudioSpaces
 from tabular_ml_vpc.operations.target import Target
-from tabular_ml_vpc.reports.audit.checkers import plain_stacks
-from tests.cloud.account import Account, Change, Templates
+from tests.cloud.account import Account, Change, chosen
 
 
-def chosen(**studio: Any) -> Change:
+def choose(**studio: Any) -> Change:
     """Put the templates of these settings in the place of the default ones."""
     settings = Settings.model_validate(
         {"studio": studio, "network": {"interface_endpoints": ["sagemaker.api"]}}
     )
-
-    def change(templates: Templates) -> None:
-        templates.clear()
-        templates.update((k, dict(v)) for k, v in plain_stacks(settings, Mode.DEV).items())
-
-    return change
+    return chosen(settings)
 
 
 @pytest.fixture
@@ -71,7 +65,7 @@ def test_in_a_domain_of_others_only_what_is_ours_comes_and_goes(
     account: Account, name: str, theirs: dict[str, str]
 ) -> None:
     sagemaker, before = account.client("sagemaker"), inventory(account.session)
-    change = chosen(domain=theirs["DomainId"], user_profiles=["ada"])
+    change = choose(domain=theirs["DomainId"], user_profiles=["ada"])
     account.deploy(account.package(Mode.DEV, change), name, DeleteSpaces="yes")
     outputs = account.outputs(name)
     ada = sagemaker.describe_user_profile(**theirs, UserProfileName="ada")
