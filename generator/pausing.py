@@ -1,8 +1,8 @@
 """Endpoints that are paused and resumed on a schedule: the function, and what wakes it.
 
 The function is told for which pipeline, and what to do, by the rule that wakes it. A third rule
-tells it that the endpoint serves again, so that it forgets the pause. Source: EventBridge user
-guide, "Retry policies and using dead-letter queues".
+tells it that the endpoint serves again, so that it forgets the pause. Sources: EventBridge user
+guide, "Retry policies and using dead-letter queues", "Amazon EventBridge input transformation".
 """
 
 from __future__ import annotations
@@ -114,6 +114,7 @@ def _target(context: Context, action: str) -> events.Target:
         "endpoint_name": context.name,
         "owner": context.owner,
         "action": action,
+        "time": "<time>",
     }
     if context.runs_deploy:
         values["pipeline_name"] = context.name
@@ -121,6 +122,9 @@ def _target(context: Context, action: str) -> events.Target:
         Arn=context.function.across_border(),
         DeadLetterConfig=events.DeadLetterConfig(Arn=context.dead_letter_queue),
         Id="PauseEndpoint",
-        Input=rule_input(PauseEndpointProperties, values),
+        InputTransformer=events.InputTransformer(
+            InputPathsMap={"time": "$.time"},
+            InputTemplate=rule_input(PauseEndpointProperties, values),
+        ),
         RetryPolicy=events.RetryPolicy(MaximumEventAgeInSeconds=DELIVERY_SECONDS[action]),
     )

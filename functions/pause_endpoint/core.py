@@ -5,7 +5,8 @@ a bad time is refused: Lambda repeats it some minutes later, and then hands it t
 undeliverable events, whose alarm tells people.
 
 A paused configuration keeps its tag until the endpoint serves again: one that cannot start can be
-repaired and resumed. A tag that is older than the endpoint is stale.
+repaired and resumed. A tag that is older than the endpoint is stale, and so is a pause: it was
+meant for the endpoint before, and would end what somebody has just resumed.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ class Snapshot:
 
     name: str
     """The endpoint's name, whether or not it exists."""
+    sent: str
+    """When the event was sent, written as the tag is."""
     endpoint: Endpoint | None = None
     serving: Config | None = None
     """The endpoint's configuration, if it exists and is ours. Read before a pause only."""
@@ -108,6 +111,8 @@ def _pause(snapshot: Snapshot) -> Steps:
         return (Note(f"nothing to pause: the endpoint {snapshot.name} does not exist"),)
     if endpoint.ours and endpoint.status == DELETING:
         return (Note(f"nothing to pause: the endpoint {endpoint.name} is being deleted"),)
+    if endpoint.ours and snapshot.sent < endpoint.created:
+        return (Note(f"nothing to pause: the endpoint {endpoint.name} is newer than the event"),)
     if problem := _obstacle(endpoint, snapshot):
         return (Refuse(f"the endpoint {endpoint.name} was not paused: {problem}"),)
     if snapshot.serving is None:

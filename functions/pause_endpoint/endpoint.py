@@ -51,15 +51,17 @@ class ScheduledEndpoint:
 
     def snapshot(self) -> Snapshot:
         """Return all that the decision depends on."""
-        name = self.properties.endpoint_name
+        name, sent = self.properties.endpoint_name, stamp(self.properties.sent.astimezone(UTC))
         found = described(self.sagemaker, "endpoint", EndpointName=name)
         endpoint = None if found is None else self._endpoint(found)
         if self.properties.action != PAUSE:
-            return Snapshot(name=name, endpoint=endpoint, paused=tuple(self._paused()))
+            paused = tuple(self._paused())
+            return Snapshot(name=name, sent=sent, endpoint=endpoint, paused=paused)
         if found is None:
-            return Snapshot(name=name)
+            return Snapshot(name=name, sent=sent)
         return Snapshot(
             name=name,
+            sent=sent,
             endpoint=endpoint,
             serving=self._serving(str(found.get("EndpointConfigName", ""))),
             busy=self._busy(),

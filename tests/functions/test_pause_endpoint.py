@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from botocore.exceptions import ClientError
@@ -39,11 +40,12 @@ class Scheduled:
     def serve(self, config: str = f"{ENDPOINT}-one", tags: dict[str, str] = OWNER) -> None:
         self.sagemaker.make("Endpoint", ENDPOINT, tags, config=config, status="InService")
 
-    def wake(self, action: str) -> list[str]:
-        """Run the function for one event; return the operations that changed something."""
+    def wake(self, action: str, age_seconds: float = 0.0) -> list[str]:
+        """Run the function for an event; return the operations that changed something."""
         before = len(self.sagemaker.requests)
         clock = self.world.clock
-        event = {"EndpointName": ENDPOINT, "Owner": STACK_ID, "Action": action}
+        time = (self.sagemaker.now - timedelta(seconds=age_seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        event = {"EndpointName": ENDPOINT, "Owner": STACK_ID, "Action": action, "Time": time}
         if self.runs_deploy:
             event["PipelineName"] = PIPELINE
         try:
@@ -190,6 +192,23 @@ def test_an_endpoint_without_a_configuration_of_ours_is_not_paused(
 ) -> None:
     one_of(scheduled.endpoint).fields["config"] = config
     assert "could not serve again" in scheduled.refused("pause")
+
+
+def test_the_late_event_of_a_pause_does_not_end_what_is_resumed(asleep: Scheduled) -> None:
+    asleep.wake("resume")
+    assert asleep.wake("pause", age_seconds=1) == []
+    asleep.wait()
+    assert asleep.wake("pause", age_seconds=HOUR + 1) == []
+    assert asleep.serves == f"{ENDPOINT}-one"
+    assert asleep.wake("pause", age_seconds=HOUR) == ["AddTags", "DeleteEndpoint"]
+
+
+@pytest.mark.parametrize("time", ["", "6 p.m.", "2026-01-30T18:00:00", "<time>"])
+def test_an_event_without_its_time_is_refused(scheduled: Scheduled, time: str) -> None:
+    event = {"EndpointName": ENDPOINT, "Owner": STACK_ID, "Action": "pause", "Time": time}
+    with pytest.raises(PropertyError, match=f"Time is '{time}', but must"):
+        handler(event, Context(scheduled.world.clock, 60))
+    assert scheduled.serves == f"{ENDPOINT}-one"
 
 
 # Resume

@@ -17,6 +17,7 @@ from generator.settings import Mode, Settings
 from generator.stacks import root
 from tabular_ml_vpc.operations.workload import PAUSES, RESUMES
 
+EVENT_TIME = "2026-01-30T18:00:00Z"
 EVENING, MORNING = "cron(0 18 ? * MON-FRI *)", "cron(0 7 ? * MON-FRI *)"
 CHOSEN: dict[str, Any] = {
     "pipelines": [{"name": "main"}, {"name": "churn"}],
@@ -47,7 +48,10 @@ def rule(deployment: ResolvedDeployment, stack: str, action: str) -> Mapping[str
 def told(deployment: ResolvedDeployment, stack: str, action: str) -> PauseEndpointProperties:
     """Return what the function is told by the rule for an action."""
     (target,) = rule(deployment, stack, action)["Targets"]
-    return from_event(PauseEndpointProperties, json.loads(target["Input"]))
+    transformer = target["InputTransformer"]
+    assert transformer["InputPathsMap"] == {"time": "$.time"}
+    text = transformer["InputTemplate"].replace("<time>", EVENT_TIME)
+    return from_event(PauseEndpointProperties, json.loads(text))
 
 
 @pytest.mark.parametrize("deploy", ["pipeline", "on-approval", "none"])
@@ -65,7 +69,7 @@ def test_the_function_is_told_what_is_the_pipelines_own(
 ) -> None:
     own, made = f"{name}{STACKS[stack]}", pausing.get(stack, "Pipeline").properties
     assert told(pausing, stack, action) == PauseEndpointProperties(
-        endpoint_name=own, owner=made["Owner"], action=action, pipeline_name=own
+        endpoint_name=own, owner=made["Owner"], action=action, time=EVENT_TIME, pipeline_name=own
     )
     assert (own, own) == (made["EndpointName"], made["PipelineName"])
 
