@@ -19,9 +19,9 @@ class PauseEndpointProperties:
     """One pipeline's endpoint, and what to do; the template makes a rule's input of it.
 
     ``owner`` is the value of the tag ``OWNER_TAG``. ``time`` is when EventBridge sent the event
-    (``$.time``, "AWS service event metadata"), with its offset from UTC. ``action`` is ``pause``, ``resume`` or, of an
-    endpoint that serves (again), ``resumed``. ``pipeline_name`` is given if runs deploy: a run in
-    progress then keeps the endpoint from being paused.
+    (``$.time``, "AWS service event metadata"), with its offset from UTC. ``action`` is ``pause``,
+    ``resume`` or, of an endpoint that serves (again), ``resumed``. ``pipeline_name`` is given if
+    runs deploy: a run in progress then keeps the endpoint from being paused.
     """
 
     endpoint_name: str
