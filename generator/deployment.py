@@ -8,21 +8,23 @@ developer guide, "Events that SageMaker AI sends to Amazon EventBridge".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from awacs.aws import Statement
-from troposphere import AWSObject, Join, Sub, Template, awslambda, events
+from troposphere import AWSObject, Join, Ref, Sub, Template, awslambda, events, sns
 
 from functions.deploy_model.properties import DeployModelProperties
 from functions.shared.names import trial_name
 from generator import alerts
 from generator.custom_resources import FunctionContext, FunctionSpec, add_function
-from generator.policies.resources import named_rule_name
+from generator.policies.resources import named_rule_name, results_policy
 from generator.settings_serving import Serving
-from generator.wiring import Expression, FunctionArn, RoleName, UniqueName, add
+from generator.wiring import BucketName, Expression, FunctionArn, RoleName, UniqueName, add
 from generator.woken import rule_input
+from pipeline import layout
+from pipeline.definition import CHAMPION_ARCHIVE
 
 TITLES: Final = {"approval": "ApprovalRule", "endpoint": "EndpointChangeRule", "tick": "TickRule"}
 DEPLOYING_SECONDS: Final = 300
@@ -32,6 +34,8 @@ ENDPOINT_CHANGES: Final = (
     alerts.ENDPOINT_CHANGE,
     "SageMaker Endpoint Deployment State Change",
 )
+TOPICS: Final = {"Answers": "answered_topic", "Failures": "failed_topic"}
+"""Topics of an asynchronous endpoint, and the function's property of each."""
 WAITS: Final = "PendingManualApproval"
 TOLD: Final = (WAITS, "Rejected")
 REVIEW: Final = (
@@ -80,11 +84,12 @@ def add_deployment(template: Template, context: Context, trials: AWSObject) -> N
     They are deleted before ``trials``, whose deletion removes the trial endpoint, and that before
     the pipeline, whose deletion removes the rest of what the function made.
     """
+    topics = {field: _add_topic(template, context, title) for title, field in _topics(context)}
     target = events.Target(
         Arn=context.function.across_border(),
         DeadLetterConfig=events.DeadLetterConfig(Arn=context.told.dead_letter_queue),
         Id="DeployModel",
-        Input=_input(context),
+        Input=_input(context, topics),
     )
     versions = {"ModelPackageGroupName": [context.name]}
     changes = {"EndpointName": [context.name, Sub(trial_name("${Name}"), Name=context.name)]}
@@ -106,11 +111,30 @@ def add_deployment(template: Template, context: Context, trials: AWSObject) -> N
     add(template, _review_rule(context))
 
 
+def _topics(context: Context) -> list[tuple[str, str]]:
+    return [*TOPICS.items()] if context.serving.asynchronous else []
+
+
+def _add_topic(template: Template, context: Context, title: str) -> Ref:
+    """Add a topic to which the role of models publishes; whoever needs it subscribes."""
+    topic = sns.Topic(
+        f"{title}Topic",
+        KmsMasterKeyId=context.told.key_arn,
+        TopicName=Sub(f"${{Name}}-{title.lower()}", Name=context.name),
+    )
+    reference = add(template, topic).ref()
+    policy = sns.TopicPolicy(
+        f"{title}TopicPolicy", PolicyDocument=results_policy(reference), Topics=[reference]
+    )
+    add(template, policy)
+    return reference
+
+
 def _pattern(kinds: Sequence[str], detail: Mapping[str, object]) -> dict[str, object]:
     return {"source": ["aws.sagemaker"], "detail-type": list(kinds), "detail": dict(detail)}
 
 
-def _input(context: Context) -> Sub:
+def _input(context: Context, topics: Mapping[str, Ref]) -> Sub:
     """Return the function's properties as JSON text."""
     serving = context.serving
     values: dict[str, Expression] = {
@@ -127,7 +151,10 @@ def _input(context: Context) -> Sub:
     if serving.captures:
         values["capture_percent"] = str(serving.capture_percent)
     if serving.scales:
-        values["maximum_instances"] = str(serving.maximum_instances)
+        values["maximum_instances"] = str(serving.most_instances)
+    if serving.asynchronous:
+        values |= {"target_backlog": str(serving.target_backlog), **topics}
+    elif serving.scales:
         values["target_invocations"] = str(serving.target_invocations)
     return rule_input(DeployModelProperties, values)
 
@@ -147,6 +174,19 @@ def _review_rule(context: Context) -> events.Rule:
         Name=named_rule_name(context.name, "review"),
         Targets=[alerts.to_topic(context.told, context.made.topic, REVIEW, paths)],
     )
+
+
+def places(
+    serving: Serving, bucket: BucketName, at: Callable[[str], Expression]
+) -> dict[str, Expression]:
+    """Return the function's properties about places in the bucket; ``at`` says where a kind is."""
+    wanted = {
+        "models_uri": (layout.MODELS, ""),
+        **({"capture_uri": (layout.CAPTURED, "")} if serving.captures else {}),
+        **({"asynchronous_uri": (layout.ASYNCHRONOUS, "")} if serving.asynchronous else {}),
+        **({"champion_uri": (layout.CHAMPION, CHAMPION_ARCHIVE)} if serving.compares else {}),
+    }
+    return {field: uri(bucket, at(kind), name) for field, (kind, name) in wanted.items()}
 
 
 def uri(bucket: Expression, folder: Expression, name: str = "") -> Sub:

@@ -84,7 +84,7 @@ def environment(
     the security groups and the owner are missing.
     """
     name, chosen = pipeline.across_border(), settings.pipeline
-    instances, most = settings.serving.instances, settings.serving.maximum_instances
+    instances, most = settings.serving.instances, settings.serving.most_instances
     margin = settings.serving.champion_margin
     return {
         "pipeline_name": name,
@@ -105,6 +105,7 @@ def environment(
         **({"on_approval": "true"} if chosen.on_approval else {}),
         **({"champion_margin": f"{margin:g}"} if settings.serving.compares else {}),
         **({"maximum_instances": str(most)} if settings.serving.scales else {}),
+        **({"asynchronous": "true"} if settings.serving.asynchronous else {}),
         **({"endpoint_instances": str(instances)} if instances > 1 else {}),
     }
 
@@ -168,6 +169,7 @@ def step_permissions(
             name,
             at,
             captures=settings.serving.captures,
+            asynchronous=settings.serving.asynchronous,
             alarms=[approval.endpoint_alarms()] if on_approval else (),
         ),
         "Pipeline": people.pipeline(

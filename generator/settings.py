@@ -142,6 +142,9 @@ class Storage(Section):
     """Days after which the results of batch predictions (predictions/) expire; 0: never."""
     captured_days: int = Field(default=30, ge=1, le=3650, strict=True)
     """Days after which captured requests (captured/, serving.capture_percent) expire."""
+    asynchronous_days: int = Field(default=7, ge=1, le=3650, strict=True)
+    """Days after which requests to asynchronous endpoints, and their answers, expire
+    (asynchronous/, serving.asynchronous)."""
     access_log_days: int = Field(default=365, ge=1, le=3650, strict=True)
     """Days after which S3 access logs expire."""
     log_bucket: str = Field(default="", pattern=_BUCKET)
@@ -427,11 +430,13 @@ def interface_endpoints(settings: Settings) -> tuple[InterfaceEndpoint, ...]:
 def endpoints_of_functions(settings: Settings) -> tuple[str, ...]:
     """Return the further interface endpoints that our functions need if they are in the VPC.
 
-    They answer CloudFormation, try models on approval, and have an endpoint's fleet scale.
+    They answer CloudFormation, try models on approval, and have an endpoint's fleet scale, also
+    from nothing.
     """
     needed = {
         InterfaceEndpoint.SAGEMAKER_RUNTIME: settings.pipeline.on_approval,
         InterfaceEndpoint.APPLICATION_AUTOSCALING: settings.serving.scales,
+        InterfaceEndpoint.MONITORING: settings.serving.asynchronous,
     }
     present = interface_endpoints(settings)
     return (

@@ -64,6 +64,13 @@ class Serving(Section):
     """Share of requests whose rows and predictions SageMaker stores under captured/, encrypted; 0:
     none. They contain what clients send (docs/threat-model.md)."""
 
+    asynchronous: bool = False
+    """Whether the endpoint takes requests from S3 and answers there, and has no instance while it
+    has nothing to do (docs/asynchronous.md)."""
+    target_backlog: int = Field(default=5, ge=1, le=1000, strict=True)
+    """Requests that may wait for each instance of an asynchronous endpoint before there is one
+    more, up to instances or, if that is more, maximum_instances."""
+
     pause: str = ""
     """When EventBridge ends the bill of every endpoint, in UTC, such as cron(0 18 ? * MON-FRI *):
     it is deleted, and clients get no answers; empty: never (docs/commands/endpoint.md)."""
@@ -95,7 +102,12 @@ class Serving(Section):
     @property
     def scales(self) -> bool:
         """Whether endpoints grow and shrink."""
-        return self.maximum_instances > self.instances
+        return self.asynchronous or self.maximum_instances > self.instances
+
+    @property
+    def most_instances(self) -> int:
+        """How far endpoints grow."""
+        return max(self.instances, self.maximum_instances)
 
 
 def check_serving(
@@ -132,6 +144,7 @@ def check_serving(
             f"serving.champion_margin: got {serving.champion_margin:g}: must be -1 (models are not "
             "compared), 0 or more"
         )
+    _check_asynchronous(serving, on_approval=on_approval)
     _check_pausing(serving, pipeline)
     if serving.maximum_instances and not on_approval:
         raise ValueError(
@@ -143,6 +156,34 @@ def check_serving(
         _check_step(serving)
     if on_approval:
         _check_names(pipelines, project)
+
+
+def _check_asynchronous(serving: Serving, *, on_approval: bool) -> None:
+    """Refuse what has no meaning for an endpoint that takes requests from S3, or the reverse."""
+    if not serving.asynchronous:
+        if "target_backlog" in serving.model_fields_set:
+            raise ValueError(
+                f"serving.target_backlog: got {serving.target_backlog}: needs "
+                "serving.asynchronous = true"
+            )
+        return
+    if not on_approval:
+        raise ValueError(
+            f'serving.asynchronous: got true: needs pipeline.deploy = "{Deployment.ON_APPROVAL}"; '
+            "the pipeline's own step cannot have an endpoint scale"
+        )
+    unwanted = {
+        "target_invocations": "asynchronous endpoints have no such metric: target_backlog is used",
+        "capture_percent": "data capture is for endpoints that answer at once; requests and "
+        "answers are in S3 already",
+        "pause": "an asynchronous endpoint without requests has no instance",
+    }
+    for name, why in unwanted.items():
+        if value := getattr(serving, name):
+            raise ValueError(
+                f"serving.{name}: got {value!r}: must be omitted with serving.asynchronous = true: "
+                f"{why}"
+            )
 
 
 def _check_pausing(serving: Serving, pipeline: PipelineSettings) -> None:
@@ -172,6 +213,8 @@ def _check_scaling(serving: Serving) -> None:
             f"serving.maximum_instances: got {serving.maximum_instances}: must be 0, or at least "
             f"serving.instances ({serving.instances})"
         )
+    if serving.asynchronous:
+        return
     if serving.scales and not serving.target_invocations:
         raise ValueError(
             "serving.target_invocations: got 0: with serving.maximum_instances, it must be the "

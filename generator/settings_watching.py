@@ -63,6 +63,11 @@ def check_watching(
         ValueError: names the setting, the value and what it needs.
 
     """
+    if watching.idle_hours and serving.asynchronous:
+        raise ValueError(
+            f"watching.idle_hours: got {watching.idle_hours}: must be omitted with "
+            "serving.asynchronous = true: an asynchronous endpoint without requests has no instance"
+        )
     hours = watching.drift_hours
     if hours and not serving.captures:
         raise ValueError(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from functions.deploy_model import requests, smoke
+from functions.deploy_model import asynchronous, requests, smoke
 from functions.deploy_model.observe import FAILED_TAG, STARTED_TAG, Observer
 from functions.deploy_model.state import (
     NO_ENDPOINT,
@@ -75,8 +75,14 @@ class Actor:
             test = smoke.read(self.client("s3"), version.smoke_test)
         except smoke.SmokeTestError as error:
             return f"{error}: run the pipeline again"
-        name = trial_name(self._endpoint)
-        return smoke.verdict(self.client("sagemaker-runtime"), name, test)
+        return smoke.verdict(self._asks, trial_name(self._endpoint), test)
+
+    def _asks(self, endpoint: str, test: smoke.SmokeTest) -> str:
+        """Return an endpoint's answer, which it gives at once or leaves in S3."""
+        runtime, uri = self.client("sagemaker-runtime"), self.observer.properties.asynchronous_uri
+        if not uri:
+            return smoke.ask(runtime, endpoint, test)
+        return asynchronous.ask(runtime, self.client("s3"), uri, endpoint, test, self.deadline)
 
     @property
     def _sagemaker(self) -> Any:
@@ -169,6 +175,10 @@ class Actor:
                 **requests.target(step.wanted, properties, new=step.new)
             )
             client.put_scaling_policy(**requests.tracking(step.wanted, properties))
+            if step.wanted.wakes:
+                policy = client.put_scaling_policy(**requests.waking(properties))
+                alarm = requests.alarm(policy["PolicyARN"], properties)
+                self.observer.alarms.put_metric_alarm(**alarm)
         except ClientError as error:
             if not (scaling.is_gone(error) or error_code(error) == _BUSY):
                 raise
@@ -188,8 +198,7 @@ class Actor:
             endpoint = self.observer.endpoint(self._endpoint)
             return endpoint is not None and endpoint.is_changing
 
-        runtime = self.client("sagemaker-runtime")
-        sent = smoke.send_samples(runtime, self._endpoint, test, is_changing, self.deadline)
+        sent = smoke.send_samples(self._asks, self._endpoint, test, is_changing, self.deadline)
         LOG.info("sent %d sample requests to %s", sent, self._endpoint)
 
     # Rejection and removal

@@ -95,6 +95,18 @@ def _if_serving(snapshot: Snapshot, _desired: Version, _deadline: timedelta) -> 
     return _idle(snapshot)
 
 
+def _if_of_other_kind(snapshot: Snapshot, _desired: Version, _deadline: timedelta) -> Steps | None:
+    """Keep an endpoint that clients call in the other way, until somebody deletes it."""
+    endpoint = snapshot.endpoint
+    if endpoint is None or endpoint.asynchronous == snapshot.asynchronous:
+        return None
+    kinds = ("serving.asynchronous = true", "serving.asynchronous = false")
+    wanted, found = kinds if snapshot.asynchronous else reversed(kinds)
+    problem = f"the endpoint {endpoint.name} was created with {found}, and its clients would get "
+    advice = f"no answers with {wanted}. Delete the endpoint; it is then created with that."
+    return (Complain(f"{problem}{advice}"), *_idle(snapshot))
+
+
 def _if_served_before(snapshot: Snapshot, desired: Version, _deadline: timedelta) -> Steps | None:
     """Go back if what serves was rejected; otherwise somebody decided what serves, or pauses.
 
@@ -179,6 +191,7 @@ _RULES: Final[tuple[Callable[[Snapshot, Version, timedelta], Steps | None], ...]
     _if_taken,
     _if_changing,
     _if_serving,
+    _if_of_other_kind,
     _if_served_before,
     _if_settings_failed,
     _if_a_persons,
@@ -254,6 +267,8 @@ def _with_scaling(snapshot: Snapshot, steps: Steps) -> Steps:
         return (StopScaling(), *steps) if ends else steps
     if snapshot.blind or not _serves_ours(snapshot) or target == wanted:
         return steps
+    if snapshot.endpoint and snapshot.endpoint.asynchronous != snapshot.asynchronous:
+        return steps
     if target and not target.ours:
         whose = "this pipeline did not register its scalable target, and does not change it"
         return (*steps, Complain(f"the endpoint scales as somebody else decided: {whose}"))
@@ -270,12 +285,13 @@ def _serves_ours(snapshot: Snapshot) -> bool:
 def _retains(snapshot: Snapshot, desired: Version) -> bool:
     """Tell whether a deployment keeps the size of a fleet that scaled out.
 
-    One that is smaller than the minimum would have too few instances for the steps of a shift.
+    One that is smaller than a new one would have too few instances for the steps of a shift.
     """
-    endpoint, wanted = snapshot.endpoint, snapshot.wanted
-    if endpoint is None or wanted is None or snapshot.serving_type != desired.instance_type:
+    endpoint = snapshot.endpoint
+    if endpoint is None or not snapshot.wanted:
         return False
-    return endpoint.instances > wanted.minimum
+    same_type = snapshot.serving_type == desired.instance_type
+    return same_type and endpoint.instances > snapshot.instances
 
 
 # Cleaning up

@@ -48,6 +48,9 @@ Permissions:
   ``cloudwatch:DeleteAlarms`` on ``alarm:TargetTracking-endpoint/<name>/variant/*``, with the
   condition ``aws:CalledViaLast`` = ``application-autoscaling.amazonaws.com``: its caller needs them
   ("Permissions validation for Application Auto Scaling API calls on target resources")
+- if the endpoint is asynchronous, ``cloudwatch:PutMetricAlarm`` on ``alarm:<name>-backlog``;
+  ``sagemaker:InvokeEndpointAsync`` on both endpoints, ``s3:PutObject`` on the folder of its own
+  requests, ``s3:GetObject`` on answers and failures, ``kms:GenerateDataKey`` on the key, through S3
 - ``iam:CreateServiceLinkedRole`` for the role of Application Auto Scaling in SageMaker, which the
   first registration in an account creates
 - ``iam:PassRole`` on the models' role, with the condition ``iam:PassedToService`` =
@@ -74,7 +77,7 @@ from functions.deploy_model.properties import DeployModelProperties
 from functions.deploy_model.smoke import ANSWER_SECONDS
 from functions.shared import aws
 from functions.shared.calls import Calls
-from functions.shared.scaling import SERVICE
+from functions.shared.scaling import ALARMS, SERVICE
 from functions.shared.woken import woken
 
 if TYPE_CHECKING:
@@ -101,9 +104,9 @@ def _run(properties: DeployModelProperties, calls: Calls) -> None:
         return calls.watch(aws.client(service))
 
     now = _now()
-    scales = properties.maximum_instances > properties.instances
-    scaling = client(SERVICE) if scales else None
-    observer = Observer(client("sagemaker"), properties, scaling)
+    scaling = client(SERVICE) if properties.scales else None
+    alarms = client(ALARMS) if properties.asynchronous else None
+    observer = Observer(client("sagemaker"), properties, scaling, alarms)
     actor = Actor(observer, client, calls.deadline, now)
     deadline = timedelta(hours=properties.deadline_hours)
     snapshot = observer.snapshot(now)

@@ -18,6 +18,8 @@ def config_name(version: int, instance_type: str, properties: DeployModelPropert
     decided = [instance_type, properties.instances, properties.key_arn]
     if properties.capture_percent:
         decided += [properties.capture_percent, properties.capture_uri]
+    if properties.asynchronous:
+        decided += [properties.asynchronous_uri, properties.answered_topic, properties.failed_topic]
     digest = hashlib.sha256(json.dumps(decided).encode()).hexdigest()[:_HASH_DIGITS]
     return f"v{version}-{digest}-{properties.endpoint_name}"
 

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.deploy_model.names import config_name, version_of
-from functions.deploy_model.requests import METRIC, POLICY
+from functions.deploy_model.requests import (
+    BACKLOG_METRIC,
+    BACKLOG_POLICY,
+    METRIC,
+    POLICY,
+    WAKING_POLICY,
+)
 from functions.deploy_model.state import Config, Endpoint, Snapshot, Target, Version
 from functions.shared import scaling
 from functions.shared.aws import listed
@@ -38,6 +44,8 @@ class Observer:
     properties: DeployModelProperties
     scaling: Any = None
     """Application Auto Scaling; None if the fleet should not scale."""
+    alarms: Any = None
+    """CloudWatch; None if the fleet always has an instance."""
 
     def snapshot(self, now: datetime) -> Snapshot:
         """Return all that the decision depends on."""
@@ -55,6 +63,8 @@ class Observer:
             trial=trial,
             serving=self._serving(endpoint, found),
             paused=any(config.ours and config.paused for config in found),
+            asynchronous=self.properties.asynchronous,
+            instances=self.properties.instances,
         )
         taken = tuple(self._taken(snapshot))
         return replace(self._with_scaling(snapshot), taken=taken)
@@ -80,6 +90,7 @@ class Observer:
             pending=found.get("PendingDeploymentSummary", {}).get("EndpointConfigName", ""),
             failure=found.get("FailureReason", ""),
             instances=_first(found).get("DesiredInstanceCount", 0),
+            asynchronous="AsyncInferenceConfig" in found,
         )
 
     # Scaling
@@ -88,13 +99,7 @@ class Observer:
         """Add how the fleet scales, and how it should; nothing if the settings do not scale it."""
         if self.scaling is None:
             return snapshot
-        properties = self.properties
-        wanted = Target(
-            minimum=properties.instances,
-            maximum=properties.maximum_instances,
-            invocations=properties.target_invocations,
-        )
-        endpoint = snapshot.endpoint
+        endpoint, wanted = snapshot.endpoint, self._wanted()
         if endpoint is None or endpoint.is_changing:
             return replace(snapshot, wanted=wanted)
         described = self._describe("endpoint_config", EndpointConfigName=endpoint.config)
@@ -105,28 +110,40 @@ class Observer:
         except (BotoCoreError, ClientError) as error:
             return replace(seen, blind=error)
 
+    def _wanted(self) -> Target:
+        """Return how the endpoint's fleet should scale."""
+        properties = self.properties
+        most = max(properties.instances, properties.maximum_instances)
+        if properties.asynchronous:
+            return Target(minimum=0, maximum=most, tracked=properties.target_backlog, wakes=True)
+        tracked = properties.target_invocations
+        return Target(minimum=properties.instances, maximum=most, tracked=tracked)
+
     def _target(self) -> Target | None:
         """Return how the endpoint's fleet scales, if it does."""
         found = scaling.describe(self.scaling, self.properties.endpoint_name)
         if found is None:
             return None
+        named = scaling.identity(self.properties.endpoint_name)
+        named_ours = [POLICY, BACKLOG_POLICY, WAKING_POLICY]
+        described = self.scaling.describe_scaling_policies(PolicyNames=named_ours, **named)
+        policies = {one["PolicyName"]: one for one in described["ScalingPolicies"]}
+        tracking = policies.get(BACKLOG_POLICY if self.properties.asynchronous else POLICY, {})
         return Target(
             minimum=found["MinCapacity"],
             maximum=found["MaxCapacity"],
-            invocations=self._tracked(),
+            tracked=_tracked(tracking.get("TargetTrackingScalingPolicyConfiguration", {})),
+            wakes=self._wakes(policies.get(WAKING_POLICY, {}).get("PolicyARN", "")),
             ours=self._is_ours(scaling.tags_of(self.scaling, found)),
         )
 
-    def _tracked(self) -> float | None:
-        """Return the target of our policy."""
-        named = scaling.identity(self.properties.endpoint_name)
-        found = self.scaling.describe_scaling_policies(PolicyNames=[POLICY], **named)
-        for policy in found["ScalingPolicies"]:
-            tracks = policy.get("TargetTrackingScalingPolicyConfiguration", {})
-            metric = tracks.get("PredefinedMetricSpecification", {})
-            if metric.get("PredefinedMetricType") == METRIC and not tracks.get("DisableScaleIn"):
-                return float(tracks["TargetValue"])
-        return None
+    def _wakes(self, policy_arn: str) -> bool:
+        """Tell whether the alarm exists that calls our step policy."""
+        if not (self.alarms and policy_arn):
+            return False
+        name = scaling.alarm_name(self.properties.endpoint_name)
+        found = self.alarms.describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm"])
+        return any(policy_arn in one["AlarmActions"] for one in found["MetricAlarms"])
 
     # The registry
 
@@ -254,6 +271,14 @@ def _foreign(containers: list[JsonView], smoke_test: str, models: str) -> str:
     if smoke_test and f"/{run}/" not in smoke_test:
         return f"the smoke test {smoke_test} is not that of the archive's run {run}"
     return ""
+
+
+def _tracked(policy: JsonView) -> float | None:
+    """Return the target of our policy, unless somebody changed what it follows."""
+    predefined = policy.get("PredefinedMetricSpecification", {}).get("PredefinedMetricType")
+    customized = policy.get("CustomizedMetricSpecification", {}).get("MetricName")
+    is_ours = predefined == METRIC or customized == BACKLOG_METRIC
+    return float(policy["TargetValue"]) if is_ours and not policy.get("DisableScaleIn") else None
 
 
 def _first(described: JsonView) -> Json:

@@ -23,6 +23,11 @@ class DeployModelProperties:
     the archive that serves is kept at ``champion_uri``, unless that is empty. With
     ``maximum_instances``, the fleet grows from ``instances`` to that many, so that each gets
     ``target_invocations`` requests a minute.
+
+    With ``asynchronous_uri``, clients put requests there (``layout.REQUESTS``), and the endpoint
+    puts its answers there (``layout.ANSWERS``, ``layout.FAILURES``) and tells ``answered_topic``
+    and ``failed_topic``. Its fleet then has no instance while nothing waits, and grows so that
+    about ``target_backlog`` requests wait for each.
     """
 
     endpoint_name: str
@@ -44,3 +49,17 @@ class DeployModelProperties:
     champion_uri: str = ""
     maximum_instances: int = 0
     target_invocations: int = 0
+    asynchronous_uri: str = ""
+    answered_topic: str = ""
+    failed_topic: str = ""
+    target_backlog: int = 0
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether the endpoint answers requests from S3."""
+        return bool(self.asynchronous_uri)
+
+    @property
+    def scales(self) -> bool:
+        """Whether the fleet grows and shrinks."""
+        return self.asynchronous or self.maximum_instances > self.instances

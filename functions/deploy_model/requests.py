@@ -2,7 +2,8 @@
 
 Sources: "API_CreateModel", "API_CreateEndpointConfig", "API_DataCaptureConfig",
 "API_UpdateEndpoint", "API_BlueGreenUpdatePolicy", "API_TrafficRoutingConfig"; Application Auto
-Scaling API reference, "API_RegisterScalableTarget" and "API_PutScalingPolicy".
+Scaling API reference, "API_RegisterScalableTarget" and "API_PutScalingPolicy"; SageMaker developer
+guide, "Autoscale an asynchronous endpoint", whose metrics and times these are.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from functions.deploy_model.properties import ALL_AT_ONCE, CANARY, LINEAR
 from functions.shared.names import model_name
-from functions.shared.scaling import VARIANT, identity
+from functions.shared.scaling import VARIANT, alarm_name, identity
 from pipeline.definition import OWNER_TAG
+from pipeline.layout import ANSWERS, FAILURES
 
 if TYPE_CHECKING:
     from functions.deploy_model.properties import DeployModelProperties
@@ -24,6 +26,15 @@ POLICY: Final = "invocations-per-instance"
 """Name of the scaling policy; one of another name is somebody else's."""
 METRIC: Final = "SageMakerVariantInvocationsPerInstance"
 """Requests of an instance in a minute, on average."""
+BACKLOG_POLICY: Final = "backlog-per-instance"
+BACKLOG_METRIC: Final = "ApproximateBacklogSizePerInstance"
+WAKING_POLICY: Final = "first-instance"
+WAKING_METRIC: Final = "HasBacklogWithoutCapacity"
+"""1 in each minute in which requests wait and there is no instance."""
+_METRICS: Final = "AWS/SageMaker"
+_COOLDOWN_SECONDS: Final = 300
+_SHRINK_SECONDS: Final = 600
+_WAKING_MINUTES: Final = 2
 _TYPES: Final = {ALL_AT_ONCE: "ALL_AT_ONCE", CANARY: "CANARY", LINEAR: "LINEAR"}
 _SIZES: Final = {CANARY: "CanarySize", LINEAR: "LinearStepSize"}
 _START_SECONDS: Final = 3600
@@ -69,7 +80,24 @@ def config(name: str, version: Version, properties: DeployModelProperties) -> Js
     }
     if properties.capture_percent:
         request["DataCaptureConfig"] = _capture(properties)
+    if properties.asynchronous:
+        request["AsyncInferenceConfig"] = _asynchronous(properties)
     return request
+
+
+def _asynchronous(properties: DeployModelProperties) -> Json:
+    """Return where answers go, and whom they are told to ("API_AsyncInferenceOutputConfig")."""
+    return {
+        "OutputConfig": {
+            "KmsKeyId": properties.key_arn,
+            "S3OutputPath": f"{properties.asynchronous_uri}{ANSWERS}",
+            "S3FailurePath": f"{properties.asynchronous_uri}{FAILURES}",
+            "NotificationConfig": {
+                "SuccessTopic": properties.answered_topic,
+                "ErrorTopic": properties.failed_topic,
+            },
+        }
+    }
 
 
 def _capture(properties: DeployModelProperties) -> Json:
@@ -131,14 +159,62 @@ def target(wanted: Target, properties: DeployModelProperties, *, new: bool) -> J
 
 def tracking(wanted: Target, properties: DeployModelProperties) -> Json:
     """Return the policy that keeps the requests of an instance near the target."""
+    policy: Json = {"PredefinedMetricSpecification": {"PredefinedMetricType": METRIC}}
+    if properties.asynchronous:
+        metric = _metric(BACKLOG_METRIC, properties) | {"Statistic": "Average"}
+        policy = {
+            "CustomizedMetricSpecification": metric,
+            "ScaleInCooldown": _SHRINK_SECONDS,
+            "ScaleOutCooldown": _COOLDOWN_SECONDS,
+        }
     return {
         **identity(properties.endpoint_name),
-        "PolicyName": POLICY,
+        "PolicyName": BACKLOG_POLICY if properties.asynchronous else POLICY,
         "PolicyType": "TargetTrackingScaling",
-        "TargetTrackingScalingPolicyConfiguration": {
-            "TargetValue": wanted.invocations,
-            "PredefinedMetricSpecification": {"PredefinedMetricType": METRIC},
+        "TargetTrackingScalingPolicyConfiguration": {"TargetValue": wanted.tracked, **policy},
+    }
+
+
+def waking(properties: DeployModelProperties) -> Json:
+    """Return the policy that starts the first instance: tracking waits for a longer backlog."""
+    return {
+        **identity(properties.endpoint_name),
+        "PolicyName": WAKING_POLICY,
+        "PolicyType": "StepScaling",
+        "StepScalingPolicyConfiguration": {
+            "AdjustmentType": "ChangeInCapacity",
+            "MetricAggregationType": "Average",
+            "Cooldown": _COOLDOWN_SECONDS,
+            "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}],
         },
+    }
+
+
+def alarm(policy_arn: str, properties: DeployModelProperties) -> Json:
+    """Return the alarm that calls that policy; CloudWatch repeats it each minute until it is off.
+
+    Source: CloudWatch user guide, "Alarm actions".
+    """
+    return {
+        "AlarmName": alarm_name(properties.endpoint_name),
+        "AlarmDescription": "Requests wait, and the endpoint has no instance: starts one",
+        "AlarmActions": [policy_arn],
+        **_metric(WAKING_METRIC, properties),
+        "Statistic": "Average",
+        "Period": 60,
+        "EvaluationPeriods": _WAKING_MINUTES,
+        "DatapointsToAlarm": _WAKING_MINUTES,
+        "Threshold": 1,
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        "TreatMissingData": "missing",
+    }
+
+
+def _metric(name: str, properties: DeployModelProperties) -> Json:
+    return {
+        "MetricName": name,
+        "Namespace": _METRICS,
+        "Dimensions": [{"Name": "EndpointName", "Value": properties.endpoint_name}],
     }
 
 

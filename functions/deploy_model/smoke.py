@@ -11,7 +11,7 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -34,6 +34,14 @@ _SAMPLES: Final = 60
 _LOOK_EVERY: Final = 10
 _PAUSE_SECONDS: Final = 1.0
 _MARGIN_SECONDS: Final = 10.0
+
+
+class NotAnsweredError(Exception):
+    """The endpoint has not answered yet; the message says for how long."""
+
+
+class ModelError(Exception):
+    """The model answered with an error, which is the message."""
 
 
 class SmokeTestError(Exception):
@@ -69,13 +77,38 @@ def read(s3: Any, uri: str) -> SmokeTest:
     return test
 
 
-def verdict(runtime: Any, endpoint: str, test: SmokeTest) -> str | None:
+Asks: TypeAlias = Callable[[str, SmokeTest], str]
+"""Sends a test to an endpoint and returns the answer; raises ``ModelError`` or
+``NotAnsweredError``."""
+
+
+def ask(runtime: Any, endpoint: str, test: SmokeTest) -> str:
+    """Return an endpoint's answer; raise ``ModelError`` if the model failed."""
+    try:
+        answer = runtime.invoke_endpoint(
+            EndpointName=endpoint,
+            ContentType=test.content_type,
+            Accept=test.accept,
+            Body=test.body.encode(),
+        )
+    except ClientError as error:
+        if error_code(error) != _MODEL_FAILED:
+            raise
+        raise ModelError(_message(error)) from error
+    content: bytes = answer["Body"].read()
+    return content.decode(errors="replace")
+
+
+def verdict(asks: Asks, endpoint: str, test: SmokeTest) -> str | None:
     """Return why the endpoint fails the test, empty if it passes, None if it cannot answer yet."""
     try:
-        text = _invoke(runtime, endpoint, test)
+        text = asks(endpoint, test)
+    except ModelError as error:
+        return f"the model answered the smoke test with an error: {_shown(str(error))}"
+    except NotAnsweredError as error:
+        LOG.info("%s is not ready: %s", endpoint, error)
+        return None
     except ClientError as error:
-        if error_code(error) == _MODEL_FAILED:
-            return f"the model answered the smoke test with an error: {_shown(_message(error))}"
         if error_code(error) in _NOT_READY or is_not_found(error):
             LOG.info("%s is not ready: %s", endpoint, _message(error))
             return None
@@ -107,8 +140,12 @@ def compare(expected: Any, answer: Any, path: str = "answer") -> str:
     return next(filter(None, (compare(one, other, name) for name, one, other in pairs)), "")
 
 
+_FAILURES: Final = (ModelError, NotAnsweredError, ClientError, BotoCoreError, ResourceError)
+"""Of a sample request: logged, and judged by the endpoint's alarms."""
+
+
 def send_samples(
-    runtime: Any,
+    asks: Asks,
     endpoint: str,
     test: SmokeTest,
     is_changing: Callable[[], bool],
@@ -125,22 +162,11 @@ def send_samples(
         if number and number % _LOOK_EVERY == 0 and not is_changing():
             return number
         try:
-            _invoke(runtime, endpoint, test)
-        except (ClientError, BotoCoreError, ResourceError) as error:
+            asks(endpoint, test)
+        except _FAILURES as error:
             LOG.error("a sample request to %s failed: %s", endpoint, _shown(str(error)))
         deadline.sleep(_PAUSE_SECONDS)
     return _SAMPLES
-
-
-def _invoke(runtime: Any, endpoint: str, test: SmokeTest) -> str:
-    answer = runtime.invoke_endpoint(
-        EndpointName=endpoint,
-        ContentType=test.content_type,
-        Accept=test.accept,
-        Body=test.body.encode(),
-    )
-    content: bytes = answer["Body"].read()
-    return content.decode(errors="replace")
 
 
 def _is_number(value: object) -> bool:

@@ -67,6 +67,8 @@ class Endpoint:
     failure: str = ""
     instances: int = 0
     """How many it should have at the moment; 0 if it has none yet."""
+    asynchronous: bool = False
+    """Whether it answers requests from S3; clients call the two kinds in different ways."""
 
     @property
     def is_changing(self) -> bool:
@@ -90,8 +92,11 @@ class Target:
 
     minimum: int
     maximum: int
-    invocations: float | None
-    """Requests of an instance in a minute; None without our policy, or if somebody changed it."""
+    tracked: float | None
+    """Requests of an instance in a minute, or those that wait for it if the endpoint is
+    asynchronous; None without our policy, or if somebody changed it."""
+    wakes: bool = False
+    """Whether a request starts the first instance: our step policy, and the alarm that calls it."""
     ours: bool = True
     """Whether it has our owner tag."""
 
@@ -126,6 +131,10 @@ class Snapshot:
     """Why it could not be read how it scales: no reason not to take a bad version back."""
     serving_type: str = ""
     """The type of the endpoint's instances; read only if it should scale."""
+    asynchronous: bool = False
+    """Whether the endpoint should answer requests from S3."""
+    instances: int = 1
+    """How many a new fleet begins with."""
 
     @property
     def config(self) -> Config | None:

@@ -47,8 +47,9 @@ Permissions:
   narrower resource), ``application-autoscaling:ListTagsForResource`` on ``scalable-target/*``;
   ``application-autoscaling:DeregisterScalableTarget`` on ``scalable-target/*``, with the condition
   ``aws:ResourceTag/pipeline-owner`` = the owner
-- for that, ``cloudwatch:DeleteAlarms`` on ``alarm:TargetTracking-endpoint/<name>/variant/*``, with
-  the condition ``aws:CalledViaLast`` = ``application-autoscaling.amazonaws.com``
+- for that, ``cloudwatch:DeleteAlarms`` on ``alarm:<name>-backlog``, and on
+  ``alarm:TargetTracking-endpoint/<name>/variant/*``, with the condition ``aws:CalledViaLast`` =
+  ``application-autoscaling.amazonaws.com``
 - ``cloudformation:DescribeStacks`` on the stack
 """
 
@@ -66,7 +67,7 @@ from functions.shared.custom_resource import (
     serve,
 )
 from functions.shared.properties import from_event
-from functions.shared.scaling import SERVICE
+from functions.shared.scaling import ALARMS, SERVICE
 
 
 def handler(event: Event, context: LambdaContext) -> None:
@@ -94,7 +95,8 @@ def _act(request: Request) -> Attributes:
         return {}
     if request.deletes:
         scaling = request.client(SERVICE) if properties.maximum_instances else None
-        Removal(pipeline, request.deadline, scaling).run()
+        alarms = request.client(ALARMS) if properties.asynchronous else None
+        Removal(pipeline, request.deadline, scaling, alarms).run()
         return {}
     arn = pipeline.deploy(request.client("s3"), read_scripts())
     if request.kind == "Update" and not properties.predicts:
@@ -108,6 +110,12 @@ def _end_scaling(request: Request, pipeline: ManagedPipeline) -> None:
     Not by the function that began it: its way to Application Auto Scaling, and its permission, end
     with this update.
     """
-    scaled = int(request.old_properties.get("MaximumInstances", 0))
-    if scaled and not pipeline.properties.maximum_instances:
-        Removal(pipeline, request.deadline, request.client(SERVICE)).end_scaling()
+    before, properties = request.old_properties, pipeline.properties
+    scaled, waked = int(before.get("MaximumInstances", 0)), before.get("Asynchronous") == "true"
+    if waked and not properties.asynchronous:
+        alarms = request.client(ALARMS)
+    elif scaled and not properties.maximum_instances:
+        alarms = None
+    else:
+        return
+    Removal(pipeline, request.deadline, request.client(SERVICE), alarms).end_scaling()

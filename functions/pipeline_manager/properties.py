@@ -24,6 +24,8 @@ class PipelineProperties(Environment):
     """Whether this is the pipeline of batch predictions, whose executions leave files only."""
     maximum_instances: int = 0
     """Most instances of the endpoint, if the function that deploys has it scale; or 0."""
+    asynchronous: bool = False
+    """Whether the endpoint answers requests from S3, and an alarm starts its first instance."""
     code_prefix: str = field(init=False)
 
     def __post_init__(self) -> None:

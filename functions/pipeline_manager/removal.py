@@ -53,6 +53,8 @@ class Removal:
     deadline: Deadline
     scaling: Any = None
     """Application Auto Scaling; None if the endpoint's fleet does not scale."""
+    alarms: Any = None
+    """CloudWatch; None if no alarm starts the endpoint's first instance."""
     kept: set[str] = field(default_factory=set)
     """Names, in lower case, of the resources that an endpoint of another owner uses."""
     executions: dict[str, Json] = field(default_factory=dict)
@@ -86,7 +88,12 @@ class Removal:
         self._remove_endpoints(self._trial, failure=failure)
 
     def end_scaling(self) -> None:
-        """Deregister the endpoint's scalable target if it is ours; the fleet stays as it is."""
+        """Deregister the endpoint's scalable target if it is ours; the fleet stays as it is.
+
+        The alarm that starts the first instance has our endpoint's name, and goes as well.
+        """
+        if self.alarms:
+            scaling.delete_alarm(self.alarms, self._endpoint)
         target = scaling.describe(self.scaling, self._endpoint)
         if target is None:
             return

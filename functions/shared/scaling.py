@@ -2,7 +2,8 @@
 
 Sources: "API_RegisterScalableTarget" and "API_DeregisterScalableTarget" (which deletes the target's
 policies and their alarms, too), Application Auto Scaling API reference; SageMaker developer guide,
-"Delete endpoints configured for auto scaling".
+"Delete endpoints configured for auto scaling". The alarm that starts the first instance of an
+asynchronous endpoint is not among these: whoever made the step policy makes and deletes it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ SERVICE: Final = "application-autoscaling"
 VARIANT: Final = "AllTraffic"
 """The only variant of our endpoints."""
 NAMESPACE: Final = "sagemaker"
+ALARMS: Final = "cloudwatch"
+"""The service of the alarm that starts the first instance."""
 _GONE: Final = frozenset({"ObjectNotFoundException", "ResourceNotFoundException"})
+_NO_ALARM: Final = frozenset({"ResourceNotFound", "ResourceNotFoundException"})
 
 
 def identity(endpoint: str) -> dict[str, str]:
@@ -63,6 +67,22 @@ def deregister(scaling: Any, endpoint: str) -> None:
         scaling.deregister_scalable_target(**identity(endpoint))
     except ClientError as error:
         if not is_gone(error):
+            raise
+
+
+def alarm_name(endpoint: str) -> str:
+    """Return the name of the alarm that starts the first instance of an asynchronous endpoint."""
+    return f"{endpoint}-backlog"
+
+
+def delete_alarm(cloudwatch: Any, endpoint: str) -> None:
+    """Delete the alarm that starts the first instance, unless it is gone."""
+    name = alarm_name(endpoint)
+    LOG.info("delete_alarms %s", name)
+    try:
+        cloudwatch.delete_alarms(AlarmNames=[name])
+    except ClientError as error:
+        if error_code(error) not in _NO_ALARM:
             raise
 
 

@@ -15,7 +15,9 @@ from awacs import cloudwatch, iam, kms, s3, sagemaker
 from awacs.aws import Action, Condition, Null, Statement, StringEquals, StringNotEquals
 from troposphere import Sub
 
+from functions.deploy_model.asynchronous import OWN
 from functions.shared.names import DIMENSION, trial_name
+from functions.shared.scaling import alarm_name
 from generator.policies.documents import FOLDER, document, text
 from generator.policies.documents import sagemaker as arns
 from generator.policies.documents import statement as literal
@@ -24,8 +26,9 @@ from generator.policies.jobs import SMOKE_TESTS, grant_key_for_volumes
 from generator.policies.people import pass_role, tag_what_is_made
 from generator.policies.statements import allow, allow_anywhere, arn, bucket_arn, deny, objects_arn
 from generator.settings import Settings
+from generator.settings_serving import Serving
 from generator.wiring import BucketName, Expression, KeyArn, UniqueName
-from pipeline.layout import CHAMPION, MODELS, folder, named
+from pipeline.layout import ANSWERS, ASYNCHRONOUS, CHAMPION, FAILURES, MODELS, folder, named
 from pipeline.types import Json
 
 PATH: Final = f"{FOLDER}/approver-policy.json"
@@ -98,13 +101,13 @@ def deploy_model(
     bucket: BucketName,
     key: KeyArn,
     alarms: Sequence[Expression],
-    *,
-    compares: bool,
+    serving: Serving,
 ) -> list[Statement]:
     """Return what the function may do that tries and deploys approved versions.
 
-    ``managed`` says whose; ``managed.role`` is that of models. If runs ``compare`` their models
-    with the one that serves, it keeps a copy of that one's archive.
+    ``managed`` says whose; ``managed.role`` is that of models. If runs compare their models with
+    the one that serves, it keeps a copy of that one's archive; if the endpoint is asynchronous, its
+    requests go through S3; and it makes the fleet scale if that is set.
     """
     return [
         *_judge_versions(managed),
@@ -112,7 +115,10 @@ def deploy_model(
         *_make_endpoints(managed),
         pass_role("PassModelRole", managed.role),
         *_ask_and_compare(managed, bucket, key),
-        *(_keep_champion(managed, bucket, key) if compares else []),
+        *(_keep_champion(managed, bucket, key) if serving.compares else []),
+        *(_ask_through_s3(managed, bucket, key) if serving.asynchronous else []),
+        *(_scale(managed) if serving.scales else []),
+        *(_wake(managed) if serving.asynchronous else []),
         *grant_key_for_volumes(key),
         allow("LookAtAlarms", [cloudwatch.DescribeAlarms], alarms),
     ]
@@ -180,7 +186,7 @@ def _make_endpoints(managed: Managed) -> list[Statement]:
     ]
 
 
-def scale(managed: Managed) -> list[Statement]:
+def _scale(managed: Managed) -> list[Statement]:
     """Register, change and deregister the endpoint's scalable target, with its policy and alarms.
 
     A target's id is random, so that its owner tag says whose it is: one that has none yet can be
@@ -246,7 +252,19 @@ def end_scaling(managed: Managed) -> list[Statement]:
             Condition(managed.owner),
         ),
         _alarms_of_scaling(managed, [cloudwatch.DeleteAlarms]),
+        allow("EndAlarmOfBacklog", [cloudwatch.DeleteAlarms], [_alarm_of_backlog(managed)]),
     ]
+
+
+def _wake(managed: Managed) -> list[Statement]:
+    """Make the alarm that starts the first instance of an asynchronous endpoint."""
+    alarms = [_alarm_of_backlog(managed)]
+    return [allow("WakeFleet", [cloudwatch.PutMetricAlarm], alarms)]
+
+
+def _alarm_of_backlog(managed: Managed) -> Sub:
+    name = alarm_name(f"${{Name}}{managed.rest}")
+    return arn("cloudwatch", f"alarm:{name}", Name=managed.name)
 
 
 def _targets() -> Sub:
@@ -284,6 +302,19 @@ def _ask_and_compare(managed: Managed, bucket: BucketName, key: KeyArn) -> list[
         allow("ReadSmokeTest", [s3.GetObject], [objects_arn(bucket, SMOKE_TESTS[of_named])]),
         allow("TellAbsentFromForbidden", [s3.ListBucket], [bucket_arn(bucket)]),
         allow("DecryptSmokeTest", [kms.Decrypt], [key], Condition(through_s3)),
+    ]
+
+
+def _ask_through_s3(managed: Managed, bucket: BucketName, key: KeyArn) -> list[Statement]:
+    """Put requests into the function's own folder, and read the answers."""
+    through_s3 = StringEquals("kms:ViaService", Sub("s3.${AWS::Region}.${AWS::URLSuffix}"))
+    place = f"{named(ASYNCHRONOUS)}*/" if managed.rest else folder(ASYNCHRONOUS)
+    answers = [objects_arn(bucket, f"{place}{what}") for what in (ANSWERS, FAILURES)]
+    return [
+        allow("AskThroughS3", [sagemaker.InvokeEndpointAsync], _endpoints(managed)),
+        allow("PutRequests", [s3.PutObject], [objects_arn(bucket, f"{place}{OWN}")]),
+        allow("ReadAnswers", [s3.GetObject], answers),
+        allow("EncryptRequests", [kms.GenerateDataKey], [key], Condition(through_s3)),
     ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from awacs import cloudwatch, ec2, ecr, kms, logs, s3
+from awacs import cloudwatch, ec2, ecr, kms, logs, s3, sns
 from awacs.aws import Bool, Condition, Statement, StringEquals, StringLike
 from troposphere import Sub
 
@@ -27,13 +27,17 @@ from generator.settings_people import SHARED
 from generator.wiring import BucketName, Expression, KeyArn, UniqueName
 from pipeline.definition import SMOKE
 from pipeline.layout import (
+    ANSWERS,
+    ASYNCHRONOUS,
     CAPTURED,
     CHAMPION,
     CODE,
+    FAILURES,
     MODELS,
     PREDICTIONS,
     PROCESSED,
     RAW,
+    REQUESTS,
     folder,
     named,
 )
@@ -177,13 +181,16 @@ def model(
     at: Folders = folder,
     *,
     captures: bool = False,
+    asynchronous: bool = False,
     alarms: Sequence[Expression] = (),
 ) -> list[Statement]:
     """Serve: read ``models/``, write the endpoint's log and, if it ``captures``, requests.
 
-    ``alarms`` are those that take requests back while they move to a new model. Sources for these:
-    SageMaker developer guide, "Capture data from real-time endpoint" and "Auto-Rollback
-    Configuration and Monitoring" ("your IAM execution role").
+    If it is ``asynchronous``, read requests, write answers, and tell of them (SageMaker developer
+    guide, "Complete the prerequisites" of asynchronous inference). ``alarms`` are those that take
+    requests back while they move to a new model. Sources for these: SageMaker developer guide,
+    "Capture data from real-time endpoint" and "Auto-Rollback Configuration and Monitoring" ("your
+    IAM execution role").
     """
     through_s3 = StringEquals("kms:ViaService", Sub("s3.${AWS::Region}.${AWS::URLSuffix}"))
     captured = [
@@ -192,6 +199,7 @@ def model(
     ]
     return [
         *(captured if captures else []),
+        *(_answer_from_s3(bucket, key, endpoint, at) if asynchronous else []),
         *([allow("LookAtAlarms", [cloudwatch.DescribeAlarms], alarms)] if alarms else []),
         *read_prefixes(bucket, [at(MODELS)]),
         allow("DecryptModels", [kms.Decrypt, kms.DescribeKey], [key]),
@@ -201,6 +209,33 @@ def model(
         put_metrics(),
         allow_anywhere("FindEndpointsOfTheVpc", [ec2.DescribeVpcEndpoints]),
     ]
+
+
+def _answer_from_s3(
+    bucket: BucketName, key: KeyArn, endpoint: UniqueName, at: Folders
+) -> list[Statement]:
+    """Read the requests that clients put into the bucket, write the answers, and tell of them."""
+    place = at(ASYNCHRONOUS)
+    requests, *written = [_below(place, rest) for rest in (REQUESTS, ANSWERS, FAILURES)]
+    topics = [
+        arn("sns", f"${{Endpoint}}-{what}", Endpoint=endpoint) for what in ("answers", "failures")
+    ]
+    through = [Sub(f"{one}.${{AWS::Region}}.${{AWS::URLSuffix}}") for one in ("s3", "sns")]
+    return [
+        allow("ReadRequests", [s3.GetObject], [objects_arn(bucket, requests)]),
+        allow("WriteAnswers", [s3.PutObject], [objects_arn(bucket, one) for one in written]),
+        allow("TellOfAnswers", [sns.Publish], topics),
+        allow(
+            "EncryptAnswers",
+            [kms.GenerateDataKey],
+            [key],
+            Condition(StringEquals("kms:ViaService", through)),
+        ),
+    ]
+
+
+def _below(place: Expression, rest: str) -> Expression:
+    return f"{place}{rest}" if isinstance(place, str) else Sub(f"${{Place}}{rest}", Place=place)
 
 
 def from_first_to_last(key: KeyArn) -> list[Statement]:

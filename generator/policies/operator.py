@@ -15,7 +15,20 @@ from generator.policies.documents import FOLDER, document, sagemaker, statement,
 from generator.policies.jobs import FILES
 from generator.settings import PROJECT_TAG, Settings
 from generator.settings_studio import Studio
-from pipeline.layout import CAPTURED, CHAMPION, CODE, MODELS, PREDICTIONS, PROCESSED, folder, named
+from pipeline.layout import (
+    ANSWERS,
+    ASYNCHRONOUS,
+    CAPTURED,
+    CHAMPION,
+    CODE,
+    FAILURES,
+    MODELS,
+    PREDICTIONS,
+    PROCESSED,
+    REQUESTS,
+    folder,
+    named,
+)
 from pipeline.types import Json
 
 PATH: Final = f"{FOLDER}/operator-policy.json"
@@ -94,10 +107,23 @@ def policy(settings: Settings) -> Json:
             _only_tables(name),
             *_no_files_of_people(name, studio),
             *(_predict(name) if settings.pipeline.predictions else []),
+            *(_ask_through_s3(name) if settings.serving.asynchronous else []),
             *(_look_at_dashboards(name) if settings.watching.dashboard else []),
             _use_key(settings),
         ]
     )
+
+
+def _ask_through_s3(name: str) -> list[Json]:
+    """Allow putting requests to asynchronous endpoints into the bucket, and reading answers."""
+    at = f"arn:*:s3:::{name}*/{ASYNCHRONOUS}/*"
+    return [
+        statement(
+            "AskThroughS3", ["sagemaker:InvokeEndpointAsync"], sagemaker(f"endpoint/{name}*")
+        ),
+        statement("PutRequests", ["s3:PutObject"], [f"{at}{REQUESTS}*"]),
+        statement("ReadAnswers", ["s3:GetObject"], [f"{at}{ANSWERS}*", f"{at}{FAILURES}*"]),
+    ]
 
 
 def _only_tables(name: str) -> Json:

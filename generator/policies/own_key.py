@@ -35,6 +35,7 @@ def policy(settings: Settings, place: StackLocation = EXAMPLE) -> Json:
         several=shares_pipelines(settings),
         domain=settings.studio.owns_domain,
         alarms=not settings.security.alert_topic,
+        results=settings.serving.asynchronous,
     )
     template = Template()
     template.add_resource(kms.Key("Key", KeyPolicy=document))

@@ -38,7 +38,18 @@ from generator.policies.statements import (
     use_key_through,
 )
 from generator.wiring import BucketName, Expression, KeyArn, RoleArn, RoleName, UniqueName
-from pipeline.layout import MODELS, PREDICTIONS, PROCESSED, RAW, folder, named
+from pipeline.layout import (
+    ANSWERS,
+    ASYNCHRONOUS,
+    FAILURES,
+    MODELS,
+    PREDICTIONS,
+    PROCESSED,
+    RAW,
+    REQUESTS,
+    folder,
+    named,
+)
 from pipeline.prediction import SUFFIX
 
 SAGEMAKER = "sagemaker.amazonaws.com"
@@ -230,6 +241,7 @@ class Place:
     key: KeyArn
     several: bool = False
     predicts: bool = False
+    asynchronous: bool = False
     personal: bool = False
 
     def of_all(self, *resources: str) -> list[Sub]:
@@ -260,6 +272,12 @@ def studio(place: Place, notebook_jobs_role: RoleName) -> list[Statement]:
     if place.several:
         data += map(named, kinds)
         uploads.append(named(RAW))
+    asked = [sagemaker.InvokeEndpoint, sagemaker.DescribeEndpoint]
+    if place.asynchronous:
+        asked.append(sagemaker.InvokeEndpointAsync)
+        for at in (folder(ASYNCHRONOUS), *([f"{named(ASYNCHRONOUS)}*/"] if place.several else [])):
+            data += [f"{at}{ANSWERS}", f"{at}{FAILURES}"]
+            uploads.append(f"{at}{REQUESTS}")
     return [
         *see_studio(domain),
         _open_studio(domain),
@@ -269,7 +287,7 @@ def studio(place: Place, notebook_jobs_role: RoleName) -> list[Statement]:
         describe_jobs(),
         allow(
             "AskEndpoint",
-            [sagemaker.InvokeEndpoint, sagemaker.DescribeEndpoint],
+            asked,
             place.of_all("endpoint/${Name}"),
         ),
         *_run_own_jobs(name, notebook_jobs_role),

@@ -96,6 +96,7 @@ def key_policy(
     several: bool = False,
     domain: bool = True,
     alarms: bool = True,
+    results: bool = False,
 ) -> PolicyDocument:
     """Return the key's policy: who can administer it, use it, and let AWS services use it.
 
@@ -103,8 +104,11 @@ def key_policy(
     too, and the key policy limits it by role, by service or to grants for AWS. ``break_glass`` is
     the ARN of a principal that can always do all of that, or empty. With ``several`` pipelines, the
     jobs of all but ``main`` are recognized by the path of their roles, however many there are.
-    ``domain``: the stack creates a Studio domain with this key; ``alarms``: a topic for alarms.
+    ``domain``: the stack creates a Studio domain with this key; ``alarms``: a topic for alarms;
+    ``results``: topics to which models publish (SNS developer guide, "Managing Amazon SNS
+    encryption keys and costs").
     """
+    services = [_via("s3"), _via("sns")] if results else _via("s3")
     account = Principal("AWS", account_root())
     return document(
         *_break_glass_uses_key(break_glass),
@@ -122,7 +126,7 @@ def key_policy(
             account,
             [kms.Decrypt, kms.GenerateDataKey],
             [THIS_KEY],
-            Condition(StringEquals("kms:ViaService", _via("s3"))),
+            Condition(StringEquals("kms:ViaService", services)),
         ),
         _callers_of_logs_use_key(account),
         *([_deployers_use_key(account)] if domain else []),
@@ -557,14 +561,20 @@ def topic_policy(topic: Expression) -> PolicyDocument:
     EventBridge's statement cannot have conditions (EventBridge user guide, "Using resource-based
     policies": "the use of Condition blocks is not supported").
     """
-    return document(
-        *publish_alerts(topic),
-        deny_everybody(
-            "DenyPlainHttp",
-            [sns.Publish],
-            [topic],
-            Condition(Bool("aws:SecureTransport", "false")),
-        ),
+    return document(*publish_alerts(topic), _deny_plain_http(topic))
+
+
+def results_policy(topic: Expression) -> PolicyDocument:
+    """Return the policy of a topic to which a role of ours publishes: over TLS only."""
+    return document(_deny_plain_http(topic))
+
+
+def _deny_plain_http(topic: Expression) -> Statement:
+    return deny_everybody(
+        "DenyPlainHttp",
+        [sns.Publish],
+        [topic],
+        Condition(Bool("aws:SecureTransport", "false")),
     )
 
 

@@ -19,7 +19,7 @@ from generator.custom_resources import (
     add_function,
     function_context,
 )
-from generator.policies.approval import deploy_model, end_scaling, scale
+from generator.policies.approval import deploy_model, end_scaling
 from generator.policies.functions import all_named_pipelines, pipeline_manager
 from generator.policies.guards import NetworkBoundary, keep_jobs_inside
 from generator.policies.jobs import from_first_to_last
@@ -161,10 +161,8 @@ def _add_deploying(
     add(template, guard)
     managed = all_named_pipelines(inputs.unique_name, inputs.root_stack)
     alarms = [arn("cloudwatch", "alarm:${RootStack}-*", RootStack=inputs.root_stack)]
-    compares = context.settings.serving.compares
-    allowed = deploy_model(managed, inputs.data_bucket, inputs.key_arn, alarms, compares=compares)
-    if context.settings.serving.scales:
-        allowed += scale(managed)
+    serving = context.settings.serving
+    allowed = deploy_model(managed, inputs.data_bucket, inputs.key_arn, alarms, serving)
     function = deployment.add_deploying_function(template, role, allowed, context)
     function.DependsOn = [*function.DependsOn, guard.title]
     rules = arn("events", "rule/${Name}-*", Name=inputs.unique_name)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from awacs.aws import Statement
 from troposphere import AWSObject, GetAtt, Sub, Template, ec2, iam, logs
@@ -87,8 +88,7 @@ from generator.wiring import (
     publish,
 )
 from pipeline import layout
-from pipeline.definition import CHAMPION_ARCHIVE
-from pipeline.layout import CAPTURED, CHAMPION, CODE, RAW, folder, named
+from pipeline.layout import CAPTURED, CODE, RAW, folder, named
 
 FILE = "named-pipeline"
 SPARK_FILE = "named-pipeline-spark"
@@ -375,15 +375,9 @@ def _deployment(
         "subnet_ids": inputs.subnet_ids.across_border(),
         "security_group_ids": group_id(group).across_border(),
         "key_arn": inputs.key_arn.across_border(),
-        "models_uri": deployment.uri(inputs.data_bucket, _folder(inputs, layout.MODELS)),
     }
-    if settings.serving.captures:
-        place = _folder(inputs, CAPTURED)
-        values["capture_uri"] = deployment.uri(inputs.data_bucket, place)
-    if settings.serving.compares:
-        place = _folder(inputs, CHAMPION)
-        values["champion_uri"] = deployment.uri(inputs.data_bucket, place, CHAMPION_ARCHIVE)
-    return values
+    at = partial(_folder, inputs)
+    return values | deployment.places(settings.serving, inputs.data_bucket, at)
 
 
 def _pausing(inputs: Inputs, function: FunctionArn, settings: Settings) -> pausing.Context:

@@ -82,8 +82,7 @@ from generator.wiring import (
 )
 from generator.woken import let_rules_invoke
 from pipeline import layout
-from pipeline.definition import CHAMPION_ARCHIVE
-from pipeline.layout import CAPTURED, CHAMPION, RAW, folder
+from pipeline.layout import CAPTURED, RAW, folder
 
 DATA_KEY = "raw/data.csv"
 SEEDING_SECONDS = 900
@@ -368,10 +367,8 @@ def _add_deploying_function(
         inputs.data_bucket,
         inputs.key_arn,
         alarms,
-        compares=context.settings.serving.compares,
+        context.settings.serving,
     )
-    if context.settings.serving.scales:
-        allowed += approval.scale(managed)
     function = deployment.add_deploying_function(template, role, allowed, context)
     rules = arn("events", "rule/${Name}-*", Name=inputs.unique_name)
     add(template, let_rules_invoke(function, rules))
@@ -403,15 +400,8 @@ def _deployment(inputs: Inputs, settings: Settings) -> dict[str, Expression]:
         "subnet_ids": inputs.subnet_ids.across_border(),
         "security_group_ids": inputs.jobs_security_group_id.across_border(),
         "key_arn": inputs.key_arn.across_border(),
-        "models_uri": deployment.uri(inputs.data_bucket, folder(layout.MODELS)),
     }
-    if settings.serving.captures:
-        values["capture_uri"] = deployment.uri(inputs.data_bucket, folder(CAPTURED))
-    if settings.serving.compares:
-        values["champion_uri"] = deployment.uri(
-            inputs.data_bucket, folder(CHAMPION), CHAMPION_ARCHIVE
-        )
-    return values
+    return values | deployment.places(settings.serving, inputs.data_bucket, folder)
 
 
 def _add_pausing(

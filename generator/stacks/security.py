@@ -339,6 +339,7 @@ def _key(inputs: Inputs, roles: RoleNames, settings: Settings, mode: Mode) -> km
             several=shares_pipelines(settings),
             domain=settings.studio.owns_domain,
             alarms=not settings.security.alert_topic,
+            results=settings.serving.asynchronous,
         ),
         PendingWindowInDays=DAYS_UNTIL_KEY_IS_DELETED[mode],
         **retention(mode),

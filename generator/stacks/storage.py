@@ -47,7 +47,7 @@ from generator.wiring import (
     declare,
     publish,
 )
-from pipeline.layout import CAPTURED, PREDICTIONS, PROCESSED, folder, named
+from pipeline.layout import ASYNCHRONOUS, CAPTURED, PREDICTIONS, PROCESSED, folder, named
 
 EMPTYING_SECONDS = 900
 """Lambda's longest timeout; a repeated Delete continues where the previous one stopped."""
@@ -59,6 +59,7 @@ _EXPIRING = {
     PROCESSED: "ExpirePreparedData",
     PREDICTIONS: "ExpirePredictions",
     CAPTURED: "ExpireCapturedRequests",
+    ASYNCHRONOUS: "ExpireAsynchronousRequests",
 }
 """Kinds of data that can expire, and the names of their rules."""
 
@@ -274,6 +275,8 @@ def _expire_results(settings: Settings) -> list[s3.LifecycleRule]:
         days[PREDICTIONS] = storage.predictions_days
     if settings.serving.captures:
         days[CAPTURED] = storage.captured_days
+    if settings.serving.asynchronous:
+        days[ASYNCHRONOUS] = storage.asynchronous_days
     several = shares_pipelines(settings)
     return [
         s3.LifecycleRule(Id=rule, ExpirationInDays=days[kind], Prefix=prefix, Status="Enabled")

@@ -272,6 +272,7 @@ def role_policies(
         inputs.key_arn,
         several=shares_pipelines(settings),
         predicts=settings.pipeline.predictions,
+        asynchronous=settings.serving.asynchronous,
         personal=settings.studio.personal_prefixes,
     )
     jobs_role = inputs.notebook_jobs_role

@@ -69,15 +69,22 @@ def command(
 
     Give ROWs, a file or standard input. Without a header, a row has the training columns in their
     order, without the label; with a header, columns may be in any order, and extra columns are
-    ignored. Input that is too large for one request is split.
+    ignored. Input that is too large for one request is split. An asynchronous endpoint is asked
+    through S3, and waited for.
     """
     table = _table(rows, file)
-    deployed = endpoint.find(target, Workload.of(target, stacks.need(target), pipeline))
+    workload = Workload.of(target, stacks.need(target), pipeline)
+    deployed = endpoint.find(target, workload, _say_where)
     if bench is not None:
         latency = deployed.measure(table, bench, _HEADERS[header])
         _show_latency(deployed.name, latency, as_json)
     else:
         _show_predictions(deployed.name, deployed.predict(table, _HEADERS[header]), as_json)
+
+
+def _say_where(answer: str) -> None:
+    """Say where an asynchronous endpoint puts its answer: the wait for it may be interrupted."""
+    print(f"Waiting for {answer}; the first instance takes some minutes.", file=sys.stderr)
 
 
 def _table(rows: tuple[str, ...], file: Path | None) -> str:

@@ -59,10 +59,10 @@ class Registry:
         version = max(one["ModelPackageVersion"] for one in newest["ModelPackageSummaryList"])
         described = self.version(version)
         (container,) = described["InferenceSpecification"]["Containers"]
-        answers = {"predictions": [{"label": says}]}
+        answers = {"predictions": [{"label": says, "probabilities": {}}]}
         self.put(container["ModelDataUrl"], answers)
         smoke = described["CustomerMetadataProperties"]["smoke-test"]
-        expects = {"predictions": [{"label": expected or says}]}
+        expects = {"predictions": [{"label": expected or says, "probabilities": {}}]}
         request = {"content_type": "application/json", "body": "{}", "accept": "application/json"}
         self.put(smoke, {**request, "answer": expects})
         return int(version)

@@ -13,7 +13,7 @@ from functions.shared.names import model_name, trial_name
 from functions.shared.properties import field_names, property_name
 from pipeline.definition import OWNER_TAG
 from tests.functions.fakes.s3 import FakeS3
-from tests.functions.fakes.scaling import FakeScaling
+from tests.functions.fakes.scaling import FakeAlarms, FakeScaling
 from tests.functions.fakes.serving import FakeRuntime, FakeServing
 from tests.functions.recorder import ACCOUNT, KEY_ARN
 from tests.functions.world import STACK_ID, Context, World
@@ -77,6 +77,7 @@ class Deploying:
     serving: FakeServing
     runtime: FakeRuntime
     scaling: FakeScaling
+    alarms: FakeAlarms
     properties: DeployModelProperties = PROPERTIES
 
     def register(
@@ -134,7 +135,7 @@ class Deploying:
 
     def wake(self, seconds: float = TIMEOUT_SECONDS) -> list[str]:
         """Run the function for one event; return the operations that changed something."""
-        services = (self.scaling, self.serving)
+        services = (self.scaling, self.alarms, self.serving)
         before = [len(one.requests) for one in services]
         clock = self.world.clock
         handler(as_event(self.properties), Context(clock, clock.now + seconds))
@@ -176,10 +177,12 @@ def deploying(world: World) -> Deploying:
     """Put the services in place."""
     s3, serving = FakeS3(BUCKET), FakeServing(world.clock, ENDPOINT)
     runtime = FakeRuntime(
-        serving=serving, expected=lambda package: answer_of(int(package.rpartition("/")[2]))
+        serving=serving,
+        expected=lambda package: answer_of(int(package.rpartition("/")[2])),
+        s3=s3,
     )
-    scaling = FakeScaling(sagemaker=serving)
+    scaling, alarms = FakeScaling(sagemaker=serving), FakeAlarms()
     serving.scaled = lambda: bool(scaling.targets)
     services = {"sagemaker-runtime": runtime, "application-autoscaling": scaling}
-    world.backed_by(s3=s3, sagemaker=serving, **services)
-    return Deploying(world, s3, serving, runtime, scaling)
+    world.backed_by(s3=s3, sagemaker=serving, cloudwatch=alarms, **services)
+    return Deploying(world, s3, serving, runtime, scaling, alarms)

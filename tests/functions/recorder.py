@@ -302,6 +302,14 @@ _LINKED: Final = (("iam:AWSServiceName", "sagemaker.application-autoscaling.amaz
 _GRANT = Right("kms:CreateGrant", KEY_ARN, (("kms:GrantIsForAWSResource", "true"),))
 _UPLOAD = _on_object("s3:PutObject", key=("kms:GenerateDataKey", "kms:Decrypt"))
 
+
+def _on_alarms(operation: str) -> Rights:
+    return lambda p: [
+        Right(f"cloudwatch:{operation}", arn("cloudwatch", f"alarm:{name}"))
+        for name in p["AlarmNames"]
+    ]
+
+
 _RIGHTS: dict[str, Rights] = {
     "application-autoscaling:DeregisterScalableTarget": _deregister_target,
     "application-autoscaling:DescribeScalableTargets": _anywhere(
@@ -315,6 +323,11 @@ _RIGHTS: dict[str, Rights] = {
     ],
     "application-autoscaling:PutScalingPolicy": _put_scaling_policy,
     "application-autoscaling:RegisterScalableTarget": _register_target,
+    "cloudwatch:DeleteAlarms": _on_alarms("DeleteAlarms"),
+    "cloudwatch:DescribeAlarms": _on_alarms("DescribeAlarms"),
+    "cloudwatch:PutMetricAlarm": lambda p: [
+        Right("cloudwatch:PutMetricAlarm", arn("cloudwatch", f"alarm:{p['AlarmName']}"))
+    ],
     "cloudformation:DescribeStacks": lambda p: [
         Right("cloudformation:DescribeStacks", p["StackName"])
     ],
@@ -347,6 +360,9 @@ _RIGHTS: dict[str, Rights] = {
     "s3:PutObject": _put_object,
     "s3:UploadPart": _UPLOAD,
     "sagemaker-runtime:InvokeEndpoint": _sagemaker("InvokeEndpoint", "endpoint/{EndpointName}"),
+    "sagemaker-runtime:InvokeEndpointAsync": _sagemaker(
+        "InvokeEndpointAsync", "endpoint/{EndpointName}"
+    ),
     "sagemaker:AddTags": _of_arn("AddTags", "ResourceArn"),
     "sagemaker:CreateEndpoint": _create_endpoint,
     "sagemaker:CreateEndpointConfig": _create_endpoint_config,

@@ -8,10 +8,10 @@ import pytest
 
 from functions.pipeline_manager import handler as module
 from functions.pipeline_manager.handler import handler
-from functions.shared.scaling import identity
+from functions.shared.scaling import alarm_name, identity
 from tests.functions.fakes.s3 import FakeS3
 from tests.functions.fakes.sagemaker import FakeSageMaker
-from tests.functions.fakes.scaling import FakeScaling
+from tests.functions.fakes.scaling import FakeAlarms, FakeScaling
 from tests.functions.fakes.wire import ApiError, Fields
 from tests.functions.pipeline_world import (
     BUCKET,
@@ -27,6 +27,7 @@ from tests.functions.world import Put, World
 
 ON_APPROVAL = properties() | {"OnApproval": "true"}
 SCALED = ON_APPROVAL | {"MaximumInstances": "6"}
+ASYNCHRONOUS = SCALED | {"Asynchronous": "true"}
 
 
 @dataclass
@@ -35,6 +36,7 @@ class Scaled:
 
     deployment: Deployment
     scaling: FakeScaling
+    alarms: FakeAlarms
 
     def register(self, tags: dict[str, str]) -> None:
         request: Fields = {**identity(ENDPOINT), "MinCapacity": 2, "MaxCapacity": 6}
@@ -54,12 +56,13 @@ def scaled(world: World, monkeypatch: pytest.MonkeyPatch) -> Scaled:
     monkeypatch.setattr(module, "read_scripts", lambda: dict(SCRIPTS))
     s3, sagemaker = FakeS3(BUCKET), FakeSageMaker(world.clock)
     scaling = FakeScaling(sagemaker=sagemaker)
-    services = {"application-autoscaling": scaling}
+    alarms = FakeAlarms(alarms={alarm_name(ENDPOINT): {}})
+    services = {"application-autoscaling": scaling, "cloudwatch": alarms}
     world.backed_by(s3=s3, sagemaker=sagemaker, **services)
     deployment = Deployment(s3, sagemaker, world)
     deployment.have_pipeline(OWNER)
     deployment.have_run(1)
-    found = Scaled(deployment, scaling)
+    found = Scaled(deployment, scaling, alarms)
     found.register(OWNER)
     return found
 
@@ -106,6 +109,39 @@ def test_an_update_without_scaling_ends_it(scaled: Scaled) -> None:
 def test_an_update_without_approval_ends_it(scaled: Scaled) -> None:
     assert scaled.update(SCALED, properties()).succeeded
     assert scaled.scaling.targets == {}
+
+
+@pytest.mark.parametrize("after", [ON_APPROVAL, SCALED, properties()])
+def test_an_update_to_an_endpoint_that_answers_at_once_deletes_the_alarm_too(
+    scaled: Scaled, after: dict[str, str]
+) -> None:
+    assert scaled.update(ASYNCHRONOUS, after).succeeded
+    assert scaled.scaling.targets == {}
+    assert scaled.alarms.alarms == {}
+
+
+@pytest.mark.parametrize("before", [SCALED, ASYNCHRONOUS])
+def test_an_update_to_an_asynchronous_endpoint_leaves_both(
+    scaled: Scaled, before: dict[str, str]
+) -> None:
+    assert scaled.update(before, ASYNCHRONOUS).succeeded
+    assert scaled.scaling.targets
+    assert scaled.alarms.alarms
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_the_alarm_goes_with_the_stack(scaled: Scaled, gone: bool) -> None:
+    if gone:
+        scaled.alarms.alarms.clear()
+    assert scaled.deployment.world.send(handler, "Delete", ASYNCHRONOUS).succeeded
+    assert scaled.alarms.alarms == {}
+    assert scaled.deployment.is_clean
+
+
+def test_an_alarm_is_nothing_to_a_fleet_that_always_has_an_instance(scaled: Scaled) -> None:
+    assert scaled.delete().succeeded
+    assert scaled.update(SCALED, ON_APPROVAL).succeeded
+    assert scaled.alarms.requests == []
 
 
 def test_an_update_with_scaling_leaves_it(scaled: Scaled) -> None:

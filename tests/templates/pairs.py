@@ -180,6 +180,11 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
             "pipeline": {"deploy": "on-approval"},
             "serving": {"maximum_instances": 4, "target_invocations": 600},
         },
+        "on approval, asynchronous": {
+            "pipeline": {"deploy": "on-approval"},
+            "serving": {"asynchronous": True, "target_backlog": 1, "champion_margin": 0},
+            "storage": {"asynchronous_days": 1},
+        },
         "on approval, checked for drift": {
             "pipeline": {
                 "deploy": "on-approval",
@@ -248,6 +253,8 @@ REFUSED: Final = frozenset(
             for studio in ("no Studio", "existing domain")
         ),
         frozenset(("paused", "no endpoints")),
+        frozenset(("paused", "on approval, asynchronous")),
+        frozenset(("watched", "on approval, asynchronous")),
     ]
 )
 """Choices that contradict each other."""

@@ -121,6 +121,48 @@ def test_endpoints_are_paused_however_models_are_deployed(deploy: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        (
+            {"serving": {"asynchronous": True}, "pipeline": {}},
+            "serving.asynchronous: got true: needs pipeline.deploy",
+        ),
+        ({"serving": {"target_backlog": 5}}, "serving.target_backlog: got 5: needs serving.asyn"),
+        (
+            {"serving": {"asynchronous": True, "target_invocations": 9}},
+            "serving.target_invocations: got 9: must be omitted with serving.asynchronous = true",
+        ),
+        (
+            {"serving": {"asynchronous": True, "capture_percent": 9}},
+            "serving.capture_percent: got 9: must be omitted with serving.asynchronous = true",
+        ),
+        (
+            {"serving": {"asynchronous": True, "pause": EVENING, "resume": MORNING}},
+            f"serving.pause: got '{EVENING}': must be omitted with serving.asynchronous = true",
+        ),
+        (
+            {"serving": {"asynchronous": True}, "watching": {"idle_hours": 2}},
+            "watching.idle_hours: got 2: must be omitted with serving.asynchronous = true",
+        ),
+        (
+            {"serving": {"asynchronous": True, "instances": 3, "maximum_instances": 2}},
+            "serving.maximum_instances: got 2: must be 0, or at least serving.instances (3)",
+        ),
+        ({"serving": {"asynchronous": True, "target_backlog": 0}}, "target_backlog"),
+    ],
+)
+def test_what_contradicts_an_asynchronous_endpoint_is_refused(
+    chosen: dict[str, Any], said: str
+) -> None:
+    assert said in problem({**ON_APPROVAL, **chosen})
+
+
+def test_an_asynchronous_endpoint_scales_from_nothing() -> None:
+    found = Settings.model_validate({**ON_APPROVAL, "serving": {"asynchronous": True}}).serving
+    assert (found.scales, found.most_instances) == (True, 1)
+
+
+@pytest.mark.parametrize(
     ("serving", "said"),
     [
         ({"pause": EVENING}, f"serving.pause: got '{EVENING}': needs serving.resume, too"),

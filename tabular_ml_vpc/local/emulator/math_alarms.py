@@ -1,15 +1,17 @@
-"""Alarms on metric math expressions: ministack's CloudFormation refuses them.
+"""Alarms on metric math expressions, which ministack's CloudFormation refuses, and alarms' ARNs.
 
 They are checked as PutMetricAlarm documents, kept and described, but never evaluated: their state
 stays ``INSUFFICIENT_DATA``. Source: CloudWatch API reference, "PutMetricAlarm" and
-"MetricDataQuery".
+"MetricDataQuery". DeleteAlarms is checked on the alarm that it names, and not on `*`.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
+from ministack.core import iam_actions
 from ministack.services.cloudformation import provisioners
 
 from tabular_ml_vpc.local.emulator.types import Fields
@@ -60,3 +62,19 @@ def register() -> None:
         return kept | nothing | {"Metrics": properties["Metrics"]}
 
     provisioners._cw_metric_alarm_record = record
+    _check_each_alarm()
+
+
+def _check_each_alarm() -> None:
+    stock = iam_actions._param
+
+    def param(body: bytes, query: Fields, *names: str) -> str:
+        found: str = stock(body, query, *names)
+        if found or names != ("AlarmName",):
+            return found
+        try:
+            return str(json.loads(body)["AlarmNames"][0])
+        except (ValueError, LookupError, TypeError):
+            return str(iam_actions._query_param(query, "AlarmNames.member.1") or "")
+
+    iam_actions._param = param

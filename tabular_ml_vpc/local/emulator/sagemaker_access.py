@@ -27,6 +27,7 @@ PATHS = {
     "ListPipelineExecutions": ("pipeline/{PipelineName}",),
     "StartPipelineExecution": ("pipeline/{PipelineName}",),
     "InvokeEndpoint": ("endpoint/{EndpointName}",),
+    "InvokeEndpointAsync": ("endpoint/{EndpointName}",),
     "UpdateEndpointWeightsAndCapacities": ("endpoint/{EndpointName}",),
     "StopProcessingJob": ("processing-job/{ProcessingJobName}",),
     "StopTrainingJob": ("training-job/{TrainingJobName}",),

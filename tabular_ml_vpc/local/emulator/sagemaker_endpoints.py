@@ -12,7 +12,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from tabular_ml_vpc.local.emulator import sagemaker_deployments, sagemaker_events, scaling
+from tabular_ml_vpc.local.emulator import (
+    asynchronous,
+    sagemaker_deployments,
+    sagemaker_events,
+    scaling,
+)
 from tabular_ml_vpc.local.emulator.sagemaker_deployments import Deployment, Step
 from tabular_ml_vpc.local.emulator.sagemaker_jobs import FAILURES, in_background
 from tabular_ml_vpc.local.emulator.sagemaker_store import ApiError, Record, named
@@ -53,6 +58,7 @@ class Endpoints:
         """Launch a new endpoint's configuration."""
         config = named("EndpointConfig", record.fields).fields
         count = int(config["ProductionVariants"][0].get("InitialInstanceCount", 1))
+        _take_kind(record, config)
         sagemaker_events.change_endpoint(record, "Creating")
         record.fields[PENDING] = _summary(config, count)
         self._do(config, False, lambda: self._create(record, config, count))
@@ -79,6 +85,7 @@ class Endpoints:
                 "ValidationException", f"Cannot update in-progress endpoint {record.arn}"
             )
         count = request["DesiredWeightsAndCapacities"][0].get("DesiredInstanceCount", 1)
+        asynchronous.check_capacity(record, count)
         for variant in record.fields["ProductionVariants"]:
             variant.update(CurrentInstanceCount=count, DesiredInstanceCount=count)
         sagemaker_events.change_endpoint(record, "InService")
@@ -125,6 +132,7 @@ class Endpoints:
             self._roll_back(record, new, str(error))
             return
         before = traffic.fleet
+        _take_kind(record, config)
         traffic.settle(new)
         _stage(record, "Deleting", "Terminating the instances of the old fleet.")
         traffic.stop(before)
@@ -148,6 +156,13 @@ class Endpoints:
         _end(record, "InService")
         if record.gone_at:
             self._stop(record)
+
+
+def _take_kind(record: Record, config: Fields) -> None:
+    """Take over from a configuration whether the endpoint is asynchronous."""
+    record.fields.pop(asynchronous.SETTING, None)
+    if setting := config.get(asynchronous.SETTING):
+        record.fields[asynchronous.SETTING] = setting
 
 
 def _take_step(record: Record, step: Step, deployment: Deployment) -> None:

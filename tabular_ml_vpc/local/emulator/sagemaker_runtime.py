@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from functools import partial
 from urllib.parse import unquote
 
 from ministack import app
 
 from tabular_ml_vpc.local import serving
-from tabular_ml_vpc.local.emulator import sagemaker_api
+from tabular_ml_vpc.local.emulator import asynchronous, sagemaker_api
 from tabular_ml_vpc.local.emulator.sagemaker_api import denial
 from tabular_ml_vpc.local.emulator.sagemaker_endpoints import Endpoints
 from tabular_ml_vpc.local.emulator.sagemaker_store import ApiError, named
@@ -21,7 +22,7 @@ from tabular_ml_vpc.local.emulator.sagemaker_traffic import Launcher, Traffic
 from tabular_ml_vpc.local.emulator.types import ApiResponse, Fields
 from tabular_ml_vpc.local.jobs import LocalJobError
 
-INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
+INVOCATION = re.compile(r"/endpoints/([^/]+)/(async-)?invocations")
 LARGEST_BODY = 6 * 1024 * 1024
 OK = 200
 SERVER_ERROR = 500
@@ -46,12 +47,18 @@ def register(launcher: Launcher) -> None:
         if found is None:
             return await control(method, path, headers, body, query)
         name = unquote(found[1])
-        denied = denial("InvokeEndpoint", {"EndpointName": name}, headers, query)
+        operation = "InvokeEndpointAsync" if found[2] else "InvokeEndpoint"
+        denied = denial(operation, {"EndpointName": name}, headers, query)
         if denied is not None:
             return denied
         try:
             record = named("Endpoint", {"EndpointName": name})
             traffic = endpoints.traffic(record)
+            if found[2]:
+                answers = partial(_ask, traffic)
+                return asynchronous.accept(record, headers, endpoints.scale, answers)
+            if asynchronous.SETTING in record.fields:
+                raise ApiError("ValidationError", f"{name} takes asynchronous requests only")
         except ApiError as error:
             return _error(400, "ValidationError", {"Message": str(error)})
         if len(body) > LARGEST_BODY:
@@ -76,6 +83,19 @@ def _invoke(traffic: Traffic, headers: dict[str, str], body: bytes) -> ApiRespon
         "x-Amzn-Invoked-Production-Variant": variant,
     }
     return 200, answered, answer.body
+
+
+def _ask(traffic: Traffic, body: bytes, content_type: str, accept: str) -> tuple[int, bytes]:
+    """Return the status and text of the model's answer; of a failure, status 0."""
+    try:
+        with traffic.request() as fleet:
+            answer = fleet.invoke(body, content_type, accept)
+    except LocalJobError as error:
+        return 0, str(error).encode()
+    if answer.status == OK:
+        return OK, answer.body
+    text = answer.body.decode("utf-8", errors="replace")
+    return answer.status, str(_model_error(answer.status, text)["Message"]).encode()
 
 
 def _rejected(answer: serving.EndpointResponse) -> ApiResponse:

@@ -65,10 +65,15 @@ def forget(record: Record) -> None:
         _deregister(target)
 
 
+def policy(arn: str) -> Fields | None:
+    """Return the policy of that ARN, such as an alarm calls."""
+    return next((one for one in POLICIES.values() if one["PolicyARN"] == arn), None)
+
+
 def _register(request: Fields) -> Fields:
     """Register a target, or change its limits; only a new one takes tags."""
     resource = request["ResourceId"]
-    _check_exists(resource)
+    _check_exists(resource, request.get("MinCapacity", 1))
     found = TARGETS.get(resource)
     if found is not None and request.get("Tags"):
         raise ApiError("ValidationException", f"{resource} is registered: use TagResource")
@@ -86,12 +91,14 @@ def _register(request: Fields) -> Fields:
     return {"ScalableTargetARN": found["ScalableTargetARN"]}
 
 
-def _check_exists(resource: str) -> None:
+def _check_exists(resource: str, fewest: int) -> None:
     _, endpoint, _, variant = resource.split("/")
     record = named("Endpoint", {"EndpointName": endpoint})
     variants = [one["VariantName"] for one in record.fields.get("ProductionVariants", [])]
     if record.gone_at or variant not in variants:
         raise ApiError("ValidationException", f"{resource} does not exist")
+    if fewest == 0 and "AsyncInferenceConfig" not in record.fields:
+        raise ApiError("ValidationException", "MinCapacity must be at least 1")
 
 
 def _deregister(request: Fields) -> Fields:
@@ -118,8 +125,12 @@ def _describe_targets(request: Fields) -> Fields:
 def _put_policy(request: Fields) -> Fields:
     _target(request)
     name = request["PolicyName"]
-    made = {"PolicyARN": _arn(f"scalingPolicy:{name}"), "CreationTime": time.time()}
-    POLICIES[f"{request['ResourceId']}#{name}"] = request | made
+    key = f"{request['ResourceId']}#{name}"
+    path = f"scalingPolicy:{secrets.token_hex(8)}:resource/sagemaker/{key}"
+    made = {"PolicyARN": _arn(path), "CreationTime": time.time()}
+    if key in POLICIES:
+        made = {field: POLICIES[key][field] for field in made}
+    POLICIES[key] = request | made
     return {"PolicyARN": made["PolicyARN"], "Alarms": []}
 
 
@@ -193,6 +204,8 @@ def _checks(operation: str, request: Fields) -> Iterator[Check]:
         yield action, arn_of(resource.rpartition("/variant/")[0]), {}
     alarm = f"alarm:TargetTracking-{resource}-AlarmHigh-{secrets.token_hex(4)}"
     via = {"aws:CalledViaLast": f"{SERVICE}.amazonaws.com"}
+    if request.get("PolicyType") == "StepScaling":  # the caller makes the alarm
+        return
     for action in OF_ALARMS.get(operation, ()):
         yield action, f"arn:aws:cloudwatch:{get_region()}:{get_account_id()}:{alarm}", via
 

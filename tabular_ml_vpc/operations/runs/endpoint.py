@@ -16,6 +16,8 @@ from botocore.exceptions import ClientError
 
 from generator.errors import CommandError, UsageError
 from tabular_ml_vpc.figures import counted
+from tabular_ml_vpc.operations.runs import asynchronous
+from tabular_ml_vpc.operations.runs.asynchronous import Queue
 from tabular_ml_vpc.operations.runs.rows import Rows
 from tabular_ml_vpc.operations.target import Target, code_of, message_of
 from tabular_ml_vpc.operations.workload import Workload
@@ -75,6 +77,8 @@ class Deployed:
     name: str
     options: str = ""
     """The options that give another command the same pipeline."""
+    queue: Queue | None = None
+    """How to ask it if it is asynchronous."""
 
     def predict(self, text: str, header: bool | None = None) -> list[Prediction]:
         """Return the predictions for a CSV table, with as many requests as its size needs.
@@ -136,14 +140,21 @@ class Deployed:
         return error
 
     def _invoke(self, table: Rows) -> list[Prediction]:
+        body = table.text.encode("utf-8")
+        if self.queue is None:
+            text = self._ask(body, table.content_type)
+        else:
+            text = self.queue.ask(body, table.content_type)
+        return [Prediction.read(answer) for answer in json.loads(text)["predictions"]]
+
+    def _ask(self, body: bytes, content_type: str) -> bytes:
         answer = self.target.client("sagemaker-runtime").invoke_endpoint(
             EndpointName=self.name,
-            Body=table.text.encode("utf-8"),
-            ContentType=table.content_type,
+            Body=body,
+            ContentType=content_type,
             Accept="application/json",
         )
-        found = json.loads(answer["Body"].read())["predictions"]
-        return [Prediction.read(answer) for answer in found]
+        return bytes(answer["Body"].read())
 
     def measure(
         self,
@@ -152,7 +163,17 @@ class Deployed:
         header: bool | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> Latency:
-        """Send the same rows repeatedly; the first requests do not count."""
+        """Send the same rows repeatedly; the first requests do not count.
+
+        Raises:
+            UsageError: the endpoint is asynchronous.
+
+        """
+        if self.queue is not None:
+            raise UsageError(
+                f"--bench: the endpoint {self.name} is asynchronous, and must be one that answers "
+                "at once: the wait for an instance is not the model's latency"
+            )
         for _ in range(_WARM_UP):
             rows = len(self.ask(text, header))
         times = []
@@ -172,8 +193,13 @@ def summary(times: Sequence[float], rows: int) -> Latency:
     return Latency(len(times), rows, p50, p95, p99, slowest, rate)
 
 
-def find(target: Target, workload: Workload) -> Deployed:
-    """The stack's endpoint; raises `CommandError` if it cannot serve requests."""
+def find(
+    target: Target, workload: Workload, tell: Callable[[str], None] = lambda _line: None
+) -> Deployed:
+    """The stack's endpoint; raises `CommandError` if it cannot serve requests.
+
+    If it is asynchronous, `tell` is told where each answer will be.
+    """
     name, status = workload.endpoint, workload.endpoint_status()
     options = workload.options()
     if name is None or status is None:
@@ -187,7 +213,8 @@ def find(target: Target, workload: Workload) -> Deployed:
             f"the endpoint {name} cannot serve requests: it is {status['EndpointStatus']}"
             + (f": {reason}" if reason else "")
         )
-    return Deployed(target, name, options)
+    output = asynchronous.output_of(status)
+    return Deployed(target, name, options, Queue(target, name, output, tell) if output else None)
 
 
 def _is_too_large(error: ClientError) -> bool:

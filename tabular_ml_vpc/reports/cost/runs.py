@@ -109,18 +109,21 @@ def endpoint_month(pipeline: PlannedPipeline, usage: Usage) -> list[Meter]:
         second = approvals.times(moving).times(both)
         meters.append(Meter(f"Trials and second fleets on {instance}", meter, second, basis))
     if planned.maximum_instances:
-        alarms = Levels(2, 2, 2)
+        title, count = "Alarms of target tracking", 2
+        if planned.asynchronous:
+            title, count = "Alarms of target tracking and of a backlog", 3
         price = "cloudwatch_alarm_standard_month"
-        meters.append(Meter("Alarms of target tracking", price, alarms, "2 alarms"))
+        meters.append(Meter(title, price, Levels(count, count, count), f"{count} alarms"))
     return meters
 
 
 def _fleet(planned: PipelineProperties, usage: Usage) -> Levels:
     """Return the endpoint's instances, on average, if it scales.
 
-    Two alarms follow its requests ("Target tracking scaling policies").
+    Two alarms follow its requests ("Target tracking scaling policies"). An asynchronous endpoint
+    has no instance while it has nothing to do.
     """
-    fewest = planned.endpoint_instances
+    fewest = 0 if planned.asynchronous else planned.endpoint_instances
     further = max(planned.maximum_instances - fewest, 0)
     return usage["scaled-share"].map(lambda share: fewest + share * further)
 

@@ -21,6 +21,9 @@ class FakeScaling(Backend):
     sagemaker: FakeSageMaker | None = None
     targets: dict[str, Fields] = field(default_factory=dict)
     policies: dict[str, Fields] = field(default_factory=dict)
+    """Those that track a metric."""
+    steps: dict[str, Fields] = field(default_factory=dict)
+    """Those that an alarm calls."""
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
     """By ARN."""
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
@@ -31,6 +34,9 @@ class FakeScaling(Backend):
         endpoint = self.sagemaker.resources["Endpoint"].get(resource.split("/")[1])
         if endpoint is None or endpoint.fields["status"] == "Deleting":
             raise ApiError("ValidationException", f"No {resource} found")
+        config = self.sagemaker.resources["EndpointConfig"].get(endpoint.fields["config"])
+        if p["MinCapacity"] == 0 and not (config and config.fields.get("s3")):
+            raise ApiError("ValidationException", "Minimum capacity must be at least 1")
         if resource in self.targets:
             assert "Tags" not in p, "tags are for a new target"
         else:
@@ -60,21 +66,50 @@ class FakeScaling(Backend):
         self._target(p["ResourceId"])
         self.tags.pop(self.targets.pop(p["ResourceId"])["ScalableTargetARN"])
         self.policies.pop(p["ResourceId"], None)
+        self.steps.pop(p["ResourceId"], None)
         return {}
 
     def put_scaling_policy(self, p: Fields) -> Fields:
         self._target(p["ResourceId"])
-        self.policies[p["ResourceId"]] = p
+        kind = self.steps if p["PolicyType"] == "StepScaling" else self.policies
+        kind[p["ResourceId"]] = p
         return {"PolicyARN": arn("autoscaling", f"scalingPolicy:{p['PolicyName']}"), "Alarms": []}
 
     def describe_scaling_policies(self, p: Fields) -> Fields:
-        found = self.policies.get(p["ResourceId"])
-        if found is None or found["PolicyName"] not in p["PolicyNames"]:
-            return {"ScalingPolicies": []}
-        made = arn("autoscaling", f"scalingPolicy:{found['PolicyName']}")
-        return {"ScalingPolicies": [found | {"PolicyARN": made, "CreationTime": _WHEN}]}
+        kinds = (self.policies, self.steps)
+        found = [kind[p["ResourceId"]] for kind in kinds if p["ResourceId"] in kind]
+        return {
+            "ScalingPolicies": [
+                one
+                | {
+                    "PolicyARN": arn("autoscaling", f"scalingPolicy:{one['PolicyName']}"),
+                    "CreationTime": _WHEN,
+                }
+                for one in found
+                if one["PolicyName"] in p["PolicyNames"]
+            ]
+        }
 
     def _target(self, resource: str) -> Fields:
         if resource not in self.targets:
             raise ApiError("ObjectNotFoundException", f"No scalable target found for {resource}")
         return self.targets[resource]
+
+
+@dataclass
+class FakeAlarms(Backend):
+    """CloudWatch in memory: the alarms that functions make."""
+
+    alarms: dict[str, Fields] = field(default_factory=dict)
+
+    def put_metric_alarm(self, p: Fields) -> None:
+        self.alarms[p["AlarmName"]] = p
+
+    def describe_alarms(self, p: Fields) -> Fields:
+        found = [self.alarms[name] for name in p["AlarmNames"] if name in self.alarms]
+        return {"MetricAlarms": found}
+
+    def delete_alarms(self, p: Fields) -> None:
+        for name in p["AlarmNames"]:
+            if self.alarms.pop(name, None) is None:
+                raise ApiError("ResourceNotFound", f"alarm {name} does not exist", status=404)

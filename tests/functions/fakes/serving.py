@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tests.functions.fakes.clock import Clock
+from tests.functions.fakes.s3 import FakeS3
 from tests.functions.fakes.sagemaker import (
     _CHANGING,
     _WHEN,
@@ -102,7 +103,8 @@ class FakeServing(FakeSageMaker):
             self._resource("Model", model)
         name = p["EndpointConfigName"]
         variants = p["ProductionVariants"]
-        made = self._made("EndpointConfig", name, p, models=models, variants=variants)
+        own: Fields = {"models": models, "variants": variants}
+        made = self._made("EndpointConfig", name, p, **own, s3=p.get("AsyncInferenceConfig"))
         return {"EndpointConfigArn": made}
 
     def _made(self, kind: str, name: str, p: Fields, **fields: object) -> str:
@@ -155,7 +157,9 @@ class FakeServing(FakeSageMaker):
         described = super().describe_endpoint(p) | {
             "LastModifiedTime": found.fields.get("modified", _WHEN)
         }
-        if count := found.fields.get("instances"):
+        if s3 := self._resource("EndpointConfig", found.fields["config"]).fields.get("s3"):
+            described["AsyncInferenceConfig"] = s3
+        if (count := found.fields.get("instances")) is not None:
             variant = {"VariantName": "AllTraffic", "DesiredInstanceCount": count}
             described["ProductionVariants"] = [variant]
         if found.fields.get("failure"):
@@ -239,19 +243,54 @@ class FakeRuntime(Backend):
     answers: dict[str, object] = field(default_factory=dict)
     expected: Callable[[str], object] = lambda _package: None
     seconds: float = 0.1
+    s3: FakeS3 | None = None
 
     def invoke_endpoint(self, p: Fields) -> Fields:
         assert self.serving
         self.serving.clock.sleep(self.seconds)
+        return {"Body": self._answer(p, s3=False).encode(), "ContentType": "application/json"}
+
+    def invoke_endpoint_async(self, p: Fields) -> Fields:
+        """Read the request from S3, and leave the answer or the failure there later."""
+        assert self.serving
+        assert self.s3
+        bucket, key = self._place(p["InputLocation"])
+        assert self.s3.buckets[bucket].current(key)
+        config = self.serving.resources["Endpoint"][p["EndpointName"]].fields["config"]
+        output = self.serving.resources["EndpointConfig"][config].fields["s3"]["OutputConfig"]
+        number = len(self.requested("InvokeEndpointAsync"))
+        places = {
+            "OutputLocation": f"{output['S3OutputPath']}{number}.out",
+            "FailureLocation": f"{output['S3FailurePath']}{number}-error.out",
+        }
+        self.serving.clock.after(self.seconds, lambda: self._leave(p, places))
+        return {"InferenceId": str(number), **places}
+
+    def _leave(self, p: Fields, places: Fields) -> None:
+        assert self.s3
+        try:
+            text, where = self._answer(p, s3=True), "OutputLocation"
+        except ApiError as error:
+            text, where = error.message, "FailureLocation"
+        self.s3.put(*self._place(places[where]), text.encode())
+
+    @staticmethod
+    def _place(uri: str) -> tuple[str, str]:
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        return bucket, key
+
+    def _answer(self, p: Fields, *, s3: bool) -> str:
+        assert self.serving
         endpoint = self.serving.resources["Endpoint"].get(p["EndpointName"])
         if endpoint is None or endpoint.fields["status"] in ("Creating", "Failed", "Deleting"):
             raise ApiError("ValidationError", f"Endpoint {p['EndpointName']} not found")
         config = endpoint.fields["config"]
+        if bool(self.serving.resources["EndpointConfig"][config].fields.get("s3")) != s3:
+            raise ApiError("ValidationError", "the endpoint is called in the other way")
         package = self.serving.model_of(config).fields.get("package", "other/0")
         answer = self.answers.get(package, self.expected(package))
         if isinstance(answer, ApiError):
             raise answer
         if endpoint.name != self.serving.name and answer == self.expected(package):
             self.serving.tested.add(config)
-        text = answer if isinstance(answer, str) else json.dumps(answer)
-        return {"Body": text.encode(), "ContentType": "application/json"}
+        return answer if isinstance(answer, str) else json.dumps(answer)

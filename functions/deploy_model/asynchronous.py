@@ -1,0 +1,80 @@
+"""Requests to an asynchronous endpoint, which reads them from S3 and leaves its answers there.
+
+Sources: "API_runtime_InvokeEndpointAsync"; SageMaker developer guide, "Check prediction results".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from functions.deploy_model.smoke import ModelError, NotAnsweredError
+from functions.shared.errors import error_code
+from pipeline.layout import REQUESTS
+
+if TYPE_CHECKING:
+    from functions.deploy_model.smoke import SmokeTest
+    from functions.shared.deadline import Deadline
+
+OWN: Final = f"{REQUESTS}smoke/"
+"""Where the function puts its requests, below the folder of the endpoint."""
+_WAIT_SECONDS: Final = 120
+_POLL_SECONDS: Final = 1.0
+_MARGIN_SECONDS: Final = 20.0
+_QUEUED_SECONDS: Final = 600
+"""How long a request may wait for an instance; an answer that comes later is of no use."""
+_ABSENT: Final = frozenset({"NoSuchKey", "404"})
+
+
+def ask(runtime: Any, s3: Any, uri: str, endpoint: str, test: SmokeTest, deadline: Deadline) -> str:
+    """Put the test's request below ``uri``, an S3 URI, and wait for the answer, or the failure.
+
+    The request's name says what is in it, so that another call writes the same.
+
+    Raises:
+        ModelError: the endpoint reported a failure.
+        NotAnsweredError: there was no answer in two minutes, or in the time that is left.
+
+    """
+    body = test.body.encode()
+    request = f"{uri}{OWN}{hashlib.sha256(body).hexdigest()[:16]}"
+    bucket, key = _place(request)
+    s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=test.content_type)
+    sent = runtime.invoke_endpoint_async(
+        EndpointName=endpoint,
+        InputLocation=request,
+        ContentType=test.content_type,
+        Accept=test.accept,
+        RequestTTLSeconds=_QUEUED_SECONDS,
+    )
+    places = {True: sent["OutputLocation"], False: sent["FailureLocation"]}
+    end = deadline.remaining_seconds() - _WAIT_SECONDS
+    while deadline.remaining_seconds() > max(end, _MARGIN_SECONDS):
+        for is_answer, place in places.items():
+            text = _read(s3, place)
+            if text is None:
+                continue
+            if is_answer:
+                return text
+            raise ModelError(text)
+        deadline.sleep(_POLL_SECONDS)
+    raise NotAnsweredError(f"no answer to {request} yet")
+
+
+def _read(s3: Any, uri: str) -> str | None:
+    """Return an object's text, if it exists."""
+    bucket, key = _place(uri)
+    try:
+        content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        if error_code(error) in _ABSENT:
+            return None
+        raise
+    return content.decode(errors="replace")
+
+
+def _place(uri: str) -> tuple[str, str]:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
