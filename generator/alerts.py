@@ -106,6 +106,8 @@ class Context:
     """ARN of a topic that exists; empty: the pipeline gets its own."""
     watching: WatchingSettings = field(default_factory=WatchingSettings)
     """Which alarms the endpoint has besides the one on server errors."""
+    asynchronous: bool = False
+    """Whether the endpoint takes its requests from S3."""
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,8 @@ class Context:
     """The pipeline's name in the settings, if commands need it."""
     latency_milliseconds: int = 0
     """The limit of the latency alarm; 0 if there is none."""
+    asynchronous: bool = False
+    """Whether the endpoint takes its requests from S3."""
 
 
 def add_dashboard(
@@ -87,7 +89,7 @@ def _widgets(context: Context, alarms: Sequence[cloudwatch.Alarm]) -> list[Widge
     found = [
         _text(context),
         _alarm_states(alarms),
-        _requests(),
+        _backlog() if context.asynchronous else _requests(),
         _latency(context.latency_milliseconds),
         _instances(),
         _dead_letters(),
@@ -130,6 +132,24 @@ def _requests() -> Widget:
         [
             _of_endpoint(REQUESTS, "Invocations", "Sum", "requests"),
             _of_endpoint(REQUESTS, "Invocation4XXErrors", "Sum", "client errors (4xx)"),
+            _of_endpoint(REQUESTS, "Invocation5XXErrors", "Sum", "server errors (5xx)"),
+        ],
+        "Count",
+    )
+
+
+def _backlog() -> Widget:
+    """Return the requests to an asynchronous endpoint, which has few of the other's metrics.
+
+    Source: "Alarms and logs for tracking metrics from asynchronous endpoints", SageMaker developer
+    guide.
+    """
+    endpoint = {"EndpointName": _NAME}
+    return _metrics(
+        "Requests",
+        [
+            _metric(REQUESTS, "ApproximateBacklogSize", endpoint, "Maximum", "waiting"),
+            _metric(REQUESTS, "InvocationFailures", endpoint, "Sum", "failed"),
             _of_endpoint(REQUESTS, "Invocation5XXErrors", "Sum", "server errors (5xx)"),
         ],
         "Count",

@@ -14,7 +14,17 @@ from functions.shared.properties import property_name
 from generator import settings_schedule
 from generator.settings_section import Section
 from pipeline.definition import CLUSTER_INSTANCES
-from pipeline.layout import CAPTURED, CHAMPION, CODE, MAIN, MODELS, PREDICTIONS, PROCESSED, RAW
+from pipeline.layout import (
+    ASYNCHRONOUS,
+    CAPTURED,
+    CHAMPION,
+    CODE,
+    MAIN,
+    MODELS,
+    PREDICTIONS,
+    PROCESSED,
+    RAW,
+)
 from pipeline.limits import ARGUMENT_CHARACTERS
 from pipeline.prediction import SUFFIX
 from pipeline.run_parameters import (
@@ -43,7 +53,9 @@ NAME_RULE: Final = (
     "must be 1 to 20 lower-case letters, digits and single hyphens; it begins with a letter and "
     "does not end with a hyphen"
 )
-_FOLDERS: Final = (RAW, PROCESSED, MODELS, PREDICTIONS, CAPTURED, CHAMPION, CODE, "studio")
+_FOLDERS: Final = (
+    *(RAW, PROCESSED, MODELS, PREDICTIONS, CAPTURED, ASYNCHRONOUS, CHAMPION, CODE, "studio"),
+)
 """What folders in the data bucket are called. Policies that do not know the bucket's name match
 them anywhere in a key (generator/policies/operator.py): the models of a pipeline with such a name
 would be raw tables, its raw tables would be models."""

@@ -61,7 +61,9 @@ def _decide(snapshot: Snapshot, deadline: timedelta) -> Steps:
 def _marks(snapshot: Snapshot) -> Steps:
     """Record what serves, whether it is still desired or not."""
     serving = snapshot.serving
-    if serving is None or serving.served or not _serves_ours(snapshot):
+    if serving is None or not _serves_ours(snapshot):
+        return ()
+    if serving.served and not _served_otherwise(snapshot, serving):
         return ()
     return (MarkServed(serving),)
 
@@ -115,6 +117,8 @@ def _if_served_before(snapshot: Snapshot, desired: Version, _deadline: timedelta
     config, endpoint = snapshot.config, snapshot.endpoint
     if config is None or not config.served:
         return None
+    if endpoint is None and _served_otherwise(snapshot, config):
+        return None
     if endpoint is None or not endpoint.number:
         return _idle(snapshot)
     if endpoint.number in snapshot.approved - {desired.number}:
@@ -125,6 +129,15 @@ def _if_served_before(snapshot: Snapshot, desired: Version, _deadline: timedelta
         return (Complain(f"{problem}{advice}"), *_idle(snapshot))
     retain = _retains(snapshot, desired)
     return (Deploy(desired, config, endpoint.modified, back=True, retain=retain),)
+
+
+def _served_otherwise(snapshot: Snapshot, config: Config) -> bool:
+    """Tell whether the version served with other settings since: it was not this that was deleted.
+
+    An endpoint is deleted by hand to change its kind.
+    """
+    others = (one for one in snapshot.configs if one.number == config.number)
+    return any(one.served > config.served for one in others)
 
 
 def _if_settings_failed(
@@ -169,7 +182,7 @@ def _if_rolled_back(snapshot: Snapshot, desired: Version, _deadline: timedelta) 
 
 def _if_late(snapshot: Snapshot, desired: Version, deadline: timedelta) -> Steps | None:
     config = snapshot.config
-    if config is None or snapshot.now - config.created <= deadline:
+    if config is None or config.served or snapshot.now - config.created <= deadline:
         return None
     hours = round(deadline.total_seconds() / 3600)
     return _give_up(
@@ -322,7 +335,7 @@ def _discard(snapshot: Snapshot, keep: str = "") -> Steps:
 def _is_needed(config: Config, snapshot: Snapshot) -> bool:
     if config.number not in snapshot.approved:
         return False
-    return config.served or bool(config.failed and config.name == snapshot.config_name)
+    return bool(config.served or (config.failed and config.name == snapshot.config_name))
 
 
 def _deletions(snapshot: Snapshot, unneeded: tuple[Config, ...]) -> Steps:

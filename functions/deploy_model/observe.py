@@ -200,7 +200,7 @@ class Observer:
             created=_utc(found["CreationTime"]),
             ours=self._is_ours(tags),
             started=tags.get(STARTED_TAG, ""),
-            served=SERVED_TAG in tags,
+            served=tags.get(SERVED_TAG, ""),
             failed=tags.get(FAILED_TAG, ""),
             paused=PAUSED_TAG in tags,
         )

@@ -42,7 +42,8 @@ class Config:
     """Whether it has our owner tag."""
     started: str = ""
     """The endpoint's ``LastModifiedTime`` before it was told to serve this, or see above."""
-    served: bool = False
+    served: str = ""
+    """When it began to serve the last time, in ISO 8601, or empty."""
     failed: str = ""
     """Why an endpoint that serves the same version could not take these settings."""
     paused: bool = False

@@ -433,6 +433,7 @@ def _add_alerts(
             inputs.dead_letter_queue_name,
             inputs.entry_name,
             told.watching.latency_milliseconds,
+            told.asynchronous,
         )
         dashboard.add_dashboard(template, context, found.alarms)
     return found
@@ -455,6 +456,7 @@ def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
         inputs.entry_name,
         settings.security.alert_topic,
         settings.watching,
+        settings.serving.asynchronous,
     )
 
 

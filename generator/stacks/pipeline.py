@@ -456,6 +456,7 @@ def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
         rules,
         topic=settings.security.alert_topic,
         watching=settings.watching,
+        asynchronous=settings.serving.asynchronous,
     )
 
 
@@ -468,7 +469,10 @@ def _add_alerts(
     dead_letters = add(template, alerts.dead_letter_alarm(queue, found.topic))
     if watching.dashboard:
         shown = dashboard.Context(
-            told.name, queue, latency_milliseconds=watching.latency_milliseconds
+            told.name,
+            queue,
+            latency_milliseconds=watching.latency_milliseconds,
+            asynchronous=told.asynchronous,
         )
         dashboard.add_dashboard(template, shown, [*found.alarms, dead_letters])
     return found

@@ -36,6 +36,7 @@ _TITLES: Final = {
     layout.PROCESSED: "Prepared data",
     layout.PREDICTIONS: "Predictions",
     layout.CAPTURED: "Captured requests",
+    layout.ASYNCHRONOUS: "Requests to the asynchronous endpoint",
     layout.MODELS: "Models",
     PACKAGE: "Versions in the registry",
     ENDPOINT: "The endpoint",

@@ -108,6 +108,7 @@ def _removed(workload: Workload, bucket: str) -> RemovedPipeline:
         layout.MODELS,
         layout.PREDICTIONS,
         layout.CAPTURED,
+        layout.ASYNCHRONOUS,
         layout.CHAMPION,
     )
     return RemovedPipeline(

@@ -11,6 +11,7 @@ from functions.shared.scaling import alarm_name, identity
 from tests.functions.deploy_world import (
     BUCKET,
     ENDPOINT,
+    OWNER,
     PROPERTIES,
     TRIAL,
     Deploying,
@@ -237,6 +238,27 @@ def test_an_endpoint_is_not_changed_to_the_other_kind(
     deployed.scaling.targets.clear()
     deployed.settle(30)
     assert deployed.serves == config_of(2, after)
+
+
+def test_an_endpoint_that_was_deleted_for_settings_that_served_before_is_created_again(
+    serving: Deploying,
+) -> None:
+    """Also days after these settings' configuration was made: no version is late for that."""
+    for properties in (PROPERTIES, FROM_S3, PROPERTIES):
+        serving.properties = properties
+        serving.settle(30)
+        del serving.serving.resources["Endpoint"][ENDPOINT]
+        serving.scaling.targets.clear()
+        serving.wait(minutes=60 * 48)
+        serving.settle(30)
+        assert serving.serves == config_of(1, properties)
+        assert serving.status_of(1) == "Approved"
+        del serving.serving.resources["Endpoint"][ENDPOINT]
+        serving.settle(30)
+        assert serving.serves == "", "deleted by hand, with the same settings"
+        serving.serving.make(
+            "Endpoint", ENDPOINT, OWNER, config=config_of(1, properties), status="InService"
+        )
 
 
 def test_settings_that_were_changed_back_change_no_kind_either(serving: Deploying) -> None:

@@ -39,7 +39,7 @@ def search(lines: Iterable[bytes], sought: Sought, parquet: FileSearch) -> Found
         if line.strip():
             body = _body(line, number)
             if body is not None:
-                found.update(_in_body(body, sought, parquet))
+                found.update(in_request(body, sought, parquet))
     return found
 
 
@@ -56,7 +56,8 @@ def _body(line: bytes, number: int) -> bytes | None:
         raise ValueError(f"line {number} is not a captured request") from None
 
 
-def _in_body(body: bytes, sought: Sought, parquet: FileSearch) -> Found:
+def in_request(body: bytes, sought: Sought, parquet: FileSearch) -> Found:
+    """Return how many rows of one request have each value; see ``search``."""
     if body.startswith(_PARQUET):
         return parquet(body)
     text = body.decode("utf-8", errors="replace").lstrip("\ufeff")

@@ -36,7 +36,9 @@ _ARCHIVE: Final = ".tar.gz"
 _SCHEMA: Final = "schema.json"
 _TRAINED: Final = "its training data hold such rows"
 _ORDER: Final = (layout.RAW, STUDIO, "", layout.PREDICTIONS)
-_LATER: Final = frozenset({layout.PROCESSED, layout.MODELS, layout.CODE, layout.CAPTURED})
+_LATER: Final = frozenset(
+    {layout.PROCESSED, layout.MODELS, layout.CODE, layout.CAPTURED, layout.ASYNCHRONOUS}
+)
 _THREADS: Final = 8
 
 
@@ -115,12 +117,13 @@ class Finder:
             self._unread(version, error)
 
     def _search_captured(self) -> None:
-        """Search captured requests: many small objects, so several at a time."""
-        captured = [one for one in self.versions if one.place.kind == layout.CAPTURED]
+        """Search requests: many small objects, so several at a time."""
+        kinds = {layout.CAPTURED: self.reader.captured, layout.ASYNCHRONOUS: self.reader.request}
+        captured = [one for one in self.versions if one.place.kind in kinds]
 
         def search(version: Version) -> Found | Unreadable:
             try:
-                return self.reader.captured(version)
+                return kinds[version.place.kind](version)
             except Unreadable as error:
                 return error
 

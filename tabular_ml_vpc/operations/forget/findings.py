@@ -81,7 +81,10 @@ class Finding:
         if self.kind in {layout.PROCESSED, layout.PREDICTIONS, layout.CAPTURED}:
             return f"--delete deletes it, or: {command}"
         if self.version is not None and self.version.current:
-            return f"put the file there without the rows, then: {command}"
+            first = "put the file there without the rows, then"
+            if self.kind == layout.ASYNCHRONOUS:
+                first = "once it is answered"
+            return f"{first}: {command}"
         return command
 
     def _delete(self, bucket: str, place: str) -> str:

@@ -119,6 +119,18 @@ class Reader:
             except ValueError as error:
                 raise Unreadable(str(error)) from error
 
+    def request(self, version: Version) -> Found:
+        """Search a request to an asynchronous endpoint, or its answer, as ``captured`` does.
+
+        Raises:
+            Unreadable: it is too large, or may not be read.
+
+        """
+        if version.bytes > LARGEST_DOCUMENT:
+            raise Unreadable("too large for a request that is searched")
+        with self._body(version) as body:
+            return captured.in_request(body.read(), self.sought, self._request)
+
     def _request(self, body: bytes) -> Found:
         """Search a request in Parquet."""
         with self._one_request:

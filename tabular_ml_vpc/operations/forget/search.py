@@ -34,6 +34,7 @@ _OF_A_PIPELINE: Final = (
     layout.MODELS,
     layout.PREDICTIONS,
     layout.CAPTURED,
+    layout.ASYNCHRONOUS,
 )
 _AT_ONCE: Final = 1000
 """Versions in one request ("API_DeleteObjects")."""

@@ -22,7 +22,14 @@ from tabular_ml_vpc.operations.target import code_of
 STUDIO: Final = "studio"
 DERIVED: Final = frozenset({layout.PROCESSED, layout.PREDICTIONS, layout.CAPTURED})
 """What runs and the endpoint wrote, and can be deleted here; raw tables and models cannot."""
-_KINDS: Final = (layout.RAW, layout.PROCESSED, layout.MODELS, layout.PREDICTIONS, layout.CAPTURED)
+_KINDS: Final = (
+    layout.RAW,
+    layout.PROCESSED,
+    layout.MODELS,
+    layout.PREDICTIONS,
+    layout.CAPTURED,
+    layout.ASYNCHRONOUS,
+)
 _BY_RUN: Final = frozenset({layout.PROCESSED, layout.MODELS, layout.PREDICTIONS})
 
 

@@ -157,8 +157,9 @@ class FakeServing(FakeSageMaker):
         described = super().describe_endpoint(p) | {
             "LastModifiedTime": found.fields.get("modified", _WHEN)
         }
-        if s3 := self._resource("EndpointConfig", found.fields["config"]).fields.get("s3"):
-            described["AsyncInferenceConfig"] = s3
+        config = self.resources["EndpointConfig"].get(found.fields["config"])
+        if config and config.fields.get("s3"):
+            described["AsyncInferenceConfig"] = config.fields["s3"]
         if (count := found.fields.get("instances")) is not None:
             variant = {"VariantName": "AllTraffic", "DesiredInstanceCount": count}
             described["ProductionVariants"] = [variant]

@@ -118,6 +118,9 @@ def test_predictions_captured_requests_and_files_of_people_are_searched(
         "predictions/p2/predictions/other.csv": f"{header},prediction\n{row(8).strip()},1\n",
         "studio/ada/copy.csv": f"{HEADER}{row(7)}",
         "studio/ada/notes.ipynb": "{}",
+        "asynchronous/requests/4711": f"{HEADER}{row(7)}",
+        "asynchronous/requests/4712": f'{{"customer": "{person}"}}',
+        "asynchronous/answers/4711.out": '{"predictions": [{"prediction": 7.5}]}',
     }
     requests = captured(f"{HEADER}{row(7)}{row(8)}", row(7), '{"customer": "C-0007"}', row(9))
     versions = {key: holder.put(key, body.encode()) for key, body in content.items()}
@@ -136,7 +139,12 @@ def test_predictions_captured_requests_and_files_of_people_are_searched(
         "predictions/p1/predictions/people.csv",
         "studio/ada/copy.csv",
         "captured/e/AllTraffic/a.jsonl",
+        "asynchronous/requests/4711",
+        "asynchronous/requests/4712",
     }
+    asked = found["asynchronous/requests/4711"]
+    assert (asked["kind"], asked["deletable"]) == ("asynchronous", False)
+    assert asked["advice"].startswith("once it is answered: aws s3api delete-object")
     matches = found["captured/e/AllTraffic/a.jsonl"]["matches"]
     assert {one["kind"]: one["count"] for one in matches} == {"exact": 2, "unnamed": 1}
     assert found["predictions/p1/predictions/people.csv"]["run"] == "p1"
