@@ -180,7 +180,7 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
             "pipeline": {"deploy": "on-approval"},
             "serving": {"maximum_instances": 4, "target_invocations": 600},
         },
-        "on approval, checked for drift": {
+        "on approval, checked": {
             "pipeline": {
                 "deploy": "on-approval",
                 "predictions": True,
@@ -188,7 +188,7 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
                 "drift_cooldown_hours": 24,
             },
             "serving": {"capture_percent": 100},
-            "watching": {"drift_hours": 1},
+            "watching": {"drift_hours": 1, "quality_days": 7},
         },
     },
     "predictions": {
