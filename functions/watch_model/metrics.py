@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from functions.watch_model.properties import (
     DIMENSION,
+    DRIFT_REPORT,
     DRIFTED_COLUMNS,
     LABELED_ROWS,
     LARGEST_PSI_RATIO,
     NAMESPACE,
     QUALITY,
+    QUALITY_REPORT,
     ROWS,
 )
 
@@ -103,5 +105,5 @@ class Kind:
     outcome: Callable[[Mapping[str, Any]], str]
 
 
-DRIFT_CHECK: Final = Kind("drift/drift.json", "drifted", of_report, outcome)
-QUALITY_CHECK: Final = Kind("quality/quality.json", "value", of_quality, quality_outcome)
+DRIFT_CHECK: Final = Kind(DRIFT_REPORT, "drifted", of_report, outcome)
+QUALITY_CHECK: Final = Kind(QUALITY_REPORT, "value", of_quality, quality_outcome)

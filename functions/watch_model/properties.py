@@ -15,6 +15,9 @@ ROWS: Final = "Rows"
 QUALITY: Final = "Quality"
 """The quality gate's metric of captured answers, by labels that came later; higher is better."""
 LABELED_ROWS: Final = "LabeledRows"
+DRIFT_REPORT: Final = "drift/drift.json"
+QUALITY_REPORT: Final = "quality/quality.json"
+"""Where the reports of checks are, in the folder of an execution."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from awacs import kms, s3, sagemaker
 from awacs.aws import Condition, Statement, StringEquals
 from troposphere import Sub
 
-from functions.watch_model import metrics
+from functions.watch_model.properties import DRIFT_REPORT, QUALITY_REPORT
 from generator.policies.functions import Managed
 from generator.policies.statements import allow, arn, bucket_arn, deny
 from generator.wiring import BucketName, KeyArn
@@ -46,8 +46,8 @@ class Wants:
     @property
     def reports(self) -> list[str]:
         """What it reads of the checks' results, in the folder of an execution."""
-        drift = [metrics.DRIFT_CHECK.file] if self.drift else []
-        return [*drift, *([metrics.QUALITY_CHECK.file] if self.quality else [])]
+        drift = [DRIFT_REPORT] if self.drift else []
+        return [*drift, *([QUALITY_REPORT] if self.quality else [])]
 
 
 def watch_model(managed: Managed, bucket: BucketName, key: KeyArn, wants: Wants) -> list[Statement]:

@@ -12,7 +12,9 @@ from generator.policies import deployer
 from generator.policies.documents import MANAGED_POLICY_CHARACTERS, size
 from generator.resolved import resolve
 from generator.settings import Mode, Settings
+from generator.settings_people import Persona
 from generator.stacks import root
+from generator.stacks.personas import TITLES
 from tests.iam.account import Account, Request
 from tests.iam.judged import impossible, refused, succeeding
 from tests.iam.names import placeholders
@@ -29,7 +31,12 @@ CHECKED: dict[str, Any] = {
     },
     "serving": {"capture_percent": 5},
     "watching": {"drift_hours": 24, "quality_days": 7},
-    "studio": {"people": [{"name": "ana", "persona": "ml-engineer"}]},
+    "studio": {
+        "people": [
+            {"name": "ana", "persona": "ml-engineer"},
+            {"name": "eve", "persona": "reviewer"},
+        ]
+    },
 }
 ONLY_NEW_DATA: dict[str, Any] = {
     "pipelines": CHECKED["pipelines"],
@@ -39,6 +46,7 @@ ONLY_CHECKS: dict[str, Any] = {
     **CHECKED,
     "pipeline": {"deploy": "on-approval", "predictions": True},
 }
+ENGINEER, REVIEWER = (TITLES[one][0] for one in (Persona.ML_ENGINEER, Persona.REVIEWER))
 MAIN, CHURN = "WatchModelRole", "WatchNamedModelRole"
 PIPELINES = {MAIN: "", CHURN: "-churn"}
 RUN = "0123456789ab"
@@ -128,6 +136,16 @@ def test_it_can_do_what_it_is_asked_to(watched: Account, name: str) -> None:
         )
     ]
     assert refused(watched, [Required(DERIVED, one, "watched") for one in found]) == []
+
+
+def test_who_uploads_tables_uploads_labels(watched: Account) -> None:
+    bucket = placeholders(watched)["bucket"]
+    found = [
+        Request(who, "s3:PutObject", f"{bucket}/{folder}/_labels/x.csv", {}, "S3Endpoint")
+        for who in ("StudioRole", ENGINEER)
+        for folder in ("raw", "pipelines/raw/churn")
+    ]
+    assert refused(watched, [Required(DERIVED, one, "labels") for one in found]) == []
 
 
 def test_with_new_data_alone_it_can_start_runs_and_nothing_else() -> None:
@@ -243,6 +261,10 @@ def attempts(watched: Account, name: str) -> dict[str, Request]:
         ),
         "churn's jobs read main's labels": read(
             "ChurnPipeline/ProcessingRole", "raw/_labels/x.csv"
+        ),
+        "a reviewer reads labels": read(REVIEWER, "raw/_labels/x.csv"),
+        "a reviewer writes labels": Request(
+            REVIEWER, "s3:PutObject", f"{bucket}/raw/_labels/x.csv", {}, "S3Endpoint"
         ),
         "the model reads labels": read("ModelRole", "raw/_labels/x.csv"),
         "a job writes labels": Request(
