@@ -13,6 +13,7 @@ from generator.settings_watching import WatchingSettings
 from generator.wiring import (
     Expression,
     KeyArn,
+    Number,
     OptionalText,
     QueueArn,
     QueueName,
@@ -71,10 +72,17 @@ DRIFT_FOUND = (
     "send something wrong, correct that; if the world has changed, replace the table that runs "
     "read, then `python build.py run{option}`."
 )
+QUALITY_IS_LOW = (
+    "By the labels that have come, the answers of the endpoint that the newest quality check "
+    "measured are worse than the quality gate permits a new model to be. `aws sagemaker "
+    "list-pipeline-executions --pipeline-name ${Name}-predict` shows the metric and the day in "
+    "the check's description and name. If the labels are right, replace the table that runs read "
+    "by one with newer rows, then `python build.py run{option}`."
+)
 CHECK_FAILED = (
-    "A drift check or a batch prediction failed: <run>. `aws sagemaker "
+    "A check of requests or a batch prediction failed: <run>. `aws sagemaker "
     "list-pipeline-execution-steps --pipeline-execution-arn <run>` shows why. The next check comes "
-    "when it is due; the drift alarm keeps its state until then."
+    "when it is due; its alarm keeps its state until then."
 )
 ALARM_SECONDS = 300
 
@@ -100,6 +108,8 @@ class Context:
     alert_email: OptionalText | None
     """None if the topic exists, whose owner decides who is told."""
     rules: RuleNames
+    quality_threshold: Number
+    """The quality gate's minimum, below which answers are reported if they are measured."""
     entry: Text | None = None
     """The pipeline's name in the settings, if commands need it."""
     topic: str = ""
@@ -119,12 +129,13 @@ class Alerts:
     latency: cloudwatch.Alarm | None = None
     idle: cloudwatch.Alarm | None = None
     drift: cloudwatch.Alarm | None = None
-    """The last three exist if the settings choose them."""
+    quality: cloudwatch.Alarm | None = None
+    """The last four exist if the settings choose them."""
 
     @property
     def alarms(self) -> list[cloudwatch.Alarm]:
         """Return all alarms."""
-        found = (self.server_errors, self.latency, self.idle, self.drift)
+        found = (self.server_errors, self.latency, self.idle, self.drift, self.quality)
         return [alarm for alarm in found if alarm is not None]
 
     @property
@@ -145,6 +156,7 @@ def add_alerts(template: Template, context: Context, pipeline: AWSObject) -> Ale
         _latency_alarm(context, topic),
         _idle_alarm(context, topic),
         _drift_alarm(context, topic),
+        _quality_alarm(context, topic),
     )
     add_all(template, found.alarms)
     return found
@@ -295,11 +307,23 @@ def _drift_alarm(context: Context, topic: TopicArn) -> cloudwatch.Alarm | None:
     """Return the alarm for drift, if the settings ask for checks."""
     if not context.watching.drift_hours:
         return None
+    return watching.drift_alarm(context.name, topic, _with_name(DRIFT_FOUND, context))
+
+
+def _quality_alarm(context: Context, topic: TopicArn) -> cloudwatch.Alarm | None:
+    """Return the alarm for answers below the gate's threshold, if the settings ask for checks."""
+    if not context.watching.quality_days:
+        return None
+    text = _with_name(QUALITY_IS_LOW, context)
+    return watching.quality_alarm(context.name, topic, text, context.quality_threshold)
+
+
+def _with_name(text: str, context: Context) -> Sub:
+    """Return a text with the pipeline's name and, for ``_OPTION``, the option that names it."""
     values: dict[str, Expression] = {"Name": context.name.across_border()}
     if context.entry is not None:
         values["Entry"] = context.entry
-    text = DRIFT_FOUND.replace(_OPTION, " --pipeline ${Entry}" if context.entry else "")
-    return watching.drift_alarm(context.name, topic, Sub(text, values))
+    return Sub(text.replace(_OPTION, " --pipeline ${Entry}" if context.entry else ""), values)
 
 
 def dead_letter_alarm(queue: QueueName, topic: TopicArn) -> cloudwatch.Alarm:

@@ -110,9 +110,13 @@ def environment(
     }
 
 
-def predicting(pipeline: UniqueName) -> dict[str, Expression]:
+def predicting(pipeline: UniqueName, settings: Settings) -> dict[str, Expression]:
     """Return what differs for the pipeline of batch predictions beside ``pipeline``."""
-    return {"pipeline_name": Sub(f"${{Name}}{SUFFIX}", Name=pipeline), "predicts": "true"}
+    return {
+        "pipeline_name": Sub(f"${{Name}}{SUFFIX}", Name=pipeline),
+        "predicts": "true",
+        **({"measures_answers": "true"} if settings.watching.quality_days else {}),
+    }
 
 
 def endpoint_log_group(
@@ -159,7 +163,7 @@ def step_permissions(
             spark=on_spark,
             predicts=settings.pipeline.predictions,
             compares=settings.serving.compares,
-            checks=bool(settings.watching.drift_hours),
+            checks=settings.watching.checks,
         ),
         "Training": jobs.training(data, key, [images.TRAINING], at),
         people.MODEL: jobs.model(

@@ -332,7 +332,7 @@ class Settings(Section):
     def _agree_with_the_pipelines(self) -> Settings:
         check_together(self.pipelines, self.project, self.pipeline, self.limits)
         check_serving(self.serving, self.pipeline, self.pipelines, self.project)
-        check_watching(self.watching, self.serving, self.pipeline)
+        check_watching(self.watching, self.serving, self.pipeline, self.storage.captured_days)
         return self
 
     @model_validator(mode="after")
@@ -398,9 +398,9 @@ def any_named_is_scheduled(settings: Settings) -> bool:
 
 
 def main_is_watched(settings: Settings) -> bool:
-    """Tell whether ``main`` has the function that checks for drift and starts runs."""
+    """Tell whether ``main`` has the function that checks requests and starts runs."""
     news = awaits_new_data(main_pipeline(settings), settings.pipeline)
-    return bool(settings.watching.drift_hours) or news
+    return settings.watching.checks or news
 
 
 def named_await_new_data(settings: Settings) -> bool:
@@ -413,7 +413,7 @@ def named_await_new_data(settings: Settings) -> bool:
 
 def named_are_watched(settings: Settings) -> bool:
     """Tell whether pipelines besides ``main`` share a function as above."""
-    wanted = bool(settings.watching.drift_hours) or named_await_new_data(settings)
+    wanted = settings.watching.checks or named_await_new_data(settings)
     return shares_pipelines(settings) and wanted
 
 

@@ -20,6 +20,7 @@ ANSWER_MILLISECONDS: Final = 60_000
 latency is longer."""
 
 MOST_DRIFT_HOURS: Final = 168
+MOST_QUALITY_DAYS: Final = 365
 HOURS_A_DAY: Final = 24
 
 
@@ -43,6 +44,17 @@ class WatchingSettings(Section):
     12), or the last whole day (24, 48, 72, 96, 120, 144, 168). 0: never. Needs
     serving.capture_percent and pipeline.predictions; each check is a processing job."""
 
+    quality_days: int = Field(default=0, ge=0, le=MOST_QUALITY_DAYS, strict=True)
+    """Days after which the labels of a day's requests are known: the answers of each day are then
+    measured by the labels in raw/_labels/, joined by an identifier; the alert topic reports a
+    quality below the gate's threshold (docs/watching.md). 0: never. Needs serving.capture_percent,
+    pipeline.predictions, and fewer days than storage.captured_days."""
+
+    @property
+    def checks(self) -> bool:
+        """Whether captured requests are checked."""
+        return bool(self.drift_hours or self.quality_days)
+
     @field_validator("drift_hours")
     @classmethod
     def _divides_days(cls, hours: int) -> int:
@@ -55,9 +67,9 @@ class WatchingSettings(Section):
 
 
 def check_watching(
-    watching: WatchingSettings, serving: Serving, pipeline: PipelineSettings
+    watching: WatchingSettings, serving: Serving, pipeline: PipelineSettings, captured_days: int
 ) -> None:
-    """Refuse checks of requests that nobody stores, or without what checks them.
+    """Refuse checks of requests that nobody stores any more, or without what checks them.
 
     Raises:
         ValueError: names the setting, the value and what it needs.
@@ -68,16 +80,22 @@ def check_watching(
             f"watching.idle_hours: got {watching.idle_hours}: must be omitted with "
             "serving.asynchronous = true: an asynchronous endpoint without requests has no instance"
         )
-    hours = watching.drift_hours
-    if hours and not serving.captures:
+    for name in ("drift_hours", "quality_days"):
+        value = getattr(watching, name)
+        if value and not serving.captures:
+            raise ValueError(
+                f"watching.{name}: got {value}: needs serving.capture_percent of at least 1; a "
+                "check reads captured requests"
+            )
+        if value and not pipeline.predictions:
+            raise ValueError(
+                f"watching.{name}: got {value}: needs pipeline.predictions = true; the pipeline "
+                "of batch predictions makes the checks"
+            )
+    if watching.quality_days >= captured_days:
         raise ValueError(
-            f"watching.drift_hours: got {hours}: needs serving.capture_percent of at least 1; a "
-            "check reads captured requests"
+            f"watching.quality_days: got {watching.quality_days}: must be less than "
+            f"storage.captured_days ({captured_days}), after which captured requests expire"
         )
-    if hours and not pipeline.predictions:
-        raise ValueError(
-            f"watching.drift_hours: got {hours}: needs pipeline.predictions = true; the pipeline "
-            "of batch predictions makes the checks"
-        )
-    if pipeline.on_drift and not hours:
+    if pipeline.on_drift and not watching.drift_hours:
         raise ValueError("pipeline.on_drift: got true: needs watching.drift_hours")

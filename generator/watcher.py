@@ -1,4 +1,4 @@
-"""The function that checks for drift and starts runs for new data or drift, and what wakes it.
+"""The function that checks requests and starts runs for new data or drift, and what wakes it.
 
 The function is told for which pipeline by the rule that wakes it, as the one that deploys models
 (``generator.deployment``). It looks at what there is and does what is due, whatever woke it.
@@ -22,6 +22,7 @@ from generator.policies.watcher import TABLE
 from generator.settings import Settings
 from generator.wiring import BucketName, Expression, FunctionArn, Number, RoleName, TopicArn, add
 from generator.woken import let_rules_invoke, rule_input
+from pipeline.layout import LABELS
 from pipeline.prediction import SUFFIX
 
 NEW_DATA_AWAITED: Final = "NewDataIsAwaited"
@@ -42,7 +43,7 @@ def add_watching_function(
     """Add the function, and let rules whose ARN matches invoke it."""
     spec = FunctionSpec(
         package="watch_model",
-        description="Checks requests for drift, and starts runs for new data or drift",
+        description="Checks captured requests, and starts runs for new data or drift",
         role=role,
         permissions=permissions,
         timeout_seconds=WATCHING_SECONDS,
@@ -112,10 +113,10 @@ def add_watcher(
     rule("WatchTickRule", WATCH_TICK, "Has new data and drift looked for", target, tick)
     if predictions is not None:
         ended = {"EventPattern": _ended(predictions, SUCCEEDED)}
-        rule("DriftCheckedRule", _CHECKED, "A drift check has ended", target, ended)
+        rule("DriftCheckedRule", _CHECKED, "A check of requests has ended", target, ended)
         told = alerts.to_topic(context.told, context.topic, alerts.CHECK_FAILED, _RUN)
         failed = {"EventPattern": _ended(predictions, alerts.FAILED)}
-        description = "A drift check or a batch prediction failed"
+        description = "A check of requests or a batch prediction failed"
         rule("DriftCheckFailedRule", _FAILED, description, told, failed)
 
 
@@ -144,14 +145,17 @@ def _values(context: Context, settings: Settings) -> dict[str, Expression]:
         values["new_data_minutes"] = (
             minutes if isinstance(minutes, str) else minutes.across_border()
         )
-    if hours := settings.watching.drift_hours:
+    if settings.watching.checks:
         values |= {
             "endpoint_name": name.across_border(),
             "predictions_pipeline": Sub(f"${{Name}}{SUFFIX}", Name=name),
-            "drift_hours": str(hours),
             "capture_prefix": folders.captured,
             "predictions_prefix": folders.predictions,
         }
+    if hours := settings.watching.drift_hours:
+        values["drift_hours"] = str(hours)
+    if days := settings.watching.quality_days:
+        values |= {"quality_days": str(days), "labels_prefix": _in(folders.raw, LABELS)}
     if settings.pipeline.on_drift:
         values["drift_cooldown_hours"] = str(settings.pipeline.drift_cooldown_hours)
     return values

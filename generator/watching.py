@@ -1,4 +1,4 @@
-"""Alarms of one endpoint that the settings choose: slow, not used, or asked what it never learned.
+"""Alarms of one endpoint that the settings choose: slow, unused, wrong, asked what is new to it.
 
 The metrics are in the SageMaker developer guide, "Amazon SageMaker AI metrics in Amazon
 CloudWatch".
@@ -6,13 +6,14 @@ CloudWatch".
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from troposphere import cloudwatch
 
-from functions.watch_model.properties import DIMENSION, DRIFTED_COLUMNS, NAMESPACE
+from functions.watch_model.properties import DIMENSION, DRIFTED_COLUMNS, NAMESPACE, QUALITY
 from generator.settings_watching import SECONDS_AN_HOUR
-from generator.wiring import Expression, TopicArn, UniqueName
+from generator.wiring import Expression, Number, TopicArn, UniqueName
 
 VARIANT: Final = "AllTraffic"
 REQUESTS: Final = "AWS/SageMaker"
@@ -24,6 +25,7 @@ MICROSECONDS: Final = 1000
 LATENCY_ALARM: Final = "EndpointLatencyAlarm"
 IDLE_ALARM: Final = "EndpointIdleAlarm"
 DRIFT_ALARM: Final = "DriftAlarm"
+QUALITY_ALARM: Final = "QualityAlarm"
 _MINUTE: Final = 60
 _MINUTES, _SLOW_MINUTES = 5, 3
 _MORE_THAN_SAMPLES: Final = 1_000_000
@@ -111,18 +113,47 @@ def drift_alarm(pipeline: UniqueName, topic: TopicArn, description: Expression) 
     CloudWatch may extract a metric from a log late (Amazon CloudWatch user guide, "Setting alarms
     on metrics created with the embedded metric format").
     """
+    drifted = _Finding(DRIFTED_COLUMNS, "GreaterThanThreshold", "Maximum", 0)
+    return _check_alarm(DRIFT_ALARM, pipeline, topic, description, drifted)
+
+
+def quality_alarm(
+    pipeline: UniqueName, topic: TopicArn, description: Expression, threshold: Number
+) -> cloudwatch.Alarm:
+    """Return the alarm for answers below the gate's threshold; higher is better in every metric.
+
+    As for drift, a missing data point leaves the alarm as it is.
+    """
+    low = _Finding(QUALITY, "LessThanThreshold", "Minimum", threshold)
+    return _check_alarm(QUALITY_ALARM, pipeline, topic, description, low)
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """What an alarm on checks reports: a metric, and which of its values."""
+
+    metric: str
+    operator: str
+    statistic: str
+    threshold: int | Number
+
+
+def _check_alarm(
+    title: str, pipeline: UniqueName, topic: TopicArn, description: Expression, finding: _Finding
+) -> cloudwatch.Alarm:
+    """Return an alarm on what the newest check found."""
     return cloudwatch.Alarm(
-        DRIFT_ALARM,
+        title,
         AlarmActions=[topic],
         AlarmDescription=description,
-        ComparisonOperator="GreaterThanThreshold",
+        ComparisonOperator=finding.operator,
         Dimensions=[cloudwatch.MetricDimension(Name=DIMENSION, Value=pipeline)],
         EvaluationPeriods=1,
-        MetricName=DRIFTED_COLUMNS,
+        MetricName=finding.metric,
         Namespace=NAMESPACE,
         Period=SECONDS_AN_HOUR,
-        Statistic="Maximum",
-        Threshold=0,
+        Statistic=finding.statistic,
+        Threshold=finding.threshold,
         TreatMissingData="ignore",
     )
 

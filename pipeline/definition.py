@@ -43,6 +43,7 @@ SCRIPTS: Final = (
     "predict.py",
     "reference.py",
     "drift.py",
+    "quality.py",
     "class_quality.py",
     "number_quality.py",
     "inference.py",
@@ -115,7 +116,8 @@ class Environment:
     `ApprovalStatus`, and what deploys a model once somebody approved it is not the run. The
     endpoint has `endpoint_instances` instances. With a `champion_margin` of 0 or more, a model is
     refused if its metric is worse by more than that than the metric of the model in the folder
-    `champion` (`pipeline.layout`) on the same rows.
+    `champion` (`pipeline.layout`) on the same rows. If it `measures_answers`, the pipeline of
+    predictions also takes labels that came later (`pipeline.prediction`).
     """
 
     pipeline_name: str
@@ -149,6 +151,7 @@ class Environment:
     on_approval: bool = False
     endpoint_instances: int = 1
     champion_margin: float = -1
+    measures_answers: bool = False
 
     @property
     def has_champion(self) -> bool:

@@ -13,6 +13,9 @@ from typing import Final
 MAIN: Final = "main"
 """The pipeline that every environment has by default."""
 RAW: Final = "raw"
+LABELS: Final = "_labels/"
+"""Within the raw tables: labels that came later. Runs that read all of them skip this folder, as
+every name that begins with an underscore (`pipeline/scripts/tables.py`)."""
 PROCESSED: Final = "processed"
 MODELS: Final = "models"
 PREDICTIONS: Final = "predictions"

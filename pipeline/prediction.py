@@ -28,10 +28,14 @@ SUFFIX: Final = "-predict"
 """What follows the training pipeline's name in the name of this one."""
 TABLE: Final = "InputData"
 MODEL: Final = "ModelArchive"
+LABELS: Final = "LabelData"
+"""Labels that came later, which measure captured answers (`pipeline/scripts/quality.py`)."""
 PREDICTED: Final = Output("Predict", "predictions")
 DRIFT: Final = Output("Predict", "drift")
 """How far the table is from the model's training data (`pipeline/scripts/drift.py`)."""
+QUALITY: Final = Output("Predict", "quality")
 
+_SCRIPT: Final = "predict.py"
 _SECONDS: Final = 6 * 3600
 _SIZES: Final = ("ProcessingInstanceType", "ProcessingVolumeGB")
 
@@ -40,7 +44,8 @@ def build(environment: Environment) -> Json:
     """The definition for `environment`, ready for `json.dumps`.
 
     `InputData` and `ModelArchive` have no default, so that an execution names both; each is the S3
-    URI of an object or, for the table, of a folder that ends in `/`.
+    URI of an object or, for the table, of a folder that ends in `/`. `LabelData` exists if answers
+    are measured, and names a job script by default, which means that there are no labels.
     """
     return {
         "Version": "2020-12-01",
@@ -48,11 +53,17 @@ def build(environment: Environment) -> Json:
         "Parameters": [
             {"Name": TABLE, "Type": "String"},
             {"Name": MODEL, "Type": "String"},
+            *([_labels(environment)] if environment.measures_answers else []),
             *(_size(environment, name) for name in _SIZES),
         ],
         "PipelineExperimentConfig": None,
         "Steps": [_predict(environment)],
     }
+
+
+def _labels(environment: Environment) -> Json:
+    nothing = f"s3://{environment.bucket}/{environment.code_prefix}/{_SCRIPT}"
+    return {"Name": LABELS, "Type": "String", "DefaultValue": nothing}
 
 
 def _size(environment: Environment, name: str) -> Json:
@@ -67,15 +78,24 @@ def _size(environment: Environment, name: str) -> Json:
 
 def _predict(environment: Environment) -> Json:
     """Predicts the table with the archive's own code (`pipeline/scripts/predict.py`)."""
+    measures = environment.measures_answers
+    labels: list[str | Json] = [
+        argument("label-uri", LABELS),
+        f"--metric={environment.quality_metric}",
+    ]
     job = Job(
         image=environment.training_image,
-        command=[argument("input-uri", TABLE)],
-        script="predict.py",
+        command=[
+            argument("input-uri", TABLE),
+            *(labels if measures else []),
+        ],
+        script=_SCRIPT,
         inputs=[
             processing_input("model", parameter(MODEL)),
             processing_input("table", parameter(TABLE)),
+            *([processing_input("labels", parameter(LABELS))] if measures else []),
         ],
-        outputs=[PREDICTED, DRIFT],
+        outputs=[PREDICTED, DRIFT, *([QUALITY] if measures else [])],
         kind=PREDICTIONS,
         seconds=_SECONDS,
     )

@@ -1,1 +1,1 @@
-"""Check for drift what the endpoint is asked, and start runs for new data or for drift."""
+"""Check what the endpoint is asked and answers, and start runs for new data or for drift."""

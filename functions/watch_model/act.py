@@ -26,6 +26,7 @@ _DESCRIPTION_LENGTH: Final = 1024
 """Shorter than the service's limit of 3,072 ("API_UpdatePipelineExecution")."""
 _TABLE: Final = "InputData"
 _MODEL: Final = "ModelArchive"
+_LABELS: Final = "LabelData"
 """Parameters of the pipeline of predictions (``pipeline/prediction.py``)."""
 
 
@@ -54,8 +55,9 @@ class Actor:
 
     def _publish(self, step: Publish) -> None:
         """Publish first: a check that is published twice does no harm, a lost one would."""
-        report = self._report(step.check.arn.rpartition("/")[2])
-        values, outcome = metrics.of_report(report), metrics.outcome(report)
+        kind = metrics.QUALITY_CHECK if step.check.is_quality_check else metrics.DRIFT_CHECK
+        report = self._report(step.check.arn.rpartition("/")[2], kind)
+        values, outcome = kind.values(report), kind.outcome(report)
         if values:
             print(metrics.line(self.properties.pipeline_name, values, self.now), flush=True)
         LOG.info("%s: %s", step.check.name, outcome)
@@ -65,18 +67,18 @@ class Actor:
             PipelineExecutionDescription=" ".join(outcome.split())[:_DESCRIPTION_LENGTH],
         )
 
-    def _report(self, execution: str) -> dict[str, Any]:
-        key = f"{self.properties.predictions_prefix}{execution}/drift/drift.json"
+    def _report(self, execution: str, kind: metrics.Kind) -> dict[str, Any]:
+        key = f"{self.properties.predictions_prefix}{execution}/{kind.file}"
         try:
             body = self.s3.get_object(Bucket=self.properties.bucket, Key=key)["Body"].read()
         except ClientError as error:
             if error_code(error) != "NoSuchKey":
                 raise
-            return {"drifted": None, "reason": f"there is no {key}"}
+            return {kind.finding: None, "reason": f"there is no {key}"}
         return dict(json.loads(body))
 
     def _start_check(self, step: StartCheck) -> None:
-        """Start a check, unless nothing serves or nothing was captured."""
+        """Start a check, unless nothing serves, nothing was captured, or there are no labels."""
         properties = self.properties
         served = self._served()
         if served is None:
@@ -88,10 +90,15 @@ class Actor:
             LOG.info("%s: no request was captured under %s", step.name, prefix)
             return
         values = {_TABLE: f"s3://{properties.bucket}/{prefix}", _MODEL: served.archive}
+        if step.with_labels:
+            if not self._has_objects(properties.labels_prefix):
+                LOG.info("%s: there are no labels in %s", step.name, properties.labels_prefix)
+                return
+            values[_LABELS] = f"s3://{properties.bucket}/{properties.labels_prefix}"
         self._start(
             properties.predictions_pipeline,
             step.name,
-            f"Drift check of {prefix}",
+            f"{'Quality' if step.with_labels else 'Drift'} check of {prefix}",
             step.name,
             PipelineParameters=[{"Name": name, "Value": one} for name, one in values.items()],
         )

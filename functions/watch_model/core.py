@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from functions.watch_model.state import (
     CHECK,
     NEW_DATA,
+    QUALITY_CHECK,
     SUCCEEDED,
     Execution,
     Publish,
@@ -26,6 +27,8 @@ from functions.watch_model.state import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from functions.watch_model.properties import WatchModelProperties
 
 LATE: Final = timedelta(minutes=15)
@@ -38,7 +41,11 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 def decide(snapshot: Snapshot, properties: WatchModelProperties) -> Steps:
     """Return the next steps."""
-    return (*_about_checks(snapshot, properties), *_about_runs(snapshot, properties))
+    return (
+        *_about_drift(snapshot, properties),
+        *_about_quality(snapshot, properties),
+        *_about_runs(snapshot, properties),
+    )
 
 
 def newest_check(now: datetime, hours: int) -> StartCheck:
@@ -55,16 +62,31 @@ def newest_check(now: datetime, hours: int) -> StartCheck:
     return StartCheck(f"{CHECK}{ended:%Y-%m-%dT%HZ}", folder)
 
 
-def _about_checks(snapshot: Snapshot, properties: WatchModelProperties) -> Steps:
+def newest_quality_check(now: datetime, days: int) -> StartCheck:
+    """Return the check of the day that ended ``days`` days ago, in UTC."""
+    day = now - LATE - timedelta(days=days + 1)
+    return StartCheck(f"{QUALITY_CHECK}{day:%Y-%m-%d}", f"{day:%Y/%m/%d/}", with_labels=True)
+
+
+def _about_drift(snapshot: Snapshot, properties: WatchModelProperties) -> Steps:
     if not properties.drift_hours:
         return ()
+    return _about_checks(snapshot.checks, newest_check(snapshot.now, properties.drift_hours))
+
+
+def _about_quality(snapshot: Snapshot, properties: WatchModelProperties) -> Steps:
+    if not properties.quality_days:
+        return ()
+    due = newest_quality_check(snapshot.now, properties.quality_days)
+    return _about_checks(snapshot.quality_checks, due)
+
+
+def _about_checks(checks: Sequence[Execution], due: StartCheck) -> Steps:
+    """Publish what checks of one kind found, and start the one that is due."""
     found = [
-        Publish(one)
-        for one in reversed(snapshot.checks)
-        if one.status == SUCCEEDED and not one.is_published
+        Publish(one) for one in reversed(checks) if one.status == SUCCEEDED and not one.is_published
     ]
-    due = newest_check(snapshot.now, properties.drift_hours)
-    known = any(one.name == due.name or one.is_busy for one in snapshot.checks)
+    known = any(one.name == due.name or one.is_busy for one in checks)
     return (*found, *(() if known else (due,)))
 
 

@@ -1,4 +1,4 @@
-"""Check for drift, and start runs: one call reads what there is and does what is due.
+"""Check captured requests, and start runs: one call reads what there is and does what is due.
 
 Not a custom resource: EventBridge calls it every five minutes, and when an execution of the
 pipeline of predictions changes. What happened does not matter: the function reads executions and
@@ -12,15 +12,15 @@ rule's target has as its input, whatever woke it.
 Permissions:
 
 - ``sagemaker:ListPipelineExecutions``, ``sagemaker:StartPipelineExecution`` on ``pipeline/<name>``
-  (to start runs) and ``pipeline/<name>-predict`` (to check for drift)
+  (to start runs) and ``pipeline/<name>-predict`` (to check requests)
 - ``sagemaker:UpdatePipelineExecution`` on ``pipeline/<name>-predict/execution/*``
 - ``sagemaker:DescribeEndpoint`` on ``endpoint/<name>``, ``sagemaker:DescribeEndpointConfig`` on
   ``endpoint-config/*`` (one that users gave the endpoint), ``sagemaker:DescribeModel`` on
   ``model/v*-<name>``, ``sagemaker:DescribeModelPackage`` on ``model-package/<name>/*``
 - ``s3:GetObject`` on the table (for its date and its mark; nothing reads its content) and on the
-  reports of drift checks, ``s3:ListBucket`` on the bucket (to see whether anything was captured;
-  without it S3 returns "forbidden" for a missing file, "API_HeadObject"), ``kms:Decrypt`` on the
-  key, through S3
+  reports of checks, ``s3:ListBucket`` on the bucket (to see whether anything was captured or
+  labeled; without it S3 returns "forbidden" for a missing file, "API_HeadObject"), ``kms:Decrypt``
+  on the key, through S3
 """
 
 from __future__ import annotations

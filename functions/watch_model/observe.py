@@ -35,11 +35,12 @@ class Observer:
     def snapshot(self, now: datetime) -> Snapshot:
         """Return all that the decision depends on; what nothing depends on is not read."""
         properties = self.properties
-        beside = self._executions(properties.predictions_pipeline) if properties.drift_hours else ()
+        beside = self._executions(properties.predictions_pipeline) if properties.checks else ()
         return Snapshot(
             now=now,
             runs=self._executions(properties.pipeline_name) if properties.starts_runs else (),
             checks=tuple(one for one in beside if one.is_check),
+            quality_checks=tuple(one for one in beside if one.is_quality_check),
             table=self._table() if properties.new_data_minutes else None,
         )
 

@@ -1,4 +1,4 @@
-"""Properties of the function that checks for drift and starts runs, as its rules pass them."""
+"""Properties of the function that checks requests and starts runs, as its rules pass them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ DRIFTED_COLUMNS: Final = "DriftedColumns"
 LARGEST_PSI_RATIO: Final = "LargestPsiRatio"
 """The largest population stability index of a column, divided by its limit."""
 ROWS: Final = "Rows"
+QUALITY: Final = "Quality"
+"""The quality gate's metric of captured answers, by labels that came later; higher is better."""
+LABELED_ROWS: Final = "LabeledRows"
+DRIFT_REPORT: Final = "drift/drift.json"
+QUALITY_REPORT: Final = "quality/quality.json"
+"""Where the reports of checks are, in the folder of an execution."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +28,9 @@ class WatchModelProperties:
     left alone for so long. With ``drift_hours``, requests that were captured under
     ``capture_prefix`` are checked so often, by executions of ``predictions_pipeline``, which write
     under ``predictions_prefix``. With ``drift_cooldown_hours``, a run starts when drift was found,
-    at most once in so many hours. 0 means never. Prefixes and keys are in ``bucket``.
+    at most once in so many hours. With ``quality_days``, the answers of a day are measured so many
+    days after its end by the labels under ``labels_prefix``, if there are any. 0 means never.
+    Prefixes and keys are in ``bucket``.
     """
 
     pipeline_name: str
@@ -35,6 +43,13 @@ class WatchModelProperties:
     capture_prefix: str = ""
     predictions_prefix: str = ""
     drift_cooldown_hours: int = 0
+    quality_days: int = 0
+    labels_prefix: str = ""
+
+    @property
+    def checks(self) -> bool:
+        """Whether captured requests are checked."""
+        return bool(self.drift_hours or self.quality_days)
 
     @property
     def starts_runs(self) -> bool:

@@ -9,12 +9,17 @@ from typing import Final, TypeAlias
 
 CHECK: Final = "drift-"
 """Begins the display names of drift checks, and of the runs that start because of one."""
+QUALITY_CHECK: Final = "quality-"
+"""Begins the display names of quality checks."""
 NEW_DATA: Final = "new-data-"
 """Begins the display names of runs that start because of a new table."""
 SUCCEEDED: Final = "Succeeded"
 _BUSY: Final = frozenset({"Executing", "Stopping"})
 _NAME: Final = re.compile(rf"{CHECK}[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}Z")
-_OUTCOME: Final = re.compile(r"Drifted columns: ([0-9]+)|Drift is unknown")
+_QUALITY_NAME: Final = re.compile(rf"{QUALITY_CHECK}[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}")
+_OUTCOME: Final = re.compile(
+    r"Drifted columns: ([0-9]+)|Drift is unknown|Quality: |Quality is unknown"
+)
 """Begins the description of a check whose metrics were published."""
 
 
@@ -38,6 +43,11 @@ class Execution:
     def is_check(self) -> bool:
         """Tell whether it is a drift check, or a run because of one."""
         return bool(_NAME.fullmatch(self.name))
+
+    @property
+    def is_quality_check(self) -> bool:
+        """Tell whether it measures answers by labels that came later."""
+        return bool(_QUALITY_NAME.fullmatch(self.name))
 
     @property
     def is_published(self) -> bool:
@@ -69,6 +79,8 @@ class Snapshot:
     runs: tuple[Execution, ...] = ()
     checks: tuple[Execution, ...] = ()
     """Executions of the pipeline of predictions that check for drift."""
+    quality_checks: tuple[Execution, ...] = ()
+    """Those that measure answers."""
     table: Table | None = None
 
 
@@ -81,10 +93,14 @@ class Publish:
 
 @dataclass(frozen=True)
 class StartCheck:
-    """Check the requests that were captured in ``folder``, a time such as ``2026/11/27/``."""
+    """Check the requests that were captured in ``folder``, a time such as ``2026/11/27/``.
+
+    With labels, the answers are measured; otherwise, the requests are checked for drift.
+    """
 
     name: str
     folder: str
+    with_labels: bool = False
 
 
 @dataclass(frozen=True)

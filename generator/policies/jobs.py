@@ -98,7 +98,7 @@ def own_processing(
 
     They read raw tables to prepare them, unless that is done on ``spark``, or to predict them; the
     archive that serves, if models are compared with it; and captured requests, if they ``check``
-    them for drift.
+    them.
     """
     results = (*RESULTS, CHAMPION) if compares else RESULTS
     kinds = results if spark and not predicts else (RAW, *results)

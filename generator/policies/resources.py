@@ -647,7 +647,7 @@ WATCH_TICK = "ask"
 """That of the rule that has new data and drift looked for, of all pipelines; it is short because
 names with the longest project and pipeline leave three characters."""
 DRIFT_RULES = ("drift", "drift-failed")
-"""Those of the rules of drift checks: one has ended, and one has failed."""
+"""Those of the rules of checks: one has ended, and one has failed."""
 NAMED_RULES = ("end", "run")
 """Last words of the names of rules: an endpoint that failed, and a run that did."""
 NAMED_SUCCESS, NAMED_SCHEDULE = "ok", "due"

@@ -1,4 +1,4 @@
-"""What the function may do that checks for drift, and starts runs for new data or drift.
+"""What the function may do that checks requests, and starts runs for new data or drift.
 
 It can start runs of our pipelines and nothing else: a run does what the pipeline's own role
 permits, and with ``pipeline.deploy = "on-approval"`` registers a model that waits for approval.
@@ -13,6 +13,7 @@ from awacs import kms, s3, sagemaker
 from awacs.aws import Condition, Statement, StringEquals
 from troposphere import Sub
 
+from functions.watch_model.properties import DRIFT_REPORT, QUALITY_REPORT
 from generator.policies.functions import Managed
 from generator.policies.statements import allow, arn, bucket_arn, deny
 from generator.wiring import BucketName, KeyArn
@@ -29,6 +30,7 @@ class Wants:
 
     new_data: bool
     drift: bool
+    quality: bool
     on_drift: bool
 
     @property
@@ -36,12 +38,23 @@ class Wants:
         """Whether it starts runs."""
         return self.new_data or self.on_drift
 
+    @property
+    def checks(self) -> bool:
+        """Whether it checks captured requests."""
+        return self.drift or self.quality
+
+    @property
+    def reports(self) -> list[str]:
+        """What it reads of the checks' results, in the folder of an execution."""
+        drift = [DRIFT_REPORT] if self.drift else []
+        return [*drift, *([QUALITY_REPORT] if self.quality else [])]
+
 
 def watch_model(managed: Managed, bucket: BucketName, key: KeyArn, wants: Wants) -> list[Statement]:
     """Return what the function may do; ``managed`` says for whose pipelines."""
     return [
         *_start(managed, wants),
-        *(_look_at_endpoint(managed) if wants.drift else []),
+        *(_look_at_endpoint(managed) if wants.checks else []),
         *_look_at_data(managed, bucket, key, wants),
     ]
 
@@ -52,10 +65,10 @@ def _start(managed: Managed, wants: Wants) -> list[Statement]:
     The pattern of the named pipelines matches the one beside ``main``, which is denied.
     """
     runs, checks = managed.arn("pipeline"), managed.arn("pipeline", SUFFIX)
-    pipelines = [*([runs] if wants.runs else []), *([checks] if wants.drift else [])]
+    pipelines = [*([runs] if wants.runs else []), *([checks] if wants.checks else [])]
     actions = [sagemaker.ListPipelineExecutions, sagemaker.StartPipelineExecution]
     found = [allow("StartRuns", actions, pipelines)]
-    if wants.drift:
+    if wants.checks:
         executions = managed.arn("pipeline", f"{SUFFIX}/execution/*")
         found.append(
             allow("RecordWhatChecksFound", [sagemaker.UpdatePipelineExecution], [executions])
@@ -97,11 +110,11 @@ def _look_at_data(
         return Sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{key}", Bucket=bucket)
 
     tables = [objects(f"{of(RAW)}{TABLE}")] if wants.new_data else []
-    reports = [objects(f"{of(PREDICTIONS)}*/drift/drift.json")]
+    reports = [objects(f"{of(PREDICTIONS)}*/{file}") for file in wants.reports]
     through_s3 = StringEquals("kms:ViaService", Sub("s3.${AWS::Region}.${AWS::URLSuffix}"))
     decrypt = allow("DecryptReports", [kms.Decrypt], [key], Condition(through_s3))
     return [
         *([allow("LookAtTable", [s3.GetObject], tables)] if tables else []),
-        *([allow("ReadReports", [s3.GetObject], reports), decrypt] if wants.drift else []),
+        *([allow("ReadReports", [s3.GetObject], reports), decrypt] if wants.checks else []),
         allow("TellAbsentFromForbidden", [s3.ListBucket], [bucket_arn(bucket)]),
     ]

@@ -61,7 +61,7 @@ class Inputs(FunctionInputs):
     pause_named_endpoint_role: RoleName | None = None
     """Exists if endpoints are paused on a schedule."""
     watch_named_model_role: RoleName | None = None
-    """Exists if drift is checked, or new data awaited."""
+    """Exists if requests are checked, or new data awaited."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Outputs:
     pause_endpoint_function_arn: FunctionArn | None = None
     """Exists if endpoints are paused on a schedule."""
     watch_model_function_arn: FunctionArn | None = None
-    """Exists if drift is checked, or new data awaited."""
+    """Exists if requests are checked, or new data awaited."""
 
 
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
@@ -173,13 +173,14 @@ def _add_deploying(
 def _add_watching(
     template: Template, inputs: Inputs, context: FunctionContext
 ) -> FunctionArn | None:
-    """Add the function that checks named pipelines for drift and starts their runs, if asked."""
+    """Add the function that checks requests to named pipelines and starts their runs, if asked."""
     settings, role = context.settings, inputs.watch_named_model_role
     if role is None:
         return None
     wants = Wants(
         new_data=named_await_new_data(settings),
         drift=bool(settings.watching.drift_hours),
+        quality=bool(settings.watching.quality_days),
         on_drift=settings.pipeline.on_drift,
     )
     managed = all_named_pipelines(inputs.unique_name, inputs.root_stack)

@@ -127,7 +127,7 @@ class Inputs:
     pause_endpoint_function_arn: FunctionArn | None = None
     """Exists if the endpoint is paused on a schedule."""
     watch_model_function_arn: FunctionArn | None = None
-    """Exists if drift is checked, or new data awaited."""
+    """Exists if requests are checked, or new data awaited."""
     new_data_minutes: Number | None = None
     """Exists if any of these pipelines awaits new data; 0 for the others."""
     alert_email: OptionalText | None = None
@@ -192,10 +192,10 @@ def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Input
     add(template, pipeline)
     checked = None
     if settings.pipeline.predictions:
-        own = values | predicting(inputs.pipeline_name)
+        own = values | predicting(inputs.pipeline_name, settings)
         predictions = _managed(PREDICTIONS, PredictionPipelineProperties, own, inputs, [pipeline])
         add(template, predictions)
-        checked = predictions if settings.watching.drift_hours else None
+        checked = predictions if settings.watching.checks else None
     told = _alerts(inputs, settings)
     found = _add_alerts(template, inputs, told, pipeline)
     if function := inputs.deploy_model_function_arn:
@@ -453,6 +453,7 @@ def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
             if settings.pipeline.success_messages
             else None,
         ),
+        inputs.quality_threshold,
         inputs.entry_name,
         settings.security.alert_topic,
         settings.watching,

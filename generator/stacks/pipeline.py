@@ -112,7 +112,7 @@ class Inputs(FunctionInputs):
     pause_endpoint_role: RoleName | None = None
     """Exists if the endpoint is paused on a schedule."""
     watch_model_role: RoleName | None = None
-    """Exists if drift is checked, or new data awaited."""
+    """Exists if requests are checked, or new data awaited."""
     rows: Number
     seed: Number
     processing_instance_type: Text
@@ -156,7 +156,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     add(template, pipeline)
     beside = None
     if settings.pipeline.predictions:
-        own = values | predicting(inputs.unique_name)
+        own = values | predicting(inputs.unique_name, settings)
         beside = custom_resource(
             PREDICTIONS, PredictionPipelineProperties, own, manager, [pipeline]
         )
@@ -179,7 +179,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     _add_schedule(template, inputs, pipeline, settings)
     if inputs.watch_model_role:
         watched = _watched(template, inputs, context, told, found.topic)
-        checks = beside if settings.watching.drift_hours else None
+        checks = beside if settings.watching.checks else None
         watcher.add_watcher(template, watched, settings, pipeline, checks)
     outputs = Outputs(
         pipeline_name=Text(GetAtt(pipeline, "PipelineName")),
@@ -378,11 +378,12 @@ def _add_deploying_function(
 def _add_watching_function(
     template: Template, inputs: Inputs, context: FunctionContext, role: RoleName
 ) -> FunctionArn:
-    """Add the function that checks for drift and starts runs, which only its rules wake."""
+    """Add the function that checks requests and starts runs, which only its rules wake."""
     settings = context.settings
     wants = Wants(
         new_data=awaits_new_data(main_pipeline(settings), settings.pipeline),
         drift=bool(settings.watching.drift_hours),
+        quality=bool(settings.watching.quality_days),
         on_drift=settings.pipeline.on_drift,
     )
     managed = permissions.one_pipeline(inputs.unique_name, inputs.pipeline_role)
@@ -454,6 +455,7 @@ def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
         inputs.dead_letter_queue,
         inputs.alert_email,
         rules,
+        inputs.quality_threshold,
         topic=settings.security.alert_topic,
         watching=settings.watching,
         asynchronous=settings.serving.asynchronous,

@@ -114,7 +114,7 @@ class RoleNames:
     """Exists if, besides, there are pipelines besides ``main``."""
     watch_model_role: RoleName | None = None
     watch_named_model_role: RoleName | None = None
-    """Exist if drift is checked, or new data awaited, of ``main`` or of the others."""
+    """Exist if requests are checked, or new data awaited, of ``main`` or of the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -370,7 +370,7 @@ def _queue_policy(inputs: Inputs, queue: sqs.Queue, settings: Settings) -> sqs.Q
     serving = [
         *(DEPLOYING_RULES if settings.pipeline.on_approval else ()),
         *(PAUSING_RULES.values() if settings.serving.pauses else ()),
-        *(DRIFT_RULES if settings.watching.drift_hours else ()),
+        *(DRIFT_RULES if settings.watching.checks else ()),
     ]
     more = [
         *([RUN_SUCCEEDED] if succeeds else []),

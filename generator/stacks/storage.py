@@ -88,7 +88,7 @@ class Inputs(FunctionInputs):
     """Exists if both is the case."""
     watch_model_role: RoleName | None = None
     watch_named_model_role: RoleName | None = None
-    """Exist if drift is checked, or new data awaited, of ``main`` or of the others."""
+    """Exist if requests are checked, or new data awaited, of ``main`` or of the others."""
     persona_roles: RoleList | None = None
 
 

@@ -103,11 +103,25 @@ def read_model(folder: Path) -> tuple[ModuleType, Schema, Json]:
             raise UnknownDriftError(
                 f"model.tar.gz has no {reference.FILE}: an older version trained it; train it again"
             )
-        try:
-            schema = Schema.load(model / FILE)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise JobError(f"model.tar.gz is broken: {error}") from error
-        return served.serving_code(model / "code"), schema, before
+        return *_code_and_schema(model), before
+
+
+def read_code(folder: Path) -> tuple[ModuleType, Schema]:
+    """The archive's serving code and its schema.
+
+    Raises:
+        JobError: the archive is broken.
+    """
+    with served.unpacked(folder, _is_about_data) as model:
+        return _code_and_schema(model)
+
+
+def _code_and_schema(model: Path) -> tuple[ModuleType, Schema]:
+    try:
+        schema = Schema.load(model / FILE)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise JobError(f"model.tar.gz is broken: {error}") from error
+    return served.serving_code(model / "code"), schema
 
 
 def read_reference(model: Path) -> Json | None:
@@ -173,23 +187,50 @@ class Captured:
         Raises:
             JobError: a line is not a record of data capture.
         """
-        for path in self.files:
-            with path.open(encoding="utf-8") as lines:
-                for number, line in enumerate(lines, start=1):
-                    if line.strip():
-                        yield from self._of_record(f"{path.name}, line {number}", line)
+        for record in records(self.files):
+            self.requests += 1
+            try:
+                yield self.code.read(self.schema, *record.request).values, {}
+            except self.code.BaseInferenceToolkitError:
+                self.refused += 1
 
-    def _of_record(self, where: str, line: str) -> Iterator[Rows]:
-        try:
-            sent = json.loads(line)["captureData"]["endpointInput"]
-            body, kind = _decoded(sent["data"], sent["encoding"]), sent["observedContentType"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise JobError(f"{where}: not a record of data capture: {error!r}") from error
-        self.requests += 1
-        try:
-            yield self.code.read(self.schema, body, kind).values, {}
-        except self.code.BaseInferenceToolkitError:
-            self.refused += 1
+
+Message = tuple[bytes, str]
+"""A body and its media type."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one line of data capture says: a request and, if there was one, the answer to it."""
+
+    request: Message
+    answer: Message | None
+
+
+def records(files: Sequence[Path]) -> Iterator[Record]:
+    """The records in files of data capture.
+
+    Raises:
+        JobError: a line is not a record of data capture.
+    """
+    for path in files:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield _record(f"{path.name}, line {number}", line)
+
+
+def _record(where: str, line: str) -> Record:
+    try:
+        found = json.loads(line)["captureData"]
+        answer = found.get("endpointOutput")
+        return Record(_message(found["endpointInput"]), _message(answer) if answer else None)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise JobError(f"{where}: not a record of data capture: {error!r}") from error
+
+
+def _message(found: Json) -> Message:
+    return _decoded(found["data"], found["encoding"]), found["observedContentType"]
 
 
 def captured_files(folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -130,6 +131,25 @@ class Label:
             return np.zeros(len(values), "uint16")
         at = pc.index_in(values, value_set=pa.array(self.classes, pa.string()))
         return at.to_numpy(zero_copy_only=False).astype("uint16")
+
+
+def known_classes(classes: Sequence[str], text: pa.Array) -> pa.Array:
+    """The class of each trimmed text, of the `classes` that a model was trained on; or null.
+
+    As in training: equal numbers are one class if all classes are numbers, other texts must be the
+    same.
+    """
+    meaning = {name: name for name in classes}
+    if all(map(_is_plain, classes)):
+        by_value = {float(name): name for name in classes}
+        plain = filter(_is_plain, pc.unique(text).drop_null().to_pylist())
+        meaning |= {one: by_value[float(one)] for one in plain if float(one) in by_value}
+    at = pc.index_in(text, value_set=pa.array(list(meaning), pa.string()))
+    return pa.array(list(meaning.values()), pa.string()).take(at)
+
+
+def _is_plain(text: str) -> bool:
+    return bool(re.fullmatch(cells.PLAIN, text))
 
 
 def _is_quantity(found: Evidence, numbers: Column | None, problem: str) -> tuple[bool, str]:

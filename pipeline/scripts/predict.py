@@ -7,7 +7,8 @@ by `prediction` and, for classes, one column `probability_<class>` each.
 
 It also writes how far the table is from the model's training data (`drift.json`), unless the table
 has too few rows to tell, or the model is from before models knew that. Requests of SageMaker's data
-capture were answered already: of them it writes only that.
+capture were answered already: of them it writes only that or, with labels that came later, how good
+the answers were (`quality.json`).
 
 Not a Batch Transform job: that splits CSV by lines, which breaks headers and cells with line
 breaks, and cannot split Parquet ("API_TransformInput", SplitType).
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import drift
 import jobs
 import pyarrow as pa
+import quality
 import reference
 import served
 import tables
@@ -47,13 +49,26 @@ PROBABILITY: Final = "probability_"
 
 @dataclass(frozen=True)
 class PredictionOptions:
-    """The job's settings; `input_uri` names the table in the folder `table`."""
+    """The job's settings; `input_uri` names the table in the folder `table`.
+
+    `label_uri` names the labels in the folder `labels`, or a job script if there are none: a job
+    fails if its input has no object. `metric` is the one for the quality gate.
+    """
 
     model: Path
     table: Path
+    labels: Path
     predictions: Path
     drift: Path
+    quality: Path
     input_uri: str
+    label_uri: str
+    metric: str
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether answers are to be measured by labels."""
+        return not self.label_uri.endswith(f"/{Path(__file__).name}") and bool(self.label_uri)
 
 
 def settings(argv: Sequence[str]) -> PredictionOptions:
@@ -66,9 +81,13 @@ def settings(argv: Sequence[str]) -> PredictionOptions:
     parser = jobs.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--model", type=Path, default=processing / "input/model")
     parser.add_argument("--table", type=Path, default=processing / "input/table")
+    parser.add_argument("--labels", type=Path, default=processing / "input/labels")
     parser.add_argument("--predictions", type=Path, default=processing / "output/predictions")
     parser.add_argument("--drift", type=Path, default=processing / "output/drift")
+    parser.add_argument("--quality", type=Path, default=processing / "output/quality")
     parser.add_argument("--input-uri", default="")
+    parser.add_argument("--label-uri", default="")
+    parser.add_argument("--metric", choices=jobs.METRICS, default=jobs.AUTO)
     return PredictionOptions(**vars(parser.parse_pairs(argv)))
 
 
@@ -224,7 +243,11 @@ def predict(argv: Sequence[str]) -> None:
         JobError: an argument, the model or the table is not usable.
     """
     wanted = settings(argv)
-    if files := drift.captured_files(wanted.table):
+    files = drift.captured_files(wanted.table)
+    if wanted.has_labels:
+        measure_answers(wanted, files)
+        return
+    if files:
         compare_requests(wanted, files)
         return
     table = tables.find(wanted.table, wanted.input_uri)
@@ -257,6 +280,21 @@ def compare_requests(wanted: PredictionOptions, files: Sequence[Path]) -> None:
     with jobs.whole(wanted.drift / "drift.json") as (report,):
         report.write_text(json.dumps(found, indent=1, allow_nan=False), encoding="utf-8")
     print(json.dumps({"files": len(files), "drifted": found["drifted"]}))
+
+
+def measure_answers(wanted: PredictionOptions, files: Sequence[Path]) -> None:
+    """Write how good captured answers were, by labels that came later.
+
+    Raises:
+        JobError: nothing was captured, or the model, the labels or a file is not usable.
+    """
+    if not files:
+        raise JobError(f"LabelData: there are no captured requests in {wanted.input_uri}")
+    labels = tables.find(wanted.labels, wanted.label_uri)
+    found = quality.check(wanted.model, files, labels, wanted.metric)
+    with jobs.whole(wanted.quality / "quality.json") as (report,):
+        report.write_text(json.dumps(found, indent=1, allow_nan=False), encoding="utf-8")
+    print(json.dumps({name: found[name] for name in ("metric", "value", "labeled", "rows")}))
 
 
 def compared(model: Path, table: tables.Table, rows: int) -> Json:

@@ -36,7 +36,7 @@ def score(loaded: ServedModel, schema: Schema, test: Path) -> Scored:
     for rows in requests(test, schema.label, loaded.request_rows):
         truth = _truth(rows.column(schema.label), schema.classes)
         for answer in loaded.answers(rows.drop_columns([schema.label]), "application/json"):
-            answered = _numbers(schema.classes, json.loads(answer)["predictions"])
+            answered = numbers(schema.classes, json.loads(answer)["predictions"])
             parts.append((truth[: len(answered[0])], *answered))
             truth = truth[len(answered[0]) :]
     if not parts:
@@ -72,7 +72,7 @@ def _truth(values: pa.ChunkedArray, classes: Sequence[str]) -> np.ndarray:
     return np.array([places[label] for label in labels])
 
 
-def _numbers(classes: Sequence[str], rows: Sequence[Json]) -> Scored:
+def numbers(classes: Sequence[str], rows: Sequence[Json]) -> Scored:
     """The arrays of one answer: at the end, numbers take a tenth of the JSON's memory."""
     if not classes:
         return (np.array([row["prediction"] for row in rows], "float64"),)

@@ -1,4 +1,4 @@
-"""Drift that raises an alarm, and runs that new data and drift start, once each."""
+"""Drift and bad answers that raise alarms, and runs that new data and drift start, once each."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from functions.watch_model.core import newest_check
+from functions.watch_model.core import newest_check, newest_quality_check
 from generator.settings import Settings
 from tabular_ml_vpc.local.emulator.inventory import inventory
 from tests.cloud.account import CSV, Account, chosen
 from tests.cloud.test_approval import Registry, wait
 from tests.emulated_events import tick
-from tests.functions.watch_world import report
+from tests.functions.watch_world import quality_report, report
 
 STACK = "watching"
 SETTLE_SECONDS = 4
@@ -31,7 +31,7 @@ CHOSEN = Settings.model_validate(
         },
         "pipelines": [{"name": "main"}, {"name": "churn"}],
         "serving": {"capture_percent": 100},
-        "watching": {"drift_hours": 1},
+        "watching": {"drift_hours": 1, "quality_days": 1},
         "studio": {"domain": "none"},
     }
 )
@@ -58,7 +58,17 @@ class Watched(Registry):
 
     @property
     def checks(self) -> list[dict[str, Any]]:
-        return self.executions("-predict")
+        """Return the drift checks, newest first."""
+        return self._named("drift-")
+
+    @property
+    def quality_checks(self) -> list[dict[str, Any]]:
+        """Return the quality checks, newest first."""
+        return self._named("quality-")
+
+    def _named(self, beginning: str) -> list[dict[str, Any]]:
+        found = self.executions("-predict")
+        return [one for one in found if one["PipelineExecutionDisplayName"].startswith(beginning)]
 
     @property
     def prefix(self) -> str:
@@ -73,15 +83,46 @@ class Watched(Registry):
         """Store a request of the last hour, as data capture does; the hour may end meanwhile."""
         for later in (0, 1):
             now = datetime.now(UTC) + timedelta(hours=later)
-            folder = newest_check(now, CHOSEN.watching.drift_hours).folder
-            place = f"{self.prefix.format('captured')}{self.name}/AllTraffic/{folder}"
-            self.account.put(self.bucket, f"{place}20-00-one.jsonl")
+            self._capture(newest_check(now, CHOSEN.watching.drift_hours).folder)
+
+    def capture_earlier(self) -> None:
+        """Store a request of the day whose labels are known by now."""
+        for later in (0, 1):
+            now = datetime.now(UTC) + timedelta(hours=later)
+            folder = newest_quality_check(now, CHOSEN.watching.quality_days).folder
+            self._capture(f"{folder}12/")
+
+    def _capture(self, folder: str) -> None:
+        place = f"{self.prefix.format('captured')}{self.name}/AllTraffic/{folder}"
+        self.account.put(self.bucket, f"{place}20-00-one.jsonl")
+
+    def label(self) -> str:
+        """Upload labels, as a person does; return where they are."""
+        folder = f"{self.prefix.format('raw')}_labels/"
+        self.account.put(self.bucket, f"{folder}new.csv", b"order,label\n1,1\n")
+        return f"s3://{self.bucket}/{folder}"
 
     def end_check(self, found: dict[str, Any]) -> None:
-        """Write the report of the newest check, which the emulator's job does not."""
-        identity = self.checks[0]["PipelineExecutionArn"].rpartition("/")[2]
-        key = f"{self.prefix.format('predictions')}{identity}/drift/drift.json"
+        """Write the report of the newest check, which the emulator's job does not.
+
+        The emulator's clock cannot be moved, so that a check's report can be replaced: the check
+        is then one that was not published.
+        """
+        kind = "quality" if "value" in found else "drift"
+        check = (self.quality_checks if kind == "quality" else self.checks)[0]
+        arn = check["PipelineExecutionArn"]
+        key = f"{self.prefix.format('predictions')}{arn.rpartition('/')[2]}/{kind}/{kind}.json"
         self.account.put(self.bucket, key, json.dumps(found).encode())
+        self.sagemaker.update_pipeline_execution(
+            PipelineExecutionArn=arn, PipelineExecutionDescription="not published"
+        )
+
+    def sent(self, check: dict[str, Any]) -> dict[str, str]:
+        """Return the parameters of a check by name."""
+        found = self.sagemaker.list_pipeline_parameters_for_execution(
+            PipelineExecutionArn=check["PipelineExecutionArn"]
+        )["PipelineParameters"]
+        return {item["Name"]: item["Value"] for item in found}
 
     def metric(self, name: str) -> list[float]:
         """Return the largest value of a metric in each minute."""
@@ -97,10 +138,10 @@ class Watched(Registry):
         )
         return [point["Maximum"] for point in found["Datapoints"]]
 
-    def alarm(self) -> str:
-        """Return the state of the drift alarm."""
+    def alarm(self, which: str = "DriftAlarm") -> str:
+        """Return the state of an alarm."""
         title = "PipelineStack" if self.option[1] == "main" else "ChurnPipelineStack"
-        alarm = self.account.resource(self.account.resource(STACK, title), "DriftAlarm")
+        alarm = self.account.resource(self.account.resource(STACK, title), which)
         found = self.account.client("cloudwatch").describe_alarms(AlarmNames=[alarm])
         return str(found["MetricAlarms"][0]["StateValue"])
 
@@ -175,10 +216,7 @@ def test_the_absence_of_drift_raises_no_alarm(main: Watched, churn: Watched) -> 
         one.capture()
         one.look()
         (check,) = one.checks
-        sent = one.sagemaker.list_pipeline_parameters_for_execution(
-            PipelineExecutionArn=check["PipelineExecutionArn"]
-        )["PipelineParameters"]
-        values = {item["Name"]: item["Value"] for item in sent}
+        values = one.sent(check)
         (container,) = one.version(number)["InferenceSpecification"]["Containers"]
         assert values["ModelArchive"] == container["ModelDataUrl"]
         captured = f"s3://{one.bucket}/{one.prefix.format('captured')}{one.name}/AllTraffic/"
@@ -193,13 +231,8 @@ def test_the_absence_of_drift_raises_no_alarm(main: Watched, churn: Watched) -> 
 
 
 def test_planted_drift_raises_the_alarm_and_starts_one_run(main: Watched) -> None:
-    """The next check: the emulator's clock cannot be moved, so that the last one is described."""
     before = len(main.executions())
-    arn = main.checks[0]["PipelineExecutionArn"]
     main.end_check(report("plan"))
-    main.sagemaker.update_pipeline_execution(
-        PipelineExecutionArn=arn, PipelineExecutionDescription="not published"
-    )
     for _ in range(3):
         main.look()
     assert max(main.metric("DriftedColumns")) == 1
@@ -208,6 +241,36 @@ def test_planted_drift_raises_the_alarm_and_starts_one_run(main: Watched) -> Non
     assert len(main.checks) == 1
     new = main.executions()[: len(main.executions()) - before]
     assert [run["PipelineExecutionDisplayName"][:6] for run in new] == ["drift-"]
+
+
+def test_good_answers_raise_no_alarm(main: Watched, churn: Watched) -> None:
+    for one in (main, churn):
+        one.capture_earlier()
+        one.look()
+        assert one.quality_checks == []
+        labels = one.label()
+        one.look()
+        (check,) = one.quality_checks
+        assert one.sent(check)["LabelData"] == labels
+        one.end_check(quality_report(0.9))
+        one.look()
+        assert one.metric("Quality") == [pytest.approx(0.9)]
+        assert one.metric("LabeledRows") == [320]
+        assert one.alarm("QualityAlarm") == "OK"
+        description = one.quality_checks[0]["PipelineExecutionDescription"]
+        assert description.startswith("Quality: roc_auc 0.9 of 320 of 480")
+
+
+def test_planted_errors_raise_the_alarm_and_start_no_run(main: Watched, churn: Watched) -> None:
+    """The emulator's alarms disregard dimensions, its metrics do not."""
+    runs = len(main.executions())
+    main.end_check(quality_report(0.6))
+    for _ in range(2):
+        main.look()
+    assert main.alarm("QualityAlarm") == "ALARM"
+    assert churn.metric("Quality") == [pytest.approx(0.9)]
+    assert len(main.quality_checks) == 1
+    assert len(main.executions()) == runs
 
 
 def test_the_function_needed_no_right_that_it_has_not(account: Account, main: Watched) -> None:

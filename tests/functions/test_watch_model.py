@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from functions.shared.errors import PropertyError
 from functions.watch_model import metrics
-from functions.watch_model.core import newest_check
+from functions.watch_model.core import newest_check, newest_quality_check
 from functions.watch_model.handler import handler
 from functions.watch_model.properties import WatchModelProperties
 from tests.functions.fakes.wire import ApiError
@@ -20,9 +20,12 @@ from tests.functions.watch_world import (
     BESIDE,
     BUCKET,
     DRIFT,
+    LABELS,
     NEW_DATA,
     PIPELINE,
+    QUALITY,
     Watching,
+    quality_report,
     report,
     watching,
 )
@@ -328,6 +331,140 @@ def test_the_specification_holds_for_the_line() -> None:
         for metric in directive["Metrics"]:
             assert isinstance(root[metric["Name"]], int | float)
             assert metric["Unit"] in {"Count", "None"}
+
+
+# Quality checks
+
+
+@pytest.fixture
+def answered(world: World, capsys: Capture) -> Watching:
+    """A pipeline whose endpoint answered on the first of January; it is the fifth at 0:30."""
+    found = watching(world, capsys, QUALITY)
+    found.serve()
+    found.capture()
+    found.wait((4 * 24 + 0.5) * 60)
+    return found
+
+
+def label(watched: Watching) -> None:
+    watched.s3.put(BUCKET, f"{LABELS}january.csv", b"order,label\n")
+
+
+@pytest.mark.parametrize(
+    ("days", "now", "name", "folder"),
+    [
+        (3, at(5, 0, 15), "quality-2026-01-01", "2026/01/01/"),
+        (3, at(5, 0, 14), "quality-2025-12-31", "2025/12/31/"),
+        (3, at(5, 23, 59), "quality-2026-01-01", "2026/01/01/"),
+        (1, at(3, 12), "quality-2026-01-01", "2026/01/01/"),
+    ],
+)
+def test_the_answers_of_a_day_are_measured_so_many_days_after_its_end(
+    days: int, now: datetime, name: str, folder: str
+) -> None:
+    found = newest_quality_check(now, days)
+    assert (found.name, found.folder) == (name, folder)
+
+
+def test_a_quality_check_reads_labels_and_the_answers_of_that_day(answered: Watching) -> None:
+    label(answered)
+    answered.settle()
+    (check,) = answered.runs(BESIDE)
+    assert check.name == "quality-2026-01-01"
+    captured = f"captured/{PIPELINE}/AllTraffic/2026/01/01/"
+    assert check.description == f"Quality check of {captured}"
+    assert check.parameters == {
+        "InputData": f"s3://{BUCKET}/{captured}",
+        "ModelArchive": ARCHIVE,
+        "LabelData": f"s3://{BUCKET}/{LABELS}",
+    }
+
+
+def test_nothing_is_measured_before_there_are_labels(answered: Watching) -> None:
+    answered.settle()
+    assert answered.runs(BESIDE) == []
+    label(answered)
+    answered.wake()
+    assert len(answered.runs(BESIDE)) == 1
+
+
+def test_nothing_is_measured_of_a_day_without_requests(answered: Watching) -> None:
+    label(answered)
+    answered.wait(24 * 60)
+    answered.settle()
+    assert answered.runs(BESIDE) == []
+
+
+def test_the_quality_is_published_once(answered: Watching) -> None:
+    label(answered)
+    answered.wake()
+    answered.end_check(quality_report())
+    answered.settle()
+    (line,) = answered.printed
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Metrics"] == [
+        {"Name": "Quality", "Unit": "None"},
+        {"Name": "LabeledRows", "Unit": "Count"},
+    ]
+    assert (line["Pipeline"], line["Quality"], line["LabeledRows"]) == (PIPELINE, 0.8125, 320)
+    (check,) = answered.runs(BESIDE)
+    assert check.description == "Quality: roc_auc 0.8125 of 320 of 480 captured rows"
+
+
+def test_what_was_left_out_is_counted_and_no_label_is_quoted(answered: Watching) -> None:
+    label(answered)
+    answered.wake()
+    unknown = {"labels": 4, "examples": {"secret": 4}}
+    answered.end_check(quality_report(conflicting=2, unknown=unknown, unmatched=7))
+    answered.wake()
+    assert answered.runs(BESIDE)[0].description == (
+        "Quality: roc_auc 0.8125 of 320 of 480 captured rows; 2 identifiers with different "
+        "labels; 4 unknown labels; 7 labels of other rows"
+    )
+
+
+@pytest.mark.parametrize("found", [quality_report(None, reason="12 of 480 captured rows"), None])
+def test_an_unknown_quality_is_no_metric(
+    answered: Watching, found: dict[str, object] | None
+) -> None:
+    label(answered)
+    answered.wake()
+    answered.end_check(found)
+    answered.settle()
+    assert answered.printed == []
+    reason = "there is no predictions/" if found is None else "12 of 480 captured rows"
+    description = answered.runs(BESIDE)[0].description
+    assert description.startswith(f"Quality is unknown: {reason}")
+
+
+def test_a_failed_quality_check_is_not_repeated(answered: Watching) -> None:
+    label(answered)
+    answered.wake()
+    answered.end("Failed", BESIDE)
+    answered.settle()
+    assert len(answered.runs(BESIDE)) == 1
+    assert answered.printed == []
+
+
+def test_both_checks_are_made_and_told_apart(answered: Watching) -> None:
+    """Also beside each other; a low quality starts no run."""
+    answered.properties = replace(QUALITY, drift_hours=24, drift_cooldown_hours=24)
+    label(answered)
+    answered.capture(at(4, 12))
+    answered.wake()
+    first, second = answered.runs(BESIDE)
+    assert (first.name, second.name) == ("drift-2026-01-05T00Z", "quality-2026-01-01")
+    answered.end_check(quality_report(0.1))
+    drift, _ = answered.sagemaker.of(BESIDE)
+    drift.status = "Succeeded"
+    key = f"predictions/{drift.arn.rpartition('/')[2]}/drift/drift.json"
+    answered.s3.put(BUCKET, key, json.dumps(report()).encode())
+    answered.settle()
+    assert [set(line) & {"Quality", "DriftedColumns"} for line in answered.printed] == [
+        {"DriftedColumns"},
+        {"Quality"},
+    ]
+    assert answered.runs() == []
 
 
 # Runs because of drift

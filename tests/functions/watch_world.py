@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,6 +39,9 @@ DRIFT = WatchModelProperties(
     predictions_prefix="predictions/",
 )
 
+LABELS = "raw/_labels/"
+QUALITY = replace(DRIFT, drift_hours=0, quality_days=3, labels_prefix=LABELS)
+
 
 def as_event(properties: WatchModelProperties) -> dict[str, str]:
     """Return what a rule passes to the function."""
@@ -53,6 +56,13 @@ def report(*drifted: str, rows: int = 480) -> dict[str, Any]:
         for name in ("age", "plan", "visits", "since")
     ]
     return {"rows": rows, "drifted": list(drifted), "columns": columns}
+
+
+def quality_report(value: float | None = 0.8125, **more: Any) -> dict[str, Any]:
+    """Return a `quality.json`."""
+    counts = {"rows": 480, "labeled": 320, "conflicting": 0, "unidentified": 0, "refused": 0}
+    unknown: dict[str, Any] = {"labels": 0, "examples": {}}
+    return {"metric": "roc_auc", "value": value, **counts, "unknown": unknown, **more}
 
 
 @dataclass
@@ -123,7 +133,8 @@ class Watching:
         """End the newest check, with a report unless it is lost."""
         identity = self.end(pipeline=BESIDE).arn.rpartition("/")[2]
         if found is not None:
-            key = f"predictions/{identity}/drift/drift.json"
+            kind = "quality" if "value" in found else "drift"
+            key = f"predictions/{identity}/{kind}/{kind}.json"
             self.s3.put(BUCKET, key, json.dumps(found).encode())
 
 

@@ -12,7 +12,9 @@ from generator.policies import deployer
 from generator.policies.documents import MANAGED_POLICY_CHARACTERS, size
 from generator.resolved import resolve
 from generator.settings import Mode, Settings
+from generator.settings_people import Persona
 from generator.stacks import root
+from generator.stacks.personas import TITLES
 from tests.iam.account import Account, Request
 from tests.iam.judged import impossible, refused, succeeding
 from tests.iam.names import placeholders
@@ -28,8 +30,13 @@ CHECKED: dict[str, Any] = {
         "on_drift": True,
     },
     "serving": {"capture_percent": 5},
-    "watching": {"drift_hours": 24},
-    "studio": {"people": [{"name": "ana", "persona": "ml-engineer"}]},
+    "watching": {"drift_hours": 24, "quality_days": 7},
+    "studio": {
+        "people": [
+            {"name": "ana", "persona": "ml-engineer"},
+            {"name": "eve", "persona": "reviewer"},
+        ]
+    },
 }
 ONLY_NEW_DATA: dict[str, Any] = {
     "pipelines": CHECKED["pipelines"],
@@ -39,6 +46,7 @@ ONLY_CHECKS: dict[str, Any] = {
     **CHECKED,
     "pipeline": {"deploy": "on-approval", "predictions": True},
 }
+ENGINEER, REVIEWER = (TITLES[one][0] for one in (Persona.ML_ENGINEER, Persona.REVIEWER))
 MAIN, CHURN = "WatchModelRole", "WatchNamedModelRole"
 PIPELINES = {MAIN: "", CHURN: "-churn"}
 RUN = "0123456789ab"
@@ -94,7 +102,11 @@ def checking(account: Account, who: str, own: str) -> list[Request]:
 
     bucket = placeholders(account)["bucket"]
     through_s3 = {"kms:ViaService": f"s3.{account.place.region}.amazonaws.com"}
-    report = f"{bucket}/{folder(who, 'predictions')}{RUN}/drift/drift.json"
+    reports = [
+        f"{bucket}/{folder(who, 'predictions')}{RUN}/{kind}/{kind}.json"
+        for kind in ("drift", "quality")
+    ]
+    labels = f"{folder(who, 'raw')}_labels/"
     captured = f"{bucket}/{folder(who, 'captured')}{own}/AllTraffic/2026/11/27/10/x.jsonl"
     jobs = "ProcessingRole" if who == MAIN else "ChurnPipeline/ProcessingRole"
     return [
@@ -104,10 +116,12 @@ def checking(account: Account, who: str, own: str) -> list[Request]:
         call("sagemaker:DescribeEndpointConfig", "endpoint-config/somebodys"),
         call("sagemaker:DescribeModel", f"model/v3-{own}"),
         call("sagemaker:DescribeModelPackage", f"model-package/{own}/3"),
-        Request(who, "s3:GetObject", report, {}, "S3Endpoint"),
+        *(Request(who, "s3:GetObject", report, {}, "S3Endpoint") for report in reports),
         Request(who, "s3:ListBucket", bucket, {}, "S3Endpoint"),
         Request(who, "kms:Decrypt", account.key_arn, through_s3),
         Request(jobs, "s3:GetObject", captured, {}, "S3Endpoint"),
+        Request(jobs, "s3:GetObject", f"{bucket}/{labels}x.csv", {}, "S3Endpoint"),
+        Request(jobs, "s3:ListBucket", bucket, {"s3:prefix": labels}, "S3Endpoint"),
     ]
 
 
@@ -124,6 +138,16 @@ def test_it_can_do_what_it_is_asked_to(watched: Account, name: str) -> None:
     assert refused(watched, [Required(DERIVED, one, "watched") for one in found]) == []
 
 
+def test_who_uploads_tables_uploads_labels(watched: Account) -> None:
+    bucket = placeholders(watched)["bucket"]
+    found = [
+        Request(who, "s3:PutObject", f"{bucket}/{folder}/_labels/x.csv", {}, "S3Endpoint")
+        for who in ("StudioRole", ENGINEER)
+        for folder in ("raw", "pipelines/raw/churn")
+    ]
+    assert refused(watched, [Required(DERIVED, one, "labels") for one in found]) == []
+
+
 def test_with_new_data_alone_it_can_start_runs_and_nothing_else() -> None:
     account = Account.of(resolve(Settings.model_validate(ONLY_NEW_DATA)))
     own = name_of(account)
@@ -136,7 +160,7 @@ def test_with_new_data_alone_it_can_start_runs_and_nothing_else() -> None:
     needless = {
         f"{one.action} {one.resource}": one
         for one in checking(account, MAIN, own)
-        if one.action != "s3:ListBucket"
+        if one.action != "s3:ListBucket" and "/_labels/" not in one.resource
     }
     assert succeeding(account, needless) == []
 
@@ -224,6 +248,27 @@ def attempts(watched: Account, name: str) -> dict[str, Request]:
         ),
         "it reads the table from outside the VPC": Request(
             MAIN, "s3:GetObject", f"{bucket}/raw/data.csv"
+        ),
+        "it reads labels": read(MAIN, "raw/_labels/x.csv"),
+        "churn's reads main's measured answers": read(
+            CHURN, f"predictions/{RUN}/quality/quality.json"
+        ),
+        "main's reads churn's measured answers": read(
+            MAIN, f"pipelines/predictions/churn/{RUN}/quality/quality.json"
+        ),
+        "main's jobs read churn's labels": read(
+            "ProcessingRole", "pipelines/raw/churn/_labels/x.csv"
+        ),
+        "churn's jobs read main's labels": read(
+            "ChurnPipeline/ProcessingRole", "raw/_labels/x.csv"
+        ),
+        "a reviewer reads labels": read(REVIEWER, "raw/_labels/x.csv"),
+        "a reviewer writes labels": Request(
+            REVIEWER, "s3:PutObject", f"{bucket}/raw/_labels/x.csv", {}, "S3Endpoint"
+        ),
+        "the model reads labels": read("ModelRole", "raw/_labels/x.csv"),
+        "a job writes labels": Request(
+            "ProcessingRole", "s3:PutObject", f"{bucket}/raw/_labels/x.csv", {}, "S3Endpoint"
         ),
         "main's jobs read what churn's clients send": read(
             "ProcessingRole", f"pipelines/captured/churn/{name}-churn/x.jsonl"

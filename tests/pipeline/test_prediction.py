@@ -27,6 +27,22 @@ def test_an_execution_names_its_table_and_its_model(environment: Environment) ->
     assert required == ["InputData", "ModelArchive"]
 
 
+def test_a_pipeline_that_measures_answers_also_takes_labels(environment: Environment) -> None:
+    """By default, they are a job script: a job fails if its input has no object."""
+    measuring = replace(environment, measures_answers=True, quality_metric="f1")
+    definition = prediction.build(measuring)
+    assert validate(definition) == []
+    declared = {item["Name"]: item for item in definition["Parameters"]}
+    code = f"s3://{environment.bucket}/{environment.code_prefix}"
+    assert declared["LabelData"]["DefaultValue"] == f"{code}/predict.py"
+    request = request_of(measuring)
+    inputs = {one["InputName"]: one["S3Input"]["S3Uri"] for one in request["ProcessingInputs"]}
+    assert inputs["labels"] == {"Get": "Parameters.LabelData"}
+    assert "--metric=f1" in request["AppSpecification"]["ContainerArguments"]
+    outputs = [one["OutputName"] for one in request["ProcessingOutputConfig"]["Outputs"]]
+    assert outputs == ["predictions", "drift", "quality"]
+
+
 def test_the_job_is_isolated_and_encrypted(environment: Environment) -> None:
     request = request_of(environment)
     assert request["NetworkConfig"]["EnableNetworkIsolation"] is True

@@ -185,7 +185,7 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
             "serving": {"asynchronous": True, "target_backlog": 1, "champion_margin": 0},
             "storage": {"asynchronous_days": 1},
         },
-        "on approval, checked for drift": {
+        "on approval, checked": {
             "pipeline": {
                 "deploy": "on-approval",
                 "predictions": True,
@@ -193,7 +193,7 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
                 "drift_cooldown_hours": 24,
             },
             "serving": {"capture_percent": 100},
-            "watching": {"drift_hours": 1},
+            "watching": {"drift_hours": 1, "quality_days": 7},
         },
     },
     "predictions": {

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from functions.deploy_model.properties import DeployModelProperties
-from functions.pipeline_manager.properties import PipelineProperties
+from functions.pipeline_manager.properties import PipelineProperties, PredictionPipelineProperties
 from functions.shared.properties import from_event
 from functions.watch_model import act, metrics
 from functions.watch_model.properties import WatchModelProperties
@@ -21,16 +21,19 @@ from generator.settings import Mode, Settings
 from generator.settings_pipelines import LONGEST_NAMES
 from generator.stacks import root
 from pipeline.definition import build as definition
-from pipeline.prediction import MODEL, TABLE
-from tests.functions.watch_world import report
+from pipeline.prediction import LABELS, MODEL, TABLE
+from pipeline.prediction import build as prediction
+from tests.functions.watch_world import quality_report, report
 
 NAMED = [{"name": "main"}, {"name": "churn"}]
 CHECKED: dict[str, Any] = {
     "pipelines": NAMED,
     "pipeline": {"deploy": "on-approval", "predictions": True},
     "serving": {"capture_percent": 10},
-    "watching": {"drift_hours": 24},
+    "watching": {"drift_hours": 24, "quality_days": 7},
 }
+DRIFT_ALONE = Settings.model_validate({**CHECKED, "watching": {"drift_hours": 24}})
+QUALITY_ALONE = Settings.model_validate({**CHECKED, "watching": {"quality_days": 7}})
 STACKS = {"pipeline": ("", "main"), "ChurnPipeline": ("-churn", "churn")}
 
 
@@ -65,7 +68,9 @@ def told(
 def test_by_default_nothing_of_it_exists() -> None:
     for template in root.build(Settings(), Mode.DEV).values():
         titles = [*template.resources, *template.parameters, *template.outputs]
-        assert [one for one in titles if "Watch" in one or "Drift" in one] == []
+        assert [
+            one for one in titles if any(word in one for word in ("Watch", "Drift", "QualityAlarm"))
+        ] == []
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -82,7 +87,9 @@ def test_the_function_is_told_what_is_the_pipelines_own(
     assert found.bucket == made["Bucket"]
     assert (found.new_data_minutes, found.drift_hours) == (5, 24)
     assert found.drift_cooldown_hours == 168
+    assert found.quality_days == 7
     _, entry = STACKS[stack]
+    assert found.labels_prefix == f"{'raw' if entry == 'main' else 'pipelines/raw/churn'}/_labels/"
     kinds = {"captured/": found.capture_prefix, "predictions/": found.predictions_prefix}
     for kind, prefix in kinds.items():
         assert prefix == (kind if entry == "main" else f"pipelines/{kind}{entry}/")
@@ -101,7 +108,23 @@ def test_the_table_is_the_one_that_runs_read_by_default(everything: ResolvedDepl
 
 
 def test_the_parameters_of_a_check_are_those_of_the_pipeline_of_predictions() -> None:
-    assert (act._TABLE, act._MODEL) == (TABLE, MODEL)
+    assert (act._TABLE, act._MODEL, act._LABELS) == (TABLE, MODEL, LABELS)
+
+
+def test_only_a_pipeline_whose_answers_are_measured_takes_labels(
+    everything: ResolvedDeployment,
+) -> None:
+    def parameters(deployment: ResolvedDeployment, stack: str) -> dict[str, Any]:
+        made = deployment.get(stack, "Predictions").properties
+        properties = from_event(PredictionPipelineProperties, {n: str(v) for n, v in made.items()})
+        found = prediction(properties)["Parameters"]
+        return {one["Name"]: one.get("DefaultValue") for one in found}
+
+    for stack in STACKS:
+        script = parameters(everything, stack)[LABELS]
+        assert script.startswith("s3://")
+        assert script.endswith("/predict.py")
+    assert LABELS not in parameters(resolve(DRIFT_ALONE), "pipeline")
 
 
 def test_captured_requests_are_where_the_endpoint_stores_them(
@@ -209,9 +232,54 @@ def test_the_alarm_watches_what_the_function_publishes(
     assert alarm["AlarmActions"] == [everything.get(stack, "AlertTopic").reference]
 
 
-def test_drift_takes_no_requests_back(everything: ResolvedDeployment) -> None:
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_quality_alarm_watches_what_the_function_publishes(
+    everything: ResolvedDeployment, stack: str
+) -> None:
+    """Its threshold is the one of the pipeline's quality gate."""
+    alarm = everything.get(stack, "QualityAlarm").properties
+    found = told(everything, stack)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    values = metrics.of_quality(quality_report(0.1))
+    line = json.loads(metrics.line(found.pipeline_name, values, now))
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == alarm["Namespace"]
+    assert alarm["MetricName"] in {one["Name"] for one in directive["Metrics"]}
+    assert {one["Name"]: one["Value"] for one in alarm["Dimensions"]} == {
+        "Pipeline": line["Pipeline"]
+    }
+    gate = everything.get(stack, "Pipeline").properties["QualityThreshold"]
+    assert float(alarm["Threshold"]) == float(gate)
+    assert (alarm["ComparisonOperator"], alarm["Statistic"]) == ("LessThanThreshold", "Minimum")
+    assert alarm["TreatMissingData"] == "ignore"
+    assert alarm["AlarmActions"] == [everything.get(stack, "AlertTopic").reference]
+    option = "" if stack == "pipeline" else " --pipeline churn"
+    assert alarm["AlarmDescription"].endswith(f"`python build.py run{option}`.")
+
+
+def test_a_pipelines_own_gate_is_the_alarms_threshold() -> None:
+    entries = [{"name": "main"}, {"name": "churn", "quality_threshold": 0.9}]
+    deployment = resolve(
+        Settings.model_validate({**CHECKED, "pipelines": entries, "watching": {"quality_days": 7}})
+    )
+    alarm = deployment.get("ChurnPipeline", "QualityAlarm").properties
+    assert float(alarm["Threshold"]) == 0.9
+
+
+def test_quality_alone_needs_no_drift_checks() -> None:
+    deployment = resolve(QUALITY_ALONE)
+    for stack in STACKS:
+        found = told(deployment, stack, "DriftCheckedRule")
+        assert (found.drift_hours, found.quality_days) == (0, 7)
+    alarms = [one.logical_id for one in deployment.of_type("AWS::CloudWatch::Alarm")]
+    assert (alarms.count("QualityAlarm"), alarms.count("DriftAlarm")) == (2, 0)
+
+
+def test_checks_take_no_requests_back(everything: ResolvedDeployment) -> None:
     (target,) = rules(everything, "pipeline")["TickRule"]["Targets"]
-    assert "DriftAlarm" not in json.loads(target["Input"])["Alarms"]
+    alarms = json.loads(target["Input"])["Alarms"]
+    assert "DriftAlarm" not in alarms
+    assert "QualityAlarm" not in alarms
 
 
 def test_the_rules_are_deleted_before_the_pipelines_that_they_start() -> None:

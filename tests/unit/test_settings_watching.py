@@ -105,6 +105,29 @@ def test_drift_is_not_checked_at_other_hours(hours: int) -> None:
             "batch predictions makes the checks",
         ),
         (
+            {"watching": {"quality_days": 7}},
+            "watching.quality_days: got 7: needs serving.capture_percent of at least 1; a check "
+            "reads captured requests",
+        ),
+        (
+            {
+                **CHECKED,
+                "pipeline": {"deploy": "on-approval"},
+                "watching": {"quality_days": 7},
+            },
+            "watching.quality_days: got 7: needs pipeline.predictions = true; the pipeline of "
+            "batch predictions makes the checks",
+        ),
+        (
+            {**CHECKED, "watching": {"quality_days": 30}},
+            "watching.quality_days: got 30: must be less than storage.captured_days (30), after "
+            "which captured requests expire",
+        ),
+        (
+            {**CHECKED, "watching": {"quality_days": 366}},
+            "watching.quality_days: got 366: must be less than or equal to 365",
+        ),
+        (
             {"pipeline": {"on_drift": True}},
             "pipeline.on_drift: got true: needs watching.drift_hours",
         ),
