@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.deploy_model import requests, smoke
-from functions.deploy_model.observe import FAILED_TAG, STARTED_TAG, Observer
+from functions.deploy_model.observe import STARTED_TAG, Observer
 from functions.deploy_model.state import (
     NO_ENDPOINT,
     REFUSED,
@@ -36,7 +36,7 @@ from functions.deploy_model.state import (
 )
 from functions.shared import scaling
 from functions.shared.errors import error_code, is_not_found
-from functions.shared.names import SERVED_TAG, model_name, trial_name
+from functions.shared.names import ERROR_TAG, FAILED_TAG, SERVED_TAG, model_name, trial_name
 
 if TYPE_CHECKING:
     from functions.shared.deadline import Deadline
@@ -77,6 +77,15 @@ class Actor:
             return f"{error}: run the pipeline again"
         name = trial_name(self._endpoint)
         return smoke.verdict(self.client("sagemaker-runtime"), name, test)
+
+    def remember(self, config: Config | None, cause: str) -> None:
+        """Record the last error of AWS on the way to serve a configuration, if it exists."""
+        if config is None or not config.ours or config.served:
+            return
+        try:
+            self._tag(config, ERROR_TAG, f"{self.now:%Y-%m-%d %H:%M} UTC: {cause}")
+        except (BotoCoreError, ClientError) as error:
+            LOG.info("the error could not be recorded: %s", error)
 
     @property
     def _sagemaker(self) -> Any:
@@ -139,7 +148,7 @@ class Actor:
             LOG.info("version %d is no longer approved", step.version.number)
             return
         properties = self.observer.properties
-        self._tag(step.config, STARTED_TAG, step.started)
+        self._tag(step.config, STARTED_TAG, f"{step.started} {step.replaced}")
         if step.started == NO_ENDPOINT:
             created = requests.endpoint(self._endpoint, step.config.name, properties)
             self._create("create_endpoint", created)

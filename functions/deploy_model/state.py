@@ -42,9 +42,13 @@ class Config:
     """Whether it has our owner tag."""
     started: str = ""
     """The endpoint's ``LastModifiedTime`` before it was told to serve this, or see above."""
+    replaced: str = ""
+    """The endpoint's configuration at that time; empty if it is not known."""
     served: bool = False
     failed: str = ""
     """Why an endpoint that serves the same version could not take these settings."""
+    error: str = ""
+    """The last error of AWS on the way to serve this, after its time."""
     paused: bool = False
 
 
@@ -184,7 +188,7 @@ class AskTrial:
 
 @dataclass(frozen=True)
 class Deploy:
-    """Have the endpoint serve a configuration; ``started`` is what to record before.
+    """Have the endpoint serve a configuration; ``started``, ``replaced`` are to record before.
 
     ``back`` is for a version that served before: all at once, and no alarm stops it. ``retain``
     keeps the size of the fleet.
@@ -193,6 +197,7 @@ class Deploy:
     version: Version
     config: Config
     started: str
+    replaced: str = ""
     back: bool = False
     retain: bool = False
 
