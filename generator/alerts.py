@@ -76,6 +76,10 @@ CHECK_FAILED = (
     "list-pipeline-execution-steps --pipeline-execution-arn <run>` shows why. The next check comes "
     "when it is due; the drift alarm keeps its state until then."
 )
+DEPLOYMENT_WAITS = (
+    "The function that deploys approved models waits for a person. `python build.py logs{option} "
+    "--source functions` shows why, and `python build.py models{option}` which version waits."
+)
 ALARM_SECONDS = 300
 
 
@@ -106,6 +110,8 @@ class Context:
     """ARN of a topic that exists; empty: the pipeline gets its own."""
     watching: WatchingSettings = field(default_factory=WatchingSettings)
     """Which alarms the endpoint has besides the one on server errors."""
+    on_approval: bool = False
+    """Whether a function deploys approved versions, and may complain."""
 
 
 @dataclass(frozen=True)
@@ -117,12 +123,13 @@ class Alerts:
     latency: cloudwatch.Alarm | None = None
     idle: cloudwatch.Alarm | None = None
     drift: cloudwatch.Alarm | None = None
-    """The last three exist if the settings choose them."""
+    complaint: cloudwatch.Alarm | None = None
+    """The last four exist if the settings choose them."""
 
     @property
     def alarms(self) -> list[cloudwatch.Alarm]:
         """Return all alarms."""
-        found = (self.server_errors, self.latency, self.idle, self.drift)
+        found = (self.server_errors, self.latency, self.idle, self.drift, self.complaint)
         return [alarm for alarm in found if alarm is not None]
 
     @property
@@ -143,6 +150,7 @@ def add_alerts(template: Template, context: Context, pipeline: AWSObject) -> Ale
         _latency_alarm(context, topic),
         _idle_alarm(context, topic),
         _drift_alarm(context, topic),
+        _complaint_alarm(context, topic),
     )
     add_all(template, found.alarms)
     return found
@@ -298,6 +306,13 @@ def _drift_alarm(context: Context, topic: TopicArn) -> cloudwatch.Alarm | None:
         values["Entry"] = context.entry
     text = DRIFT_FOUND.replace(_OPTION, " --pipeline ${Entry}" if context.entry else "")
     return watching.drift_alarm(context.name, topic, Sub(text, values))
+
+
+def _complaint_alarm(context: Context, topic: TopicArn) -> cloudwatch.Alarm | None:
+    """Return the alarm for what the deployment leaves to people, if a function deploys."""
+    if not context.on_approval:
+        return None
+    return watching.complaint_alarm(context.name, topic, _with_option(DEPLOYMENT_WAITS, context))
 
 
 def dead_letter_alarm(queue: QueueName, topic: TopicArn) -> cloudwatch.Alarm:

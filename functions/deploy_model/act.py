@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.deploy_model import requests, smoke
 from functions.deploy_model.observe import STARTED_TAG, Observer
+from functions.deploy_model.properties import COMPLAINTS
 from functions.deploy_model.state import (
     NO_ENDPOINT,
     REFUSED,
@@ -34,7 +35,7 @@ from functions.deploy_model.state import (
     Version,
     Wait,
 )
-from functions.shared import scaling
+from functions.shared import metrics, scaling
 from functions.shared.errors import error_code, is_not_found
 from functions.shared.names import ERROR_TAG, FAILED_TAG, SERVED_TAG, model_name, trial_name
 
@@ -102,6 +103,8 @@ class Actor:
 
     def _complain(self, step: Complain) -> None:
         LOG.error("%s", step.reason)
+        pipeline, units = self.observer.properties.model_package_group, {COMPLAINTS: "Count"}
+        print(metrics.line(pipeline, {COMPLAINTS: 1}, units, self.now), flush=True)
 
     def _ask_trial(self, step: AskTrial) -> None:
         LOG.info("version %d cannot answer its smoke test yet", step.version.number)

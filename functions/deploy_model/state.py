@@ -146,7 +146,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class Complain:
-    """Log an error that a person has to act on."""
+    """Log an error that a person has to act on, and count it for the alarm."""
 
     reason: str
 

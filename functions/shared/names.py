@@ -7,6 +7,8 @@ from typing import Final
 
 DIMENSION: Final = "sagemaker:variant:DesiredInstanceCount"
 """What scales of an endpoint, as Application Auto Scaling names it."""
+METRICS_NAMESPACE: Final = "tabular-ml-vpc"
+METRICS_DIMENSION: Final = "Pipeline"
 SEED_OWNER: Final = "seed-data-owner"
 """Key of the metadata that marks the synthetic table: whoever replaces the table drops it."""
 

@@ -461,6 +461,7 @@ def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
         inputs.entry_name,
         settings.security.alert_topic,
         settings.watching,
+        settings.pipeline.on_approval,
     )
 
 

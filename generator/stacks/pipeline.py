@@ -466,6 +466,7 @@ def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
         rules,
         topic=settings.security.alert_topic,
         watching=settings.watching,
+        on_approval=settings.pipeline.on_approval,
     )
 
 

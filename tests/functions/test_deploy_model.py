@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from dataclasses import replace
@@ -781,6 +782,19 @@ def test_a_name_that_somebody_else_took_is_not_touched(
     deployed.register()
     assert deployed.wake() == []
     assert f"{name}: not created by this pipeline, not touched" in caplog.text
+
+
+def test_each_complaint_is_counted_for_the_alarm(
+    deployed: Deploying, capsys: pytest.CaptureFixture[str]
+) -> None:
+    number = deployed.register()
+    deployed.serving.make("Model", model_of(number), OTHER)
+    deployed.wake()
+    line = json.loads(capsys.readouterr().out)
+    assert (line["Pipeline"], line["Complaints"]) == (ENDPOINT, 1)
+    del deployed.serving.resources["Model"][model_of(number)]
+    deployed.settle()
+    assert "Complaints" not in capsys.readouterr().out
 
 
 def test_a_model_of_ours_made_of_something_else_is_not_used(deployed: Deploying) -> None:
