@@ -43,6 +43,7 @@ SCRIPTS: Final = (
     "predict.py",
     "reference.py",
     "drift.py",
+    "captured.py",
     "class_quality.py",
     "number_quality.py",
     "inference.py",
