@@ -88,6 +88,11 @@ class Actor:
         except (BotoCoreError, ClientError) as error:
             LOG.info("the error could not be recorded: %s", error)
 
+    def count_complaint(self) -> None:
+        """Count something that a person has to act on, for the alarm."""
+        pipeline, units = self.observer.properties.model_package_group, {COMPLAINTS: "Count"}
+        print(metrics.line(pipeline, {COMPLAINTS: 1}, units, self.now), flush=True)
+
     @property
     def _sagemaker(self) -> Any:
         return self.observer.sagemaker
@@ -103,8 +108,7 @@ class Actor:
 
     def _complain(self, step: Complain) -> None:
         LOG.error("%s", step.reason)
-        pipeline, units = self.observer.properties.model_package_group, {COMPLAINTS: "Count"}
-        print(metrics.line(pipeline, {COMPLAINTS: 1}, units, self.now), flush=True)
+        self.count_complaint()
 
     def _ask_trial(self, step: AskTrial) -> None:
         LOG.info("version %d cannot answer its smoke test yet", step.version.number)

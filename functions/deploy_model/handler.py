@@ -114,6 +114,7 @@ def _run(properties: DeployModelProperties, calls: Calls) -> None:
         _act(actor, snapshot, deadline)
     except (BotoCoreError, ClientError) as error:
         actor.remember(snapshot.config, cause(calls, error))
+        actor.count_complaint()
         raise
     if properties.champion_uri:
         champion = Champion(

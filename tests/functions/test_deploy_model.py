@@ -390,6 +390,18 @@ def test_a_version_without_a_quota_is_rejected_with_the_cause(
     assert reason.endswith("is 0 Instances with current utilization of 0 Instances...")
 
 
+def test_an_error_before_there_is_a_configuration_is_counted_for_the_alarm(
+    deployed: Deploying, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed.register()
+    deployed.serving.failures["CreateEndpointConfig"] = [QUOTA]
+    with pytest.raises(ClientError):
+        deployed.wake()
+    assert json.loads(capsys.readouterr().out)["Complaints"] == 1
+    deployed.settle()
+    assert capsys.readouterr().out == ""
+
+
 def test_no_error_is_recorded_for_a_version_that_served(serving: Deploying) -> None:
     number = tried(serving)
     serving.serving.failures["UpdateEndpoint"] = [QUOTA]
