@@ -84,6 +84,10 @@ CHECK_FAILED = (
     "list-pipeline-execution-steps --pipeline-execution-arn <run>` shows why. The next check comes "
     "when it is due; its alarm keeps its state until then."
 )
+DEPLOYMENT_WAITS = (
+    "The function that deploys approved models waits for a person. `python build.py logs{option} "
+    "--source functions` shows why, and `python build.py models{option}` which version waits."
+)
 ALARM_SECONDS = 300
 
 
@@ -118,6 +122,8 @@ class Context:
     """Which alarms the endpoint has besides the one on server errors."""
     asynchronous: bool = False
     """Whether the endpoint takes its requests from S3."""
+    on_approval: bool = False
+    """Whether a function deploys approved versions, and may complain."""
 
 
 @dataclass(frozen=True)
@@ -130,12 +136,16 @@ class Alerts:
     idle: cloudwatch.Alarm | None = None
     drift: cloudwatch.Alarm | None = None
     quality: cloudwatch.Alarm | None = None
-    """The last four exist if the settings choose them."""
+    complaint: cloudwatch.Alarm | None = None
+    """The last five exist if the settings choose them."""
 
     @property
     def alarms(self) -> list[cloudwatch.Alarm]:
         """Return all alarms."""
-        found = (self.server_errors, self.latency, self.idle, self.drift, self.quality)
+        found = (
+            *(self.server_errors, self.latency, self.idle, self.drift, self.quality),
+            self.complaint,
+        )
         return [alarm for alarm in found if alarm is not None]
 
     @property
@@ -157,6 +167,7 @@ def add_alerts(template: Template, context: Context, pipeline: AWSObject) -> Ale
         _idle_alarm(context, topic),
         _drift_alarm(context, topic),
         _quality_alarm(context, topic),
+        _complaint_alarm(context, topic),
     )
     add_all(template, found.alarms)
     return found
@@ -324,6 +335,13 @@ def _with_name(text: str, context: Context) -> Sub:
     if context.entry is not None:
         values["Entry"] = context.entry
     return Sub(text.replace(_OPTION, " --pipeline ${Entry}" if context.entry else ""), values)
+
+
+def _complaint_alarm(context: Context, topic: TopicArn) -> cloudwatch.Alarm | None:
+    """Return the alarm for what the deployment leaves to people, if a function deploys."""
+    if not context.on_approval:
+        return None
+    return watching.complaint_alarm(context.name, topic, _with_option(DEPLOYMENT_WAITS, context))
 
 
 def dead_letter_alarm(queue: QueueName, topic: TopicArn) -> cloudwatch.Alarm:

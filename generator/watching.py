@@ -11,7 +11,9 @@ from typing import Final
 
 from troposphere import cloudwatch
 
-from functions.watch_model.properties import DIMENSION, DRIFTED_COLUMNS, NAMESPACE, QUALITY
+from functions.deploy_model.properties import COMPLAINTS
+from functions.shared.names import METRICS_DIMENSION, METRICS_NAMESPACE
+from functions.watch_model.properties import DRIFTED_COLUMNS, QUALITY
 from generator.settings_watching import SECONDS_AN_HOUR
 from generator.wiring import Expression, Number, TopicArn, UniqueName
 
@@ -26,8 +28,11 @@ LATENCY_ALARM: Final = "EndpointLatencyAlarm"
 IDLE_ALARM: Final = "EndpointIdleAlarm"
 DRIFT_ALARM: Final = "DriftAlarm"
 QUALITY_ALARM: Final = "QualityAlarm"
+COMPLAINT_ALARM: Final = "DeploymentComplaintAlarm"
 _MINUTE: Final = 60
 _MINUTES, _SLOW_MINUTES = 5, 3
+_TICK_SECONDS: Final = 300
+_TICKS, _COMPLAINING_TICKS = 3, 2
 _MORE_THAN_SAMPLES: Final = 1_000_000
 """More than an endpoint's samples in an hour: 60 of each instance, or 360 if the endpoint publishes
 them every ten seconds."""
@@ -147,14 +152,40 @@ def _check_alarm(
         AlarmActions=[topic],
         AlarmDescription=description,
         ComparisonOperator=finding.operator,
-        Dimensions=[cloudwatch.MetricDimension(Name=DIMENSION, Value=pipeline)],
+        Dimensions=[cloudwatch.MetricDimension(Name=METRICS_DIMENSION, Value=pipeline)],
         EvaluationPeriods=1,
         MetricName=finding.metric,
-        Namespace=NAMESPACE,
+        Namespace=METRICS_NAMESPACE,
         Period=SECONDS_AN_HOUR,
         Statistic=finding.statistic,
         Threshold=finding.threshold,
         TreatMissingData="ignore",
+    )
+
+
+def complaint_alarm(
+    pipeline: UniqueName, topic: TopicArn, description: Expression
+) -> cloudwatch.Alarm:
+    """Return the alarm for what the deployment of approved models leaves to people.
+
+    The function complains at each tick as long as the problem lasts. The alarm tells once, when it
+    goes off: at the second of three ticks, because two calls at the same time may mistake each
+    other's work for somebody else's. Without complaints, the metric has no data.
+    """
+    return cloudwatch.Alarm(
+        COMPLAINT_ALARM,
+        AlarmActions=[topic],
+        AlarmDescription=description,
+        ComparisonOperator="GreaterThanThreshold",
+        DatapointsToAlarm=_COMPLAINING_TICKS,
+        Dimensions=[cloudwatch.MetricDimension(Name=METRICS_DIMENSION, Value=pipeline)],
+        EvaluationPeriods=_TICKS,
+        MetricName=COMPLAINTS,
+        Namespace=METRICS_NAMESPACE,
+        Period=_TICK_SECONDS,
+        Statistic="Sum",
+        Threshold=0,
+        TreatMissingData="notBreaching",
     )
 
 

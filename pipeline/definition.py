@@ -44,6 +44,7 @@ SCRIPTS: Final = (
     "reference.py",
     "drift.py",
     "quality.py",
+    "captured.py",
     "class_quality.py",
     "number_quality.py",
     "inference.py",

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.deploy_model import asynchronous, requests, smoke
-from functions.deploy_model.observe import FAILED_TAG, STARTED_TAG, Observer
+from functions.deploy_model.observe import STARTED_TAG, Observer
+from functions.deploy_model.properties import COMPLAINTS
 from functions.deploy_model.state import (
     NO_ENDPOINT,
     REFUSED,
@@ -34,9 +35,9 @@ from functions.deploy_model.state import (
     Version,
     Wait,
 )
-from functions.shared import scaling
+from functions.shared import metrics, scaling
 from functions.shared.errors import error_code, is_not_found
-from functions.shared.names import SERVED_TAG, model_name, trial_name
+from functions.shared.names import ERROR_TAG, FAILED_TAG, SERVED_TAG, model_name, trial_name
 
 if TYPE_CHECKING:
     from functions.shared.deadline import Deadline
@@ -84,6 +85,20 @@ class Actor:
             return smoke.ask(runtime, endpoint, test)
         return asynchronous.ask(runtime, self.client("s3"), uri, endpoint, test, self.deadline)
 
+    def remember(self, config: Config | None, cause: str) -> None:
+        """Record the last error of AWS on the way to serve a configuration, if it exists."""
+        if config is None or not config.ours or config.served:
+            return
+        try:
+            self._tag(config, ERROR_TAG, f"{self.now:%Y-%m-%d %H:%M} UTC: {cause}")
+        except (BotoCoreError, ClientError) as error:
+            LOG.info("the error could not be recorded: %s", error)
+
+    def count_complaint(self) -> None:
+        """Count something that a person has to act on, for the alarm."""
+        pipeline, units = self.observer.properties.model_package_group, {COMPLAINTS: "Count"}
+        print(metrics.line(pipeline, {COMPLAINTS: 1}, units, self.now), flush=True)
+
     @property
     def _sagemaker(self) -> Any:
         return self.observer.sagemaker
@@ -99,6 +114,7 @@ class Actor:
 
     def _complain(self, step: Complain) -> None:
         LOG.error("%s", step.reason)
+        self.count_complaint()
 
     def _ask_trial(self, step: AskTrial) -> None:
         LOG.info("version %d cannot answer its smoke test yet", step.version.number)
@@ -145,7 +161,7 @@ class Actor:
             LOG.info("version %d is no longer approved", step.version.number)
             return
         properties = self.observer.properties
-        self._tag(step.config, STARTED_TAG, step.started)
+        self._tag(step.config, STARTED_TAG, f"{step.started} {step.replaced}")
         if step.started == NO_ENDPOINT:
             created = requests.endpoint(self._endpoint, step.config.name, properties)
             self._create("create_endpoint", created)

@@ -128,7 +128,7 @@ def _if_served_before(snapshot: Snapshot, desired: Version, _deadline: timedelta
         advice = f"{desired.number}. See its events, then approve a version again."
         return (Complain(f"{problem}{advice}"), *_idle(snapshot))
     retain = _retains(snapshot, desired)
-    return (Deploy(desired, config, endpoint.modified, back=True, retain=retain),)
+    return (Deploy(desired, config, endpoint.modified, endpoint.config, back=True, retain=retain),)
 
 
 def _served_otherwise(snapshot: Snapshot, config: Config) -> bool:
@@ -185,9 +185,8 @@ def _if_late(snapshot: Snapshot, desired: Version, deadline: timedelta) -> Steps
     if config is None or config.served or snapshot.now - config.created <= deadline:
         return None
     hours = round(deadline.total_seconds() / 3600)
-    return _give_up(
-        snapshot, desired, f"not in service after {hours} hours; see the function's log"
-    )
+    why = f"the last error was at {config.error}" if config.error else "see the function's log"
+    return _give_up(snapshot, desired, f"not in service after {hours} hours; {why}")
 
 
 def _otherwise_try(snapshot: Snapshot, desired: Version, _deadline: timedelta) -> Steps | None:
@@ -197,7 +196,11 @@ def _otherwise_try(snapshot: Snapshot, desired: Version, _deadline: timedelta) -
         return (Complain(problem), *_idle(snapshot))
     if desired.foreign:
         return _give_up(snapshot, desired, f"{desired.foreign}: {_RUN_AGAIN}")
-    return (*_discard(snapshot, keep=snapshot.config_name), *_try(snapshot, desired))
+    return (
+        *_changed_by_others(snapshot, desired),
+        *_discard(snapshot, keep=snapshot.config_name),
+        *_try(snapshot, desired),
+    )
 
 
 _RULES: Final[tuple[Callable[[Snapshot, Version, timedelta], Steps | None], ...]] = (
@@ -240,10 +243,11 @@ def _judge(snapshot: Snapshot, desired: Version, trial: Endpoint, config: Config
     if snapshot.verdict:
         return _give_up(snapshot, desired, snapshot.verdict)
     endpoint = snapshot.endpoint
-    started = endpoint.modified if endpoint else NO_ENDPOINT
+    started, replaced = (endpoint.modified, endpoint.config) if endpoint else (NO_ENDPOINT, "")
     # The alarm that a rejected version set off may still be on, and would stop what replaces it.
     away = bool(endpoint and endpoint.number and endpoint.number not in snapshot.approved)
-    return (Deploy(desired, config, started, back=away, retain=_retains(snapshot, desired)),)
+    retain = _retains(snapshot, desired)
+    return (Deploy(desired, config, started, replaced, back=away, retain=retain),)
 
 
 def _give_up(snapshot: Snapshot, desired: Version, reason: str) -> Steps:
@@ -360,10 +364,32 @@ def _is_deletable(trial: Endpoint | None) -> bool:
 
 
 def _is_rolled_back(config: Config, endpoint: Endpoint) -> bool:
-    """Tell whether the endpoint changed since it was told to serve this, and does not serve it."""
+    """Tell whether the endpoint changed since it was told to serve this, and does not serve it.
+
+    SageMaker goes back to what the endpoint served; anything else is somebody's decision.
+    """
     if config.started in _UNTRIED or endpoint.config == config.name:
         return False
-    return config.started != endpoint.modified
+    return config.started != endpoint.modified and endpoint.config == _before(config, endpoint)
+
+
+def _changed_by_others(snapshot: Snapshot, desired: Version) -> Steps:
+    """Say why a version is tried that the endpoint was told to serve before."""
+    config, endpoint = snapshot.config, snapshot.endpoint
+    if config is None or endpoint is None or config.started in _UNTRIED:
+        return ()
+    if endpoint.config == _before(config, endpoint):
+        return ()
+    who = f"somebody else gave the endpoint {endpoint.name} the configuration {endpoint.config}"
+    return (Wait(f"{who}, which is no rollback of version {desired.number}: it is tried again"),)
+
+
+def _before(config: Config, endpoint: Endpoint) -> str:
+    """Return what the endpoint served when it was told to serve a configuration.
+
+    Earlier versions of this function did not record it.
+    """
+    return config.replaced or endpoint.config
 
 
 def _tried_since(config: Config, serving: Config | None) -> bool:

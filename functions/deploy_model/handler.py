@@ -68,6 +68,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from functions.deploy_model import state
 from functions.deploy_model.act import Actor
 from functions.deploy_model.champion import Champion
@@ -77,6 +79,7 @@ from functions.deploy_model.properties import DeployModelProperties
 from functions.deploy_model.smoke import ANSWER_SECONDS
 from functions.shared import aws
 from functions.shared.calls import Calls
+from functions.shared.reasons import cause
 from functions.shared.scaling import ALARMS, SERVICE
 from functions.shared.woken import woken
 
@@ -110,12 +113,12 @@ def _run(properties: DeployModelProperties, calls: Calls) -> None:
     actor = Actor(observer, client, calls.deadline, now)
     deadline = timedelta(hours=properties.deadline_hours)
     snapshot = observer.snapshot(now)
-    steps = decide(snapshot, deadline)
-    if tests := [step for step in steps if isinstance(step, state.AskTrial)]:
-        snapshot = replace(snapshot, verdict=actor.verdict(tests[0].version))
-        steps = decide(snapshot, deadline)
-    for step in steps:
-        actor.act(step)
+    try:
+        _act(actor, snapshot, deadline)
+    except (BotoCoreError, ClientError) as error:
+        actor.remember(snapshot.config, cause(calls, error))
+        actor.count_complaint()
+        raise
     if properties.champion_uri:
         champion = Champion(
             client("s3"),
@@ -127,6 +130,15 @@ def _run(properties: DeployModelProperties, calls: Calls) -> None:
         champion.follow(snapshot.endpoint, snapshot.serving)
     if snapshot.blind:
         raise snapshot.blind
+
+
+def _act(actor: Actor, snapshot: state.Snapshot, deadline: timedelta) -> None:
+    steps = decide(snapshot, deadline)
+    if tests := [step for step in steps if isinstance(step, state.AskTrial)]:
+        tested = replace(snapshot, verdict=actor.verdict(tests[0].version))
+        steps = decide(tested, deadline)
+    for step in steps:
+        actor.act(step)
 
 
 def _now() -> datetime:

@@ -20,7 +20,7 @@ from functions.deploy_model.requests import (
 from functions.deploy_model.state import Config, Endpoint, Snapshot, Target, Version
 from functions.shared import scaling
 from functions.shared.aws import listed
-from functions.shared.names import SERVED_TAG, model_name, trial_name
+from functions.shared.names import ERROR_TAG, FAILED_TAG, SERVED_TAG, model_name, trial_name
 from functions.shared.pausing import PAUSED_TAG
 from functions.shared.sagemaker import described, tags_of
 from pipeline.definition import OWNER_TAG
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pipeline.types import Json, JsonView
 
 STARTED_TAG: Final = "tabular-ml-vpc:started"
-FAILED_TAG: Final = "tabular-ml-vpc:failed"
+"""The value is ``Config.started`` and, if there was an endpoint, ``Config.replaced``."""
 SMOKE_TEST: Final = "smoke-test"
 """Key of a package's metadata whose value is the S3 URI of ``smoke.json``."""
 APPROVED: Final = "Approved"
@@ -193,15 +193,18 @@ class Observer:
             yield self._config(config, number, tags)
 
     def _config(self, found: JsonView, number: int, tags: JsonView) -> Config:
+        started, _, replaced = tags.get(STARTED_TAG, "").partition(" ")
         return Config(
             name=found["EndpointConfigName"],
             arn=found["EndpointConfigArn"],
             number=number,
             created=_utc(found["CreationTime"]),
             ours=self._is_ours(tags),
-            started=tags.get(STARTED_TAG, ""),
+            started=started,
+            replaced=replaced,
             served=tags.get(SERVED_TAG, ""),
             failed=tags.get(FAILED_TAG, ""),
+            error=tags.get(ERROR_TAG, ""),
             paused=PAUSED_TAG in tags,
         )
 

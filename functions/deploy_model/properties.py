@@ -8,6 +8,8 @@ from typing import Final
 ALL_AT_ONCE: Final = "all-at-once"
 CANARY: Final = "canary"
 LINEAR: Final = "linear"
+COMPLAINTS: Final = "Complaints"
+"""The metric that counts what a person has to act on; without a complaint, it has no data."""
 
 
 @dataclass(frozen=True, kw_only=True)

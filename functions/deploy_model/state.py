@@ -42,10 +42,14 @@ class Config:
     """Whether it has our owner tag."""
     started: str = ""
     """The endpoint's ``LastModifiedTime`` before it was told to serve this, or see above."""
+    replaced: str = ""
+    """The endpoint's configuration at that time; empty if it is not known."""
     served: str = ""
     """When it began to serve the last time, in ISO 8601, or empty."""
     failed: str = ""
     """Why an endpoint that serves the same version could not take these settings."""
+    error: str = ""
+    """The last error of AWS on the way to serve this, after its time."""
     paused: bool = False
 
 
@@ -152,7 +156,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class Complain:
-    """Log an error that a person has to act on."""
+    """Log an error that a person has to act on, and count it for the alarm."""
 
     reason: str
 
@@ -194,7 +198,7 @@ class AskTrial:
 
 @dataclass(frozen=True)
 class Deploy:
-    """Have the endpoint serve a configuration; ``started`` is what to record before.
+    """Have the endpoint serve a configuration; ``started``, ``replaced`` are to record before.
 
     ``back`` is for a version that served before: all at once, and no alarm stops it. ``retain``
     keeps the size of the fleet.
@@ -203,6 +207,7 @@ class Deploy:
     version: Version
     config: Config
     started: str
+    replaced: str = ""
     back: bool = False
     retain: bool = False
 

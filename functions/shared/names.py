@@ -7,12 +7,18 @@ from typing import Final
 
 DIMENSION: Final = "sagemaker:variant:DesiredInstanceCount"
 """What scales of an endpoint, as Application Auto Scaling names it."""
+METRICS_NAMESPACE: Final = "tabular-ml-vpc"
+METRICS_DIMENSION: Final = "Pipeline"
 SEED_OWNER: Final = "seed-data-owner"
 """Key of the metadata that marks the synthetic table: whoever replaces the table drops it."""
 
 
 SERVED_TAG: Final = "tabular-ml-vpc:served"
 """Tag of a configuration of ours that an endpoint served; the value is since when."""
+FAILED_TAG: Final = "tabular-ml-vpc:failed"
+"""The value is why an endpoint that serves the same version could not take the settings."""
+ERROR_TAG: Final = "tabular-ml-vpc:error"
+"""The value is the last error of AWS on the way to serve a configuration, and when it was."""
 
 
 def trial_name(endpoint: str) -> str:

@@ -22,20 +22,23 @@ _LONGEST_MESSAGE: Final = 120
 
 def reason(calls: Calls, error: Exception) -> str:
     """Return which call failed, why, and what to do, in one or two sentences."""
+    if isinstance(error, BotoCoreError | ClientError):
+        return f"{cause(calls, error)}. {_advice(error)}"
     call = calls.without_reply(error)
-    if isinstance(error, ClientError):
-        call = calls.named(error.operation_name) or error.operation_name
-        return f"{call}: {_told(error)}. {_advice(error_code(error))}"
-    if isinstance(error, ParamValidationError):
-        problem = " ".join(str(error).split()).removeprefix("Parameter validation failed: ")
-        return f"{call}: invalid request: {problem[:_LONGEST_MESSAGE]}. Correct the property."
-    if isinstance(error, BotoCoreError):
-        return (
-            f"{call or 'A call to AWS'}: no response ({type(error).__name__}). Check the network "
-            "path (VPC endpoint, its policy, security groups), then repeat the operation."
-        )
     during = f" (during {call})" if call else ""
     return f"{type(error).__name__}: {error}{during}. See the function's log."
+
+
+def cause(calls: Calls, error: BotoCoreError | ClientError) -> str:
+    """Return which call failed and why, without a period at the end."""
+    if isinstance(error, ClientError):
+        call = calls.named(error.operation_name) or error.operation_name
+        return f"{call}: {_told(error)}"
+    call = calls.without_reply(error)
+    if isinstance(error, ParamValidationError):
+        problem = " ".join(str(error).split()).removeprefix("Parameter validation failed: ")
+        return f"{call}: invalid request: {problem[:_LONGEST_MESSAGE]}"
+    return f"{call or 'A call to AWS'}: no response ({type(error).__name__})"
 
 
 def _told(error: ClientError) -> str:
@@ -54,7 +57,15 @@ def _status(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def _advice(code: str) -> str:
+def _advice(error: BotoCoreError | ClientError) -> str:
+    if isinstance(error, ParamValidationError):
+        return "Correct the property."
+    if isinstance(error, BotoCoreError):
+        return (
+            "Check the network path (VPC endpoint, its policy, security groups), then repeat the "
+            "operation."
+        )
+    code = error_code(error)
     if code in _DENIED:
         return "Grant the function's role this permission, then repeat the operation."
     if code in THROTTLED:

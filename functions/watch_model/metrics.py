@@ -1,24 +1,17 @@
-"""Metrics of a drift or quality check, as a line of the function's log.
-
-CloudWatch extracts them from the log, so that the function needs neither a way to CloudWatch's API
-out of its VPC nor the right to call it. Source: Amazon CloudWatch user guide, "Specification:
-Embedded metric format"; on Lambda, JSON on standard output is enough.
-"""
+"""Metrics of a drift or quality check."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from functions.shared import metrics
 from functions.watch_model.properties import (
-    DIMENSION,
     DRIFT_REPORT,
     DRIFTED_COLUMNS,
     LABELED_ROWS,
     LARGEST_PSI_RATIO,
-    NAMESPACE,
     QUALITY,
     QUALITY_REPORT,
     ROWS,
@@ -56,14 +49,8 @@ def of_quality(report: Mapping[str, Any]) -> dict[str, float]:
 
 
 def line(pipeline: str, values: Mapping[str, float], now: datetime) -> str:
-    """Return the line that CloudWatch extracts the metrics from; its time is in milliseconds."""
-    directive = {
-        "Namespace": NAMESPACE,
-        "Dimensions": [[DIMENSION]],
-        "Metrics": [{"Name": name, "Unit": _UNITS[name]} for name in values],
-    }
-    metadata = {"Timestamp": int(now.timestamp() * 1000), "CloudWatchMetrics": [directive]}
-    return json.dumps({"_aws": metadata, DIMENSION: pipeline, **values}, allow_nan=False)
+    """Return the line of the log that has the metrics."""
+    return metrics.line(pipeline, values, _UNITS, now)
 
 
 def outcome(report: Mapping[str, Any]) -> str:

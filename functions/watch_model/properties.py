@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-NAMESPACE: Final = "tabular-ml-vpc"
-"""Of the metrics."""
-DIMENSION: Final = "Pipeline"
 DRIFTED_COLUMNS: Final = "DriftedColumns"
 LARGEST_PSI_RATIO: Final = "LargestPsiRatio"
 """The largest population stability index of a column, divided by its limit."""

@@ -458,6 +458,7 @@ def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
         settings.security.alert_topic,
         settings.watching,
         settings.serving.asynchronous,
+        settings.pipeline.on_approval,
     )
 
 

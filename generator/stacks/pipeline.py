@@ -459,6 +459,7 @@ def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
         topic=settings.security.alert_topic,
         watching=settings.watching,
         asynchronous=settings.serving.asynchronous,
+        on_approval=settings.pipeline.on_approval,
     )
 
 

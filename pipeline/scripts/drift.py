@@ -15,7 +15,6 @@ Runs as a processing job on the AutoGluon training image.
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import math
 import sys
@@ -25,6 +24,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import captured
 import cells
 import jobs
 import reference
@@ -38,9 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import ModuleType
 
-    import pyarrow as pa
+    from captured import Rows
 
-_CAPTURED: Final = "*.jsonl"
 LEAST_ROWS: Final = 30
 """With fewer, nothing can be told from chance."""
 
@@ -148,9 +147,6 @@ def _is_about_data(member: tarfile.TarInfo) -> bool:
 
 # --- The data ------------------------------------------------------------------------------------
 
-Rows = tuple["Mapping[str, pa.Array]", "Mapping[str, Counter[str]]"]
-"""Typed values by column, and the cells that cannot be read."""
-
 
 def of_table(table: tables.Table, schema: Schema) -> Iterator[Rows]:
     """The rows of a table, some thousand at a time.
@@ -169,77 +165,6 @@ def of_table(table: tables.Table, schema: Schema) -> Iterator[Rows]:
             found = cells.read_counting(column, batch.column(names[column.name]))
             values[column.name], odd[column.name] = found
         yield values, odd
-
-
-@dataclass
-class Captured:
-    """The requests in files of data capture, and how many of them were not for this model."""
-
-    files: Sequence[Path]
-    code: ModuleType
-    schema: Schema
-    requests: int = 0
-    refused: int = 0
-
-    def rows(self) -> Iterator[Rows]:
-        """The rows of each request that the endpoint could answer.
-
-        Raises:
-            JobError: a line is not a record of data capture.
-        """
-        for record in records(self.files):
-            self.requests += 1
-            try:
-                yield self.code.read(self.schema, *record.request).values, {}
-            except self.code.BaseInferenceToolkitError:
-                self.refused += 1
-
-
-Message = tuple[bytes, str]
-"""A body and its media type."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """What one line of data capture says: a request and, if there was one, the answer to it."""
-
-    request: Message
-    answer: Message | None
-
-
-def records(files: Sequence[Path]) -> Iterator[Record]:
-    """The records in files of data capture.
-
-    Raises:
-        JobError: a line is not a record of data capture.
-    """
-    for path in files:
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield _record(f"{path.name}, line {number}", line)
-
-
-def _record(where: str, line: str) -> Record:
-    try:
-        found = json.loads(line)["captureData"]
-        answer = found.get("endpointOutput")
-        return Record(_message(found["endpointInput"]), _message(answer) if answer else None)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise JobError(f"{where}: not a record of data capture: {error!r}") from error
-
-
-def _message(found: Json) -> Message:
-    return _decoded(found["data"], found["encoding"]), found["observedContentType"]
-
-
-def captured_files(folder: Path) -> list[Path]:
-    """The files of data capture in a folder; none if it holds a table."""
-    return sorted(folder.rglob(_CAPTURED)) if folder.is_dir() else []
-
-
-def _decoded(data: str, encoding: str) -> bytes:
-    return base64.b64decode(data) if encoding == "BASE64" else data.encode()
 
 
 # --- The report ----------------------------------------------------------------------------------
@@ -279,12 +204,12 @@ def drift(argv: Sequence[str]) -> None:
     wanted = settings(argv)
     code, schema, before = read_model(wanted.model)
     seen = reference.observed(schema, before)
-    files = captured_files(wanted.table)
-    captured = Captured(files, code, schema)
-    rows = captured.rows() if files else of_table(_table(wanted), schema)
+    files = captured.files_in(wanted.table)
+    received = captured.Captured(files, code, schema)
+    rows = received.rows() if files else of_table(_table(wanted), schema)
     found: dict[str, Any] = compare(rows, seen, wanted.limits)
     if files:
-        found |= {"requests": captured.requests, "refused": captured.refused}
+        found |= {"requests": received.requests, "refused": received.refused}
     path = wanted.report / "drift.json"
     with jobs.whole(path) as (draft,):
         draft.write_text(json.dumps(found, indent=1, allow_nan=False), encoding="utf-8")

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+import captured
 import drift
 import jobs
 import pyarrow as pa
@@ -243,7 +244,7 @@ def predict(argv: Sequence[str]) -> None:
         JobError: an argument, the model or the table is not usable.
     """
     wanted = settings(argv)
-    files = drift.captured_files(wanted.table)
+    files = captured.files_in(wanted.table)
     if wanted.has_labels:
         measure_answers(wanted, files)
         return
@@ -271,10 +272,10 @@ def compare_requests(wanted: PredictionOptions, files: Sequence[Path]) -> None:
     """
     try:
         code, schema, before = drift.read_model(wanted.model)
-        captured = drift.Captured(files, code, schema)
+        received = captured.Captured(files, code, schema)
         seen = reference.observed(schema, before)
-        found: Json = drift.compare(captured.rows(), seen, reference.Limits())
-        found |= {"requests": captured.requests, "refused": captured.refused}
+        found: Json = drift.compare(received.rows(), seen, reference.Limits())
+        found |= {"requests": received.requests, "refused": received.refused}
     except drift.UnknownDriftError as unknown:
         found = {"drifted": None, "reason": str(unknown)}
     with jobs.whole(wanted.drift / "drift.json") as (report,):

@@ -21,6 +21,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+import captured
 import cells
 import drift
 import jobs
@@ -70,7 +71,7 @@ class Answered:
         Raises:
             JobError: a line is not a record of data capture.
         """
-        for record in drift.records(files):
+        for record in captured.records(files):
             self.requests += 1
             try:
                 self._add(record)
@@ -87,7 +88,7 @@ class Answered:
         """Each row's prediction and, for classes, probabilities; nothing if there are no rows."""
         return tuple(np.concatenate(part) for part in zip(*self._answers, strict=True))
 
-    def _add(self, record: drift.Record) -> None:
+    def _add(self, record: captured.Record) -> None:
         body, kind = record.request
         request = self.code.read(self.schema, body, kind)
         if record.answer is None:

@@ -39,6 +39,8 @@ _LEAST_SHARE: Final = 1e-4
 _SIGMAS: Final = 3.09
 """The normal distribution's quantile of 99.9 percent."""
 _SHOWN: Final = 5
+_MOST_KEPT: Final = 10_000
+"""Different texts that are counted at most: if each row has another one, memory stays the same."""
 _MOVING: Final = frozenset({"date", "datetime"})
 """Kinds whose values move on with time: that new ones are outside of the old range says nothing."""
 
@@ -102,6 +104,26 @@ def _counts(edges: np.ndarray, numbers: np.ndarray) -> np.ndarray:
 
 
 @dataclass
+class Noted:
+    """How many cells were noted, and how often each text among them, the most frequent ones."""
+
+    total: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, more: Mapping[str, int]) -> None:
+        """Take more texts; the rare ones are forgotten if there are too many."""
+        self.total += sum(more.values())
+        self.counts.update(more)
+        if len(self.counts) > _MOST_KEPT:
+            self.counts = Counter(dict(self.counts.most_common(_MOST_KEPT // 2)))
+
+    def share_of(self, rows: int) -> Json:
+        """The share of the rows, and the most frequent texts."""
+        shown = dict(sorted(self.counts.items(), key=lambda one: (-one[1], one[0]))[:_SHOWN])
+        return {"share": self.total / max(1, rows), "examples": shown}
+
+
+@dataclass
 class Observed:
     """What one column's other data says; `add` takes the next values."""
 
@@ -110,8 +132,8 @@ class Observed:
     rows: int = 0
     missing: int = 0
     outside: int = 0
-    odd: Counter[str] = field(default_factory=Counter)
-    unseen: Counter[str] = field(default_factory=Counter)
+    odd: Noted = field(default_factory=Noted)
+    unseen: Noted = field(default_factory=Noted)
     counts: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
@@ -122,7 +144,7 @@ class Observed:
         """Take the next typed values, and the cells that cannot be read."""
         measured = _measured(self.column, values)
         self.rows += len(values)
-        self.odd.update(odd)
+        self.odd.add(odd)
         self.missing += measured.null_count - odd.total()
         known = measured.drop_null()
         if "categories" in self.before:
@@ -133,11 +155,13 @@ class Observed:
     def _add_categories(self, known: pa.Array) -> None:
         places = {name: at for at, name in enumerate(self.before["categories"])}
         seen = None if self.column.categories is None else frozenset(self.column.categories)
+        unseen = Counter[str]()
         for one in compute.value_counts(known).to_pylist():
             name, count = one["values"], one["counts"]
             self.counts[places.get(name, -1)] += count
             if name not in places and (name not in seen if seen else not self.before["others"]):
-                self.unseen[name] += count
+                unseen[name] += count
+        self.unseen.add(unseen)
 
     def _add_numbers(self, numbers: np.ndarray) -> None:
         self.counts += _counts(np.array(self.before["edges"]), numbers)
@@ -165,15 +189,11 @@ class Observed:
             "psi": index,
             "psi_limit": psi_limit(limits.psi, expected, self.counts),
             "missing": {"before": before, "now": self._share(self.missing)},
-            "odd": self._noted(self.odd),
-            "unseen": self._noted(self.unseen),
+            "odd": self.odd.share_of(self.rows),
+            "unseen": self.unseen.share_of(self.rows),
             "outside": {"share": self._share(self.outside)},
         }
         return found | {"drifted": self._beyond(found, limits)}
-
-    def _noted(self, counts: Counter[str]) -> Json:
-        shown = dict(sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:_SHOWN])
-        return {"share": self._share(counts.total()), "examples": shown}
 
     def _share(self, count: int) -> float:
         return count / max(1, self.rows)

@@ -15,8 +15,8 @@ from tabular_ml_vpc.cli.console import console, inert, print_json
 from tabular_ml_vpc.cli.options import WholeNumber, json_option
 from tabular_ml_vpc.cli.stack_options import pipeline_option, target_options
 from tabular_ml_vpc.cli.tables import Column, show_table
-from tabular_ml_vpc.operations.runs.registry import Gated, Registry, Version
-from tabular_ml_vpc.operations.runs.serving import Serving, archive_of
+from tabular_ml_vpc.operations.runs.registry import APPROVED, Gated, Registry, Version
+from tabular_ml_vpc.operations.runs.serving import Serving, archive_of, problem_of
 from tabular_ml_vpc.operations.target import Target
 
 _AT_ONCE: Final = 8
@@ -45,7 +45,8 @@ python build.py models --limit 50 --json
 def command(limit: int, pipeline: str | None, target: Target, as_json: bool) -> None:
     """List the registered versions of the model, newest first.
 
-    Shows the approval status of each, the quality gate's metric, and which one the endpoint serves.
+    Shows the approval status of each, the quality gate's metric, which one the endpoint serves, and
+    what keeps the newest approved one from serving.
     """
     registries = Registry.each(target, pipeline)
     for service in ("sagemaker", "s3"):
@@ -64,6 +65,8 @@ class _Row:
     version: Version
     gated: Gated | None
     place: str
+    problem: str = ""
+    """What keeps it from serving."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +92,24 @@ def _read(registry: Registry, limit: int) -> _Table:
     archive = ""
     if now.version is None and now.configuration:
         archive = archive_of(registry.workload, now.configuration)
+    problems = _problems(registry, versions)
     return _Table(
         registry,
         [
-            _Row(version, gated, _place(version, now, archive))
+            _Row(version, gated, _place(version, now, archive), problems.get(version.number, ""))
             for version, gated in zip(versions, measured, strict=True)
         ],
         now,
     )
+
+
+def _problems(registry: Registry, versions: list[Version]) -> dict[int, str]:
+    """Return what keeps the newest approved version from serving, by its number."""
+    approved = [one for one in versions if one.status == APPROVED and registry.owns(one)]
+    if not approved or not registry.workload.on_approval:
+        return {}
+    newest = max(one.number for one in approved)
+    return {newest: problem_of(registry.workload, newest)}
 
 
 def _place(version: Version, now: Serving, archive: str) -> str:
@@ -120,6 +133,7 @@ def _json(table: _Table, row: _Row) -> dict[str, Any]:
         "value": gated.value if gated else None,
         "run": registry.run_of(version) or None,
         "endpoint": row.place or None,
+        "problem": row.problem or None,
         "comment": version.comment or None,
     }
 
@@ -172,3 +186,7 @@ def _show_note(out: Console, table: _Table) -> None:
     elif now.configuration and not table.serves:
         which = f"version {now.version}, which is older" if now.version else now.configuration
         out.print(f"The endpoint {now.name} serves {which}.", soft_wrap=True)
+    for row in table.rows:
+        if row.problem:
+            waits = f"Version {row.version.number} waits: {row.problem}"
+            out.print(inert(waits), soft_wrap=True)

@@ -271,3 +271,66 @@ def test_what_is_approved_while_the_schedule_pauses_is_served_after_the_resumpti
     wait("resumed", lambda: main.serves() == "one")
     main.tick()
     wait("served", lambda: main.settled() and main.serves() == "four")
+
+
+@dataclass(frozen=True)
+class Complaints:
+    """The alarm on what the function leaves to people."""
+
+    account: Account
+    stack: str
+
+    @property
+    def alarm(self) -> dict[str, Any]:
+        name = self.account.resource(
+            self.account.resource(STACK, self.stack), "DeploymentComplaintAlarm"
+        )
+        found = self.account.client("cloudwatch").describe_alarms(AlarmNames=[name])
+        return dict(found["MetricAlarms"][0])
+
+    @property
+    def state(self) -> str:
+        return str(self.alarm["StateValue"])
+
+    def shorten(self) -> None:
+        """Have it look at fifteen seconds, not minutes: no test can move the clock."""
+        client = self.account.client("cloudwatch")
+        taken = client.meta.service_model.operation_model("PutMetricAlarm").input_shape.members
+        same = {key: value for key, value in self.alarm.items() if key in taken}
+        client.put_metric_alarm(**same | {"Period": same["Period"] // 60})
+
+
+def test_people_are_told_once_of_what_the_function_leaves_to_them(
+    account: Account, outputs: dict[str, str], main: Registry, churn: Registry
+) -> None:
+    """A name is taken: each tick complains, the alarm tells once, and ends with the complaints."""
+    ours, others = Complaints(account, "PipelineStack"), Complaints(account, "ChurnPipelineStack")
+    number = main.register("five")
+    name, role = f"v{number}-{main.name}", "arn:aws:iam::123456789012:role/somebody"
+    main.sagemaker.create_model(
+        ModelName=name, PrimaryContainer={"Image": "theirs"}, ExecutionRoleArn=role
+    )
+    for one in (ours, others):
+        one.shorten()
+
+    def ticks_until(state: str) -> bool:
+        main.tick()
+        churn.tick()
+        time.sleep(2)
+        return ours.state == state
+
+    wait("quiet", lambda: not ticks_until("ALARM"))
+    with listening(account, outputs["AlertTopic"]) as heard:
+        main.approve(number)
+        wait("told", lambda: ticks_until("ALARM"))
+        for _ in range(3):
+            assert ticks_until("ALARM")
+        told = heard()
+        assert told.count("waits for a person") == 1
+        assert "python build.py models" in told
+        status, said = build_py("reject", str(number), "--yes", "--stack-name", STACK, *main.option)
+        assert status == 0, said
+        wait("ended", lambda: ticks_until("OK"))
+        assert "waits for a person" not in heard()
+    assert others.state != "ALARM"
+    main.sagemaker.delete_model(ModelName=name)

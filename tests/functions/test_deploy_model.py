@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 from dataclasses import replace
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
 
 from functions.deploy_model.handler import handler
 from functions.shared.errors import PropertyError
+from functions.shared.names import ERROR_TAG
 from tests.functions.deploy_world import (
     BUCKET,
     ENDPOINT,
@@ -25,6 +28,12 @@ from tests.functions.deploy_world import (
 )
 from tests.functions.fakes.wire import ApiError
 from tests.functions.world import Context, World
+
+QUOTA = ApiError(
+    "ResourceLimitExceeded",
+    "The account-level service limit 'ml.m5.large for endpoint usage' is 0 Instances, with current "
+    "utilization of 0 Instances and a request delta of 1 Instances.",
+)
 
 
 @pytest.fixture
@@ -357,6 +366,96 @@ def test_a_version_that_takes_too_long_is_rejected(serving: Deploying) -> None:
     serving.wait(2 * 60)
     assert serving.wake()[0] == "UpdateModelPackage"
     assert serving.reason_of(number) == "not in service after 24 hours; see the function's log"
+
+
+@pytest.mark.parametrize("operation", ["CreateEndpoint", "UpdateEndpoint"])
+def test_a_version_without_a_quota_is_rejected_with_the_cause(
+    serving: Deploying, operation: str
+) -> None:
+    number = serving.register() if operation == "CreateEndpoint" else tried(serving)
+    if operation == "CreateEndpoint":
+        serving.serving.failures[operation] = [QUOTA]
+        with pytest.raises(ClientError):  # nothing to remember it by yet
+            serving.wake()
+    serving.serving.failures[operation] = [QUOTA]
+    with pytest.raises(ClientError):
+        serving.wake()
+    told = serving.tags_of(config_of(number))[ERROR_TAG]
+    assert re.match(r"20\d\d-\d\d-\d\d \d\d:\d\d UTC: ", told)
+    serving.wait(25 * 60)
+    serving.wake()
+    reason = serving.reason_of(number)
+    assert reason == f"not in service after 24 hours; the last error was at {told}"
+    assert "ResourceLimitExceeded: The account-level service limit ml.m5.large" in reason
+    assert reason.endswith("is 0 Instances with current utilization of 0 Instances...")
+
+
+def test_an_error_before_there_is_a_configuration_is_counted_for_the_alarm(
+    deployed: Deploying, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed.register()
+    deployed.serving.failures["CreateEndpointConfig"] = [QUOTA]
+    with pytest.raises(ClientError):
+        deployed.wake()
+    assert json.loads(capsys.readouterr().out)["Complaints"] == 1
+    deployed.settle()
+    assert capsys.readouterr().out == ""
+
+
+def test_no_error_is_recorded_for_a_version_that_served(serving: Deploying) -> None:
+    number = tried(serving)
+    serving.serving.failures["UpdateEndpoint"] = [QUOTA]
+    with pytest.raises(ClientError):
+        serving.wake()
+    serving.settle()
+    assert serving.serves == config_of(number)
+    before = serving.tags_of(config_of(number))[ERROR_TAG]
+    serving.set_status(number, "Rejected")
+    serving.serving.failures["UpdateEndpoint"] = [QUOTA]
+    with pytest.raises(ClientError):
+        serving.wake()
+    assert serving.tags_of(config_of(number))[ERROR_TAG] == before
+    assert ERROR_TAG not in serving.tags_of(config_of(1))
+
+
+def test_a_cause_that_cannot_be_recorded_does_not_hide_it(serving: Deploying) -> None:
+    tried(serving)
+    denied = ApiError("AccessDeniedException", "not authorized to perform sagemaker:AddTags")
+    serving.serving.failures["AddTags"] = [denied, denied]
+    with pytest.raises(ClientError, match="AddTags"):
+        serving.wake()
+    serving.settle()
+    assert serving.serves == config_of(2)
+
+
+def test_a_trial_without_capacity_is_rejected_with_the_cause(serving: Deploying) -> None:
+    """As AWS words it: "How do I troubleshoot SageMaker endpoint creation or update failures?"."""
+    why = "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity "
+    serving.serving.failing[config_of(2)] = f"{why}error."
+    number = serving.register()
+    serving.settle()
+    assert serving.reason_of(number).endswith(f"failed: {why}error.")
+
+
+def test_a_change_by_somebody_else_is_not_taken_for_a_rollback(
+    serving: Deploying, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The function was interrupted between its record and the update."""
+    number = tried(serving)
+    serving.serving.failures["UpdateEndpoint"] = [
+        HTTPClientError(error="interrupted") for _ in range(5)
+    ]
+    with pytest.raises(HTTPClientError):
+        serving.wake()
+    theirs = "users-config"
+    serving.serving.make("Model", "users-model", {})
+    serving.serving.make("EndpointConfig", theirs, {}, models=["users-model"])
+    serving.wait()
+    serving.endpoint().update(config=theirs, modified=serving.serving.now)
+    serving.settle()
+    assert serving.status_of(number) == "Approved"
+    assert serving.serves == config_of(number)
+    assert f"somebody else gave the endpoint {ENDPOINT} the configuration {theirs}" in caplog.text
 
 
 def test_an_endpoint_that_fails_to_start_says_how_to_repair_it(deployed: Deploying) -> None:
@@ -695,6 +794,19 @@ def test_a_name_that_somebody_else_took_is_not_touched(
     deployed.register()
     assert deployed.wake() == []
     assert f"{name}: not created by this pipeline, not touched" in caplog.text
+
+
+def test_each_complaint_is_counted_for_the_alarm(
+    deployed: Deploying, capsys: pytest.CaptureFixture[str]
+) -> None:
+    number = deployed.register()
+    deployed.serving.make("Model", model_of(number), OTHER)
+    deployed.wake()
+    line = json.loads(capsys.readouterr().out)
+    assert (line["Pipeline"], line["Complaints"]) == (ENDPOINT, 1)
+    del deployed.serving.resources["Model"][model_of(number)]
+    deployed.settle()
+    assert "Complaints" not in capsys.readouterr().out
 
 
 def test_a_model_of_ours_made_of_something_else_is_not_used(deployed: Deploying) -> None:

@@ -77,6 +77,10 @@ S2 = replace(C2, served=MODIFIED)
 BACK = replace(SNAPSHOT, desired=V1, config_name="c1", approved=frozenset({1}), trial=None)
 BACK = replace(BACK, endpoint=E2, serving=S2, configs=(C1, S2))
 SETTINGS = replace(E1, config="old", number=2)
+MEANWHILE = Wait(
+    "somebody else gave the endpoint e the configuration c1, which is no rollback of version 2: it "
+    "is tried again"
+)
 FAILED = "the endpoint e has failed: `python build.py endpoint repair`"
 
 CASES: dict[str, tuple[Snapshot, tuple[object, ...]]] = {
@@ -100,7 +104,7 @@ CASES: dict[str, tuple[Snapshot, tuple[object, ...]]] = {
         replace(SNAPSHOT, trial=None, configs=(C1, S2)),
         (),
     ),
-    "what serves was rejected": (BACK, (Deploy(V1, C1, MODIFIED, back=True),)),
+    "what serves was rejected": (BACK, (Deploy(V1, C1, MODIFIED, "c2", back=True),)),
     "going back failed": (
         replace(BACK, configs=(replace(C1, started=MODIFIED), S2)),
         (
@@ -112,7 +116,7 @@ CASES: dict[str, tuple[Snapshot, tuple[object, ...]]] = {
     ),
     "it went forward before": (
         replace(BACK, configs=(replace(C1, started=(NOW - 7 * HOUR).isoformat()), S2)),
-        (Deploy(V1, replace(C1, started=(NOW - 7 * HOUR).isoformat()), MODIFIED, back=True),),
+        (Deploy(V1, replace(C1, started=(NOW - 7 * HOUR).isoformat()), MODIFIED, "c2", back=True),),
     ),
     "a person's is newer": (
         replace(SNAPSHOT, endpoint=replace(E1, config="theirs", number=0), serving=THEIRS),
@@ -175,6 +179,27 @@ CASES: dict[str, tuple[Snapshot, tuple[object, ...]]] = {
     "started without an endpoint": (
         replace(SNAPSHOT, configs=(C1, replace(C2, started=NO_ENDPOINT))),
         (AskTrial(V2),),
+    ),
+    "rolled back to what it served": (
+        replace(SNAPSHOT, configs=(C1, replace(STARTED, replaced="c1"))),
+        reject(
+            "SageMaker rolled the endpoint e back: an alarm went off, or the new instances did not "
+            "start",
+            DeleteConfig(replace(STARTED, replaced="c1")),
+            DeleteModel(2),
+        ),
+    ),
+    "somebody changed the endpoint meanwhile": (
+        replace(SNAPSHOT, configs=(C1, replace(STARTED, replaced="old")), verdict=""),
+        (MEANWHILE, Deploy(V2, replace(STARTED, replaced="old"), MODIFIED, "c1")),
+    ),
+    "somebody changed the endpoint meanwhile, and it failed": (
+        replace(
+            SNAPSHOT,
+            endpoint=replace(E1, status="Failed"),
+            configs=(C1, replace(STARTED, replaced="old")),
+        ),
+        (Complain(f"{FAILED}; version 2 waits"), DeleteTrial()),
     ),
     "refused": (replace(SNAPSHOT, configs=(C1, replace(C2, started=REFUSED))), (AskTrial(V2),)),
     "started, and the endpoint was deleted": (
@@ -241,7 +266,7 @@ CASES: dict[str, tuple[Snapshot, tuple[object, ...]]] = {
         reject("the trial endpoint try-e failed: no health check", *AFRESH),
     ),
     "the trial serves": (SNAPSHOT, (AskTrial(V2),)),
-    "it answered": (replace(SNAPSHOT, verdict=""), (Deploy(V2, C2, MODIFIED),)),
+    "it answered": (replace(SNAPSHOT, verdict=""), (Deploy(V2, C2, MODIFIED, "c1"),)),
     "it answered otherwise": (replace(SNAPSHOT, verdict="differs"), reject("differs", *AFRESH)),
     "it answered, and nothing serves": (
         replace(SNAPSHOT, verdict="", endpoint=None, serving=None),
@@ -257,7 +282,7 @@ CASES: dict[str, tuple[Snapshot, tuple[object, ...]]] = {
     ),
     "settings that were changed back": (
         replace(SNAPSHOT, configs=(C1, S2), endpoint=SETTINGS),
-        (Deploy(V2, S2, MODIFIED, back=True),),
+        (Deploy(V2, S2, MODIFIED, "old", back=True),),
     ),
     "somebody else's": (
         replace(SNAPSHOT, taken=("endpoint e",), endpoint=replace(E1, ours=False)),
@@ -307,6 +332,7 @@ configs = some.builds(
     created=some.sampled_from([NOW - 30 * HOUR, NOW - 2 * HOUR]),
     ours=some.booleans(),
     started=some.sampled_from(["", NO_ENDPOINT, REFUSED, MODIFIED, BEFORE]),
+    replaced=some.sampled_from(["", "c1", "theirs"]),
     served=some.booleans(),
     failed=some.sampled_from(["", "why"]),
     paused=some.booleans(),

@@ -49,6 +49,8 @@ class Registered(Several):
     """The configuration of the trial endpoint."""
     trial_status: str = "InService"
     paused: bool = False
+    problems: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    """Tags that the function gave the configuration of a version, besides the owner's."""
     values: Mapping[int, object] = field(default_factory=dict)
     """The gate's value by version; without one, there is no evaluation."""
     denied: frozenset[str] = frozenset()
@@ -139,18 +141,25 @@ class Registered(Several):
         }
 
     def list_endpoint_configs(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
-        name = configuration(1)
-        paused = {
-            "EndpointConfigName": name,
-            "EndpointConfigArn": f"{PLACE}:endpoint-config/{name}",
-            "CreationTime": BEGAN,
-        }
-        return {"EndpointConfigs": [paused] if self.paused else []}
+        names = map(configuration, [*([1] if self.paused else []), *self.problems])
+        found = [
+            {
+                "EndpointConfigName": name,
+                "EndpointConfigArn": f"{PLACE}:endpoint-config/{name}",
+                "CreationTime": BEGAN,
+            }
+            for name in names
+        ]
+        return {"EndpointConfigs": found}
 
     def list_tags(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         if ":endpoint-config/" not in request["ResourceArn"]:
             return super().list_tags(request)
-        tags = {"pipeline-owner": OWNER, "tabular-ml-vpc:paused": "2026-11-24T18:00:00+00:00"}
+        tags = {"tabular-ml-vpc:paused": "2026-11-24T18:00:00+00:00"}
+        for number, given in self.problems.items():
+            if request["ResourceArn"].endswith(f"/{configuration(number)}"):
+                tags = dict(given)
+        tags = _owner() | tags
         return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
     def describe_endpoint_config(self, request: Mapping[str, Any]) -> Mapping[str, Any]:

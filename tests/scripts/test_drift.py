@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import tarfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -248,6 +249,18 @@ def test_too_few_captured_requests_are_no_failure_of_predictions(archive: Path, 
         "drifted": None,
         "reason": "29 rows are too few to compare: at least 30 are needed",
     }
+
+
+def test_ever_new_texts_take_no_more_memory_and_are_all_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reference, "_MOST_KEPT", 10)
+    noted = reference.Noted()
+    for at in range(100):
+        noted.add(Counter({f"once {at}": 1, "often": 3}))
+        assert len(noted.counts) <= 10
+    assert noted.share_of(400)["share"] == 1
+    assert noted.share_of(400)["examples"]["often"] == 300
 
 
 def test_what_cannot_be_compared_is_refused(archive: Path, base: Path, tmp_path: Path) -> None:

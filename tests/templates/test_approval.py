@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 
-from functions.deploy_model.properties import DeployModelProperties
+from functions.deploy_model.properties import COMPLAINTS, DeployModelProperties
 from functions.pipeline_manager.properties import PipelineProperties
+from functions.shared import metrics
 from functions.shared.properties import from_event
 from generator.cfn.evaluator import ResolvedDeployment
 from generator.custom_resources import IN_THE_VPC
@@ -131,6 +133,41 @@ def test_people_are_told_of_versions_that_wait_or_were_rejected(
         filled = target["InputTransformer"]["InputTemplate"].replace("<version>", "3")
         message = json.loads(filled.replace("<aws.events.event.json>", "{}"))
         assert f"python build.py approve{option} 3" in message["alert"]
+
+
+def test_an_alarm_tells_of_what_the_function_leaves_to_people(
+    approving: ResolvedDeployment,
+) -> None:
+    """The function's own line is held against the alarm's definition."""
+    for stack in STACKS:
+        alarm = approving.get(stack, "DeploymentComplaintAlarm").properties
+        now = datetime(2026, 1, 1, tzinfo=UTC)
+        group = told(approving, stack).model_package_group
+        line = json.loads(metrics.line(group, {COMPLAINTS: 1}, {COMPLAINTS: "Count"}, now))
+        (directive,) = line["_aws"]["CloudWatchMetrics"]
+        assert directive["Namespace"] == alarm["Namespace"]
+        assert [one["Name"] for one in directive["Metrics"]] == [alarm["MetricName"]]
+        assert directive["Dimensions"] == [[one["Name"] for one in alarm["Dimensions"]]]
+        assert [line[one["Name"]] for one in alarm["Dimensions"]] == [group]
+        assert (alarm["Threshold"], alarm["TreatMissingData"]) == (0, "notBreaching")
+        assert alarm["AlarmActions"] == [approving.get(stack, "AlertTopic").reference]
+        assert "OKActions" not in alarm
+        named = "`python build.py models --pipeline churn`"
+        assert (named in alarm["AlarmDescription"]) == (stack == "ChurnPipeline")
+
+
+def test_the_alarm_needs_complaints_of_two_of_three_ticks(approving: ResolvedDeployment) -> None:
+    tick = rules(approving, "pipeline")["TickRule"]["ScheduleExpression"]
+    alarm = approving.get("pipeline", "DeploymentComplaintAlarm").properties
+    assert (tick, alarm["Period"]) == ("rate(5 minutes)", 5 * 60)
+    assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (2, 3)
+
+
+@pytest.mark.parametrize("deploy", ["pipeline", "none"])
+def test_without_approvals_there_is_no_such_alarm(deploy: str) -> None:
+    deployment = resolve(Settings.model_validate({"pipeline": {"deploy": deploy}}))
+    found = [one.logical_id for one in deployment.of_type("AWS::CloudWatch::Alarm")]
+    assert "DeploymentComplaintAlarm" not in found
 
 
 def test_what_a_rule_cannot_deliver_goes_to_the_queue(approving: ResolvedDeployment) -> None:

@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
+from functions.shared.names import ERROR_TAG, FAILED_TAG, SERVED_TAG
+from pipeline.definition import OWNER_TAG
 from pipeline.types import JsonView
 from tabular_ml_vpc.operations.workload import Workload
 
@@ -96,6 +98,25 @@ class Serving:
 def trial_of(endpoint: str) -> str:
     """Return the name of an endpoint's trial endpoint."""
     return f"try-{endpoint}"
+
+
+def problem_of(workload: Workload, version: int) -> str:
+    """Return what keeps a version from serving, as the function that deploys recorded it.
+
+    Empty if it recorded nothing, or its record may not be read. A configuration that served has no
+    problem any more.
+    """
+    reader = replace(workload, unseen=set())
+    for config in reader.listed(
+        "list_endpoint_configs", "EndpointConfigs", NameContains=workload.endpoint
+    ):
+        if version_in(config["EndpointConfigName"], workload.endpoint or "") != version:
+            continue
+        listed = reader.listed("list_tags", "Tags", ResourceArn=config["EndpointConfigArn"])
+        tags = {tag["Key"]: tag["Value"] for tag in listed}
+        if tags.get(OWNER_TAG) == workload.owner and SERVED_TAG not in tags:
+            return str(tags.get(FAILED_TAG) or tags.get(ERROR_TAG, ""))
+    return ""
 
 
 def archive_of(workload: Workload, configuration: str) -> str:

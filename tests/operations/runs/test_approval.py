@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from functions.shared.names import ERROR_TAG, FAILED_TAG, SERVED_TAG
+from pipeline.definition import OWNER_TAG
 from tabular_ml_vpc.cli import cli
 from tabular_ml_vpc.cli.completers import version_numbers
 from tabular_ml_vpc.operations.runs import approval
@@ -86,9 +88,39 @@ def test_versions_are_listed_for_programs(on: On) -> None:
             "value": None,
             "run": "r1",
             "endpoint": None,
+            "problem": None,
             "comment": None,
         }
     ]
+
+
+QUOTA = "2026-11-27 18:30 UTC: CreateEndpoint try-x: ResourceLimitExceeded: none left"
+SETTINGS = "the smoke test differs"
+
+
+@pytest.mark.parametrize(
+    ("tags", "problem"),
+    [
+        ({ERROR_TAG: QUOTA}, QUOTA),
+        ({ERROR_TAG: QUOTA, FAILED_TAG: SETTINGS}, SETTINGS),
+        ({ERROR_TAG: QUOTA, SERVED_TAG: "since then"}, None),
+        ({ERROR_TAG: QUOTA, OWNER_TAG: "somebody else"}, None),
+    ],
+)
+def test_what_keeps_an_approved_version_from_serving_is_shown(
+    on: On, tags: dict[str, str], problem: str | None
+) -> None:
+    stack = serving(versions={1: "Approved", 2: "Approved", 3: "Approved"}, problems={3: tags})
+    found = on(stack, "models", "--json").json
+    assert [one["problem"] for one in found] == [problem, None, None]
+    assert on(stack, "models").out.endswith(f"\nVersion 3 waits: {problem}\n") == bool(problem)
+
+
+def test_nothing_is_known_of_a_problem_without_the_permission_to_see_it(on: On) -> None:
+    denied = frozenset({"sagemaker.ListTags"})
+    stack = serving(versions={3: "Approved"}, problems={3: {ERROR_TAG: QUOTA}}, denied=denied)
+    done = on(stack, "models", "--json")
+    assert [one["problem"] for one in done.json] == [None]
 
 
 def test_the_version_that_a_run_deployed_is_known_by_its_archive(on: On) -> None:

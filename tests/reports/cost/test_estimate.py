@@ -158,6 +158,14 @@ def test_an_alarm_costs_as_much_as_its_metrics_and_a_dashboard_what_the_list_say
     assert "CloudWatch dashboards" not in {line.meter.what for line in estimated(choices()).lines}
 
 
+def test_approvals_cost_one_more_alarm_of_each_pipeline() -> None:
+    pipelines = [{"name": "main"}, {"name": "churn"}]
+    deploy = {"pipelines": pipelines, "pipeline": {"deploy": "on-approval"}}
+    settings = Settings.model_validate(deploy)
+    found = {line.meter.what: line for line in estimated(CostChoices(settings, {}, usage())).lines}
+    assert found["CloudWatch alarms"].meter.basis == "5 alarms"
+
+
 def test_a_dashboard_in_govcloud_has_no_known_price() -> None:
     assert Prices(read_table(), "us-gov-west-1").price("cloudwatch_dashboard_month").usd is None
 
