@@ -20,6 +20,7 @@ LONGEST_APPROVED: Final = 35
 approval: SageMaker allows 63 in the name of an endpoint configuration, of which the deployment's id
 takes 13 and the version, a hash and hyphens up to 15."""
 
+_BACKLOG: Final = 5
 _WHOLE: Final = 100
 _MOST_MINUTES: Final = 420
 """8 hours ("API_BlueGreenUpdatePolicy"), less one for the instances to start and stop."""
@@ -67,7 +68,7 @@ class Serving(Section):
     asynchronous: bool = False
     """Whether the endpoint takes requests from S3 and answers there, and has no instance while it
     has nothing to do (docs/asynchronous.md)."""
-    target_backlog: int = Field(default=5, ge=1, le=1000, strict=True)
+    target_backlog: int = Field(default=_BACKLOG, ge=1, le=1000, strict=True)
     """Requests that may wait for each instance of an asynchronous endpoint before there is one
     more, up to instances or, if that is more, maximum_instances."""
 
@@ -161,7 +162,7 @@ def check_serving(
 def _check_asynchronous(serving: Serving, *, on_approval: bool) -> None:
     """Refuse what has no meaning for an endpoint that takes requests from S3, or the reverse."""
     if not serving.asynchronous:
-        if "target_backlog" in serving.model_fields_set:
+        if serving.target_backlog != _BACKLOG:
             raise ValueError(
                 f"serving.target_backlog: got {serving.target_backlog}: needs "
                 "serving.asynchronous = true"

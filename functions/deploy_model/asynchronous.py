@@ -12,14 +12,12 @@ from botocore.exceptions import ClientError
 
 from functions.deploy_model.smoke import ModelError, NotAnsweredError
 from functions.shared.errors import error_code
-from pipeline.layout import REQUESTS
+from pipeline.layout import SMOKE_REQUESTS
 
 if TYPE_CHECKING:
     from functions.deploy_model.smoke import SmokeTest
     from functions.shared.deadline import Deadline
 
-OWN: Final = f"{REQUESTS}smoke/"
-"""Where the function puts its requests, below the folder of the endpoint."""
 _WAIT_SECONDS: Final = 120
 _POLL_SECONDS: Final = 1.0
 _MARGIN_SECONDS: Final = 20.0
@@ -39,7 +37,7 @@ def ask(runtime: Any, s3: Any, uri: str, endpoint: str, test: SmokeTest, deadlin
 
     """
     body = test.body.encode()
-    request = f"{uri}{OWN}{hashlib.sha256(body).hexdigest()[:16]}"
+    request = f"{uri}{SMOKE_REQUESTS}{hashlib.sha256(body).hexdigest()[:16]}"
     bucket, key = _place(request)
     s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=test.content_type)
     sent = runtime.invoke_endpoint_async(

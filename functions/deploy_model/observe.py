@@ -20,7 +20,14 @@ from functions.deploy_model.requests import (
 from functions.deploy_model.state import Config, Endpoint, Snapshot, Target, Version
 from functions.shared import scaling
 from functions.shared.aws import listed
-from functions.shared.names import ERROR_TAG, FAILED_TAG, SERVED_TAG, model_name, trial_name
+from functions.shared.names import (
+    ERROR_TAG,
+    FAILED_TAG,
+    SERVED_TAG,
+    alarm_name,
+    model_name,
+    trial_name,
+)
 from functions.shared.pausing import PAUSED_TAG
 from functions.shared.sagemaker import described, tags_of
 from pipeline.definition import OWNER_TAG
@@ -141,7 +148,7 @@ class Observer:
         """Tell whether the alarm exists that calls our step policy."""
         if not (self.alarms and policy_arn):
             return False
-        name = scaling.alarm_name(self.properties.endpoint_name)
+        name = alarm_name(self.properties.endpoint_name)
         found = self.alarms.describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm"])
         return any(policy_arn in one["AlarmActions"] for one in found["MetricAlarms"])
 

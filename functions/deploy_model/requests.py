@@ -12,8 +12,8 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from functions.deploy_model.properties import ALL_AT_ONCE, CANARY, LINEAR
-from functions.shared.names import model_name
-from functions.shared.scaling import VARIANT, alarm_name, identity
+from functions.shared.names import alarm_name, model_name
+from functions.shared.scaling import VARIANT, identity
 from pipeline.definition import OWNER_TAG
 from pipeline.layout import ANSWERS, FAILURES
 

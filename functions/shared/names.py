@@ -26,6 +26,11 @@ def trial_name(endpoint: str) -> str:
     return f"try-{endpoint}"
 
 
+def alarm_name(endpoint: str) -> str:
+    """Return the name of the alarm that starts the first instance of an asynchronous endpoint."""
+    return f"{endpoint}-backlog"
+
+
 def model_name(version: int, endpoint: str) -> str:
     """Return the name of the model made of a version."""
     return f"v{version}-{endpoint}"

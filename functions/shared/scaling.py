@@ -15,7 +15,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from functions.shared.errors import error_code
-from functions.shared.names import DIMENSION
+from functions.shared.names import DIMENSION, alarm_name
 
 LOG = logging.getLogger(__name__)
 
@@ -68,11 +68,6 @@ def deregister(scaling: Any, endpoint: str) -> None:
     except ClientError as error:
         if not is_gone(error):
             raise
-
-
-def alarm_name(endpoint: str) -> str:
-    """Return the name of the alarm that starts the first instance of an asynchronous endpoint."""
-    return f"{endpoint}-backlog"
 
 
 def delete_alarm(cloudwatch: Any, endpoint: str) -> None:

@@ -15,9 +15,7 @@ from awacs import cloudwatch, iam, kms, s3, sagemaker
 from awacs.aws import Action, Condition, Null, Statement, StringEquals, StringNotEquals
 from troposphere import Sub
 
-from functions.deploy_model.asynchronous import OWN
-from functions.shared.names import DIMENSION, trial_name
-from functions.shared.scaling import alarm_name
+from functions.shared.names import DIMENSION, alarm_name, trial_name
 from generator.policies.documents import FOLDER, document, text
 from generator.policies.documents import sagemaker as arns
 from generator.policies.documents import statement as literal
@@ -28,7 +26,16 @@ from generator.policies.statements import allow, allow_anywhere, arn, bucket_arn
 from generator.settings import Settings
 from generator.settings_serving import Serving
 from generator.wiring import BucketName, Expression, KeyArn, UniqueName
-from pipeline.layout import ANSWERS, ASYNCHRONOUS, CHAMPION, FAILURES, MODELS, folder, named
+from pipeline.layout import (
+    ANSWERS,
+    ASYNCHRONOUS,
+    CHAMPION,
+    FAILURES,
+    MODELS,
+    SMOKE_REQUESTS,
+    folder,
+    named,
+)
 from pipeline.types import Json
 
 PATH: Final = f"{FOLDER}/approver-policy.json"
@@ -312,7 +319,7 @@ def _ask_through_s3(managed: Managed, bucket: BucketName, key: KeyArn) -> list[S
     answers = [objects_arn(bucket, f"{place}{what}") for what in (ANSWERS, FAILURES)]
     return [
         allow("AskThroughS3", [sagemaker.InvokeEndpointAsync], _endpoints(managed)),
-        allow("PutRequests", [s3.PutObject], [objects_arn(bucket, f"{place}{OWN}")]),
+        allow("PutRequests", [s3.PutObject], [objects_arn(bucket, f"{place}{SMOKE_REQUESTS}")]),
         allow("ReadAnswers", [s3.GetObject], answers),
         allow("EncryptRequests", [kms.GenerateDataKey], [key], Condition(through_s3)),
     ]

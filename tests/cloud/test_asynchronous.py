@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.shared.scaling import alarm_name, identity
+from functions.shared.names import alarm_name
+from functions.shared.scaling import identity
 from generator.settings import Settings
 from tabular_ml_vpc.local.emulator.inventory import inventory
 from tests.cloud.account import Account, chosen

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.shared.scaling import alarm_name, identity
+from functions.shared.names import alarm_name
+from functions.shared.scaling import identity
 from tests.functions.deploy_world import (
     BUCKET,
     ENDPOINT,

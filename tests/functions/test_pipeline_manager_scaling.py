@@ -8,7 +8,8 @@ import pytest
 
 from functions.pipeline_manager import handler as module
 from functions.pipeline_manager.handler import handler
-from functions.shared.scaling import alarm_name, identity
+from functions.shared.names import alarm_name
+from functions.shared.scaling import identity
 from tests.functions.fakes.s3 import FakeS3
 from tests.functions.fakes.sagemaker import FakeSageMaker
 from tests.functions.fakes.scaling import FakeAlarms, FakeScaling

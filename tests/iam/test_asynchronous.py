@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.shared.scaling import alarm_name
+from functions.shared.names import alarm_name
 from generator.resolved import resolve
 from generator.settings import Settings
 from tests.iam.account import Account, Request

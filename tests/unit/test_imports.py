@@ -83,7 +83,7 @@ def test_a_function_imports_itself_and_what_is_shared(folder: Path) -> None:
     allowed = (f"functions.{folder.name}", "functions.shared", *AT_HAND)
     pipeline = {
         "pipeline_manager": ("pipeline.definition", "pipeline.prediction", "pipeline.types"),
-        "deploy_model": ("pipeline.definition.OWNER_TAG", "pipeline.types"),
+        "deploy_model": ("pipeline.definition.OWNER_TAG", "pipeline.layout", "pipeline.types"),
         "pause_endpoint": ("pipeline.definition.OWNER_TAG",),
     }
 

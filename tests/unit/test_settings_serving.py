@@ -127,7 +127,7 @@ def test_endpoints_are_paused_however_models_are_deployed(deploy: str) -> None:
             {"serving": {"asynchronous": True}, "pipeline": {}},
             "serving.asynchronous: got true: needs pipeline.deploy",
         ),
-        ({"serving": {"target_backlog": 5}}, "serving.target_backlog: got 5: needs serving.asyn"),
+        ({"serving": {"target_backlog": 9}}, "serving.target_backlog: got 9: needs serving.asyn"),
         (
             {"serving": {"asynchronous": True, "target_invocations": 9}},
             "serving.target_invocations: got 9: must be omitted with serving.asynchronous = true",
