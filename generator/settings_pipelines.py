@@ -13,6 +13,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, field_validator, mode
 from functions.shared.properties import property_name
 from generator import settings_schedule
 from generator.settings_section import Section
+from generator.settings_serving import Deployment
 from pipeline.definition import CLUSTER_INSTANCES
 from pipeline.layout import CAPTURED, CHAMPION, CODE, MAIN, MODELS, PREDICTIONS, PROCESSED, RAW
 from pipeline.limits import ARGUMENT_CHARACTERS
@@ -67,17 +68,6 @@ class Engine(StrEnum):
     """A cluster of instances, for tables of many files."""
 
 
-class Deployment(StrEnum):
-    """What a run does with a model that passed the quality gate."""
-
-    PIPELINE = "pipeline"
-    """Registers it, and deploys it if it is approved."""
-    ON_APPROVAL = "on-approval"
-    """Registers it; it is deployed when somebody else has approved it."""
-    NONE = "none"
-    """Registers it."""
-
-
 class PipelineSettings(Section):
     """How the pipeline's steps run."""
 
@@ -115,16 +105,6 @@ class PipelineSettings(Section):
     """Deploy what pipelines besides main share even if there is none. Adding the first one then
     changes nothing else. Set it before you remove the last one: CloudFormation could otherwise take
     the manager's rights away before it has removed that pipeline (docs/pipelines.md)."""
-
-    @property
-    def deploys(self) -> bool:
-        """Whether runs deploy."""
-        return self.deploy is Deployment.PIPELINE
-
-    @property
-    def on_approval(self) -> bool:
-        """Whether a function deploys what somebody approved."""
-        return self.deploy is Deployment.ON_APPROVAL
 
     @field_validator("schedule")
     @classmethod

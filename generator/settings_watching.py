@@ -6,7 +6,6 @@ from typing import Final
 
 from pydantic import Field, field_validator
 
-from generator.settings_pipelines import PipelineSettings
 from generator.settings_section import Section
 from generator.settings_serving import Serving
 
@@ -54,9 +53,7 @@ class WatchingSettings(Section):
         return hours
 
 
-def check_watching(
-    watching: WatchingSettings, serving: Serving, pipeline: PipelineSettings
-) -> None:
+def check_watching(watching: WatchingSettings, serving: Serving, *, predictions: bool) -> None:
     """Refuse checks of requests that nobody stores, or without what checks them.
 
     Raises:
@@ -69,10 +66,8 @@ def check_watching(
             f"watching.drift_hours: got {hours}: needs serving.capture_percent of at least 1; a "
             "check reads captured requests"
         )
-    if hours and not pipeline.predictions:
+    if hours and not predictions:
         raise ValueError(
             f"watching.drift_hours: got {hours}: needs pipeline.predictions = true; the pipeline "
             "of batch predictions makes the checks"
         )
-    if pipeline.on_drift and not hours:
-        raise ValueError("pipeline.on_drift: got true: needs watching.drift_hours")

@@ -19,7 +19,7 @@ from generator import alerts
 from generator.custom_resources import FunctionContext, FunctionSpec, add_function
 from generator.policies.resources import DRIFT_RULES, WATCH_TICK, named_rule_name
 from generator.policies.watcher import TABLE
-from generator.settings import Settings
+from generator.settings_pipelines import PipelineSettings
 from generator.wiring import BucketName, Expression, FunctionArn, Number, RoleName, TopicArn, add
 from generator.woken import let_rules_invoke, rule_input
 from pipeline.prediction import SUFFIX
@@ -78,7 +78,7 @@ class Context:
 def add_watcher(
     template: Template,
     context: Context,
-    settings: Settings,
+    settings: PipelineSettings,
     pipeline: AWSObject,
     predictions: AWSObject | None,
 ) -> None:
@@ -131,7 +131,7 @@ def _ended(predictions: AWSObject, status: str) -> dict[str, object]:
     }
 
 
-def _values(context: Context, settings: Settings) -> dict[str, Expression]:
+def _values(context: Context, settings: PipelineSettings) -> dict[str, Expression]:
     """Return the function's properties by field; it is told only what it is asked for."""
     folders, name = context.folders, context.told.name
     values: dict[str, Expression] = {
@@ -144,7 +144,7 @@ def _values(context: Context, settings: Settings) -> dict[str, Expression]:
         values["new_data_minutes"] = (
             minutes if isinstance(minutes, str) else minutes.across_border()
         )
-    if hours := settings.watching.drift_hours:
+    if hours := context.told.watching.drift_hours:
         values |= {
             "endpoint_name": name.across_border(),
             "predictions_pipeline": Sub(f"${{Name}}{SUFFIX}", Name=name),
@@ -152,8 +152,8 @@ def _values(context: Context, settings: Settings) -> dict[str, Expression]:
             "capture_prefix": folders.captured,
             "predictions_prefix": folders.predictions,
         }
-    if settings.pipeline.on_drift:
-        values["drift_cooldown_hours"] = str(settings.pipeline.drift_cooldown_hours)
+    if hours and settings.on_drift:
+        values["drift_cooldown_hours"] = str(settings.drift_cooldown_hours)
     return values
 
 

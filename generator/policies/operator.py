@@ -13,7 +13,7 @@ from typing import Final
 
 from generator.policies.documents import FOLDER, document, sagemaker, statement, text
 from generator.policies.jobs import FILES
-from generator.settings import PROJECT_TAG, Settings
+from generator.settings import PROJECT_TAG, Settings, all_choices
 from generator.settings_studio import Studio
 from pipeline.layout import CAPTURED, CHAMPION, CODE, MODELS, PREDICTIONS, PROCESSED, folder, named
 from pipeline.types import Json
@@ -59,6 +59,7 @@ _LOGS: Final = ("logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogE
 def policy(settings: Settings) -> Json:
     """Return the managed policy."""
     name, studio = settings.project, settings.studio
+    dashboards = any(one.watching.dashboard for one in all_choices(settings))
     stacks = f"arn:*:cloudformation:*:*:stack/{name}*/*"
     return document(
         [
@@ -94,7 +95,7 @@ def policy(settings: Settings) -> Json:
             _only_tables(name),
             *_no_files_of_people(name, studio),
             *(_predict(name) if settings.pipeline.predictions else []),
-            *(_look_at_dashboards(name) if settings.watching.dashboard else []),
+            *(_look_at_dashboards(name) if dashboards else []),
             _use_key(settings),
         ]
     )

@@ -17,7 +17,14 @@ from generator.policies.approval import leave_serving_to_others
 from generator.policies.guards import Cluster, NetworkBoundary, keep_jobs_inside
 from generator.policies.spending import bound_spending
 from generator.policies.statements import managed_policy
-from generator.settings import Mode, Settings, on_spark, shares_pipelines
+from generator.settings import (
+    Mode,
+    Settings,
+    all_choices,
+    main_choices,
+    on_spark,
+    shares_pipelines,
+)
 from generator.settings_network import S3
 from generator.stacks import personas
 from generator.wiring import (
@@ -105,7 +112,7 @@ def named(name: UniqueName, what: str) -> Tags:
 
 def roles_not_needed(settings: Settings) -> list[str]:
     """Return the roles among a network's inputs that these settings do not need."""
-    deploying = [] if settings.pipeline.on_approval else ["deploy_model_role"]
+    deploying = [] if main_choices(settings).on_approval else ["deploy_model_role"]
     return [*personas.not_needed(settings), *deploying]
 
 
@@ -144,7 +151,7 @@ def guards(inputs: PartsInputs, settings: Settings, outputs: Outputs) -> list[AW
             bound_spending(settings.limits, apps=settings.studio.in_use),
         ),
     ]
-    if settings.pipeline.on_approval and in_studio:
+    if in_studio and any(one.on_approval for one in all_choices(settings)):
         approvals = managed_policy(
             "ApprovalsComeFromOthersPolicy",
             "No approval, and no other model on the endpoint, by those who train models",

@@ -55,12 +55,14 @@ from generator.retention import retention
 from generator.settings import (
     Mode,
     Settings,
+    main_choices,
     main_is_watched,
     main_pipeline,
     on_spark,
     shares_pipelines,
 )
 from generator.settings_pipelines import awaits_new_data, instances, minutes_of, schedule_of
+from generator.settings_serving import Serving
 from generator.wiring import (
     BucketName,
     Expression,
@@ -141,6 +143,7 @@ class Outputs:
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack."""
     template = Template(Description=f"{settings.project}: training pipeline, model, alerts")
+    chosen = main_choices(settings)
     inputs = declare(Inputs, template, _not_needed(settings))
     template.add_mapping(images.MAPPING_NAME, images.accounts(on_spark(settings)))
     context = function_context(template, inputs, settings, mode)
@@ -169,8 +172,8 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         trials = add(template, custom_resource(TRIALS, TrialsProperties, own, manager, [pipeline]))
         deploying = deployment.Context(
             FunctionArn(GetAtt(_add_deploying_function(template, inputs, context), "Arn")),
-            _deployment(inputs, settings),
-            settings.serving,
+            _deployment(inputs, chosen.serving),
+            chosen.serving,
             told,
             found,
         )
@@ -180,8 +183,8 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     _add_schedule(template, inputs, pipeline, settings)
     if inputs.watch_model_role:
         watched = _watched(template, inputs, context, told, found.topic)
-        checks = beside if settings.watching.drift_hours else None
-        watcher.add_watcher(template, watched, settings, pipeline, checks)
+        checks = beside if chosen.watching.drift_hours else None
+        watcher.add_watcher(template, watched, settings.pipeline, pipeline, checks)
     outputs = Outputs(
         pipeline_name=Text(GetAtt(pipeline, "PipelineName")),
         endpoint_name=Text(inputs.unique_name.across_border()),
@@ -212,12 +215,13 @@ def _watched(
 
 def _not_needed(settings: Settings) -> list[str]:
     """Return the optional inputs that these settings do not need."""
+    chosen = main_choices(settings)
     return [
         *([] if settings.studio.in_use else ["notebook_jobs_role"]),
         *(["alert_email"] if settings.security.alert_topic else []),
         *([] if on_spark(settings) else _SPARK),
-        *([] if settings.pipeline.on_approval else ["deploy_model_role"]),
-        *([] if settings.serving.pauses else ["pause_endpoint_role"]),
+        *([] if chosen.on_approval else ["deploy_model_role"]),
+        *([] if chosen.serving.pauses else ["pause_endpoint_role"]),
         *([] if main_is_watched(settings) else ["watch_model_role"]),
     ]
 
@@ -236,7 +240,13 @@ def _role_permissions(
         (people.MODEL, inputs.model_role),
         *([(SPARK_PROCESSING, inputs.spark_role)] if inputs.spark_role else []),
     ]
-    statements = step_permissions(inputs, inputs.unique_name, settings, passed)
+    statements = step_permissions(
+        inputs,
+        inputs.unique_name,
+        main_choices(settings),
+        passed,
+        predicts=settings.pipeline.predictions,
+    )
     roles = dict([*passed, ("Pipeline", inputs.pipeline_role)])
     if inputs.notebook_jobs_role:
         roles["NotebookJobs"] = inputs.notebook_jobs_role
@@ -299,7 +309,7 @@ def _add_manager(
             inputs.data_bucket,
             inputs.key_arn,
             managed,
-            compares=context.settings.serving.compares,
+            compares=main_choices(context.settings).serving.compares,
         ),
         timeout_seconds=MANAGING_SECONDS,
     )
@@ -314,7 +324,7 @@ def _add_end_of_scaling(
     The policy is a resource of its own: an update without scaling deletes it after the manager has
     used it.
     """
-    if not settings.serving.scales:
+    if not main_choices(settings).serving.scales:
         return []
     managed = permissions.one_pipeline(inputs.unique_name, inputs.pipeline_role)
     policy = role_policy(
@@ -330,7 +340,7 @@ def _environment(inputs: Inputs, settings: Settings) -> Mapping[str, Expression]
     chosen = {field: value for field, value in own.items() if value is not None}
     spark = _spark_environment(inputs, instances(entry, settings.pipeline))
     return (
-        environment(inputs, inputs.unique_name, settings)
+        environment(inputs, inputs.unique_name, main_choices(settings))
         | spark
         | chosen
         | {
@@ -368,9 +378,9 @@ def _add_deploying_function(
         inputs.data_bucket,
         inputs.key_arn,
         alarms,
-        compares=context.settings.serving.compares,
+        compares=main_choices(context.settings).serving.compares,
     )
-    if context.settings.serving.scales:
+    if main_choices(context.settings).serving.scales:
         allowed += approval.scale(managed)
     function = deployment.add_deploying_function(template, role, allowed, context)
     rules = arn("events", "rule/${Name}-*", Name=inputs.unique_name)
@@ -385,7 +395,7 @@ def _add_watching_function(
     settings = context.settings
     wants = Wants(
         new_data=awaits_new_data(main_pipeline(settings), settings.pipeline),
-        drift=bool(settings.watching.drift_hours),
+        drift=bool(main_choices(settings).watching.drift_hours),
         on_drift=settings.pipeline.on_drift,
     )
     managed = permissions.one_pipeline(inputs.unique_name, inputs.pipeline_role)
@@ -395,7 +405,7 @@ def _add_watching_function(
     return FunctionArn(GetAtt(function, "Arn"))
 
 
-def _deployment(inputs: Inputs, settings: Settings) -> dict[str, Expression]:
+def _deployment(inputs: Inputs, serving: Serving) -> dict[str, Expression]:
     """Return what the function needs that deploys models on approval."""
     values: dict[str, Expression] = {
         "owner": Ref("AWS::StackId"),
@@ -405,9 +415,9 @@ def _deployment(inputs: Inputs, settings: Settings) -> dict[str, Expression]:
         "key_arn": inputs.key_arn.across_border(),
         "models_uri": deployment.uri(inputs.data_bucket, folder(layout.MODELS)),
     }
-    if settings.serving.captures:
+    if serving.captures:
         values["capture_uri"] = deployment.uri(inputs.data_bucket, folder(CAPTURED))
-    if settings.serving.compares:
+    if serving.compares:
         values["champion_uri"] = deployment.uri(
             inputs.data_bucket, folder(CHAMPION), CHAMPION_ARCHIVE
         )
@@ -422,18 +432,17 @@ def _add_pausing(
     pipeline: AWSObject,
 ) -> None:
     """Add what pauses and resumes the endpoint."""
-    name, settings = inputs.unique_name, context.settings
+    name, chosen = inputs.unique_name, main_choices(context.settings)
     managed = permissions.one_pipeline(name, inputs.model_role)
-    runs_deploy = settings.pipeline.deploys
-    allowed = pause_endpoint(managed, inputs.key_arn, runs_deploy=runs_deploy)
+    allowed = pause_endpoint(managed, inputs.key_arn, runs_deploy=chosen.deploys)
     function = pausing.add_pausing_function(template, role, allowed, context, "${Name}", name)
     scheduled = pausing.Context(
         FunctionArn(GetAtt(function, "Arn")),
         name,
         Ref("AWS::StackId"),
         inputs.dead_letter_queue,
-        settings.serving,
-        runs_deploy,
+        chosen.serving,
+        chosen.deploys,
     )
     pausing.add_pausing(template, scheduled, pipeline)
 
@@ -465,7 +474,7 @@ def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
         inputs.alert_email,
         rules,
         topic=settings.security.alert_topic,
-        watching=settings.watching,
+        watching=main_choices(settings).watching,
     )
 
 

@@ -12,6 +12,7 @@ from generator.settings import (
     Mode,
     Settings,
     any_on_spark,
+    main_choices,
     main_pipeline,
     on_spark,
 )
@@ -261,19 +262,21 @@ def _pipeline_inputs(root: Root, basis: Basis) -> pipeline.Inputs:
 
 def _deployment_output(settings: Settings) -> dict[str, _Output]:
     """Return what commands read of how models are deployed; nothing if runs do it."""
-    if not settings.pipeline.on_approval:
+    chosen = main_choices(settings)
+    if not chosen.on_approval:
         return {}
     what = "on-approval: the endpoint serves the newest version that somebody approved"
-    return {DEPLOYMENT_MODE: (what, str(settings.pipeline.deploy))}
+    return {DEPLOYMENT_MODE: (what, str(chosen.deploy))}
 
 
 def _pausing_output(settings: Settings) -> dict[str, _Output]:
     """Return what commands read of the schedule that pauses endpoints, if there is one."""
-    if not settings.serving.pauses:
+    serving = main_choices(settings).serving
+    if not serving.pauses:
         return {}
     return {
-        PAUSES: ("When endpoints are paused (UTC)", settings.serving.pause),
-        RESUMES: ("When endpoints are resumed (UTC)", settings.serving.resume),
+        PAUSES: ("When endpoints are paused (UTC)", serving.pause),
+        RESUMES: ("When endpoints are resumed (UTC)", serving.resume),
     }
 
 

@@ -58,7 +58,7 @@ def add_named_pipelines(root: Root, basis: Basis) -> list[str]:
         ]
         if not entries:
             continue
-        stack = named_pipeline.build(settings, root.mode, spark=spark)
+        stack = named_pipeline.build(settings, root.mode, settings.usual_choices, spark=spark)
         for entry in entries:
             titles.append(f"{in_letters(entry.name)}Pipeline")
             inputs = _inputs(entry, root, basis, managed)
@@ -91,6 +91,7 @@ def _inputs(
     entry: PipelineEntry, root: Root, basis: Basis, managed: manager.Outputs
 ) -> named_pipeline.Inputs:
     settings, parameters = root.settings, of_pipeline(root.parameters, entry)
+    chosen = settings.choices_of(entry)
     spark = runs_on_spark(entry, settings.pipeline)
     return named_pipeline.Inputs(
         unique_name=root.name,
@@ -106,9 +107,13 @@ def _inputs(
         manager_function_arn=managed.function_arn,
         jobs_lasting_policy=managed.jobs_lasting_policy,
         spending_limits_policy=managed.spending_limits_policy,
-        deploy_model_function_arn=managed.deploy_model_function_arn,
-        pause_endpoint_function_arn=managed.pause_endpoint_function_arn,
-        watch_model_function_arn=managed.watch_model_function_arn,
+        deploy_model_function_arn=managed.deploy_model_function_arn if chosen.on_approval else None,
+        pause_endpoint_function_arn=managed.pause_endpoint_function_arn
+        if chosen.serving.pauses
+        else None,
+        watch_model_function_arn=managed.watch_model_function_arn
+        if named_pipeline.is_watched(settings, chosen)
+        else None,
         new_data_minutes=Number(minutes_of(entry, settings.pipeline))
         if named_await_new_data(settings)
         else None,
@@ -122,7 +127,7 @@ def _inputs(
         auto_gluon_image_tag=parameters.auto_gluon_image_tag,
         alert_email=None if settings.security.alert_topic else parameters.alert_email,
         dead_letter_queue_name=basis.security.dead_letter_queue_name
-        if settings.watching.dashboard
+        if chosen.watching.dashboard
         else None,
         schedule=OptionalText(schedule_of(entry, settings.pipeline))
         if any_named_is_scheduled(settings)
