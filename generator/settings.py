@@ -12,6 +12,7 @@ import re
 from enum import StrEnum
 from itertools import combinations
 from pathlib import Path
+from types import UnionType
 from typing import Annotated, Any, get_args
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -35,7 +36,7 @@ from generator.settings_pipelines import (
     runs_on_spark,
     schedule_of,
 )
-from generator.settings_section import AnySection, Section, SettingsError
+from generator.settings_section import AnySection, Section, SettingsError, over
 from generator.settings_serving import Serving, check_length, check_serving
 from generator.settings_studio import STUDIO_RULES, Studio
 from generator.settings_watching import WatchingSettings, check_watching
@@ -339,15 +340,24 @@ class Settings(Section):
 
     def _check_choices(self, entry: PipelineEntry) -> None:
         chosen = self.choices_of(entry)
-        check_serving(chosen.serving, chosen.deploy)
-        check_watching(chosen.watching, chosen.serving, predictions=self.pipeline.predictions)
+        try:
+            check_serving(chosen.serving, chosen.deploy)
+            check_watching(chosen.watching, chosen.serving, predictions=self.pipeline.predictions)
+        except ValueError as error:
+            if not entry.chooses:
+                raise
+            raise ValueError(f"pipelines: {entry.name}: {error}") from error
         if chosen.on_approval:
             length = len(self.project) + (0 if entry.is_main else len(entry.name))
             check_length(entry.name, length, self.project)
 
-    def choices_of(self, entry: PipelineEntry) -> Choices:  # noqa: ARG002
+    def choices_of(self, entry: PipelineEntry) -> Choices:
         """Return how a pipeline's models are deployed, served and watched."""
-        return self.usual_choices
+        return Choices(
+            self.pipeline.deploy,
+            over(self.serving, entry.serving),
+            over(self.watching, entry.watching),
+        )
 
     @property
     def usual_choices(self) -> Choices:
@@ -595,6 +605,8 @@ def _suggestion(location: tuple[int | str, ...], model: type[Section], noun: str
         section = (
             fields[part].annotation if part in fields else get_args(section)[isinstance(part, str)]
         )
+        if isinstance(section, UnionType):  # a table that can be left out
+            section = get_args(section)[0]
     known = list(section.model_fields)
     close = difflib.get_close_matches(str(location[-1]), known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; known {noun}s: {', '.join(known)}"

@@ -13,7 +13,8 @@ from pydantic import Field, SerializerFunctionWrapHandler, field_validator, mode
 from functions.shared.properties import property_name
 from generator import settings_schedule
 from generator.settings_section import Section
-from generator.settings_serving import Deployment
+from generator.settings_serving import Deployment, Serving
+from generator.settings_watching import WatchingSettings
 from pipeline.definition import CLUSTER_INSTANCES
 from pipeline.layout import CAPTURED, CHAMPION, CODE, MAIN, MODELS, PREDICTIONS, PROCESSED, RAW
 from pipeline.limits import ARGUMENT_CHARACTERS
@@ -142,6 +143,10 @@ class PipelineEntry(Section):
     """When EventBridge starts a run, or empty for never; otherwise pipeline.schedule."""
     on_new_data: bool | None = Field(default=None, strict=True)
     """Whether a new table starts a run; otherwise pipeline.on_new_data."""
+    serving: Serving | None = None
+    """A table [pipelines.serving] with what differs from [serving]."""
+    watching: WatchingSettings | None = None
+    """A table [pipelines.watching] with what differs from [watching]."""
 
     @field_validator("schedule")
     @classmethod
@@ -152,6 +157,11 @@ class PipelineEntry(Section):
     def is_main(self) -> bool:
         """Whether it has the names and folders of an environment's only pipeline."""
         return self.name == MAIN
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it decides for itself how its models are served or watched."""
+        return bool(self.serving or self.watching)
 
     @field_validator("name")
     @classmethod
@@ -203,8 +213,21 @@ class PipelineEntry(Section):
 
     @model_serializer(mode="wrap")
     def _only_what_is_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what is not set: TOML has no null, and records stay short."""
-        return {name: value for name, value in handler(self).items() if value is not None}
+        """Leave out what is not set: TOML has no null, and records stay short.
+
+        A default that a table does not state is not set either: the usual value is in force.
+        """
+        return {
+            name: _stated(value, getattr(self, name))
+            for name, value in handler(self).items()
+            if value is not None
+        }
+
+
+def _stated(value: Any, own: object) -> Any:
+    if not isinstance(own, Section):
+        return value
+    return {name: one for name, one in value.items() if name in own.model_fields_set}
 
 
 def _one_of(value: str | None, known: Iterable[str]) -> str | None:

@@ -1,8 +1,9 @@
 """A pipeline besides ``main``: its roles, security group, pipeline, model registry and alerts.
 
 All of them have this template, and one with Spark, each nested once for every pipeline with other
-parameters. Nothing else names a pipeline: the policies that all share match its roles by their path
-and its resources by the beginning of their names.
+parameters. Pipelines with choices of their own (how they are deployed, served or watched) have
+another template, which those with equal choices share. Nothing else names a pipeline: the policies
+that all share match its roles by their path and its resources by the beginning of their names.
 
 The security group depends on the roles. It is therefore deleted before them, and EC2 refuses that
 while an interface of a job or of the endpoint exists: the roles outlive the interfaces, which
@@ -94,6 +95,8 @@ from pipeline.layout import CAPTURED, CHAMPION, CODE, RAW, folder, named
 
 FILE = "named-pipeline"
 SPARK_FILE = "named-pipeline-spark"
+OF = "-of-"
+"""Stands before a pipeline's name in the file name of a template that not all of them share."""
 _SPARK = ("spark_image_tag", "spark_instances")
 _ENDPOINTS = ("endpoints_security_group_id",)
 
@@ -175,9 +178,12 @@ class _Roles:
 
 
 def build(
-    settings: Settings, mode: Mode, chosen: Choices, *, spark: bool
+    settings: Settings, mode: Mode, chosen: Choices, name: str, *, spark: bool
 ) -> StackTemplate[Inputs, Outputs]:
-    """Return the stack of a pipeline whose Preprocess runs on one machine, or on ``spark``."""
+    """Return the stack of a pipeline whose Preprocess runs on one machine, or on ``spark``.
+
+    ``name`` is that of the first pipeline with these choices.
+    """
     template = Template(Description=f"{settings.project}: a named pipeline, its roles, its alerts")
     inputs = declare(Inputs, template, _not_needed(settings, chosen, spark=spark))
     template.add_mapping(images.MAPPING_NAME, images.accounts(spark))
@@ -218,7 +224,10 @@ def build(
         watcher.add_watcher(template, watched, settings.pipeline, pipeline, checked)
     outputs = Outputs(pipeline_name=Text(GetAtt(pipeline, "PipelineName")), topic_arn=found.topic)
     publish(outputs, template)
-    return StackTemplate(SPARK_FILE if spark else FILE, template, Inputs, Outputs)
+    file = SPARK_FILE if spark else FILE
+    if chosen != settings.usual_choices:
+        file = f"{FILE}{OF}{name}"
+    return StackTemplate(file, template, Inputs, Outputs)
 
 
 def _not_needed(settings: Settings, chosen: Choices, *, spark: bool) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import combinations, product
+from types import NoneType
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel
@@ -103,6 +104,8 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
                     "alert_email": "",
                     "schedule": "cron(0 6 ? * MON *)",
                     "on_new_data": True,
+                    "serving": {"deadline_hours": 2},
+                    "watching": {"dashboard": False, "idle_hours": 12},
                 },
             ]
         },
@@ -328,9 +331,13 @@ def _tables(values: Choice, above: Names = ()) -> Iterator[tuple[Names, Choice]]
 
 
 def names(model: type[BaseModel], above: Names = ()) -> Iterator[Names]:
-    """Yield the names of all settings that are no tables themselves."""
+    """Yield the names of all settings that are no tables themselves.
+
+    A table that can be left out is one of them: its settings are those of another table.
+    """
     for name, field in model.model_fields.items():
-        models = [kind for kind in _kinds(field.annotation) if issubclass(kind, BaseModel)]
+        kinds = list(_kinds(field.annotation))
+        models = [kind for kind in kinds if issubclass(kind, BaseModel) and NoneType not in kinds]
         if not models:
             yield (*above, name)
         for inner in models:
