@@ -340,8 +340,9 @@ class Settings(Section):
 
     def _check_choices(self, entry: PipelineEntry) -> None:
         chosen = self.choices_of(entry)
+        setting = "deploy" if entry.deploy else "pipeline.deploy"
         try:
-            check_serving(chosen.serving, chosen.deploy)
+            check_serving(chosen.serving, chosen.deploy, setting)
             check_watching(chosen.watching, chosen.serving, predictions=self.pipeline.predictions)
         except ValueError as error:
             if not entry.chooses:
@@ -349,12 +350,12 @@ class Settings(Section):
             raise ValueError(f"pipelines: {entry.name}: {error}") from error
         if chosen.on_approval:
             length = len(self.project) + (0 if entry.is_main else len(entry.name))
-            check_length(entry.name, length, self.project)
+            check_length(entry.name, length, self.project, setting)
 
     def choices_of(self, entry: PipelineEntry) -> Choices:
         """Return how a pipeline's models are deployed, served and watched."""
         return Choices(
-            self.pipeline.deploy,
+            entry.deploy or self.pipeline.deploy,
             over(self.serving, entry.serving),
             over(self.watching, entry.watching),
         )

@@ -143,6 +143,8 @@ class PipelineEntry(Section):
     """When EventBridge starts a run, or empty for never; otherwise pipeline.schedule."""
     on_new_data: bool | None = Field(default=None, strict=True)
     """Whether a new table starts a run; otherwise pipeline.on_new_data."""
+    deploy: Deployment | None = None
+    """What a run does with a model that passed the gate; otherwise pipeline.deploy."""
     serving: Serving | None = None
     """A table [pipelines.serving] with what differs from [serving]."""
     watching: WatchingSettings | None = None
@@ -160,8 +162,8 @@ class PipelineEntry(Section):
 
     @property
     def chooses(self) -> bool:
-        """Whether it decides for itself how its models are served or watched."""
-        return bool(self.serving or self.watching)
+        """Whether it decides for itself how its models are deployed, served or watched."""
+        return bool(self.deploy or self.serving or self.watching)
 
     @field_validator("name")
     @classmethod

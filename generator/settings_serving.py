@@ -108,15 +108,17 @@ class Serving(Section):
         return self.maximum_instances > self.instances
 
 
-def check_serving(serving: Serving, deploy: Deployment) -> None:
+def check_serving(serving: Serving, deploy: Deployment, setting: str) -> None:
     """Refuse what AWS would refuse at the first deployment of a model, or what has no effect.
+
+    ``setting`` is the name of the one that decides how the pipeline's models are deployed.
 
     Raises:
         ValueError: names the setting, the value and what is allowed.
 
     """
     on_approval = deploy is Deployment.ON_APPROVAL
-    wanted = f'pipeline.deploy = "{Deployment.ON_APPROVAL}"'
+    wanted = f'{setting} = "{Deployment.ON_APPROVAL}"'
     if serving.shift is not Shift.ALL_AT_ONCE and not on_approval:
         raise ValueError(
             f"serving.shift: got {str(serving.shift)!r}: needs {wanted}; the pipeline's own step "
@@ -137,7 +139,7 @@ def check_serving(serving: Serving, deploy: Deployment) -> None:
             f"serving.champion_margin: got {serving.champion_margin:g}: must be -1 (models are not "
             "compared), 0 or more"
         )
-    _check_pausing(serving, deploy)
+    _check_pausing(serving, deploy, setting)
     if serving.maximum_instances and not on_approval:
         raise ValueError(
             f"serving.maximum_instances: got {serving.maximum_instances}: needs {wanted}; the "
@@ -148,7 +150,7 @@ def check_serving(serving: Serving, deploy: Deployment) -> None:
         _check_step(serving)
 
 
-def _check_pausing(serving: Serving, deploy: Deployment) -> None:
+def _check_pausing(serving: Serving, deploy: Deployment, setting: str) -> None:
     """Refuse half a schedule, one that does nothing, and one without endpoints."""
     if not (serving.pause or serving.resume):
         return
@@ -163,7 +165,7 @@ def _check_pausing(serving: Serving, deploy: Deployment) -> None:
         )
     if deploy is Deployment.NONE:
         raise ValueError(
-            f"serving.pause: got {serving.pause!r}: must be omitted with pipeline.deploy = "
+            f"serving.pause: got {serving.pause!r}: must be omitted with {setting} = "
             f'"{Deployment.NONE}", which has no endpoints'
         )
 
@@ -204,10 +206,10 @@ def _check_step(serving: Serving) -> None:
         )
 
 
-def check_length(pipeline: str, length: int, project: str) -> None:
+def check_length(pipeline: str, length: int, project: str, setting: str) -> None:
     """Refuse names that leave no room for what a version on approval is called.
 
-    ``length`` is that of both names together.
+    ``length`` is that of both names together, ``setting`` as in ``check_serving``.
 
     Raises:
         ValueError: names the pipeline and what is allowed.
@@ -216,6 +218,6 @@ def check_length(pipeline: str, length: int, project: str) -> None:
     if length > LONGEST_APPROVED:
         raise ValueError(
             f"pipelines: got {pipeline!r} in the project {project!r}: both names together "
-            f"can have {LONGEST_APPROVED} characters with pipeline.deploy = "
+            f"can have {LONGEST_APPROVED} characters with {setting} = "
             f'"{Deployment.ON_APPROVAL}", because SageMaker allows 63 in a name'
         )

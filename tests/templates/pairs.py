@@ -104,7 +104,16 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
                     "alert_email": "",
                     "schedule": "cron(0 6 ? * MON *)",
                     "on_new_data": True,
-                    "serving": {"deadline_hours": 2},
+                    "deploy": "on-approval",
+                    "serving": {
+                        "instances": 2,
+                        "maximum_instances": 0,
+                        "target_invocations": 0,
+                        "shift": "canary",
+                        "step_percent": 50,
+                        "capture_percent": 100,
+                        "champion_margin": 0.0,
+                    },
                     "watching": {"dashboard": False, "idle_hours": 12},
                 },
             ]
@@ -112,7 +121,20 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
         "a pipeline on Spark": {
             "pipelines": [
                 {"name": "main"},
-                {"name": "sales", "preprocess_engine": "spark", "preprocess_instances": 3},
+                {
+                    "name": "sales",
+                    "preprocess_engine": "spark",
+                    "preprocess_instances": 3,
+                    "deploy": "pipeline",
+                    "serving": {
+                        "maximum_instances": 0,
+                        "target_invocations": 0,
+                        "shift": "all-at-once",
+                        "capture_percent": 0,
+                        "champion_margin": -1.0,
+                    },
+                    "watching": {"drift_hours": 0},
+                },
             ],
         },
     },

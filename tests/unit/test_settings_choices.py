@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from generator import record
+from generator.emit import render
+from generator.files import SOURCES
+from generator.package import deployed
+from generator.policies import approval
 from generator.settings import (
     Settings,
     all_choices,
@@ -145,6 +150,16 @@ def test_the_functions_reach_what_any_pipeline_needs() -> None:
     assert "application-autoscaling" in endpoints_of_functions(chosen)
 
 
+def test_what_is_generated_is_decided_by_choices_of_pipelines() -> None:
+    usual = re.compile(r"\bsettings\.(serving|watching|pipeline\.deploy)\b")
+    readers = [
+        path.name
+        for path in (SOURCES / "generator").rglob("*.py")
+        if usual.search(path.read_text(encoding="utf-8"))
+    ]
+    assert readers == []
+
+
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
@@ -169,6 +184,16 @@ def test_the_functions_reach_what_any_pipeline_needs() -> None:
             "pipelines.1.watching.idle_hours: got 169: must be less than or equal to 168",
         ),
         ({"serving": 2}, "pipelines.1.serving: got 2: "),
+        (
+            {"deploy": "pipeline", "serving": {"capture_percent": 5}},
+            'pipelines: churn: serving.capture_percent: got 5: needs deploy = "on-approval"; the',
+        ),
+        (
+            {"deploy": "none", "serving": PAUSED},
+            f"pipelines: churn: serving.pause: got '{EVENING}': must be omitted with deploy = "
+            '"none", which',
+        ),
+        ({"deploy": "approved"}, "pipelines.1.deploy: got 'approved': "),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_pipeline(entry: dict[str, Any], said: str) -> None:
@@ -183,6 +208,42 @@ def test_choices_for_all_are_refused_where_a_pipeline_contradicts_them() -> None
     entries = [{"name": "main"}, {"name": "churn", "serving": {"instances": 1}}]
     with pytest.raises(SettingsError, match=r"pipelines: churn: serving\.instances: got 1: must"):
         validated(Settings, {**canary, "pipelines": entries}, "")
+
+
+@pytest.mark.parametrize(
+    ("entries", "approved"),
+    [
+        ([{"name": "main"}, {"name": "churn", "deploy": "on-approval"}], "churn"),
+        ([{"name": "main", "deploy": "on-approval"}, {"name": "churn"}], "main"),
+    ],
+)
+def test_models_of_one_pipeline_are_deployed_on_approval(
+    entries: list[dict[str, Any]], approved: str
+) -> None:
+    settings = Settings.model_validate({"pipelines": entries})
+    chosen = dict(zip(("main", "churn"), all_choices(settings), strict=True))
+    assert [name for name, one in chosen.items() if one.on_approval] == [approved]
+    assert [name for name, one in chosen.items() if one.deploys] != [approved]
+    assert "deploy_model" in deployed(settings)
+    assert "sagemaker.runtime" in endpoints_of_functions(
+        Settings.model_validate(
+            {
+                "pipelines": entries,
+                "network": {"interface_endpoints": ["sagemaker.api"]},
+                "studio": {"domain": "none"},
+            }
+        )
+    )
+    assert approval.PATH in render(settings)
+
+
+def test_only_the_name_of_a_pipeline_on_approval_leaves_room_for_a_version() -> None:
+    long = {"name": "b" * 20}
+    chosen = {"project": "a" * 16, "pipelines": [{"name": "main", "deploy": "on-approval"}, long]}
+    Settings.model_validate(chosen)
+    entries = [{"name": "main"}, {**long, "deploy": "on-approval"}]
+    with pytest.raises(SettingsError, match="can have 35 characters with deploy = "):
+        validated(Settings, {**chosen, "pipelines": entries}, "")
 
 
 def test_drift_starts_runs_if_it_is_checked_for_any_pipeline(settings: Settings) -> None:
