@@ -21,7 +21,7 @@ from typing import Final
 
 from generator.errors import CommandError
 from generator.files import DIST, REPOSITORY, SOURCES, TEMPLATES, write
-from generator.settings import Mode, Settings, main_is_watched, named_are_watched
+from generator.settings import Mode, Settings, all_choices, main_is_watched, named_are_watched
 
 FUNCTIONS: Final = (
     "vpc_baseline",
@@ -35,8 +35,8 @@ FUNCTIONS: Final = (
 )
 
 BY_CHOICE: Final[Mapping[str, Callable[[Settings], bool]]] = {
-    "deploy_model": lambda settings: settings.pipeline.on_approval,
-    "pause_endpoint": lambda settings: settings.serving.pauses,
+    "deploy_model": lambda settings: any(one.on_approval for one in all_choices(settings)),
+    "pause_endpoint": lambda settings: any(one.serving.pauses for one in all_choices(settings)),
     "watch_model": lambda settings: main_is_watched(settings) or named_are_watched(settings),
 }
 """The functions that not every deployment has, and whether one has them."""

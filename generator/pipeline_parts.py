@@ -13,6 +13,7 @@ from generator.policies import approval, jobs, people
 from generator.policies.jobs import ENDPOINT_LOGS
 from generator.retention import retention
 from generator.settings import Mode, Settings
+from generator.settings_choices import Choices
 from generator.wiring import (
     BucketName,
     Expression,
@@ -76,16 +77,15 @@ class PipelineInputs(Protocol):
 
 
 def environment(
-    inputs: PipelineInputs, pipeline: UniqueName, settings: Settings
+    inputs: PipelineInputs, pipeline: UniqueName, chosen: Choices
 ) -> dict[str, Expression]:
     """Return the deployment's values for a pipeline, by the names in the definition.
 
     ``pipeline`` is its name, which its endpoint and its model package group have too. The roles,
     the security groups and the owner are missing.
     """
-    name, chosen = pipeline.across_border(), settings.pipeline
-    instances, most = settings.serving.instances, settings.serving.most_instances
-    margin = settings.serving.champion_margin
+    name, serving = pipeline.across_border(), chosen.serving
+    instances, most = serving.instances, serving.most_instances
     return {
         "pipeline_name": name,
         "endpoint_name": name,
@@ -103,19 +103,19 @@ def environment(
         "source_hash": package.source_hash(),
         **({} if chosen.deploys else {"deploys": "false"}),
         **({"on_approval": "true"} if chosen.on_approval else {}),
-        **({"champion_margin": f"{margin:g}"} if settings.serving.compares else {}),
-        **({"maximum_instances": str(most)} if settings.serving.scales else {}),
-        **({"asynchronous": "true"} if settings.serving.asynchronous else {}),
+        **({"champion_margin": f"{serving.champion_margin:g}"} if serving.compares else {}),
+        **({"maximum_instances": str(most)} if serving.scales else {}),
+        **({"asynchronous": "true"} if serving.asynchronous else {}),
         **({"endpoint_instances": str(instances)} if instances > 1 else {}),
     }
 
 
-def predicting(pipeline: UniqueName, settings: Settings) -> dict[str, Expression]:
+def predicting(pipeline: UniqueName, chosen: Choices) -> dict[str, Expression]:
     """Return what differs for the pipeline of batch predictions beside ``pipeline``."""
     return {
         "pipeline_name": Sub(f"${{Name}}{SUFFIX}", Name=pipeline),
         "predicts": "true",
-        **({"measures_answers": "true"} if settings.watching.quality_days else {}),
+        **({"measures_answers": "true"} if chosen.watching.quality_days else {}),
     }
 
 
@@ -144,15 +144,17 @@ def model_package_group(name: UniqueName) -> sagemaker.ModelPackageGroup:
 def step_permissions(
     inputs: PipelineInputs,
     name: UniqueName,
-    settings: Settings,
+    chosen: Choices,
     passed: Sequence[tuple[str, RoleName | RoleArn]],
     at: jobs.Folders = folder,
+    *,
+    predicts: bool,
 ) -> dict[str, list[Statement]]:
     """Return the permissions of a pipeline's jobs, its model, and itself, by purpose.
 
     ``passed`` are purposes and roles of the jobs and the model; ``at`` says where its data is.
     """
-    data, key, on_approval = inputs.data_bucket, inputs.key_arn, settings.pipeline.on_approval
+    data, key, on_approval = inputs.data_bucket, inputs.key_arn, chosen.on_approval
     on_spark = SPARK_PROCESSING in dict(passed)
     statements = {
         "Processing": jobs.own_processing(
@@ -161,9 +163,9 @@ def step_permissions(
             [images.TRAINING],
             at,
             spark=on_spark,
-            predicts=settings.pipeline.predictions,
-            compares=settings.serving.compares,
-            checks=settings.watching.checks,
+            predicts=predicts,
+            compares=chosen.serving.compares,
+            checks=chosen.watching.checks,
         ),
         "Training": jobs.training(data, key, [images.TRAINING], at),
         people.MODEL: jobs.model(
@@ -172,8 +174,8 @@ def step_permissions(
             [images.INFERENCE],
             name,
             at,
-            captures=settings.serving.captures,
-            asynchronous=settings.serving.asynchronous,
+            captures=chosen.serving.captures,
+            asynchronous=chosen.serving.asynchronous,
             alarms=[approval.endpoint_alarms()] if on_approval else (),
         ),
         "Pipeline": people.pipeline(
@@ -183,7 +185,7 @@ def step_permissions(
             passed,
             [images.INFERENCE],
             at,
-            deploys=settings.pipeline.deploys,
+            deploys=chosen.deploys,
             guards=approval.leave_approval_to_others(name) if on_approval else (),
         ),
     }

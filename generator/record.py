@@ -66,10 +66,18 @@ def _flat(settings: Settings) -> Iterator[tuple[str, Any]]:
             yield from ((f"{name}.{inner}", _stated(one)) for inner, one in value.items())
         elif _is_named_list(value):
             for item in value:
-                named = f"{name}.{item[NAME]}"
-                yield from ((f"{named}.{inner}", _stated(one)) for inner, one in item.items())
+                yield from _values(f"{name}.{item[NAME]}", item)
         elif name != _EMITTED:
             yield name, value
+
+
+def _values(above: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the values of a table and of those in it."""
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _values(f"{above}.{name}", value)
+        else:
+            yield f"{above}.{name}", _stated(value)
 
 
 def _stated(value: object) -> object:

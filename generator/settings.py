@@ -12,6 +12,7 @@ import re
 from enum import StrEnum
 from itertools import combinations
 from pathlib import Path
+from types import UnionType
 from typing import Annotated, Any, get_args
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -19,6 +20,7 @@ from pydantic_core import ErrorDetails
 
 from functions.empty_bucket.core import PERMISSION_TAG
 from generator import settings_packages, settings_people
+from generator.settings_choices import Choices
 from generator.settings_file import read_extended
 from generator.settings_network import IN_WORDS, InterfaceEndpoint, Network, missing_for_studio
 from generator.settings_packages import Packages
@@ -34,8 +36,8 @@ from generator.settings_pipelines import (
     runs_on_spark,
     schedule_of,
 )
-from generator.settings_section import AnySection, Section, SettingsError
-from generator.settings_serving import Serving, check_serving
+from generator.settings_section import AnySection, Section, SettingsError, over
+from generator.settings_serving import Serving, check_length, check_serving
 from generator.settings_studio import STUDIO_RULES, Studio
 from generator.settings_watching import WatchingSettings, check_watching
 from pipeline.definition import OWNER_TAG
@@ -331,9 +333,45 @@ class Settings(Section):
     @model_validator(mode="after")
     def _agree_with_the_pipelines(self) -> Settings:
         check_together(self.pipelines, self.project, self.pipeline, self.limits)
-        check_serving(self.serving, self.pipeline, self.pipelines, self.project)
-        check_watching(self.watching, self.serving, self.pipeline, self.storage.captured_days)
+        for entry in self.pipelines:
+            self._check_choices(entry)
+        if self.pipeline.on_drift and not any(
+            self.choices_of(entry).watching.drift_hours for entry in self.pipelines
+        ):
+            raise ValueError("pipeline.on_drift: got true: needs watching.drift_hours")
         return self
+
+    def _check_choices(self, entry: PipelineEntry) -> None:
+        chosen = self.choices_of(entry)
+        setting = "deploy" if entry.deploy else "pipeline.deploy"
+        try:
+            check_serving(chosen.serving, chosen.deploy, setting)
+            check_watching(
+                chosen.watching,
+                chosen.serving,
+                self.storage.captured_days,
+                predictions=self.pipeline.predictions,
+            )
+        except ValueError as error:
+            if not entry.chooses:
+                raise
+            raise ValueError(f"pipelines: {entry.name}: {error}") from error
+        if chosen.on_approval:
+            length = len(self.project) + (0 if entry.is_main else len(entry.name))
+            check_length(entry.name, length, self.project, setting)
+
+    def choices_of(self, entry: PipelineEntry) -> Choices:
+        """Return how a pipeline's models are deployed, served and watched."""
+        return Choices(
+            entry.deploy or self.pipeline.deploy,
+            over(self.serving, entry.serving),
+            over(self.watching, entry.watching),
+        )
+
+    @property
+    def usual_choices(self) -> Choices:
+        """Return the choices for all pipelines."""
+        return Choices(self.pipeline.deploy, self.serving, self.watching)
 
     @model_validator(mode="after")
     def _studio_reaches_sagemaker(self) -> Settings:
@@ -372,6 +410,27 @@ def named_pipelines(settings: Settings) -> tuple[PipelineEntry, ...]:
     return tuple(entry for entry in settings.pipelines if entry.name != MAIN)
 
 
+def main_choices(settings: Settings) -> Choices:
+    """Return what is chosen for ``main``."""
+    return settings.choices_of(main_pipeline(settings))
+
+
+def named_choices(settings: Settings) -> tuple[Choices, ...]:
+    """Return what is chosen for each pipeline besides ``main``; what they share serves them all.
+
+    If there is none yet, these are the choices for all pipelines.
+    """
+    if not shares_pipelines(settings):
+        return ()
+    chosen = tuple(settings.choices_of(entry) for entry in named_pipelines(settings))
+    return chosen or (settings.usual_choices,)
+
+
+def all_choices(settings: Settings) -> tuple[Choices, ...]:
+    """Return what is chosen for each pipeline, ``main`` first."""
+    return (main_choices(settings), *named_choices(settings))
+
+
 def shares_pipelines(settings: Settings) -> bool:
     """Tell whether what named pipelines share is deployed, whether or not there is one."""
     return settings.pipeline.several or bool(named_pipelines(settings))
@@ -400,7 +459,7 @@ def any_named_is_scheduled(settings: Settings) -> bool:
 def main_is_watched(settings: Settings) -> bool:
     """Tell whether ``main`` has the function that checks requests and starts runs."""
     news = awaits_new_data(main_pipeline(settings), settings.pipeline)
-    return settings.watching.checks or news
+    return main_choices(settings).watching.checks or news
 
 
 def named_await_new_data(settings: Settings) -> bool:
@@ -413,8 +472,8 @@ def named_await_new_data(settings: Settings) -> bool:
 
 def named_are_watched(settings: Settings) -> bool:
     """Tell whether pipelines besides ``main`` share a function as above."""
-    wanted = settings.watching.checks or named_await_new_data(settings)
-    return shares_pipelines(settings) and wanted
+    checks = any(one.watching.checks for one in named_choices(settings))
+    return shares_pipelines(settings) and (checks or named_await_new_data(settings))
 
 
 def interface_endpoints(settings: Settings) -> tuple[InterfaceEndpoint, ...]:
@@ -433,10 +492,11 @@ def endpoints_of_functions(settings: Settings) -> tuple[str, ...]:
     They answer CloudFormation, try models on approval, and have an endpoint's fleet scale, also
     from nothing.
     """
+    chosen = all_choices(settings)
     needed = {
-        InterfaceEndpoint.SAGEMAKER_RUNTIME: settings.pipeline.on_approval,
-        InterfaceEndpoint.APPLICATION_AUTOSCALING: settings.serving.scales,
-        InterfaceEndpoint.MONITORING: settings.serving.asynchronous,
+        InterfaceEndpoint.SAGEMAKER_RUNTIME: any(one.on_approval for one in chosen),
+        InterfaceEndpoint.APPLICATION_AUTOSCALING: any(one.serving.scales for one in chosen),
+        InterfaceEndpoint.MONITORING: any(one.serving.asynchronous for one in chosen),
     }
     present = interface_endpoints(settings)
     return (
@@ -556,6 +616,8 @@ def _suggestion(location: tuple[int | str, ...], model: type[Section], noun: str
         section = (
             fields[part].annotation if part in fields else get_args(section)[isinstance(part, str)]
         )
+        if isinstance(section, UnionType):  # a table that can be left out
+            section = get_args(section)[0]
     known = list(section.model_fields)
     close = difflib.get_close_matches(str(location[-1]), known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; known {noun}s: {', '.join(known)}"

@@ -13,6 +13,8 @@ from pydantic import Field, SerializerFunctionWrapHandler, field_validator, mode
 from functions.shared.properties import property_name
 from generator import settings_schedule
 from generator.settings_section import Section
+from generator.settings_serving import Deployment, Serving
+from generator.settings_watching import WatchingSettings
 from pipeline.definition import CLUSTER_INSTANCES
 from pipeline.layout import (
     ASYNCHRONOUS,
@@ -79,17 +81,6 @@ class Engine(StrEnum):
     """A cluster of instances, for tables of many files."""
 
 
-class Deployment(StrEnum):
-    """What a run does with a model that passed the quality gate."""
-
-    PIPELINE = "pipeline"
-    """Registers it, and deploys it if it is approved."""
-    ON_APPROVAL = "on-approval"
-    """Registers it; it is deployed when somebody else has approved it."""
-    NONE = "none"
-    """Registers it."""
-
-
 class PipelineSettings(Section):
     """How the pipeline's steps run."""
 
@@ -128,16 +119,6 @@ class PipelineSettings(Section):
     changes nothing else. Set it before you remove the last one: CloudFormation could otherwise take
     the manager's rights away before it has removed that pipeline (docs/pipelines.md)."""
 
-    @property
-    def deploys(self) -> bool:
-        """Whether runs deploy."""
-        return self.deploy is Deployment.PIPELINE
-
-    @property
-    def on_approval(self) -> bool:
-        """Whether a function deploys what somebody approved."""
-        return self.deploy is Deployment.ON_APPROVAL
-
     @field_validator("schedule")
     @classmethod
     def _is_a_schedule(cls, schedule: str) -> str:
@@ -174,6 +155,12 @@ class PipelineEntry(Section):
     """When EventBridge starts a run, or empty for never; otherwise pipeline.schedule."""
     on_new_data: bool | None = Field(default=None, strict=True)
     """Whether a new table starts a run; otherwise pipeline.on_new_data."""
+    deploy: Deployment | None = None
+    """What a run does with a model that passed the gate; otherwise pipeline.deploy."""
+    serving: Serving | None = None
+    """A table [pipelines.serving] with what differs from [serving]."""
+    watching: WatchingSettings | None = None
+    """A table [pipelines.watching] with what differs from [watching]."""
 
     @field_validator("schedule")
     @classmethod
@@ -184,6 +171,11 @@ class PipelineEntry(Section):
     def is_main(self) -> bool:
         """Whether it has the names and folders of an environment's only pipeline."""
         return self.name == MAIN
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it decides for itself how its models are deployed, served or watched."""
+        return bool(self.deploy or self.serving or self.watching)
 
     @field_validator("name")
     @classmethod
@@ -235,8 +227,21 @@ class PipelineEntry(Section):
 
     @model_serializer(mode="wrap")
     def _only_what_is_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what is not set: TOML has no null, and records stay short."""
-        return {name: value for name, value in handler(self).items() if value is not None}
+        """Leave out what is not set: TOML has no null, and records stay short.
+
+        A default that a table does not state is not set either: the usual value is in force.
+        """
+        return {
+            name: _stated(value, getattr(self, name))
+            for name, value in handler(self).items()
+            if value is not None
+        }
+
+
+def _stated(value: Any, own: object) -> Any:
+    if not isinstance(own, Section):
+        return value
+    return {name: one for name, one in value.items() if name in own.model_fields_set}
 
 
 def _one_of(value: str | None, known: Iterable[str]) -> str | None:

@@ -20,3 +20,10 @@ class Section(BaseModel):
 
 
 AnySection = TypeVar("AnySection", bound=Section)
+
+
+def over(usual: AnySection, own: AnySection | None) -> AnySection:
+    """Return a table with the values that ``own`` states, and the usual ones for all others."""
+    if own is None:
+        return usual
+    return usual.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})

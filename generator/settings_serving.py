@@ -12,7 +12,6 @@ from typing import Final
 from pydantic import Field, field_validator
 
 from generator import settings_schedule
-from generator.settings_pipelines import Deployment, PipelineEntry, PipelineSettings
 from generator.settings_section import Section
 
 LONGEST_APPROVED: Final = 35
@@ -24,6 +23,17 @@ _BACKLOG: Final = 5
 _WHOLE: Final = 100
 _MOST_MINUTES: Final = 420
 """8 hours ("API_BlueGreenUpdatePolicy"), less one for the instances to start and stop."""
+
+
+class Deployment(StrEnum):
+    """What a run does with a model that passed the quality gate."""
+
+    PIPELINE = "pipeline"
+    """Registers it, and deploys it if it is approved."""
+    ON_APPROVAL = "on-approval"
+    """Registers it; it is deployed when somebody else has approved it."""
+    NONE = "none"
+    """Registers it."""
 
 
 class Shift(StrEnum):
@@ -111,20 +121,17 @@ class Serving(Section):
         return max(self.instances, self.maximum_instances)
 
 
-def check_serving(
-    serving: Serving,
-    pipeline: PipelineSettings,
-    pipelines: tuple[PipelineEntry, ...],
-    project: str,
-) -> None:
+def check_serving(serving: Serving, deploy: Deployment, setting: str) -> None:
     """Refuse what AWS would refuse at the first deployment of a model, or what has no effect.
+
+    ``setting`` is the name of the one that decides how the pipeline's models are deployed.
 
     Raises:
         ValueError: names the setting, the value and what is allowed.
 
     """
-    on_approval = pipeline.deploy is Deployment.ON_APPROVAL
-    wanted = f'pipeline.deploy = "{Deployment.ON_APPROVAL}"'
+    on_approval = deploy is Deployment.ON_APPROVAL
+    wanted = f'{setting} = "{Deployment.ON_APPROVAL}"'
     if serving.shift is not Shift.ALL_AT_ONCE and not on_approval:
         raise ValueError(
             f"serving.shift: got {str(serving.shift)!r}: needs {wanted}; the pipeline's own step "
@@ -145,8 +152,8 @@ def check_serving(
             f"serving.champion_margin: got {serving.champion_margin:g}: must be -1 (models are not "
             "compared), 0 or more"
         )
-    _check_asynchronous(serving, on_approval=on_approval)
-    _check_pausing(serving, pipeline)
+    _check_asynchronous(serving, wanted, on_approval=on_approval)
+    _check_pausing(serving, deploy, setting)
     if serving.maximum_instances and not on_approval:
         raise ValueError(
             f"serving.maximum_instances: got {serving.maximum_instances}: needs {wanted}; the "
@@ -155,11 +162,9 @@ def check_serving(
     _check_scaling(serving)
     if serving.shift is not Shift.ALL_AT_ONCE:
         _check_step(serving)
-    if on_approval:
-        _check_names(pipelines, project)
 
 
-def _check_asynchronous(serving: Serving, *, on_approval: bool) -> None:
+def _check_asynchronous(serving: Serving, wanted: str, *, on_approval: bool) -> None:
     """Refuse what has no meaning for an endpoint that takes requests from S3, or the reverse."""
     if not serving.asynchronous:
         if serving.target_backlog != _BACKLOG:
@@ -170,8 +175,8 @@ def _check_asynchronous(serving: Serving, *, on_approval: bool) -> None:
         return
     if not on_approval:
         raise ValueError(
-            f'serving.asynchronous: got true: needs pipeline.deploy = "{Deployment.ON_APPROVAL}"; '
-            "the pipeline's own step cannot have an endpoint scale"
+            f"serving.asynchronous: got true: needs {wanted}; the pipeline's own step cannot have "
+            "an endpoint scale"
         )
     unwanted = {
         "target_invocations": "asynchronous endpoints have no such metric: target_backlog is used",
@@ -187,7 +192,7 @@ def _check_asynchronous(serving: Serving, *, on_approval: bool) -> None:
             )
 
 
-def _check_pausing(serving: Serving, pipeline: PipelineSettings) -> None:
+def _check_pausing(serving: Serving, deploy: Deployment, setting: str) -> None:
     """Refuse half a schedule, one that does nothing, and one without endpoints."""
     if not (serving.pause or serving.resume):
         return
@@ -200,9 +205,9 @@ def _check_pausing(serving: Serving, pipeline: PipelineSettings) -> None:
         raise ValueError(
             f"serving.resume: got {serving.resume!r}: must not be the same as serving.pause"
         )
-    if pipeline.deploy is Deployment.NONE:
+    if deploy is Deployment.NONE:
         raise ValueError(
-            f"serving.pause: got {serving.pause!r}: must be omitted with pipeline.deploy = "
+            f"serving.pause: got {serving.pause!r}: must be omitted with {setting} = "
             f'"{Deployment.NONE}", which has no endpoints'
         )
 
@@ -245,12 +250,18 @@ def _check_step(serving: Serving) -> None:
         )
 
 
-def _check_names(pipelines: tuple[PipelineEntry, ...], project: str) -> None:
-    for entry in pipelines:
-        length = len(project) + (0 if entry.is_main else len(entry.name))
-        if length > LONGEST_APPROVED:
-            raise ValueError(
-                f"pipelines: got {entry.name!r} in the project {project!r}: both names together "
-                f"can have {LONGEST_APPROVED} characters with pipeline.deploy = "
-                f'"{Deployment.ON_APPROVAL}", because SageMaker allows 63 in a name'
-            )
+def check_length(pipeline: str, length: int, project: str, setting: str) -> None:
+    """Refuse names that leave no room for what a version on approval is called.
+
+    ``length`` is that of both names together, ``setting`` as in ``check_serving``.
+
+    Raises:
+        ValueError: names the pipeline and what is allowed.
+
+    """
+    if length > LONGEST_APPROVED:
+        raise ValueError(
+            f"pipelines: got {pipeline!r} in the project {project!r}: both names together "
+            f"can have {LONGEST_APPROVED} characters with {setting} = "
+            f'"{Deployment.ON_APPROVAL}", because SageMaker allows 63 in a name'
+        )

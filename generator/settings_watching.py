@@ -6,7 +6,6 @@ from typing import Final
 
 from pydantic import Field, field_validator
 
-from generator.settings_pipelines import PipelineSettings
 from generator.settings_section import Section
 from generator.settings_serving import Serving
 
@@ -67,7 +66,7 @@ class WatchingSettings(Section):
 
 
 def check_watching(
-    watching: WatchingSettings, serving: Serving, pipeline: PipelineSettings, captured_days: int
+    watching: WatchingSettings, serving: Serving, captured_days: int, *, predictions: bool
 ) -> None:
     """Refuse checks of requests that nobody stores any more, or without what checks them.
 
@@ -87,7 +86,7 @@ def check_watching(
                 f"watching.{name}: got {value}: needs serving.capture_percent of at least 1; a "
                 "check reads captured requests"
             )
-        if value and not pipeline.predictions:
+        if value and not predictions:
             raise ValueError(
                 f"watching.{name}: got {value}: needs pipeline.predictions = true; the pipeline "
                 "of batch predictions makes the checks"
@@ -97,5 +96,3 @@ def check_watching(
             f"watching.quality_days: got {watching.quality_days}: must be less than "
             f"storage.captured_days ({captured_days}), after which captured requests expire"
         )
-    if pipeline.on_drift and not watching.drift_hours:
-        raise ValueError("pipeline.on_drift: got true: needs watching.drift_hours")

@@ -19,7 +19,7 @@ from generator import alerts
 from generator.custom_resources import FunctionContext, FunctionSpec, add_function
 from generator.policies.resources import DRIFT_RULES, WATCH_TICK, named_rule_name
 from generator.policies.watcher import TABLE
-from generator.settings import Settings
+from generator.settings_pipelines import PipelineSettings
 from generator.wiring import BucketName, Expression, FunctionArn, Number, RoleName, TopicArn, add
 from generator.woken import let_rules_invoke, rule_input
 from pipeline.layout import LABELS
@@ -79,7 +79,7 @@ class Context:
 def add_watcher(
     template: Template,
     context: Context,
-    settings: Settings,
+    settings: PipelineSettings,
     pipeline: AWSObject,
     predictions: AWSObject | None,
 ) -> None:
@@ -132,7 +132,7 @@ def _ended(predictions: AWSObject, status: str) -> dict[str, object]:
     }
 
 
-def _values(context: Context, settings: Settings) -> dict[str, Expression]:
+def _values(context: Context, settings: PipelineSettings) -> dict[str, Expression]:
     """Return the function's properties by field; it is told only what it is asked for."""
     folders, name = context.folders, context.told.name
     values: dict[str, Expression] = {
@@ -145,19 +145,20 @@ def _values(context: Context, settings: Settings) -> dict[str, Expression]:
         values["new_data_minutes"] = (
             minutes if isinstance(minutes, str) else minutes.across_border()
         )
-    if settings.watching.checks:
+    watching = context.told.watching
+    if watching.checks:
         values |= {
             "endpoint_name": name.across_border(),
             "predictions_pipeline": Sub(f"${{Name}}{SUFFIX}", Name=name),
             "capture_prefix": folders.captured,
             "predictions_prefix": folders.predictions,
         }
-    if hours := settings.watching.drift_hours:
+    if hours := watching.drift_hours:
         values["drift_hours"] = str(hours)
-    if days := settings.watching.quality_days:
+    if days := watching.quality_days:
         values |= {"quality_days": str(days), "labels_prefix": _in(folders.raw, LABELS)}
-    if settings.pipeline.on_drift:
-        values["drift_cooldown_hours"] = str(settings.pipeline.drift_cooldown_hours)
+    if hours and settings.on_drift:
+        values["drift_cooldown_hours"] = str(settings.drift_cooldown_hours)
     return values
 
 

@@ -23,7 +23,7 @@ from generator.policies.functions import OWNER, Managed
 from generator.policies.jobs import SMOKE_TESTS, grant_key_for_volumes
 from generator.policies.people import pass_role, tag_what_is_made
 from generator.policies.statements import allow, allow_anywhere, arn, bucket_arn, deny, objects_arn
-from generator.settings import Settings
+from generator.settings import Settings, main_choices, named_choices, named_pipelines
 from generator.settings_serving import Serving
 from generator.wiring import BucketName, Expression, KeyArn, UniqueName
 from pipeline.layout import (
@@ -42,6 +42,10 @@ PATH: Final = f"{FOLDER}/approver-policy.json"
 STATUS: Final = "sagemaker:ModelApprovalStatus"
 PENDING: Final = "PendingManualApproval"
 REJECTED: Final = "Rejected"
+_ALL_NAMED: Final = "-*"
+_A_POLICY: Final = 9
+"""Pipelines whose names, as long as they can be, fit the size of one managed policy; with 51
+pipelines that leaves a role four of the ten policies that it can have."""
 
 
 def leave_approval_to_others(name: UniqueName) -> list[Statement]:
@@ -66,16 +70,37 @@ def endpoint_alarms() -> Sub:
     return arn("cloudwatch", "alarm:${AWS::StackName}-Endpoint*")
 
 
-def leave_serving_to_others(name: UniqueName, *, several: bool) -> list[Statement]:
+def decided_by_others(settings: Settings) -> list[list[str]]:
+    """Return the pipelines of which people who train decide nothing, in groups for one policy each.
+
+    Those are the ones whose models are deployed on approval, as the endings of their names:
+    nothing for ``main``, and one pattern for all others if all of them are such pipelines.
+    """
+    main = [""] if main_choices(settings).on_approval else []
+    entries = named_pipelines(settings)
+    named = [f"-{one.name}" for one in entries if settings.choices_of(one).on_approval]
+    if len(named) == len(entries) and any(one.on_approval for one in named_choices(settings)):
+        named = [_ALL_NAMED]
+    found = [*main, *named]
+    return [found[first : first + _A_POLICY] for first in range(0, len(found), _A_POLICY)]
+
+
+def leave_serving_to_others(name: UniqueName, pipelines: Sequence[str]) -> list[Statement]:
     """Deny people who train what would make another model serve, whatever else they may do.
 
     Approving, registering, changing and deleting versions; changing what the endpoint serves; and
-    the tags by which the function knows how far it is.
+    the tags by which the function knows how far it is. ``pipelines`` is a group of
+    ``decided_by_others``.
     """
-    names = ["${Name}", *(["${Name}-*"] if several else [])]
+    short = not {"", _ALL_NAMED}.issuperset(pipelines)
 
     def of(*kinds: str) -> list[Sub]:
-        return [arn("sagemaker", kind.format(one), Name=name) for one in names for kind in kinds]
+        patterns = [kind.format(f"${{Name}}{one}") for one in pipelines for kind in kinds]
+        if short:
+            return [
+                Sub(f"arn:${{AWS::Partition}}:sagemaker:*:*:{one}", Name=name) for one in patterns
+            ]
+        return [arn("sagemaker", one, Name=name) for one in patterns]
 
     made = of("endpoint-config/v*-{}", "model/v*-{}")
     return [
@@ -108,24 +133,25 @@ def deploy_model(
     bucket: BucketName,
     key: KeyArn,
     alarms: Sequence[Expression],
-    serving: Serving,
+    serving: Sequence[Serving],
 ) -> list[Statement]:
     """Return what the function may do that tries and deploys approved versions.
 
-    ``managed`` says whose; ``managed.role`` is that of models. If runs compare their models with
-    the one that serves, it keeps a copy of that one's archive; if the endpoint is asynchronous, its
-    requests go through S3; and it makes the fleet scale if that is set.
+    ``managed`` says whose; ``managed.role`` is that of models. If runs of any of the pipelines
+    compare their models with the one that serves, it keeps a copy of that one's archive; if an
+    endpoint is asynchronous, its requests go through S3; and it makes fleets scale if that is set.
     """
+    from_s3 = any(one.asynchronous for one in serving)
     return [
         *_judge_versions(managed),
         *_make_models(managed),
         *_make_endpoints(managed),
         pass_role("PassModelRole", managed.role),
         *_ask_and_compare(managed, bucket, key),
-        *(_keep_champion(managed, bucket, key) if serving.compares else []),
-        *(_ask_through_s3(managed, bucket, key) if serving.asynchronous else []),
-        *(_scale(managed) if serving.scales else []),
-        *(_wake(managed) if serving.asynchronous else []),
+        *(_keep_champion(managed, bucket, key) if any(one.compares for one in serving) else []),
+        *(_scale(managed) if any(one.scales for one in serving) else []),
+        *(_ask_through_s3(managed, bucket, key) if from_s3 else []),
+        *(_wake(managed) if from_s3 else []),
         *grant_key_for_volumes(key),
         allow("LookAtAlarms", [cloudwatch.DescribeAlarms], alarms),
     ]

@@ -36,6 +36,7 @@ from generator.policies.jobs import ENDPOINT_LOGS
 from generator.settings import (
     PROJECT_TAG,
     Settings,
+    all_choices,
     any_named_is_scheduled,
     main_is_scheduled,
 )
@@ -452,7 +453,7 @@ def _of_messages(settings: Settings) -> tuple[Scope, ...]:
 
 def _of_dashboards(settings: Settings) -> tuple[Scope, ...]:
     """Return the scopes of dashboards, which belong to no region, and of all tags in CloudWatch."""
-    if not settings.watching.dashboard:
+    if not any(one.watching.dashboard for one in all_choices(settings)):
         return ()
     dashboards = f"arn:*:cloudwatch::*:dashboard/{settings.project}*"
     return (

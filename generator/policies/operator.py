@@ -13,7 +13,7 @@ from typing import Final
 
 from generator.policies.documents import FOLDER, document, sagemaker, statement, text
 from generator.policies.jobs import FILES
-from generator.settings import PROJECT_TAG, Settings
+from generator.settings import PROJECT_TAG, Settings, all_choices
 from generator.settings_studio import Studio
 from pipeline.layout import (
     ANSWERS,
@@ -72,6 +72,8 @@ _LOGS: Final = ("logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogE
 def policy(settings: Settings) -> Json:
     """Return the managed policy."""
     name, studio = settings.project, settings.studio
+    dashboards = any(one.watching.dashboard for one in all_choices(settings))
+    from_s3 = any(one.serving.asynchronous for one in all_choices(settings))
     stacks = f"arn:*:cloudformation:*:*:stack/{name}*/*"
     return document(
         [
@@ -107,8 +109,8 @@ def policy(settings: Settings) -> Json:
             _only_tables(name),
             *_no_files_of_people(name, studio),
             *(_predict(name) if settings.pipeline.predictions else []),
-            *(_ask_through_s3(name) if settings.serving.asynchronous else []),
-            *(_look_at_dashboards(name) if settings.watching.dashboard else []),
+            *(_ask_through_s3(name) if from_s3 else []),
+            *(_look_at_dashboards(name) if dashboards else []),
             _use_key(settings),
         ]
     )

@@ -36,7 +36,7 @@ class Wants:
     @property
     def runs(self) -> bool:
         """Whether it starts runs."""
-        return self.new_data or self.on_drift
+        return self.new_data or (self.drift and self.on_drift)
 
     @property
     def checks(self) -> bool:

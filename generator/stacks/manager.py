@@ -27,7 +27,13 @@ from generator.policies.pausing import pause_endpoint
 from generator.policies.spending import bound_spending
 from generator.policies.statements import arn, managed_policy, role_policy
 from generator.policies.watcher import Wants, watch_model
-from generator.settings import Mode, Settings, named_are_watched, named_await_new_data
+from generator.settings import (
+    Mode,
+    Settings,
+    named_are_watched,
+    named_await_new_data,
+    named_choices,
+)
 from generator.wiring import (
     BucketName,
     FunctionArn,
@@ -57,9 +63,9 @@ class Inputs(FunctionInputs):
     data_bucket: BucketName
     named_manager_role: RoleName
     deploy_named_model_role: RoleName | None = None
-    """Exists if models are deployed on approval."""
+    """Exists if models of any of these pipelines are deployed on approval."""
     pause_named_endpoint_role: RoleName | None = None
-    """Exists if endpoints are paused on a schedule."""
+    """Exists if any of their endpoints is paused on a schedule."""
     watch_named_model_role: RoleName | None = None
     """Exists if requests are checked, or new data awaited."""
 
@@ -72,9 +78,9 @@ class Outputs:
     jobs_lasting_policy: PolicyArn
     spending_limits_policy: PolicyArn
     deploy_model_function_arn: FunctionArn | None = None
-    """Exists if models are deployed on approval."""
+    """Exists if models of any of these pipelines are deployed on approval."""
     pause_endpoint_function_arn: FunctionArn | None = None
-    """Exists if endpoints are paused on a schedule."""
+    """Exists if any of their endpoints is paused on a schedule."""
     watch_model_function_arn: FunctionArn | None = None
     """Exists if requests are checked, or new data awaited."""
 
@@ -82,9 +88,10 @@ class Outputs:
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack."""
     template = Template(Description=f"{settings.project}: what named pipelines share")
+    chosen = named_choices(settings)
     without = [
-        *([] if settings.pipeline.on_approval else ["deploy_named_model_role"]),
-        *([] if settings.serving.pauses else ["pause_named_endpoint_role"]),
+        *([] if any(one.on_approval for one in chosen) else ["deploy_named_model_role"]),
+        *([] if any(one.serving.pauses for one in chosen) else ["pause_named_endpoint_role"]),
         *([] if named_are_watched(settings) else ["watch_named_model_role"]),
     ]
     inputs = declare(Inputs, template, without)
@@ -97,12 +104,12 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
             inputs.data_bucket,
             inputs.key_arn,
             all_named_pipelines(inputs.unique_name, inputs.root_stack),
-            compares=settings.serving.compares,
+            compares=any(one.serving.compares for one in chosen),
         ),
         timeout_seconds=MANAGING_SECONDS,
     )
     function = add_function(template, spec, context)
-    if settings.serving.scales:
+    if any(one.serving.scales for one in chosen):
         add(template, _end_of_scaling(inputs))
     lasting = managed_policy(
         "JobsLastingPolicy",
@@ -161,7 +168,7 @@ def _add_deploying(
     add(template, guard)
     managed = all_named_pipelines(inputs.unique_name, inputs.root_stack)
     alarms = [arn("cloudwatch", "alarm:${RootStack}-*", RootStack=inputs.root_stack)]
-    serving = context.settings.serving
+    serving = [one.serving for one in named_choices(context.settings)]
     allowed = deploy_model(managed, inputs.data_bucket, inputs.key_arn, alarms, serving)
     function = deployment.add_deploying_function(template, role, allowed, context)
     function.DependsOn = [*function.DependsOn, guard.title]
@@ -179,8 +186,8 @@ def _add_watching(
         return None
     wants = Wants(
         new_data=named_await_new_data(settings),
-        drift=bool(settings.watching.drift_hours),
-        quality=bool(settings.watching.quality_days),
+        drift=any(one.watching.drift_hours for one in named_choices(settings)),
+        quality=any(one.watching.quality_days for one in named_choices(settings)),
         on_drift=settings.pipeline.on_drift,
     )
     managed = all_named_pipelines(inputs.unique_name, inputs.root_stack)
@@ -198,7 +205,9 @@ def _add_pausing(
     allowed = pause_endpoint(
         all_named_pipelines(name, inputs.root_stack),
         inputs.key_arn,
-        runs_deploy=context.settings.pipeline.deploys,
+        runs_deploy=any(
+            one.deploys and one.serving.pauses for one in named_choices(context.settings)
+        ),
     )
     function = pausing.add_pausing_function(template, role, allowed, context, "${Name}-*", name)
     return FunctionArn(GetAtt(function, "Arn"))

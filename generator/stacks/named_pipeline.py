@@ -1,8 +1,9 @@
 """A pipeline besides ``main``: its roles, security group, pipeline, model registry and alerts.
 
 All of them have this template, and one with Spark, each nested once for every pipeline with other
-parameters. Nothing else names a pipeline: the policies that all share match its roles by their path
-and its resources by the beginning of their names.
+parameters. Pipelines with choices of their own (how they are deployed, served or watched) have
+another template, which those with equal choices share. Nothing else names a pipeline: the policies
+that all share match its roles by their path and its resources by the beginning of their names.
 
 The security group depends on the roles. It is therefore deleted before them, and EC2 refuses that
 while an interface of a job or of the endpoint exists: the roles outlive the interfaces, which
@@ -52,9 +53,10 @@ from generator.settings import (
     Mode,
     Settings,
     any_named_is_scheduled,
-    named_are_watched,
     named_await_new_data,
 )
+from generator.settings_choices import Choices
+from generator.settings_serving import Serving
 from generator.stacks.existing_network import endpoint_groups, has_own_endpoints
 from generator.stacks.manager import ANSWERING_SECONDS
 from generator.stacks.network_parts import (
@@ -92,6 +94,8 @@ from pipeline.layout import CAPTURED, CODE, RAW, folder, named
 
 FILE = "named-pipeline"
 SPARK_FILE = "named-pipeline-spark"
+OF = "-of-"
+"""Stands before a pipeline's name in the file name of a template that not all of them share."""
 _SPARK = ("spark_image_tag", "spark_instances")
 _ENDPOINTS = ("endpoints_security_group_id",)
 
@@ -172,64 +176,77 @@ class _Roles:
         return [*self.passed.values(), self.pipeline]
 
 
-def build(settings: Settings, mode: Mode, *, spark: bool) -> StackTemplate[Inputs, Outputs]:
-    """Return the stack of a pipeline whose Preprocess runs on one machine, or on ``spark``."""
+def build(
+    settings: Settings, mode: Mode, chosen: Choices, name: str, *, spark: bool
+) -> StackTemplate[Inputs, Outputs]:
+    """Return the stack of a pipeline whose Preprocess runs on one machine, or on ``spark``.
+
+    ``name`` is that of the first pipeline with these choices.
+    """
     template = Template(Description=f"{settings.project}: a named pipeline, its roles, its alerts")
-    inputs = declare(Inputs, template, _not_needed(settings, spark=spark))
+    inputs = declare(Inputs, template, _not_needed(settings, chosen, spark=spark))
     template.add_mapping(images.MAPPING_NAME, images.accounts(spark))
     roles = _add_roles(template, inputs, settings, spark)
     group, cluster = _add_groups(template, inputs, roles, settings)
     guard = add(template, _guard(inputs, roles, group, cluster))
     logs_of_endpoint = endpoint_log_group(inputs.key_arn, inputs.pipeline_name, settings, mode)
     endpoint_logs = add(template, logs_of_endpoint)
-    permissions = _permissions(inputs, roles, endpoint_logs, guard, settings)
+    permissions = _permissions(inputs, roles, endpoint_logs, guard, chosen, settings)
     policies = add_all(template, permissions)
     registry = add(template, model_package_group(inputs.pipeline_name))
-    values = _environment(inputs, roles, group, settings)
+    values = _environment(inputs, roles, group, chosen)
     values |= _spark_environment(inputs, roles, cluster)
     needs = [*policies, guard, registry]
     pipeline = _managed("Pipeline", PipelineProperties, values, inputs, needs)
     add(template, pipeline)
     checked = None
     if settings.pipeline.predictions:
-        own = values | predicting(inputs.pipeline_name, settings)
+        own = values | predicting(inputs.pipeline_name, chosen)
         predictions = _managed(PREDICTIONS, PredictionPipelineProperties, own, inputs, [pipeline])
         add(template, predictions)
-        checked = predictions if settings.watching.checks else None
-    told = _alerts(inputs, settings)
+        checked = predictions if chosen.watching.checks else None
+    told = _alerts(inputs, chosen, settings)
     found = _add_alerts(template, inputs, told, pipeline)
     if function := inputs.deploy_model_function_arn:
-        deploying = _deployment(inputs, roles, group, settings)
-        context = deployment.Context(function, deploying, settings.serving, told, found)
+        deploying = _deployment(inputs, roles, group, chosen.serving)
+        context = deployment.Context(function, deploying, chosen.serving, told, found)
         own = values | {"trials": "true"}
         trials = add(template, _managed(TRIALS, TrialsProperties, own, inputs, [pipeline]))
         deployment.add_deployment(template, context, trials)
     if inputs.pause_endpoint_function_arn:
-        scheduled = _pausing(inputs, inputs.pause_endpoint_function_arn, settings)
+        scheduled = _pausing(inputs, inputs.pause_endpoint_function_arn, chosen)
         pausing.add_pausing(template, scheduled, pipeline)
     if inputs.schedule is not None:
         schedule.add_schedule(template, _schedule(inputs, inputs.schedule, settings), pipeline)
     if function := inputs.watch_model_function_arn:
         watched = _watched(inputs, function, told, found.topic)
-        watcher.add_watcher(template, watched, settings, pipeline, checked)
+        watcher.add_watcher(template, watched, settings.pipeline, pipeline, checked)
     outputs = Outputs(pipeline_name=Text(GetAtt(pipeline, "PipelineName")), topic_arn=found.topic)
     publish(outputs, template)
-    return StackTemplate(SPARK_FILE if spark else FILE, template, Inputs, Outputs)
+    file = SPARK_FILE if spark else FILE
+    if chosen != settings.usual_choices:
+        file = f"{FILE}{OF}{name}"
+    return StackTemplate(file, template, Inputs, Outputs)
 
 
-def _not_needed(settings: Settings, *, spark: bool) -> list[str]:
+def _not_needed(settings: Settings, chosen: Choices, *, spark: bool) -> list[str]:
     """Return the optional inputs that these settings do not need."""
     return [
         *(() if spark else _SPARK),
         *(() if has_own_endpoints(settings.network) else _ENDPOINTS),
         *(() if any_named_is_scheduled(settings) else ("schedule",)),
         *(("alert_email",) if settings.security.alert_topic else ()),
-        *(() if settings.pipeline.on_approval else ("deploy_model_function_arn",)),
-        *(() if settings.serving.pauses else ("pause_endpoint_function_arn",)),
-        *(() if settings.watching.dashboard else ("dead_letter_queue_name",)),
-        *(() if named_are_watched(settings) else ("watch_model_function_arn",)),
+        *(() if chosen.on_approval else ("deploy_model_function_arn",)),
+        *(() if chosen.serving.pauses else ("pause_endpoint_function_arn",)),
+        *(() if chosen.watching.dashboard else ("dead_letter_queue_name",)),
+        *(() if is_watched(settings, chosen) else ("watch_model_function_arn",)),
         *(() if named_await_new_data(settings) else ("new_data_minutes",)),
     ]
+
+
+def is_watched(settings: Settings, chosen: Choices) -> bool:
+    """Tell whether a named pipeline with these choices has rules that look for drift or data."""
+    return bool(chosen.watching.drift_hours) or named_await_new_data(settings)
 
 
 def _managed(
@@ -329,6 +346,7 @@ def _permissions(
     roles: _Roles,
     endpoint_logs: logs.LogGroup,
     guard: iam.ManagedPolicy,
+    chosen: Choices,
     settings: Settings,
 ) -> list[iam.RolePolicy]:
     """Return the permissions of the jobs, the model and the pipeline, on its own data only.
@@ -341,7 +359,9 @@ def _permissions(
         return folder(CODE) if kind == CODE else _folder(inputs, kind)
 
     passed = [(purpose, _arn(role)) for purpose, role in roles.passed.items()]
-    statements = step_permissions(inputs, inputs.pipeline_name, settings, passed, at)
+    predicts = settings.pipeline.predictions
+    name = inputs.pipeline_name
+    statements = step_permissions(inputs, name, chosen, passed, at, predicts=predicts)
     owners = roles.passed | {"Pipeline": roles.pipeline}
     policies = [
         role_policy(f"{purpose}Policy", RoleName(owners[purpose].ref()), rules)
@@ -366,7 +386,7 @@ def _owner(inputs: Inputs) -> Sub:
 
 
 def _deployment(
-    inputs: Inputs, roles: _Roles, group: ec2.SecurityGroup, settings: Settings
+    inputs: Inputs, roles: _Roles, group: ec2.SecurityGroup, serving: Serving
 ) -> dict[str, Expression]:
     """Return what the function needs that deploys models on approval."""
     values: dict[str, Expression] = {
@@ -377,25 +397,25 @@ def _deployment(
         "key_arn": inputs.key_arn.across_border(),
     }
     at = partial(_folder, inputs)
-    return values | deployment.places(settings.serving, inputs.data_bucket, at)
+    return values | deployment.places(serving, inputs.data_bucket, at)
 
 
-def _pausing(inputs: Inputs, function: FunctionArn, settings: Settings) -> pausing.Context:
+def _pausing(inputs: Inputs, function: FunctionArn, chosen: Choices) -> pausing.Context:
     return pausing.Context(
         function,
         inputs.pipeline_name,
         _owner(inputs),
         inputs.dead_letter_queue,
-        settings.serving,
-        settings.pipeline.deploys,
+        chosen.serving,
+        chosen.deploys,
     )
 
 
 def _environment(
-    inputs: Inputs, roles: _Roles, group: ec2.SecurityGroup, settings: Settings
+    inputs: Inputs, roles: _Roles, group: ec2.SecurityGroup, chosen: Choices
 ) -> dict[str, Expression]:
     """Return the deployment's values for the pipeline, by the names in the definition."""
-    return environment(inputs, inputs.pipeline_name, settings) | {
+    return environment(inputs, inputs.pipeline_name, chosen) | {
         "name": inputs.entry_name.across_border(),
         "pipeline_role_arn": GetAtt(roles.pipeline, "Arn"),
         "processing_role_arn": GetAtt(roles.processing, "Arn"),
@@ -439,7 +459,7 @@ def _add_alerts(
     return found
 
 
-def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
+def _alerts(inputs: Inputs, chosen: Choices, settings: Settings) -> alerts.Context:
     name = inputs.pipeline_name
     return alerts.Context(
         name,
@@ -456,9 +476,9 @@ def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
         inputs.quality_threshold,
         inputs.entry_name,
         settings.security.alert_topic,
-        settings.watching,
-        settings.serving.asynchronous,
-        settings.pipeline.on_approval,
+        chosen.watching,
+        chosen.serving.asynchronous,
+        chosen.on_approval,
     )
 
 

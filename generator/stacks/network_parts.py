@@ -13,11 +13,17 @@ from troposphere import AWSHelperFn, AWSObject, GetAtt, Sub, Tags, Template, aws
 from functions.vpc_baseline.properties import VpcBaselineProperties
 from generator.custom_resources import FunctionContext, FunctionSpec, add_function, custom_resource
 from generator.policies import functions as permissions
-from generator.policies.approval import leave_serving_to_others
+from generator.policies.approval import decided_by_others, leave_serving_to_others
 from generator.policies.guards import Cluster, NetworkBoundary, keep_jobs_inside
 from generator.policies.spending import bound_spending
 from generator.policies.statements import managed_policy
-from generator.settings import Mode, Settings, on_spark, shares_pipelines
+from generator.settings import (
+    Mode,
+    Settings,
+    main_choices,
+    on_spark,
+    shares_pipelines,
+)
 from generator.settings_network import S3
 from generator.stacks import personas
 from generator.wiring import (
@@ -105,7 +111,7 @@ def named(name: UniqueName, what: str) -> Tags:
 
 def roles_not_needed(settings: Settings) -> list[str]:
     """Return the roles among a network's inputs that these settings do not need."""
-    deploying = [] if settings.pipeline.on_approval else ["deploy_model_role"]
+    deploying = [] if main_choices(settings).on_approval else ["deploy_model_role"]
     return [*personas.not_needed(settings), *deploying]
 
 
@@ -144,12 +150,12 @@ def guards(inputs: PartsInputs, settings: Settings, outputs: Outputs) -> list[AW
             bound_spending(settings.limits, apps=settings.studio.in_use),
         ),
     ]
-    if settings.pipeline.on_approval and in_studio:
+    for number, group in enumerate(decided_by_others(settings) if in_studio else [], 1):
         approvals = managed_policy(
-            "ApprovalsComeFromOthersPolicy",
+            f"ApprovalsComeFromOthersPolicy{number if number > 1 else ''}",
             "No approval, and no other model on the endpoint, by those who train models",
             in_studio,
-            leave_serving_to_others(inputs.unique_name, several=shares_pipelines(settings)),
+            leave_serving_to_others(inputs.unique_name, group),
         )
         policies.append(approvals)
     return policies

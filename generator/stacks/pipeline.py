@@ -55,12 +55,14 @@ from generator.retention import retention
 from generator.settings import (
     Mode,
     Settings,
+    main_choices,
     main_is_watched,
     main_pipeline,
     on_spark,
     shares_pipelines,
 )
 from generator.settings_pipelines import awaits_new_data, instances, minutes_of, schedule_of
+from generator.settings_serving import Serving
 from generator.wiring import (
     BucketName,
     Expression,
@@ -140,6 +142,7 @@ class Outputs:
 def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     """Return the stack."""
     template = Template(Description=f"{settings.project}: training pipeline, model, alerts")
+    chosen = main_choices(settings)
     inputs = declare(Inputs, template, _not_needed(settings))
     template.add_mapping(images.MAPPING_NAME, images.accounts(on_spark(settings)))
     context = function_context(template, inputs, settings, mode)
@@ -156,7 +159,7 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     add(template, pipeline)
     beside = None
     if settings.pipeline.predictions:
-        own = values | predicting(inputs.unique_name, settings)
+        own = values | predicting(inputs.unique_name, chosen)
         beside = custom_resource(
             PREDICTIONS, PredictionPipelineProperties, own, manager, [pipeline]
         )
@@ -168,8 +171,8 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
         trials = add(template, custom_resource(TRIALS, TrialsProperties, own, manager, [pipeline]))
         deploying = deployment.Context(
             FunctionArn(GetAtt(_add_deploying_function(template, inputs, context), "Arn")),
-            _deployment(inputs, settings),
-            settings.serving,
+            _deployment(inputs, chosen.serving),
+            chosen.serving,
             told,
             found,
         )
@@ -179,8 +182,8 @@ def build(settings: Settings, mode: Mode) -> StackTemplate[Inputs, Outputs]:
     _add_schedule(template, inputs, pipeline, settings)
     if inputs.watch_model_role:
         watched = _watched(template, inputs, context, told, found.topic)
-        checks = beside if settings.watching.checks else None
-        watcher.add_watcher(template, watched, settings, pipeline, checks)
+        checks = beside if chosen.watching.checks else None
+        watcher.add_watcher(template, watched, settings.pipeline, pipeline, checks)
     outputs = Outputs(
         pipeline_name=Text(GetAtt(pipeline, "PipelineName")),
         endpoint_name=Text(inputs.unique_name.across_border()),
@@ -211,12 +214,13 @@ def _watched(
 
 def _not_needed(settings: Settings) -> list[str]:
     """Return the optional inputs that these settings do not need."""
+    chosen = main_choices(settings)
     return [
         *([] if settings.studio.in_use else ["notebook_jobs_role"]),
         *(["alert_email"] if settings.security.alert_topic else []),
         *([] if on_spark(settings) else _SPARK),
-        *([] if settings.pipeline.on_approval else ["deploy_model_role"]),
-        *([] if settings.serving.pauses else ["pause_endpoint_role"]),
+        *([] if chosen.on_approval else ["deploy_model_role"]),
+        *([] if chosen.serving.pauses else ["pause_endpoint_role"]),
         *([] if main_is_watched(settings) else ["watch_model_role"]),
     ]
 
@@ -235,7 +239,13 @@ def _role_permissions(
         (people.MODEL, inputs.model_role),
         *([(SPARK_PROCESSING, inputs.spark_role)] if inputs.spark_role else []),
     ]
-    statements = step_permissions(inputs, inputs.unique_name, settings, passed)
+    statements = step_permissions(
+        inputs,
+        inputs.unique_name,
+        main_choices(settings),
+        passed,
+        predicts=settings.pipeline.predictions,
+    )
     roles = dict([*passed, ("Pipeline", inputs.pipeline_role)])
     if inputs.notebook_jobs_role:
         roles["NotebookJobs"] = inputs.notebook_jobs_role
@@ -298,7 +308,7 @@ def _add_manager(
             inputs.data_bucket,
             inputs.key_arn,
             managed,
-            compares=context.settings.serving.compares,
+            compares=main_choices(context.settings).serving.compares,
         ),
         timeout_seconds=MANAGING_SECONDS,
     )
@@ -313,7 +323,7 @@ def _add_end_of_scaling(
     The policy is a resource of its own: an update without scaling deletes it after the manager has
     used it.
     """
-    if not settings.serving.scales:
+    if not main_choices(settings).serving.scales:
         return []
     managed = permissions.one_pipeline(inputs.unique_name, inputs.pipeline_role)
     policy = role_policy(
@@ -329,7 +339,7 @@ def _environment(inputs: Inputs, settings: Settings) -> Mapping[str, Expression]
     chosen = {field: value for field, value in own.items() if value is not None}
     spark = _spark_environment(inputs, instances(entry, settings.pipeline))
     return (
-        environment(inputs, inputs.unique_name, settings)
+        environment(inputs, inputs.unique_name, main_choices(settings))
         | spark
         | chosen
         | {
@@ -367,7 +377,7 @@ def _add_deploying_function(
         inputs.data_bucket,
         inputs.key_arn,
         alarms,
-        context.settings.serving,
+        [main_choices(context.settings).serving],
     )
     function = deployment.add_deploying_function(template, role, allowed, context)
     rules = arn("events", "rule/${Name}-*", Name=inputs.unique_name)
@@ -382,8 +392,8 @@ def _add_watching_function(
     settings = context.settings
     wants = Wants(
         new_data=awaits_new_data(main_pipeline(settings), settings.pipeline),
-        drift=bool(settings.watching.drift_hours),
-        quality=bool(settings.watching.quality_days),
+        drift=bool(main_choices(settings).watching.drift_hours),
+        quality=bool(main_choices(settings).watching.quality_days),
         on_drift=settings.pipeline.on_drift,
     )
     managed = permissions.one_pipeline(inputs.unique_name, inputs.pipeline_role)
@@ -393,7 +403,7 @@ def _add_watching_function(
     return FunctionArn(GetAtt(function, "Arn"))
 
 
-def _deployment(inputs: Inputs, settings: Settings) -> dict[str, Expression]:
+def _deployment(inputs: Inputs, serving: Serving) -> dict[str, Expression]:
     """Return what the function needs that deploys models on approval."""
     values: dict[str, Expression] = {
         "owner": Ref("AWS::StackId"),
@@ -402,7 +412,7 @@ def _deployment(inputs: Inputs, settings: Settings) -> dict[str, Expression]:
         "security_group_ids": inputs.jobs_security_group_id.across_border(),
         "key_arn": inputs.key_arn.across_border(),
     }
-    return values | deployment.places(settings.serving, inputs.data_bucket, folder)
+    return values | deployment.places(serving, inputs.data_bucket, folder)
 
 
 def _add_pausing(
@@ -413,18 +423,17 @@ def _add_pausing(
     pipeline: AWSObject,
 ) -> None:
     """Add what pauses and resumes the endpoint."""
-    name, settings = inputs.unique_name, context.settings
+    name, chosen = inputs.unique_name, main_choices(context.settings)
     managed = permissions.one_pipeline(name, inputs.model_role)
-    runs_deploy = settings.pipeline.deploys
-    allowed = pause_endpoint(managed, inputs.key_arn, runs_deploy=runs_deploy)
+    allowed = pause_endpoint(managed, inputs.key_arn, runs_deploy=chosen.deploys)
     function = pausing.add_pausing_function(template, role, allowed, context, "${Name}", name)
     scheduled = pausing.Context(
         FunctionArn(GetAtt(function, "Arn")),
         name,
         Ref("AWS::StackId"),
         inputs.dead_letter_queue,
-        settings.serving,
-        runs_deploy,
+        chosen.serving,
+        chosen.deploys,
     )
     pausing.add_pausing(template, scheduled, pipeline)
 
@@ -446,7 +455,7 @@ def _add_schedule(
 
 
 def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
-    name = inputs.unique_name
+    name, chosen = inputs.unique_name, main_choices(settings)
     success = success_rule_name(name) if settings.pipeline.success_messages else None
     rules = alerts.RuleNames(failure_rule_name(name), endpoint_rule_name(name), success)
     return alerts.Context(
@@ -457,9 +466,9 @@ def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
         rules,
         inputs.quality_threshold,
         topic=settings.security.alert_topic,
-        watching=settings.watching,
-        asynchronous=settings.serving.asynchronous,
-        on_approval=settings.pipeline.on_approval,
+        watching=chosen.watching,
+        asynchronous=chosen.serving.asynchronous,
+        on_approval=chosen.on_approval,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from troposphere import Output, Ref, Select, Split, Sub, Tags, Template
 
-from generator import people_outputs, record
+from generator import choice_outputs, people_outputs, record
 from generator.parameters import add_parameters, add_rules, of_pipeline
 from generator.policies.statements import role_arn
 from generator.settings import (
@@ -12,6 +12,7 @@ from generator.settings import (
     Mode,
     Settings,
     any_on_spark,
+    main_choices,
     main_pipeline,
     on_spark,
 )
@@ -36,10 +37,6 @@ from generator.wiring import (
     present,
 )
 
-DEPLOYMENT_MODE = "DeploymentMode"
-"""The root's output that says that models are deployed on approval; absent if not."""
-PAUSES, RESUMES = "EndpointPauses", "EndpointResumes"
-"""The root's outputs that say when endpoints are paused and resumed; absent without a schedule."""
 PURPOSE = "SageMaker in a VPC"
 """What the root template's description says between the project and the mode."""
 DESCRIPTIONS = {
@@ -259,24 +256,6 @@ def _pipeline_inputs(root: Root, basis: Basis) -> pipeline.Inputs:
     )
 
 
-def _deployment_output(settings: Settings) -> dict[str, _Output]:
-    """Return what commands read of how models are deployed; nothing if runs do it."""
-    if not settings.pipeline.on_approval:
-        return {}
-    what = "on-approval: the endpoint serves the newest version that somebody approved"
-    return {DEPLOYMENT_MODE: (what, str(settings.pipeline.deploy))}
-
-
-def _pausing_output(settings: Settings) -> dict[str, _Output]:
-    """Return what commands read of the schedule that pauses endpoints, if there is one."""
-    if not settings.serving.pauses:
-        return {}
-    return {
-        PAUSES: ("When endpoints are paused (UTC)", settings.serving.pause),
-        RESUMES: ("When endpoints are resumed (UTC)", settings.serving.resume),
-    }
-
-
 def _add_outputs(
     root: Root, basis: Basis, about_studio: dict[str, _Output], trained: pipeline.Outputs
 ) -> None:
@@ -300,8 +279,7 @@ def _add_outputs(
             "Starts a run of the pipeline",
             Sub(start, Pipeline=trained.pipeline_name),
         ),
-        **_deployment_output(root.settings),
-        **_pausing_output(root.settings),
+        **choice_outputs.described(main_choices(root.settings)),
         record.MODE_OUTPUT: (f"{mode}: {DESCRIPTIONS[mode]}", str(mode)),
         record.HASH_OUTPUT: (
             "Hash of the settings; the template's metadata has those that are not defaults",

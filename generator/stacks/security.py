@@ -8,6 +8,7 @@ interfaces) are granted here, because this stack is created first and deleted la
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -40,13 +41,17 @@ from generator.retention import deleted_with_stack, retention
 from generator.settings import (
     Mode,
     Settings,
+    all_choices,
     any_named_is_scheduled,
+    main_choices,
     main_is_scheduled,
     main_is_watched,
     named_are_watched,
+    named_choices,
     on_spark,
     shares_pipelines,
 )
+from generator.settings_choices import Choices
 from generator.settings_people import Persona
 from generator.stacks import personas
 from generator.wiring import (
@@ -103,15 +108,15 @@ class RoleNames:
     seed_data_role: RoleName
     pipeline_manager_role: RoleName
     deploy_model_role: RoleName | None = None
-    """Exists if models are deployed on approval."""
+    """Exists if models of ``main`` are deployed on approval."""
     named_manager_role: RoleName | None = None
     """Exists if there are pipelines besides ``main``."""
     deploy_named_model_role: RoleName | None = None
-    """Exists if both is the case."""
+    """Exists if those of any other pipeline are."""
     pause_endpoint_role: RoleName | None = None
-    """Exists if endpoints are paused on a schedule."""
+    """Exists if the endpoint of ``main`` is paused on a schedule."""
     pause_named_endpoint_role: RoleName | None = None
-    """Exists if, besides, there are pipelines besides ``main``."""
+    """Exists if that of any other pipeline is."""
     watch_model_role: RoleName | None = None
     watch_named_model_role: RoleName | None = None
     """Exist if requests are checked, or new data awaited, of ``main`` or of the others."""
@@ -197,7 +202,7 @@ def _add_roles(template: Template, inputs: Inputs, settings: Settings) -> RoleNa
 def _function_roles(template: Template, settings: Settings) -> dict[str, RoleName]:
     """Add the roles of our functions; return them by their fields in ``RoleNames``."""
     ours, several = not settings.network.is_existing, shares_pipelines(settings)
-    on_approval, pauses = settings.pipeline.on_approval, settings.serving.pauses
+    main, named = main_choices(settings), named_choices(settings)
     functions = {
         "VpcBaseline": "that closes the default security group"
         if ours
@@ -206,17 +211,19 @@ def _function_roles(template: Template, settings: Settings) -> dict[str, RoleNam
         **({"ClearStudio": "that deletes Studio's apps"} if settings.studio.everyone else {}),
         "SeedData": "that writes the synthetic table",
         "PipelineManager": "that owns the pipeline",
-        **({"DeployModel": "that deploys approved models"} if on_approval else {}),
+        **({"DeployModel": "that deploys approved models"} if main.on_approval else {}),
         **({"NamedPipelinesManager": "that owns the named pipelines"} if several else {}),
         **(
             {"DeployNamedModel": "that deploys approved models of named pipelines"}
-            if several and on_approval
+            if any(one.on_approval for one in named)
             else {}
         ),
-        **({"PauseEndpoint": "that pauses and resumes the endpoint"} if pauses else {}),
+        **(
+            {"PauseEndpoint": "that pauses and resumes the endpoint"} if main.serving.pauses else {}
+        ),
         **(
             {"PauseNamedEndpoint": "that pauses and resumes the endpoints of named pipelines"}
-            if several and pauses
+            if any(one.serving.pauses for one in named)
             else {}
         ),
         **({"WatchModel": WATCHES} if main_is_watched(settings) else {}),
@@ -339,7 +346,7 @@ def _key(inputs: Inputs, roles: RoleNames, settings: Settings, mode: Mode) -> km
             several=shares_pipelines(settings),
             domain=settings.studio.owns_domain,
             alarms=not settings.security.alert_topic,
-            results=settings.serving.asynchronous,
+            results=any(one.serving.asynchronous for one in all_choices(settings)),
         ),
         PendingWindowInDays=DAYS_UNTIL_KEY_IS_DELETED[mode],
         **retention(mode),
@@ -365,24 +372,28 @@ def _queue(key: KeyArn, root_stack: RootStackName) -> sqs.Queue:
     )
 
 
+def _rules_of_choices(chosen: Sequence[Choices]) -> list[str]:
+    """Return the last words of the names of rules that any of these choices adds."""
+    return [
+        *(DEPLOYING_RULES if any(one.on_approval for one in chosen) else ()),
+        *(PAUSING_RULES.values() if any(one.serving.pauses for one in chosen) else ()),
+        *(DRIFT_RULES if any(one.watching.checks for one in chosen) else ()),
+    ]
+
+
 def _queue_policy(inputs: Inputs, queue: sqs.Queue, settings: Settings) -> sqs.QueuePolicy:
     succeeds = settings.pipeline.success_messages
-    serving = [
-        *(DEPLOYING_RULES if settings.pipeline.on_approval else ()),
-        *(PAUSING_RULES.values() if settings.serving.pauses else ()),
-        *(DRIFT_RULES if settings.watching.checks else ()),
-    ]
     more = [
         *([RUN_SUCCEEDED] if succeeds else []),
         *([RUN_SCHEDULE] if main_is_scheduled(settings) else []),
         *([WATCH_TICK] if main_is_watched(settings) else []),
-        *serving,
+        *_rules_of_choices([main_choices(settings)]),
     ]
     more_named = [
         *([NAMED_SUCCESS] if succeeds else []),
         *([NAMED_SCHEDULE] if any_named_is_scheduled(settings) else []),
         *([WATCH_TICK] if named_are_watched(settings) else []),
-        *serving,
+        *_rules_of_choices(named_choices(settings)),
     ]
     return sqs.QueuePolicy(
         "DeadLetterQueuePolicy",

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from troposphere import Output, Ref, Sub, Template
 
+from generator import choice_outputs
 from generator.parameters import of_pipeline
 from generator.settings import (
+    Settings,
     any_named_is_scheduled,
+    main_choices,
     named_await_new_data,
     named_pipelines,
     shares_pipelines,
 )
+from generator.settings_choices import Choices
 from generator.settings_pipelines import (
     PipelineEntry,
     in_letters,
@@ -50,23 +54,29 @@ def add_named_pipelines(root: Root, basis: Basis) -> list[str]:
     if not shares_pipelines(settings):
         return titles
     managed = _nest_manager(root, basis)
-    for spark in (False, True):
-        entries = [
-            entry
-            for entry in named_pipelines(settings)
-            if runs_on_spark(entry, settings.pipeline) is spark
-        ]
-        if not entries:
-            continue
-        stack = named_pipeline.build(settings, root.mode, spark=spark)
+    for (spark, chosen), entries in _alike(settings).items():
+        stack = named_pipeline.build(settings, root.mode, chosen, entries[0].name, spark=spark)
         for entry in entries:
             titles.append(f"{in_letters(entry.name)}Pipeline")
             inputs = _inputs(entry, root, basis, managed)
             _add_outputs(root.template, entry, root.nest(stack, inputs, title=titles[-1]))
+            said = choice_outputs.of_named(entry.name, chosen, main_choices(settings))
+            for title, (description, value) in said.items():
+                root.template.add_output(Output(title, Description=description, Value=value))
     if titles:
         names = ",".join(entry.name for entry in settings.pipelines)
         root.template.add_output(Output(OUTPUT, Description="Names of the pipelines", Value=names))
     return titles
+
+
+def _alike(settings: Settings) -> dict[tuple[bool, Choices], list[PipelineEntry]]:
+    """Return the pipelines by what decides their template: those on Spark last."""
+    found: dict[tuple[bool, Choices], list[PipelineEntry]] = {}
+    for spark in (False, True):
+        for entry in named_pipelines(settings):
+            if runs_on_spark(entry, settings.pipeline) is spark:
+                found.setdefault((spark, settings.choices_of(entry)), []).append(entry)
+    return found
 
 
 def _nest_manager(root: Root, basis: Basis) -> manager.Outputs:
@@ -91,6 +101,7 @@ def _inputs(
     entry: PipelineEntry, root: Root, basis: Basis, managed: manager.Outputs
 ) -> named_pipeline.Inputs:
     settings, parameters = root.settings, of_pipeline(root.parameters, entry)
+    chosen = settings.choices_of(entry)
     spark = runs_on_spark(entry, settings.pipeline)
     return named_pipeline.Inputs(
         unique_name=root.name,
@@ -106,9 +117,13 @@ def _inputs(
         manager_function_arn=managed.function_arn,
         jobs_lasting_policy=managed.jobs_lasting_policy,
         spending_limits_policy=managed.spending_limits_policy,
-        deploy_model_function_arn=managed.deploy_model_function_arn,
-        pause_endpoint_function_arn=managed.pause_endpoint_function_arn,
-        watch_model_function_arn=managed.watch_model_function_arn,
+        deploy_model_function_arn=managed.deploy_model_function_arn if chosen.on_approval else None,
+        pause_endpoint_function_arn=managed.pause_endpoint_function_arn
+        if chosen.serving.pauses
+        else None,
+        watch_model_function_arn=managed.watch_model_function_arn
+        if named_pipeline.is_watched(settings, chosen)
+        else None,
         new_data_minutes=Number(minutes_of(entry, settings.pipeline))
         if named_await_new_data(settings)
         else None,
@@ -122,7 +137,7 @@ def _inputs(
         auto_gluon_image_tag=parameters.auto_gluon_image_tag,
         alert_email=None if settings.security.alert_topic else parameters.alert_email,
         dead_letter_queue_name=basis.security.dead_letter_queue_name
-        if settings.watching.dashboard
+        if chosen.watching.dashboard
         else None,
         schedule=OptionalText(schedule_of(entry, settings.pipeline))
         if any_named_is_scheduled(settings)

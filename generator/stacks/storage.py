@@ -27,8 +27,11 @@ from generator.settings import (
     Mode,
     Settings,
     Storage,
+    all_choices,
+    main_choices,
     main_is_watched,
     named_are_watched,
+    named_choices,
     on_spark,
     shares_pipelines,
 )
@@ -78,14 +81,14 @@ class Inputs(FunctionInputs):
     seed_data_role: RoleName
     pipeline_manager_role: RoleName
     deploy_model_role: RoleName | None = None
-    """Exists if models are deployed on approval."""
+    """Exists if models of ``main`` are deployed on approval."""
     spark_role: RoleName | None = None
     """Of Preprocess on Spark."""
     unique_name: UniqueName | None = None
     named_manager_role: RoleName | None = None
     """Both exist if there are pipelines besides ``main``."""
     deploy_named_model_role: RoleName | None = None
-    """Exists if both is the case."""
+    """Exists if those of any other pipeline are."""
     watch_model_role: RoleName | None = None
     watch_named_model_role: RoleName | None = None
     """Exist if requests are checked, or new data awaited, of ``main`` or of the others."""
@@ -150,9 +153,11 @@ def _not_needed(settings: Settings) -> list[str]:
 
 
 def _deploying_not_needed(settings: Settings) -> list[str]:
-    if not settings.pipeline.on_approval:
-        return ["deploy_model_role", "deploy_named_model_role"]
-    return [] if shares_pipelines(settings) else ["deploy_named_model_role"]
+    named = any(one.on_approval for one in named_choices(settings))
+    return [
+        *([] if main_choices(settings).on_approval else ["deploy_model_role"]),
+        *([] if named else ["deploy_named_model_role"]),
+    ]
 
 
 def _people_not_needed(settings: Settings) -> list[str]:
@@ -273,9 +278,9 @@ def _expire_results(settings: Settings) -> list[s3.LifecycleRule]:
     days = {PROCESSED: storage.processed_days}
     if settings.pipeline.predictions:
         days[PREDICTIONS] = storage.predictions_days
-    if settings.serving.captures:
+    if any(one.serving.captures for one in all_choices(settings)):
         days[CAPTURED] = storage.captured_days
-    if settings.serving.asynchronous:
+    if any(one.serving.asynchronous for one in all_choices(settings)):
         days[ASYNCHRONOUS] = storage.asynchronous_days
     several = shares_pipelines(settings)
     return [

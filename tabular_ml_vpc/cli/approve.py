@@ -82,8 +82,8 @@ def _show_what_follows(out: Console, registry: Registry, version: Version, now: 
     options = workload.options()
     if not workload.on_approval:
         out.print(
-            "The approval is recorded, and deploys nothing: in this stack, only a run deploys, and "
-            f"only its own model. With the setting {approval.SETTING}, an approved version is "
+            "The approval is recorded, and deploys nothing: for this pipeline, only a run deploys, "
+            f"and only its own model. With the setting {approval.SETTING}, an approved version is "
             "deployed.",
             soft_wrap=True,
         )

@@ -38,13 +38,18 @@ def dropped(deployed: Mapping[str, Any], planned: Mapping[str, Any]) -> tuple[Dr
     usual, kept, before = defaults(), recorded(planned), recorded(deployed)
     found: dict[str, DroppedSetting] = {}
     for name, value in before.items():
-        table, _, _ = name.rpartition(".")
-        mark = f"{table}.{NAME}"
-        if mark in before and mark not in kept:
+        table = _item_of(name, before)
+        if table and f"{table}.{NAME}" not in kept:
             found[table] = DroppedSetting(table, _table(before, table), None)
         elif name not in kept:
             found[name] = DroppedSetting(name, value, usual.get(name))
     return tuple(found.values())
+
+
+def _item_of(name: str, values: Mapping[str, Any]) -> str:
+    """Return the table in a list that has a setting, in itself or in a table of its own."""
+    table = name.rpartition(".")[0]
+    return table if not table or f"{table}.{NAME}" in values else _item_of(table, values)
 
 
 def _table(values: Mapping[str, Any], table: str) -> dict[str, Any]:

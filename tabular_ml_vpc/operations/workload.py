@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Final
 
 from functions.shared.pausing import IN_PROGRESS
+from generator import choice_outputs
 from generator.cfn.expressions import NESTED
 from pipeline.definition import OWNER_TAG
 from pipeline.layout import MAIN
@@ -20,11 +21,6 @@ from tabular_ml_vpc.operations.target import Target
 PIPELINE: Final = "Custom::Pipeline"
 _MODEL_NAMES: Final = "pipelines-"
 _MOST: Final = 900
-DEPLOYMENT_MODE: Final = "DeploymentMode"
-"""Output of a root stack in which runs do not deploy; its value says what does."""
-PAUSES: Final = "EndpointPauses"
-RESUMES: Final = "EndpointResumes"
-"""Outputs of a root stack whose endpoints are paused on a schedule; their values say when."""
 ON_APPROVAL: Final = "on-approval"
 """The setting ``pipeline.deploy`` and the output's value: a function deploys what was approved."""
 
@@ -110,8 +106,11 @@ class Workload(SageMakerReader):
         owner = nested.id if nested else None
         if name != MAIN and pipeline:
             owner = f"{pipeline.removesuffix(f'-{name}')}/{name}"
-        on_approval = root.outputs.get(DEPLOYMENT_MODE) == ON_APPROVAL
-        pauses, resumes = (root.outputs.get(output, "") for output in (PAUSES, RESUMES))
+        said = choice_outputs.read(root.outputs, name)
+        on_approval = said.get(choice_outputs.DEPLOYMENT_MODE) == ON_APPROVAL
+        pauses, resumes = (
+            said.get(output, "") for output in (choice_outputs.PAUSES, choice_outputs.RESUMES)
+        )
         return cls(target, name, pipeline, endpoint, owner, siblings, on_approval, pauses, resumes)
 
     @property

@@ -22,15 +22,21 @@ STACK = "approving"
 PATIENCE_SECONDS = 240
 CHOSEN = Settings.model_validate(
     {
-        "pipeline": {"deploy": "on-approval"},
-        "pipelines": [{"name": "main"}, {"name": "churn"}],
-        "serving": {
-            "instances": 2,
-            "shift": "canary",
-            "bake_minutes": 60,
-            "pause": "cron(0 18 ? * MON-FRI *)",
-            "resume": "cron(0 7 ? * MON-FRI *)",
-        },
+        "pipelines": [
+            {
+                "name": "main",
+                "deploy": "on-approval",
+                "serving": {
+                    "instances": 2,
+                    "shift": "canary",
+                    "bake_minutes": 60,
+                    "pause": "cron(0 18 ? * MON-FRI *)",
+                    "resume": "cron(0 7 ? * MON-FRI *)",
+                },
+            },
+            {"name": "churn", "deploy": "on-approval"},
+            {"name": "fraud"},
+        ],
         "studio": {"domain": "none"},
     }
 )
@@ -188,6 +194,20 @@ def test_an_approved_version_is_tried_and_served(
     described = registry.sagemaker.describe_endpoint(EndpointName=registry.name)
     assert described["EndpointConfigName"].startswith(f"v{number}-")
     assert registry.endpoints() == [registry.name]
+
+
+def test_a_run_of_a_pipeline_that_needs_no_approval_serves_its_model(
+    account: Account, outputs: dict[str, str]
+) -> None:
+    name = outputs["PipelineNameFraud"]
+    fraud = Registry(account, outputs["DataBucket"], name, ("--pipeline", "fraud"))
+    account.run_pipeline(name)
+    assert fraud.version(1)["ModelApprovalStatus"] == "Approved"
+    assert fraud.endpoints() == [name]
+    status, said = build_py("status", "--json", "--stack-name", STACK)
+    assert status == 0, said
+    found = {one["name"]: one["approval"] is not None for one in json.loads(said)["pipelines"]}
+    assert found == {"main": True, "churn": True, "fraud": False}
 
 
 def test_a_version_that_answers_otherwise_never_gets_a_request(

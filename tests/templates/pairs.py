@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import combinations, product
+from types import NoneType
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel
@@ -103,13 +104,37 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
                     "alert_email": "",
                     "schedule": "cron(0 6 ? * MON *)",
                     "on_new_data": True,
+                    "deploy": "on-approval",
+                    "serving": {
+                        "instances": 2,
+                        "maximum_instances": 0,
+                        "target_invocations": 0,
+                        "shift": "canary",
+                        "step_percent": 50,
+                        "capture_percent": 100,
+                        "champion_margin": 0.0,
+                    },
+                    "watching": {"dashboard": False, "idle_hours": 12},
                 },
             ]
         },
         "a pipeline on Spark": {
             "pipelines": [
                 {"name": "main"},
-                {"name": "sales", "preprocess_engine": "spark", "preprocess_instances": 3},
+                {
+                    "name": "sales",
+                    "preprocess_engine": "spark",
+                    "preprocess_instances": 3,
+                    "deploy": "pipeline",
+                    "serving": {
+                        "maximum_instances": 0,
+                        "target_invocations": 0,
+                        "shift": "all-at-once",
+                        "capture_percent": 0,
+                        "champion_margin": -1.0,
+                    },
+                    "watching": {"drift_hours": 0},
+                },
             ],
         },
     },
@@ -335,9 +360,13 @@ def _tables(values: Choice, above: Names = ()) -> Iterator[tuple[Names, Choice]]
 
 
 def names(model: type[BaseModel], above: Names = ()) -> Iterator[Names]:
-    """Yield the names of all settings that are no tables themselves."""
+    """Yield the names of all settings that are no tables themselves.
+
+    A table that can be left out is one of them: its settings are those of another table.
+    """
     for name, field in model.model_fields.items():
-        models = [kind for kind in _kinds(field.annotation) if issubclass(kind, BaseModel)]
+        kinds = list(_kinds(field.annotation))
+        models = [kind for kind in kinds if issubclass(kind, BaseModel) and NoneType not in kinds]
         if not models:
             yield (*above, name)
         for inner in models:

@@ -12,10 +12,10 @@ import pytest
 from functions.pause_endpoint.properties import ACTIONS, PauseEndpointProperties
 from functions.shared.properties import from_event
 from generator.cfn.evaluator import ResolvedDeployment
+from generator.choice_outputs import PAUSES, RESUMES
 from generator.resolved import resolve
 from generator.settings import Mode, Settings
 from generator.stacks import root
-from tabular_ml_vpc.operations.workload import PAUSES, RESUMES
 
 EVENT_TIME = "2026-01-30T18:00:00Z"
 EVENING, MORNING = "cron(0 18 ? * MON-FRI *)", "cron(0 7 ? * MON-FRI *)"

@@ -180,8 +180,8 @@ def to_roll_back(registry: Registry, now: Serving) -> Version:
     workload, name, options = registry.workload, now.name, registry.workload.options()
     if not workload.on_approval:
         raise CommandError(
-            f"rollback needs the setting {SETTING}: in this stack, a run deploys its own model, "
-            "and rejecting a version does not change the endpoint"
+            f"rollback needs the setting {SETTING}: for this pipeline, a run deploys its own "
+            "model, and rejecting a version does not change the endpoint"
         )
     workload.check_seen()
     if now.status is None:

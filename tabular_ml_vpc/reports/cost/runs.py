@@ -71,11 +71,6 @@ def share_of_the_week(pauses: str, resumes: str) -> float:
     return serving / MINUTES_A_WEEK
 
 
-def definition(deployment: ResolvedDeployment) -> Json:
-    """Return the definition of the pipeline ``main``; the others have the same steps."""
-    return pipelines(deployment)[0].definition
-
-
 def one_run(pipeline: PlannedPipeline, usage: Usage) -> list[Meter]:
     """Return the meters of one run: the jobs' instances and their volumes."""
     made = pipeline.definition

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from generator.cfn.evaluator import ResolvedDeployment
-from tabular_ml_vpc.reports.cost.runs import pipelines
+from tabular_ml_vpc.reports.cost.runs import PlannedPipeline, pipelines
 from tabular_ml_vpc.reports.diagram.graph import Graph
 from tabular_ml_vpc.reports.diagram.model import ENDPOINT, GROUP, Vpc, mentions, vpc, words
 from tabular_ml_vpc.reports.diagram.parts import (
@@ -151,6 +151,8 @@ def _draw_pipeline(drawing: Drawing, deployment: ResolvedDeployment, box: Box) -
     down = NAMES if found[1:] else 0
     if found[1:]:
         title = f"{len(found)} SageMaker pipelines: their jobs and models run in the VPC, isolated"
+        if any(path(one) != path(found[0]) for one in found):
+            title += f"; drawn: {found[0].name}"
         each = "; each has its own roles, security group, folders, endpoint and alerts"
         room = box.width - 24 - width_of(each, SMALL)
         names = f"{_that_fit([one.name for one in found], room)}{each}"
@@ -158,8 +160,7 @@ def _draw_pipeline(drawing: Drawing, deployment: ResolvedDeployment, box: Box) -
     else:
         title = "SageMaker pipeline: its jobs and models run in the VPC, isolated"
     frame(drawing, box, title, "tint")
-    steps = [words(step["Name"]) for step in main_path(found[0].definition["Steps"])]
-    later = APPROVED if found[0].environment.on_approval else ()
+    steps, later = path(found[0])
     gap = 17.0
     width = (box.width - 20 - gap * (len([*steps, *later]) - 1)) / len([*steps, *later])
     for number, name in enumerate((*steps, *later)):
@@ -173,6 +174,12 @@ def _draw_pipeline(drawing: Drawing, deployment: ResolvedDeployment, box: Box) -
             drawing.text(middle, y, line, size=SMALL, bold=True, anchor="middle")
         if number:
             drawing.arrow([(chip.x - gap, centre), (chip.x - 1, centre)])
+
+
+def path(pipeline: PlannedPipeline) -> tuple[list[str], tuple[str, ...]]:
+    """Return the steps of a successful run, and what follows it."""
+    steps = [words(step["Name"]) for step in main_path(pipeline.definition["Steps"])]
+    return steps, APPROVED if pipeline.environment.on_approval else ()
 
 
 def _that_fit(names: list[str], room: float) -> str:

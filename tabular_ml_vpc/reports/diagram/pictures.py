@@ -10,8 +10,9 @@ from generator.cfn.evaluator import resolve_templates
 from generator.emit import as_dict
 from generator.settings import Mode, Settings
 from generator.stacks.root import build
-from tabular_ml_vpc.reports.cost.runs import definition
-from tabular_ml_vpc.reports.diagram.architecture import architecture, network
+from pipeline.layout import MAIN
+from tabular_ml_vpc.reports.cost.runs import pipelines
+from tabular_ml_vpc.reports.diagram.architecture import architecture, network, path
 from tabular_ml_vpc.reports.diagram.graph import root_graph, stack_graph
 from tabular_ml_vpc.reports.diagram.mermaid import (
     architecture_mermaid,
@@ -74,5 +75,9 @@ def _pictures(templates: Mapping[str, Any]) -> Iterator[Picture]:
             else draw_graph(graph, title, LEGEND if graph.edges else "")
         )
         yield Picture(f"stack-{name}", *drawn, graph_mermaid(graph))
-    pipeline = definition(made)
-    yield Picture("pipeline", *draw_pipeline(pipeline), pipeline_mermaid(pipeline))
+    paths = []
+    for one in pipelines(made):
+        if path(one) not in paths:
+            paths.append(path(one))
+            title = "pipeline" if one.name == MAIN else f"pipeline-{one.name}"
+            yield Picture(title, *draw_pipeline(one.definition), pipeline_mermaid(one.definition))

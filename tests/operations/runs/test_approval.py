@@ -232,7 +232,7 @@ def test_an_approval_says_that_it_deploys_nothing_where_runs_deploy(on: On) -> N
     done = on(stack, "approve", "--yes")
     assert done.status == 0
     assert stack.versions[3] == "Approved"
-    assert "deploys nothing: in this stack, only a run deploys" in done.out
+    assert "deploys nothing: for this pipeline, only a run deploys" in done.out
     assert 'pipeline.deploy = "on-approval"' in done.out
     assert ["serves", "2"] in [line.split()[:2] for line in done.out.splitlines()]
 
@@ -613,7 +613,7 @@ def test_a_rollback_rejects_the_version_that_serves(on: On) -> None:
     [
         (
             run_deploys(),
-            'rollback needs the setting pipeline.deploy = "on-approval": in this stack',
+            'rollback needs the setting pipeline.deploy = "on-approval": for this pipeline',
         ),
         (serving(serves=""), f"the endpoint {NAME} does not exist: there is nothing to roll back"),
         (

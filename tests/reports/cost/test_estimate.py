@@ -428,6 +428,25 @@ def test_each_of_several_pipelines_is_counted_with_its_own_sizes() -> None:
     assert found.unpriced == ()
 
 
+def test_each_of_several_pipelines_is_counted_as_it_is_deployed_and_served() -> None:
+    hours = {"pause": "cron(0 18 ? * MON-FRI *)", "resume": "cron(0 7 ? * MON-FRI *)"}
+    entries = [
+        {"name": "main"},
+        {"name": "churn", "deploy": "none"},
+        {"name": "fraud", "serving": {"instances": 3, **hours}},
+        {"name": "sales", "deploy": "on-approval"},
+    ]
+    mixed = replace(choices(), settings=Settings.model_validate({"pipelines": entries}))
+    found = [line.meter for line in estimated(mixed).of(CostPart.ENDPOINT)]
+
+    named = [(one.pipeline, one.what.partition(" on ")[0]) for one in found]
+    trials = ("sales", "Trials and second fleets")
+    assert named == [("main", "Endpoint"), ("fraud", "Endpoint"), ("sales", "Endpoint"), trials]
+    main, fraud, sales, _ = found
+    assert fraud.quantity.typical == pytest.approx(main.quantity.typical * 3 * 55 / 168)
+    assert sales.quantity == main.quantity
+
+
 def test_one_more_pipeline_costs_what_it_adds_and_less_than_five_dollars_at_rest() -> None:
     chosen, prices = replace(choices(), settings=SEVERAL), Prices(TABLE, "us-east-1")
     each = pipelines.of_each(deployment(chosen, "us-east-1"), chosen.usage, prices)

@@ -20,7 +20,7 @@ from generator.settings import Mode, Settings
 from generator.settings_people import Persona
 from generator.stacks.root import build
 from tabular_ml_vpc.cli import main
-from tabular_ml_vpc.reports.cost.runs import definition
+from tabular_ml_vpc.reports.cost.runs import pipelines
 from tabular_ml_vpc.reports.diagram.architecture import architecture
 from tabular_ml_vpc.reports.diagram.graph import root_graph, stack_graph
 from tabular_ml_vpc.reports.diagram.layers import columns
@@ -116,6 +116,7 @@ ORGANIZATION = {
         {"pipelines": several(50), "watching": {"dashboard": True, "idle_hours": 24}},
         {"project": "a" * 30, "security": {"key": "arn:aws:kms:eu-west-1:111122223333:key/1"}},
         {"pipeline": {"deploy": "on-approval"}, "pipelines": several(2)},
+        {"pipelines": [*several(1), {"name": "churn", "deploy": "on-approval"}]},
         {"network": EXISTING},
         {"network": EXISTING_WITH_OURS},
     ],
@@ -147,16 +148,30 @@ def test_what_follows_an_approval_is_drawn_after_the_run() -> None:
     assert "Approval Trial" not in picture_of(resolve(Settings()))
 
 
+def test_pipelines_that_differ_are_drawn_apart() -> None:
+    entries = [{"name": "main"}, {"name": "churn", "deploy": "on-approval"}, {"name": "fraud"}]
+    settings = Settings.model_validate({"pipelines": entries})
+    drawn = {one.name: one for one in pictures(settings)}
+    assert {"pipeline", "pipeline-churn"} == {one for one in drawn if one.startswith("pipeline")}
+    assert "ApprovalGate" in drawn["pipeline"].mermaid
+    assert "ApprovalGate" not in drawn["pipeline-churn"].mermaid
+    shown = picture_of(resolve(settings))
+    assert "isolated; drawn: main" in shown
+    assert "Approval Trial" not in shown
+    alike = Settings.model_validate({"pipelines": several(1)})
+    assert "drawn:" not in picture_of(resolve(alike))
+
+
 def test_dashboards_are_drawn_with_the_alarms_that_they_show() -> None:
     watching = {"watching": {"dashboard": True, "idle_hours": 24, "latency_milliseconds": 500}}
-    for pipelines, said in (
+    for entries, said in (
         ([{"name": "main"}], "on 1 dashboard"),
         (several(2), "on 3 dashboards"),
     ):
-        settings = Settings.model_validate({"pipelines": pipelines, **watching})
+        settings = Settings.model_validate({"pipelines": entries, **watching})
         drawing, width, height = architecture(resolve(settings))
         shown = words_in(drawing.to_svg(width, height, LIGHT))
-        assert f"{3 * len(pipelines) + 1} alarms {said} " in shown
+        assert f"{3 * len(entries) + 1} alarms {said} " in shown
     assert "dashboard" not in picture_of(made())
 
 
@@ -314,7 +329,7 @@ def test_stacks_are_in_the_order_of_their_making() -> None:
 
 
 def test_the_pipelines_mermaid_has_each_step_and_both_branches() -> None:
-    text = pipeline_mermaid(definition(made()))
+    text = pipeline_mermaid(pipelines(made())[0].definition)
 
     assert "Preprocess --> Train" in text
     assert "QualityGate -->|yes| RegisterModel" in text
