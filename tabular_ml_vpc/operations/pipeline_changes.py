@@ -11,6 +11,7 @@ from generator.policies.jobs import ENDPOINT_LOGS
 from pipeline import layout
 from tabular_ml_vpc.operations import pipelines
 from tabular_ml_vpc.operations.changes import Change, ChangeAction
+from tabular_ml_vpc.operations.forget.versions import KINDS
 from tabular_ml_vpc.operations.inventory import Leftover, PlannedDeletion, left_of
 from tabular_ml_vpc.operations.stacks import StackNode
 from tabular_ml_vpc.operations.target import Target
@@ -102,15 +103,7 @@ def in_the_way(target: Target, node: StackNode, names: Iterable[str]) -> list[Le
 
 def _removed(workload: Workload, bucket: str) -> RemovedPipeline:
     endpoint = workload.endpoint_status()
-    kinds = (
-        layout.RAW,
-        layout.PROCESSED,
-        layout.MODELS,
-        layout.PREDICTIONS,
-        layout.CAPTURED,
-        layout.ASYNCHRONOUS,
-        layout.CHAMPION,
-    )
+    kinds = (*KINDS, layout.CHAMPION)
     return RemovedPipeline(
         workload.name,
         workload.pipeline,

@@ -19,6 +19,7 @@ from tabular_ml_vpc.operations.forget.reader import Reader
 from tabular_ml_vpc.operations.forget.sought import Sought
 from tabular_ml_vpc.operations.forget.versions import (
     DERIVED,
+    KINDS,
     Lifecycle,
     Version,
     listed,
@@ -28,14 +29,6 @@ from tabular_ml_vpc.operations.runs.executions import DeployedPipeline
 from tabular_ml_vpc.operations.target import Target
 from tabular_ml_vpc.operations.workload import Workload
 
-_OF_A_PIPELINE: Final = (
-    layout.RAW,
-    layout.PROCESSED,
-    layout.MODELS,
-    layout.PREDICTIONS,
-    layout.CAPTURED,
-    layout.ASYNCHRONOUS,
-)
 _AT_ONCE: Final = 1000
 """Versions in one request ("API_DeleteObjects")."""
 
@@ -68,7 +61,7 @@ class StackSearch:
         """
         root = stacks.need(target)
         workloads = tuple(Workload.chosen(target, root, pipeline))
-        kinds = [""] if pipeline is None else [layout.folder(k, pipeline) for k in _OF_A_PIPELINE]
+        kinds = [""] if pipeline is None else [layout.folder(k, pipeline) for k in KINDS]
         return cls(target, root.outputs["DataBucket"], workloads, tuple(kinds))
 
     def versions(self) -> list[Version]:

@@ -22,7 +22,7 @@ from tabular_ml_vpc.operations.target import code_of
 STUDIO: Final = "studio"
 DERIVED: Final = frozenset({layout.PROCESSED, layout.PREDICTIONS, layout.CAPTURED})
 """What runs and the endpoint wrote, and can be deleted here; raw tables and models cannot."""
-_KINDS: Final = (
+KINDS: Final = (
     layout.RAW,
     layout.PROCESSED,
     layout.MODELS,
@@ -30,6 +30,7 @@ _KINDS: Final = (
     layout.CAPTURED,
     layout.ASYNCHRONOUS,
 )
+"""What each pipeline has of its own, and is searched."""
 _BY_RUN: Final = frozenset({layout.PROCESSED, layout.MODELS, layout.PREDICTIONS})
 
 
@@ -73,7 +74,7 @@ def place_of(key: str) -> Place:
     if f"{kind}/" == layout.NAMED:
         kind, _, rest = rest.partition("/")
         pipeline, _, rest = rest.partition("/")
-    if kind not in _KINDS or not rest:
+    if kind not in KINDS or not rest:
         return Place(kind, rest=rest)
     if kind not in _BY_RUN:
         return Place(kind, pipeline, rest=rest)
