@@ -111,11 +111,7 @@ class Builder:
                 enum_values=[given.quality_metric],
             ),
             ParameterFloat("QualityThreshold", default_value=given.quality_threshold),
-            ParameterString(
-                "ApprovalStatus",
-                default_value="Approved",
-                enum_values=["Approved", "PendingManualApproval", "Rejected"],
-            ),
+            *([] if given.on_approval else [self._status()]),
             ParameterString("ProcessingInstanceType", default_value=given.processing_instance_type),
             ParameterInteger("ProcessingVolumeGB", default_value=30),
             ParameterString("TrainingInstanceType", default_value=given.training_instance_type),
@@ -123,6 +119,11 @@ class Builder:
             ParameterString("EndpointInstanceType", default_value=given.endpoint_instance_type),
         ]
         return {parameter.name: parameter for parameter in found}
+
+    @staticmethod
+    def _status() -> Any:
+        statuses = ["Approved", "PendingManualApproval", "Rejected"]
+        return ParameterString("ApprovalStatus", default_value="Approved", enum_values=statuses)
 
     def _steps(self) -> list[Any]:
         preprocess = self._preprocess()
@@ -134,13 +135,17 @@ class Builder:
         file = PropertyFile("Gate", "evaluation", "gate.json")
         evaluate = self._evaluate(file)
         self.evaluation = self._output_of(evaluate, "evaluation")
-        metric, value = (
-            JsonGet(step_name="Evaluate", property_file=file, json_path=path)
-            for path in ("metric", "value")
-        )
+        if self.environment.on_approval:
+            self.smoke = self._output_of(evaluate, "smoke")
+        self.of_gate = {
+            path: JsonGet(step_name="Evaluate", property_file=file, json_path=path)
+            for path in ("metric", "value", "lead", "champion")
+        }
         register = self._register()
-        gate = self._gate(metric, value, register)
-        return [preprocess, self.train, evaluate, gate, self._approval(value, register)]
+        steps = [preprocess, self.train, evaluate, self._gate(register)]
+        if self.environment.on_approval or not self.environment.deploys:
+            return steps
+        return [*steps, self._approval(register)]
 
     @staticmethod
     def _output_of(step: Any, name: str) -> Any:
@@ -177,15 +182,24 @@ class Builder:
         return Join(on="", values=[f"--{option}=", self.parameters[name]])
 
     def _evaluate(self, file: Any) -> Any:
-        processor = self._processor(self.environment.training_image, "evaluate.py")
+        given, bucket = self.environment, self.environment.bucket
+        processor = self._processor(given.training_image, "evaluate.py")
+        arguments = [self._argument("metric", "QualityMetric")]
+        champion = [self._input("champion", f"s3://{bucket}/champion/")]
+        if given.on_approval:
+            arguments.append("--smoke=/opt/ml/processing/output/smoke")
         run = processor.run(
             inputs=[
                 self._input("model", self.model_data),
                 self._input("test", self.test_data),
+                *(champion if given.has_champion else []),
                 self._input("code", self.code),
             ],
-            outputs=[self._output("evaluation")],
-            arguments=[self._argument("metric", "QualityMetric")],
+            outputs=[
+                self._output("evaluation"),
+                *([self._output("smoke")] if given.on_approval else []),
+            ],
+            arguments=arguments,
         )
         return ProcessingStep(
             "Evaluate", step_args=run, property_files=[file], retry_policies=job_retries()
@@ -288,41 +302,49 @@ class Builder:
         )
         return Channel(channel_name=name, data_source=DataSource(s3_data_source=source))
 
-    def _gate(self, metric: Any, value: Any, register: Any) -> Any:
+    def _gate(self, register: Any) -> Any:
         return ConditionStep(
             "QualityGate",
-            conditions=self._passes(value),
+            conditions=self._passes(),
             if_steps=[register],
-            else_steps=[self._refusal(metric, value)],
+            else_steps=[self._refusal()],
         )
 
-    def _approval(self, value: Any, register: Any) -> Any:
+    def _approval(self, register: Any) -> Any:
         approved = ConditionEquals(left=self.parameters["ApprovalStatus"], right="Approved")
         return ConditionStep(
             "ApprovalGate",
-            conditions=[approved, *self._passes(value)],
+            conditions=[approved, *self._passes()],
             if_steps=self._deployment(register),
             else_steps=[],
         )
 
-    def _passes(self, value: Any) -> list[Any]:
+    def _passes(self) -> list[Any]:
         threshold, least = self.parameters["QualityThreshold"], self.environment.quality_threshold
-        return [
-            ConditionGreaterThanOrEqualTo(left=value, right=threshold),
-            ConditionGreaterThanOrEqualTo(left=threshold, right=least),
-        ]
+        pairs = [(self.of_gate["value"], threshold), (threshold, least)]
+        if self.environment.has_champion:
+            pairs.append((self.of_gate["lead"], -self.environment.champion_margin))
+        return [ConditionGreaterThanOrEqualTo(left=one, right=other) for one, other in pairs]
 
-    def _refusal(self, metric: Any, value: Any) -> Any:
+    def _refusal(self) -> Any:
+        margin, champion = self.environment.champion_margin, list[Any]()
+        if self.environment.has_champion:
+            champion = [
+                "; that of the model that serves, on the same rows, is ",
+                self.of_gate["champion"],
+                f", and a new model may be worse by at most {margin}",
+            ]
         message = Join(
             on="",
             values=[
                 "The model was not registered or deployed: its ",
-                metric,
+                self.of_gate["metric"],
                 " on the test data is ",
-                value,
+                self.of_gate["value"],
                 "; the run asked for at least ",
                 self.parameters["QualityThreshold"],
                 f", and this deployment for at least {self.environment.quality_threshold}",
+                *champion,
                 ". All metrics: ",
                 self.evaluation,
                 "/evaluation.json",
@@ -353,6 +375,12 @@ class Builder:
             "ContentType": "application/json",
             "S3Uri": Join(on="", values=[self.evaluation, "/model_quality.json"]),
         }
+        status: Any = "PendingManualApproval"
+        metadata = {OWNER_TAG: self.environment.owner}
+        if self.environment.on_approval:
+            metadata["smoke-test"] = Join(on="", values=[self.smoke, "/smoke.json"])
+        else:
+            status = self.parameters["ApprovalStatus"]
         create_model_package_from_containers(
             self.session,
             containers=[self._container()],
@@ -361,8 +389,8 @@ class Builder:
             inference_instances=[self.parameters["EndpointInstanceType"]],
             model_package_group_name=self.environment.model_package_group,
             model_metrics={"ModelQuality": {"Statistics": statistics}},
-            approval_status=self.parameters["ApprovalStatus"],
-            customer_metadata_properties={OWNER_TAG: self.environment.owner},
+            approval_status=status,
+            customer_metadata_properties=metadata,
         )
         return self._end_model_step("RegisterModel")
 
@@ -395,7 +423,7 @@ class Builder:
             "VariantName": "AllTraffic",
             "ModelName": model.properties.ModelName,
             "InstanceType": self.parameters["EndpointInstanceType"],
-            "InitialInstanceCount": 1,
+            "InitialInstanceCount": self.environment.endpoint_instances,
         }
         arguments = self.session.create_endpoint_config(
             name=self.environment.endpoint_name,
