@@ -75,7 +75,7 @@ class Serving(Section):
     """Share of requests whose rows and predictions SageMaker stores under captured/, encrypted; 0:
     none. They contain what clients send (docs/threat-model.md)."""
 
-    asynchronous: bool = False
+    asynchronous: bool = Field(default=False, strict=True)
     """Whether the endpoint takes requests from S3 and answers there, and has no instance while it
     has nothing to do (docs/asynchronous.md)."""
     target_backlog: int = Field(default=_BACKLOG, ge=1, le=1000, strict=True)
