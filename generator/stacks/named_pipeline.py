@@ -246,7 +246,7 @@ def _not_needed(settings: Settings, chosen: Choices, *, spark: bool) -> list[str
 
 def is_watched(settings: Settings, chosen: Choices) -> bool:
     """Tell whether a named pipeline with these choices has rules that look for drift or data."""
-    return bool(chosen.watching.drift_hours) or named_await_new_data(settings)
+    return chosen.watching.checks or named_await_new_data(settings)
 
 
 def _managed(
