@@ -74,14 +74,15 @@ def test_a_missing_property_is_named() -> None:
 def test_the_pipelines_properties_are_its_environment_with_a_hash_for_the_prefix() -> None:
     environment = {field.name for field in fields(Environment)}
     given = set(field_names(PipelineProperties))
-    own = {"source_hash", "predicts", "trials", "on_approval", "maximum_instances"}
+    own = {"source_hash", "predicts", "trials", "on_approval", "maximum_instances", "asynchronous"}
     assert given == environment - {"code_prefix"} | own
 
 
 def every_property(value: str) -> dict[str, str]:
     """Every property of a pipeline: numbers and texts alike."""
     names = map(property_name, field_names(PipelineProperties))
-    flags = dict.fromkeys(("Predicts", "Trials", "Deploys", "OnApproval"), "false")
+    booleans = ("Predicts", "Trials", "Deploys", "OnApproval", "MeasuresAnswers", "Asynchronous")
+    flags = dict.fromkeys(booleans, "false")
     return dict.fromkeys(names, value) | flags
 
 
