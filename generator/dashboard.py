@@ -149,7 +149,7 @@ def _backlog() -> Widget:
         "Requests",
         [
             _metric(REQUESTS, "ApproximateBacklogSize", endpoint, "Maximum", "waiting"),
-            _metric(REQUESTS, "InvocationFailures", endpoint, "Sum", "failed"),
+            _of_endpoint(REQUESTS, "InvocationFailures", "Sum", "failed"),
             _of_endpoint(REQUESTS, "Invocation5XXErrors", "Sum", "server errors (5xx)"),
         ],
         "Count",

@@ -187,8 +187,8 @@ def _check_asynchronous(serving: Serving, wanted: str, *, on_approval: bool) -> 
     for name, why in unwanted.items():
         if value := getattr(serving, name):
             raise ValueError(
-                f"serving.{name}: got {value!r}: must be omitted with serving.asynchronous = true: "
-                f"{why}"
+                f"serving.{name}: got {value!r}: must be {type(value)()!r} with "
+                f"serving.asynchronous = true: {why}"
             )
 
 

@@ -74,11 +74,8 @@ def check_watching(
         ValueError: names the setting, the value and what it needs.
 
     """
-    if watching.idle_hours and serving.asynchronous:
-        raise ValueError(
-            f"watching.idle_hours: got {watching.idle_hours}: must be omitted with "
-            "serving.asynchronous = true: an asynchronous endpoint without requests has no instance"
-        )
+    if serving.asynchronous:
+        _check_asynchronous(watching)
     for name in ("drift_hours", "quality_days"):
         value = getattr(watching, name)
         if value and not serving.captures:
@@ -96,3 +93,17 @@ def check_watching(
             f"watching.quality_days: got {watching.quality_days}: must be less than "
             f"storage.captured_days ({captured_days}), after which captured requests expire"
         )
+
+
+def _check_asynchronous(watching: WatchingSettings) -> None:
+    """Refuse what needs a metric, or captured requests, of an endpoint that answers at once."""
+    unwanted = {
+        "idle_hours": "an asynchronous endpoint without requests has no instance",
+        "drift_hours": "requests to an asynchronous endpoint are not captured",
+        "quality_days": "requests to an asynchronous endpoint are not captured",
+    }
+    for name, why in unwanted.items():
+        if value := getattr(watching, name):
+            raise ValueError(
+                f"watching.{name}: got {value}: must be 0 with serving.asynchronous = true: {why}"
+            )

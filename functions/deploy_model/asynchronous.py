@@ -6,6 +6,8 @@ Sources: "API_runtime_InvokeEndpointAsync"; SageMaker developer guide, "Check pr
 from __future__ import annotations
 
 import hashlib
+import logging
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -18,11 +20,16 @@ if TYPE_CHECKING:
     from functions.deploy_model.smoke import SmokeTest
     from functions.shared.deadline import Deadline
 
+LOG = logging.getLogger(__name__)
+
 _WAIT_SECONDS: Final = 120
 _POLL_SECONDS: Final = 1.0
 _MARGIN_SECONDS: Final = 20.0
 _QUEUED_SECONDS: Final = 600
 """How long a request may wait for an instance; an answer that comes later is of no use."""
+_OF_THE_MODEL: Final = re.compile(r"(client|server) error \(\d{3}\)", re.IGNORECASE)
+"""As InvokeEndpoint says it of a model; of any other failure, such as a denied right, no version is
+to blame."""
 _ABSENT: Final = frozenset({"NoSuchKey", "404"})
 
 
@@ -32,8 +39,9 @@ def ask(runtime: Any, s3: Any, uri: str, endpoint: str, test: SmokeTest, deadlin
     The request's name says what is in it, so that another call writes the same.
 
     Raises:
-        ModelError: the endpoint reported a failure.
-        NotAnsweredError: there was no answer in two minutes, or in the time that is left.
+        ModelError: the model answered with an error.
+        NotAnsweredError: there was no answer in two minutes, or in the time that is left, or the
+            request failed and the model is not to blame.
 
     """
     body = test.body.encode()
@@ -56,7 +64,10 @@ def ask(runtime: Any, s3: Any, uri: str, endpoint: str, test: SmokeTest, deadlin
                 continue
             if is_answer:
                 return text
-            raise ModelError(text)
+            if _OF_THE_MODEL.search(text):
+                raise ModelError(text)
+            LOG.error("%s failed: %s", request, text)
+            raise NotAnsweredError(text)
         deadline.sleep(_POLL_SECONDS)
     raise NotAnsweredError(f"no answer to {request} yet")
 

@@ -105,7 +105,8 @@ def _if_of_other_kind(snapshot: Snapshot, _desired: Version, _deadline: timedelt
     kinds = ("serving.asynchronous = true", "serving.asynchronous = false")
     wanted, found = kinds if snapshot.asynchronous else reversed(kinds)
     problem = f"the endpoint {endpoint.name} was created with {found}, and its clients would get "
-    advice = f"no answers with {wanted}. Delete the endpoint; it is then created with that."
+    command = f"`aws sagemaker delete-endpoint --endpoint-name {endpoint.name}`"
+    advice = f"no answers with {wanted}. After {command}, it is created with that."
     return (Complain(f"{problem}{advice}"), *_idle(snapshot))
 
 
@@ -181,8 +182,12 @@ def _if_rolled_back(snapshot: Snapshot, desired: Version, _deadline: timedelta) 
 
 
 def _if_late(snapshot: Snapshot, desired: Version, deadline: timedelta) -> Steps | None:
-    config = snapshot.config
-    if config is None or config.served or snapshot.now - config.created <= deadline:
+    """Reject a version that does not serve in time; of settings that served, the trial's time."""
+    config, trial = snapshot.config, snapshot.trial
+    if config is None:
+        return None
+    begun = (trial.created if trial else None) if config.served else config.created
+    if begun is None or snapshot.now - begun <= deadline:
         return None
     hours = round(deadline.total_seconds() / 3600)
     why = f"the last error was at {config.error}" if config.error else "see the function's log"

@@ -15,6 +15,7 @@ from functions.deploy_model.requests import (
     BACKLOG_POLICY,
     METRIC,
     POLICY,
+    WAKING_METRIC,
     WAKING_POLICY,
 )
 from functions.deploy_model.state import Config, Endpoint, Snapshot, Target, Version
@@ -96,6 +97,7 @@ class Observer:
             ours=self._is_ours(self._tags(found["EndpointArn"])),
             pending=found.get("PendingDeploymentSummary", {}).get("EndpointConfigName", ""),
             failure=found.get("FailureReason", ""),
+            created=_utc(found["CreationTime"]),
             instances=_first(found).get("DesiredInstanceCount", 0),
             asynchronous="AsyncInferenceConfig" in found,
         )
@@ -150,7 +152,12 @@ class Observer:
             return False
         name = alarm_name(self.properties.endpoint_name)
         found = self.alarms.describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm"])
-        return any(policy_arn in one["AlarmActions"] for one in found["MetricAlarms"])
+        return any(
+            policy_arn in one["AlarmActions"]
+            and one.get("MetricName") == WAKING_METRIC
+            and one.get("ActionsEnabled", True)
+            for one in found["MetricAlarms"]
+        )
 
     # The registry
 

@@ -70,6 +70,7 @@ class Endpoint:
     ours: bool
     pending: str = ""
     failure: str = ""
+    created: datetime | None = None
     instances: int = 0
     """How many it should have at the moment; 0 if it has none yet."""
     asynchronous: bool = False

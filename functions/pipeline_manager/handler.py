@@ -105,17 +105,14 @@ def _act(request: Request) -> Attributes:
 
 
 def _end_scaling(request: Request, pipeline: ManagedPipeline) -> None:
-    """End the scaling that is switched off.
+    """End the scaling that is switched off, or is that of the other kind of endpoint.
 
     Not by the function that began it: its way to Application Auto Scaling, and its permission, end
     with this update.
     """
     before, properties = request.old_properties, pipeline.properties
     scaled, waked = int(before.get("MaximumInstances", 0)), before.get("Asynchronous") == "true"
-    if waked and not properties.asynchronous:
-        alarms = request.client(ALARMS)
-    elif scaled and not properties.maximum_instances:
-        alarms = None
-    else:
-        return
-    Removal(pipeline, request.deadline, request.client(SERVICE), alarms).end_scaling()
+    changes = waked != properties.asynchronous or not properties.maximum_instances
+    if scaled and changes:
+        alarms = request.client(ALARMS) if waked else None
+        Removal(pipeline, request.deadline, request.client(SERVICE), alarms).end_scaling()

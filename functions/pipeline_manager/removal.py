@@ -92,14 +92,12 @@ class Removal:
 
         The alarm that starts the first instance has our endpoint's name, and goes as well.
         """
-        if self.alarms:
-            scaling.delete_alarm(self.alarms, self._endpoint)
         target = scaling.describe(self.scaling, self._endpoint)
-        if target is None:
-            return
-        tags = scaling.tags_of(self.scaling, target)
+        tags = scaling.tags_of(self.scaling, target) if target else {}
         if tags.get(OWNER_TAG) == self.pipeline.properties.owner:
             scaling.deregister(self.scaling, self._endpoint)
+        if self.alarms:
+            scaling.delete_alarm(self.alarms, self._endpoint)
 
     def _remove_made(self, runs: Runs | None) -> None:
         """Remove what runs created; without ``runs``, our pipeline is gone."""

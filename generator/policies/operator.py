@@ -118,13 +118,15 @@ def policy(settings: Settings) -> Json:
 
 def _ask_through_s3(name: str) -> list[Json]:
     """Allow putting requests to asynchronous endpoints into the bucket, and reading answers."""
-    at = f"arn:*:s3:::{name}*/{ASYNCHRONOUS}/*"
+    at, told = f"arn:*:s3:::{name}*/{ASYNCHRONOUS}/*", (ANSWERS, FAILURES)
+    prefixes = {"StringLike": {"s3:prefix": [f"*{ASYNCHRONOUS}/*{one}*" for one in told]}}
     return [
         statement(
             "AskThroughS3", ["sagemaker:InvokeEndpointAsync"], sagemaker(f"endpoint/{name}*")
         ),
         statement("PutRequests", ["s3:PutObject"], [f"{at}{REQUESTS}*"]),
-        statement("ReadAnswers", ["s3:GetObject"], [f"{at}{ANSWERS}*", f"{at}{FAILURES}*"]),
+        statement("ReadAnswers", ["s3:GetObject"], [f"{at}{one}*" for one in told]),
+        statement("FindAnswers", ["s3:ListBucket"], [f"arn:*:s3:::{name}*"], prefixes),
     ]
 
 

@@ -114,6 +114,37 @@ def test_a_failure_of_the_model_is_rejected_with_what_it_says(waiting: Deploying
     assert "with an error: Received server error (500)" in waiting.reason_of(number)
 
 
+def test_a_failure_of_something_else_rejects_no_version(
+    waiting: Deploying, caplog: pytest.LogCaptureFixture
+) -> None:
+    number = waiting.register()
+    denied = ApiError("ModelError", "Unable to download the request: kms:Decrypt is denied")
+    waiting.runtime.answers[waiting.package(number)] = denied
+    waiting.settle(30)
+    assert waiting.status_of(number) == "Approved"
+    assert "kms:Decrypt is denied" in caplog.text
+    waiting.runtime.answers.clear()
+    waiting.settle(30)
+    assert waiting.serves == config_of(number, FROM_S3)
+
+
+def test_settings_that_served_before_are_not_tried_for_ever(serving: Deploying) -> None:
+    for properties in (PROPERTIES, FROM_S3):
+        serving.properties = properties
+        serving.wake()
+        serving.runtime.seconds = 1e6 if properties is FROM_S3 else 0.1
+        del serving.serving.resources["Endpoint"][ENDPOINT]
+        serving.scaling.targets.clear()
+        serving.settle(60)
+    assert serving.serves == ""
+    assert TRIAL in serving.names("Endpoint")
+    serving.wait(minutes=60 * 24)
+    serving.settle(30)
+    assert serving.status_of(1) == "Rejected"
+    assert "not in service after 24 hours" in serving.reason_of(1)
+    assert TRIAL not in serving.names("Endpoint")
+
+
 def test_an_answer_that_takes_long_is_asked_for_again(waiting: Deploying) -> None:
     number = waiting.register()
     waiting.runtime.seconds = 1e6
@@ -173,12 +204,14 @@ def test_what_is_as_wanted_is_only_read(serving: Deploying) -> None:
     assert serving.wake() == []
 
 
-@pytest.mark.parametrize("gone", ["alarm", "action", "policy"])
+@pytest.mark.parametrize("gone", ["alarm", "action", "policy", "switch"])
 def test_what_wakes_the_fleet_is_put_back(serving: Deploying, gone: str) -> None:
     if gone == "alarm":
         serving.alarms.alarms.clear()
     elif gone == "action":
         serving.alarms.alarms[ALARM]["AlarmActions"] = []
+    elif gone == "switch":
+        serving.alarms.alarms[ALARM]["ActionsEnabled"] = False
     else:
         serving.scaling.steps.clear()
     serving.wake()
@@ -234,7 +267,7 @@ def test_an_endpoint_is_not_changed_to_the_other_kind(
     deployed.settle(30)
     assert deployed.serves == config_of(1, before)
     assert deployed.status_of(2) == "Approved"
-    assert "Delete the endpoint; it is then created with that" in caplog.text
+    assert "`aws sagemaker delete-endpoint --endpoint-name demo-4f2a`" in caplog.text
     del deployed.serving.resources["Endpoint"][ENDPOINT]
     deployed.scaling.targets.clear()
     deployed.settle(30)

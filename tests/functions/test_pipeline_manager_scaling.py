@@ -121,13 +121,18 @@ def test_an_update_to_an_endpoint_that_answers_at_once_deletes_the_alarm_too(
     assert scaled.alarms.alarms == {}
 
 
-@pytest.mark.parametrize("before", [SCALED, ASYNCHRONOUS])
-def test_an_update_to_an_asynchronous_endpoint_leaves_both(
-    scaled: Scaled, before: dict[str, str]
-) -> None:
-    assert scaled.update(before, ASYNCHRONOUS).succeeded
+def test_an_update_that_changes_no_kind_leaves_both(scaled: Scaled) -> None:
+    assert scaled.update(ASYNCHRONOUS, ASYNCHRONOUS | {"MaximumInstances": "9"}).succeeded
     assert scaled.scaling.targets
     assert scaled.alarms.alarms
+
+
+def test_an_update_to_an_asynchronous_endpoint_ends_the_scaling_of_the_other(
+    scaled: Scaled,
+) -> None:
+    assert scaled.update(SCALED, ASYNCHRONOUS).succeeded
+    assert scaled.scaling.targets == {}
+    assert scaled.alarms.requests == []
 
 
 @pytest.mark.parametrize("gone", [False, True])

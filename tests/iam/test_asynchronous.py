@@ -87,6 +87,10 @@ def calls(account: Account, who: str, own: str) -> list[Request]:
         inside("StudioRole", "sagemaker:InvokeEndpointAsync", endpoint),
         inside("StudioRole", "s3:PutObject", f"{requests}/1.csv"),
         *(inside("StudioRole", "s3:GetObject", one) for one in written),
+        *(
+            inside("StudioRole", "s3:ListBucket", bucket, **{"s3:prefix": one.partition("/")[2]})
+            for one in written
+        ),
     ]
 
 

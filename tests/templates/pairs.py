@@ -133,7 +133,7 @@ DIMENSIONS: Final[dict[str, dict[str, Choice]]] = {
                         "capture_percent": 0,
                         "champion_margin": -1.0,
                     },
-                    "watching": {"drift_hours": 0},
+                    "watching": {"drift_hours": 0, "quality_days": 0},
                 },
             ],
         },

@@ -130,19 +130,23 @@ def test_endpoints_are_paused_however_models_are_deployed(deploy: str) -> None:
         ({"serving": {"target_backlog": 9}}, "serving.target_backlog: got 9: needs serving.asyn"),
         (
             {"serving": {"asynchronous": True, "target_invocations": 9}},
-            "serving.target_invocations: got 9: must be omitted with serving.asynchronous = true",
+            "serving.target_invocations: got 9: must be 0 with serving.asynchronous = true",
         ),
         (
             {"serving": {"asynchronous": True, "capture_percent": 9}},
-            "serving.capture_percent: got 9: must be omitted with serving.asynchronous = true",
+            "serving.capture_percent: got 9: must be 0 with serving.asynchronous = true",
         ),
         (
             {"serving": {"asynchronous": True, "pause": EVENING, "resume": MORNING}},
-            f"serving.pause: got '{EVENING}': must be omitted with serving.asynchronous = true",
+            f"serving.pause: got '{EVENING}': must be '' with serving.asynchronous = true",
+        ),
+        (
+            {"serving": {"asynchronous": True}, "watching": {"drift_hours": 2}},
+            "watching.drift_hours: got 2: must be 0 with serving.asynchronous = true",
         ),
         (
             {"serving": {"asynchronous": True}, "watching": {"idle_hours": 2}},
-            "watching.idle_hours: got 2: must be omitted with serving.asynchronous = true",
+            "watching.idle_hours: got 2: must be 0 with serving.asynchronous = true",
         ),
         (
             {"serving": {"asynchronous": True, "instances": 3, "maximum_instances": 2}},

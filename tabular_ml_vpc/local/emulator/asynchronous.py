@@ -33,6 +33,7 @@ from tabular_ml_vpc.local.store import StoreError
 
 SETTING = "AsyncInferenceConfig"
 METRIC = "HasBacklogWithoutCapacity"
+TEST = {"eventName": "TestNotification"}
 POLL_SECONDS = 0.05
 LONGEST_SECONDS = 120.0
 """How long a request may wait here, whatever its `RequestTTLSeconds`."""
@@ -110,7 +111,7 @@ def _work(record: Record, request: Request, scale: Any, answers: Answers) -> Non
             return
         _wake(record, scale)
         time.sleep(POLL_SECONDS)
-    role = _role(record)
+    role = _role(record.fields)
     store = RoleStore(role, request.identity, request.output.get("KmsKeyId", ""))
     try:
         status, answer = answers(store.read(request.source), request.content_type, request.accept)
@@ -129,13 +130,32 @@ def _tell(role: str, request: Request, place: str, *, succeeded: bool) -> None:
     topics = request.output.get("NotificationConfig", {})
     if not (topic := topics.get("SuccessTopic" if succeeded else "ErrorTopic")):
         return
-    message = {
-        "invocationStatus": "Completed" if succeeded else "Failed",
-        "inferenceId": request.identity,
-        "requestParameters": {"inputLocation": request.source},
-        "responseParameters": {"outputLocation" if succeeded else "failureLocation": place},
-    }
-    sns = session_of(role, request.identity).client(
+    _publish(
+        role,
+        topic,
+        {
+            "invocationStatus": "Completed" if succeeded else "Failed",
+            "inferenceId": request.identity,
+            "requestParameters": {"inputLocation": request.source},
+            "responseParameters": {"outputLocation" if succeeded else "failureLocation": place},
+        },
+    )
+
+
+def test_topics(record: Record, config: Fields) -> None:
+    """Publish what SageMaker does to see whether it may, at each change of the endpoint.
+
+    Source: SageMaker developer guide, "Create Endpoint" of asynchronous inference.
+    """
+    if setting := config.get(SETTING):
+        topics = setting["OutputConfig"].get("NotificationConfig", {})
+        role = _role({**record.fields, "EndpointConfigName": config["EndpointConfigName"]})
+        for topic in {topics.get("SuccessTopic"), topics.get("ErrorTopic")} - {None}:
+            in_background(lambda topic=topic: _publish(role, topic, TEST))  # type: ignore[misc]
+
+
+def _publish(role: str, topic: str, message: Fields) -> None:
+    sns = session_of(role, "sagemaker").client(
         "sns",
         endpoint_url=f"https://{HOST}:{os.environ['GATEWAY_PORT']}",
         verify=tls.resolve_tls_material()[0],
@@ -146,8 +166,8 @@ def _tell(role: str, request: Request, place: str, *, succeeded: bool) -> None:
         logger.warning("%s was not told: %s", topic, error)
 
 
-def _role(record: Record) -> str:
-    config = named("EndpointConfig", record.fields).fields
+def _role(endpoint: Fields) -> str:
+    config = named("EndpointConfig", endpoint).fields
     return str(named("Model", config["ProductionVariants"][0]).fields["ExecutionRoleArn"])
 
 

@@ -59,6 +59,7 @@ class Endpoints:
         config = named("EndpointConfig", record.fields).fields
         count = int(config["ProductionVariants"][0].get("InitialInstanceCount", 1))
         _take_kind(record, config)
+        asynchronous.test_topics(record, config)
         sagemaker_events.change_endpoint(record, "Creating")
         record.fields[PENDING] = _summary(config, count)
         self._do(config, False, lambda: self._create(record, config, count))
@@ -72,6 +73,7 @@ class Endpoints:
         record.fields.pop("FailureReason", None)
         if settings:
             record.fields["LastDeploymentConfig"] = settings
+        asynchronous.test_topics(record, config)
         sagemaker_events.change_endpoint(record, "Updating")
         record.fields[PENDING] = _summary(config, deployment.instances)
         self._do(config, deployment.bakes, lambda: self._update(record, config, deployment))
@@ -86,6 +88,7 @@ class Endpoints:
             )
         count = request["DesiredWeightsAndCapacities"][0].get("DesiredInstanceCount", 1)
         asynchronous.check_capacity(record, count)
+        asynchronous.test_topics(record, named("EndpointConfig", record.fields).fields)
         for variant in record.fields["ProductionVariants"]:
             variant.update(CurrentInstanceCount=count, DesiredInstanceCount=count)
         sagemaker_events.change_endpoint(record, "InService")

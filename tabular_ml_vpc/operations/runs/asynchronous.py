@@ -12,17 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from botocore.exceptions import ClientError
-
 from generator.errors import CommandError, UsageError
 from pipeline.layout import ANSWERS, REQUESTS
 from pipeline.types import JsonView
-from tabular_ml_vpc.operations.target import Target, code_of
+from tabular_ml_vpc.operations.target import Target
 
 WAIT_SECONDS: Final = 1800
 """How long to wait for an answer: the first instance needs some minutes to start."""
 _POLL_SECONDS: Final = 1.0
-_ABSENT: Final = frozenset({"NoSuchKey", "404"})
 _CLIENT_ERROR: Final = re.compile(r"client error \(4\d\d\)")
 
 
@@ -81,15 +78,16 @@ class Queue:
         return CommandError(f"the model of {self.name} failed: {text}")
 
     def _read(self, uri: str) -> bytes | None:
-        """Return an object's content, if it exists."""
+        """Return an object's content, if it exists.
+
+        It is listed first: to people who may list a prefix only, S3 says of a missing object that
+        they may not read it ("API_GetObject").
+        """
         bucket, key = _place(uri)
-        try:
-            found = self.target.client("s3").get_object(Bucket=bucket, Key=key)
-        except ClientError as error:
-            if code_of(error) in _ABSENT:
-                return None
-            raise
-        return bytes(found["Body"].read())
+        s3 = self.target.client("s3")
+        if not s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("Contents"):
+            return None
+        return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
 
 
 def _place(uri: str) -> tuple[str, str]:

@@ -155,7 +155,8 @@ class FakeServing(FakeSageMaker):
     def describe_endpoint(self, p: Fields) -> Fields:
         found = self._resource("Endpoint", p["EndpointName"])
         described = super().describe_endpoint(p) | {
-            "LastModifiedTime": found.fields.get("modified", _WHEN)
+            "LastModifiedTime": found.fields.get("modified", _WHEN),
+            "CreationTime": found.fields.get("created", _WHEN),
         }
         config = self.resources["EndpointConfig"].get(found.fields["config"])
         if config and config.fields.get("s3"):
