@@ -293,7 +293,7 @@ def check(model: Path, files: Sequence[Path], table: tables.Table, metric: str) 
         },
     }
     truth = found.least[places[rows]]
-    if reason := _unknown(schema, truth, counts):
+    if reason := _unknown(schema, metric, truth, counts):
         return {"metric": metric, "value": None, "reason": reason, **counts}
     truth = truth.astype(int) if schema.classes else truth
     scored = (truth, *(part[rows] for part in answered.answers))
@@ -301,15 +301,18 @@ def check(model: Path, files: Sequence[Path], table: tables.Table, metric: str) 
     return {"metric": metric, "value": metrics[metric], **counts, "metrics": metrics}
 
 
-def _unknown(schema: Schema, truth: np.ndarray, counts: Json) -> str:
+def _unknown(schema: Schema, metric: str, truth: np.ndarray, counts: Json) -> str:
     """Why the labels say nothing about the quality; or an empty text."""
     if counts["rows"] and counts["unidentified"] == counts["rows"]:
         return f"no captured row has the column {counts['identifier']!r}, the labels' identifier"
-    if len(truth) < drift.LEAST_ROWS:
+    known = counts["labeled"] - counts["repeated"]
+    if known < drift.LEAST_ROWS:
         return (
-            f"{len(truth)} of {counts['rows']} captured rows have a label: at least "
+            f"{known} identifiers of {counts['rows']} captured rows have a label: at least "
             f"{drift.LEAST_ROWS} are needed"
         )
     if schema.classes and len(np.unique(truth)) == 1:
         return f"all {len(truth)} labels are {schema.classes[int(truth[0])]!r}"
+    if metric == "r2" and not np.ptp(truth):  # an error is one beside equal labels, too
+        return f"all {len(truth)} labels are the same number, of which r2 says nothing"
     return ""

@@ -324,8 +324,19 @@ def test_few_labels_give_no_number(job: Job) -> None:
     job.label(labeled(table[:29]))
     report = job.report()
     assert (report["value"], report["labeled"]) == (None, 29)
-    assert report["reason"] == "29 of 60 captured rows have a label: at least 30 are needed"
+    reason = "29 identifiers of 60 captured rows have a label: at least 30 are needed"
+    assert report["reason"] == reason
     assert "metrics" not in report
+
+
+def test_the_same_identifier_often_is_one_of_those_that_are_needed(job: Job) -> None:
+    table = rows(29)
+    for _ in range(3):
+        job.ask(body(table, CSV))
+    job.label(labeled(table))
+    report = job.report()
+    assert (report["value"], report["labeled"], report["repeated"]) == (None, 87, 58)
+    assert report["reason"].startswith("29 identifiers of 87 captured rows have a label: ")
 
 
 def test_labels_of_one_class_give_no_number(job: Job) -> None:
@@ -334,6 +345,22 @@ def test_labels_of_one_class_give_no_number(job: Job) -> None:
     job.label(labeled(table).assign(churned=1))
     report = job.report()
     assert (report["value"], report["reason"]) == (None, "all 60 labels are '1'")
+
+
+@pytest.mark.parametrize(
+    ("metric", "value"), [("r2", None), ("neg_mean_absolute_error", pytest.approx(-25.2))]
+)
+def test_labels_that_are_all_equal_have_errors_and_no_r2(
+    base: Path, metric: str, value: object
+) -> None:
+    job = Job(base, REGRESSION)
+    table = rows(40)
+    job.ask(body(table, CSV))
+    job.label(pd.DataFrame({"order": table["order"], "price": "50"}))
+    report = job.report(f"--metric={metric}")
+    assert report["value"] == value
+    reason = "all 40 labels are the same number, of which r2 says nothing"
+    assert report.get("reason") == (reason if value is None else None)
 
 
 def test_requests_that_were_all_refused_give_no_number(job: Job) -> None:
