@@ -40,6 +40,15 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _EXAMPLES: Final = 5
+_UNREADABLE: Final = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    csv.Error,
+)
 
 
 class _NoAnswerError(Exception):
@@ -124,8 +133,8 @@ class Answered:
 
 def _answer(schema: Schema, body: bytes, kind: str, *, header: bool) -> scoring.Scored:
     """The arrays of one answer."""
-    media = kind.partition(";")[0].strip().lower()
     try:
+        media = kind.partition(";")[0].strip().lower()
         if media == "application/json":
             rows = json.loads(body)["predictions"]
         elif media == "text/csv":
@@ -135,9 +144,12 @@ def _answer(schema: Schema, body: bytes, kind: str, *, header: bool) -> scoring.
         classes = set(schema.classes)
         if classes and any(row["probabilities"].keys() != classes for row in rows):
             raise _NoAnswerError
-        return scoring.numbers(schema.classes, rows)
-    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+        found = scoring.numbers(schema.classes, rows)
+        if not all(np.all(np.abs(part) < cells.LARGEST_NUMBER) for part in found):  # nor NaN
+            raise _NoAnswerError
+    except _UNREADABLE as error:
         raise _NoAnswerError from error
+    return found
 
 
 def _csv_rows(classes: Sequence[str], text: str, *, header: bool) -> list[Json]:

@@ -318,6 +318,64 @@ def test_what_is_no_answer_of_this_model_is_not_measured(job: Job) -> None:
     assert (report["requests"], report["refused"], report["rows"]) == (10, 9, 60)
 
 
+@pytest.mark.parametrize(
+    ("answer", "media"),
+    [
+        (b'{"predictions": [{"prediction": NaN}]}', JSON),
+        (b'{"predictions": [{"prediction": -Infinity}]}', JSON),
+        (b'{"predictions": [{"prediction": 1e200}]}', JSON),
+        (b'{"predictions": [{"prediction": 1' + b"0" * 400 + b"}]}", JSON),
+        (b"[" * 100_000, JSON),
+        (b"prediction\nnan\n", CSV),
+        (b"prediction\ninf\n", CSV),
+    ],
+)
+def test_an_answer_that_is_no_finite_number_is_not_measured(
+    base: Path, answer: bytes, media: str
+) -> None:
+    job = Job(base, REGRESSION)
+    table = rows(40)
+    job.ask(body(table, CSV))
+    job.capture(body(table[:1], CSV), CSV, answer, media)
+    job.label(pd.DataFrame({"order": table["order"], "price": table["age"]}))
+    report = job.report()
+    assert (report["requests"], report["refused"], report["rows"]) == (2, 1, 40)
+    assert report["value"] == 1
+
+
+def test_probabilities_that_are_no_numbers_are_not_measured(job: Job) -> None:
+    table = rows()
+    job.ask(body(table, CSV))
+    for chance in ("NaN", "null", '"much"'):
+        chances = f'{{"0": 0, "1": {chance}}}'
+        answer = f'{{"predictions": [{{"label": "1", "probabilities": {chances}}}]}}'
+        job.capture(body(table[:1], CSV), CSV, answer.encode())
+    job.label(labeled(table))
+    assert job.report()["refused"] == 3
+
+
+UNREADABLE: list[Any] = [
+    {},
+    "",
+    "text",
+    {"data": None, "encoding": "JSON", "observedContentType": JSON},
+    {"data": "%", "encoding": "BASE64", "observedContentType": JSON},
+    {"data": "{}", "encoding": "JSON", "observedContentType": None},
+]
+
+
+def test_an_answer_that_cannot_be_read_is_none(job: Job) -> None:
+    table = rows()
+    job.ask(body(table, CSV))
+    for output in UNREADABLE:
+        request = message(body(table[:1], CSV), CSV, "INPUT")
+        found = {"endpointInput": request, "endpointOutput": output}
+        job.lines.append(json.dumps({"captureData": found}))
+    job.label(labeled(table))
+    report = job.report()
+    assert (report["requests"], report["refused"], report["rows"]) == (7, 6, 60)
+
+
 def test_few_labels_give_no_number(job: Job) -> None:
     table = rows()
     job.ask(body(table, CSV))
