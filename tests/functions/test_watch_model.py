@@ -388,6 +388,17 @@ def test_nothing_is_measured_before_there_are_labels(answered: Watching) -> None
     assert len(answered.runs(BESIDE)) == 1
 
 
+@pytest.mark.parametrize("name", ["", ".keep", "_SUCCESS", "_old/january.csv", "empty.csv"])
+def test_folder_markers_and_hidden_files_are_no_labels(answered: Watching, name: str) -> None:
+    content = b"" if name in {"", "empty.csv"} else b"order,label\n"
+    answered.s3.put(BUCKET, f"{LABELS}{name}", content)
+    answered.wake()
+    assert answered.runs(BESIDE) == []
+    label(answered)
+    answered.wake()
+    assert len(answered.runs(BESIDE)) == 1
+
+
 def test_nothing_is_measured_of_a_day_without_requests(answered: Watching) -> None:
     label(answered)
     answered.wait(24 * 60)
