@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,8 @@ LOG = logging.getLogger(__name__)
 
 _DESCRIPTION_LENGTH: Final = 1024
 """Shorter than the service's limit of 3,072 ("API_UpdatePipelineExecution")."""
+_MOST_KEYS: Final = 1000
+_HIDDEN: Final = re.compile(r"(^|/)[._]")
 _TABLE: Final = "InputData"
 _MODEL: Final = "ModelArchive"
 _LABELS: Final = "LabelData"
@@ -86,12 +89,12 @@ class Actor:
             return
         prefix = f"{properties.capture_prefix}{properties.endpoint_name}/{served.variant}/"
         prefix += step.folder
-        if not self._has_objects(prefix):
+        if not self._has_files(prefix):
             LOG.info("%s: no request was captured under %s", step.name, prefix)
             return
         values = {_TABLE: f"s3://{properties.bucket}/{prefix}", _MODEL: served.archive}
         if step.with_labels:
-            if not self._has_objects(properties.labels_prefix):
+            if not self._has_files(properties.labels_prefix):
                 LOG.info("%s: there are no labels in %s", step.name, properties.labels_prefix)
                 return
             values[_LABELS] = f"s3://{properties.bucket}/{properties.labels_prefix}"
@@ -103,9 +106,14 @@ class Actor:
             PipelineParameters=[{"Name": name, "Value": one} for name, one in values.items()],
         )
 
-    def _has_objects(self, prefix: str) -> bool:
-        found = self.s3.list_objects_v2(Bucket=self.properties.bucket, Prefix=prefix, MaxKeys=1)
-        return bool(found.get("Contents"))
+    def _has_files(self, prefix: str) -> bool:
+        """Tell whether there is a file, among the first keys, that jobs do not skip as hidden."""
+        bucket = self.properties.bucket
+        found = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=_MOST_KEYS)
+        return any(
+            one["Size"] and not _HIDDEN.search(one["Key"].removeprefix(prefix))
+            for one in found.get("Contents", ())
+        )
 
     def _served(self) -> Served | None:
         """Return what the endpoint serves; None without one, or if it serves something else."""

@@ -42,10 +42,12 @@ def of_report(report: Mapping[str, Any]) -> dict[str, float]:
 
 
 def of_quality(report: Mapping[str, Any]) -> dict[str, float]:
-    """Return the metrics of a ``quality.json`` by name; none if the quality is unknown."""
-    if report["value"] is None:
-        return {}
-    return {QUALITY: report["value"], LABELED_ROWS: report["labeled"]}
+    """Return the metrics of a ``quality.json`` by name: labeled rows also if nothing is known.
+
+    A mistake in the labels, or in the requests' identifiers, is seen in their number alone.
+    """
+    found = {} if report["value"] is None else {QUALITY: report["value"]}
+    return {**found, LABELED_ROWS: report.get("labeled", 0)}
 
 
 def line(pipeline: str, values: Mapping[str, float], now: datetime) -> str:

@@ -14,7 +14,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from columns import folded, looks_like_header
 from jobs import JobError
@@ -53,10 +53,18 @@ def files_in(folder: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class Record:
-    """What one line of data capture says: a request and, if there was one, the answer to it."""
+    """What one line of data capture says: a request, and its `endpointOutput` as it stands."""
 
     request: Message
-    answer: Message | None
+    output: Any
+
+    @property
+    def answer(self) -> Message | None:
+        """The answer; None if there was none, or none that can be read."""
+        try:
+            return _message(self.output)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
 
 
 def records(files: Sequence[Path]) -> Iterator[Record]:
@@ -75,8 +83,7 @@ def records(files: Sequence[Path]) -> Iterator[Record]:
 def _record(where: str, line: str) -> Record:
     try:
         found = json.loads(line)["captureData"]
-        answer = found.get("endpointOutput")
-        return Record(_message(found["endpointInput"]), _message(answer) if answer else None)
+        return Record(_message(found["endpointInput"]), found.get("endpointOutput"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise JobError(f"{where}: not a record of data capture: {error!r}") from error
 

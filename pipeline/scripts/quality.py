@@ -40,6 +40,15 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _EXAMPLES: Final = 5
+_UNREADABLE: Final = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    csv.Error,
+)
 
 
 class _NoAnswerError(Exception):
@@ -124,8 +133,8 @@ class Answered:
 
 def _answer(schema: Schema, body: bytes, kind: str, *, header: bool) -> scoring.Scored:
     """The arrays of one answer."""
-    media = kind.partition(";")[0].strip().lower()
     try:
+        media = kind.partition(";")[0].strip().lower()
         if media == "application/json":
             rows = json.loads(body)["predictions"]
         elif media == "text/csv":
@@ -135,9 +144,12 @@ def _answer(schema: Schema, body: bytes, kind: str, *, header: bool) -> scoring.
         classes = set(schema.classes)
         if classes and any(row["probabilities"].keys() != classes for row in rows):
             raise _NoAnswerError
-        return scoring.numbers(schema.classes, rows)
-    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+        found = scoring.numbers(schema.classes, rows)
+        if not all(np.all(np.abs(part) < cells.LARGEST_NUMBER) for part in found):  # nor NaN
+            raise _NoAnswerError
+    except _UNREADABLE as error:
         raise _NoAnswerError from error
+    return found
 
 
 def _csv_rows(classes: Sequence[str], text: str, *, header: bool) -> list[Json]:
@@ -293,7 +305,7 @@ def check(model: Path, files: Sequence[Path], table: tables.Table, metric: str) 
         },
     }
     truth = found.least[places[rows]]
-    if reason := _unknown(schema, truth, counts):
+    if reason := _unknown(schema, metric, truth, counts):
         return {"metric": metric, "value": None, "reason": reason, **counts}
     truth = truth.astype(int) if schema.classes else truth
     scored = (truth, *(part[rows] for part in answered.answers))
@@ -301,15 +313,18 @@ def check(model: Path, files: Sequence[Path], table: tables.Table, metric: str) 
     return {"metric": metric, "value": metrics[metric], **counts, "metrics": metrics}
 
 
-def _unknown(schema: Schema, truth: np.ndarray, counts: Json) -> str:
+def _unknown(schema: Schema, metric: str, truth: np.ndarray, counts: Json) -> str:
     """Why the labels say nothing about the quality; or an empty text."""
     if counts["rows"] and counts["unidentified"] == counts["rows"]:
         return f"no captured row has the column {counts['identifier']!r}, the labels' identifier"
-    if len(truth) < drift.LEAST_ROWS:
+    known = counts["labeled"] - counts["repeated"]
+    if known < drift.LEAST_ROWS:
         return (
-            f"{len(truth)} of {counts['rows']} captured rows have a label: at least "
+            f"{known} identifiers of {counts['rows']} captured rows have a label: at least "
             f"{drift.LEAST_ROWS} are needed"
         )
     if schema.classes and len(np.unique(truth)) == 1:
         return f"all {len(truth)} labels are {schema.classes[int(truth[0])]!r}"
+    if metric == "r2" and not np.ptp(truth):  # an error is one beside equal labels, too
+        return f"all {len(truth)} labels are the same number, of which r2 says nothing"
     return ""

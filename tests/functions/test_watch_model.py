@@ -388,6 +388,17 @@ def test_nothing_is_measured_before_there_are_labels(answered: Watching) -> None
     assert len(answered.runs(BESIDE)) == 1
 
 
+@pytest.mark.parametrize("name", ["", ".keep", "_SUCCESS", "_old/january.csv", "empty.csv"])
+def test_folder_markers_and_hidden_files_are_no_labels(answered: Watching, name: str) -> None:
+    content = b"" if name in {"", "empty.csv"} else b"order,label\n"
+    answered.s3.put(BUCKET, f"{LABELS}{name}", content)
+    answered.wake()
+    assert answered.runs(BESIDE) == []
+    label(answered)
+    answered.wake()
+    assert len(answered.runs(BESIDE)) == 1
+
+
 def test_nothing_is_measured_of_a_day_without_requests(answered: Watching) -> None:
     label(answered)
     answered.wait(24 * 60)
@@ -423,15 +434,19 @@ def test_what_was_left_out_is_counted_and_no_label_is_quoted(answered: Watching)
     )
 
 
-@pytest.mark.parametrize("found", [quality_report(None, reason="12 of 480 captured rows"), None])
-def test_an_unknown_quality_is_no_metric(
-    answered: Watching, found: dict[str, object] | None
+@pytest.mark.parametrize(
+    ("found", "labeled"),
+    [(quality_report(None, reason="12 of 480 captured rows", labeled=12), 12), (None, 0)],
+)
+def test_of_an_unknown_quality_the_labeled_rows_alone_are_published(
+    answered: Watching, found: dict[str, object] | None, labeled: int
 ) -> None:
     label(answered)
     answered.wake()
     answered.end_check(found)
     answered.settle()
-    assert answered.printed == []
+    (line,) = answered.printed
+    assert ("Quality" in line, line["LabeledRows"]) == (False, labeled)
     reason = "there is no predictions/" if found is None else "12 of 480 captured rows"
     description = answered.runs(BESIDE)[0].description
     assert description.startswith(f"Quality is unknown: {reason}")

@@ -127,3 +127,12 @@ def test_requests_of_one_row_are_read_together(monkeypatch: pytest.MonkeyPatch) 
     bad = [(LINE.replace(b"1.5", b"many"), CSV)]
     assert together([*bodies, *bad])[1:] == (601, 1)
     assert len(calls) < 30
+
+
+@pytest.mark.parametrize("output", ["text", {}, {"data": "%", "encoding": "BASE64"}])
+def test_rows_do_not_depend_on_the_answer(tmp_path: Path, output: Any) -> None:
+    line = json.loads(recorded(LINE, CSV))
+    line["captureData"]["endpointOutput"] = output
+    (tmp_path / "20-00-one.jsonl").write_text(json.dumps(line))
+    received = captured.Captured(captured.files_in(tmp_path), inference, SCHEMA)
+    assert sum(len(list(rows_in(values))) for values, _ in received.rows()) == 1

@@ -318,14 +318,83 @@ def test_what_is_no_answer_of_this_model_is_not_measured(job: Job) -> None:
     assert (report["requests"], report["refused"], report["rows"]) == (10, 9, 60)
 
 
+@pytest.mark.parametrize(
+    ("answer", "media"),
+    [
+        (b'{"predictions": [{"prediction": NaN}]}', JSON),
+        (b'{"predictions": [{"prediction": -Infinity}]}', JSON),
+        (b'{"predictions": [{"prediction": 1e200}]}', JSON),
+        (b'{"predictions": [{"prediction": 1' + b"0" * 400 + b"}]}", JSON),
+        (b"[" * 100_000, JSON),
+        (b"prediction\nnan\n", CSV),
+        (b"prediction\ninf\n", CSV),
+    ],
+)
+def test_an_answer_that_is_no_finite_number_is_not_measured(
+    base: Path, answer: bytes, media: str
+) -> None:
+    job = Job(base, REGRESSION)
+    table = rows(40)
+    job.ask(body(table, CSV))
+    job.capture(body(table[:1], CSV), CSV, answer, media)
+    job.label(pd.DataFrame({"order": table["order"], "price": table["age"]}))
+    report = job.report()
+    assert (report["requests"], report["refused"], report["rows"]) == (2, 1, 40)
+    assert report["value"] == 1
+
+
+def test_probabilities_that_are_no_numbers_are_not_measured(job: Job) -> None:
+    table = rows()
+    job.ask(body(table, CSV))
+    for chance in ("NaN", "null", '"much"'):
+        chances = f'{{"0": 0, "1": {chance}}}'
+        answer = f'{{"predictions": [{{"label": "1", "probabilities": {chances}}}]}}'
+        job.capture(body(table[:1], CSV), CSV, answer.encode())
+    job.label(labeled(table))
+    assert job.report()["refused"] == 3
+
+
+UNREADABLE: list[Any] = [
+    {},
+    "",
+    "text",
+    {"data": None, "encoding": "JSON", "observedContentType": JSON},
+    {"data": "%", "encoding": "BASE64", "observedContentType": JSON},
+    {"data": "{}", "encoding": "JSON", "observedContentType": None},
+]
+
+
+def test_an_answer_that_cannot_be_read_is_none(job: Job) -> None:
+    table = rows()
+    job.ask(body(table, CSV))
+    for output in UNREADABLE:
+        request = message(body(table[:1], CSV), CSV, "INPUT")
+        found = {"endpointInput": request, "endpointOutput": output}
+        job.lines.append(json.dumps({"captureData": found}))
+    job.label(labeled(table))
+    report = job.report()
+    assert (report["requests"], report["refused"], report["rows"]) == (7, 6, 60)
+
+
 def test_few_labels_give_no_number(job: Job) -> None:
     table = rows()
     job.ask(body(table, CSV))
     job.label(labeled(table[:29]))
     report = job.report()
     assert (report["value"], report["labeled"]) == (None, 29)
-    assert report["reason"] == "29 of 60 captured rows have a label: at least 30 are needed"
+    reason = "29 identifiers of 60 captured rows have a label: at least 30 are needed"
+    assert report["reason"] == reason
     assert "metrics" not in report
+
+
+def test_the_same_identifier_often_is_one_of_those_that_are_needed(job: Job) -> None:
+    table = rows(29)
+    for _ in range(3):
+        job.ask(body(table, CSV))
+    job.label(labeled(table))
+    report = job.report()
+    assert (report["value"], report["labeled"], report["repeated"]) == (None, 87, 58)
+    assert report["reason"].startswith("29 identifiers of 87 captured rows have a label: ")
 
 
 def test_labels_of_one_class_give_no_number(job: Job) -> None:
@@ -334,6 +403,22 @@ def test_labels_of_one_class_give_no_number(job: Job) -> None:
     job.label(labeled(table).assign(churned=1))
     report = job.report()
     assert (report["value"], report["reason"]) == (None, "all 60 labels are '1'")
+
+
+@pytest.mark.parametrize(
+    ("metric", "value"), [("r2", None), ("neg_mean_absolute_error", pytest.approx(-25.2))]
+)
+def test_labels_that_are_all_equal_have_errors_and_no_r2(
+    base: Path, metric: str, value: object
+) -> None:
+    job = Job(base, REGRESSION)
+    table = rows(40)
+    job.ask(body(table, CSV))
+    job.label(pd.DataFrame({"order": table["order"], "price": "50"}))
+    report = job.report(f"--metric={metric}")
+    assert report["value"] == value
+    reason = "all 40 labels are the same number, of which r2 says nothing"
+    assert report.get("reason") == (reason if value is None else None)
 
 
 def test_requests_that_were_all_refused_give_no_number(job: Job) -> None:

@@ -155,8 +155,10 @@ class FakeS3(Backend):
         return {"Errors": errors} if errors else {}
 
     def list_objects_v2(self, p: Fields) -> Fields:
-        keys = sorted(self._bucket(p["Bucket"]).readable())
-        found = [{"Key": key} for key in keys if key.startswith(p["Prefix"])]
+        place = self._bucket(p["Bucket"])
+        keys = (key for key in sorted(place.readable()) if key.startswith(p["Prefix"]))
+        seen = [one for key in keys if (one := place.current(key))]
+        found = [{"Key": one.key, "Size": len(one.body or b"")} for one in seen]
         shown = found[: p["MaxKeys"]]
         return {"KeyCount": len(shown), **({"Contents": shown} if shown else {})}
 
