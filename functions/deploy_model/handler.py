@@ -97,7 +97,8 @@ def handler(event: Event, context: LambdaContext) -> None:
 def _run(properties: DeployModelProperties, calls: Calls) -> None:
     """Read, decide and act; a smoke test is read like the rest, when the decision needs it.
 
-    If the scaling cannot be read, the call does everything else before it fails.
+    If the scaling cannot be read, the call does everything else before it fails. Whatever AWS
+    refuses is counted for the alarm.
     """
 
     def client(service: str) -> Any:
@@ -112,24 +113,34 @@ def _run(properties: DeployModelProperties, calls: Calls) -> None:
     observer = Observer(client("sagemaker"), properties, scaling, alarms)
     actor = Actor(observer, client, calls.deadline, now)
     deadline = timedelta(hours=properties.deadline_hours)
-    snapshot = observer.snapshot(now)
+    try:
+        snapshot = observer.snapshot(now)
+        _act_and_remember(actor, snapshot, deadline, calls)
+        if properties.champion_uri:
+            champion = Champion(
+                client("s3"),
+                observer.sagemaker,
+                properties.champion_uri,
+                properties.model_package_group,
+                properties.models_uri,
+            )
+            champion.follow(snapshot.endpoint, snapshot.serving)
+        if snapshot.blind:
+            raise snapshot.blind
+    except (BotoCoreError, ClientError):
+        actor.count_complaint()
+        raise
+
+
+def _act_and_remember(
+    actor: Actor, snapshot: state.Snapshot, deadline: timedelta, calls: Calls
+) -> None:
+    """Record what keeps the version from serving; other errors are not about it."""
     try:
         _act(actor, snapshot, deadline)
     except (BotoCoreError, ClientError) as error:
         actor.remember(snapshot.config, cause(calls, error))
-        actor.count_complaint()
         raise
-    if properties.champion_uri:
-        champion = Champion(
-            client("s3"),
-            observer.sagemaker,
-            properties.champion_uri,
-            properties.model_package_group,
-            properties.models_uri,
-        )
-        champion.follow(snapshot.endpoint, snapshot.serving)
-    if snapshot.blind:
-        raise snapshot.blind
 
 
 def _act(actor: Actor, snapshot: state.Snapshot, deadline: timedelta) -> None:
