@@ -87,6 +87,8 @@ if TYPE_CHECKING:
     from functions.shared.custom_resource import Event, LambdaContext
 
 _RUNTIME: Final = "sagemaker-runtime"
+_PROGRESS: Final = (state.StartTrial, state.Deploy, state.SendSamples)
+"""Steps on a version's way: the one that failed before is among them, or comes before one."""
 
 
 def handler(event: Event, context: LambdaContext) -> None:
@@ -135,21 +137,27 @@ def _run(properties: DeployModelProperties, calls: Calls) -> None:
 def _act_and_remember(
     actor: Actor, snapshot: state.Snapshot, deadline: timedelta, calls: Calls
 ) -> None:
-    """Record what keeps the version from serving; other errors are not about it."""
+    """Record what keeps the version from serving until a step of it succeeds.
+
+    Other errors are not about it.
+    """
     try:
-        _act(actor, snapshot, deadline)
+        steps = _act(actor, snapshot, deadline)
     except (BotoCoreError, ClientError) as error:
         actor.remember(snapshot.config, cause(calls, error))
         raise
+    if any(isinstance(step, _PROGRESS) for step in steps):
+        actor.forget(snapshot.config)
 
 
-def _act(actor: Actor, snapshot: state.Snapshot, deadline: timedelta) -> None:
+def _act(actor: Actor, snapshot: state.Snapshot, deadline: timedelta) -> state.Steps:
     steps = decide(snapshot, deadline)
     if tests := [step for step in steps if isinstance(step, state.AskTrial)]:
         tested = replace(snapshot, verdict=actor.verdict(tests[0].version))
         steps = decide(tested, deadline)
     for step in steps:
         actor.act(step)
+    return steps
 
 
 def _now() -> datetime:

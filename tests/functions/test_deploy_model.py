@@ -415,6 +415,31 @@ def test_an_error_while_reading_is_counted_and_no_version_is_blamed(
     assert ERROR_TAG not in serving.tags_of(config_of(number))
 
 
+def test_an_error_that_is_past_is_no_cause_any_more(serving: Deploying) -> None:
+    number = serving.register()
+    for _ in range(2):  # before and after there is a configuration
+        serving.serving.failures["CreateEndpoint"] = [QUOTA]
+        with pytest.raises(ClientError):
+            serving.wake()
+    assert serving.tags_of(config_of(number))[ERROR_TAG]
+    serving.serving.start_seconds = 30 * 3600
+    assert serving.wake()[-2:] == ["CreateEndpoint", "AddTags"]
+    assert serving.tags_of(config_of(number))[ERROR_TAG] == ""
+    assert serving.wake() == []
+    serving.wait(25 * 60)
+    serving.wake()
+    assert serving.reason_of(number) == "not in service after 24 hours; see the function's log"
+
+
+def test_an_update_that_succeeds_after_an_error_leaves_none(serving: Deploying) -> None:
+    number = tried(serving)
+    serving.serving.failures["UpdateEndpoint"] = [QUOTA]
+    with pytest.raises(ClientError):
+        serving.wake()
+    assert serving.wake() == ["AddTags", "UpdateEndpoint", "AddTags"]
+    assert serving.tags_of(config_of(number))[ERROR_TAG] == ""
+
+
 def test_no_error_is_recorded_for_a_version_that_served(serving: Deploying) -> None:
     number = tried(serving)
     serving.serving.failures["UpdateEndpoint"] = [QUOTA]
