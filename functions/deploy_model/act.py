@@ -87,12 +87,20 @@ class Actor:
 
     def remember(self, config: Config | None, cause: str) -> None:
         """Record the last error of AWS on the way to serve a configuration, if it exists."""
+        self._record(config, f"{self.now:%Y-%m-%d %H:%M} UTC: {cause}")
+
+    def forget(self, config: Config | None) -> None:
+        """Empty the record of an error; the function may not delete tags."""
+        if config and config.error:
+            self._record(config, "")
+
+    def _record(self, config: Config | None, error: str) -> None:
         if config is None or not config.ours or config.served:
             return
         try:
-            self._tag(config, ERROR_TAG, f"{self.now:%Y-%m-%d %H:%M} UTC: {cause}")
-        except (BotoCoreError, ClientError) as error:
-            LOG.info("the error could not be recorded: %s", error)
+            self._tag(config, ERROR_TAG, error)
+        except (BotoCoreError, ClientError) as refused:
+            LOG.info("the error could not be recorded: %s", refused)
 
     def count_complaint(self) -> None:
         """Count something that a person has to act on, for the alarm."""

@@ -87,6 +87,8 @@ if TYPE_CHECKING:
     from functions.shared.custom_resource import Event, LambdaContext
 
 _RUNTIME: Final = "sagemaker-runtime"
+_PROGRESS: Final = (state.StartTrial, state.Deploy, state.SendSamples)
+"""Steps on a version's way: the one that failed before is among them, or comes before one."""
 
 
 def handler(event: Event, context: LambdaContext) -> None:
@@ -97,7 +99,8 @@ def handler(event: Event, context: LambdaContext) -> None:
 def _run(properties: DeployModelProperties, calls: Calls) -> None:
     """Read, decide and act; a smoke test is read like the rest, when the decision needs it.
 
-    If the scaling cannot be read, the call does everything else before it fails.
+    If the scaling cannot be read, the call does everything else before it fails. Whatever AWS
+    refuses is counted for the alarm.
     """
 
     def client(service: str) -> Any:
@@ -112,33 +115,49 @@ def _run(properties: DeployModelProperties, calls: Calls) -> None:
     observer = Observer(client("sagemaker"), properties, scaling, alarms)
     actor = Actor(observer, client, calls.deadline, now)
     deadline = timedelta(hours=properties.deadline_hours)
-    snapshot = observer.snapshot(now)
     try:
-        _act(actor, snapshot, deadline)
-    except (BotoCoreError, ClientError) as error:
-        actor.remember(snapshot.config, cause(calls, error))
+        snapshot = observer.snapshot(now)
+        _act_and_remember(actor, snapshot, deadline, calls)
+        if properties.champion_uri:
+            champion = Champion(
+                client("s3"),
+                observer.sagemaker,
+                properties.champion_uri,
+                properties.model_package_group,
+                properties.models_uri,
+            )
+            champion.follow(snapshot.endpoint, snapshot.serving)
+        if snapshot.blind:
+            raise snapshot.blind
+    except (BotoCoreError, ClientError):
         actor.count_complaint()
         raise
-    if properties.champion_uri:
-        champion = Champion(
-            client("s3"),
-            observer.sagemaker,
-            properties.champion_uri,
-            properties.model_package_group,
-            properties.models_uri,
-        )
-        champion.follow(snapshot.endpoint, snapshot.serving)
-    if snapshot.blind:
-        raise snapshot.blind
 
 
-def _act(actor: Actor, snapshot: state.Snapshot, deadline: timedelta) -> None:
+def _act_and_remember(
+    actor: Actor, snapshot: state.Snapshot, deadline: timedelta, calls: Calls
+) -> None:
+    """Record what keeps the version from serving until a step of it succeeds.
+
+    Other errors are not about it.
+    """
+    try:
+        steps = _act(actor, snapshot, deadline)
+    except (BotoCoreError, ClientError) as error:
+        actor.remember(snapshot.config, cause(calls, error))
+        raise
+    if any(isinstance(step, _PROGRESS) for step in steps):
+        actor.forget(snapshot.config)
+
+
+def _act(actor: Actor, snapshot: state.Snapshot, deadline: timedelta) -> state.Steps:
     steps = decide(snapshot, deadline)
     if tests := [step for step in steps if isinstance(step, state.AskTrial)]:
         tested = replace(snapshot, verdict=actor.verdict(tests[0].version))
         steps = decide(tested, deadline)
     for step in steps:
         actor.act(step)
+    return steps
 
 
 def _now() -> datetime:

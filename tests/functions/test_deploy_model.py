@@ -402,6 +402,44 @@ def test_an_error_before_there_is_a_configuration_is_counted_for_the_alarm(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("operation", ["ListModelPackages", "DescribeEndpoint", "ListTags"])
+def test_an_error_while_reading_is_counted_and_no_version_is_blamed(
+    serving: Deploying, capsys: pytest.CaptureFixture[str], operation: str
+) -> None:
+    number = tried(serving)
+    denied = ApiError("AccessDeniedException", "not authorized")
+    serving.serving.failures[operation] = [denied]
+    with pytest.raises(ClientError, match=operation):
+        serving.wake()
+    assert json.loads(capsys.readouterr().out)["Complaints"] == 1
+    assert ERROR_TAG not in serving.tags_of(config_of(number))
+
+
+def test_an_error_that_is_past_is_no_cause_any_more(serving: Deploying) -> None:
+    number = serving.register()
+    for _ in range(2):  # before and after there is a configuration
+        serving.serving.failures["CreateEndpoint"] = [QUOTA]
+        with pytest.raises(ClientError):
+            serving.wake()
+    assert serving.tags_of(config_of(number))[ERROR_TAG]
+    serving.serving.start_seconds = 30 * 3600
+    assert serving.wake()[-2:] == ["CreateEndpoint", "AddTags"]
+    assert serving.tags_of(config_of(number))[ERROR_TAG] == ""
+    assert serving.wake() == []
+    serving.wait(25 * 60)
+    serving.wake()
+    assert serving.reason_of(number) == "not in service after 24 hours; see the function's log"
+
+
+def test_an_update_that_succeeds_after_an_error_leaves_none(serving: Deploying) -> None:
+    number = tried(serving)
+    serving.serving.failures["UpdateEndpoint"] = [QUOTA]
+    with pytest.raises(ClientError):
+        serving.wake()
+    assert serving.wake() == ["AddTags", "UpdateEndpoint", "AddTags"]
+    assert serving.tags_of(config_of(number))[ERROR_TAG] == ""
+
+
 def test_no_error_is_recorded_for_a_version_that_served(serving: Deploying) -> None:
     number = tried(serving)
     serving.serving.failures["UpdateEndpoint"] = [QUOTA]
@@ -883,6 +921,20 @@ def test_the_copy_follows_the_endpoint_forward_and_back(deployed: Deploying) -> 
     deployed.set_status(2, "Rejected")
     deployed.settle(180)
     assert champion(deployed) == b"one"
+
+
+def test_an_archive_that_cannot_be_copied_is_counted_for_the_alarm(
+    deployed: Deploying, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed.properties = COMPARING
+    registered(deployed, b"one")
+    deployed.settle()
+    registered(deployed, b"two")
+    deployed.s3.failures["HeadObject"] = [ApiError("403", "Forbidden", status=403)]
+    with pytest.raises(ClientError, match="HeadObject"):
+        deployed.wake()
+    assert json.loads(capsys.readouterr().out)["Complaints"] == 1
+    assert ERROR_TAG not in deployed.tags_of(config_of(2))
 
 
 def test_without_a_margin_nothing_is_copied(serving: Deploying) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -234,10 +235,13 @@ def test_a_bad_version_is_taken_back_although_the_scaling_cannot_be_seen(
     assert serving.endpoint()["instances"] == 4
 
 
-def test_a_target_that_cannot_be_seen_is_not_registered_again(serving: Deploying) -> None:
+def test_a_target_that_cannot_be_seen_is_counted_and_not_registered_again(
+    serving: Deploying, capsys: pytest.CaptureFixture[str]
+) -> None:
     denied = ApiError("AccessDeniedException", "not authorized")
     serving.scaling.failures["DescribeScalableTargets"] = [denied]
     before = len(serving.scaling.requests)
     with pytest.raises(ClientError):
         serving.wake()
     assert len(serving.scaling.requests) == before + 1
+    assert json.loads(capsys.readouterr().out)["Complaints"] == 1

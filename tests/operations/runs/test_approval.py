@@ -102,6 +102,7 @@ SETTINGS = "the smoke test differs"
     ("tags", "problem"),
     [
         ({ERROR_TAG: QUOTA}, QUOTA),
+        ({ERROR_TAG: ""}, None),
         ({ERROR_TAG: QUOTA, FAILED_TAG: SETTINGS}, SETTINGS),
         ({ERROR_TAG: QUOTA, SERVED_TAG: "since then"}, None),
         ({ERROR_TAG: QUOTA, OWNER_TAG: "somebody else"}, None),
