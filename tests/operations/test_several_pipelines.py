@@ -34,7 +34,7 @@ from tests.operations.several import Several, pipeline_name
 
 NAMES = "main, churn, fraud-2"
 RUNS = {"main": ["m1", "m4"], "churn": ["c2"], "fraud-2": ["f3"]}
-KINDS = ("raw", "processed", "models", "predictions", "captured", "champion")
+KINDS = ("raw", "processed", "models", "predictions", "captured", "asynchronous", "champion")
 On = Callable[..., Done]
 
 
