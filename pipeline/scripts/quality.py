@@ -33,6 +33,7 @@ import scoring
 import tables
 from columns import Column, Json, Schema, match_names
 from jobs import JobError, listing
+from pyarrow import parquet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _EXAMPLES: Final = 5
+_EXACT: Final = 2.0**53
+"""Smaller whole numbers are exact in floating point."""
 _UNREADABLE: Final = (
     ValueError,
     KeyError,
@@ -110,9 +113,12 @@ class Answered:
 
     def _of_rows(self, body: bytes, kind: str, request: Any) -> pa.Array:
         """The identifiers of a request's rows; nulls if it does not carry them."""
-        if request.named and kind.strip().lower().startswith("application/json"):
+        media = kind.strip().lower()
+        if request.named and media.startswith("application/json"):
             return _of_records(self.identifier, body)
-        if kind.strip().lower().startswith("text/csv"):
+        if media.startswith("application/x-parquet"):
+            return _of_parquet(self.identifier, body, request.rows)
+        if media.startswith("text/csv"):
             kind = f"text/csv; header={'present' if request.named else 'absent'}"
         try:
             values = self.code.read(self._asked(named=request.named), body, kind).values
@@ -131,6 +137,32 @@ class Answered:
         """
         names = [self.identifier] if named else [column.name for column in self.schema.columns]
         return replace(self.schema, columns=tuple(Column(name, "text") for name in names))
+
+
+def _of_parquet(identifier: str, body: bytes, rows: int) -> pa.Array:
+    """The identifiers of a request in Parquet, which the archive's code may read as floats."""
+    table = parquet.read_table(io.BytesIO(body))
+    place = match_names(table.column_names, [identifier]).get(identifier)
+    if place is None or table.num_rows != rows:
+        return pa.nulls(rows, pa.string())
+    try:
+        return _told_apart(table.column(place).combine_chunks())
+    except cells.CellError:
+        return pa.nulls(rows, pa.string())
+
+
+def _told_apart(cell: pa.Array) -> pa.Array:
+    """Identifiers as texts; null where different ones could be the same floating-point number.
+
+    As cells of a table, decimals are read as such numbers.
+    """
+    if pa.types.is_decimal(cell.type):
+        if not cell.type.scale:
+            return pc.cast(cell, pa.string())
+        cell = pc.cast(cell, pa.float64())
+    if pa.types.is_floating(cell.type):
+        cell = pc.if_else(pc.less(pc.abs(cell), _EXACT), cell, None)
+    return cells.read(Column("identifier", "text"), cell)
 
 
 def _of_records(identifier: str, body: bytes) -> pa.Array:
@@ -307,8 +339,7 @@ def check(model: Path, files: Sequence[Path], table: tables.Table, metric: str) 
     wanted = [identifier, label]
     for file, batch in table.batches(wanted, varied=frozenset(wanted)):
         try:
-            named = cells.read(Column(identifier, "text"), batch.column(0))
-            found.add(named, batch.column(1))
+            found.add(_told_apart(batch.column(0)), batch.column(1))
         except cells.CellError as error:
             raise JobError(f"labels: {file.name}: {error}") from error
     at = pc.index_in(identifiers, value_set=found.known).fill_null(-1)

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import tarfile
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -320,6 +321,20 @@ def test_a_record_without_an_identifier_hides_no_other_one(
     job.label(labeled(table))
     report = job.report()
     assert (report["rows"], report["unidentified"], report["labeled"]) == (60, 1, 59)
+
+
+@pytest.mark.parametrize("kind", ["decimal", "float"])
+def test_identifiers_that_floats_cannot_tell_apart_are_not_joined_wrongly(
+    job: Job, kind: str
+) -> None:
+    table = rows()
+    names = [Decimal(10**17 + 4 * number) for number in range(60)]
+    given = names if kind == "decimal" else [float(name) for name in names]
+    job.ask(body(table.assign(order=given), PARQUET), PARQUET)
+    job.label(pd.DataFrame({"order": [str(name) for name in names], "churned": truth(table)}))
+    report = job.report()
+    expected = (60, 0) if kind == "decimal" else (0, 60)
+    assert (report["labeled"], report["unidentified"]) == expected
 
 
 def test_identifiers_in_json_are_text_as_it_is_written(job: Job) -> None:
