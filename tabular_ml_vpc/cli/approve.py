@@ -51,7 +51,7 @@ def command(
 ) -> int:
     """Approve a registered version of the model; without a VERSION, the newest that waits.
 
-    If the setting pipeline.deploy is on-approval, a function then tries it and deploys it; the
+    If the pipeline's setting deploy is on-approval, a function then tries it and deploys it; the
     endpoint serves the newest approved version. With --follow, exits with status 1 if the version
     is rejected instead. After Ctrl-C, the deployment continues.
     """

@@ -28,7 +28,7 @@ from tabular_ml_vpc.operations.runs.registry import (
 from tabular_ml_vpc.operations.runs.serving import IN_SERVICE, Serving, trial_of
 from tabular_ml_vpc.operations.workload import ON_APPROVAL
 
-SETTING: Final = f'pipeline.deploy = "{ON_APPROVAL}"'
+SETTING: Final = f'deploy = "{ON_APPROVAL}" (in [pipeline], or of the pipeline alone)'
 _POLL: Final = 5
 """How many times longer than other operations a deployment waits between two polls."""
 _PATIENCE: Final = 60
