@@ -288,7 +288,7 @@ def _with_scaling(snapshot: Snapshot, steps: Steps) -> Steps:
         return steps
     if target and not target.ours:
         whose = "this pipeline did not register its scalable target, and does not change it"
-        return (*steps, Complain(f"the endpoint scales as somebody else decided: {whose}"))
+        return (*steps, Wait(f"the endpoint scales as somebody else decided: {whose}"))
     return (*steps, Scale(wanted, new=target is None))
 
 

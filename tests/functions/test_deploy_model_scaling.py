@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 
 import pytest
@@ -113,8 +114,10 @@ def test_a_registration_that_was_interrupted_is_completed(scaled: Deploying) -> 
 
 
 def test_a_target_that_somebody_else_registered_is_left_alone(
-    scaled: Deploying, caplog: pytest.LogCaptureFixture
+    scaled: Deploying, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """It is somebody's decision, and no reason to call a person."""
+    caplog.set_level(logging.INFO)
     scaled.serving.make("Endpoint", ENDPOINT, OWNER, config="c", status="InService")
     request = {**identity(ENDPOINT), "MinCapacity": 1, "MaxCapacity": 99, "Tags": OTHER}
     scaled.scaling.register_scalable_target(request)
@@ -124,6 +127,7 @@ def test_a_target_that_somebody_else_registered_is_left_alone(
     assert limits(scaled) == (1, 99)
     assert scaled.scaling.policies == {}
     assert "scales as somebody else decided" in caplog.text
+    assert capsys.readouterr().out == ""
 
 
 # Deployments
