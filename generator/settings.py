@@ -353,7 +353,7 @@ class Settings(Section):
                 predictions=self.pipeline.predictions,
             )
         except ValueError as error:
-            if not entry.chooses:
+            if not any(one.chooses for one in self.pipelines):
                 raise
             raise ValueError(f"pipelines: {entry.name}: {error}") from error
         if chosen.on_approval:

@@ -210,6 +210,13 @@ def test_choices_for_all_are_refused_where_a_pipeline_contradicts_them() -> None
         validated(Settings, {**canary, "pipelines": entries}, "")
 
 
+def test_a_pipeline_without_choices_is_named_if_another_one_has_some() -> None:
+    entries = [{"name": "main"}, {"name": "churn", "deploy": "on-approval"}]
+    raw = {"serving": {"capture_percent": 5}, "pipelines": entries}
+    with pytest.raises(SettingsError, match=r"^pipelines: main: serving\.capture_percent: got 5: "):
+        validated(Settings, raw, "")
+
+
 @pytest.mark.parametrize(
     ("entries", "approved"),
     [
