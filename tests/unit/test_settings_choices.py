@@ -183,6 +183,16 @@ def test_what_is_generated_is_decided_by_choices_of_pipelines() -> None:
             {"watching": {"idle_hours": 169}},
             "pipelines.1.watching.idle_hours: got 169: must be less than or equal to 168",
         ),
+        (
+            {"serving": {"deploy": "none"}},
+            "pipelines.1.serving.deploy: unknown setting; belongs above the table "
+            "[pipelines.serving]",
+        ),
+        (
+            {"project": "demo"},
+            "pipelines.1.project: unknown setting; belongs above the table [[pipelines]]",
+        ),
+        ({"serving": {"watching": {}}}, "pipelines.1.serving.watching: unknown setting; known"),
         ({"serving": 2}, "pipelines.1.serving: got 2: "),
         (
             {"deploy": "pipeline", "serving": {"capture_percent": 5}},
