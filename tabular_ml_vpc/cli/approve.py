@@ -51,7 +51,7 @@ def command(
 ) -> int:
     """Approve a registered version of the model; without a VERSION, the newest that waits.
 
-    If the setting pipeline.deploy is on-approval, a function then tries it and deploys it; the
+    If the pipeline's setting deploy is on-approval, a function then tries it and deploys it; the
     endpoint serves the newest approved version. With --follow, exits with status 1 if the version
     is rejected instead. After Ctrl-C, the deployment continues.
     """
@@ -83,7 +83,7 @@ def _show_what_follows(out: Console, registry: Registry, version: Version, now: 
     if not workload.on_approval:
         out.print(
             "The approval is recorded, and deploys nothing: for this pipeline, only a run deploys, "
-            f"and only its own model. With the setting {approval.SETTING}, an approved version is "
+            f"and only its own model. With {approval.SETTING}, an approved version is "
             "deployed.",
             soft_wrap=True,
         )

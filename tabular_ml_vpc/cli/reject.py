@@ -37,7 +37,7 @@ def command(
 ) -> None:
     """Reject a registered version of the model; without a VERSION, the newest that waits.
 
-    First says what this changes: if the version serves and the setting pipeline.deploy is
+    First says what this changes: if the version serves and the pipeline's setting deploy is
     on-approval, the endpoint goes back to the newest approved version before it.
     """
     approval.check_comment(comment)

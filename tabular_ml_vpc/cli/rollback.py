@@ -31,7 +31,7 @@ def command(
 ) -> None:
     """Reject the version that serves, so that the endpoint goes back to the approved one before.
 
-    Needs the setting pipeline.deploy = "on-approval". Refuses if no older version is approved.
+    Needs the pipeline's setting deploy = "on-approval". Refuses if no older version is approved.
     """
     approval.check_comment(comment)
     registry = Registry.open(target, pipeline)
