@@ -544,7 +544,7 @@ def _one_line(error: ValidationError, model: type[Section], noun: str) -> str:
     first = errors[0]
     setting = ".".join(_shown_name(part) for part in first["loc"]) or f"{noun}s"
     if first["type"] == "extra_forbidden":
-        return f"{setting}: unknown {noun}{_suggestion(first['loc'], model, noun)}"
+        return f"{setting}: unknown {noun}{_suggestion(first, model, noun)}"
     if not first["loc"] and first["type"] == "value_error":
         return _as_clause(first["msg"])  # about several settings: the message names them
     if first["type"] == "missing":
@@ -609,15 +609,29 @@ def _without_indexes(location: tuple[int | str, ...]) -> tuple[str, ...]:
     return tuple(part for part in location if isinstance(part, str))
 
 
-def _suggestion(location: tuple[int | str, ...], model: type[Section], noun: str) -> str:
+def _suggestion(fault: ErrorDetails, model: type[Section], noun: str) -> str:
+    location = fault["loc"]
     section: Any = model
+    outer: Any = None
     for part in location[:-1]:
+        outer = section if hasattr(section, "model_fields") else outer
         fields = getattr(section, "model_fields", {})
         section = (
             fields[part].annotation if part in fields else get_args(section)[isinstance(part, str)]
         )
         if isinstance(section, UnionType):  # a table that can be left out
             section = get_args(section)[0]
+    if _is_of_the_table_around(fault, outer):
+        table = f"[{'.'.join(_shown_name(part) for part in _without_indexes(location[:-1]))}]"
+        return (
+            f"; belongs above the table {f'[{table}]' if isinstance(location[-2], int) else table}"
+        )
     known = list(section.model_fields)
     close = difflib.get_close_matches(str(location[-1]), known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; known {noun}s: {', '.join(known)}"
+
+
+def _is_of_the_table_around(fault: ErrorDetails, outer: Any) -> bool:
+    """Tell whether a value was written below a table's header, and is one of the table around."""
+    of_outer = outer is not None and fault["loc"][-1] in outer.model_fields
+    return of_outer and not isinstance(fault["input"], dict | list)

@@ -83,7 +83,7 @@ def _show_what_follows(out: Console, registry: Registry, version: Version, now: 
     if not workload.on_approval:
         out.print(
             "The approval is recorded, and deploys nothing: for this pipeline, only a run deploys, "
-            f"and only its own model. With the setting {approval.SETTING}, an approved version is "
+            f"and only its own model. With {approval.SETTING}, an approved version is "
             "deployed.",
             soft_wrap=True,
         )

@@ -293,7 +293,7 @@ def _show_registered(out: Console, pipeline: DeployedPipeline, execution: Execut
     reason = (
         "only a run with ApprovalStatus=Approved deploys its model"
         if deploys
-        else "its setting deploy is none"
+        else "the pipeline's setting deploy is none"
     )
     out.print(
         f"The model was registered as version {registered.made_name} ({status}) but not deployed: "

@@ -183,6 +183,16 @@ def test_what_is_generated_is_decided_by_choices_of_pipelines() -> None:
             {"watching": {"idle_hours": 169}},
             "pipelines.1.watching.idle_hours: got 169: must be less than or equal to 168",
         ),
+        (
+            {"serving": {"deploy": "none"}},
+            "pipelines.1.serving.deploy: unknown setting; belongs above the table "
+            "[pipelines.serving]",
+        ),
+        (
+            {"project": "demo"},
+            "pipelines.1.project: unknown setting; belongs above the table [[pipelines]]",
+        ),
+        ({"serving": {"watching": {}}}, "pipelines.1.serving.watching: unknown setting; known"),
         ({"serving": 2}, "pipelines.1.serving: got 2: "),
         (
             {"deploy": "pipeline", "serving": {"capture_percent": 5}},
@@ -208,6 +218,13 @@ def test_choices_for_all_are_refused_where_a_pipeline_contradicts_them() -> None
     entries = [{"name": "main"}, {"name": "churn", "serving": {"instances": 1}}]
     with pytest.raises(SettingsError, match=r"pipelines: churn: serving\.instances: got 1: must"):
         validated(Settings, {**canary, "pipelines": entries}, "")
+
+
+def test_a_pipeline_without_choices_is_named_if_another_one_has_some() -> None:
+    entries = [{"name": "main"}, {"name": "churn", "deploy": "on-approval"}]
+    raw = {"serving": {"capture_percent": 5}, "pipelines": entries}
+    with pytest.raises(SettingsError, match=r"^pipelines: main: serving\.capture_percent: got 5: "):
+        validated(Settings, raw, "")
 
 
 @pytest.mark.parametrize(

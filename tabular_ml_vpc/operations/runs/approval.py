@@ -28,7 +28,7 @@ from tabular_ml_vpc.operations.runs.registry import (
 from tabular_ml_vpc.operations.runs.serving import IN_SERVICE, Serving, trial_of
 from tabular_ml_vpc.operations.workload import ON_APPROVAL
 
-SETTING: Final = f'deploy = "{ON_APPROVAL}" (in [pipeline], or of the pipeline alone)'
+SETTING: Final = f'the pipeline\'s setting deploy = "{ON_APPROVAL}"'
 _POLL: Final = 5
 """How many times longer than other operations a deployment waits between two polls."""
 _PATIENCE: Final = 60
@@ -180,7 +180,7 @@ def to_roll_back(registry: Registry, now: Serving) -> Version:
     workload, name, options = registry.workload, now.name, registry.workload.options()
     if not workload.on_approval:
         raise CommandError(
-            f"rollback needs the setting {SETTING}: for this pipeline, a run deploys its own "
+            f"rollback needs {SETTING}: for this pipeline, a run deploys its own "
             "model, and rejecting a version does not change the endpoint"
         )
     workload.check_seen()
