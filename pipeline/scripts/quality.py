@@ -110,6 +110,8 @@ class Answered:
 
     def _of_rows(self, body: bytes, kind: str, request: Any) -> pa.Array:
         """The identifiers of a request's rows; nulls if it does not carry them."""
+        if request.named and kind.strip().lower().startswith("application/json"):
+            return _of_records(self.identifier, body)
         if kind.strip().lower().startswith("text/csv"):
             kind = f"text/csv; header={'present' if request.named else 'absent'}"
         try:
@@ -129,6 +131,31 @@ class Answered:
         """
         names = [self.identifier] if named else [column.name for column in self.schema.columns]
         return replace(self.schema, columns=tuple(Column(name, "text") for name in names))
+
+
+def _of_records(identifier: str, body: bytes) -> pa.Array:
+    """The identifiers of a request in JSON: a record without one hides no other record's."""
+    found = json.loads(body.decode("utf-8-sig"), parse_int=cells.Literal, parse_float=cells.Literal)
+    if isinstance(found, dict) and isinstance(found.get("instances"), list | dict):
+        found = found["instances"]
+    records = found if isinstance(found, list) else [found]
+    keys: dict[tuple[str, ...], str | None] = {}
+    values = []
+    for record in records:
+        names = tuple(record)
+        if names not in keys:
+            place = match_names(names, [identifier]).get(identifier)
+            keys[names] = None if place is None else names[place]
+        value = record.get(keys[names])
+        values.append(value if _is_cell(value) else None)
+    return cells.from_json(Column(identifier, "text"), values)
+
+
+def _is_cell(value: Any) -> bool:
+    """Whether a value of a JSON document is neither nested, nor NaN, nor half of a surrogate."""
+    if isinstance(value, list | dict | float):  # other floats are `Literal`
+        return False
+    return not (isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value))
 
 
 def _answer(schema: Schema, body: bytes, kind: str, *, header: bool) -> scoring.Scored:
@@ -316,7 +343,7 @@ def check(model: Path, files: Sequence[Path], table: tables.Table, metric: str) 
 def _unknown(schema: Schema, metric: str, truth: np.ndarray, counts: Json) -> str:
     """Why the labels say nothing about the quality; or an empty text."""
     if counts["rows"] and counts["unidentified"] == counts["rows"]:
-        return f"no captured row has the column {counts['identifier']!r}, the labels' identifier"
+        return f"no captured row has an identifier in the column {counts['identifier']!r}"
     known = counts["labeled"] - counts["repeated"]
     if known < drift.LEAST_ROWS:
         return (

@@ -7,7 +7,7 @@ import io
 import json
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cells
 import columns
@@ -21,6 +21,9 @@ import scoring
 from columns import Column, Schema
 from inference import Model
 from pyarrow import parquet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CSV, JSON, PARQUET = inference.CSV, inference.JSON, inference.PARQUET
 KINDS = [(kind, accept) for kind in (CSV, JSON, PARQUET) for accept in (JSON, CSV)]
@@ -292,7 +295,40 @@ def test_the_only_column_of_a_model_is_no_identifier(base: Path) -> None:
     job.label(pd.DataFrame({"order": rows()["age"], "churned": truth(rows())}))
     report = job.report()
     assert (report["value"], report["unidentified"]) == (None, 60)
-    assert report["reason"] == "no captured row has the column 'order', the labels' identifier"
+    assert report["reason"] == "no captured row has an identifier in the column 'order'"
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record.pop("order"),
+        lambda record: record.update(order=None),
+        lambda record: record.update(order=[1]),
+        lambda record: record.update(order=float("nan")),
+        lambda record: record.update(order="\ud800"),
+    ],
+)
+def test_a_record_without_an_identifier_hides_no_other_one(
+    job: Job, change: Callable[[dict[str, Any]], object], *, wrapped: bool
+) -> None:
+    table = rows()
+    records = table.to_dict(orient="records")
+    change(records[7])
+    records[8] = {" Order": records[8].pop("order"), **records[8]}
+    job.ask(json.dumps({"instances": records} if wrapped else records).encode(), JSON)
+    job.label(labeled(table))
+    report = job.report()
+    assert (report["rows"], report["unidentified"], report["labeled"]) == (60, 1, 59)
+
+
+def test_identifiers_in_json_are_text_as_it_is_written(job: Job) -> None:
+    table = rows()
+    names = [f"1.{number}0" for number in range(58)] + [str(10**17 + 1), "true"]
+    for name, age in zip(names, table["age"], strict=True):
+        job.ask(f'{{"order": {name}, "age": {age}, "plan": ""}}'.encode(), JSON)
+    job.label(pd.DataFrame({"order": names, "churned": truth(table)}))
+    assert job.report()["labeled"] == 60
 
 
 def test_what_is_no_answer_of_this_model_is_not_measured(job: Job) -> None:
