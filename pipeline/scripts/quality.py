@@ -33,6 +33,7 @@ import scoring
 import tables
 from columns import Column, Json, Schema, match_names
 from jobs import JobError, listing
+from pyarrow import parquet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _EXAMPLES: Final = 5
+_LEAST_ROUNDED: Final = {pa.float16(): 2**11, pa.float32(): 2**24}
 _UNREADABLE: Final = (
     ValueError,
     KeyError,
@@ -122,6 +124,8 @@ class Answered:
         column = None if found is None else list(values.values())[found]
         if column is None or len(column) != request.rows:
             return pa.nulls(request.rows, pa.string())
+        if kind.strip().lower().startswith("application/x-parquet"):
+            return _of_numbers(self.identifier, body, column)
         return column
 
     def _asked(self, *, named: bool) -> Schema:
@@ -149,6 +153,42 @@ def _of_records(identifier: str, body: bytes) -> pa.Array:
         value = record.get(keys[names])
         values.append(value if _is_cell(value) else None)
     return cells.from_json(Column(identifier, "text"), values)
+
+
+def _of_numbers(identifier: str, body: bytes, column: pa.Array) -> pa.Array:
+    """The identifiers of a request in Parquet that the archive's code read as `column`.
+
+    It reads decimals through floats, in which large ones are the same number.
+    """
+    file = parquet.ParquetFile(io.BytesIO(body))
+    names = file.schema_arrow.names
+    name = names[match_names(names, [identifier])[identifier]]
+    kind = file.schema_arrow.field(name).type
+    if not (pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+        return column
+    cell = file.read([name]).column(name).combine_chunks()
+    return pc.if_else(_rounded(cell), None, _as_text(identifier, cell))
+
+
+def _rounded(cell: pa.Array) -> pa.Array:
+    """Which identifiers have to go through floats, and are so large that others become the same."""
+    kind = cell.type
+    through = pa.types.is_floating(kind) or (pa.types.is_decimal(kind) and kind.scale != 0)
+    if not through:
+        return pa.repeat(False, len(cell))
+    least = _LEAST_ROUNDED.get(kind, 2**53)
+    return pc.greater_equal(pc.abs(pc.cast(cell, pa.float64(), safe=False)), float(least))
+
+
+def _as_text(identifier: str, cell: pa.Array) -> pa.Array:
+    """Identifiers as text; decimals without a fraction have all their digits.
+
+    Raises:
+        cells.CellError: a cell is not a value.
+    """
+    if pa.types.is_decimal(cell.type) and cell.type.scale == 0:
+        cell = pc.cast(cell, pa.string())
+    return cells.read(Column(identifier, "text"), cell)
 
 
 def _is_cell(value: Any) -> bool:
@@ -307,10 +347,15 @@ def check(model: Path, files: Sequence[Path], table: tables.Table, metric: str) 
     wanted = [identifier, label]
     for file, batch in table.batches(wanted, varied=frozenset(wanted)):
         try:
-            named = cells.read(Column(identifier, "text"), batch.column(0))
-            found.add(named, batch.column(1))
+            named = _as_text(identifier, batch.column(0))
         except cells.CellError as error:
             raise JobError(f"labels: {file.name}: {error}") from error
+        if pc.any(_rounded(batch.column(0))).as_py():
+            raise JobError(
+                f"labels: {file.name}: column {identifier!r} has numbers of type "
+                f"{batch.column(0).type} that may be rounded: store identifiers as text or integers"
+            )
+        found.add(named, batch.column(1))
     at = pc.index_in(identifiers, value_set=found.known).fill_null(-1)
     places = at.to_numpy(zero_copy_only=False)
     rows = np.flatnonzero(np.append(found.usable, False)[places])  # -1: the last one

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import tarfile
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -264,6 +265,70 @@ def test_identifiers_are_compared_as_text_also_from_parquet(job: Job) -> None:
     job.ask(body(table[30:], PARQUET), PARQUET)
     job.label(labeled(table), "labels.parquet")
     assert job.report()["labeled"] == 60
+
+
+LARGE = [10**17 + 4 * number for number in range(60)]
+
+
+def with_orders(table: pd.DataFrame, orders: pa.Array) -> bytes:
+    """A request, or labels, in Parquet with identifiers of a certain type."""
+    other = pa.Table.from_pandas(table.drop(columns="order"), preserve_index=False)
+    sink = io.BytesIO()
+    parquet.write_table(other.append_column("order", orders), sink)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize("kind", [pa.decimal128(38), pa.decimal128(18), pa.decimal256(60)])
+def test_decimals_without_a_fraction_identify_rows_exactly(job: Job, kind: pa.DataType) -> None:
+    table = rows().assign(order=LARGE)
+    orders = pa.array(map(Decimal, LARGE), kind)
+    job.ask(with_orders(table[:30], orders[:30]), PARQUET)
+    job.ask(body(table[30:], CSV))
+    labels = with_orders(labeled(table), orders)
+    (job.base / "processing/input/labels/labels.parquet").write_bytes(labels)
+    report = job.report()
+    assert (report["labeled"], report["repeated"], report["conflicting"]) == (60, 0, 0)
+
+
+ROUNDED = [
+    (pa.float64(), 2**53),
+    (pa.float32(), 2**24),
+    (pa.float16(), 2**11),
+    (pa.decimal128(30, 2), 2**53),
+]
+
+
+@pytest.mark.parametrize(("kind", "least"), ROUNDED)
+def test_numbers_that_may_be_rounded_identify_no_captured_row(
+    job: Job, kind: pa.DataType, least: int
+) -> None:
+    table = rows()
+    numbers = [*range(1, 58), least - 1, least, -least]
+    number = Decimal if pa.types.is_decimal(kind) else float
+    orders = pa.array(list(map(number, numbers))).cast(kind)
+    job.ask(with_orders(table, orders), PARQUET)
+    table["order"] = numbers
+    job.label(labeled(table))
+    report = job.report()
+    assert (report["rows"], report["unidentified"]) == (60, 2)
+    assert report["labeled"] >= 57  # of floats, the text of a large one has an exponent
+
+
+@pytest.mark.parametrize(("kind", "least"), ROUNDED)
+def test_labels_whose_identifiers_may_be_rounded_are_refused(
+    job: Job, kind: pa.DataType, least: int
+) -> None:
+    table = rows()
+    job.ask(body(table, CSV))
+    number = Decimal if pa.types.is_decimal(kind) else float
+    orders = pa.array([number(least)] * 60)
+    labels = with_orders(labeled(table), orders.cast(kind))
+    (job.base / "processing/input/labels/labels.parquet").write_bytes(labels)
+    assert job.run() == 2
+    assert job.reason == (
+        f"labels: labels.parquet: column 'order' has numbers of type {kind} that may be rounded: "
+        "store identifiers as text or integers"
+    )
 
 
 def test_any_column_beside_the_models_can_identify_rows(job: Job) -> None:
