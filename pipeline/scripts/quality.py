@@ -308,18 +308,18 @@ class Labels:
         return numbers.to_numpy(zero_copy_only=False), odd
 
 
-def columns_of(table: tables.Table, schema: Schema) -> tuple[str, str]:
-    """The names of the identifier and of the label in a table of labels.
+def columns_of(file: tables.File, schema: Schema) -> tuple[str, str]:
+    """The names of the identifier and of the label in a file of labels.
 
     Raises:
         JobError: it has other columns.
     """
-    name, places = table.files[0].name, match_names(table.columns, [schema.label])
+    name, places = file.name, match_names(file.columns, [schema.label])
     if schema.label not in places:
-        found = listing(table.columns)
+        found = listing(file.columns)
         raise JobError(f"labels: {name} has no column {schema.label!r}, the model's label: {found}")
-    label = table.columns[places[schema.label]]
-    others = [column for column in table.columns if column != label]
+    label = file.columns[places[schema.label]]
+    others = [column for column in file.columns if column != label]
     if len(others) != 1:
         raise JobError(
             f"labels: {name} must have two columns, {label!r} and an identifier: besides the "
@@ -331,7 +331,7 @@ def columns_of(table: tables.Table, schema: Schema) -> tuple[str, str]:
 # --- The report ----------------------------------------------------------------------------------
 
 
-def check(model: Path, files: Sequence[Path], table: tables.Table, metric: str) -> Json:
+def check(model: Path, files: Sequence[Path], labeled: Sequence[tables.File], metric: str) -> Json:
     """What `quality.json` says: `value` is None, and `reason` tells why, if it is unknown.
 
     Raises:
@@ -339,7 +339,9 @@ def check(model: Path, files: Sequence[Path], table: tables.Table, metric: str) 
     """
     code, schema = drift.read_code(model)
     metric = jobs.metric(schema.problem, metric)
-    identifier, label = columns_of(table, schema)
+    columns = [columns_of(file, schema) for file in labeled]
+    identifier, label = columns[0]
+    table = tables.together(labeled)
     answered = Answered(code, schema, identifier)
     answered.read(files)
     identifiers = answered.identifiers

@@ -549,6 +549,25 @@ def test_labels_that_cannot_be_read_are_one_clear_line(job: Job, content: str, r
     assert not (job.base / "processing/output/quality/quality.json").exists()
 
 
+@pytest.mark.parametrize("name", ["README.md", "z.md"])
+def test_a_file_that_has_no_labels_is_named(job: Job, name: str) -> None:
+    job.ask(body(rows(), CSV))
+    job.label(labeled(rows()))
+    (job.base / "processing/input/labels" / name).write_text("# What is known\n")
+    assert job.run() == 2
+    assert job.reason == (
+        f"labels: {name} has no column 'churned', the model's label: '# What is known'"
+    )
+
+
+def test_label_files_have_the_same_columns(job: Job) -> None:
+    job.ask(body(rows(), CSV))
+    job.label(labeled(rows()))
+    job.label(labeled(rows()).rename(columns={"order": "number"}), "later.csv")
+    assert job.run() == 2
+    assert job.reason.startswith("later.csv has different columns from labels.csv: ")
+
+
 def test_what_is_missing_is_one_clear_line(job: Job) -> None:
     job.ask(body(rows(), CSV))
     assert job.run() == 2
