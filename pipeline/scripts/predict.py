@@ -291,7 +291,7 @@ def measure_answers(wanted: PredictionOptions, files: Sequence[Path]) -> None:
     """
     if not files:
         raise JobError(f"LabelData: there are no captured requests in {wanted.input_uri}")
-    labels = tables.find(wanted.labels, wanted.label_uri)
+    labels = tables.files_in(wanted.labels, wanted.label_uri)
     found = quality.check(wanted.model, files, labels, wanted.metric)
     with jobs.whole(wanted.quality / "quality.json") as (report,):
         report.write_text(json.dumps(found, indent=1, allow_nan=False), encoding="utf-8")

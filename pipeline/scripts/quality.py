@@ -41,8 +41,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _EXAMPLES: Final = 5
-_EXACT: Final = 2.0**53
-"""Smaller whole numbers are exact in floating point."""
+_LEAST_ROUNDED: Final = {pa.float16(): 2**11, pa.float32(): 2**24}
 _UNREADABLE: Final = (
     ValueError,
     KeyError,
@@ -113,12 +112,9 @@ class Answered:
 
     def _of_rows(self, body: bytes, kind: str, request: Any) -> pa.Array:
         """The identifiers of a request's rows; nulls if it does not carry them."""
-        media = kind.strip().lower()
-        if request.named and media.startswith("application/json"):
+        if request.named and kind.strip().lower().startswith("application/json"):
             return _of_records(self.identifier, body)
-        if media.startswith("application/x-parquet"):
-            return _of_parquet(self.identifier, body, request.rows)
-        if media.startswith("text/csv"):
+        if kind.strip().lower().startswith("text/csv"):
             kind = f"text/csv; header={'present' if request.named else 'absent'}"
         try:
             values = self.code.read(self._asked(named=request.named), body, kind).values
@@ -128,6 +124,8 @@ class Answered:
         column = None if found is None else list(values.values())[found]
         if column is None or len(column) != request.rows:
             return pa.nulls(request.rows, pa.string())
+        if kind.strip().lower().startswith("application/x-parquet"):
+            return _of_numbers(self.identifier, body, column)
         return column
 
     def _asked(self, *, named: bool) -> Schema:
@@ -137,32 +135,6 @@ class Answered:
         """
         names = [self.identifier] if named else [column.name for column in self.schema.columns]
         return replace(self.schema, columns=tuple(Column(name, "text") for name in names))
-
-
-def _of_parquet(identifier: str, body: bytes, rows: int) -> pa.Array:
-    """The identifiers of a request in Parquet, which the archive's code may read as floats."""
-    table = parquet.read_table(io.BytesIO(body))
-    place = match_names(table.column_names, [identifier]).get(identifier)
-    if place is None or table.num_rows != rows:
-        return pa.nulls(rows, pa.string())
-    try:
-        return _told_apart(table.column(place).combine_chunks())
-    except cells.CellError:
-        return pa.nulls(rows, pa.string())
-
-
-def _told_apart(cell: pa.Array) -> pa.Array:
-    """Identifiers as texts; null where different ones could be the same floating-point number.
-
-    As cells of a table, decimals are read as such numbers.
-    """
-    if pa.types.is_decimal(cell.type):
-        if not cell.type.scale:
-            return pc.cast(cell, pa.string())
-        cell = pc.cast(cell, pa.float64())
-    if pa.types.is_floating(cell.type):
-        cell = pc.if_else(pc.less(pc.abs(cell), _EXACT), cell, None)
-    return cells.read(Column("identifier", "text"), cell)
 
 
 def _of_records(identifier: str, body: bytes) -> pa.Array:
@@ -181,6 +153,42 @@ def _of_records(identifier: str, body: bytes) -> pa.Array:
         value = record.get(keys[names])
         values.append(value if _is_cell(value) else None)
     return cells.from_json(Column(identifier, "text"), values)
+
+
+def _of_numbers(identifier: str, body: bytes, column: pa.Array) -> pa.Array:
+    """The identifiers of a request in Parquet that the archive's code read as `column`.
+
+    It reads decimals through floats, in which large ones are the same number.
+    """
+    file = parquet.ParquetFile(io.BytesIO(body))
+    names = file.schema_arrow.names
+    name = names[match_names(names, [identifier])[identifier]]
+    kind = file.schema_arrow.field(name).type
+    if not (pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+        return column
+    cell = file.read([name]).column(name).combine_chunks()
+    return pc.if_else(_rounded(cell), None, _as_text(identifier, cell))
+
+
+def _rounded(cell: pa.Array) -> pa.Array:
+    """Which identifiers have to go through floats, and are so large that others become the same."""
+    kind = cell.type
+    through = pa.types.is_floating(kind) or (pa.types.is_decimal(kind) and kind.scale != 0)
+    if not through:
+        return pa.repeat(False, len(cell))
+    least = _LEAST_ROUNDED.get(kind, 2**53)
+    return pc.greater_equal(pc.abs(pc.cast(cell, pa.float64(), safe=False)), float(least))
+
+
+def _as_text(identifier: str, cell: pa.Array) -> pa.Array:
+    """Identifiers as text; decimals without a fraction have all their digits.
+
+    Raises:
+        cells.CellError: a cell is not a value.
+    """
+    if pa.types.is_decimal(cell.type) and cell.type.scale == 0:
+        cell = pc.cast(cell, pa.string())
+    return cells.read(Column(identifier, "text"), cell)
 
 
 def _is_cell(value: Any) -> bool:
@@ -300,18 +308,18 @@ class Labels:
         return numbers.to_numpy(zero_copy_only=False), odd
 
 
-def columns_of(table: tables.Table, schema: Schema) -> tuple[str, str]:
-    """The names of the identifier and of the label in a table of labels.
+def columns_of(file: tables.File, schema: Schema) -> tuple[str, str]:
+    """The names of the identifier and of the label in a file of labels.
 
     Raises:
         JobError: it has other columns.
     """
-    name, places = table.files[0].name, match_names(table.columns, [schema.label])
+    name, places = file.name, match_names(file.columns, [schema.label])
     if schema.label not in places:
-        found = listing(table.columns)
+        found = listing(file.columns)
         raise JobError(f"labels: {name} has no column {schema.label!r}, the model's label: {found}")
-    label = table.columns[places[schema.label]]
-    others = [column for column in table.columns if column != label]
+    label = file.columns[places[schema.label]]
+    others = [column for column in file.columns if column != label]
     if len(others) != 1:
         raise JobError(
             f"labels: {name} must have two columns, {label!r} and an identifier: besides the "
@@ -323,7 +331,7 @@ def columns_of(table: tables.Table, schema: Schema) -> tuple[str, str]:
 # --- The report ----------------------------------------------------------------------------------
 
 
-def check(model: Path, files: Sequence[Path], table: tables.Table, metric: str) -> Json:
+def check(model: Path, files: Sequence[Path], labeled: Sequence[tables.File], metric: str) -> Json:
     """What `quality.json` says: `value` is None, and `reason` tells why, if it is unknown.
 
     Raises:
@@ -331,7 +339,9 @@ def check(model: Path, files: Sequence[Path], table: tables.Table, metric: str) 
     """
     code, schema = drift.read_code(model)
     metric = jobs.metric(schema.problem, metric)
-    identifier, label = columns_of(table, schema)
+    columns = [columns_of(file, schema) for file in labeled]
+    identifier, label = columns[0]
+    table = tables.together(labeled)
     answered = Answered(code, schema, identifier)
     answered.read(files)
     identifiers = answered.identifiers
@@ -339,9 +349,15 @@ def check(model: Path, files: Sequence[Path], table: tables.Table, metric: str) 
     wanted = [identifier, label]
     for file, batch in table.batches(wanted, varied=frozenset(wanted)):
         try:
-            found.add(_told_apart(batch.column(0)), batch.column(1))
+            named = _as_text(identifier, batch.column(0))
         except cells.CellError as error:
             raise JobError(f"labels: {file.name}: {error}") from error
+        if pc.any(_rounded(batch.column(0))).as_py():
+            raise JobError(
+                f"labels: {file.name}: column {identifier!r} has numbers of type "
+                f"{batch.column(0).type} that may be rounded: store identifiers as text or integers"
+            )
+        found.add(named, batch.column(1))
     at = pc.index_in(identifiers, value_set=found.known).fill_null(-1)
     places = at.to_numpy(zero_copy_only=False)
     rows = np.flatnonzero(np.append(found.usable, False)[places])  # -1: the last one

@@ -130,19 +130,28 @@ class Table:
 
 
 def find(folder: Path, uri: str = "") -> Table:
-    """The table in `folder` that `uri` names: one file, or a folder with all that is in it.
+    """The table in `folder` that `uri` names.
+
+    Raises:
+        JobError: there is no such table, or a file's header does not fit the first one's.
+    """
+    return together(files_in(folder, uri))
+
+
+def files_in(folder: Path, uri: str) -> list[File]:
+    """The files in `folder` that `uri` names: one file, or a folder with all that is in it.
 
     SageMaker fetches every object whose key begins with the URI ("API_ProcessingS3Input"):
     `raw/data.csv` also fetches `raw/data.csv.bak`, which is ignored, as are hidden files and those
     that begin with `_`.
 
     Raises:
-        JobError: there is no such table, or a file's header does not fit the first one's.
+        JobError: there is no such file, or one is neither CSV nor Parquet.
     """
     paths = named(folder, uri)
     if not paths:
         raise JobError(f"there is no CSV or Parquet file in {uri or folder}: nothing to read")
-    return together([_examined(path, _name(path, folder)) for path in paths])
+    return [_examined(path, _name(path, folder)) for path in paths]
 
 
 def together(files: Sequence[File]) -> Table:

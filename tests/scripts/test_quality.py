@@ -267,6 +267,70 @@ def test_identifiers_are_compared_as_text_also_from_parquet(job: Job) -> None:
     assert job.report()["labeled"] == 60
 
 
+LARGE = [10**17 + 4 * number for number in range(60)]
+
+
+def with_orders(table: pd.DataFrame, orders: pa.Array) -> bytes:
+    """A request, or labels, in Parquet with identifiers of a certain type."""
+    other = pa.Table.from_pandas(table.drop(columns="order"), preserve_index=False)
+    sink = io.BytesIO()
+    parquet.write_table(other.append_column("order", orders), sink)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize("kind", [pa.decimal128(38), pa.decimal128(18), pa.decimal256(60)])
+def test_decimals_without_a_fraction_identify_rows_exactly(job: Job, kind: pa.DataType) -> None:
+    table = rows().assign(order=LARGE)
+    orders = pa.array(map(Decimal, LARGE), kind)
+    job.ask(with_orders(table[:30], orders[:30]), PARQUET)
+    job.ask(body(table[30:], CSV))
+    labels = with_orders(labeled(table), orders)
+    (job.base / "processing/input/labels/labels.parquet").write_bytes(labels)
+    report = job.report()
+    assert (report["labeled"], report["repeated"], report["conflicting"]) == (60, 0, 0)
+
+
+ROUNDED = [
+    (pa.float64(), 2**53),
+    (pa.float32(), 2**24),
+    (pa.float16(), 2**11),
+    (pa.decimal128(30, 2), 2**53),
+]
+
+
+@pytest.mark.parametrize(("kind", "least"), ROUNDED)
+def test_numbers_that_may_be_rounded_identify_no_captured_row(
+    job: Job, kind: pa.DataType, least: int
+) -> None:
+    table = rows()
+    numbers = [*range(1, 58), least - 1, least, -least]
+    number = Decimal if pa.types.is_decimal(kind) else float
+    orders = pa.array(list(map(number, numbers))).cast(kind)
+    job.ask(with_orders(table, orders), PARQUET)
+    table["order"] = numbers
+    job.label(labeled(table))
+    report = job.report()
+    assert (report["rows"], report["unidentified"]) == (60, 2)
+    assert report["labeled"] >= 57  # of floats, the text of a large one has an exponent
+
+
+@pytest.mark.parametrize(("kind", "least"), ROUNDED)
+def test_labels_whose_identifiers_may_be_rounded_are_refused(
+    job: Job, kind: pa.DataType, least: int
+) -> None:
+    table = rows()
+    job.ask(body(table, CSV))
+    number = Decimal if pa.types.is_decimal(kind) else float
+    orders = pa.array([number(least)] * 60)
+    labels = with_orders(labeled(table), orders.cast(kind))
+    (job.base / "processing/input/labels/labels.parquet").write_bytes(labels)
+    assert job.run() == 2
+    assert job.reason == (
+        f"labels: labels.parquet: column 'order' has numbers of type {kind} that may be rounded: "
+        "store identifiers as text or integers"
+    )
+
+
 def test_any_column_beside_the_models_can_identify_rows(job: Job) -> None:
     table = rows().drop(columns="order").assign(token=[f"t{number}" for number in range(60)])
     job.ask(body(table, CSV))
@@ -321,20 +385,6 @@ def test_a_record_without_an_identifier_hides_no_other_one(
     job.label(labeled(table))
     report = job.report()
     assert (report["rows"], report["unidentified"], report["labeled"]) == (60, 1, 59)
-
-
-@pytest.mark.parametrize("kind", ["decimal", "float"])
-def test_identifiers_that_floats_cannot_tell_apart_are_not_joined_wrongly(
-    job: Job, kind: str
-) -> None:
-    table = rows()
-    names = [Decimal(10**17 + 4 * number) for number in range(60)]
-    given = names if kind == "decimal" else [float(name) for name in names]
-    job.ask(body(table.assign(order=given), PARQUET), PARQUET)
-    job.label(pd.DataFrame({"order": [str(name) for name in names], "churned": truth(table)}))
-    report = job.report()
-    expected = (60, 0) if kind == "decimal" else (0, 60)
-    assert (report["labeled"], report["unidentified"]) == expected
 
 
 def test_identifiers_in_json_are_text_as_it_is_written(job: Job) -> None:
@@ -497,6 +547,25 @@ def test_labels_that_cannot_be_read_are_one_clear_line(job: Job, content: str, r
     assert job.reason.startswith(reason)
     assert "\n" not in job.reason
     assert not (job.base / "processing/output/quality/quality.json").exists()
+
+
+@pytest.mark.parametrize("name", ["README.md", "z.md"])
+def test_a_file_that_has_no_labels_is_named(job: Job, name: str) -> None:
+    job.ask(body(rows(), CSV))
+    job.label(labeled(rows()))
+    (job.base / "processing/input/labels" / name).write_text("# What is known\n")
+    assert job.run() == 2
+    assert job.reason == (
+        f"labels: {name} has no column 'churned', the model's label: '# What is known'"
+    )
+
+
+def test_label_files_have_the_same_columns(job: Job) -> None:
+    job.ask(body(rows(), CSV))
+    job.label(labeled(rows()))
+    job.label(labeled(rows()).rename(columns={"order": "number"}), "later.csv")
+    assert job.run() == 2
+    assert job.reason.startswith("later.csv has different columns from labels.csv: ")
 
 
 def test_what_is_missing_is_one_clear_line(job: Job) -> None:
