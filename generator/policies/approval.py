@@ -22,7 +22,15 @@ from generator.policies.documents import statement as literal
 from generator.policies.functions import OWNER, Managed
 from generator.policies.jobs import SMOKE_TESTS, grant_key_for_volumes
 from generator.policies.people import pass_role, tag_what_is_made
-from generator.policies.statements import allow, allow_anywhere, arn, bucket_arn, deny, objects_arn
+from generator.policies.statements import (
+    allow,
+    allow_anywhere,
+    arn,
+    bucket_arn,
+    deny,
+    objects_arn,
+    through,
+)
 from generator.settings import Settings, main_choices, named_choices, named_pipelines
 from generator.settings_serving import Serving
 from generator.wiring import BucketName, Expression, KeyArn, UniqueName
@@ -329,36 +337,33 @@ _ROLE_OF_SCALING: Final = (
 def _ask_and_compare(managed: Managed, bucket: BucketName, key: KeyArn) -> list[Statement]:
     """Send the rows that the evaluation kept, and compare the answers with its own."""
     of_named = bool(managed.rest)
-    through_s3 = StringEquals("kms:ViaService", Sub("s3.${AWS::Region}.${AWS::URLSuffix}"))
     return [
         allow("AskEndpoints", [sagemaker.InvokeEndpoint], _endpoints(managed)),
         allow("ReadSmokeTest", [s3.GetObject], [objects_arn(bucket, SMOKE_TESTS[of_named])]),
         allow("TellAbsentFromForbidden", [s3.ListBucket], [bucket_arn(bucket)]),
-        allow("DecryptSmokeTest", [kms.Decrypt], [key], Condition(through_s3)),
+        allow("DecryptSmokeTest", [kms.Decrypt], [key], Condition(through("s3"))),
     ]
 
 
 def _ask_through_s3(managed: Managed, bucket: BucketName, key: KeyArn) -> list[Statement]:
     """Put requests into the function's own folder, and read the answers."""
-    through_s3 = StringEquals("kms:ViaService", Sub("s3.${AWS::Region}.${AWS::URLSuffix}"))
     place = f"{named(ASYNCHRONOUS)}*/" if managed.rest else folder(ASYNCHRONOUS)
     answers = [objects_arn(bucket, f"{place}{what}") for what in (ANSWERS, FAILURES)]
     return [
         allow("AskThroughS3", [sagemaker.InvokeEndpointAsync], _endpoints(managed)),
         allow("PutRequests", [s3.PutObject], [objects_arn(bucket, f"{place}{SMOKE_REQUESTS}")]),
         allow("ReadAnswers", [s3.GetObject], answers),
-        allow("EncryptRequests", [kms.GenerateDataKey], [key], Condition(through_s3)),
+        allow("EncryptRequests", [kms.GenerateDataKey], [key], Condition(through("s3"))),
     ]
 
 
 def _keep_champion(managed: Managed, bucket: BucketName, key: KeyArn) -> list[Statement]:
     at = named if managed.rest else folder
-    through_s3 = StringEquals("kms:ViaService", Sub("s3.${AWS::Region}.${AWS::URLSuffix}"))
     champion = objects_arn(bucket, at(CHAMPION))
     return [
         allow("ReadModels", [s3.GetObject], [objects_arn(bucket, at(MODELS)), champion]),
         allow("KeepChampion", [s3.PutObject], [champion]),
-        allow("EncryptChampion", [kms.GenerateDataKey], [key], Condition(through_s3)),
+        allow("EncryptChampion", [kms.GenerateDataKey], [key], Condition(through("s3"))),
     ]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from awacs import cloudwatch, ec2, ecr, kms, logs, s3, sns
-from awacs.aws import Bool, Condition, Statement, StringEquals, StringLike
+from awacs.aws import Bool, Condition, Statement, StringLike
 from troposphere import Sub
 
 from generator.images import Repository
@@ -21,6 +21,7 @@ from generator.policies.statements import (
     beginning_with,
     bucket_arn,
     objects_arn,
+    through,
     use_key_of_logs,
 )
 from generator.settings_people import SHARED
@@ -192,10 +193,9 @@ def model(
     "Capture data from real-time endpoint" and "Auto-Rollback Configuration and Monitoring" ("your
     IAM execution role").
     """
-    through_s3 = StringEquals("kms:ViaService", Sub("s3.${AWS::Region}.${AWS::URLSuffix}"))
     captured = [
         write_prefixes(bucket, [at(CAPTURED)]),
-        allow("EncryptCaptured", [kms.GenerateDataKey], [key], Condition(through_s3)),
+        allow("EncryptCaptured", [kms.GenerateDataKey], [key], Condition(through("s3"))),
     ]
     return [
         *(captured if captures else []),
@@ -220,17 +220,11 @@ def _answer_from_s3(
     topics = [
         arn("sns", f"${{Endpoint}}-{what}", Endpoint=endpoint) for what in ("answers", "failures")
     ]
-    through = [Sub(f"{one}.${{AWS::Region}}.${{AWS::URLSuffix}}") for one in ("s3", "sns")]
     return [
         allow("ReadRequests", [s3.GetObject], [objects_arn(bucket, requests)]),
         allow("WriteAnswers", [s3.PutObject], [objects_arn(bucket, one) for one in written]),
         allow("TellOfAnswers", [sns.Publish], topics),
-        allow(
-            "EncryptAnswers",
-            [kms.GenerateDataKey],
-            [key],
-            Condition(StringEquals("kms:ViaService", through)),
-        ),
+        allow("EncryptAnswers", [kms.GenerateDataKey], [key], Condition(through("s3", "sns"))),
     ]
 
 
@@ -273,10 +267,9 @@ def use_key(key: KeyArn) -> list[Statement]:
     which service is not documented.
     """
     always = [kms.Decrypt, kms.Encrypt, kms.DescribeKey]
-    through_s3 = StringEquals("kms:ViaService", Sub("s3.${AWS::Region}.${AWS::URLSuffix}"))
     return [
         allow("UseKey", always, [key]),
-        allow("DataKeys", [kms.GenerateDataKey], [key], Condition(through_s3)),
+        allow("DataKeys", [kms.GenerateDataKey], [key], Condition(through("s3"))),
         use_key_of_logs(key, held=always),
     ]
 
@@ -288,14 +281,7 @@ def grant_key_for_volumes(key: KeyArn) -> list[Statement]:
             "GrantKeyForVolumes",
             [kms.CreateGrant],
             [key],
-            Condition(
-                [
-                    Bool("kms:GrantIsForAWSResource", "true"),
-                    StringEquals(
-                        "kms:ViaService", Sub("sagemaker.${AWS::Region}.${AWS::URLSuffix}")
-                    ),
-                ]
-            ),
+            Condition([Bool("kms:GrantIsForAWSResource", "true"), through("sagemaker")]),
         )
     ]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from awacs import kms, logs, s3, sagemaker
-from awacs.aws import Condition, Statement, StringEquals
+from awacs.aws import Condition, Statement
 from troposphere import Sub
 
 from functions.shared.properties import property_name
@@ -27,6 +27,7 @@ from generator.policies.statements import (
     allow_anywhere,
     arn,
     objects_arn,
+    through,
     use_key_of_logs,
 )
 from generator.wiring import RootStackName
@@ -65,7 +66,6 @@ def reviewer(place: Place) -> list[Statement]:
     even in a shared space: it would run with a data scientist's role.
     """
     name, bucket, key = place.name, place.bucket, place.key
-    through_s3 = StringEquals("kms:ViaService", Sub("s3.${AWS::Region}.${AWS::URLSuffix}"))
     results = RESULTS_OF_RUNS if place.several else RESULTS_OF_RUNS[:1]
     return [
         *see_studio(place.domain),
@@ -74,7 +74,7 @@ def reviewer(place: Place) -> list[Statement]:
         describe_jobs(),
         allow("LookAtEndpoint", [sagemaker.DescribeEndpoint], place.of_all("endpoint/${Name}")),
         allow("ReadResults", [s3.GetObject], [objects_arn(bucket, one) for one in results]),
-        allow("DecryptResults", [kms.Decrypt], [key], Condition(through_s3)),
+        allow("DecryptResults", [kms.Decrypt], [key], Condition(through("s3"))),
         use_key_of_logs(key),
         read_job_logs(name),
     ]

@@ -40,6 +40,7 @@ from generator.policies.statements import (
     package_repository_arn,
     pathed_roles,
     role_arn,
+    through,
 )
 from generator.wiring import (
     BucketName,
@@ -108,7 +109,6 @@ def key_policy(
     ``results``: topics to which models publish (SNS developer guide, "Managing Amazon SNS
     encryption keys and costs").
     """
-    services = [_via("s3"), _via("sns")] if results else _via("s3")
     account = Principal("AWS", account_root())
     return document(
         *_break_glass_uses_key(break_glass),
@@ -126,7 +126,7 @@ def key_policy(
             account,
             [kms.Decrypt, kms.GenerateDataKey],
             [THIS_KEY],
-            Condition(StringEquals("kms:ViaService", services)),
+            Condition(through("s3", *(["sns"] if results else []))),
         ),
         _callers_of_logs_use_key(account),
         *([_deployers_use_key(account)] if domain else []),
@@ -171,7 +171,7 @@ def _callers_of_logs_use_key(account: Principal) -> Statement:
         account,
         actions,
         [THIS_KEY],
-        Condition(StringEquals("kms:ViaService", _via("logs"))),
+        Condition(through("logs")),
     )
 
 
@@ -182,13 +182,12 @@ def _deployers_use_key(account: Principal) -> Statement:
     Source: handler permissions of AWS::SageMaker::Domain; SageMaker developer guide, "API
     permissions reference" (CreateDomain); EFS user guide, "Using AWS KMS keys for Amazon EFS".
     """
-    services = [_via(service) for service in ("elasticfilesystem", "sagemaker")]
     return allow_principal(
         "DeployersUseKeyThroughServices",
         account,
         [kms.Decrypt, kms.GenerateDataKeyWithoutPlaintext],
         [THIS_KEY],
-        Condition(StringEquals("kms:ViaService", services)),
+        Condition(through("elasticfilesystem", "sagemaker")),
     )
 
 
@@ -267,10 +266,6 @@ def _alarms_use_key() -> Statement:
         [THIS_KEY],
         Condition(StringEquals("aws:SourceAccount", Ref("AWS::AccountId"))),
     )
-
-
-def _via(service: str) -> Sub:
-    return Sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}")
 
 
 def data_bucket_policy(

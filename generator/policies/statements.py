@@ -311,9 +311,19 @@ def managed_policy(
     return policy
 
 
+def through(*services: str) -> StringEquals:
+    """Return the condition that one of ``services`` uses the key for its caller."""
+    names = [_host(service) for service in services]
+    return StringEquals("kms:ViaService", names if len(names) > 1 else names[0])
+
+
+def _host(service: str) -> Sub:
+    return Sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}")
+
+
 def use_key_through(services: Sequence[str], key: KeyArn) -> Statement:
     """Decrypt and encrypt with the key, when ``services`` do it for the caller."""
-    names = [Sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}") for service in services]
+    names = [_host(service) for service in services]
     return allow(
         f"UseKeyThrough{''.join(service.capitalize() for service in services)}",
         [kms.Decrypt, kms.GenerateDataKey],
@@ -348,7 +358,7 @@ def use_key_of_logs(key: KeyArn, held: Sequence[Action] = ()) -> Statement:
         "UseKeyOfLogs",
         [action for action in KEY_OF_LOGS if action.JSONrepr() not in without],
         [key],
-        Condition(StringEquals("kms:ViaService", Sub("logs.${AWS::Region}.${AWS::URLSuffix}"))),
+        Condition(through("logs")),
     )
 
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from awacs import kms, s3, sagemaker
-from awacs.aws import Condition, Statement, StringEquals
+from awacs.aws import Condition, Statement
 from troposphere import Sub
 
 from functions.watch_model.properties import DRIFT_REPORT, QUALITY_REPORT
 from generator.policies.functions import Managed
-from generator.policies.statements import allow, arn, bucket_arn, deny
+from generator.policies.statements import allow, arn, bucket_arn, deny, through
 from generator.wiring import BucketName, KeyArn
 from pipeline.layout import PREDICTIONS, RAW, folder, named
 from pipeline.prediction import SUFFIX
@@ -111,8 +111,7 @@ def _look_at_data(
 
     tables = [objects(f"{of(RAW)}{TABLE}")] if wants.new_data else []
     reports = [objects(f"{of(PREDICTIONS)}*/{file}") for file in wants.reports]
-    through_s3 = StringEquals("kms:ViaService", Sub("s3.${AWS::Region}.${AWS::URLSuffix}"))
-    decrypt = allow("DecryptReports", [kms.Decrypt], [key], Condition(through_s3))
+    decrypt = allow("DecryptReports", [kms.Decrypt], [key], Condition(through("s3")))
     return [
         *([allow("LookAtTable", [s3.GetObject], tables)] if tables else []),
         *([allow("ReadReports", [s3.GetObject], reports), decrypt] if wants.checks else []),
