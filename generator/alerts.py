@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from troposphere import AWSObject, Equals, GetAtt, Not, Ref, Sub, Template, cloudwatch, events, sns
 
 from generator import watching
 from generator.policies.resources import topic_policy
-from generator.settings_watching import WatchingSettings
+from generator.settings_choices import Choices
 from generator.wiring import (
     Expression,
     KeyArn,
@@ -114,16 +114,12 @@ class Context:
     rules: RuleNames
     quality_threshold: Number
     """The quality gate's minimum, below which answers are reported if they are measured."""
+    chosen: Choices
+    """How its models are deployed, served and watched, which decides on its alarms."""
     entry: Text | None = None
     """The pipeline's name in the settings, if commands need it."""
     topic: str = ""
     """ARN of a topic that exists; empty: the pipeline gets its own."""
-    watching: WatchingSettings = field(default_factory=WatchingSettings)
-    """Which alarms the endpoint has besides the one on server errors."""
-    asynchronous: bool = False
-    """Whether the endpoint takes its requests from S3."""
-    on_approval: bool = False
-    """Whether a function deploys approved versions, and may complain."""
 
 
 @dataclass(frozen=True)
@@ -267,7 +263,7 @@ def to_topic(
     """
     content = f'{{"alert": "{text}", "event": <aws.events.event.json>}}'
     transformer = events.InputTransformer(
-        InputPathsMap=dict(paths), InputTemplate=_with_option(content, context)
+        InputPathsMap=dict(paths), InputTemplate=_filled(content, context)
     )
     return events.Target(
         Arn=topic,
@@ -277,11 +273,18 @@ def to_topic(
     )
 
 
-def _with_option(text: str, context: Context) -> Expression:
-    """Return a text in which ``_OPTION`` is the option that names the pipeline, if there is one."""
-    if context.entry is None or _OPTION not in text:
-        return text.replace(_OPTION, "")
-    return Sub(text.replace(_OPTION, " --pipeline ${Entry}"), Entry=context.entry)
+def _filled(text: str, context: Context) -> Expression:
+    """Return a text with the pipeline's name in SageMaker, if it asks for it.
+
+    ``_OPTION`` in it becomes the option that names the pipeline, if commands need one.
+    """
+    values: dict[str, Expression] = {}
+    if "${Name}" in text:
+        values["Name"] = context.name.across_border()
+    if context.entry is not None and _OPTION in text:
+        values["Entry"] = context.entry
+    text = text.replace(_OPTION, " --pipeline ${Entry}" if "Entry" in values else "")
+    return Sub(text, values) if values else text
 
 
 def _server_error_alarm(context: Context, topic: TopicArn) -> cloudwatch.Alarm:
@@ -298,50 +301,42 @@ def _server_error_alarm(context: Context, topic: TopicArn) -> cloudwatch.Alarm:
 
 def _latency_alarm(context: Context, topic: TopicArn) -> cloudwatch.Alarm | None:
     """Return the alarm for a slow model, if the settings have a limit."""
-    limit = context.watching.latency_milliseconds
+    limit = context.chosen.watching.latency_milliseconds
     if not limit:
         return None
     text = ENDPOINT_IS_SLOW.replace("{milliseconds}", f"{limit:,}")
-    return watching.latency_alarm(context.name, topic, _with_option(text, context), limit)
+    return watching.latency_alarm(context.name, topic, _filled(text, context), limit)
 
 
 def _idle_alarm(context: Context, topic: TopicArn) -> cloudwatch.Alarm | None:
     """Return the alarm for an endpoint without requests, if the settings have a limit."""
-    hours = context.watching.idle_hours
+    hours = context.chosen.watching.idle_hours
     if not hours:
         return None
     text = ENDPOINT_IS_IDLE.replace("{hours} hours", "1 hour" if hours == 1 else f"{hours} hours")
-    return watching.idle_alarm(context.name, topic, _with_option(text, context), hours)
+    return watching.idle_alarm(context.name, topic, _filled(text, context), hours)
 
 
 def _drift_alarm(context: Context, topic: TopicArn) -> cloudwatch.Alarm | None:
     """Return the alarm for drift, if the settings ask for checks."""
-    if not context.watching.drift_hours:
+    if not context.chosen.watching.drift_hours:
         return None
-    return watching.drift_alarm(context.name, topic, _with_name(DRIFT_FOUND, context))
+    return watching.drift_alarm(context.name, topic, _filled(DRIFT_FOUND, context))
 
 
 def _quality_alarm(context: Context, topic: TopicArn) -> cloudwatch.Alarm | None:
     """Return the alarm for answers below the gate's threshold, if the settings ask for checks."""
-    if not context.watching.quality_days:
+    if not context.chosen.watching.quality_days:
         return None
-    text = _with_name(QUALITY_IS_LOW, context)
+    text = _filled(QUALITY_IS_LOW, context)
     return watching.quality_alarm(context.name, topic, text, context.quality_threshold)
-
-
-def _with_name(text: str, context: Context) -> Sub:
-    """Return a text with the pipeline's name and, for ``_OPTION``, the option that names it."""
-    values: dict[str, Expression] = {"Name": context.name.across_border()}
-    if context.entry is not None:
-        values["Entry"] = context.entry
-    return Sub(text.replace(_OPTION, " --pipeline ${Entry}" if context.entry else ""), values)
 
 
 def _complaint_alarm(context: Context, topic: TopicArn) -> cloudwatch.Alarm | None:
     """Return the alarm for what the deployment leaves to people, if a function deploys."""
-    if not context.on_approval:
+    if not context.chosen.on_approval:
         return None
-    return watching.complaint_alarm(context.name, topic, _with_option(DEPLOYMENT_WAITS, context))
+    return watching.complaint_alarm(context.name, topic, _filled(DEPLOYMENT_WAITS, context))
 
 
 def dead_letter_alarm(queue: QueueName, topic: TopicArn) -> cloudwatch.Alarm:

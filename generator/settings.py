@@ -431,6 +431,11 @@ def all_choices(settings: Settings) -> tuple[Choices, ...]:
     return (main_choices(settings), *named_choices(settings))
 
 
+def any_asynchronous(settings: Settings) -> bool:
+    """Tell whether the endpoint of any pipeline takes its requests from S3."""
+    return any(one.serving.asynchronous for one in all_choices(settings))
+
+
 def shares_pipelines(settings: Settings) -> bool:
     """Tell whether what named pipelines share is deployed, whether or not there is one."""
     return settings.pipeline.several or bool(named_pipelines(settings))
@@ -496,7 +501,7 @@ def endpoints_of_functions(settings: Settings) -> tuple[str, ...]:
     needed = {
         InterfaceEndpoint.SAGEMAKER_RUNTIME: any(one.on_approval for one in chosen),
         InterfaceEndpoint.APPLICATION_AUTOSCALING: any(one.serving.scales for one in chosen),
-        InterfaceEndpoint.MONITORING: any(one.serving.asynchronous for one in chosen),
+        InterfaceEndpoint.MONITORING: any_asynchronous(settings),
     }
     present = interface_endpoints(settings)
     return (

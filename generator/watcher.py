@@ -145,7 +145,7 @@ def _values(context: Context, settings: PipelineSettings) -> dict[str, Expressio
         values["new_data_minutes"] = (
             minutes if isinstance(minutes, str) else minutes.across_border()
         )
-    watching = context.told.watching
+    watching = context.told.chosen.watching
     if watching.checks:
         values |= {
             "endpoint_name": name.across_border(),

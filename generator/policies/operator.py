@@ -13,7 +13,7 @@ from typing import Final
 
 from generator.policies.documents import FOLDER, document, sagemaker, statement, text
 from generator.policies.jobs import FILES
-from generator.settings import PROJECT_TAG, Settings, all_choices
+from generator.settings import PROJECT_TAG, Settings, all_choices, any_asynchronous
 from generator.settings_studio import Studio
 from pipeline.layout import (
     ANSWERS,
@@ -73,7 +73,7 @@ def policy(settings: Settings) -> Json:
     """Return the managed policy."""
     name, studio = settings.project, settings.studio
     dashboards = any(one.watching.dashboard for one in all_choices(settings))
-    from_s3 = any(one.serving.asynchronous for one in all_choices(settings))
+    from_s3 = any_asynchronous(settings)
     stacks = f"arn:*:cloudformation:*:*:stack/{name}*/*"
     return document(
         [

@@ -15,7 +15,7 @@ from generator.cfn.evaluator import resolve_templates
 from generator.cfn.identifiers import StackLocation
 from generator.policies.documents import FOLDER, text
 from generator.policies.resources import key_policy
-from generator.settings import Settings, all_choices, shares_pipelines
+from generator.settings import Settings, any_asynchronous, shares_pipelines
 from generator.wiring import RoleName, RootStackName, UniqueName
 from pipeline.types import Json
 
@@ -35,7 +35,7 @@ def policy(settings: Settings, place: StackLocation = EXAMPLE) -> Json:
         several=shares_pipelines(settings),
         domain=settings.studio.owns_domain,
         alarms=not settings.security.alert_topic,
-        results=any(one.serving.asynchronous for one in all_choices(settings)),
+        results=any_asynchronous(settings),
     )
     template = Template()
     template.add_resource(kms.Key("Key", KeyPolicy=document))

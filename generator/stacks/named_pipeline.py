@@ -452,8 +452,8 @@ def _add_alerts(
             inputs.pipeline_name,
             inputs.dead_letter_queue_name,
             inputs.entry_name,
-            told.watching.latency_milliseconds,
-            told.asynchronous,
+            told.chosen.watching.latency_milliseconds,
+            told.chosen.serving.asynchronous,
         )
         dashboard.add_dashboard(template, context, found.alarms)
     return found
@@ -474,11 +474,9 @@ def _alerts(inputs: Inputs, chosen: Choices, settings: Settings) -> alerts.Conte
             else None,
         ),
         inputs.quality_threshold,
+        chosen,
         inputs.entry_name,
         settings.security.alert_topic,
-        chosen.watching,
-        chosen.serving.asynchronous,
-        chosen.on_approval,
     )
 
 

@@ -455,7 +455,7 @@ def _add_schedule(
 
 
 def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
-    name, chosen = inputs.unique_name, main_choices(settings)
+    name = inputs.unique_name
     success = success_rule_name(name) if settings.pipeline.success_messages else None
     rules = alerts.RuleNames(failure_rule_name(name), endpoint_rule_name(name), success)
     return alerts.Context(
@@ -465,10 +465,8 @@ def _alerts(inputs: Inputs, settings: Settings) -> alerts.Context:
         inputs.alert_email,
         rules,
         inputs.quality_threshold,
+        main_choices(settings),
         topic=settings.security.alert_topic,
-        watching=chosen.watching,
-        asynchronous=chosen.serving.asynchronous,
-        on_approval=chosen.on_approval,
     )
 
 
@@ -477,14 +475,14 @@ def _add_alerts(
 ) -> alerts.Alerts:
     """Add what reports runs and watches the endpoint, the shared queue's alarm, and a topic."""
     found = alerts.add_alerts(template, told, pipeline)
-    queue, watching = inputs.dead_letter_queue_name, told.watching
+    queue, watching = inputs.dead_letter_queue_name, told.chosen.watching
     dead_letters = add(template, alerts.dead_letter_alarm(queue, found.topic))
     if watching.dashboard:
         shown = dashboard.Context(
             told.name,
             queue,
             latency_milliseconds=watching.latency_milliseconds,
-            asynchronous=told.asynchronous,
+            asynchronous=told.chosen.serving.asynchronous,
         )
         dashboard.add_dashboard(template, shown, [*found.alarms, dead_letters])
     return found

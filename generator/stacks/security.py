@@ -41,7 +41,7 @@ from generator.retention import deleted_with_stack, retention
 from generator.settings import (
     Mode,
     Settings,
-    all_choices,
+    any_asynchronous,
     any_named_is_scheduled,
     main_choices,
     main_is_scheduled,
@@ -346,7 +346,7 @@ def _key(inputs: Inputs, roles: RoleNames, settings: Settings, mode: Mode) -> km
             several=shares_pipelines(settings),
             domain=settings.studio.owns_domain,
             alarms=not settings.security.alert_topic,
-            results=any(one.serving.asynchronous for one in all_choices(settings)),
+            results=any_asynchronous(settings),
         ),
         PendingWindowInDays=DAYS_UNTIL_KEY_IS_DELETED[mode],
         **retention(mode),

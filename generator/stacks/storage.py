@@ -28,6 +28,7 @@ from generator.settings import (
     Settings,
     Storage,
     all_choices,
+    any_asynchronous,
     main_choices,
     main_is_watched,
     named_are_watched,
@@ -280,7 +281,7 @@ def _expire_results(settings: Settings) -> list[s3.LifecycleRule]:
         days[PREDICTIONS] = storage.predictions_days
     if any(one.serving.captures for one in all_choices(settings)):
         days[CAPTURED] = storage.captured_days
-    if any(one.serving.asynchronous for one in all_choices(settings)):
+    if any_asynchronous(settings):
         days[ASYNCHRONOUS] = storage.asynchronous_days
     several = shares_pipelines(settings)
     return [

@@ -23,7 +23,7 @@ from generator.policies import people
 from generator.policies.jobs import own_files
 from generator.policies.personas import operate, reviewer
 from generator.policies.statements import managed_policy, role_arn, role_policy
-from generator.settings import Mode, Settings, all_choices, shares_pipelines
+from generator.settings import Mode, Settings, any_asynchronous, shares_pipelines
 from generator.settings_people import Person, Persona, SignIn
 from generator.settings_pipelines import in_letters
 from generator.settings_studio import Studio
@@ -272,7 +272,7 @@ def role_policies(
         inputs.key_arn,
         several=shares_pipelines(settings),
         predicts=settings.pipeline.predictions,
-        asynchronous=any(one.serving.asynchronous for one in all_choices(settings)),
+        asynchronous=any_asynchronous(settings),
         personal=settings.studio.personal_prefixes,
     )
     jobs_role = inputs.notebook_jobs_role
