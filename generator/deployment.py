@@ -19,6 +19,7 @@ from functions.deploy_model.properties import DeployModelProperties
 from functions.shared.names import trial_name
 from generator import alerts
 from generator.custom_resources import FunctionContext, FunctionSpec, add_function
+from generator.policies.jobs import RESULT_TOPICS
 from generator.policies.resources import named_rule_name, results_policy
 from generator.settings_serving import Serving
 from generator.wiring import BucketName, Expression, FunctionArn, RoleName, UniqueName, add
@@ -34,7 +35,7 @@ ENDPOINT_CHANGES: Final = (
     alerts.ENDPOINT_CHANGE,
     "SageMaker Endpoint Deployment State Change",
 )
-TOPICS: Final = {"Answers": "answered_topic", "Failures": "failed_topic"}
+TOPICS: Final = dict(zip(RESULT_TOPICS, ("answered_topic", "failed_topic"), strict=True))
 """Topics of an asynchronous endpoint, and the function's property of each."""
 WAITS: Final = "PendingManualApproval"
 TOLD: Final = (WAITS, "Rejected")
@@ -84,12 +85,13 @@ def add_deployment(template: Template, context: Context, trials: AWSObject) -> N
     They are deleted before ``trials``, whose deletion removes the trial endpoint, and that before
     the pipeline, whose deletion removes the rest of what the function made.
     """
-    topics = {field: _add_topic(template, context, title) for title, field in _topics(context)}
+    topics = TOPICS if context.serving.asynchronous else {}
+    made = {field: _add_topic(template, context, what) for what, field in topics.items()}
     target = events.Target(
         Arn=context.function.across_border(),
         DeadLetterConfig=events.DeadLetterConfig(Arn=context.told.dead_letter_queue),
         Id="DeployModel",
-        Input=_input(context, topics),
+        Input=_input(context, made),
     )
     versions = {"ModelPackageGroupName": [context.name]}
     changes = {"EndpointName": [context.name, Sub(trial_name("${Name}"), Name=context.name)]}
@@ -111,20 +113,17 @@ def add_deployment(template: Template, context: Context, trials: AWSObject) -> N
     add(template, _review_rule(context))
 
 
-def _topics(context: Context) -> list[tuple[str, str]]:
-    return [*TOPICS.items()] if context.serving.asynchronous else []
-
-
-def _add_topic(template: Template, context: Context, title: str) -> Ref:
+def _add_topic(template: Template, context: Context, what: str) -> Ref:
     """Add a topic to which the role of models publishes; whoever needs it subscribes."""
+    title = f"{what.capitalize()}Topic"
     topic = sns.Topic(
-        f"{title}Topic",
+        title,
         KmsMasterKeyId=context.told.key_arn,
-        TopicName=Sub(f"${{Name}}-{title.lower()}", Name=context.name),
+        TopicName=Sub(f"${{Name}}-{what}", Name=context.name),
     )
     reference = add(template, topic).ref()
     policy = sns.TopicPolicy(
-        f"{title}TopicPolicy", PolicyDocument=results_policy(reference), Topics=[reference]
+        f"{title}Policy", PolicyDocument=results_policy(reference), Topics=[reference]
     )
     add(template, policy)
     return reference

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from functions.deploy_model.smoke import ModelError, NotAnsweredError
+from functions.shared.aws import bucket_and_key
 from functions.shared.errors import error_code
 from pipeline.layout import SMOKE_REQUESTS
 
@@ -46,7 +47,7 @@ def ask(runtime: Any, s3: Any, uri: str, endpoint: str, test: SmokeTest, deadlin
     """
     body = test.body.encode()
     request = f"{uri}{SMOKE_REQUESTS}{hashlib.sha256(body).hexdigest()[:16]}"
-    bucket, key = _place(request)
+    bucket, key = bucket_and_key(request)
     s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=test.content_type)
     sent = runtime.invoke_endpoint_async(
         EndpointName=endpoint,
@@ -74,7 +75,7 @@ def ask(runtime: Any, s3: Any, uri: str, endpoint: str, test: SmokeTest, deadlin
 
 def _read(s3: Any, uri: str) -> str | None:
     """Return an object's text, if it exists."""
-    bucket, key = _place(uri)
+    bucket, key = bucket_and_key(uri)
     try:
         content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     except ClientError as error:
@@ -82,8 +83,3 @@ def _read(s3: Any, uri: str) -> str | None:
             return None
         raise
     return content.decode(errors="replace")
-
-
-def _place(uri: str) -> tuple[str, str]:
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return bucket, key

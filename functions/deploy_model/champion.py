@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from functions.shared.aws import bucket_and_key
 from functions.shared.errors import error_code
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Champion:
             self._copy(package)
 
     def _version(self) -> str:
-        bucket, key = _place(self.uri)
+        bucket, key = bucket_and_key(self.uri)
         try:
             found: Json = self.s3.head_object(Bucket=bucket, Key=key)
         except ClientError as error:
@@ -62,7 +63,7 @@ class Champion:
         if not archive.startswith(self.models):
             LOG.error("%s is not an archive of this pipeline's runs: not copied", archive)
             return
-        (bucket, key), (source, path) = _place(self.uri), _place(archive)
+        (bucket, key), (source, path) = bucket_and_key(self.uri), bucket_and_key(archive)
         LOG.info("copy %s to %s", archive, self.uri)
         try:
             self.s3.copy_object(
@@ -76,11 +77,6 @@ class Champion:
             if error_code(error) not in _TOO_LARGE:
                 raise
             LOG.error("%s cannot be copied: runs compare with an older model", archive)
-
-
-def _place(uri: str) -> tuple[str, str]:
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return bucket, key
 
 
 def _package(serving: Config, group: str) -> str:

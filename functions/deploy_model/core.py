@@ -100,7 +100,7 @@ def _if_serving(snapshot: Snapshot, _desired: Version, _deadline: timedelta) -> 
 def _if_of_other_kind(snapshot: Snapshot, _desired: Version, _deadline: timedelta) -> Steps | None:
     """Keep an endpoint that clients call in the other way, until somebody deletes it."""
     endpoint = snapshot.endpoint
-    if endpoint is None or endpoint.asynchronous == snapshot.asynchronous:
+    if endpoint is None or not snapshot.of_other_kind:
         return None
     kinds = ("serving.asynchronous = true", "serving.asynchronous = false")
     wanted, found = kinds if snapshot.asynchronous else reversed(kinds)
@@ -287,9 +287,8 @@ def _with_scaling(snapshot: Snapshot, steps: Steps) -> Steps:
     if deploys:
         ends = target and target.ours and snapshot.serving_type != deploys.version.instance_type
         return (StopScaling(), *steps) if ends else steps
-    if snapshot.blind or not _serves_ours(snapshot) or target == wanted:
-        return steps
-    if snapshot.endpoint and snapshot.endpoint.asynchronous != snapshot.asynchronous:
+    ready = _serves_ours(snapshot) and not snapshot.of_other_kind
+    if snapshot.blind or not ready or target == wanted:
         return steps
     if target and not target.ours:
         whose = "this pipeline did not register its scalable target, and does not change it"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from functions.shared.aws import bucket_and_key
 from functions.shared.errors import ResourceError, error_code, is_not_found
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class SmokeTest:
 
 def read(s3: Any, uri: str) -> SmokeTest:
     """Read a smoke test; raise ``SmokeTestError`` if it is missing or malformed."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    bucket, key = bucket_and_key(uri)
     if not (uri.startswith("s3://") and bucket and key):
         raise SmokeTestError(f"the smoke test {uri} is not an S3 URI")
     try:

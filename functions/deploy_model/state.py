@@ -143,6 +143,11 @@ class Snapshot:
     """How many a new fleet begins with."""
 
     @property
+    def of_other_kind(self) -> bool:
+        """Whether clients call the endpoint in another way than the settings say."""
+        return bool(self.endpoint and self.endpoint.asynchronous != self.asynchronous)
+
+    @property
     def config(self) -> Config | None:
         """The desired version's configuration."""
         return next((one for one in self.configs if one.name == self.config_name), None)

@@ -23,6 +23,12 @@ def client(service: str, *, read_timeout: int = 20, attempts: int = 5) -> Any:
     return boto3.client(service, config=config)
 
 
+def bucket_and_key(uri: str) -> tuple[str, str]:
+    """Return what an S3 URI names: of ``s3://bucket/a/key``, ``bucket`` and ``a/key``."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
 _PAGE = 100
 """Maximum page size of SageMaker's listings."""
 

@@ -43,6 +43,8 @@ from pipeline.layout import (
     named,
 )
 
+RESULT_TOPICS = ("answers", "failures")
+"""Last words of the names of an asynchronous endpoint's topics."""
 ENDPOINT_LOGS = "/aws/sagemaker/Endpoints"
 """Prefix of the log groups of endpoints; the endpoint's name follows."""
 
@@ -217,9 +219,7 @@ def _answer_from_s3(
     """Read the requests that clients put into the bucket, write the answers, and tell of them."""
     place = at(ASYNCHRONOUS)
     requests, *written = [_below(place, rest) for rest in (REQUESTS, ANSWERS, FAILURES)]
-    topics = [
-        arn("sns", f"${{Endpoint}}-{what}", Endpoint=endpoint) for what in ("answers", "failures")
-    ]
+    topics = [arn("sns", f"${{Endpoint}}-{what}", Endpoint=endpoint) for what in RESULT_TOPICS]
     return [
         allow("ReadRequests", [s3.GetObject], [objects_arn(bucket, requests)]),
         allow("WriteAnswers", [s3.PutObject], [objects_arn(bucket, one) for one in written]),

@@ -66,6 +66,9 @@ class Asynchronous(Registry):
         assert status == 0, said
         return str(json.loads(said[said.index("{") :])["predictions"][0]["label"])
 
+    def serves_something(self) -> bool:
+        return self.name in self.endpoints() and self.settled()
+
     def ready(self) -> bool:
         self.tick()
         return self.limits() == (0, 3) and bool(self.alarms())
@@ -95,7 +98,7 @@ def pipelines(account: Account, outputs: dict[str, str]) -> dict[str, Asynchrono
     for entry, one in found.items():
         one.approve(one.register(entry))
     for one in found.values():
-        wait("served", lambda one=one: one.name in one.endpoints() and one.settled())  # type: ignore[misc]
+        wait("served", one.serves_something)
         wait("scaled", one.ready)
     return found
 
@@ -188,7 +191,7 @@ def test_an_endpoint_keeps_its_kind_until_somebody_deletes_it(
 
     def answers_at_once() -> bool:
         main.tick()
-        return main.settled() and main.name in main.endpoints()
+        return main.serves_something()
 
     wait("created again", answers_at_once)
     assert main.serves() == "newer"

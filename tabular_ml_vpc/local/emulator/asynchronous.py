@@ -11,21 +11,18 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
-from ministack.core import tls
 from ministack.core.responses import new_uuid
 from ministack.services import cloudwatch
 
 from tabular_ml_vpc.local.emulator import scaling
-from tabular_ml_vpc.local.emulator.job_store import HOST, RoleStore, session_of
+from tabular_ml_vpc.local.emulator.job_store import RoleStore, client_of
 from tabular_ml_vpc.local.emulator.sagemaker_jobs import in_background
 from tabular_ml_vpc.local.emulator.sagemaker_store import ApiError, Record, named
 from tabular_ml_vpc.local.emulator.types import ApiResponse, Fields
@@ -118,10 +115,7 @@ def _work(record: Record, request: Request, scale: Any, answers: Answers) -> Non
     except (StoreError, ApiError) as error:
         status, answer = 0, str(error).encode()
     place = request.answer if status == OK else request.failure
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "answer"
-        file.write_bytes(answer)
-        store.put_file(file, place)
+    store.write(answer, place)
     _tell(role, request, place, succeeded=status == OK)
 
 
@@ -151,17 +145,12 @@ def test_topics(record: Record, config: Fields) -> None:
         topics = setting["OutputConfig"].get("NotificationConfig", {})
         role = _role({**record.fields, "EndpointConfigName": config["EndpointConfigName"]})
         for topic in {topics.get("SuccessTopic"), topics.get("ErrorTopic")} - {None}:
-            in_background(lambda topic=topic: _publish(role, topic, TEST))  # type: ignore[misc]
+            in_background(partial(_publish, role, topic, TEST))
 
 
 def _publish(role: str, topic: str, message: Fields) -> None:
-    sns = session_of(role, "sagemaker").client(
-        "sns",
-        endpoint_url=f"https://{HOST}:{os.environ['GATEWAY_PORT']}",
-        verify=tls.resolve_tls_material()[0],
-    )
     try:
-        sns.publish(TopicArn=topic, Message=json.dumps(message))
+        client_of(role, "sagemaker", "sns").publish(TopicArn=topic, Message=json.dumps(message))
     except ClientError as error:  # "NotificationFailures": the answer is in S3 all the same
         logger.warning("%s was not told: %s", topic, error)
 

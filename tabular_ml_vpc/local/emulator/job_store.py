@@ -12,7 +12,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from boto3.session import Session
 from botocore.config import Config
@@ -46,17 +46,23 @@ def session_of(role_arn: str, name: str) -> Session:
     return Session(key, secret, token, get_region())
 
 
+def client_of(role_arn: str, name: str, service: str, config: Config | None = None) -> Any:
+    """Return a client of the emulator itself, with an assumed role; raises `StoreError`."""
+    return session_of(role_arn, name).client(
+        service,
+        endpoint_url=f"https://{HOST}:{os.environ['GATEWAY_PORT']}",
+        verify=tls.resolve_tls_material()[0],
+        config=config,
+    )
+
+
 class RoleStore:
     """An `ObjectStore` (`tabular_ml_vpc.local.store`) in the emulated S3, for one job's role."""
 
     def __init__(self, role_arn: str, name: str, key_arn: str = "") -> None:
         """Objects are encrypted with `key_arn`, if the job has one."""
-        self._client = session_of(role_arn, name).client(
-            "s3",
-            endpoint_url=f"https://{HOST}:{os.environ['GATEWAY_PORT']}",
-            verify=tls.resolve_tls_material()[0],
-            config=Config(s3={"addressing_style": "path"}),
-        )
+        by_path = Config(s3={"addressing_style": "path"})
+        self._client = client_of(role_arn, name, "s3", by_path)
         self._encryption = (
             {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key_arn} if key_arn else {}
         )
@@ -85,9 +91,13 @@ class RoleStore:
 
     def put_file(self, file: Path, uri: str) -> None:
         """Store one file as `uri`; raises `StoreError` if the role has no permission."""
-        bucket, key = _split(uri)
         with file.open("rb") as body:
-            self._ask("put_object", uri, Bucket=bucket, Key=key, Body=body, **self._encryption)
+            self.write(body, uri)
+
+    def write(self, body: bytes | BinaryIO, uri: str) -> None:
+        """Store some bytes as `uri`; raises `StoreError` if the role has no permission."""
+        bucket, key = _split(uri)
+        self._ask("put_object", uri, Bucket=bucket, Key=key, Body=body, **self._encryption)
 
     def read(self, uri: str) -> bytes:
         """Return an object's bytes; raises `StoreError` if it cannot be read."""

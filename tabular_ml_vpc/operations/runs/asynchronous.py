@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from functions.shared.aws import bucket_and_key
 from generator.errors import CommandError, UsageError
 from pipeline.layout import ANSWERS, REQUESTS
 from pipeline.types import JsonView
@@ -48,7 +49,7 @@ class Queue:
 
         """
         request = f"{self.output.removesuffix(ANSWERS)}{REQUESTS}{uuid.uuid4().hex}"
-        bucket, key = _place(request)
+        bucket, key = bucket_and_key(request)
         self.target.client("s3").put_object(
             Bucket=bucket, Key=key, Body=body, ContentType=content_type
         )
@@ -83,13 +84,8 @@ class Queue:
         It is listed first: to people who may list a prefix only, S3 says of a missing object that
         they may not read it ("API_GetObject").
         """
-        bucket, key = _place(uri)
+        bucket, key = bucket_and_key(uri)
         s3 = self.target.client("s3")
         if not s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("Contents"):
             return None
         return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-
-
-def _place(uri: str) -> tuple[str, str]:
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return bucket, key

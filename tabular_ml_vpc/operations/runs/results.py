@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from functions.shared.aws import bucket_and_key
 from pipeline.definition import EVALUATION, LEAD, QUALITY_GATE
 from tabular_ml_vpc.comparison import comparison
 from tabular_ml_vpc.figures import figure
@@ -100,7 +101,7 @@ def _report(pipeline: DeployedPipeline, job: str) -> dict[str, Any]:
     uris = [item["S3Output"]["S3Uri"] for item in outputs if item["OutputName"] == EVALUATION.name]
     if not uris:  # a pipeline with another definition
         return {}
-    bucket, _, prefix = uris[0].removeprefix("s3://").partition("/")
+    bucket, prefix = bucket_and_key(uris[0])
     key = f"{prefix.rstrip('/')}/{REPORT}"
     body = pipeline.target.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     return report_of(body)
