@@ -291,6 +291,19 @@ class Labels:
         np.minimum.at(self.least, places[told], values[told])
         np.maximum.at(self.most, places[told], values[told])
 
+    def counts(self) -> Json:
+        """What there is, and what of it is of no use."""
+        return {
+            "labels": self.rows,
+            "unmatched": self.unmatched,
+            "blank": self.blank,
+            "conflicting": int(self.conflicting.sum()),
+            "unknown": {
+                "labels": self.unknown.total(),
+                "examples": dict(self.unknown.most_common(_EXAMPLES)),
+            },
+        }
+
     def _values(self, cell: pa.Array) -> tuple[np.ndarray, pa.Array]:
         """The labels, NaN where there is none; and the texts of those that are unknown."""
         if pa.types.is_dictionary(cell.type):
@@ -341,11 +354,39 @@ def check(model: Path, files: Sequence[Path], labeled: Sequence[tables.File], me
     metric = jobs.metric(schema.problem, metric)
     columns = [columns_of(file, schema) for file in labeled]
     identifier, label = columns[0]
-    table = tables.together(labeled)
     answered = Answered(code, schema, identifier)
     answered.read(files)
     identifiers = answered.identifiers
     found = Labels(schema, pc.unique(identifiers.drop_null()))
+    _add_all(found, tables.together(labeled), identifier, label)
+    at = pc.index_in(identifiers, value_set=found.known).fill_null(-1)
+    places = at.to_numpy(zero_copy_only=False)
+    rows = np.flatnonzero(np.append(found.usable, False)[places])  # -1: the last one
+    counts = {
+        "identifier": identifier,
+        "requests": answered.requests,
+        "refused": answered.refused,
+        "rows": len(identifiers),
+        "unidentified": identifiers.null_count,
+        "labeled": len(rows),
+        "repeated": len(rows) - len(np.unique(places[rows])),
+        **found.counts(),
+    }
+    truth = found.least[places[rows]]
+    if reason := _unknown(schema, metric, truth, counts):
+        return {"metric": metric, "value": None, "reason": reason, **counts}
+    truth = truth.astype(int) if schema.classes else truth
+    scored = (truth, *(part[rows] for part in answered.answers))
+    metrics = scoring.measure(schema, scored)
+    return {"metric": metric, "value": metrics[metric], **counts, "metrics": metrics}
+
+
+def _add_all(found: Labels, table: tables.Table, identifier: str, label: str) -> None:
+    """Add all rows of a table of labels.
+
+    Raises:
+        JobError: an identifier cannot be read, or not exactly.
+    """
     wanted = [identifier, label]
     for file, batch in table.batches(wanted, varied=frozenset(wanted)):
         try:
@@ -358,33 +399,6 @@ def check(model: Path, files: Sequence[Path], labeled: Sequence[tables.File], me
                 f"{batch.column(0).type} that may be rounded: store identifiers as text or integers"
             )
         found.add(named, batch.column(1))
-    at = pc.index_in(identifiers, value_set=found.known).fill_null(-1)
-    places = at.to_numpy(zero_copy_only=False)
-    rows = np.flatnonzero(np.append(found.usable, False)[places])  # -1: the last one
-    counts = {
-        "identifier": identifier,
-        "requests": answered.requests,
-        "refused": answered.refused,
-        "rows": len(identifiers),
-        "unidentified": identifiers.null_count,
-        "labeled": len(rows),
-        "repeated": len(rows) - len(np.unique(places[rows])),
-        "labels": found.rows,
-        "unmatched": found.unmatched,
-        "blank": found.blank,
-        "conflicting": int(found.conflicting.sum()),
-        "unknown": {
-            "labels": found.unknown.total(),
-            "examples": dict(found.unknown.most_common(_EXAMPLES)),
-        },
-    }
-    truth = found.least[places[rows]]
-    if reason := _unknown(schema, metric, truth, counts):
-        return {"metric": metric, "value": None, "reason": reason, **counts}
-    truth = truth.astype(int) if schema.classes else truth
-    scored = (truth, *(part[rows] for part in answered.answers))
-    metrics = scoring.measure(schema, scored)
-    return {"metric": metric, "value": metrics[metric], **counts, "metrics": metrics}
 
 
 def _unknown(schema: Schema, metric: str, truth: np.ndarray, counts: Json) -> str:
