@@ -7,7 +7,15 @@ from typing import Any, Final
 from generator.cfn.evaluator import ResolvedDeployment
 from tabular_ml_vpc.reports.cost.runs import PlannedPipeline, pipelines
 from tabular_ml_vpc.reports.diagram.graph import Graph
-from tabular_ml_vpc.reports.diagram.model import ENDPOINT, GROUP, Vpc, mentions, vpc, words
+from tabular_ml_vpc.reports.diagram.model import (
+    ENDPOINT,
+    GROUP,
+    Vpc,
+    alert_topics,
+    mentions,
+    vpc,
+    words,
+)
 from tabular_ml_vpc.reports.diagram.parts import (
     card,
     draw_services,
@@ -210,7 +218,7 @@ def _draw_alerts(drawing: Drawing, deployment: ResolvedDeployment, box: Box) -> 
     alarms = deployment.of_type("AWS::CloudWatch::Alarm")
     card(drawing, sources[0], "eventbridge", words(rules[0].logical_id), ())
     card(drawing, sources[1], "cloudwatch", f"{len(alarms)} alarms", _dashboards(deployment))
-    topics = deployment.of_type("AWS::SNS::Topic")
+    topics = alert_topics(deployment)
     title = f"{len(topics)} alert topics" if topics[1:] else "Alert topic"
     card(drawing, topic, "sns", title, () if topics else ("that exists",))
     for source, resources in ((sources[0], rules), (sources[1], alarms)):

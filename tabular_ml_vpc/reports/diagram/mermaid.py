@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from generator.cfn.evaluator import ResolvedDeployment
+from generator.cfn.evaluator import ResolvedDeployment, ResolvedResource
 from pipeline.outline import OutlineNode, outline
 from tabular_ml_vpc.reports.diagram.graph import Graph
-from tabular_ml_vpc.reports.diagram.model import SERVICES, Vpc, vpc, words
+from tabular_ml_vpc.reports.diagram.model import SERVICES, Vpc, alert_topics, vpc, words
 from tabular_ml_vpc.reports.diagram.people import person, ways_in
 from tabular_ml_vpc.reports.diagram.steps import branches, condition_text
 
@@ -30,8 +30,8 @@ def architecture_mermaid(deployment: ResolvedDeployment) -> str:
             f'  {bucket.logical_id}[("{words(bucket.logical_id)}")]'
             for bucket in deployment.of_type("AWS::S3::Bucket")
         ),
-        f'  pipeline["{_counted(deployment, "Custom::Pipeline", "SageMaker pipeline")}"]',
-        f'  alerts["{_counted(deployment, "AWS::SNS::Topic", "Alert topic")}"]',
+        f'  pipeline["{_counted(deployment.of_type("Custom::Pipeline"), "SageMaker pipeline")}"]',
+        f'  alerts["{_counted(alert_topics(deployment), "Alert topic")}"]',
         *_log_bucket_that_exists(deployment),
         "end",
         *ways_in(deployment),
@@ -44,9 +44,9 @@ def architecture_mermaid(deployment: ResolvedDeployment) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _counted(deployment: ResolvedDeployment, kind: str, title: str) -> str:
-    """Return the title of a resource of a type, with the number of them if there are several."""
-    count = len(deployment.of_type(kind))
+def _counted(found: Sequence[ResolvedResource], title: str) -> str:
+    """Return the title of resources, with the number of them if there are several."""
+    count = len(found)
     if not count:
         return f"{title} that exists"
     return title if count == 1 else f"{title} x {count}"

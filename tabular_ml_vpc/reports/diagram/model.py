@@ -175,6 +175,12 @@ def _groups_of_others(deployment: ResolvedDeployment) -> set[str]:
     return reached - ours - {""}
 
 
+def alert_topics(deployment: ResolvedDeployment) -> list[ResolvedResource]:
+    """Return the topics of alerts; those of an asynchronous endpoint tell of its answers."""
+    topics = deployment.of_type("AWS::SNS::Topic")
+    return [one for one in topics if one.logical_id == "AlertTopic"]
+
+
 def service_of(endpoint: ResolvedResource) -> str:
     """Return the PrivateLink name of an endpoint's service."""
     name = str(endpoint.properties["ServiceName"])

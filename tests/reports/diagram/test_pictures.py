@@ -423,3 +423,17 @@ def test_many_stacks_with_one_template_are_one_box(count: int, boxes: int) -> No
     graph = root_graph(build(Settings.model_validate({"pipelines": several(count)}), Mode.DEV))
     assert sum(node.id.startswith("Www") for node in graph.nodes) == boxes
     assert ("50 pipeline stacks" in {node.title for node in graph.nodes}) is (boxes == 1)
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_topics_of_answers_are_no_alert_topics(exists: bool) -> None:
+    topic = {"alert_topic": "arn:aws:sns:eu-west-1:111122223333:org-alerts"} if exists else {}
+    chosen = {
+        "pipeline": {"deploy": "on-approval"},
+        "serving": {"asynchronous": True},
+        "security": topic,
+    }
+    made = resolve(Settings.model_validate(chosen))
+    title = "Alert topic that exists" if exists else "Alert topic"
+    assert f'alerts["{title}"]' in architecture_mermaid(made)
+    assert "alert topics" not in picture_of(made)
