@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from functions.watch_model.core import newest_check, newest_quality_check
+from functions.watch_model.state import StartCheck
 from generator.settings import Settings
 from tabular_ml_vpc.local.emulator.inventory import inventory
 from tests.cloud.account import CSV, Account, chosen
@@ -20,6 +21,8 @@ from tests.functions.watch_world import quality_report, report
 
 STACK = "watching"
 SETTLE_SECONDS = 4
+SOON = timedelta(minutes=2)
+"""While a check is asserted, no later one is due: it would be a second check."""
 CHOSEN = Settings.model_validate(
     {
         "pipeline": {
@@ -80,20 +83,20 @@ class Watched(Registry):
         self.account.put(self.bucket, f"{self.prefix.format('raw')}data.csv", CSV)
 
     def capture(self) -> None:
-        """Store a request of the last hour, as data capture does; the hour may end meanwhile."""
-        for later in (0, 1):
-            now = datetime.now(UTC) + timedelta(hours=later)
-            self._capture(newest_check(now, CHOSEN.watching.drift_hours).folder)
+        """Store a request of the last hour, as data capture does."""
+        self._capture(lambda now: newest_check(now, CHOSEN.watching.drift_hours))
 
     def capture_earlier(self) -> None:
         """Store a request of the day whose labels are known by now."""
-        for later in (0, 1):
-            now = datetime.now(UTC) + timedelta(hours=later)
-            folder = newest_quality_check(now, CHOSEN.watching.quality_days).folder
-            self._capture(f"{folder}12/")
+        self._capture(lambda now: newest_quality_check(now, CHOSEN.watching.quality_days), "12/")
 
-    def _capture(self, folder: str) -> None:
-        place = f"{self.prefix.format('captured')}{self.name}/AllTraffic/{folder}"
+    def _capture(self, due: Callable[[datetime], StartCheck], hour: str = "") -> None:
+        """Store a request of what the due check reads, as soon as no other check is due soon."""
+        now = datetime.now(UTC)
+        while due(now + SOON) != due(now):
+            time.sleep(1)
+            now = datetime.now(UTC)
+        place = f"{self.prefix.format('captured')}{self.name}/AllTraffic/{due(now).folder}{hour}"
         self.account.put(self.bucket, f"{place}20-00-one.jsonl")
 
     def label(self) -> str:
